@@ -1,0 +1,1 @@
+"""The network node: configuration, processes, associations and the DIMSE services."""

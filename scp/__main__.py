@@ -1,0 +1,5 @@
+"""`python -m scp` is `minipacs`."""
+
+from scp.cli import main
+
+main()

@@ -1,0 +1,77 @@
+"""The commands, one function each."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scp import config, log
+from scp.config import ConfigError, Settings
+
+logger = logging.getLogger(__name__)
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="A DICOM node that stores, finds and gives back.",
+)
+
+ConfigPath = Annotated[
+    Path,
+    typer.Option(
+        "--config", "-c", envvar="MINIPACS_CONFIG", help="The configuration, a TOML file."
+    ),
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every detail.")]
+
+_DEFAULT_CONFIG = Path("config.toml")
+
+
+@app.callback()
+def _commands() -> None:
+    """Keep `serve` a command of its own, while it is the only one."""
+
+
+@app.command()
+def serve(path: ConfigPath = _DEFAULT_CONFIG, verbose: Verbose = False) -> None:
+    """Run the node until SIGTERM or SIGINT, then finish what is under way."""
+    settings = _load(path)
+    # Imported late: what is wrong in the configuration should be said at once.
+    from scp.supervisor import StartError, Supervisor, bind
+    from scp.tls import server_context
+    from storage import prepare
+    from storage.errors import FolderError
+
+    log.set_up(verbose)
+    os.umask(0o077)
+    try:
+        tls = server_context(settings)
+        listening = bind(settings)
+        prepare(settings.storage.path, settings.storage.sync, settings.storage.charset)
+    except ConfigError as error:
+        raise _failure(str(error)) from None
+    except (StartError, FolderError) as error:
+        raise _failure(str(error)) from None
+    for warning in config.warnings(settings):
+        logger.warning(warning)
+    Supervisor(settings, listening, tls).run()
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="minipacs")
+
+
+def _load(path: Path) -> Settings:
+    try:
+        return config.load(path)
+    except ConfigError as error:
+        raise _failure(str(error)) from None
+
+
+def _failure(message: str) -> typer.Exit:
+    typer.echo(f"minipacs: {message}", err=True)
+    return typer.Exit(2)

@@ -1,0 +1,132 @@
+"""SOP classes and transfer syntaxes: what is accepted, and by which service of the node's."""
+
+from collections.abc import Mapping
+
+from pydicom._uid_dict import UID_dictionary
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.sop_class import _NON_PATIENT_OBJECT_CLASSES, _STORAGE_CLASSES
+
+from scp.config import Service
+from storage import Root
+
+_STANDARD_ROOT = "1.2.840.10008."
+# PS3.4 B.5 numbers its classes below this arc; one that is newer than the tables is among them.
+_STORAGE_ARC = "1.2.840.10008.5.1.4.1.1."
+
+# (SCU, SCP): which roles the requestor proposes, or is granted (PS3.7 D.3.3.4).
+Roles = tuple[bool, bool]
+
+VERIFICATION = "1.2.840.10008.1.1"
+
+# The Query/Retrieve SOP classes (PS3.4 C.6): information model and service.
+QUERY_RETRIEVE: dict[str, tuple[Root, Service]] = {
+    f"1.2.840.10008.5.1.4.1.2.{model}.{number}": (root, service)
+    for model, root in enumerate(Root, 1)
+    for number, service in enumerate((Service.FIND, Service.MOVE, Service.GET), 1)
+}
+
+# What an identifier may be encoded in; the first that is proposed is taken.
+IDENTIFIER_SYNTAXES: frozenset[str] = frozenset(
+    {
+        ExplicitVRLittleEndian,
+        ImplicitVRLittleEndian,
+        ExplicitVRBigEndian,
+        DeflatedExplicitVRLittleEndian,
+    }
+)
+
+# PS3.6 lists them as transfer syntaxes, but no data set is stored in them: MIME and XML wrap
+# something else, Papyrus is a file format, SMPTE ST 2110 is for streams (PS3.22).
+_NOT_FOR_STORAGE = (
+    "1.2.840.10008.1.2.6.",
+    "1.2.840.10008.1.20",
+    "1.2.840.10008.1.2.7.",
+)
+
+STORAGE_SYNTAXES: frozenset[str] = frozenset(
+    uid
+    for uid, entry in UID_dictionary.items()
+    if entry[1] == "Transfer Syntax" and not uid.startswith(_NOT_FOR_STORAGE)
+)
+
+_STORAGE: frozenset[str] = frozenset(_STORAGE_CLASSES.values())
+# They belong to no study, and so have no place in the tree (PS3.4 annex GG).
+_NOT_IN_A_STUDY: frozenset[str] = frozenset(_NON_PATIENT_OBJECT_CLASSES.values())
+
+# Results of a presentation context (PS3.8 table 9-18).
+ACCEPTED, USER_REJECTION, NO_ABSTRACT_SYNTAX, NO_TRANSFER_SYNTAX = 0, 1, 3, 4
+
+
+def is_storage(abstract_syntax: str) -> bool:
+    """Whether it is a storage SOP class: known, newer than the tables, or private."""
+    if abstract_syntax in _NOT_IN_A_STUDY:
+        return False
+    return (
+        abstract_syntax in _STORAGE
+        or not abstract_syntax.startswith(_STANDARD_ROOT)
+        or (abstract_syntax.startswith(_STORAGE_ARC) and abstract_syntax not in UID_dictionary)
+    )
+
+
+def negotiate(
+    proposed: PresentationContext, roles: Mapping[str, Roles], allowed: frozenset[Service]
+) -> PresentationContext:
+    """The answer to one proposed presentation context, for a peer with the rights `allowed`.
+
+    `roles` are the role selections proposed, by SOP class.
+    """
+    abstract_syntax = str(proposed.abstract_syntax)
+    answer = PresentationContext()
+    answer.context_id = proposed.context_id
+    answer.abstract_syntax = UID(abstract_syntax)
+    syntaxes = _syntaxes(abstract_syntax)
+    chosen = _choose([str(syntax) for syntax in proposed.transfer_syntax], syntaxes)
+    granted = granted_roles(abstract_syntax, roles, allowed)
+    if not syntaxes:
+        answer.result = NO_ABSTRACT_SYNTAX
+    elif granted == (False, False):
+        answer.result = USER_REJECTION
+    elif chosen is None:
+        answer.result = NO_TRANSFER_SYNTAX
+    else:
+        answer.result = ACCEPTED
+    # Not significant where it is rejected, but has to be there (PS3.8 9.3.3.2).
+    answer.transfer_syntax = [UID(chosen or str(proposed.transfer_syntax[0]))]
+    # Seen from here: SCP where the requestor is SCU, and the reverse.
+    answer._as_scp, answer._as_scu = granted
+    return answer
+
+
+def granted_roles(
+    abstract_syntax: str, roles: Mapping[str, Roles], allowed: frozenset[Service]
+) -> Roles:
+    """The roles that the requestor gets for a SOP class.
+
+    Storage takes both: SCU for who may store, SCP for who may get (PS3.4 C.5.3).
+    """
+    wanted = roles.get(abstract_syntax, (True, False))
+    if is_storage(abstract_syntax):
+        return wanted[0] and Service.STORE in allowed, wanted[1] and Service.GET in allowed
+    _, service = QUERY_RETRIEVE.get(abstract_syntax, (None, Service.ECHO))
+    return service in allowed, False
+
+
+def _syntaxes(abstract_syntax: str) -> frozenset[str]:
+    if abstract_syntax == VERIFICATION or abstract_syntax in QUERY_RETRIEVE:
+        return IDENTIFIER_SYNTAXES
+    return STORAGE_SYNTAXES if is_storage(abstract_syntax) else frozenset()
+
+
+def _choose(proposed: list[str], supported: frozenset[str]) -> str | None:
+    """The first that both know; Explicit VR before Implicit, which loses the VR of what is private."""
+    chosen = next((syntax for syntax in proposed if syntax in supported), None)
+    if chosen == ImplicitVRLittleEndian and ExplicitVRLittleEndian in proposed:
+        return str(ExplicitVRLittleEndian)
+    return chosen

@@ -1,0 +1,1 @@
+"""One DIMSE service a module: from a request to its responses."""

@@ -1,0 +1,44 @@
+"""C-STORE (PS3.4 annex B): the archive decides, this tells the peer."""
+
+import logging
+import time
+
+from scp.request import Request
+from scp.status import Status
+from storage import Outcome, Received
+from storage.errors import ArchiveError
+
+logger = logging.getLogger(__name__)
+
+
+def handle(request: Request) -> None:
+    """Store an instance and answer when it is safe."""
+    started, message = time.monotonic(), request.message
+    data = message.DataSet.getvalue()
+    request.traffic.bytes_in += len(data)
+    instance = str(message.AffectedSOPInstanceUID)
+    received = Received(
+        sop_class_uid=str(message.AffectedSOPClassUID),
+        sop_instance_uid=instance,
+        transfer_syntax_uid=request.transfer_syntax,
+        data_set=data,
+        charset=request.charset,
+    )
+    try:
+        stored = request.node.archive.store(received)
+    except ArchiveError as error:
+        logger.error(
+            "store refused peer=%s address=%s instance=%s bytes=%d: %s",
+            request.peer, request.address, instance, len(data), error,
+        )  # fmt: skip
+        request.refuse(error)
+        return
+    if stored.outcome is Outcome.KEPT:
+        request.respond(Status.ELEMENTS_DISCARDED, "Held with other content, which is kept")
+    else:
+        request.respond(Status.SUCCESS)
+    logger.info(
+        "%s peer=%s address=%s instance=%s bytes=%d seconds=%.3f",
+        stored.outcome.value, request.peer, request.address, instance, len(data),
+        time.monotonic() - started,
+    )  # fmt: skip

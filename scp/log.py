@@ -1,0 +1,39 @@
+"""Logging: one line an event, no tracebacks on a user's screen."""
+
+import logging
+import sys
+import warnings
+
+_FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
+
+
+class OneLineFormatter(logging.Formatter):
+    """Formats a record as one line; of an exception, only what it says."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line; with --verbose the traceback too."""
+        if logging.getLogger().isEnabledFor(logging.DEBUG):
+            return super().format(record)
+        error = record.exc_info[1] if record.exc_info else None
+        record.exc_info = record.exc_text = None
+        text = " ".join(super().format(record).split("\n"))
+        return f"{text}: {one_line(error)}" if error else text
+
+
+def one_line(error: BaseException | None) -> str:
+    """What an exception says, with its kind, in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def set_up(verbose: bool = False) -> None:
+    """Log to stderr. Once per process."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(OneLineFormatter(_FORMAT))
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True
+    )
+    # The node says itself what happens to an association; pynetdicom says it once more.
+    logging.getLogger("pynetdicom").setLevel(logging.DEBUG if verbose else logging.CRITICAL)
+    # pydicom warns of what is odd in a data set. A node keeps it as it is.
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    warnings.simplefilter("ignore")

@@ -1,0 +1,102 @@
+"""Association negotiation as the acceptor, by the node's own contexts and rights."""
+
+import logging
+from typing import cast
+
+from pydicom.uid import UID
+from pynetdicom import evt
+from pynetdicom._globals import APPLICATION_CONTEXT_NAME
+from pynetdicom.acse import ACSE
+from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
+
+from scp import contexts, peers
+from scp.config import Settings
+from scp.slots import Slots
+
+logger = logging.getLogger(__name__)
+
+
+class NodeACSE(ACSE):
+    """pynetdicom's ACSE with the acceptor's decisions replaced.
+
+    pynetdicom's own lists every context beforehand, so that it can know no private SOP class
+    without taking transfer syntaxes that nobody knows, and counts associations per process.
+    """
+
+    settings: Settings
+    slots: Slots
+    holds_slot = False
+
+    def _negotiate_as_acceptor(self) -> None:
+        request = cast(A_ASSOCIATE, self.requestor.primitive)
+        self.requestor.ae_title = request.calling_ae_title
+        rejection = self._rejection(request)
+        if rejection:
+            self._reject(rejection)
+            return
+        if self.requestor.user_identity:
+            _, response = self._check_user_identity()
+            if response:
+                self.acceptor.add_negotiation_item(response)
+        for item in self._check_sop_class_extended():
+            self.acceptor.add_negotiation_item(item)
+        self.acceptor._common_ext = self._check_sop_class_common_extended()
+        if self.requestor.asynchronous_operations != (1, 1):
+            window = self._check_async_ops()
+            if window:
+                self.acceptor.add_negotiation_item(window)
+        self._negotiate_contexts(request)
+        self.send_accept()
+        evt.trigger(self.assoc, evt.EVT_ACCEPTED, {})
+        self.assoc.is_established = True
+        evt.trigger(self.assoc, evt.EVT_ESTABLISHED, {})
+
+    def _rejection(self, request: A_ASSOCIATE) -> peers.Rejection | None:
+        if request.application_context_name != APPLICATION_CONTEXT_NAME:
+            return peers.application_context_not_supported(
+                f"application context {request.application_context_name} is not DICOM's"
+            )
+        rejection = peers.admit(
+            self.settings,
+            request.calling_ae_title,
+            request.called_ae_title,
+            self.requestor.address,
+        )
+        if rejection is None:
+            self.holds_slot = self.slots.take()
+            if not self.holds_slot:
+                limit = self.settings.limits.associations
+                return peers.local_limit_exceeded(f"[limits] associations = {limit} are open")
+        return rejection
+
+    def _reject(self, rejection: peers.Rejection) -> None:
+        logger.warning(
+            "association rejected peer=%s address=%s: %s",
+            self.requestor.ae_title.strip(),
+            self.requestor.address,
+            rejection.words,
+        )
+        self.send_reject(rejection.result, rejection.source, rejection.reason)
+        self.assoc.is_rejected = True
+        evt.trigger(self.assoc, evt.EVT_REJECTED, {})
+        self.assoc.kill()
+
+    def _negotiate_contexts(self, request: A_ASSOCIATE) -> None:
+        allowed = peers.rights(self.settings, request.calling_ae_title)
+        roles = {
+            str(uid): (bool(item.scu_role), bool(item.scp_role))
+            for uid, item in self.requestor.role_selection.items()
+        }
+        answers = [
+            contexts.negotiate(proposed, roles, allowed)
+            for proposed in request.presentation_context_definition_list
+        ]
+        accepted = [answer for answer in answers if answer.result == contexts.ACCEPTED]
+        self.assoc._accepted_cx = {cast(int, cx.context_id): cx for cx in accepted}
+        self.assoc._rejected_cx = [cx for cx in answers if cx.result != contexts.ACCEPTED]
+        for abstract_syntax in sorted({str(cx.abstract_syntax) for cx in accepted} & set(roles)):
+            granted = contexts.granted_roles(abstract_syntax, roles, allowed)
+            item = SCP_SCU_RoleSelectionNegotiation()
+            item.sop_class_uid = UID(abstract_syntax)
+            item.scu_role, item.scp_role = granted
+            self.acceptor.add_negotiation_item(item)

@@ -1,0 +1,71 @@
+"""Who calls: the rights of an AE title, and why an association is refused."""
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from scp.config import Peer, Service, Settings
+
+EVERYTHING = frozenset(Service)
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """An A-ASSOCIATE-RJ: result, source and reason (PS3.8 table 9-21), and words for the log."""
+
+    result: int
+    source: int
+    reason: int
+    words: str
+
+
+def calling_not_recognized(words: str) -> Rejection:
+    """Permanent, by the service user: calling AE title not recognized."""
+    return Rejection(1, 1, 3, words)
+
+
+def called_not_recognized(words: str) -> Rejection:
+    """Permanent, by the service user: called AE title not recognized."""
+    return Rejection(1, 1, 7, words)
+
+
+def application_context_not_supported(words: str) -> Rejection:
+    """Permanent, by the service user: application context name not supported."""
+    return Rejection(1, 1, 2, words)
+
+
+def local_limit_exceeded(words: str) -> Rejection:
+    """Transient, by the presentation related service provider: local limit exceeded."""
+    return Rejection(2, 3, 2, words)
+
+
+def admit(settings: Settings, calling: str, called: str, address: str) -> Rejection | None:
+    """Why a caller may not open an association, or None where it may."""
+    own = settings.node.ae_title
+    if not settings.access.any_called_title and called.strip() != own:
+        return called_not_recognized(f"it calls {called.strip()!r}, and this node is {own!r}")
+    peer = settings.peer(calling)
+    if peer is None:
+        if settings.access.any_peer:
+            return None
+        return calling_not_recognized("its AE title is not under [peers]")
+    if peer.sources and not any(ip_address(address) in network for network in peer.sources):
+        return calling_not_recognized(f"[peers] lets it call from other addresses than {address}")
+    return None
+
+
+def rights(settings: Settings, calling: str) -> frozenset[Service]:
+    """What a caller that was admitted may ask for."""
+    peer = settings.peer(calling)
+    return EVERYTHING if peer is None else peer.allow
+
+
+def charset(settings: Settings, calling: str) -> str:
+    """The Specific Character Set of a caller's text that names none."""
+    peer = settings.peer(calling)
+    return (peer and peer.charset) or settings.storage.charset
+
+
+def destination(settings: Settings, ae_title: str) -> Peer | None:
+    """The peer to send to, or None where no address of it is known."""
+    peer = settings.peer(ae_title)
+    return peer if peer and peer.host and peer.port else None

@@ -1,0 +1,142 @@
+"""The parent process: binds once, starts the workers, restarts one that dies, passes on signals."""
+
+import logging
+import os
+import signal
+import socket
+import ssl
+import time
+from collections.abc import Callable
+
+from scp import log, worker
+from scp.config import Settings
+from scp.slots import Slots
+
+logger = logging.getLogger(__name__)
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+_BACKLOG = 256
+# A worker that dies is not started more often than this.
+_RESTART_SECONDS = 1.0
+# Beyond the workers' own grace time: one that still runs then hangs.
+_KILL_SECONDS = worker.GRACE_SECONDS + 5
+
+
+class StartError(Exception):
+    """The node cannot start; the text says why, to a person."""
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The listening socket. Raises StartError where the address cannot be had."""
+    host, port = settings.node.host, settings.node.port
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        raise StartError(
+            f"{settings.source}: [node] host, port: cannot listen on {host}:{port}: "
+            f"{error.strerror or error}"
+        ) from error
+    return listening
+
+
+class Supervisor:
+    """Runs the workers until SIGTERM or SIGINT."""
+
+    def __init__(
+        self, settings: Settings, listening: socket.socket, tls: ssl.SSLContext | None
+    ) -> None:
+        self._settings = settings
+        self._listening = listening
+        self._tls = tls
+        self._count = settings.node.workers or os.cpu_count() or 1
+        self._slots = Slots(settings.limits.associations, self._count)
+        self._workers: dict[int, int] = {}  # process id -> number
+        self._life, self._life_end = os.pipe()
+
+    def run(self) -> None:
+        """Serve; returns when all workers have ended. Raises StartError where one cannot start."""
+        # Taken by sigwait: nothing interrupts, and none is lost between a look and a wait.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        for number in range(self._count):
+            self._start(number)
+        host, port = self._listening.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        logger.info(
+            "%s serves %s with workers=%d, listening on %s:%d",
+            self._settings.node.ae_title, self._settings.storage.path, self._count, shown, port,
+        )  # fmt: skip
+        while True:
+            received = signal.sigwait(_SIGNALS)
+            if received != signal.SIGCHLD:
+                break
+            for number in self._reap():
+                logger.error("worker=%d died, starting another", number)
+                time.sleep(_RESTART_SECONDS)
+                self._start(number)
+        logger.info("stopping: %s", signal.Signals(received).name)
+        self._stop()
+
+    def _start(self, number: int) -> None:
+        """Fork a worker and wait until it serves."""
+        ready, ready_end = os.pipe()
+        process = os.fork()
+        if process == 0:
+            os.close(ready)
+            os.close(self._life_end)
+            self._be_worker(number, lambda: worker.run(
+                self._settings, self._listening, self._tls, self._slots, ready_end, self._life
+            ))  # fmt: skip
+        os.close(ready_end)
+        self._workers[process] = number
+        served = os.read(ready, 1)
+        os.close(ready)
+        if not served:
+            logger.error("worker=%d did not start", number)
+
+    def _be_worker(self, number: int, serve: Callable[[], None]) -> None:
+        """The life of a forked process: never returns."""
+        code = 1
+        try:
+            self._slots.adopt(number)
+            serve()
+            code = 0
+        except BaseException as error:
+            logger.error("worker=%d: %s", number, log.one_line(error))
+            logger.debug("details", exc_info=True)
+        finally:
+            logging.shutdown()
+            # Not sys.exit: threads of associations that hang would be waited for.
+            os._exit(code)
+
+    def _reap(self) -> list[int]:
+        """The numbers of the workers that have ended."""
+        ended = []
+        for process in list(self._workers):
+            if os.waitpid(process, os.WNOHANG)[0]:
+                number = self._workers.pop(process)
+                self._slots.clear(number)
+                ended.append(number)
+        return ended
+
+    def _stop(self) -> None:
+        """Have the workers finish, and kill what does not."""
+        for process in self._workers:
+            os.kill(process, signal.SIGTERM)
+        deadline = time.monotonic() + _KILL_SECONDS
+        while self._workers:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                for process, number in self._workers.items():
+                    logger.error("worker=%d hangs, killed", number)
+                    os.kill(process, signal.SIGKILL)
+                    os.waitpid(process, 0)
+                return
+            self._reap()
+            if self._workers:
+                signal.sigtimedwait((signal.SIGCHLD,), min(left, 1.0))

@@ -1,0 +1,48 @@
+"""A worker process: opens the archive, serves associations, and drains when it is told to."""
+
+import logging
+import os
+import signal
+import socket
+import ssl
+
+from scp import entity
+from scp.config import Settings
+from scp.listener import Listener
+from scp.node import Node
+from scp.slots import Slots
+from storage import Archive, OnConflict
+
+logger = logging.getLogger(__name__)
+
+# How long associations may take to finish once the node has been told to stop.
+GRACE_SECONDS = 10.0
+
+
+def run(
+    settings: Settings,
+    listening: socket.socket,
+    tls: ssl.SSLContext | None,
+    slots: Slots,
+    ready: int,
+    life: int,
+) -> None:
+    """Serve until SIGTERM or SIGINT, or until the supervisor's end of the pipe `life` closes.
+
+    Writes a byte to the descriptor `ready` when it serves.
+    """
+    storage = settings.storage
+    archive = Archive(
+        storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes
+    )
+    node = Node(settings, archive, entity.build(settings), slots)
+    listener = Listener(node, entity.HANDLERS, listening, tls)
+    stop, wake = socket.socketpair()
+    wake.setblocking(False)
+    signal.set_wakeup_fd(wake.fileno())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.write(ready, b"1")
+    if listener.serve(stop, life):
+        listener.drain(GRACE_SECONDS)

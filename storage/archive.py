@@ -1,0 +1,194 @@
+"""The archive: `store`, `find` and `locate` over the tree and the index."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from io import BytesIO
+from pathlib import Path
+
+from pydicom.tag import Tag
+
+from storage import extract, part10, query
+from storage.attributes import Attribute
+from storage.database import connect, reading
+from storage.errors import (
+    ArchiveError,
+    DataSetError,
+    DuplicateError,
+    MismatchError,
+    ResourceError,
+)
+from storage.extract import Header
+from storage.indexing import is_indexed, record
+from storage.models import Index, build
+from storage.query import Location, Query
+from storage.tree import Tree, Uids, same_bytes
+
+# What an Error Comment (0000,0902) holds (PS3.5 6.2, VR LO).
+ERROR_COMMENT_CHARACTERS = 64
+
+
+class OnConflict(StrEnum):
+    """What happens to a SOP Instance that is held already, with other content."""
+
+    REPLACE = "replace"
+    KEEP = "keep"
+    REFUSE = "refuse"
+
+
+class Outcome(Enum):
+    """What became of an instance that was not refused."""
+
+    STORED = "stored"
+    UNCHANGED = "already there"
+    REPLACED = "replaced"
+    KEPT = "other content kept"
+
+
+@dataclass(frozen=True)
+class Received:
+    """An instance as it came: what its C-STORE command said, and the data set's bytes."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    data_set: bytes | memoryview
+    charset: str  # for text that names no Specific Character Set
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The outcome of a store, and under which UIDs."""
+
+    outcome: Outcome
+    uids: Uids
+
+
+class Archive:
+    """A data folder in the hands of one process; safe to use from many threads.
+
+    Every method raises ArchiveError, by the kinds of `storage.errors`, and nothing else.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        sync: bool = True,
+        on_conflict: OnConflict = OnConflict.REPLACE,
+        free_bytes: int = 0,
+    ) -> None:
+        self.tree = Tree(data, sync)
+        self.index: Index = build(connect(data / "index.sqlite", sync))
+        self._on_conflict = on_conflict
+        self._free_bytes = free_bytes
+
+    def store(self, received: Received) -> Stored:
+        """Write the file, then its index row; when it returns, both are on the disk.
+
+        What fails halfway leaves no trace in tree or index.
+        """
+        header = extract.header(
+            BytesIO(received.data_set), received.transfer_syntax_uid, received.charset
+        )
+        _check_command(received, header)
+        path = self.tree.path(header.uids)
+        if self._held(path, received) and is_indexed(self.index, header.uids):
+            return Stored(Outcome.UNCHANGED, header.uids)
+        free = self.tree.free_bytes() - len(received.data_set)
+        if free < self._free_bytes:
+            raise ResourceError(f"Disk full: {max(free, 0)} bytes would be left")
+        head = part10.header(
+            received.sop_class_uid, received.sop_instance_uid, received.transfer_syntax_uid
+        )
+        staged = self.tree.stage(head, received.data_set)
+        try:
+            with self.tree.locked(header.uids):
+                return Stored(self._commit(staged, header, received), header.uids)
+        finally:
+            self.tree.discard(staged)
+
+    def find(self, asked: Query) -> Iterator[dict[Attribute, str]]:
+        """One answer an entity that matches, as the index is read."""
+        with reading():
+            yield from query.answers(self.index, asked)
+
+    def locate(self, asked: Query) -> list[Location]:
+        """The instances that the unique keys of a retrieve name."""
+        with reading():
+            return query.locations(self.index, asked)
+
+    def close_thread(self) -> None:
+        """Close the calling thread's connection to the index."""
+        if not self.index.database.is_closed():
+            self.index.database.close()
+
+    def _commit(self, staged: Path, header: Header, received: Received) -> Outcome:
+        """Put the staged file into the tree and its row into the index, or neither."""
+        path = self.tree.path(header.uids)
+        outcome, kept = self._conflict(path, received), None
+        if outcome is Outcome.KEPT:
+            return outcome
+        try:
+            if outcome is Outcome.REPLACED:
+                kept = self.tree.supersede(path)
+            if outcome is not Outcome.UNCHANGED:
+                self.tree.place(staged, path)
+            record(self.index, header, received.transfer_syntax_uid, len(received.data_set))
+        except ArchiveError:
+            if outcome is not Outcome.UNCHANGED:
+                self.tree.withdraw(path, kept)
+            raise
+        return outcome
+
+    def _conflict(self, path: Path, received: Received) -> Outcome:
+        """What `on_conflict` makes of the file at `path`, if there is one."""
+        held = self._held(path, received)
+        if held is None:
+            return Outcome.STORED
+        if held:
+            return Outcome.UNCHANGED
+        if self._on_conflict is OnConflict.REFUSE:
+            raise DuplicateError("Held with other content, and on_conflict is refuse")
+        return Outcome.KEPT if self._on_conflict is OnConflict.KEEP else Outcome.REPLACED
+
+    def _held(self, path: Path, received: Received) -> bool | None:
+        """Whether `path` holds the same data set in the same transfer syntax; None: no file."""
+        try:
+            with path.open("rb") as file:
+                meta = part10.read(file)
+            return meta.transfer_syntax_uid == received.transfer_syntax_uid and same_bytes(
+                path, meta.data_set_offset, received.data_set
+            )
+        except FileNotFoundError:
+            return None
+        except DataSetError:  # damaged: certainly other content
+            return False
+        except OSError as error:
+            raise ResourceError(f"Cannot read {path.name}: {error.strerror}") from error
+
+
+def _check_command(received: Received, header: Header) -> None:
+    """Raise MismatchError unless the data set is the instance that the command names."""
+    pairs = (
+        ("SOPClassUID", received.sop_class_uid),
+        ("SOPInstanceUID", received.sop_instance_uid),
+    )
+    wrong = [(keyword, said) for keyword, said in pairs if said != header[keyword]]
+    if wrong:
+        keyword, said = wrong[0]
+        tags = [Tag(name) for name, _ in wrong]
+        raise MismatchError(_both(said, header[keyword]), *tags)
+
+
+def _both(said: str, found: str) -> str:
+    """Both UIDs, in the 64 characters of an Error Comment where they fit.
+
+    Of UIDs that are too long together, the part where they begin to differ.
+    """
+    room = ERROR_COMMENT_CHARACTERS - len("sent , is ")
+    if len(said) + len(found) > room:
+        start = max(len(os.path.commonprefix([said, found])) - 4, 0)
+        window = slice(start, start + room // 2 - 2)
+        said, found = f"..{said[window]}", f"..{found[window]}"
+    return f"sent {said}, is {found}"

@@ -1,0 +1,148 @@
+"""THE table of attributes: which the index holds, at which level, and as what kind of key.
+
+Columns, matching keys, return keys and the conformance statement derive from it. VR and value
+multiplicity come from the data dictionary (PS3.6).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from functools import cached_property
+
+from pydicom.datadict import dictionary_VM, dictionary_VR, tag_for_keyword
+from pydicom.tag import BaseTag, Tag
+
+
+class Level(IntEnum):
+    """The Query/Retrieve Levels, the highest first (PS3.4 C.3)."""
+
+    PATIENT = 0
+    STUDY = 1
+    SERIES = 2
+    IMAGE = 3
+
+
+class Key(StrEnum):
+    """The kinds of key (PS3.4 C.2.2.1) and where their values come from."""
+
+    UNIQUE = "U"
+    REQUIRED = "R"
+    OPTIONAL = "O"
+    COMPUTED = "computed"  # from the index at query time (PS3.4 C.3.4), always optional
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute of an entity of `level`."""
+
+    keyword: str
+    level: Level
+    key: Key = Key.OPTIONAL
+
+    @cached_property
+    def tag(self) -> BaseTag:
+        """The tag, of PS3.6."""
+        number = tag_for_keyword(self.keyword)
+        if number is None:
+            raise LookupError(f"{self.keyword} is not in the data dictionary")
+        return Tag(number)
+
+    @cached_property
+    def vr(self) -> str:
+        """The value representation; the first where PS3.6 leaves a choice."""
+        return dictionary_VR(self.tag).split(" ")[0]
+
+    @cached_property
+    def multiple(self) -> bool:
+        """Whether the attribute may hold several values."""
+        return dictionary_VM(self.tag) != "1"
+
+    @property
+    def stored(self) -> bool:
+        """Whether the index has a column for it."""
+        return self.key is not Key.COMPUTED
+
+
+_P, _S, _E, _I = Level.PATIENT, Level.STUDY, Level.SERIES, Level.IMAGE
+_U, _R, _C = Key.UNIQUE, Key.REQUIRED, Key.COMPUTED
+
+# PS3.4 C.6.1.1.2 to C.6.1.1.5 and C.6.2.1.2, and what IHE RAD-14 asks for beside them.
+TABLE: tuple[Attribute, ...] = (
+    Attribute("PatientID", _P, _U),
+    Attribute("PatientName", _P, _R),
+    Attribute("IssuerOfPatientID", _P),
+    Attribute("PatientBirthDate", _P),
+    Attribute("PatientBirthTime", _P),
+    Attribute("PatientSex", _P),
+    Attribute("OtherPatientIDs", _P),
+    Attribute("OtherPatientNames", _P),
+    Attribute("EthnicGroup", _P),
+    Attribute("PatientComments", _P),
+    Attribute("NumberOfPatientRelatedStudies", _P, _C),
+    Attribute("NumberOfPatientRelatedSeries", _P, _C),
+    Attribute("NumberOfPatientRelatedInstances", _P, _C),
+    Attribute("StudyInstanceUID", _S, _U),
+    Attribute("StudyDate", _S, _R),
+    Attribute("StudyTime", _S, _R),
+    Attribute("AccessionNumber", _S, _R),
+    Attribute("StudyID", _S, _R),
+    Attribute("StudyDescription", _S),
+    Attribute("ReferringPhysicianName", _S),
+    Attribute("NameOfPhysiciansReadingStudy", _S),
+    Attribute("AdmittingDiagnosesDescription", _S),
+    Attribute("PatientAge", _S),
+    Attribute("PatientSize", _S),
+    Attribute("PatientWeight", _S),
+    Attribute("Occupation", _S),
+    Attribute("AdditionalPatientHistory", _S),
+    Attribute("ModalitiesInStudy", _S, _C),
+    Attribute("SOPClassesInStudy", _S, _C),
+    Attribute("NumberOfStudyRelatedSeries", _S, _C),
+    Attribute("NumberOfStudyRelatedInstances", _S, _C),
+    Attribute("SeriesInstanceUID", _E, _U),
+    Attribute("Modality", _E, _R),
+    Attribute("SeriesNumber", _E, _R),
+    Attribute("SeriesDescription", _E),
+    Attribute("SeriesDate", _E),
+    Attribute("SeriesTime", _E),
+    Attribute("BodyPartExamined", _E),
+    Attribute("Laterality", _E),
+    Attribute("ProtocolName", _E),
+    Attribute("InstitutionName", _E),
+    Attribute("InstitutionalDepartmentName", _E),
+    Attribute("StationName", _E),
+    Attribute("Manufacturer", _E),
+    Attribute("ManufacturerModelName", _E),
+    Attribute("PerformingPhysicianName", _E),
+    Attribute("OperatorsName", _E),
+    Attribute("PerformedProcedureStepStartDate", _E),
+    Attribute("PerformedProcedureStepStartTime", _E),
+    Attribute("PerformedProcedureStepID", _E),
+    Attribute("PerformedProcedureStepDescription", _E),
+    Attribute("FrameOfReferenceUID", _E),
+    Attribute("NumberOfSeriesRelatedInstances", _E, _C),
+    Attribute("SOPInstanceUID", _I, _U),
+    Attribute("InstanceNumber", _I, _R),
+    Attribute("SOPClassUID", _I),
+    Attribute("ImageType", _I),
+    Attribute("AcquisitionNumber", _I),
+    Attribute("AcquisitionDate", _I),
+    Attribute("AcquisitionTime", _I),
+    Attribute("ContentDate", _I),
+    Attribute("ContentTime", _I),
+    Attribute("NumberOfFrames", _I),
+    Attribute("Rows", _I),
+    Attribute("Columns", _I),
+    Attribute("BitsAllocated", _I),
+    Attribute("ContentLabel", _I),
+    Attribute("ContentDescription", _I),
+)
+
+BY_TAG: dict[BaseTag, Attribute] = {attribute.tag: attribute for attribute in TABLE}
+
+UNIQUE: dict[Level, Attribute] = {a.level: a for a in TABLE if a.key is Key.UNIQUE}
+
+
+def stored_at(level: Level) -> Iterator[Attribute]:
+    """The attributes that have a column at `level`, in the table's order."""
+    return (a for a in TABLE if a.level is level and a.stored)

@@ -1,0 +1,49 @@
+"""What can go wrong in the archive, named.
+
+Each error says in its text what is wrong, in words fit for an Error Comment (0000,0902): the
+first 64 characters stand alone (PS3.5 6.2, VR LO).
+"""
+
+from pydicom.tag import BaseTag
+
+
+class ArchiveError(Exception):
+    """The base of every error that the archive raises on purpose."""
+
+
+class DataSetError(ArchiveError):
+    """A data set or file that cannot be read."""
+
+
+class MismatchError(ArchiveError):
+    """A data set that is not what its C-STORE command says, or lacks a UID that storage needs.
+
+    `offending` lists the elements at fault, for Offending Element (0000,0901).
+    """
+
+    def __init__(self, message: str, *offending: BaseTag) -> None:
+        super().__init__(message)
+        self.offending = offending
+
+
+class DuplicateError(ArchiveError):
+    """The SOP Instance is held with other content, and `on_conflict` is `refuse`."""
+
+
+class ResourceError(ArchiveError):
+    """Disk or index cannot take or give more: full, read-only, locked or broken."""
+
+
+class IdentifierError(ArchiveError):
+    """An identifier that the Query/Retrieve Level or the information model does not allow.
+
+    `offending` lists the keys at fault, for Offending Element (0000,0901).
+    """
+
+    def __init__(self, message: str, *offending: BaseTag) -> None:
+        super().__init__(message)
+        self.offending = offending
+
+
+class FolderError(ArchiveError):
+    """The archive's folder cannot be used: said once, at start, to a person."""

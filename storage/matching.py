@@ -1,0 +1,227 @@
+"""The rules of PS3.4 C.2.2.2 as rows, each read twice: plainly in Python, and as SQL.
+
+A row of RULES says which keys it is for; the first that applies to a key is its rule. `accepts`
+takes one folded value and one key; `sql` puts the same on a column of folded values.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from peewee import fn
+
+from storage.folding import FOLDED_VRS, RANGE_VRS, fold, span
+from storage.values import WHOLE_TEXT_VRS
+
+# `*` and `?` are wildcards in these alone (PS3.4 C.2.2.2.4).
+WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
+NAME_GROUPS = ("alphabetic", "ideographic", "phonetic")
+
+_FIRST_MOMENT, _LAST_MOMENT = "0", "9" * 20
+_LAST_CHARACTER = "\U0010ffff"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One kind of matching: the keys it is for, what it accepts, and the same in SQL."""
+
+    name: str
+    clause: str
+    sentence: str
+    applies: Callable[[str, str], bool]  # (VR, key)
+    accepts: Callable[[str, str, str], bool]  # (VR, folded value, key)
+    sql: Callable[[str, Any, str], Any]  # (VR, column, key)
+
+
+def match_columns(keyword: str, vr: str, multiple: bool) -> tuple[str, ...]:
+    """The names of the columns that hold an attribute's folded form; its own where that is it.
+
+    A name of one value has a column for each component group, so that a key finds any of them.
+    """
+    if vr == "PN" and not multiple:
+        return tuple(f"{keyword}_{group}" for group in NAME_GROUPS)
+    return (f"{keyword}_folded",) if vr in FOLDED_VRS else (keyword,)
+
+
+def folded(vr: str, multiple: bool, text: str) -> tuple[str, ...]:
+    """What the columns of `match_columns` hold for a value of `text`."""
+    form = fold(vr, text)
+    if vr != "PN" or multiple:
+        return (form,)
+    groups = [*form.split("="), "", ""]
+    return groups[0], groups[1], groups[2]
+
+
+def condition(vr: str, multiple: bool, columns: tuple[Any, ...], key: str) -> Any:
+    """The SQL condition for `key` on `columns`, or None where it matches everything.
+
+    An attribute of several values matches where any of them does (PS3.4 C.2.2.2); that is asked
+    of `matches`, which the database knows as `dicom_matches`.
+    """
+    if is_universal(vr, key):
+        return None
+    if multiple:
+        return fn.dicom_matches(vr, columns[0], key)
+    found = None
+    for single in single_keys(vr, key):
+        one = _name_sql(columns, single) if vr == "PN" else _sql(vr, columns[0], single)
+        found = one if found is None else found | one
+    return found
+
+
+def matches(vr: str, text: str, key: str) -> bool:
+    """Whether any of the folded values in `text` matches any of the keys in `key`."""
+    if is_universal(vr, key):
+        return True
+    values = [text] if vr in WHOLE_TEXT_VRS else text.split("\\")
+    accepts = _name_accepts if vr == "PN" else _accepts
+    return any(accepts(vr, value, single) for single in single_keys(vr, key) for value in values)
+
+
+def is_universal(vr: str, key: str) -> bool:
+    """Whether `key` matches every entity, absent values too (PS3.4 C.2.2.2.3)."""
+    parts = [part.strip() for part in ([key] if vr in WHOLE_TEXT_VRS else key.split("\\"))]
+    return not any(parts) or any(part and not part.strip("*") for part in parts)
+
+
+def single_keys(vr: str, key: str) -> list[str]:
+    """The keys in `key`: several for a list of values (an extension), else itself."""
+    if vr in WHOLE_TEXT_VRS or vr == "UI":
+        return [key]
+    return [part for part in key.split("\\") if part.strip()]
+
+
+def rule_for(vr: str, key: str) -> Rule:
+    """The rule that `key` asks for."""
+    return next(rule for rule in RULES if rule.applies(vr, key))
+
+
+def _accepts(vr: str, value: str, key: str) -> bool:
+    return rule_for(vr, key).accepts(vr, value, key)
+
+
+def _sql(vr: str, column: Any, key: str) -> Any:
+    return rule_for(vr, key).sql(vr, column, key)
+
+
+# Person names, PS3.4 C.2.2.2.1.1: a key of one component group finds it in any group of the
+# value; a key of several is matched group by group.
+
+
+def _name_accepts(vr: str, value: str, key: str) -> bool:
+    groups, wanted = value.split("="), _fold_key(vr, key).split("=")
+    if len(wanted) == 1:
+        return any(_accepts(vr, group, wanted[0]) for group in groups)
+    groups += [""] * (len(wanted) - len(groups))
+    pairs = zip(groups, wanted, strict=False)
+    return all(is_universal(vr, part) or _accepts(vr, group, part) for group, part in pairs)
+
+
+def _name_sql(columns: tuple[Any, ...], key: str) -> Any:
+    wanted = _fold_key("PN", key).split("=")
+    if len(wanted) == 1:
+        alphabetic, ideographic, phonetic = (_sql("PN", column, wanted[0]) for column in columns)
+        return alphabetic | ideographic | phonetic
+    found = columns[0] >= ""
+    for column, part in zip(columns, wanted, strict=False):
+        if not is_universal("PN", part):
+            found = found & _sql("PN", column, part)
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _fold_key(vr: str, key: str) -> str:
+    return fold(vr, key.strip() if vr not in WHOLE_TEXT_VRS else key.rstrip())
+
+
+@lru_cache(maxsize=1024)
+def _range(vr: str, key: str) -> tuple[str, str] | None:
+    """The first and last moment of a range or a single value; None for what is neither."""
+    single = span(vr, key)
+    if single:
+        return single
+    for dash in (i for i, character in enumerate(key) if character == "-"):
+        first, last = key[:dash].strip(), key[dash + 1 :].strip()
+        earliest = span(vr, first) if first else (_FIRST_MOMENT, "")
+        latest = span(vr, last) if last else ("", _LAST_MOMENT)
+        if earliest and latest and (first or last):
+            return earliest[0], latest[1]
+    return None
+
+
+def _in_range(vr: str, value: str, key: str) -> bool:
+    moments = _range(vr, key)
+    return moments[0] <= value <= moments[1] if moments else value == _fold_key(vr, key)
+
+
+def _in_range_sql(vr: str, column: Any, key: str) -> Any:
+    moments = _range(vr, key)
+    return column.between(*moments) if moments else column == _fold_key(vr, key)
+
+
+def _uids(key: str) -> list[str]:
+    return [uid.strip(" \0") for uid in key.split("\\") if uid.strip(" \0")]
+
+
+@lru_cache(maxsize=1024)
+def _pattern(key: str) -> re.Pattern[str]:
+    parts = {"*": ".*", "?": "."}
+    return re.compile("".join(parts.get(c) or re.escape(c) for c in key), re.DOTALL)
+
+
+def _glob(vr: str, column: Any, key: str) -> Any:
+    """GLOB knows DICOM's wildcards and one more, `[`; the bounds let an index serve a prefix."""
+    pattern = _fold_key(vr, key)
+    like = column % pattern.replace("[", "[[]")
+    prefix = re.split(r"[*?]", pattern, maxsplit=1)[0]
+    if not prefix:
+        return like
+    return (column >= prefix) & (column < prefix + _LAST_CHARACTER) & like
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "universal",
+        "PS3.4 C.2.2.2.3",
+        "A key of zero length, or `*` alone, matches every entity, absent values too.",
+        applies=is_universal,
+        accepts=lambda vr, value, key: True,
+        sql=lambda vr, column, key: column >= "",
+    ),
+    Rule(
+        "list of UID",
+        "PS3.4 C.2.2.2.2",
+        "A UID key matches any of the UIDs in it.",
+        applies=lambda vr, key: vr == "UI",
+        accepts=lambda vr, value, key: value in _uids(key),
+        sql=lambda vr, column, key: column.in_(_uids(key)),
+    ),
+    Rule(
+        "range",
+        "PS3.4 C.2.2.2.5",
+        "A date or time `a-b`, `a-` or `-b` matches what lies within, ends included; one of "
+        "less precision stands for its whole span.",
+        applies=lambda vr, key: vr in RANGE_VRS,
+        accepts=_in_range,
+        sql=_in_range_sql,
+    ),
+    Rule(
+        "wildcard",
+        "PS3.4 C.2.2.2.4",
+        "`*` stands for any characters or none, `?` for any one.",
+        applies=lambda vr, key: vr in WILDCARD_VRS and ("*" in key or "?" in key),
+        accepts=lambda vr, value, key: bool(_pattern(_fold_key(vr, key)).fullmatch(value)),
+        sql=_glob,
+    ),
+    Rule(
+        "single value",
+        "PS3.4 C.2.2.2.1",
+        "A value matches exactly, but for padding; names without case and accents, numbers "
+        "by value.",
+        applies=lambda vr, key: True,
+        accepts=lambda vr, value, key: value == _fold_key(vr, key),
+        sql=lambda vr, column, key: column == _fold_key(vr, key),
+    ),
+)

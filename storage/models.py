@@ -1,0 +1,106 @@
+"""The index's tables, made from the table of attributes.
+
+One row an entity. A patient is one Patient ID of one issuer; where the ID is empty, of one study,
+so that no two people become one.
+"""
+
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+from peewee import (
+    BigIntegerField,
+    Field,
+    ForeignKeyField,
+    Model,
+    SqliteDatabase,
+    TextField,
+)
+
+from storage.attributes import UNIQUE, Attribute, Level, stored_at
+from storage.matching import match_columns
+
+_TABLES = {
+    Level.PATIENT: "patient",
+    Level.STUDY: "study",
+    Level.SERIES: "series",
+    Level.IMAGE: "instance",
+}
+
+# What makes two rows of a level the same entity, beside their parent.
+IDENTITY: dict[Level, tuple[str, ...]] = {
+    Level.PATIENT: ("PatientID", "IssuerOfPatientID", "of_study"),
+    Level.STUDY: ("StudyInstanceUID",),
+    Level.SERIES: ("SeriesInstanceUID",),
+    Level.IMAGE: ("SOPInstanceUID",),
+}
+
+# What the index holds beside the attributes of the data set.
+_EXTRA: dict[Level, dict[str, type[Field]]] = {
+    Level.PATIENT: {"of_study": TextField},  # the study of a patient without an ID
+    Level.IMAGE: {"TransferSyntaxUID": TextField, "file_bytes": BigIntegerField},
+}
+_INDEXED = {"PatientName", "StudyDate", "AccessionNumber"}
+
+
+@dataclass(frozen=True)
+class Index:
+    """The database and its four models, one a level."""
+
+    database: SqliteDatabase
+    models: dict[Level, Any]
+
+    def __getitem__(self, level: Level) -> Any:
+        return self.models[level]
+
+
+def build(database: SqliteDatabase) -> Index:
+    """The models of an index that lies in `database`."""
+    models: dict[Level, Any] = {}
+    parent: Any = None
+    for level in Level:
+        fields: dict[str, Any] = {}
+        if parent is not None:
+            fields["parent"] = ForeignKeyField(parent, backref="children", on_delete="RESTRICT")
+        for attribute in stored_at(level):
+            for name in _columns(attribute):
+                fields[name] = TextField(default="", index=_is_indexed(attribute, name))
+        for name, kind in _EXTRA.get(level, {}).items():
+            fields[name] = kind(default="" if kind is TextField else 0)
+        unique = (*(("parent",) if parent is not None else ()), *IDENTITY[level])
+        meta = type(
+            "Meta",
+            (),
+            {"database": database, "table_name": _TABLES[level], "indexes": ((unique, True),)},
+        )
+        parent = type(_TABLES[level].capitalize(), (Model,), {"Meta": meta, **fields})
+        models[level] = parent
+    return Index(database, models)
+
+
+def columns_of(model: Any, attribute: Attribute) -> tuple[Any, ...]:
+    """The fields of `model` that matching on `attribute` looks at."""
+    names = match_columns(attribute.keyword, attribute.vr, attribute.multiple)
+    return tuple(getattr(model, name) for name in names)
+
+
+def signature() -> int:
+    """A number that changes with the tables: kept in the index, to notice an older one."""
+    parts = [
+        f"{level.name}.{name}" for level in Level for a in stored_at(level) for name in _columns(a)
+    ]
+    parts += [f"{level.name}:{names}" for level, names in IDENTITY.items()]
+    parts += [f"{level.name}+{sorted(names)}" for level, names in _EXTRA.items()]
+    return zlib.crc32("\n".join([*parts, *sorted(_INDEXED)]).encode()) & 0x7FFFFFFF
+
+
+def _columns(attribute: Attribute) -> tuple[str, ...]:
+    folded = match_columns(attribute.keyword, attribute.vr, attribute.multiple)
+    return tuple(dict.fromkeys((attribute.keyword, *folded)))
+
+
+def _is_indexed(attribute: Attribute, column: str) -> bool:
+    if attribute is UNIQUE[attribute.level]:
+        return attribute.level is not Level.PATIENT  # the unique index begins with Patient ID
+    matched = match_columns(attribute.keyword, attribute.vr, attribute.multiple)
+    return attribute.keyword in _INDEXED and column in matched

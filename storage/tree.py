@@ -1,0 +1,195 @@
+"""The folder tree: UID -> path, and writes that are whole and durable or not there at all."""
+
+import fcntl
+import itertools
+import os
+import struct
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from storage.errors import FolderError, ResourceError
+
+Uids = tuple[str, str, str]  # Study, Series and SOP Instance UID
+
+_LOCK_STRIPES = 1 << 20
+_KNOWN_FOLDERS = 4096
+_COMPARE_BYTES = 1024 * 1024
+
+
+class Tree:
+    """The files under one data folder.
+
+    With `sync` a file and the folders that lead to it are on the disk before a call returns.
+    """
+
+    def __init__(self, data: Path, sync: bool) -> None:
+        self.data = data
+        self.root = data / "tree"
+        self._incoming = data / "incoming"
+        self._superseded = data / "superseded"
+        self._sync = sync
+        self._numbers = itertools.count()
+        self._durable: dict[Path, int] = {}  # folder -> inode, its way from the root is on disk
+
+    def prepare(self) -> int:
+        """Make the folders and clear what an earlier run left half-received.
+
+        Returns how many leftovers there were. Raises FolderError where the folder cannot be
+        used or another node uses it; the claim lasts until the process and its children end.
+        """
+        try:
+            for folder in (self.data, self.root, self._incoming, self._superseded):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._claim()
+            leftovers = list(self._incoming.iterdir())
+            for leftover in leftovers:
+                leftover.unlink()
+        except OSError as error:
+            raise FolderError(f"{error.filename or self.data}: {error.strerror}") from error
+        return len(leftovers)
+
+    def path(self, uids: Uids) -> Path:
+        """Where the instance lies. The UIDs must have passed `extract.check_uid`."""
+        study, series, instance = uids
+        return self.root / study / series / f"{instance}.dcm"
+
+    def stage(self, *parts: bytes | memoryview) -> Path:
+        """Write `parts` to a new file in `incoming/`, synced. Raises ResourceError."""
+        path = self._incoming / f"{os.getpid()}-{next(self._numbers)}.part"
+        try:
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            try:
+                for part in parts:
+                    _write(descriptor, memoryview(part))
+                if self._sync:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            self.discard(path)
+            raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
+        return path
+
+    def discard(self, staged: Path) -> None:
+        """Remove a staged file, if it is still there."""
+        staged.unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self, uids: Uids) -> Iterator[None]:
+        """Hold the instance's place in the tree against other threads and processes."""
+        stripe = zlib.crc32("/".join(uids).encode()) % _LOCK_STRIPES
+        descriptor = os.open(self.data / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            # Open file description locks: a lock of the thread's own, gone with the descriptor.
+            request = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, stripe, 1, 0)
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLKW, request)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def place(self, staged: Path, path: Path) -> None:
+        """Rename `staged` to `path`, over what is there, and sync the folder.
+
+        Raises ResourceError; `withdraw` then makes sure that `path` is as it was.
+        """
+        try:
+            for attempt in itertools.count():
+                self._make_folder(path.parent)
+                try:
+                    os.rename(staged, path)
+                    break
+                except FileNotFoundError:  # the folder was empty and pruned just now
+                    if attempt == 3 or not staged.exists():
+                        raise
+            self._sync_folder(path.parent)
+        except OSError as error:
+            raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
+
+    def supersede(self, path: Path) -> Path:
+        """Keep what lies at `path` under `superseded/` too; returns where."""
+        relative = path.relative_to(self.root)
+        kept = self._superseded / relative.with_suffix(f".{time.time_ns()}.dcm")
+        try:
+            kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.link(path, kept)
+            for folder in (kept.parent, kept.parent.parent, self._superseded):
+                self._sync_folder(folder)
+        except OSError as error:
+            raise ResourceError(f"Cannot keep the old file: {error.strerror}") from error
+        return kept
+
+    def withdraw(self, path: Path, kept: Path | None) -> None:
+        """Undo `place`: what `supersede` kept comes back, or nothing stays."""
+        try:
+            if kept is not None:
+                os.replace(kept, path)
+                kept.unlink(missing_ok=True)  # the same file still: a rename did nothing
+            elif path.parent.exists():
+                path.unlink(missing_ok=True)
+                self._sync_folder(path.parent)
+        except OSError as error:
+            raise ResourceError(f"Cannot undo a write: {error.strerror}") from error
+        with suppress(OSError):  # not empty: others lie there
+            path.parent.rmdir()
+            path.parent.parent.rmdir()
+
+    def free_bytes(self) -> int:
+        """What the disk still takes, in bytes."""
+        disk = os.statvfs(self.data)
+        return disk.f_bavail * disk.f_frsize
+
+    def walk(self) -> Iterator[Path]:
+        """Every file of the tree, in no order that means anything."""
+        return self.root.glob("*/*/*.dcm")
+
+    def _claim(self) -> None:
+        descriptor = os.open(self.data, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise FolderError(f"{self.data}: in use by another minipacs") from None
+        self._claimed = descriptor  # open, and so locked, until the process ends
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make the series' folder and see that the way to it is durable."""
+        with suppress(FileNotFoundError):
+            if self._durable.get(folder) == folder.stat().st_ino:
+                return
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._sync_folder(folder.parent)
+        self._sync_folder(self.root)
+        if len(self._durable) >= _KNOWN_FOLDERS:
+            self._durable.clear()
+        self._durable[folder] = folder.stat().st_ino
+
+    def _sync_folder(self, folder: Path) -> None:
+        if not self._sync:
+            return
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def same_bytes(path: Path, offset: int, data: bytes | memoryview) -> bool:
+    """Whether what lies in `path` from `offset` on is `data`."""
+    if path.stat().st_size - offset != len(data):
+        return False
+    view = memoryview(data)
+    with path.open("rb", buffering=0) as file:
+        file.seek(offset)
+        for start in range(0, len(view), _COMPARE_BYTES):
+            part = view[start : start + _COMPARE_BYTES]
+            if file.read(len(part)) != part:
+                return False
+    return True
+
+
+def _write(descriptor: int, data: memoryview) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]

@@ -1,0 +1,103 @@
+"""The index from the tree: made where there is none, or where its tables have changed."""
+
+import logging
+import os
+from pathlib import Path
+
+from peewee import PeeweeException
+
+from storage import extract, part10
+from storage.attributes import Level
+from storage.database import connect
+from storage.errors import ArchiveError, DataSetError, FolderError
+from storage.indexing import record
+from storage.models import Index, build, signature
+from storage.tree import Tree
+
+logger = logging.getLogger(__name__)
+
+_PROGRESS_EVERY = 1000
+
+
+def prepare(data: Path, sync: bool, charset: str) -> None:
+    """Make a data folder ready to be served, by this process and its children alone.
+
+    Clears leftovers and makes or remakes the index. Raises FolderError.
+    """
+    tree = Tree(data, sync)
+    leftovers = tree.prepare()
+    if leftovers:
+        logger.warning("cleared incoming files=%d: left by an unclean end", leftovers)
+    path = data / "index.sqlite"
+    try:
+        if path.exists() and _signature(path) == signature():
+            return
+        held = rebuild(tree, path, charset)
+    except (PeeweeException, OSError) as error:
+        raise FolderError(f"{path}: {error}") from error
+    if held:
+        logger.info("index rebuilt instances=%d", held)
+
+
+def rebuild(tree: Tree, path: Path, charset: str) -> int:
+    """A new index from the tree, swapped in when it is whole; returns how many instances.
+
+    Files go in by the time of their arrival, so that the same values answer as before.
+    """
+    fresh = path.with_suffix(".new")
+    _remove(fresh)
+    database = connect(fresh, sync=False)
+    index = build(database)
+    database.create_tables([index[level] for level in Level])
+    held = 0
+    with database.atomic():
+        for file in sorted(tree.walk(), key=lambda file: file.stat().st_mtime_ns):
+            try:
+                held += _record_file(tree, file, index, charset)
+            except ArchiveError as error:
+                logger.error("not indexed file=%s: %s", file, error)
+            if held and held % _PROGRESS_EVERY == 0:
+                logger.info("rebuilding the index instances=%d", held)
+    database.pragma("user_version", signature())
+    database.pragma("wal_checkpoint(TRUNCATE)")
+    database.close()
+    _sync(fresh)
+    for suffix in ("-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    os.replace(fresh, path)
+    _sync(path.parent)
+    return held
+
+
+def _record_file(tree: Tree, file: Path, index: Index, charset: str) -> int:
+    """Enter one file of the tree into a new index. Raises ArchiveError."""
+    try:
+        with file.open("rb") as source:
+            meta = part10.read(source)
+            header = extract.header(source, meta.transfer_syntax_uid, charset)
+            file_bytes = os.fstat(source.fileno()).st_size - meta.data_set_offset
+    except OSError as error:
+        raise DataSetError(f"cannot be read: {error.strerror}") from error
+    if tree.path(header.uids) != file:
+        raise DataSetError("its UIDs belong to another path")
+    record(index, header, meta.transfer_syntax_uid, file_bytes)
+    return 1
+
+
+def _signature(path: Path) -> int:
+    database = connect(path, sync=True)
+    with database.connection_context():
+        return int(database.pragma("user_version"))
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
