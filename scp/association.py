@@ -130,13 +130,12 @@ class NodeAssociation(Association):
         self._last_served = time.monotonic()
 
     def _handle(self, handler: Handler, request: Request) -> None:
-        if request.message.AffectedSOPClassUID != request.context.abstract_syntax:
-            request.respond(
-                Status.SOP_CLASS_NOT_SUPPORTED, "SOP class is not the presentation context's"
-            )
-            return
+        said, agreed = request.message.AffectedSOPClassUID, request.context.abstract_syntax
         try:
-            handler(request)
+            if said == agreed:
+                handler(request)
+            else:
+                request.refuse_sop_class(str(said), str(agreed))
         except PeerGone:
             return  # its end is logged with the association's
         except Exception as error:

@@ -125,7 +125,7 @@ def _syntaxes(abstract_syntax: str) -> frozenset[str]:
 
 
 def _choose(proposed: list[str], supported: frozenset[str]) -> str | None:
-    """The first that both know; Explicit VR before Implicit, which loses the VR of what is private."""
+    """The first that both know; but Explicit VR before Implicit, which loses private VRs."""
     chosen = next((syntax for syntax in proposed if syntax in supported), None)
     if chosen == ImplicitVRLittleEndian and ExplicitVRLittleEndian in proposed:
         return str(ExplicitVRLittleEndian)

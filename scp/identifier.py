@@ -3,7 +3,6 @@
 import zlib
 from collections.abc import Mapping
 
-from pydicom.charset import python_encoding
 from pydicom.datadict import dictionary_VR
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
@@ -12,8 +11,9 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from storage import charsets
 from storage.extract import CHARACTER_SET
-from storage.values import charset_for, element, to_bytes
+from storage.values import element, to_bytes
 
 QUERY_RETRIEVE_LEVEL = Tag(0x0008, 0x0052)
 RETRIEVE_AE_TITLE = Tag(0x0008, 0x0054)
@@ -26,15 +26,15 @@ def encode(texts: Mapping[BaseTag, str], transfer_syntax: str, asked_charset: st
 
     That is none where all is ASCII, `asked_charset` where it will do, else UTF-8.
     """
-    charset = charset_for(list(texts.values()), asked_charset)
-    codec = python_encoding[charset] if charset else "ascii"
+    term = charsets.choose(texts.values(), asked_charset)
+    named = charsets.charset(term)
     implicit = transfer_syntax == ImplicitVRLittleEndian
     little_endian = transfer_syntax != ExplicitVRBigEndian
-    held = {CHARACTER_SET: charset, **texts} if charset else dict(texts)
+    held = {CHARACTER_SET: term, **texts} if term else dict(texts)
     parts = []
     for tag in sorted(held):
         vr = dictionary_VR(tag).split(" ")[0]
-        value = to_bytes(vr, held[tag], codec, little_endian)
+        value = to_bytes(vr, held[tag], named, little_endian)
         parts.append(element(tag, vr, value, implicit, little_endian))
     data = b"".join(parts)
     if transfer_syntax == DeflatedExplicitVRLittleEndian:

@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from pynetdicom import evt
@@ -69,10 +70,8 @@ class Listener:
 
     def shutdown_request(self, request: Any) -> None:
         """Close a connection; pynetdicom's Association asks its server for that."""
-        try:
+        with suppress(OSError):  # the peer was first
             request.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the peer was first
         request.close()
 
     def _accept(self) -> None:

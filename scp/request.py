@@ -7,14 +7,14 @@ from typing import Any
 
 from pydicom.tag import BaseTag
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import C_CANCEL
+from pynetdicom.dimse_primitives import C_CANCEL, C_STORE
 from pynetdicom.presentation import PresentationContext
 
 from scp import peers
 from scp.node import Node
 from scp.status import Status, status_of
 from storage import Query, Root
-from storage.archive import ERROR_COMMENT_CHARACTERS
+from storage.archive import ERROR_COMMENT_CHARACTERS, both_uids
 from storage.errors import ArchiveError, IdentifierError, MismatchError
 
 # Most that an Offending Element (0000,0901) of explicit length holds, and more than helps anyone.
@@ -104,6 +104,12 @@ class Request:
         """Answer with the failure that `error` is, by the table `statuses`."""
         offending = error.offending if isinstance(error, IdentifierError | MismatchError) else ()
         self.respond(statuses(error), str(error), offending)
+
+    def refuse_sop_class(self, said: str, agreed: str) -> None:
+        """Answer a command whose SOP class is not its presentation context's."""
+        store = isinstance(self.message, C_STORE)
+        status = Status.DOES_NOT_MATCH_SOP_CLASS if store else Status.SOP_CLASS_NOT_SUPPORTED
+        self.respond(status, both_uids(said, agreed))
 
     def is_cancelled(self) -> bool:
         """Whether a C-CANCEL for this request has come (PS3.7 9.3.2.3).

@@ -1,6 +1,5 @@
 """The archive: `store`, `find` and `locate` over the tree and the index."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, StrEnum
@@ -178,17 +177,18 @@ def _check_command(received: Received, header: Header) -> None:
     if wrong:
         keyword, said = wrong[0]
         tags = [Tag(name) for name, _ in wrong]
-        raise MismatchError(_both(said, header[keyword]), *tags)
+        raise MismatchError(both_uids(said, header[keyword]), *tags)
 
 
-def _both(said: str, found: str) -> str:
-    """Both UIDs, in the 64 characters of an Error Comment where they fit.
+def both_uids(said: str, found: str) -> str:
+    """Two UIDs that should be one, in the 64 characters of an Error Comment where they fit.
 
     Of UIDs that are too long together, the part where they begin to differ.
     """
     room = ERROR_COMMENT_CHARACTERS - len("sent , is ")
     if len(said) + len(found) > room:
-        start = max(len(os.path.commonprefix([said, found])) - 4, 0)
+        same = next(i for i in range(len(said) + 1) if said[:i] != found[:i])
+        start = max(same - 5, 0)
         window = slice(start, start + room // 2 - 2)
         said, found = f"..{said[window]}", f"..{found[window]}"
     return f"sent {said}, is {found}"

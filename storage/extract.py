@@ -14,11 +14,12 @@ from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
-from storage import values
+from storage import charsets, values
 from storage.attributes import TABLE
 from storage.errors import DataSetError, MismatchError
 
 CHARACTER_SET = Tag(0x0008, 0x0005)
+_ASCII = charsets.charset("")
 _STORED = [attribute for attribute in TABLE if attribute.stored]
 _TAGS: list[BaseTag | int] = [CHARACTER_SET, *(attribute.tag for attribute in _STORED)]
 _LAST_TAG = max(_TAGS)
@@ -99,10 +100,10 @@ def raw_element(data_set: Dataset, tag: BaseTag) -> RawDataElement | None:
 def text_values(data_set: Dataset, tags: Iterable[BaseTag], charset: str) -> dict[BaseTag, str]:
     """The values of `tags` as text, empty where absent; `charset` is for text that names none."""
     terms = raw_element(data_set, CHARACTER_SET)
-    codecs = values.encodings(values.text_of(terms, ()) if terms else "", charset)
+    named = charsets.charset(values.text_of(terms, _ASCII) if terms else "", charset)
     little_endian = data_set.original_encoding[1] is not False
     raws = {tag: raw_element(data_set, tag) for tag in tags}
-    return {t: values.text_of(raw, codecs, little_endian) if raw else "" for t, raw in raws.items()}
+    return {t: values.text_of(raw, named, little_endian) if raw else "" for t, raw in raws.items()}
 
 
 def check_uid(keyword: str, uid: str) -> None:

@@ -112,7 +112,7 @@ class Query:
 
     @property
     def returned(self) -> list[Attribute]:
-        """What an answer holds: the keys asked for that there are values of, and the upper unique ones."""
+        """What an answer holds: the keys asked for, and the upper unique ones."""
         return [
             a
             for a in TABLE

@@ -103,9 +103,7 @@ class RunningNode:
         ae = ae or AE("TESTER")
         ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = CLIENT_SECONDS
         built = [build_context(uid, syntax) for uid, syntax in contexts]
-        return ae.associate(
-            "127.0.0.1", self.port, contexts=built, ae_title="MINIPACS", **options
-        )
+        return ae.associate("127.0.0.1", self.port, contexts=built, ae_title="MINIPACS", **options)
 
     def files(self) -> list[Path]:
         """The files of the tree."""
@@ -186,8 +184,8 @@ def free_port() -> int:
 
 def encoded(data_set: Dataset) -> bytes:
     """A data set in Explicit VR Little Endian."""
-    from pydicom.filewriter import write_dataset
     from pydicom.filebase import DicomBytesIO
+    from pydicom.filewriter import write_dataset
 
     buffer = DicomBytesIO()
     buffer.is_little_endian, buffer.is_implicit_VR = True, False
