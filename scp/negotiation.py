@@ -7,9 +7,13 @@ from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom._globals import APPLICATION_CONTEXT_NAME
 from pynetdicom.acse import ACSE
-from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.pdu_primitives import (
+    A_ASSOCIATE,
+    SCP_SCU_RoleSelectionNegotiation,
+    SOPClassExtendedNegotiation,
+)
 
-from scp import contexts, peers
+from scp import contexts, extended, peers
 from scp.config import Settings
 from scp.slots import Slots
 
@@ -38,8 +42,7 @@ class NodeACSE(ACSE):
             _, response = self._check_user_identity()
             if response:
                 self.acceptor.add_negotiation_item(response)
-        for item in self._check_sop_class_extended():
-            self.acceptor.add_negotiation_item(item)
+        self._negotiate_options()
         self.acceptor._common_ext = self._check_sop_class_common_extended()
         if self.requestor.asynchronous_operations != (1, 1):
             window = self._check_async_ops()
@@ -80,6 +83,15 @@ class NodeACSE(ACSE):
         self.assoc.is_rejected = True
         evt.trigger(self.assoc, evt.EVT_REJECTED, {})
         self.assoc.kill()
+
+    def _negotiate_options(self) -> None:
+        for uid, offered in self.requestor.sop_class_extended.items():
+            agreed = extended.answer(str(uid), offered)
+            if agreed is not None:
+                item = SOPClassExtendedNegotiation()
+                item.sop_class_uid = uid
+                item.service_class_application_information = agreed
+                self.acceptor.add_negotiation_item(item)
 
     def _negotiate_contexts(self, request: A_ASSOCIATE) -> None:
         allowed = peers.rights(self.settings, request.calling_ae_title)

@@ -10,10 +10,12 @@ from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_CANCEL, C_STORE
 from pynetdicom.presentation import PresentationContext
 
-from scp import peers
+from scp import messages, peers
+from scp.contexts import QUERY_RETRIEVE
+from scp.extended import options_of
 from scp.node import Node
 from scp.status import Status, status_of
-from storage import Query, Root
+from storage import Query
 from storage.archive import ERROR_COMMENT_CHARACTERS, both_uids
 from storage.errors import ArchiveError, IdentifierError, MismatchError
 
@@ -23,6 +25,10 @@ _MAX_OFFENDING = 64
 
 class PeerGone(Exception):
     """The association ended while its request was being served."""
+
+
+class Cancelled(Exception):
+    """The peer has cancelled its request."""
 
 
 @dataclass
@@ -44,6 +50,7 @@ class Request:
     context: PresentationContext
     traffic: Traffic
     final_status: int | None = field(default=None, init=False)
+    _pending: tuple[Status, bytes] | None = field(default=None, init=False)
 
     @property
     def peer(self) -> str:
@@ -65,10 +72,16 @@ class Request:
         """The Specific Character Set of the peer's text that names none."""
         return peers.charset(self.node.settings, self.peer)
 
-    def identifier(self, root: Root) -> Query:
-        """The request's Identifier. Raises DataSetError or IdentifierError."""
+    def query(self) -> Query:
+        """The request's Identifier, as a query of the SOP class's information model.
+
+        Raises DataSetError or IdentifierError.
+        """
+        sop_class = str(self.context.abstract_syntax)
+        root, _ = QUERY_RETRIEVE[sop_class]
+        options = options_of(self.association, sop_class)
         data = self.message.Identifier.getvalue()
-        return Query.read(root, data, self.transfer_syntax, self.charset)
+        return Query.read(root, data, self.transfer_syntax, self.charset, options)
 
     def respond(
         self,
@@ -96,7 +109,21 @@ class Request:
             setattr(response, keyword, value)
         if status not in (Status.PENDING, Status.PENDING_KEYS_UNSUPPORTED):
             self.final_status = int(status)
-        self.association.dimse.send_msg(response, self.context.context_id or 0)
+        self.association.dimse.send_msg(response, self._context_id)
+
+    @property
+    def _context_id(self) -> int:
+        return self.context.context_id or 0
+
+    def respond_match(self, status: Status, identifier: bytes) -> None:
+        """Send a pending response of a C-FIND."""
+        if self._pending is None or self._pending[0] is not status:
+            command = messages.find_pending(
+                str(self.message.AffectedSOPClassUID), self.message.MessageID, status
+            )
+            self._pending = status, command
+        messages.send(self.association, self._context_id, self._pending[1], identifier)
+        self.traffic.bytes_out += len(identifier)
 
     def refuse(
         self, error: ArchiveError, statuses: Callable[[ArchiveError], Status] = status_of
@@ -120,6 +147,11 @@ class Request:
             raise PeerGone
         cancel: C_CANCEL | None = self.association.dimse.cancel_req.get(self.message.MessageID)
         return cancel is not None
+
+    def stop_if_cancelled(self) -> None:
+        """Raise Cancelled where a C-CANCEL has come, PeerGone where the peer is gone."""
+        if self.is_cancelled():
+            raise Cancelled
 
 
 def _error_comment(text: str) -> str:

@@ -160,7 +160,8 @@ def _failed_list(failed: list[str], transfer_syntax: str) -> bytes:
     text = "\\".join(failed)
     if len(text) > _MAX_LIST_BYTES:
         text = text[: text.rindex("\\", 0, _MAX_LIST_BYTES + 1)]
-    return identifier.encode({identifier.FAILED_SOP_INSTANCE_UID_LIST: text}, transfer_syntax)
+    held = identifier.from_texts({identifier.FAILED_SOP_INSTANCE_UID_LIST: text})
+    return identifier.encode(held, transfer_syntax)
 
 
 def _log(request: Request, location: Location, error: Exception) -> None:

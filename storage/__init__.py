@@ -3,17 +3,20 @@
 The door: what the node needs comes from here.
 """
 
-from storage.archive import Archive, OnConflict, Outcome, Received, Stored
+from storage.archive import Answer, Archive, OnConflict, Outcome, Received, Stored
 from storage.attributes import Attribute, Level
-from storage.query import Location, Query, Root
+from storage.finding import Location
+from storage.query import Options, Query, Root
 from storage.upkeep import prepare
 
 __all__ = [
+    "Answer",
     "Archive",
     "Attribute",
     "Level",
     "Location",
     "OnConflict",
+    "Options",
     "Outcome",
     "Query",
     "Received",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydicom.tag import Tag
 
-from storage import extract, part10, query
-from storage.attributes import Attribute
-from storage.database import connect, reading
+from storage import extract, finding, part10
+from storage.database import Stop, connect, interruptible, never, reading
+from storage.elements import Elements
 from storage.errors import (
     ArchiveError,
     DataSetError,
@@ -19,9 +19,11 @@ from storage.errors import (
     ResourceError,
 )
 from storage.extract import Header
+from storage.finding import Location
+from storage.headers import HeaderSearch
 from storage.indexing import is_indexed, record
 from storage.models import Index, build
-from storage.query import Location, Query
+from storage.query import Query
 from storage.tree import Tree, Uids, same_bytes
 
 # What an Error Comment (0000,0902) holds (PS3.5 6.2, VR LO).
@@ -54,6 +56,14 @@ class Received:
     transfer_syntax_uid: str
     data_set: bytes | memoryview
     charset: str  # for text that names no Specific Character Set
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An entity that matches: the values of `Query.returned`, and what its header holds."""
+
+    texts: tuple[str, ...]
+    extra: Elements
 
 
 @dataclass(frozen=True)
@@ -107,15 +117,17 @@ class Archive:
         finally:
             self.tree.discard(staged)
 
-    def find(self, asked: Query) -> Iterator[dict[Attribute, str]]:
-        """One answer an entity that matches, as the index is read."""
-        with reading():
-            yield from query.answers(self.index, asked)
+    def find(self, query: Query, charset: str, stop: Stop = never) -> "Found":
+        """The entities that match; `charset` is for stored text that names none.
 
-    def locate(self, asked: Query) -> list[Location]:
+        `stop` is asked now and then, even while nothing matches; it ends the search by raising.
+        """
+        return Found(self, HeaderSearch(self.tree, self.index, query, charset), stop)
+
+    def locate(self, query: Query) -> list[Location]:
         """The instances that the unique keys of a retrieve name."""
         with reading():
-            return query.locations(self.index, asked)
+            return finding.locations(self.index, query)
 
     def close_thread(self) -> None:
         """Close the calling thread's connection to the index."""
@@ -165,6 +177,28 @@ class Archive:
             return False
         except OSError as error:
             raise ResourceError(f"Cannot read {path.name}: {error.strerror}") from error
+
+
+class Found:
+    """The answers to a query, one an entity, as they are read from the index.
+
+    Iterate once; then `search` tells how many headers had to be read, and which could not be.
+    """
+
+    def __init__(self, archive: Archive, search: HeaderSearch, stop: Stop) -> None:
+        self.search = search
+        self._archive = archive
+        self._stop = stop
+
+    def __iter__(self) -> Iterator[Answer]:
+        index, query = self._archive.index, self.search.query
+        with reading(), interruptible(index.database, self._stop):
+            for row_id, texts in finding.rows(index, query):
+                extra = self.search.answer(row_id)
+                if extra is None:
+                    self._stop()
+                else:
+                    yield Answer(texts, extra)
 
 
 def _check_command(received: Received, header: Header) -> None:

@@ -28,7 +28,8 @@ class Key(StrEnum):
     UNIQUE = "U"
     REQUIRED = "R"
     OPTIONAL = "O"
-    COMPUTED = "computed"  # from the index at query time (PS3.4 C.3.4), always optional
+    COUNTED = "counted"  # computed when asked for (PS3.4 C.3.4), and not matched
+    LISTED = "listed"  # computed from the entities below, and matched by any of them
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Attribute:
     keyword: str
     level: Level
     key: Key = Key.OPTIONAL
+    sequence: str = ""  # the keyword of the sequence in whose items it lies
 
     @cached_property
     def tag(self) -> BaseTag:
@@ -54,17 +56,27 @@ class Attribute:
 
     @cached_property
     def multiple(self) -> bool:
-        """Whether the attribute may hold several values."""
-        return dictionary_VM(self.tag) != "1"
+        """Whether the attribute may hold several values, or lies in several items."""
+        return bool(self.sequence) or dictionary_VM(self.tag) != "1"
+
+    @cached_property
+    def column(self) -> str:
+        """The name of its column."""
+        return f"{self.sequence}_{self.keyword}" if self.sequence else self.keyword
 
     @property
     def stored(self) -> bool:
         """Whether the index has a column for it."""
-        return self.key is not Key.COMPUTED
+        return self.key not in (Key.COUNTED, Key.LISTED)
+
+    @property
+    def can_match(self) -> bool:
+        """Whether a key for it narrows the answers."""
+        return self.key is not Key.COUNTED
 
 
 _P, _S, _E, _I = Level.PATIENT, Level.STUDY, Level.SERIES, Level.IMAGE
-_U, _R, _C = Key.UNIQUE, Key.REQUIRED, Key.COMPUTED
+_U, _R, _C, _L = Key.UNIQUE, Key.REQUIRED, Key.COUNTED, Key.LISTED
 
 # PS3.4 C.6.1.1.2 to C.6.1.1.5 and C.6.2.1.2, and what IHE RAD-14 asks for beside them.
 TABLE: tuple[Attribute, ...] = (
@@ -95,8 +107,8 @@ TABLE: tuple[Attribute, ...] = (
     Attribute("PatientWeight", _S),
     Attribute("Occupation", _S),
     Attribute("AdditionalPatientHistory", _S),
-    Attribute("ModalitiesInStudy", _S, _C),
-    Attribute("SOPClassesInStudy", _S, _C),
+    Attribute("ModalitiesInStudy", _S, _L),
+    Attribute("SOPClassesInStudy", _S, _L),
     Attribute("NumberOfStudyRelatedSeries", _S, _C),
     Attribute("NumberOfStudyRelatedInstances", _S, _C),
     Attribute("SeriesInstanceUID", _E, _U),
@@ -120,6 +132,8 @@ TABLE: tuple[Attribute, ...] = (
     Attribute("PerformedProcedureStepID", _E),
     Attribute("PerformedProcedureStepDescription", _E),
     Attribute("FrameOfReferenceUID", _E),
+    Attribute("RequestedProcedureID", _E, sequence="RequestAttributesSequence"),
+    Attribute("ScheduledProcedureStepID", _E, sequence="RequestAttributesSequence"),
     Attribute("NumberOfSeriesRelatedInstances", _E, _C),
     Attribute("SOPInstanceUID", _I, _U),
     Attribute("InstanceNumber", _I, _R),
@@ -138,7 +152,13 @@ TABLE: tuple[Attribute, ...] = (
     Attribute("ContentDescription", _I),
 )
 
-BY_TAG: dict[BaseTag, Attribute] = {attribute.tag: attribute for attribute in TABLE}
+BY_KEYWORD: dict[str, Attribute] = {a.keyword: a for a in TABLE if not a.sequence}
+BY_TAG: dict[BaseTag, Attribute] = {a.tag: a for a in TABLE if not a.sequence}
+# The attributes inside a sequence, by the sequence's tag.
+IN_SEQUENCE: dict[BaseTag, list[Attribute]] = {
+    Tag(name): [a for a in TABLE if a.sequence == name]
+    for name in dict.fromkeys(a.sequence for a in TABLE if a.sequence)
+}
 
 UNIQUE: dict[Level, Attribute] = {a.level: a for a in TABLE if a.key is Key.UNIQUE}
 

@@ -1,16 +1,22 @@
 """The SQLite file: connection, pragmas, transactions, and the functions that queries call."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from peewee import OperationalError, PeeweeException, SqliteDatabase
 
 from storage.errors import ResourceError
-from storage.matching import matches
+from storage.folding import fold
+from storage.matching import matches, sounds_like, wildcard
 
 # How long a writer waits for another before it gives up with A700, in seconds.
 BUSY_SECONDS = 30
+# How many steps of SQLite's machine go by between two questions whether to stop.
+_STEPS = 200_000
+
+# Ends what is under way by raising.
+Stop = Callable[[], None]
 
 
 def connect(path: Path, sync: bool) -> SqliteDatabase:
@@ -29,7 +35,8 @@ def connect(path: Path, sync: bool) -> SqliteDatabase:
         },
         timeout=BUSY_SECONDS,
     )
-    database.register_function(_dicom_matches, "dicom_matches", 3)
+    for function in _FUNCTIONS:
+        database.register_function(function, function.__name__, function.__code__.co_argcount)
     return database
 
 
@@ -47,6 +54,34 @@ def writing(database: SqliteDatabase) -> Iterator[None]:
         raise ResourceError(f"The index cannot be written: {error}") from error
 
 
+def never() -> None:
+    """Do not stop."""
+
+
+@contextmanager
+def interruptible(database: SqliteDatabase, stop: Stop) -> Iterator[None]:
+    """Ask `stop` while the calling thread's statements run; what it raises ends them."""
+    raised: list[BaseException] = []
+
+    def ask() -> int:
+        try:
+            stop()
+        except BaseException as error:  # handed on below; SQLite knows only that it was told
+            raised.append(error)
+        return len(raised)
+
+    connection = database.connection()  # type: ignore[no-untyped-call]
+    connection.set_progress_handler(ask, _STEPS)
+    try:
+        yield
+    except OperationalError:
+        if raised:
+            raise raised[0] from None
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
 @contextmanager
 def reading() -> Iterator[None]:
     """Turn a failure to read the index into ResourceError."""
@@ -56,5 +91,19 @@ def reading() -> Iterator[None]:
         raise ResourceError(f"The index cannot be read: {error}") from error
 
 
-def _dicom_matches(vr: str, text: str, key: str) -> bool:
-    return matches(vr, text, key)
+def dicom_matches(vr: str, text: str, key: str) -> bool:
+    """`matching.matches`, on a value as it is."""
+    return matches(vr, fold(vr, text), key)
+
+
+def dicom_wildcard(vr: str, value: str, key: str) -> bool:
+    """`matching.wildcard`, on a folded value."""
+    return wildcard(vr, value, key)
+
+
+def dicom_fuzzy(name: str, key: str) -> bool:
+    """`matching.sounds_like`, on a name as it is."""
+    return sounds_like(name, key)
+
+
+_FUNCTIONS = (dicom_matches, dicom_wildcard, dicom_fuzzy)

@@ -2,26 +2,24 @@
 
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
 from pydicom.datadict import dictionary_description
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
-from storage import charsets, values
-from storage.attributes import TABLE
+from storage.attributes import IN_SEQUENCE, TABLE, Attribute
+from storage.elements import CHARACTER_SET, Elements, read
 from storage.errors import DataSetError, MismatchError
 
-CHARACTER_SET = Tag(0x0008, 0x0005)
-_ASCII = charsets.charset("")
 _STORED = [attribute for attribute in TABLE if attribute.stored]
-_TAGS: list[BaseTag | int] = [CHARACTER_SET, *(attribute.tag for attribute in _STORED)]
+_READ_TAGS = [*(a.tag for a in _STORED if not a.sequence), *IN_SEQUENCE]
+_TAGS: list[BaseTag | int] = [CHARACTER_SET, *_READ_TAGS]
 _LAST_TAG = max(_TAGS)
 # Transfer syntaxes that deflate the data set as a whole (PS3.5 A.5, A.7, A.9): Deflated Explicit
 # VR Little Endian, JPIP Referenced Deflate, JPIP HTJ2K Referenced Deflate.
@@ -36,7 +34,7 @@ UID_KEYWORDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 @dataclass(frozen=True)
 class Header:
-    """What the index needs of one instance: attribute keyword -> text."""
+    """What the index needs of one instance: column -> text."""
 
     values: Mapping[str, str]
 
@@ -58,8 +56,11 @@ def header(source: BinaryIO, transfer_syntax: str, charset: str) -> Header:
     missing or not a UID.
     """
     data_set = read_data_set(source, transfer_syntax, _TAGS, _LAST_TAG)
-    texts = text_values(data_set, (attribute.tag for attribute in _STORED), charset)
-    found = {attribute.keyword: texts[attribute.tag] for attribute in _STORED}
+    try:
+        elements = read(data_set, _READ_TAGS, charset)
+    except Exception as error:  # a sequence whose items are none, and the like
+        raise DataSetError(f"The data set cannot be read: {error}") from error
+    found = {attribute.column: _text(elements, attribute) for attribute in _STORED}
     for keyword in (*UID_KEYWORDS, "SOPClassUID"):
         check_uid(keyword, found[keyword])
     return Header(found)
@@ -91,19 +92,15 @@ def read_data_set(
         raise DataSetError(f"The data set cannot be read: {error}") from error
 
 
-def raw_element(data_set: Dataset, tag: BaseTag) -> RawDataElement | None:
-    """The undecoded element, or None where it is absent or a sequence."""
-    raw = data_set.get_item(tag) if tag in data_set else None
-    return raw if isinstance(raw, RawDataElement) else None
-
-
-def text_values(data_set: Dataset, tags: Iterable[BaseTag], charset: str) -> dict[BaseTag, str]:
-    """The values of `tags` as text, empty where absent; `charset` is for text that names none."""
-    terms = raw_element(data_set, CHARACTER_SET)
-    named = charsets.charset(values.text_of(terms, _ASCII) if terms else "", charset)
-    little_endian = data_set.original_encoding[1] is not False
-    raws = {tag: raw_element(data_set, tag) for tag in tags}
-    return {t: values.text_of(raw, named, little_endian) if raw else "" for t, raw in raws.items()}
+def _text(found: Elements, attribute: Attribute) -> str:
+    """The value of an attribute; of one inside a sequence the values of all items."""
+    if not attribute.sequence:
+        element = found.get(attribute.tag)
+        return element.text if element else ""
+    sequence = found.get(Tag(attribute.sequence))
+    texts = [item[attribute.tag].text for item in (sequence.items if sequence else None) or ()
+             if attribute.tag in item]  # fmt: skip
+    return "\\".join(text for text in texts if text)
 
 
 def check_uid(keyword: str, uid: str) -> None:

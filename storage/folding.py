@@ -18,6 +18,8 @@ _DATE = re.compile(r"(\d{4})(?:(\d{2})(?:(\d{2}))?)?", re.ASCII)
 _DATE_ACR_NEMA = re.compile(r"(\d{4})\.(\d{2})\.(\d{2})", re.ASCII)
 _TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?", re.ASCII)
 _DATE_TIME = re.compile(r"(\d{4,14}?)(\.\d{1,6})?([+-]\d{4})?", re.ASCII)
+# Letters whose stroke or ligature Unicode does not decompose.
+_STROKES = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "æ": "ae", "œ": "oe"})
 _COMBINING = re.compile("[\u0300-\u036f]")
 
 
@@ -64,7 +66,7 @@ def fold_name(name: str) -> str:
     PS3.4 C.2.2.2.1.1 leaves case and accents to the SCP. Only the accents of European scripts
     go: the voicing marks of kana make other words.
     """
-    decomposed = unicodedata.normalize("NFKD", name.casefold())
+    decomposed = unicodedata.normalize("NFKD", name).casefold().translate(_STROKES)
     plain = unicodedata.normalize("NFKC", _COMBINING.sub("", decomposed))
     groups = [
         "^".join(part.strip() for part in group.split("^")).rstrip("^ ")

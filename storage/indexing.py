@@ -9,7 +9,7 @@ from typing import Any
 from storage.attributes import Level, stored_at
 from storage.database import reading, writing
 from storage.extract import Header
-from storage.matching import folded, match_columns
+from storage.matching import folded, has_several, match_columns
 from storage.models import IDENTITY, Index
 from storage.tree import Uids
 
@@ -46,10 +46,10 @@ def is_indexed(index: Index, uids: Uids) -> bool:
 def _row(level: Level, header: Header) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for attribute in stored_at(level):
-        text = header[attribute.keyword]
-        row[attribute.keyword] = text
-        names = match_columns(attribute.keyword, attribute.vr, attribute.multiple)
-        row |= zip(names, folded(attribute.vr, attribute.multiple, text), strict=True)
+        text = header[attribute.column]
+        row[attribute.column] = text
+        row |= zip(match_columns(attribute), folded(attribute, text), strict=True)
+    row["several"] = int(any(has_several(a, row[a.column]) for a in stored_at(level)))
     if level is Level.PATIENT:
         row["of_study"] = "" if row["PatientID"] else header["StudyInstanceUID"]
     return row
@@ -65,11 +65,14 @@ def _enter(model: Any, level: Level, row: dict[str, Any]) -> int:
         return int(model.insert(row).execute())
     changed: dict[str, Any] = {}
     for attribute in stored_at(level):
-        text = row[attribute.keyword]
-        if text and text != held[attribute.keyword]:
-            names = match_columns(attribute.keyword, attribute.vr, attribute.multiple)
-            changed |= {name: row[name] for name in (attribute.keyword, *names)}
+        text = row[attribute.column]
+        if text and text != held[attribute.column]:
+            names = (attribute.column, *match_columns(attribute))
+            changed |= {name: row[name] for name in names}
     if changed:
+        texts = held | changed
+        several = any(has_several(a, texts[a.column]) for a in stored_at(level))
+        changed["several"] = int(several)
         model.update(changed).where(model.id == held["id"]).execute()
     return int(held["id"])
 

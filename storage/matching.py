@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from peewee import fn
+from peewee import SQL, fn
 
-from storage.folding import FOLDED_VRS, RANGE_VRS, fold, span
+from storage.attributes import Attribute
+from storage.folding import FOLDED_VRS, RANGE_VRS, fold, fold_name, span
 from storage.values import WHOLE_TEXT_VRS
 
 # `*` and `?` are wildcards in these alone (PS3.4 C.2.2.2.4).
@@ -21,6 +22,10 @@ NAME_GROUPS = ("alphabetic", "ideographic", "phonetic")
 
 _FIRST_MOMENT, _LAST_MOMENT = "0", "9" * 20
 _LAST_CHARACTER = "\U0010ffff"
+# SQLite's GLOB tries every way to spread characters over wildcards: more go to Python.
+_MAX_GLOB_STARS, _MAX_GLOB_LENGTH = 2, 1000
+# More keys than an expression or a statement of SQLite takes go to it as one JSON array.
+_MAX_ALTERNATIVES = 100
 
 
 @dataclass(frozen=True)
@@ -35,40 +40,66 @@ class Rule:
     sql: Callable[[str, Any, str], Any]  # (VR, column, key)
 
 
-def match_columns(keyword: str, vr: str, multiple: bool) -> tuple[str, ...]:
+def match_columns(attribute: Attribute) -> tuple[str, ...]:
     """The names of the columns that hold an attribute's folded form; its own where that is it.
 
-    A name of one value has a column for each component group, so that a key finds any of them.
+    A name has a column for each component group, so that a key finds any of them. What may
+    hold several values is folded when it is matched.
     """
-    if vr == "PN" and not multiple:
-        return tuple(f"{keyword}_{group}" for group in NAME_GROUPS)
-    return (f"{keyword}_folded",) if vr in FOLDED_VRS else (keyword,)
+    if attribute.multiple or attribute.vr not in FOLDED_VRS:
+        return (attribute.column,)
+    if attribute.vr == "PN":
+        return tuple(f"{attribute.column}_{group}" for group in NAME_GROUPS)
+    return (f"{attribute.column}_folded",)
 
 
-def folded(vr: str, multiple: bool, text: str) -> tuple[str, ...]:
+def folded(attribute: Attribute, text: str) -> tuple[str, ...]:
     """What the columns of `match_columns` hold for a value of `text`."""
-    form = fold(vr, text)
-    if vr != "PN" or multiple:
+    if attribute.multiple or attribute.vr not in FOLDED_VRS:
+        return (text,)
+    form = fold(attribute.vr, text)
+    if attribute.vr != "PN":
         return (form,)
     groups = [*form.split("="), "", ""]
     return groups[0], groups[1], groups[2]
 
 
-def condition(vr: str, multiple: bool, columns: tuple[Any, ...], key: str) -> Any:
-    """The SQL condition for `key` on `columns`, or None where it matches everything.
+def has_several(attribute: Attribute, text: str) -> bool:
+    """Whether an attribute of one value holds several, against PS3.6."""
+    return not attribute.multiple and "\\" in text and attribute.vr not in WHOLE_TEXT_VRS
+
+
+def condition(attribute: Attribute, columns: tuple[Any, ...], model: Any, key: str) -> Any:
+    """The SQL condition for `key` on `columns` of `model`, or None where everything matches.
 
     An attribute of several values matches where any of them does (PS3.4 C.2.2.2); that is asked
-    of `matches`, which the database knows as `dicom_matches`.
+    of `matches`, which the database knows as `dicom_matches`. The few rows where an attribute
+    of one value holds several are marked, and found by an index of their own.
     """
+    vr = attribute.vr
     if is_universal(vr, key):
         return None
-    if multiple:
-        return fn.dicom_matches(vr, columns[0], key)
+    by_value = fn.dicom_matches(vr, getattr(model, attribute.column), key)
+    singles = single_keys(vr, key)
+    if attribute.multiple or len(singles) > _MAX_ALTERNATIVES:
+        return by_value
     found = None
-    for single in single_keys(vr, key):
+    for single in singles:
         one = _name_sql(columns, single) if vr == "PN" else _sql(vr, columns[0], single)
         found = one if found is None else found | one
-    return found
+    if vr == "UI" or vr in WHOLE_TEXT_VRS:
+        return found
+    return ((model.several == 0) & found) | ((model.several == 1) & by_value)
+
+
+def combined_range(date: Any, time: Any, date_key: str, time_key: str) -> Any:
+    """The SQL condition that a moment lies within a range of moments (PS3.4 C.2.2.2.5.4)."""
+    days, times = _range("DA", date_key), _range("TM", time_key)
+    if days is None or times is None:
+        return date == _MALFORMED_KEY
+    first = days[0] + times[0] if days[0] != _FIRST_MOMENT else _FIRST_MOMENT
+    last = days[1] + times[1] if days[1] != _LAST_MOMENT else _LAST_MOMENT
+    return (time != "") & date.concat(time).between(first, last)
 
 
 def matches(vr: str, text: str, key: str) -> bool:
@@ -113,9 +144,9 @@ def _sql(vr: str, column: Any, key: str) -> Any:
 def _name_accepts(vr: str, value: str, key: str) -> bool:
     groups, wanted = value.split("="), _fold_key(vr, key).split("=")
     if len(wanted) == 1:
-        return any(_accepts(vr, group, wanted[0]) for group in groups)
+        return any(_accepts(vr, group, wanted[0]) for group in groups[:3])
     groups += [""] * (len(wanted) - len(groups))
-    pairs = zip(groups, wanted, strict=False)
+    pairs = zip(groups, wanted[:3], strict=False)
     return all(is_universal(vr, part) or _accepts(vr, group, part) for group, part in pairs)
 
 
@@ -129,6 +160,33 @@ def _name_sql(columns: tuple[Any, ...], key: str) -> Any:
         if not is_universal("PN", part):
             found = found & _sql("PN", column, part)
     return found
+
+
+def sounds_like(name: str, key: str) -> bool:
+    """Fuzzy semantic matching of names, where it was negotiated (PS3.4 C.2.2.2.1.1).
+
+    Every word of the key begins or sounds like a word of the name, in any order.
+    """
+    words = _words(fold_name(name))
+    return all(
+        any(word.startswith(wanted) or _sound(word) == _sound(wanted) for word in words)
+        for wanted in _words(fold_name(key))
+    )
+
+
+def _words(name: str) -> list[str]:
+    return [word for word in re.split(r"[\^=\s,*?\\]+", name) if word]
+
+
+_SOUNDS = str.maketrans("bfpvcgjkqsxzdtlmnr", "111122222222334556")
+
+
+@lru_cache(maxsize=8192)
+def _sound(word: str) -> str:
+    """Soundex, of any length: the first letter and the consonants that follow, by kind."""
+    coded = re.sub(r"[hw]", "", word[1:]).translate(_SOUNDS)
+    joined = re.sub(r"(.)\1+", r"\1", word[0].translate(_SOUNDS) + coded)
+    return word[0] + re.sub(r"[aeiouy]", "", joined[1:])
 
 
 @lru_cache(maxsize=1024)
@@ -151,6 +209,10 @@ def _range(vr: str, key: str) -> tuple[str, str] | None:
     return None
 
 
+# No folded value is this: what is malformed keeps its text behind a mark of its own.
+_MALFORMED_KEY = "!"
+
+
 def _in_range(vr: str, value: str, key: str) -> bool:
     moments = _range(vr, key)
     return moments[0] <= value <= moments[1] if moments else value == _fold_key(vr, key)
@@ -161,20 +223,69 @@ def _in_range_sql(vr: str, column: Any, key: str) -> Any:
     return column.between(*moments) if moments else column == _fold_key(vr, key)
 
 
-def _uids(key: str) -> list[str]:
-    return [uid.strip(" \0") for uid in key.split("\\") if uid.strip(" \0")]
+@lru_cache(maxsize=64)
+def _uids(key: str) -> frozenset[str]:
+    return frozenset(uid.strip(" \0") for uid in key.split("\\")) - {""}
+
+
+def _uids_sql(vr: str, column: Any, key: str) -> Any:
+    uids = sorted(_uids(key))
+    if len(uids) <= _MAX_ALTERNATIVES:
+        return column.in_(uids)
+    # UIDs are digits and dots; whatever else is in the key is no one's UID.
+    listed = ",".join(f'"{uid}"' for uid in uids if re.fullmatch(r"[0-9.]+", uid))
+    return column.in_(SQL("(SELECT value FROM json_each(?))", (f"[{listed}]",)))
+
+
+def wildcard(vr: str, value: str, key: str) -> bool:
+    """Whether `value` fits `key`, each stretch between two `*` taken where it comes first.
+
+    Unlike a regular expression this takes time by length times length at most.
+    """
+    first, *rest = _stretches(_fold_key(vr, key))
+    if not rest:
+        return len(value) == first.length and first.fits(value, 0)
+    end = len(value) - rest[-1].length
+    position = first.length
+    if position > end or not first.fits(value, 0) or not rest[-1].fits(value, end):
+        return False
+    for stretch in rest[:-1]:
+        found = stretch.pattern.search(value, position, end)
+        if not found:
+            return False
+        position = found.end()
+    return True
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """What stands between two `*` of a key, `?` standing for any character."""
+
+    pattern: re.Pattern[str]
+    length: int
+
+    def fits(self, value: str, position: int) -> bool:
+        return bool(self.pattern.match(value, position))
 
 
 @lru_cache(maxsize=1024)
-def _pattern(key: str) -> re.Pattern[str]:
-    parts = {"*": ".*", "?": "."}
-    return re.compile("".join(parts.get(c) or re.escape(c) for c in key), re.DOTALL)
+def _stretches(key: str) -> tuple[_Stretch, ...]:
+    return tuple(
+        _Stretch(
+            re.compile("".join("." if c == "?" else re.escape(c) for c in part), re.DOTALL),
+            len(part),
+        )
+        for part in key.split("*")
+    )
 
 
 def _glob(vr: str, column: Any, key: str) -> Any:
     """GLOB knows DICOM's wildcards and one more, `[`; the bounds let an index serve a prefix."""
     pattern = _fold_key(vr, key)
-    like = column % pattern.replace("[", "[[]")
+    if pattern.count("*") > _MAX_GLOB_STARS or len(pattern) > _MAX_GLOB_LENGTH:
+        like = fn.dicom_wildcard(vr, column, key)
+    else:
+        like = column % pattern.replace("[", "[[]")
     prefix = re.split(r"[*?]", pattern, maxsplit=1)[0]
     if not prefix:
         return like
@@ -196,7 +307,7 @@ RULES: tuple[Rule, ...] = (
         "A UID key matches any of the UIDs in it.",
         applies=lambda vr, key: vr == "UI",
         accepts=lambda vr, value, key: value in _uids(key),
-        sql=lambda vr, column, key: column.in_(_uids(key)),
+        sql=_uids_sql,
     ),
     Rule(
         "range",
@@ -212,7 +323,7 @@ RULES: tuple[Rule, ...] = (
         "PS3.4 C.2.2.2.4",
         "`*` stands for any characters or none, `?` for any one.",
         applies=lambda vr, key: vr in WILDCARD_VRS and ("*" in key or "?" in key),
-        accepts=lambda vr, value, key: bool(_pattern(_fold_key(vr, key)).fullmatch(value)),
+        accepts=wildcard,
         sql=_glob,
     ),
     Rule(

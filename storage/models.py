@@ -12,6 +12,7 @@ from peewee import (
     BigIntegerField,
     Field,
     ForeignKeyField,
+    IntegerField,
     Model,
     SqliteDatabase,
     TextField,
@@ -67,6 +68,7 @@ def build(database: SqliteDatabase) -> Index:
                 fields[name] = TextField(default="", index=_is_indexed(attribute, name))
         for name, kind in _EXTRA.get(level, {}).items():
             fields[name] = kind(default="" if kind is TextField else 0)
+        fields["several"] = IntegerField(default=0)
         unique = (*(("parent",) if parent is not None else ()), *IDENTITY[level])
         meta = type(
             "Meta",
@@ -74,14 +76,15 @@ def build(database: SqliteDatabase) -> Index:
             {"database": database, "table_name": _TABLES[level], "indexes": ((unique, True),)},
         )
         parent = type(_TABLES[level].capitalize(), (Model,), {"Meta": meta, **fields})
+        # The rows in which an attribute of one value holds several: few, if any.
+        parent.add_index(parent.index(parent.several, where=parent.several == 1))
         models[level] = parent
     return Index(database, models)
 
 
 def columns_of(model: Any, attribute: Attribute) -> tuple[Any, ...]:
     """The fields of `model` that matching on `attribute` looks at."""
-    names = match_columns(attribute.keyword, attribute.vr, attribute.multiple)
-    return tuple(getattr(model, name) for name in names)
+    return tuple(getattr(model, name) for name in match_columns(attribute))
 
 
 def signature() -> int:
@@ -95,12 +98,10 @@ def signature() -> int:
 
 
 def _columns(attribute: Attribute) -> tuple[str, ...]:
-    folded = match_columns(attribute.keyword, attribute.vr, attribute.multiple)
-    return tuple(dict.fromkeys((attribute.keyword, *folded)))
+    return tuple(dict.fromkeys((attribute.column, *match_columns(attribute))))
 
 
 def _is_indexed(attribute: Attribute, column: str) -> bool:
     if attribute is UNIQUE[attribute.level]:
         return attribute.level is not Level.PATIENT  # the unique index begins with Patient ID
-    matched = match_columns(attribute.keyword, attribute.vr, attribute.multiple)
-    return attribute.keyword in _INDEXED and column in matched
+    return attribute.keyword in _INDEXED and column in match_columns(attribute)

@@ -24,6 +24,7 @@ _LEADING_SPACE_VRS = frozenset({"LT", "ST", "UT", "UC", "UR"})
 _NUMBERS = {
     "US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d",
 }  # fmt: skip
+_MAX_SHORT_LENGTH = 0xFFFE
 LONG_FORM_VRS = frozenset(
     {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"}
 )
@@ -44,6 +45,11 @@ def text_of(raw: RawDataElement, named: Charset, little_endian: bool = True) -> 
     if vr in CHARSET_VRS:
         return strip(vr, decode(value, named, vr == "PN"))
     return strip(vr, value.decode("latin-1"))
+
+
+def is_number(vr: str) -> bool:
+    """Whether values of `vr` are binary numbers."""
+    return vr in _NUMBERS
 
 
 def vr_of(raw: RawDataElement) -> str:
@@ -94,6 +100,8 @@ def element(
     group, number = tag >> 16, tag & 0xFFFF
     if implicit_vr:
         return struct.pack(f"{order}HHI", group, number, len(value)) + value
+    if vr not in LONG_FORM_VRS and len(value) > _MAX_SHORT_LENGTH:
+        vr = "UN"  # PS3.5 6.2.2
     if vr in LONG_FORM_VRS:
         head = struct.pack(f"{order}HH2s2xI", group, number, vr.encode(), len(value))
     else:

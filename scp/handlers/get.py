@@ -4,7 +4,6 @@ import logging
 import time
 
 from scp import retrieve
-from scp.contexts import QUERY_RETRIEVE
 from scp.request import Request
 from scp.status import retrieve_status_of
 from storage import Location
@@ -16,9 +15,8 @@ logger = logging.getLogger(__name__)
 def handle(request: Request) -> None:
     """Send what the identifier names over this association."""
     started, archive = time.monotonic(), request.node.archive
-    root, _ = QUERY_RETRIEVE[request.context.abstract_syntax or ""]
     try:
-        query = request.identifier(root)
+        query = request.query()
         query.check_retrieve_keys()
         locations = archive.locate(query)
     except ArchiveError as error:

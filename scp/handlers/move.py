@@ -10,7 +10,6 @@ from pynetdicom.presentation import build_context
 
 from scp import peers, retrieve
 from scp.config import Peer
-from scp.contexts import QUERY_RETRIEVE
 from scp.request import Request
 from scp.retrieve import SubOperationError
 from scp.status import Status, retrieve_status_of
@@ -27,10 +26,9 @@ _UNCOMPRESSED = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 def handle(request: Request) -> None:
     """Send what the identifier names to the Move Destination."""
     started = time.monotonic()
-    root, _ = QUERY_RETRIEVE[request.context.abstract_syntax or ""]
     title = str(request.message.MoveDestination or "").strip()
     try:
-        query = request.identifier(root)
+        query = request.query()
         query.check_retrieve_keys()
         peer = peers.destination(request.node.settings, title)
         if peer is None:

@@ -1,0 +1,97 @@
+"""Decoded data elements, text or the items of a sequence: what identifiers are made of."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag, Tag
+
+from storage import charsets, values
+from storage.charsets import Charset
+
+CHARACTER_SET = Tag(0x0008, 0x0005)
+# Values that are bulk data, or of unknown make: neither matched nor answered.
+BULK_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+# Deeper than any IOD nests; what is deeper is not looked at.
+_MAX_DEPTH = 16
+
+
+@dataclass(frozen=True)
+class Element:
+    """A value as text, or `items` where it is a sequence."""
+
+    vr: str
+    text: str = ""
+    items: "tuple[Elements, ...] | None" = None
+
+
+Elements = dict[BaseTag, Element]
+
+
+def character_set(data_set: Dataset, default: str) -> Charset:
+    """The Specific Character Set of `data_set`; `default` where it names none."""
+    raw = data_set.get_item(CHARACTER_SET) if CHARACTER_SET in data_set else None
+    ascii_alone = charsets.charset("")
+    named = values.text_of(raw, ascii_alone) if isinstance(raw, RawDataElement) else ""
+    return charsets.charset(named, default)
+
+
+def read(
+    data_set: Dataset,
+    tags: Iterable[BaseTag] | None,
+    default_charset: str,
+    depth: int = 0,
+    unknown_vr: str = "UN",
+) -> Elements:
+    """The elements of `data_set`, or those of `tags` that it has; without bulk data.
+
+    Text that names no character set is read by `default_charset`. An element whose VR neither
+    the data set nor PS3.6 tells is read as one of `unknown_vr`.
+    """
+    named = character_set(data_set, default_charset)
+    little_endian = data_set.original_encoding[1] is not False
+    found: Elements = {}
+    for tag in data_set.keys() if tags is None else tags:
+        if tag not in data_set:
+            continue
+        element = _read_one(data_set, tag, named, little_endian, depth, unknown_vr)
+        if element is not None:
+            found[tag] = element
+    return found
+
+
+def _read_one(
+    data_set: Dataset,
+    tag: BaseTag,
+    named: Charset,
+    little_endian: bool,
+    depth: int,
+    unknown_vr: str,
+) -> Element | None:
+    raw = data_set.get_item(tag)
+    vr = values.vr_of(raw) if isinstance(raw, RawDataElement) else str(raw.VR) if raw else "UN"
+    if vr == "UN" and isinstance(raw, RawDataElement):
+        vr, raw = unknown_vr, raw._replace(VR=unknown_vr)
+    if vr == "SQ":
+        if depth >= _MAX_DEPTH:
+            return None
+        converted: DataElement = data_set[tag]
+        # An item that names no character set has its data set's (PS3.3 C.12.1.1.2).
+        inherited = "\\".join(named.terms)
+        items = [
+            read(item, None, inherited, depth + 1, unknown_vr) for item in converted.value or ()
+        ]
+        return Element("SQ", items=tuple(items))
+    if vr in BULK_VRS or not isinstance(raw, RawDataElement):
+        return None
+    return Element(vr, values.text_of(raw, named, little_endian))
+
+
+def vr_in_dictionary(tag: BaseTag) -> str:
+    """The VR of PS3.6, or UN for what it does not know."""
+    try:
+        return dictionary_VR(tag).split(" ")[0]
+    except KeyError:
+        return "UN"

@@ -1,0 +1,216 @@
+"""Queries put to the index in SQL: one answer an entity, computed counts, rows as they are read."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from peewee import SQL, fn
+
+from storage.attributes import BY_KEYWORD, UNIQUE, Attribute, Level
+from storage.matching import combined_range, condition, is_universal
+from storage.models import Index, columns_of
+from storage.query import Query
+from storage.tree import Uids
+
+
+@dataclass(frozen=True)
+class Location:
+    """A stored instance: its UIDs and class, and the transfer syntax and size of its data set."""
+
+    uids: Uids
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    file_bytes: int
+
+
+# Computed attributes, PS3.4 C.3.4: keyword -> what is counted, below which level.
+_COUNTS = {
+    "NumberOfPatientRelatedStudies": (Level.STUDY, Level.PATIENT),
+    "NumberOfPatientRelatedSeries": (Level.SERIES, Level.PATIENT),
+    "NumberOfPatientRelatedInstances": (Level.IMAGE, Level.PATIENT),
+    "NumberOfStudyRelatedSeries": (Level.SERIES, Level.STUDY),
+    "NumberOfStudyRelatedInstances": (Level.IMAGE, Level.STUDY),
+    "NumberOfSeriesRelatedInstances": (Level.IMAGE, Level.SERIES),
+}
+# keyword -> the attribute of the study's series or instances whose values it lists.
+_IN_STUDY = {
+    "ModalitiesInStudy": (Level.SERIES, "Modality"),
+    "SOPClassesInStudy": (Level.IMAGE, "SOPClassUID"),
+}
+# A date and the time that goes with it, for combined matching (PS3.4 C.2.2.2.5.4).
+_PAIRS = {
+    date: date.removesuffix("Date") + "Time"
+    for date in (
+        "PatientBirthDate", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate",
+        "PerformedProcedureStepStartDate",
+    )
+}  # fmt: skip
+
+
+def rows(index: Index, query: Query) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """The row id and the values of `query.returned` of each entity that matches.
+
+    Rows are read as they are asked for, so that any number of them takes the same memory.
+    """
+    columns = [index[query.level].id, *(_selected(index, a) for a in query.returned)]
+    selected = _joined(index, query.level, columns)
+    for found in _conditions(index, query):
+        selected = selected.where(found)
+    for row in selected.tuples().iterator():
+        yield row[0], tuple("" if value is None else str(value) for value in row[1:])
+
+
+def locations(index: Index, query: Query) -> list[Location]:
+    """The instances that a retrieve's unique keys name, in the order of their arrival."""
+    instance = index[Level.IMAGE]
+    selected = _joined(index, Level.IMAGE, _location_columns(index)).order_by(instance.id)
+    for attribute in [*query.upper, UNIQUE[query.level]]:
+        found = _condition(index, index[attribute.level], attribute, query)
+        if found is not None:
+            selected = selected.where(found)
+    return [_location(row) for row in selected.tuples().iterator()]
+
+
+def newest(index: Index, level: Level, row_id: int) -> Location | None:
+    """The instance of an entity that was received last; its header speaks for the entity."""
+    instance = index[Level.IMAGE]
+    selected = _joined(index, Level.IMAGE, _location_columns(index))
+    row = selected.where(index[level].id == row_id).order_by(instance.id.desc()).limit(1)
+    found = row.tuples().first()
+    return _location(found) if found else None
+
+
+def _location_columns(index: Index) -> list[Any]:
+    study, series, instance = (index[level] for level in list(Level)[1:])
+    return [
+        study.StudyInstanceUID,
+        series.SeriesInstanceUID,
+        instance.SOPInstanceUID,
+        instance.SOPClassUID,
+        instance.TransferSyntaxUID,
+        instance.file_bytes,
+    ]
+
+
+def _location(row: tuple[Any, ...]) -> Location:
+    return Location((row[0], row[1], row[2]), row[3], row[4], row[5])
+
+
+def _joined(index: Index, level: Level, columns: list[Any]) -> Any:
+    selected = index[level].select(*columns)
+    for lower in range(level, 0, -1):
+        child, parent = index[Level(lower)], index[Level(lower - 1)]
+        selected = selected.join_from(child, parent)
+    return selected
+
+
+def _conditions(index: Index, query: Query) -> Iterator[Any]:
+    """What the matched keys ask, for the query's level and for those above and below it."""
+    below: dict[Level, list[Attribute]] = {}
+    for attribute in query.matched:
+        if attribute.level > query.level:
+            below.setdefault(attribute.level, []).append(attribute)
+    here = [a for a in query.matched if a.level <= query.level]
+    yield from _all_of(here, query, lambda level: index[level], index)
+    if below:
+        yield _any_below(index, query, below)
+
+
+def _all_of(
+    attributes: list[Attribute], query: Query, model_of: Callable[[Level], Any], index: Index
+) -> Iterator[Any]:
+    combined = _combined(attributes, query)
+    for attribute in attributes:
+        model = model_of(attribute.level)
+        if attribute.keyword in combined:
+            time = combined[attribute.keyword]
+            if time:  # the pair is asked once, at its date
+                yield combined_range(
+                    getattr(model, f"{attribute.keyword}_folded"),
+                    getattr(model, f"{time.keyword}_folded"),
+                    query.text(attribute),
+                    query.text(time),
+                )
+            continue
+        found = _condition(index, model, attribute, query)
+        if found is not None:
+            yield found
+
+
+def _combined(attributes: list[Attribute], query: Query) -> dict[str, Attribute | None]:
+    """The dates that are matched with their times: date -> time, and time -> None."""
+    if not query.options.date_time:
+        return {}
+    asked = {a.keyword: a for a in attributes if not is_universal(a.vr, query.text(a))}
+    pairs: dict[str, Attribute | None] = {}
+    for date, time in _PAIRS.items():
+        if date in asked and time in asked:
+            pairs |= {date: asked[time], time: None}
+    return pairs
+
+
+def _condition(index: Index, model: Any, attribute: Attribute, query: Query) -> Any:
+    key = query.text(attribute)
+    if attribute.keyword in _IN_STUDY:
+        return _any_in_study(index, attribute, key)
+    if not attribute.stored:
+        return None
+    options = query.options
+    if options.empty_value and key == '""':  # PS3.4 C.2.2.2.7
+        return getattr(model, attribute.keyword) == ""
+    if options.fuzzy_names and attribute.vr == "PN" and not is_universal("PN", key):
+        return fn.dicom_fuzzy(getattr(model, attribute.keyword), key)
+    return condition(attribute, columns_of(model, attribute), model, key)
+
+
+def _any_below(index: Index, query: Query, below: dict[Level, list[Attribute]]) -> Any:
+    """Whether one path of entities below the row matches all keys of the lower levels.
+
+    Of relational queries only (PS3.4 C.4.1.2.2).
+    """
+    deepest = max(below)
+    aliases = {level: index[level].alias() for level in Level if query.level < level <= deepest}
+    selected = aliases[deepest].select(SQL("1"))
+    for level in range(deepest, query.level + 1, -1):
+        child, parent = aliases[Level(level)], aliases[Level(level - 1)]
+        selected = selected.join_from(child, parent, on=(child.parent == parent.id))
+    top = aliases[Level(query.level + 1)]
+    selected = selected.where(top.parent == index[query.level].id)
+    attributes = [attribute for group in below.values() for attribute in group]
+    for found in _all_of(attributes, query, lambda level: aliases[level], index):
+        selected = selected.where(found)
+    return fn.EXISTS(selected)
+
+
+def _selected(index: Index, attribute: Attribute) -> Any:
+    if attribute.stored:
+        return getattr(index[attribute.level], attribute.keyword)
+    if attribute.keyword in _COUNTS:
+        below, above = _COUNTS[attribute.keyword]
+        return _below(index, index[below].alias(), below, above, fn.COUNT(SQL("*")))
+    level, keyword = _IN_STUDY[attribute.keyword]
+    rows_below = index[level].alias()
+    value = getattr(rows_below, keyword)
+    distinct = _below(index, rows_below, level, Level.STUDY, value.alias("value"))
+    listed = distinct.where(value != "").distinct().order_by(value)
+    return listed.alias("listed").select_from(fn.GROUP_CONCAT(SQL("value"), "\\"))
+
+
+def _any_in_study(index: Index, attribute: Attribute, key: str) -> Any:
+    if is_universal(attribute.vr, key):
+        return None
+    level, keyword = _IN_STUDY[attribute.keyword]
+    below = index[level].alias()
+    listed = BY_KEYWORD[keyword]
+    found = condition(listed, columns_of(below, listed), below, key)
+    return fn.EXISTS(_below(index, below, level, Level.STUDY, SQL("1")).where(found))
+
+
+def _below(index: Index, alias: Any, level: Level, above: Level, selected: Any) -> Any:
+    """A subquery on the rows of `level` that lie below the outer query's row of `above`."""
+    found, child = alias.select(selected), alias
+    for between in range(level - 1, above, -1):
+        parent = index[Level(between)].alias()
+        found = found.join_from(child, parent, on=(child.parent == parent.id))
+        child = parent
+    return found.where(child.parent == index[above].id)
