@@ -30,11 +30,6 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every detail
 _DEFAULT_CONFIG = Path("config.toml")
 
 
-@app.callback()
-def _commands() -> None:
-    """Keep `serve` a command of its own, while it is the only one."""
-
-
 @app.command()
 def serve(path: ConfigPath = _DEFAULT_CONFIG, verbose: Verbose = False) -> None:
     """Run the node until SIGTERM or SIGINT, then finish what is under way."""
@@ -58,6 +53,32 @@ def serve(path: ConfigPath = _DEFAULT_CONFIG, verbose: Verbose = False) -> None:
     for warning in config.warnings(settings):
         logger.warning(warning)
     Supervisor(settings, listening, tls).run()
+
+
+@app.command()
+def check(path: ConfigPath = _DEFAULT_CONFIG) -> None:
+    """Compare tree and index and read every header; each fault a line, exit code 1 with any."""
+    settings = _load(path)
+    from storage import Archive
+    from storage.checking import check as faults_of
+    from storage.checking import counts
+    from storage.errors import ArchiveError
+    from storage.upkeep import is_current
+
+    storage, faults = settings.storage, 0
+    if not is_current(storage.path / "index.sqlite"):
+        raise _failure(f"{storage.path}: no index of this version; `minipacs serve` makes it")
+    log.set_up()
+    archive = Archive(storage.path, storage.sync)
+    try:
+        for fault in faults_of(archive, storage.charset):
+            typer.echo(fault)
+            faults += 1
+        held = ", ".join(f"{name}={count}" for name, count in counts(archive).items())
+    except ArchiveError as error:
+        raise _failure(str(error)) from None
+    typer.echo(f"held {held}, faults={faults}")
+    raise typer.Exit(1 if faults else 0)
 
 
 def main() -> None:

@@ -48,7 +48,10 @@ def admit(settings: Settings, calling: str, called: str, address: str) -> Reject
         if settings.access.any_peer:
             return None
         return calling_not_recognized("its AE title is not under [peers]")
-    if peer.sources and not any(ip_address(address) in network for network in peer.sources):
+    caller = ip_address(address)
+    # An IPv4 caller of an IPv6 socket (RFC 4291 2.5.5.2).
+    caller = getattr(caller, "ipv4_mapped", None) or caller
+    if peer.sources and not any(caller in network for network in peer.sources):
         return calling_not_recognized(f"[peers] lets it call from other addresses than {address}")
     return None
 

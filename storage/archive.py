@@ -10,6 +10,7 @@ from pydicom.tag import Tag
 
 from storage import extract, finding, part10
 from storage.database import Stop, connect, interruptible, never, reading
+from storage.disagreements import about
 from storage.elements import Elements
 from storage.errors import (
     ArchiveError,
@@ -68,10 +69,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Stored:
-    """The outcome of a store, and under which UIDs."""
+    """The outcome of a store, under which UIDs, and how these contradict others that are held."""
 
     outcome: Outcome
     uids: Uids
+    disagreements: tuple[str, ...] = ()
 
 
 class Archive:
@@ -113,9 +115,11 @@ class Archive:
         staged = self.tree.stage(head, received.data_set)
         try:
             with self.tree.locked(header.uids):
-                return Stored(self._commit(staged, header, received), header.uids)
+                outcome = self._commit(staged, header, received)
         finally:
             self.tree.discard(staged)
+        with reading():
+            return Stored(outcome, header.uids, tuple(about(self.index, header.uids)))
 
     def find(self, query: Query, charset: str, stop: Stop = never) -> "Found":
         """The entities that match; `charset` is for stored text that names none.

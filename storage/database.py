@@ -8,7 +8,9 @@ from peewee import OperationalError, PeeweeException, SqliteDatabase
 
 from storage.errors import ResourceError
 from storage.folding import fold
-from storage.matching import matches, sounds_like, wildcard
+from storage.fuzzy import sounds_like
+from storage.matching import matches
+from storage.wildcards import fits
 
 # How long a writer waits for another before it gives up with A700, in seconds.
 BUSY_SECONDS = 30
@@ -96,13 +98,13 @@ def dicom_matches(vr: str, text: str, key: str) -> bool:
     return matches(vr, fold(vr, text), key)
 
 
-def dicom_wildcard(vr: str, value: str, key: str) -> bool:
-    """`matching.wildcard`, on a folded value."""
-    return wildcard(vr, value, key)
+def dicom_wildcard(key: str, value: str) -> bool:
+    """`wildcards.fits`, on a folded key and a folded value."""
+    return fits(key, value)
 
 
 def dicom_fuzzy(name: str, key: str) -> bool:
-    """`matching.sounds_like`, on a name as it is."""
+    """`fuzzy.sounds_like`, on a name as it is."""
     return sounds_like(name, key)
 
 

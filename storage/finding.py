@@ -71,6 +71,12 @@ def locations(index: Index, query: Query) -> list[Location]:
     return [_location(row) for row in selected.tuples().iterator()]
 
 
+def every_location(index: Index) -> Iterator[Location]:
+    """Every instance of the index."""
+    selected = _joined(index, Level.IMAGE, _location_columns(index))
+    return map(_location, selected.tuples().iterator())
+
+
 def newest(index: Index, level: Level, row_id: int) -> Location | None:
     """The instance of an entity that was received last; its header speaks for the entity."""
     instance = index[Level.IMAGE]

@@ -13,8 +13,9 @@ from typing import Any
 from peewee import SQL, fn
 
 from storage.attributes import Attribute
-from storage.folding import FOLDED_VRS, RANGE_VRS, fold, fold_name, span
+from storage.folding import FOLDED_VRS, RANGE_VRS, fold, span
 from storage.values import WHOLE_TEXT_VRS
+from storage.wildcards import fits
 
 # `*` and `?` are wildcards in these alone (PS3.4 C.2.2.2.4).
 WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
@@ -162,33 +163,6 @@ def _name_sql(columns: tuple[Any, ...], key: str) -> Any:
     return found
 
 
-def sounds_like(name: str, key: str) -> bool:
-    """Fuzzy semantic matching of names, where it was negotiated (PS3.4 C.2.2.2.1.1).
-
-    Every word of the key begins or sounds like a word of the name, in any order.
-    """
-    words = _words(fold_name(name))
-    return all(
-        any(word.startswith(wanted) or _sound(word) == _sound(wanted) for word in words)
-        for wanted in _words(fold_name(key))
-    )
-
-
-def _words(name: str) -> list[str]:
-    return [word for word in re.split(r"[\^=\s,*?\\]+", name) if word]
-
-
-_SOUNDS = str.maketrans("bfpvcgjkqsxzdtlmnr", "111122222222334556")
-
-
-@lru_cache(maxsize=8192)
-def _sound(word: str) -> str:
-    """Soundex, of any length: the first letter and the consonants that follow, by kind."""
-    coded = re.sub(r"[hw]", "", word[1:]).translate(_SOUNDS)
-    joined = re.sub(r"(.)\1+", r"\1", word[0].translate(_SOUNDS) + coded)
-    return word[0] + re.sub(r"[aeiouy]", "", joined[1:])
-
-
 @lru_cache(maxsize=1024)
 def _fold_key(vr: str, key: str) -> str:
     return fold(vr, key.strip() if vr not in WHOLE_TEXT_VRS else key.rstrip())
@@ -237,53 +211,11 @@ def _uids_sql(vr: str, column: Any, key: str) -> Any:
     return column.in_(SQL("(SELECT value FROM json_each(?))", (f"[{listed}]",)))
 
 
-def wildcard(vr: str, value: str, key: str) -> bool:
-    """Whether `value` fits `key`, each stretch between two `*` taken where it comes first.
-
-    Unlike a regular expression this takes time by length times length at most.
-    """
-    first, *rest = _stretches(_fold_key(vr, key))
-    if not rest:
-        return len(value) == first.length and first.fits(value, 0)
-    end = len(value) - rest[-1].length
-    position = first.length
-    if position > end or not first.fits(value, 0) or not rest[-1].fits(value, end):
-        return False
-    for stretch in rest[:-1]:
-        found = stretch.pattern.search(value, position, end)
-        if not found:
-            return False
-        position = found.end()
-    return True
-
-
-@dataclass(frozen=True)
-class _Stretch:
-    """What stands between two `*` of a key, `?` standing for any character."""
-
-    pattern: re.Pattern[str]
-    length: int
-
-    def fits(self, value: str, position: int) -> bool:
-        return bool(self.pattern.match(value, position))
-
-
-@lru_cache(maxsize=1024)
-def _stretches(key: str) -> tuple[_Stretch, ...]:
-    return tuple(
-        _Stretch(
-            re.compile("".join("." if c == "?" else re.escape(c) for c in part), re.DOTALL),
-            len(part),
-        )
-        for part in key.split("*")
-    )
-
-
 def _glob(vr: str, column: Any, key: str) -> Any:
     """GLOB knows DICOM's wildcards and one more, `[`; the bounds let an index serve a prefix."""
     pattern = _fold_key(vr, key)
     if pattern.count("*") > _MAX_GLOB_STARS or len(pattern) > _MAX_GLOB_LENGTH:
-        like = fn.dicom_wildcard(vr, column, key)
+        like = fn.dicom_wildcard(pattern, column)
     else:
         like = column % pattern.replace("[", "[[]")
     prefix = re.split(r"[*?]", pattern, maxsplit=1)[0]
@@ -323,7 +255,7 @@ RULES: tuple[Rule, ...] = (
         "PS3.4 C.2.2.2.4",
         "`*` stands for any characters or none, `?` for any one.",
         applies=lambda vr, key: vr in WILDCARD_VRS and ("*" in key or "?" in key),
-        accepts=wildcard,
+        accepts=lambda vr, value, key: fits(_fold_key(vr, key), value),
         sql=_glob,
     ),
     Rule(

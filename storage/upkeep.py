@@ -30,7 +30,7 @@ def prepare(data: Path, sync: bool, charset: str) -> None:
         logger.warning("cleared incoming files=%d: left by an unclean end", leftovers)
     path = data / "index.sqlite"
     try:
-        if path.exists() and _signature(path) == signature():
+        if is_current(path):
             return
         held = rebuild(tree, path, charset)
     except (PeeweeException, OSError) as error:
@@ -84,10 +84,13 @@ def _record_file(tree: Tree, file: Path, index: Index, charset: str) -> int:
     return 1
 
 
-def _signature(path: Path) -> int:
+def is_current(path: Path) -> bool:
+    """Whether there is an index at `path`, with the tables of today."""
+    if not path.exists():
+        return False
     database = connect(path, sync=True)
     with database.connection_context():
-        return int(database.pragma("user_version"))
+        return int(database.pragma("user_version")) == signature()
 
 
 def _remove(path: Path) -> None:

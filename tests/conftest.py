@@ -1,38 +1,30 @@
 """Fixtures: the node, started as a user starts it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support import RunningNode
+from support import RunningNode, running_node
 
 StartNode = Callable[..., RunningNode]
 
 
 @pytest.fixture
 def start_node(tmp_path: Path) -> Iterator[StartNode]:
-    """Start nodes that end with the test; each in a folder of its own."""
-    started: list[RunningNode] = []
+    """Start nodes that end with the test, each in a folder of its own: start_node(node={...})."""
+    with ExitStack() as stack:
+        folders = (tmp_path / f"node{number}" for number in range(100))
 
-    def start(config: str = "", **node: object) -> RunningNode:
-        folder = tmp_path / f"node{len(started)}"
-        folder.mkdir()
-        running = RunningNode(folder, _roomy(config), **node)
-        started.append(running)
-        return running.start()
+        def start(**tables: Mapping[str, Any]) -> RunningNode:
+            return stack.enter_context(running_node(next(folders), tables))
 
-    yield start
-    for running in started:
-        if running.process.poll() is None:
-            assert running.stop() == 0, "\n".join(running.log)
+        yield start
 
 
-@pytest.fixture
-def node(start_node: StartNode) -> RunningNode:
-    """A node with default settings."""
-    return start_node()
-
-
-def _roomy(config: str) -> str:
-    """The disk of a test machine may be nearly full; that is tested where it is meant."""
-    return config if "[limits]" in config else config + "\n[limits]\nfree_bytes = 0\n"
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+    """A node with default settings, one for all tests of a module."""
+    with running_node(tmp_path_factory.mktemp("node")) as running:
+        yield running

@@ -42,3 +42,5 @@ def handle(request: Request) -> None:
         stored.outcome.value, request.peer, request.address, instance, len(data),
         time.monotonic() - started,
     )  # fmt: skip
+    for disagreement in stored.disagreements:
+        logger.warning("disagreement instance=%s: %s", instance, disagreement)

@@ -1,0 +1,53 @@
+"""Tree against index: each fault a sentence."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from storage import disagreements, extract, part10
+from storage.archive import Archive
+from storage.attributes import Level
+from storage.errors import ArchiveError
+from storage.finding import every_location
+from storage.indexing import is_indexed
+
+
+def check(archive: Archive, charset: str) -> Iterator[str]:
+    """Compare tree and index, and read every header; yields the faults."""
+    tree, index = archive.tree, archive.index
+    for held in every_location(index):
+        path = tree.path(held.uids)
+        fault = _fault(path, held.transfer_syntax_uid, held.file_bytes)
+        if fault:
+            yield f"{path}: {fault}"
+    for path in tree.walk():
+        try:
+            with path.open("rb") as file:
+                meta = part10.read(file)
+                uids = extract.header(file, meta.transfer_syntax_uid, charset).uids
+        except (ArchiveError, OSError) as error:
+            yield f"{path}: {error}"
+            continue
+        if tree.path(uids) != path:
+            yield f"{path}: its UIDs belong to {tree.path(uids)}"
+        elif not is_indexed(index, uids):
+            yield f"{path}: not in the index"
+    yield from disagreements.everywhere(index)
+
+
+def counts(archive: Archive) -> dict[str, int]:
+    """How many entities of each level are held."""
+    return {level.name.lower(): archive.index[level].select().count() for level in Level}
+
+
+def _fault(path: Path, transfer_syntax_uid: str, file_bytes: int) -> str:
+    try:
+        with path.open("rb") as file:
+            meta = part10.read(file)
+            found = path.stat().st_size - meta.data_set_offset
+    except FileNotFoundError:
+        return "in the index, but not in the tree"
+    except (ArchiveError, OSError) as error:
+        return str(error)
+    if meta.transfer_syntax_uid != transfer_syntax_uid:
+        return f"in {meta.transfer_syntax_uid}, {transfer_syntax_uid} in the index"
+    return "" if found == file_bytes else f"data set of {found} bytes, {file_bytes} in the index"

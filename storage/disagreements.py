@@ -1,0 +1,65 @@
+"""UIDs and identities that contradict each other: kept as they came, findable from each side, and
+reported.
+
+One study under two patients, one series UID in two studies, one SOP Instance UID in two places,
+one UID at two levels (against PS3.3 A.1.2 and PS3.5 9.1).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from peewee import fn
+
+from storage.attributes import Level
+from storage.models import IDENTITY, Index
+from storage.tree import Uids
+
+_NAMES = {Level.STUDY: "study", Level.SERIES: "series", Level.IMAGE: "instance"}
+_BELOW_PATIENT = tuple(_NAMES)
+
+
+def about(index: Index, uids: Uids) -> list[str]:
+    """What is odd about an instance that was just entered: sentences for the log."""
+    found = []
+    for level, uid in zip(_BELOW_PATIENT, uids, strict=True):
+        for other in _BELOW_PATIENT:
+            held = index[other].select().where(_uid(index, other) == uid).limit(2).count()
+            if other is not level and held:
+                found.append(_at_two_levels(level, other, uid))
+            elif held > 1:
+                found.append(_repeated(level, uid))
+    return found
+
+
+def everywhere(index: Index) -> Iterator[str]:
+    """The same over the whole index."""
+    for level in _BELOW_PATIENT:
+        uid = _uid(index, level)
+        repeated = index[level].select(uid).group_by(uid).having(fn.COUNT(uid) > 1)
+        for (value,) in repeated.tuples().iterator():
+            yield _repeated(level, value)
+    for level in _BELOW_PATIENT:
+        for other in _BELOW_PATIENT[level:]:
+            uid = _uid(index, level)
+            others = index[other].select(_uid(index, other))
+            shared = index[level].select(uid).where(uid.in_(others)).distinct()
+            for (value,) in shared.tuples().iterator():
+                yield _at_two_levels(level, other, value)
+
+
+def _uid(index: Index, level: Level) -> Any:
+    (name,) = IDENTITY[level]
+    return getattr(index[level], name)
+
+
+def _repeated(level: Level, uid: str) -> str:
+    above = {
+        Level.STUDY: "belongs to more than one patient",
+        Level.SERIES: "belongs to more than one study",
+        Level.IMAGE: "lies in more than one series or study",
+    }
+    return f"{_NAMES[level]} {uid} {above[level]}"
+
+
+def _at_two_levels(level: Level, other: Level, uid: str) -> str:
+    return f"UID {uid} is used for a {_NAMES[level]} and for a {_NAMES[other]}"
