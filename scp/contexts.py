@@ -17,8 +17,9 @@ from scp.config import Service
 from storage import Root
 
 _STANDARD_ROOT = "1.2.840.10008."
-# PS3.4 B.5 numbers its classes below this arc; one that is newer than the tables is among them.
-_STORAGE_ARC = "1.2.840.10008.5.1.4.1.1."
+# PS3.4 B.5 and B.6 number storage SOP classes below these arcs, retired ones and those of DICOS
+# and DICONDE too; one that is newer than the tables is among them.
+_STORAGE_ARCS = ("1.2.840.10008.5.1.4.1.1.", "1.2.840.10008.5.1.4.34.")
 
 # (SCU, SCP): which roles the requestor proposes, or is granted (PS3.7 D.3.3.4).
 Roles = tuple[bool, bool]
@@ -65,14 +66,13 @@ ACCEPTED, USER_REJECTION, NO_ABSTRACT_SYNTAX, NO_TRANSFER_SYNTAX = 0, 1, 3, 4
 
 
 def is_storage(abstract_syntax: str) -> bool:
-    """Whether it is a storage SOP class: known, newer than the tables, or private."""
+    """Whether it is a storage SOP class: known, retired, newer than the tables, or private."""
     if abstract_syntax in _NOT_IN_A_STUDY:
         return False
-    return (
-        abstract_syntax in _STORAGE
-        or not abstract_syntax.startswith(_STANDARD_ROOT)
-        or (abstract_syntax.startswith(_STORAGE_ARC) and abstract_syntax not in UID_dictionary)
-    )
+    if abstract_syntax in _STORAGE or not abstract_syntax.startswith(_STANDARD_ROOT):
+        return True
+    name = UID_dictionary.get(abstract_syntax, ("Storage",))[0]
+    return abstract_syntax.startswith(_STORAGE_ARCS) and "Storage" in name
 
 
 def negotiate(

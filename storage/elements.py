@@ -84,9 +84,11 @@ def _read_one(
             read(item, None, inherited, depth + 1, unknown_vr) for item in converted.value or ()
         ]
         return Element("SQ", items=tuple(items))
-    if vr in BULK_VRS or not isinstance(raw, RawDataElement):
+    if vr in BULK_VRS:
         return None
-    return Element(vr, values.text_of(raw, named, little_endian))
+    # Of some VRs pydicom gives an empty value converted.
+    text = values.text_of(raw, named, little_endian) if isinstance(raw, RawDataElement) else ""
+    return Element(vr, text)
 
 
 def vr_in_dictionary(tag: BaseTag) -> str:

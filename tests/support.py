@@ -259,16 +259,24 @@ def dcmtk(command: str) -> str:
     return found
 
 
+@dataclass(frozen=True)
+class Address:
+    """Whom a client calls, where it is not the node."""
+
+    title: str
+    port: int
+
+
 def client(
     command: str,
-    node: RunningNode,
+    node: RunningNode | Address,
     options: Iterable[str | Path] = (),
     files: Iterable[str | Path] = (),
     *,
     called: str = "",
     code: int = 0,
 ) -> str:
-    """Run one of DCMTK's clients against the node; what it printed. `code` is its exit code."""
+    """Run one of DCMTK's clients against a node; what it printed. `code` is its exit code."""
     done = subprocess.run(
         [
             dcmtk(command), "-v", "-aec", called or node.title, *map(str, options),
