@@ -4,10 +4,9 @@ Columns, matching keys, return keys and the conformance statement derive from it
 multiplicity come from the data dictionary (PS3.6).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from pydicom.datadict import dictionary_VM, dictionary_VR, tag_for_keyword
 from pydicom.tag import BaseTag, Tag
@@ -163,6 +162,7 @@ IN_SEQUENCE: dict[BaseTag, list[Attribute]] = {
 UNIQUE: dict[Level, Attribute] = {a.level: a for a in TABLE if a.key is Key.UNIQUE}
 
 
-def stored_at(level: Level) -> Iterator[Attribute]:
+@lru_cache
+def stored_at(level: Level) -> tuple[Attribute, ...]:
     """The attributes that have a column at `level`, in the table's order."""
-    return (a for a in TABLE if a.level is level and a.stored)
+    return tuple(a for a in TABLE if a.level is level and a.stored)

@@ -1,8 +1,9 @@
 """The SQLite file: connection, pragmas, transactions, and the functions that queries call."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from peewee import OperationalError, PeeweeException, SqliteDatabase
 
@@ -40,6 +41,12 @@ def connect(path: Path, sync: bool) -> SqliteDatabase:
     for function in _FUNCTIONS:
         database.register_function(function, function.__name__, function.__code__.co_argcount)
     return database
+
+
+def execute(database: SqliteDatabase, statement: str, values: Sequence[Any]) -> list[Any]:
+    """Run a prepared statement; the rows that it gives."""
+    cursor = database.execute_sql(statement, values)  # type: ignore[no-untyped-call]
+    return list(cursor.fetchall())
 
 
 @contextmanager

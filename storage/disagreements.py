@@ -11,24 +11,39 @@ from typing import Any
 from peewee import fn
 
 from storage.attributes import Level
+from storage.database import execute
 from storage.models import IDENTITY, Index
 from storage.tree import Uids
 
+# Also the names of the tables.
 _NAMES = {Level.STUDY: "study", Level.SERIES: "series", Level.IMAGE: "instance"}
 _BELOW_PATIENT = tuple(_NAMES)
 
 
 def about(index: Index, uids: Uids) -> list[str]:
     """What is odd about an instance that was just entered: sentences for the log."""
+    parameters = [uid for uid in uids for _ in _NAMES]
+    rows = execute(index.database, _ABOUT, parameters)
+    uid_of = dict(zip(_NAMES, uids, strict=True))
     found = []
-    for level, uid in zip(_BELOW_PATIENT, uids, strict=True):
-        for other in _BELOW_PATIENT:
-            held = index[other].select().where(_uid(index, other) == uid).limit(2).count()
-            if other is not level and held:
-                found.append(_at_two_levels(level, other, uid))
-            elif held > 1:
-                found.append(_repeated(level, uid))
+    for level, other in ((Level(row[0]), Level(row[1])) for row in rows):
+        uid = uid_of[level]
+        same = level is other
+        found.append(_repeated(level, uid) if same else _at_two_levels(level, other, uid))
     return found
+
+
+def _select_about(level: Level, other: Level) -> str:
+    (column,) = IDENTITY[other]
+    allowed = 1 if level is other else 0
+    return (
+        f"SELECT {int(level)}, {int(other)} WHERE (SELECT COUNT(*) FROM "
+        f"(SELECT 1 FROM {_NAMES[other]} WHERE {column} = ? LIMIT 2)) > {allowed}"
+    )
+
+
+# One statement, since it is asked with every store.
+_ABOUT = " UNION ALL ".join(_select_about(level, other) for level in _NAMES for other in _NAMES)
 
 
 def everywhere(index: Index) -> Iterator[str]:

@@ -2,16 +2,27 @@
 
 Where the instances of a patient, study or series disagree on an attribute, the value received
 last answers; an empty one never displaces another.
+
+Statements are prepared once: built by the query builder for every row they took two thirds of
+the time that a store takes.
 """
 
+from functools import lru_cache
 from typing import Any
 
 from storage.attributes import Level, stored_at
-from storage.database import reading, writing
+from storage.database import execute, reading, writing
 from storage.extract import Header
 from storage.matching import folded, has_several, match_columns
-from storage.models import IDENTITY, Index
+from storage.models import IDENTITY, TABLES, Index, column_names
 from storage.tree import Uids
+
+_OF_INSTANCE = (
+    "FROM instance JOIN series ON instance.parent_id = series.id "
+    "JOIN study ON series.parent_id = study.id "
+    "WHERE study.StudyInstanceUID = ? AND series.SeriesInstanceUID = ? "
+    "AND instance.SOPInstanceUID = ?"
+)
 
 
 def record(index: Index, header: Header, transfer_syntax_uid: str, file_bytes: int) -> None:
@@ -20,14 +31,14 @@ def record(index: Index, header: Header, transfer_syntax_uid: str, file_bytes: i
         emptied = _delete(index, header.uids)
         parent: int | None = None
         for level in Level:
-            row = _row(level, header)
+            row = row_of(level, header)
             if parent is not None:
-                row["parent"] = parent
+                row["parent_id"] = parent
             if level is Level.IMAGE:
                 row |= {"TransferSyntaxUID": transfer_syntax_uid, "file_bytes": file_bytes}
-                index[level].insert(row).execute()
+                _insert(index, level, row)
             else:
-                parent = _enter(index[level], level, row)
+                parent = _enter(index, level, row)
         _prune(index, emptied)
 
 
@@ -40,75 +51,93 @@ def forget(index: Index, uids: Uids) -> None:
 def is_indexed(index: Index, uids: Uids) -> bool:
     """Whether the index has a row for the instance. Raises ResourceError."""
     with reading():
-        return bool(_rows(index, uids).exists())
+        return bool(execute(index.database, f"SELECT 1 {_OF_INSTANCE} LIMIT 1", uids))
 
 
-def _row(level: Level, header: Header) -> dict[str, Any]:
+def row_of(level: Level, header: Header) -> dict[str, Any]:
+    """The row that an instance's header makes at `level`: column -> value, without parents."""
     row: dict[str, Any] = {}
     for attribute in stored_at(level):
         text = header[attribute.column]
         row[attribute.column] = text
         row |= zip(match_columns(attribute), folded(attribute, text), strict=True)
-    row["several"] = int(any(has_several(a, row[a.column]) for a in stored_at(level)))
+    row["several"] = _several(level, row)
     if level is Level.PATIENT:
         row["of_study"] = "" if row["PatientID"] else header["StudyInstanceUID"]
     return row
 
 
-def _enter(model: Any, level: Level, row: dict[str, Any]) -> int:
+def _several(level: Level, texts: dict[str, Any]) -> int:
+    return int(any(has_several(a, texts[a.column]) for a in stored_at(level)))
+
+
+def _enter(index: Index, level: Level, row: dict[str, Any]) -> int:
     """The id of the row of the same identity, brought up to date, or of a new one."""
-    identity = [getattr(model, name) == row[name] for name in IDENTITY[level]]
-    if "parent" in row:
-        identity.append(model.parent == row["parent"])
-    held = model.select().where(*identity).dicts().first()
-    if held is None:
-        return int(model.insert(row).execute())
+    identity = [row[name] for name in (*_parent(level), *IDENTITY[level])]
+    found = execute(index.database, _select(level), identity)
+    if not found:
+        return _insert(index, level, row)
+    names = column_names(level)
+    held = dict(zip(names, found[0][1:], strict=True))
     changed: dict[str, Any] = {}
     for attribute in stored_at(level):
         text = row[attribute.column]
         if text and text != held[attribute.column]:
-            names = (attribute.column, *match_columns(attribute))
-            changed |= {name: row[name] for name in names}
+            changed |= {n: row[n] for n in (attribute.column, *match_columns(attribute))}
+    number = int(found[0][0])
     if changed:
-        texts = held | changed
-        several = any(has_several(a, texts[a.column]) for a in stored_at(level))
-        changed["several"] = int(several)
-        model.update(changed).where(model.id == held["id"]).execute()
-    return int(held["id"])
+        changed["several"] = _several(level, held | changed)
+        sets = ", ".join(f"{name} = ?" for name in changed)
+        statement = f"UPDATE {TABLES[level]} SET {sets} WHERE id = ?"
+        execute(index.database, statement, [*changed.values(), number])
+    return number
 
 
-def _rows(index: Index, uids: Uids) -> Any:
-    study, series, instance = (index[level] for level in list(Level)[1:])
-    return (
-        instance.select(instance.id, instance.parent)
-        .join(series)
-        .join(study)
-        .where(
-            study.StudyInstanceUID == uids[0],
-            series.SeriesInstanceUID == uids[1],
-            instance.SOPInstanceUID == uids[2],
-        )
-    )
+def _insert(index: Index, level: Level, row: dict[str, Any]) -> int:
+    names = (*_parent(level), *column_names(level))
+    values = [row[name] for name in names]
+    return int(execute(index.database, insert_statement(level), values)[0][0])
+
+
+@lru_cache
+def insert_statement(level: Level) -> str:
+    """The INSERT of a row: the parent's id where there is a level above, then the columns."""
+    names = (*_parent(level), *column_names(level))
+    places = ", ".join("?" * len(names))
+    return f"INSERT INTO {TABLES[level]} ({', '.join(names)}) VALUES ({places}) RETURNING id"
+
+
+@lru_cache
+def _select(level: Level) -> str:
+    same = " AND ".join(f"{name} = ?" for name in (*_parent(level), *IDENTITY[level]))
+    return f"SELECT id, {', '.join(column_names(level))} FROM {TABLES[level]} WHERE {same}"
+
+
+def _parent(level: Level) -> tuple[str, ...]:
+    return () if level is Level.PATIENT else ("parent_id",)
 
 
 def _delete(index: Index, uids: Uids) -> list[int]:
     """Delete the instance's rows; returns the ids of the series that they were in."""
-    instance = index[Level.IMAGE]
-    held = list(_rows(index, uids).tuples())
-    if held:
-        instance.delete().where(instance.id.in_([row[0] for row in held])).execute()
-    return [row[1] for row in held]
+    held = execute(index.database, f"SELECT instance.id, instance.parent_id {_OF_INSTANCE}", uids)
+    for number, _ in held:
+        execute(index.database, "DELETE FROM instance WHERE id = ?", (number,))
+    return [parent for _, parent in held]
 
 
 def _prune(index: Index, ids: list[int]) -> None:
     """Delete the series of `ids` that have no instance left, and so on upwards."""
     for level in (Level.SERIES, Level.STUDY, Level.PATIENT):
-        model, child = index[level], index[Level(level + 1)]
+        table, child = TABLES[level], TABLES[Level(level + 1)]
         parents: list[int] = []
         for number in ids:
-            if child.select().where(child.parent == number).exists():
+            left = execute(
+                index.database, f"SELECT 1 FROM {child} WHERE parent_id = ? LIMIT 1", (number,)
+            )
+            if left:
                 continue
-            if level is not Level.PATIENT:
-                parents.append(model.get_by_id(number).parent_id)
-            model.delete_by_id(number)
+            for name in _parent(level):
+                above = f"SELECT {name} FROM {table} WHERE id = ?"
+                parents += [row[0] for row in execute(index.database, above, (number,))]
+            execute(index.database, f"DELETE FROM {table} WHERE id = ?", (number,))
         ids = parents

@@ -6,6 +6,7 @@ so that no two people become one.
 
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from peewee import (
@@ -21,7 +22,7 @@ from peewee import (
 from storage.attributes import UNIQUE, Attribute, Level, stored_at
 from storage.matching import match_columns
 
-_TABLES = {
+TABLES = {
     Level.PATIENT: "patient",
     Level.STUDY: "study",
     Level.SERIES: "series",
@@ -73,9 +74,9 @@ def build(database: SqliteDatabase) -> Index:
         meta = type(
             "Meta",
             (),
-            {"database": database, "table_name": _TABLES[level], "indexes": ((unique, True),)},
+            {"database": database, "table_name": TABLES[level], "indexes": ((unique, True),)},
         )
-        parent = type(_TABLES[level].capitalize(), (Model,), {"Meta": meta, **fields})
+        parent = type(TABLES[level].capitalize(), (Model,), {"Meta": meta, **fields})
         # The rows in which an attribute of one value holds several: few, if any.
         parent.add_index(parent.index(parent.several, where=parent.several == 1))
         models[level] = parent
@@ -87,13 +88,17 @@ def columns_of(model: Any, attribute: Attribute) -> tuple[Any, ...]:
     return tuple(getattr(model, name) for name in match_columns(attribute))
 
 
+@lru_cache
+def column_names(level: Level) -> tuple[str, ...]:
+    """The columns of a level's table, without the row's id and its parent's."""
+    attributes = [name for a in stored_at(level) for name in _columns(a)]
+    return (*attributes, *_EXTRA.get(level, {}), "several")
+
+
 def signature() -> int:
     """A number that changes with the tables: kept in the index, to notice an older one."""
-    parts = [
-        f"{level.name}.{name}" for level in Level for a in stored_at(level) for name in _columns(a)
-    ]
+    parts = [f"{level.name}.{name}" for level in Level for name in column_names(level)]
     parts += [f"{level.name}:{names}" for level, names in IDENTITY.items()]
-    parts += [f"{level.name}+{sorted(names)}" for level, names in _EXTRA.items()]
     return zlib.crc32("\n".join([*parts, *sorted(_INDEXED)]).encode()) & 0x7FFFFFFF
 
 
