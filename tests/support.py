@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,7 +23,14 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, build_role, evt
+from pynetdicom import (
+    AE,
+    ALL_TRANSFER_SYNTAXES,
+    AllStoragePresentationContexts,
+    _config,
+    build_role,
+    evt,
+)
 from pynetdicom.association import Association
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
@@ -67,6 +74,9 @@ GET = {
     "PATIENT": str(PatientRootQueryRetrieveInformationModelGet),
     "PATIENT_STUDY_ONLY": str(PatientStudyOnlyQueryRetrieveInformationModelGet),
 }
+
+# Peers send, and get back, UIDs that are none.
+_config.VALIDATORS["UI"] = lambda value: (True, "")
 
 # (SOP class, transfer syntax or syntaxes), of one presentation context.
 Context = tuple[str, str | list[str]]
@@ -226,6 +236,8 @@ class RunningNode:
         return self.data.joinpath("tree", *uids[:2], f"{uids[2]}.dcm")
 
 
+StartNode = Callable[..., RunningNode]
+
 # What a node never says, whatever its peers send.
 _BUGS = ("Traceback", "Internal error", "request failed", "association broken", "did not start")
 
@@ -275,6 +287,7 @@ def client(
     *,
     called: str = "",
     code: int = 0,
+    cwd: Path | None = None,
 ) -> str:
     """Run one of DCMTK's clients against a node; what it printed. `code` is its exit code."""
     done = subprocess.run(
@@ -282,6 +295,7 @@ def client(
             dcmtk(command), "-v", "-aec", called or node.title, *map(str, options),
             "127.0.0.1", str(node.port), *map(str, files),
         ],
+        cwd=cwd,
         capture_output=True,
         text=True,
         errors="replace",
@@ -315,8 +329,8 @@ def store_request(
     request = C_STORE()
     request.MessageID = message_id
     request.Priority = 2
-    # Past pynetdicom's checks: peers send what it would refuse to.
-    request._affected_sop_class_uid = UID(sop_class)
+    request.AffectedSOPClassUID = UID(sop_class)
+    # Past pynetdicom's check: it would not send an empty one.
     request._affected_sop_instance_uid = UID(sop_instance)
     request.DataSet = BytesIO(data_set)
     return request
@@ -332,11 +346,17 @@ def send(
 ) -> C_STORE:
     """C-STORE bytes as they are; the response. `context_class` where it is not the command's."""
     context = accepted(association, context_class or sop_class, transfer_syntax)
-    with _at_rest(association):
+    with at_rest(association):
         association.dimse.send_msg(store_request(sop_class, sop_instance, data_set), context)
         _, response = association.dimse.get_msg(block=True)
     assert isinstance(response, C_STORE), "no response, or the association was aborted"
     return response
+
+
+def offending_elements(response: Any) -> list[int]:
+    """Offending Element (0000,0901), which may hold several."""
+    value = response.OffendingElement
+    return [int(tag) for tag in (value if isinstance(value, list) else [value])]
 
 
 def store_fragments(
@@ -362,7 +382,7 @@ def accepted(association: Association, sop_class: str, transfer_syntax: str) -> 
 
 
 @contextmanager
-def _at_rest(association: Association) -> Iterator[None]:
+def at_rest(association: Association) -> Iterator[None]:
     """Keep pynetdicom's loop from taking the response, as its own send_ methods do."""
     association._reactor_checkpoint.clear()
     while not association._is_paused:
