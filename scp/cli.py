@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from scp import config, log
-from scp.config import ConfigError, Settings
+from scp.config import ConfigError
+from scp.settings import Settings
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from pydicom.uid import (
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import _NON_PATIENT_OBJECT_CLASSES, _STORAGE_CLASSES
 
-from scp.config import Service
+from scp.settings import Service
 from storage import Root
 
 _STANDARD_ROOT = "1.2.840.10008."

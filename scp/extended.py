@@ -3,8 +3,8 @@
 from pydicom.uid import UID
 from pynetdicom.association import Association
 
-from scp.config import Service
 from scp.contexts import QUERY_RETRIEVE
+from scp.settings import Service
 from storage import Options
 
 # The bytes of the Service-class-application-information: what each asks for, and whether it is

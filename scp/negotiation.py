@@ -14,7 +14,7 @@ from pynetdicom.pdu_primitives import (
 )
 
 from scp import contexts, extended, peers
-from scp.config import Settings
+from scp.settings import Settings
 from scp.slots import Slots
 
 logger = logging.getLogger(__name__)

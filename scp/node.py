@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pynetdicom.ae import ApplicationEntity
 
-from scp.config import Settings
+from scp.settings import Settings
 from scp.slots import Slots
 from storage import Archive
 

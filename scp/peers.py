@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from scp.config import Peer, Service, Settings
+from scp.settings import Peer, Service, Settings
 
 EVERYTHING = frozenset(Service)
 

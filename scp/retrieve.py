@@ -1,58 +1,59 @@
-"""The sub-operations of a retrieve: sent one by one, counted, reported (PS3.4 C.4.2, C.4.3)."""
+"""The course of a retrieve: outcomes counted and reported, and an end (PS3.4 C.4.2, C.4.3)."""
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-
-from pydicom import dcmread
-from pynetdicom import _config
-from pynetdicom.association import Association
+from typing import Protocol
 
 from scp import identifier
-from scp.log import one_line
 from scp.request import Request
-from scp.status import Status, is_warning
-from storage import Location
+from scp.status import Status
+from scp.suboperations import Outcome, Result
 
 logger = logging.getLogger(__name__)
-
-# A data set goes out from its file, as it lies.
-_config.STORE_SEND_CHUNKED_DATASET = True
 
 # Counts are US in the command set (PS3.7 E.1).
 _MAX_COUNT = 0xFFFF
 # A UI element in explicit VR has a length of 16 bits (PS3.5 7.1.2).
 _MAX_LIST_BYTES = 0xFFFE
+# A pending response for every instance of few, else for every so many, and by time.
 _EVERY, _SECONDS = 50, 1.0
 
-Send = Callable[[Location], None]
 
+class Source(Protocol):
+    """Where the outcomes of sub-operations come from; None when there is none for a while."""
 
-class SubOperationError(Exception):
-    """A sub-operation that failed: says why."""
+    def __iter__(self) -> Iterator[Outcome | None]: ...
 
-
-class SubOperationWarning(Exception):
-    """A sub-operation that the receiver took with a warning."""
+    def stop(self) -> None:
+        """Begin no further sub-operation."""
 
 
 @dataclass
 class Tally:
     """The state of a retrieve's sub-operations; the four counts always add up to the total."""
 
-    remaining: int
+    total: int
     completed: int = 0
     warned: int = 0
     failed: list[str] = field(default_factory=list)
     last_failure: str = ""
-    reported: float = field(default_factory=time.monotonic)
 
     @property
-    def total(self) -> int:
-        """All sub-operations of the retrieve."""
-        return self.remaining + self.completed + self.warned + len(self.failed)
+    def remaining(self) -> int:
+        """The sub-operations that have not ended."""
+        return self.total - self.completed - self.warned - len(self.failed)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count a sub-operation that has ended."""
+        if outcome.result is Result.COMPLETED:
+            self.completed += 1
+        elif outcome.result is Result.WARNED:
+            self.warned += 1
+        else:
+            self.failed.append(outcome.location.uids[2])
+            self.last_failure = outcome.words
 
     def counts(self, with_remaining: bool) -> dict[str, int]:
         """The numbers as elements of a response."""
@@ -65,80 +66,38 @@ class Tally:
             counts["NumberOfRemainingSuboperations"] = self.remaining
         return {keyword: min(count, _MAX_COUNT) for keyword, count in counts.items()}
 
-
-def run(request: Request, locations: list[Location], send: Send) -> Tally:
-    """Send each location with `send`, report, and give the final response.
-
-    `send` raises SubOperationError or SubOperationWarning; neither stops the rest.
-    """
-    tally = Tally(len(locations))
-    for location in locations:
-        if request.is_cancelled():
-            _finish(request, tally, Status.CANCEL)
-            return tally
-        tally.remaining -= 1
-        try:
-            send(location)
-            tally.completed += 1
-        except SubOperationWarning as warning:
-            tally.warned += 1
-            _log(request, location, warning)
-        except SubOperationError as error:
-            tally.failed.append(location.uids[2])
-            tally.last_failure = str(error)
-            _log(request, location, error)
-        if tally.remaining and _is_due(tally):
-            request.respond(Status.PENDING, counts=tally.counts(with_remaining=True))
-            tally.reported = time.monotonic()
-    _finish(request, tally, _final_status(tally))
-    return tally
+    @property
+    def final_status(self) -> Status:
+        """PS3.4 C.4.2.3.1, of a retrieve that was not cancelled."""
+        if self.failed and len(self.failed) == self.total:
+            return Status.UNABLE_TO_PERFORM_SUB_OPERATIONS
+        if self.failed or self.warned:
+            return Status.SUB_OPERATIONS_WITH_FAILURES
+        return Status.SUCCESS
 
 
-def send_instance(
-    association: Association, location: Location, path: Path, request: Request, number: int
-) -> None:
-    """C-STORE one instance; raises SubOperationError or SubOperationWarning."""
-    originator = request.peer if hasattr(request.message, "MoveDestination") else None
+def run(request: Request, total: int, source: Source) -> Tally:
+    """Report the outcomes of `total` sub-operations, and give the final response."""
+    tally, cancelled = Tally(total), False
+    reported, counted = time.monotonic(), 0
     try:
-        accepted = {
-            str(cx.transfer_syntax[0])
-            for cx in association.accepted_contexts
-            if cx.as_scu and cx.abstract_syntax == location.sop_class_uid
-        }
-        if not accepted:
-            raise SubOperationError("its SOP class was not accepted")
-        as_it_lies = location.transfer_syntax_uid in accepted
-        response = association.send_c_store(
-            str(path) if as_it_lies else dcmread(path),
-            msg_id=number % 0xFFFF + 1,
-            priority=request.message.Priority or 0,
-            originator_aet=originator,
-            originator_id=request.message.MessageID if originator else None,
-        )
-    except (OSError, RuntimeError, ValueError, AttributeError) as error:
-        raise SubOperationError(one_line(error)) from error
-    if "Status" not in response:
-        raise SubOperationError("no response, or the association was aborted")
-    if is_warning(response.Status):
-        raise SubOperationWarning(f"status {response.Status:04X}")
-    if response.Status != Status.SUCCESS:
-        comment = response.get("ErrorComment", "")
-        raise SubOperationError(f"status {response.Status:04X} {comment}")
-
-
-def _is_due(tally: Tally) -> bool:
-    done = tally.total - tally.remaining
-    late = time.monotonic() - tally.reported >= _SECONDS
-    return tally.total <= _EVERY or done % _EVERY == 0 or late
-
-
-def _final_status(tally: Tally) -> Status:
-    """PS3.4 C.4.2.3.1."""
-    if tally.failed and len(tally.failed) == tally.total:
-        return Status.UNABLE_TO_PERFORM_SUB_OPERATIONS
-    if tally.failed or tally.warned:
-        return Status.SUB_OPERATIONS_WITH_FAILURES
-    return Status.SUCCESS
+        for outcome in source:
+            if outcome:
+                tally.add(outcome)
+                _log(request, outcome)
+            if not cancelled and request.is_cancelled():
+                cancelled = True
+                source.stop()
+            ended = total - tally.remaining
+            due = ended - counted >= (1 if total <= _EVERY else _EVERY)
+            late = time.monotonic() - reported >= _SECONDS
+            if tally.remaining and not cancelled and (due or late):
+                request.respond(Status.PENDING, counts=tally.counts(with_remaining=True))
+                reported, counted = time.monotonic(), ended
+    finally:
+        source.stop()
+    _finish(request, tally, Status.CANCEL if cancelled else tally.final_status)
+    return tally
 
 
 def _finish(request: Request, tally: Tally, status: Status) -> None:
@@ -147,6 +106,8 @@ def _finish(request: Request, tally: Tally, status: Status) -> None:
         data = _failed_list(tally.failed, request.transfer_syntax)
     if tally.failed:
         comment = f"{len(tally.failed)} failed, last: {tally.last_failure}"
+        if len(tally.failed) == tally.total:
+            comment = tally.last_failure
     request.respond(
         status,
         comment,
@@ -164,9 +125,10 @@ def _failed_list(failed: list[str], transfer_syntax: str) -> bytes:
     return identifier.encode(held, transfer_syntax)
 
 
-def _log(request: Request, location: Location, error: Exception) -> None:
-    logger.warning(
-        "sub-operation %s peer=%s address=%s instance=%s: %s",
-        "warned" if isinstance(error, SubOperationWarning) else "failed",
-        request.peer, request.address, location.uids[2], error,
-    )  # fmt: skip
+def _log(request: Request, outcome: Outcome) -> None:
+    if outcome.result is not Result.COMPLETED:
+        logger.warning(
+            "sub-operation %s peer=%s address=%s instance=%s: %s",
+            outcome.result.name.lower(), request.peer, request.address,
+            outcome.location.uids[2], outcome.words,
+        )  # fmt: skip

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from scp import log, worker
-from scp.config import Settings
+from scp.settings import Settings
 from scp.slots import Slots
 
 logger = logging.getLogger(__name__)

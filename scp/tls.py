@@ -2,7 +2,8 @@
 
 import ssl
 
-from scp.config import ConfigError, Settings
+from scp.config import ConfigError
+from scp.settings import Settings
 
 
 def server_context(settings: Settings) -> ssl.SSLContext | None:
@@ -24,6 +25,18 @@ def server_context(settings: Settings) -> ssl.SSLContext | None:
         except (OSError, ssl.SSLError) as error:
             raise _error(settings, f"ca: cannot be used: {error}") from error
         context.verify_mode = ssl.CERT_REQUIRED if tls.require_client else ssl.CERT_OPTIONAL
+    return context
+
+
+def client_context(settings: Settings) -> ssl.SSLContext:
+    """The context for calling a peer: its certificate is checked by `ca` of [tls]."""
+    tls = settings.tls
+    context = ssl.create_default_context(cafile=tls.ca if tls else None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Peers are known by address and AE title; their certificates are made for other names.
+    context.check_hostname = False
+    if tls:
+        context.load_cert_chain(tls.certificate, tls.key)
     return context
 
 

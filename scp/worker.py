@@ -7,9 +7,10 @@ import socket
 import ssl
 
 from scp import entity
-from scp.config import Settings
+from scp.handlers import HANDLERS
 from scp.listener import Listener
 from scp.node import Node
+from scp.settings import Settings
 from scp.slots import Slots
 from storage import Archive, OnConflict
 
@@ -36,7 +37,7 @@ def run(
         storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes
     )
     node = Node(settings, archive, entity.build(settings), slots)
-    listener = Listener(node, entity.HANDLERS, listening, tls)
+    listener = Listener(node, HANDLERS, listening, tls)
     stop, wake = socket.socketpair()
     wake.setblocking(False)
     signal.set_wakeup_fd(wake.fileno())

@@ -9,18 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from scp.config import (
-    TABLES,
-    ConfigError,
-    Document,
-    Peer,
-    Service,
-    Settings,
-    Table,
-    Tls,
-    load,
-    warnings,
-)
+from scp.config import ConfigError, load, warnings
+from scp.settings import TABLES, Document, Peer, Service, Settings, Table, Tls
 
 SHIPPED = Path(__file__).parent.parent / "config.toml"
 
@@ -114,7 +104,7 @@ BAD = [
     (PEER + 'from = ["10.0.0.1/8"]', "[peers.WS] from", 'not "10.0.0.1/8"'),
     (PEER + 'from = ["ws.example"]', "[peers.WS] from", 'not "ws.example"'),
     (PEER + "from = [10]", "[peers.WS] from", "not 10"),
-    (PEER + 'sources = ["10.0.0.0/8"]', "[peers.WS] sources", "host, port, from, charset, allow"),
+    (PEER + 'sources = ["10.0.0.0/8"]', "[peers.WS] sources", "host, port, from, charset, transfer_syntaxes"),
     (PEER + 'charset = "utf8"', "[peers.WS] charset", 'not "utf8"'),
     (PEER + 'allow = ["destroy"]', "[peers.WS] allow", "echo, store, find, move, get, commit, not"),
     (PEER + 'allow = "echo"', "[peers.WS] allow", "a list of echo, store, find, move, get, commit"),

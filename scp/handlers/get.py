@@ -2,10 +2,12 @@
 
 import logging
 import time
+from collections.abc import Iterator
 
 from scp import retrieve
-from scp.request import Request
+from scp.request import PeerGone, Request
 from scp.status import retrieve_status_of
+from scp.suboperations import AssociationLost, Originator, Outcome, Result, Sender
 from storage import Location
 from storage.errors import ArchiveError
 
@@ -23,20 +25,43 @@ def handle(request: Request) -> None:
         request.refuse(error, retrieve_status_of)
         logger.error("get refused peer=%s address=%s: %s", request.peer, request.address, error)
         return
-    numbers = iter(range(len(locations)))
-    sent_bytes = 0
-
-    def send(location: Location) -> None:
-        nonlocal sent_bytes
-        path = archive.tree.path(location.uids)
-        retrieve.send_instance(request.association, location, path, request, next(numbers))
-        sent_bytes += location.file_bytes
-
-    tally = retrieve.run(request, locations, send)
-    request.traffic.bytes_out += sent_bytes
+    returns = Returns(request, locations)
+    tally = retrieve.run(request, len(locations), returns)
+    request.traffic.bytes_out += returns.sent_bytes
     logger.info(
         "got peer=%s address=%s level=%s sent=%d failed=%d warned=%d status=%04X bytes=%d "
         "seconds=%.3f",
         request.peer, request.address, query.level.name, tally.completed, len(tally.failed),
-        tally.warned, request.final_status or 0, sent_bytes, time.monotonic() - started,
+        tally.warned, request.final_status or 0, returns.sent_bytes, time.monotonic() - started,
     )  # fmt: skip
+
+
+class Returns:
+    """Sends instances back over the requestor's association, one after the other."""
+
+    def __init__(self, request: Request, locations: list[Location]) -> None:
+        self.sent_bytes = 0
+        self._locations = locations
+        self._stopped = False
+        self._sender = Sender(
+            request.association,
+            request.node.archive.tree,
+            Originator.of(request),
+            request.node.settings.limits.dimse_timeout,
+        )
+
+    def stop(self) -> None:
+        """Send no more."""
+        self._stopped = True
+
+    def __iter__(self) -> Iterator[Outcome]:
+        for location in self._locations:
+            if self._stopped:
+                return
+            try:
+                outcome = self._sender.send(location)
+            except AssociationLost as error:
+                raise PeerGone from error
+            if outcome.result is not Result.FAILED:
+                self.sent_bytes += location.file_bytes
+            yield outcome

@@ -1,0 +1,191 @@
+"""The associations that take a C-MOVE's instances to its destination (PS3.4 C.4.2.2)."""
+
+import logging
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from pynetdicom.ae import ApplicationEntity
+from pynetdicom.association import Association
+from pynetdicom.presentation import build_context
+
+from scp import entity, tls
+from scp.log import one_line
+from scp.request import Request
+from scp.settings import Peer
+from scp.suboperations import AssociationLost, Originator, Outcome, Result, Sender
+from scp.transcode import reachable
+from storage import Location
+
+logger = logging.getLogger(__name__)
+
+# Presentation context IDs are odd numbers of one byte (PS3.8 9.3.2.2).
+_MAX_CONTEXTS = 128
+# How often the requestor is thought of while nothing happens.
+_TICK_SECONDS = 0.25
+
+# Presentation contexts to propose: SOP class and transfer syntaxes.
+Proposal = tuple[str, tuple[str, ...]]
+
+
+class Delivery:
+    """Sends instances to a destination, in threads of its own, `sends` at once.
+
+    Iterate for the outcomes, and for None when nothing has happened for a while. An association
+    that is lost is opened once more for what is left; then that has failed.
+    """
+
+    def __init__(
+        self, request: Request, title: str, peer: Peer, locations: Iterable[Location]
+    ) -> None:
+        self.sent_bytes = 0
+        self._request = request
+        self._title = title
+        self._peer = peer
+        self._batches = batches(locations, peer.transfer_syntaxes)
+        self._outcomes: queue.Queue[Outcome | None] = queue.Queue()
+        self._stopped = threading.Event()
+        self._reconnects = 1
+        self._lock = threading.Lock()
+
+    def stop(self) -> None:
+        """Send no more; what is under way still ends."""
+        self._stopped.set()
+
+    def __iter__(self) -> Iterator[Outcome | None]:
+        for proposals, held in self._batches:
+            if self._stopped.is_set():
+                return
+            lanes = [
+                threading.Thread(target=self._run, args=(proposals, held), daemon=True)
+                for _ in range(min(self._peer.sends, len(held)))
+            ]
+            for lane in lanes:
+                lane.start()
+            yield from self._drain(lanes)
+
+    def _drain(self, lanes: list[threading.Thread]) -> Iterator[Outcome | None]:
+        """The outcomes of the lanes, until all have ended; each puts None when it does."""
+        running = len(lanes)
+        while running:
+            try:
+                outcome = self._outcomes.get(timeout=_TICK_SECONDS)
+            except queue.Empty:
+                yield None
+                continue
+            if outcome is None:
+                running -= 1
+                continue
+            if outcome.result is not Result.FAILED:
+                self.sent_bytes += outcome.location.file_bytes
+            yield outcome
+
+    def _run(self, proposals: list[Proposal], held: deque[Location]) -> None:
+        """A lane: an association, and one more where it is lost, until nothing is held."""
+        try:
+            while held and not self._stopped.is_set():
+                try:
+                    self._send_over(self._connect(proposals), held)
+                except AssociationLost as error:
+                    if not self._may_reconnect():
+                        self._fail(held, f"{self._where} {error}")
+        except Exception as error:
+            logger.error("delivery failed destination=%s: %s", self._title, one_line(error))
+            self._fail(held, "internal error, see the log")
+        finally:
+            self._outcomes.put(None)
+
+    def _send_over(self, association: Association, held: deque[Location]) -> None:
+        sender = Sender(
+            association,
+            self._request.node.archive.tree,
+            Originator.of(self._request),
+            self._peer.dimse_timeout or self._request.node.settings.limits.dimse_timeout,
+        )
+        while not self._stopped.is_set():
+            try:
+                location = held.popleft()
+            except IndexError:
+                break
+            try:
+                self._outcomes.put(sender.send(location))
+            except AssociationLost as error:
+                # It may be what ended the association, so it is not tried again.
+                words = f"{self._where} {error}"
+                self._outcomes.put(Outcome(location, Result.FAILED, words))
+                raise
+        sender.release()
+
+    def _fail(self, held: deque[Location], words: str) -> None:
+        while held and not self._stopped.is_set():
+            try:
+                self._outcomes.put(Outcome(held.popleft(), Result.FAILED, words))
+            except IndexError:  # another lane was faster
+                return
+
+    def _may_reconnect(self) -> bool:
+        with self._lock:
+            self._reconnects -= 1
+            return self._reconnects >= 0
+
+    @property
+    def _where(self) -> str:
+        return f"{self._title} at {self._peer.host}:{self._peer.port}"
+
+    def _connect(self, proposals: list[Proposal]) -> Association:
+        """An association with the destination. Raises AssociationLost."""
+        if not proposals:
+            raise AssociationLost("is offered none of the stored transfer syntaxes by [peers]")
+        settings = self._request.node.settings
+        calling: ApplicationEntity = entity.build(settings, self._peer)
+        tls_arguments = None
+        if self._peer.tls:
+            tls_arguments = tls.client_context(settings), self._peer.host or ""
+        association = calling.associate(
+            self._peer.host or "",
+            self._peer.port or 0,
+            contexts=[build_context(uid, list(syntaxes)) for uid, syntaxes in proposals],
+            ae_title=self._title,
+            max_pdu=self._peer.pdu_bytes or settings.limits.pdu_bytes,
+            tls_args=tls_arguments,
+        )
+        if association.is_established:
+            return association
+        if association.is_rejected:
+            raise AssociationLost("rejects the association")
+        if association.rejected_contexts:
+            raise AssociationLost("accepts none of the SOP classes")
+        raise AssociationLost("does not answer")
+
+
+def batches(
+    locations: Iterable[Location], offered: tuple[str, ...]
+) -> Iterator[tuple[list[Proposal], deque[Location]]]:
+    """Runs of `locations` that one association can carry, with the contexts for them.
+
+    Each class is proposed in the transfer syntax stored, alone, so that the destination can
+    take that first; and in those that it can be converted to. `offered` limits both.
+    """
+    proposals: dict[Proposal, None] = {}
+    held: deque[Location] = deque()
+    for location in locations:
+        wanted = _proposals(location, offered)
+        if held and len(proposals | wanted) > _MAX_CONTEXTS:
+            yield list(proposals), held
+            proposals, held = {}, deque()
+        proposals |= wanted
+        held.append(location)
+    if held:
+        yield list(proposals), held
+
+
+def _proposals(location: Location, offered: tuple[str, ...]) -> dict[Proposal, None]:
+    stored = location.transfer_syntax_uid
+    others = tuple(s for s in reachable(stored) if not offered or s in offered)
+    wanted: dict[Proposal, None] = {}
+    if not offered or stored in offered:
+        wanted[location.sop_class_uid, (stored,)] = None
+    if others:
+        wanted[location.sop_class_uid, others] = None
+    return wanted

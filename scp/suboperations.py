@@ -1,0 +1,173 @@
+"""One C-STORE sub-operation: from the file to the response (PS3.7 9.1.1, PS3.4 C.4.2.2)."""
+
+import queue
+import socket
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum, auto
+from io import BytesIO
+from typing import Any, BinaryIO
+
+from pynetdicom.association import Association
+
+from scp import messages
+from scp.request import Request
+from scp.status import Status, is_warning
+from scp.transcode import TranscodeError, reachable, transcode
+from storage import Location, part10
+from storage.errors import ArchiveError
+from storage.tree import Tree
+
+_PAUSE_SECONDS = 0.0005
+
+
+class Result(Enum):
+    """How a sub-operation ended."""
+
+    COMPLETED = auto()
+    WARNED = auto()
+    FAILED = auto()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of one sub-operation, with words for log and Error Comment."""
+
+    location: Location
+    result: Result
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Originator:
+    """Who asked for the retrieve, as C-STORE requests of a C-MOVE say (PS3.7 9.1.1.1)."""
+
+    title: str
+    message_id: int
+    priority: int
+    named: bool  # of a C-MOVE; a C-GET's requests name none
+
+    @classmethod
+    def of(cls, request: Request) -> "Originator":
+        """The originator of the sub-operations of `request`."""
+        message = request.message
+        moved = hasattr(message, "MoveDestination")
+        return cls(request.peer, message.MessageID, message.Priority or 0, moved)
+
+
+class AssociationLost(Exception):
+    """The association ended, or had to be ended, while it was needed; says how."""
+
+
+class Sender:
+    """Sends instances over one established association, one at a time."""
+
+    def __init__(
+        self, association: Association, tree: Tree, originator: Originator, timeout: float
+    ) -> None:
+        self._association = association
+        self._tree = tree
+        self._originator = originator
+        self._timeout = timeout
+        self._number = 0
+        self._contexts: dict[str, dict[str, int]] = {}
+        for context in association.accepted_contexts:
+            if context.as_scu:
+                by_syntax = self._contexts.setdefault(str(context.abstract_syntax), {})
+                by_syntax.setdefault(str(context.transfer_syntax[0]), context.context_id or 0)
+        self._own_association = association.is_requestor
+        if self._own_association:
+            # Its reactor thread would take the responses.
+            association._reactor_checkpoint.clear()
+            while not association._is_paused and association.is_alive():
+                time.sleep(_PAUSE_SECONDS)
+
+    def send(self, location: Location) -> Outcome:
+        """Send one instance. Raises AssociationLost where no more can be sent."""
+        try:
+            with self._tree.path(location.uids).open("rb") as file:
+                return self._send_file(location, file)
+        except (OSError, ArchiveError, TranscodeError) as error:
+            return Outcome(location, Result.FAILED, f"cannot be sent: {error}")
+
+    def release(self) -> None:
+        """Release the association, if it is the node's own and still there."""
+        if self._own_association:
+            self._association._reactor_checkpoint.set()
+            if self._association.is_established:
+                self._association.release()
+
+    def _send_file(self, location: Location, file: BinaryIO) -> Outcome:
+        stored = part10.read(file).transfer_syntax_uid
+        accepted = self._contexts.get(location.sop_class_uid)
+        if not accepted:
+            return Outcome(location, Result.FAILED, "its SOP class was not accepted")
+        if stored in accepted:
+            return self._exchange(location, accepted[stored], file)
+        for syntax in reachable(stored):
+            if syntax in accepted:
+                converted = transcode(self._tree.path(location.uids), syntax)
+                source = BytesIO(converted) if isinstance(converted, bytes) else converted
+                return self._exchange(location, accepted[syntax], source)
+        return Outcome(location, Result.FAILED, f"no transfer syntax for {stored} was accepted")
+
+    def _exchange(self, location: Location, context_id: int, source: BinaryIO) -> Outcome:
+        """Send the request and wait for the response."""
+        self._number = self._number % 0xFFFF + 1
+        command = messages.store_request(
+            location.sop_class_uid,
+            location.uids[2],
+            self._number,
+            self._originator.priority,
+            (self._originator.title, self._originator.message_id)
+            if self._originator.named
+            else None,
+        )
+        association = self._association
+        if not messages.send_from(association, context_id, command, source, self._timeout):
+            self._give_up("takes nothing more")
+        response = self._response()
+        if is_warning(response.Status):
+            return Outcome(location, Result.WARNED, f"status {response.Status:04X}")
+        if response.Status != Status.SUCCESS:
+            comment = getattr(response, "ErrorComment", None) or ""
+            words = f"status {response.Status:04X} {comment}".strip()
+            return Outcome(location, Result.FAILED, words)
+        return Outcome(location, Result.COMPLETED)
+
+    def _response(self) -> Any:
+        context_id, response = self._next_message()
+        if context_id is None:
+            raise AssociationLost("ended the association")
+        if response is None:
+            self._give_up(f"has not answered within {self._timeout:g} seconds")
+        valid = getattr(response, "is_valid_response", False)
+        if not valid or response.MessageIDBeingRespondedTo != self._number:
+            self._give_up("answers something else")
+        return response
+
+    def _next_message(self) -> tuple[int | None, Any]:
+        """The next message; no context where the association ended, no message in time."""
+        try:
+            context_id, message = self._association.dimse.msg_queue.get(timeout=self._timeout)
+        except queue.Empty:
+            return 0, None
+        return context_id, message
+
+    def _give_up(self, words: str) -> None:
+        """End the association, whatever its peer does, and raise AssociationLost."""
+        if self._own_association:
+            cut(self._association)
+        raise AssociationLost(words)
+
+
+def cut(association: Association) -> None:
+    """End an association at once: its threads may be waiting in the socket for ever."""
+    connection = association.dul.socket.socket if association.dul.socket else None
+    if connection is not None:
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+    # Blocks until the threads have ended; nothing here waits for that.
+    threading.Thread(target=association.abort, daemon=True).start()
