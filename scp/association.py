@@ -4,16 +4,20 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from pynetdicom.transport import AddressInformation
 
+from scp.contexts import service_of
 from scp.log import one_line
 from scp.negotiation import NodeACSE
 from scp.node import Node
 from scp.request import PeerGone, Request, Traffic
+from scp.settings import Service
 from scp.status import Status
 from scp.transport import NodeSocket
 
@@ -22,7 +26,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Handler = Callable[[Request], None]
+
+@dataclass(frozen=True)
+class Handler:
+    """What serves one kind of request, and the service that it is of."""
+
+    service: Service
+    handle: Callable[[Request], None]
+
+
+# By the class of the request's primitive.
 Handlers = Mapping[type, Handler]
 
 # A peer that has asked for nothing this long is not in the middle of something, in seconds.
@@ -73,7 +86,7 @@ class NodeAssociation(Association):
         try:
             super().run_reactor()
         except Exception as error:
-            logger.error("association broken %s: %s", self._who(), one_line(error))
+            logger.error("association broken %s: %s", self.who, one_line(error))
             logger.debug("details", exc_info=True)
         finally:
             self._close()
@@ -81,7 +94,7 @@ class NodeAssociation(Association):
     def log_opened(self) -> None:
         """Say that the association was accepted."""
         accepted, refused = len(self._accepted_cx), len(self._rejected_cx)
-        logger.info("association opened %s contexts=%d refused=%d", self._who(), accepted, refused)
+        logger.info("association opened %s contexts=%d refused=%d", self.who, accepted, refused)
 
     def _close(self) -> None:
         self._node.archive.close_thread()
@@ -90,7 +103,7 @@ class NodeAssociation(Association):
         self._node.slots.give_back()
         logger.info(
             "association closed %s by=%s requests=%d bytes_in=%d bytes_out=%d seconds=%.3f",
-            self._who(),
+            self.who,
             "release" if self.is_released else "abort",
             self._traffic.requests,
             self._traffic.bytes_in,
@@ -98,7 +111,9 @@ class NodeAssociation(Association):
             time.monotonic() - self._opened,
         )
 
-    def _who(self) -> str:
+    @property
+    def who(self) -> str:
+        """The peer and its address, for the log."""
         requestor = self.requestor
         address = requestor.address_info
         where = f"{address.address}:{address.port}" if address else "?"
@@ -108,11 +123,15 @@ class NodeAssociation(Association):
         """Hand a request to its handler; whatever happens, the peer gets an answer."""
         context = self._accepted_cx.get(context_id)
         handler = self._request_handlers.get(type(msg))
-        if not msg.is_valid_request or context is None or handler is None:
+        if isinstance(msg, N_EVENT_REPORT) and msg.MessageIDBeingRespondedTo is not None:
+            return  # to a report of commitment that was waited for no longer
+        # A request without what else it should have is answered, by its handler.
+        is_request = msg.MessageID is not None and msg.MessageIDBeingRespondedTo is None
+        if not is_request or context is None or handler is None:
             logger.error(
                 "association aborted %s: %s is not a request that this node serves, or not on "
                 "a presentation context that it accepted",
-                self._who(),
+                self.who,
                 getattr(msg, "msg_type", type(msg).__name__),
             )
             self.abort()
@@ -130,18 +149,21 @@ class NodeAssociation(Association):
         self._last_served = time.monotonic()
 
     def _handle(self, handler: Handler, request: Request) -> None:
-        said, agreed = request.message.AffectedSOPClassUID, request.context.abstract_syntax
+        said, agreed = request.sop_class, str(request.context.abstract_syntax)
         try:
-            if said == agreed:
-                handler(request)
+            if said != agreed:
+                request.refuse_sop_class(said, agreed)
+            elif handler.service is not service_of(agreed):
+                words = f"The presentation context is not for {request.message.msg_type}"
+                request.respond(Status.UNRECOGNIZED_OPERATION, words)
             else:
-                request.refuse_sop_class(str(said), str(agreed))
+                handler.handle(request)
         except PeerGone:
             return  # its end is logged with the association's
         except Exception as error:
             logger.error(
                 "request failed %s service=%s: %s",
-                self._who(),
+                self.who,
                 cast(str, request.message.msg_type),
                 one_line(error),
             )

@@ -36,12 +36,14 @@ def serve(path: ConfigPath = _DEFAULT_CONFIG, verbose: Verbose = False) -> None:
     """Run the node until SIGTERM or SIGINT, then finish what is under way."""
     settings = _load(path)
     # Imported late: what is wrong in the configuration should be said at once.
+    from scp import protocol_log
     from scp.supervisor import StartError, Supervisor, bind
     from scp.tls import server_context
     from storage import prepare
     from storage.errors import FolderError
 
     log.set_up(verbose)
+    protocol_log.set_up(verbose)
     os.umask(0o077)
     try:
         tls = server_context(settings)

@@ -25,12 +25,19 @@ _STORAGE_ARCS = ("1.2.840.10008.5.1.4.1.1.", "1.2.840.10008.5.1.4.34.")
 Roles = tuple[bool, bool]
 
 VERIFICATION = "1.2.840.10008.1.1"
+STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"  # Push Model (PS3.4 J.3)
 
 # The Query/Retrieve SOP classes (PS3.4 C.6): information model and service.
 QUERY_RETRIEVE: dict[str, tuple[Root, Service]] = {
     f"1.2.840.10008.5.1.4.1.2.{model}.{number}": (root, service)
     for model, root in enumerate(Root, 1)
     for number, service in enumerate((Service.FIND, Service.MOVE, Service.GET), 1)
+}
+
+_SERVICES: dict[str, Service] = {
+    VERIFICATION: Service.ECHO,
+    STORAGE_COMMITMENT: Service.COMMIT,
+    **{uid: service for uid, (_, service) in QUERY_RETRIEVE.items()},
 }
 
 # What an identifier may be encoded in; the first that is proposed is taken.
@@ -75,6 +82,13 @@ def is_storage(abstract_syntax: str) -> bool:
     return abstract_syntax.startswith(_STORAGE_ARCS) and "Storage" in name
 
 
+def service_of(abstract_syntax: str) -> Service | None:
+    """The service that a SOP class is for."""
+    if is_storage(abstract_syntax):
+        return Service.STORE
+    return _SERVICES.get(abstract_syntax)
+
+
 def negotiate(
     proposed: PresentationContext, roles: Mapping[str, Roles], allowed: frozenset[Service]
 ) -> PresentationContext:
@@ -114,12 +128,11 @@ def granted_roles(
     wanted = roles.get(abstract_syntax, (True, False))
     if is_storage(abstract_syntax):
         return wanted[0] and Service.STORE in allowed, wanted[1] and Service.GET in allowed
-    _, service = QUERY_RETRIEVE.get(abstract_syntax, (None, Service.ECHO))
-    return service in allowed, False
+    return wanted[0] and service_of(abstract_syntax) in allowed, False
 
 
 def _syntaxes(abstract_syntax: str) -> frozenset[str]:
-    if abstract_syntax == VERIFICATION or abstract_syntax in QUERY_RETRIEVE:
+    if abstract_syntax in _SERVICES:
         return IDENTIFIER_SYNTAXES
     return STORAGE_SYNTAXES if is_storage(abstract_syntax) else frozenset()
 

@@ -32,8 +32,6 @@ def set_up(verbose: bool = False) -> None:
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True
     )
-    # The node says itself what happens to an association; pynetdicom says it once more.
-    logging.getLogger("pynetdicom").setLevel(logging.DEBUG if verbose else logging.CRITICAL)
     # pydicom warns of what is odd in a data set. A node keeps it as it is.
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     warnings.simplefilter("ignore")

@@ -17,7 +17,7 @@ from scp.node import Node
 from scp.status import Status, status_of
 from storage import Query
 from storage.archive import ERROR_COMMENT_CHARACTERS, both_uids
-from storage.errors import ArchiveError, IdentifierError, MismatchError
+from storage.errors import ArchiveError, DataSetError, IdentifierError, MismatchError
 
 # Most that an Offending Element (0000,0901) of explicit length holds, and more than helps anyone.
 _MAX_OFFENDING = 64
@@ -53,6 +53,19 @@ class Request:
     _pending: tuple[Status, bytes] | None = field(default=None, init=False)
 
     @property
+    def sop_class(self) -> str:
+        """The SOP class of the command: of a DIMSE-C request the affected, else the requested."""
+        message = self.message
+        return str(message.AffectedSOPClassUID or getattr(message, "RequestedSOPClassUID", ""))
+
+    @property
+    def sop_instance(self) -> str:
+        """The SOP instance of the command, empty where there is none."""
+        message = self.message
+        affected = getattr(message, "AffectedSOPInstanceUID", None)
+        return str(affected or getattr(message, "RequestedSOPInstanceUID", None) or "")
+
+    @property
     def peer(self) -> str:
         """The calling AE title."""
         return str(self.association.requestor.ae_title).strip()
@@ -80,6 +93,8 @@ class Request:
         sop_class = str(self.context.abstract_syntax)
         root, _ = QUERY_RETRIEVE[sop_class]
         options = options_of(self.association, sop_class)
+        if self.message.Identifier is None:
+            raise DataSetError("No Identifier")
         data = self.message.Identifier.getvalue()
         return Query.read(root, data, self.transfer_syntax, self.charset, options)
 
@@ -94,9 +109,11 @@ class Request:
         """Send a response; `counts` are those of sub-operations, by keyword."""
         response = type(self.message)()
         response.MessageIDBeingRespondedTo = self.message.MessageID
-        response.AffectedSOPClassUID = self.message.AffectedSOPClassUID
-        if hasattr(self.message, "AffectedSOPInstanceUID"):
-            response.AffectedSOPInstanceUID = self.message.AffectedSOPInstanceUID
+        response.AffectedSOPClassUID = self.sop_class
+        if self.sop_instance:
+            response.AffectedSOPInstanceUID = self.sop_instance
+        if hasattr(self.message, "ActionTypeID"):
+            response.ActionTypeID = self.message.ActionTypeID
         response.Status = int(status)
         if comment:
             response.ErrorComment = _error_comment(comment)

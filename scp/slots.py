@@ -16,7 +16,7 @@ class Slots:
 
     def __init__(self, limit: int, workers: int) -> None:
         self._limit = limit
-        self._workers = workers
+        self.workers = workers
         self._counts = mmap.mmap(-1, _COUNT.size * workers)
         self._own = 0
         self._lock = threading.Lock()
@@ -25,6 +25,11 @@ class Slots:
         """Count for `worker` from now on, from nothing."""
         self._own = worker
         self._write(0)
+
+    @property
+    def own(self) -> int:
+        """The number of the worker that counts here."""
+        return self._own
 
     def clear(self, worker: int) -> None:
         """Forget what a worker counted that has ended."""
@@ -45,7 +50,7 @@ class Slots:
 
     def taken(self) -> int:
         """How many slots are taken, over all workers."""
-        return sum(self._read(worker) for worker in range(self._workers))
+        return sum(self._read(worker) for worker in range(self.workers))
 
     def _read(self, worker: int) -> int:
         count: int = _COUNT.unpack_from(self._counts, worker * _COUNT.size)[0]

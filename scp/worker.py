@@ -7,6 +7,7 @@ import socket
 import ssl
 
 from scp import entity
+from scp.commitment import Reporter
 from scp.handlers import HANDLERS
 from scp.listener import Listener
 from scp.node import Node
@@ -36,7 +37,8 @@ def run(
     archive = Archive(
         storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes
     )
-    node = Node(settings, archive, entity.build(settings), slots)
+    reporter = Reporter(settings, archive)
+    node = Node(settings, archive, entity.build(settings), slots, reporter)
     listener = Listener(node, HANDLERS, listening, tls)
     stop, wake = socket.socketpair()
     wake.setblocking(False)
@@ -44,6 +46,7 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    reporter.resume(slots.own, slots.workers)
     os.write(ready, b"1")
     if listener.serve(stop, life):
         listener.drain(GRACE_SECONDS)

@@ -22,10 +22,11 @@ from storage.errors import (
 from storage.extract import Header
 from storage.finding import Location
 from storage.headers import HeaderSearch
-from storage.indexing import is_indexed, record
+from storage.indexing import FileFacts, is_indexed, record
+from storage.journal import RECEIPTS, Journal
 from storage.models import Index, build
 from storage.query import Query
-from storage.tree import Tree, Uids, same_bytes
+from storage.tree import Tree, Uids, digest_of, same_bytes
 
 # What an Error Comment (0000,0902) holds (PS3.5 6.2, VR LO).
 ERROR_COMMENT_CHARACTERS = 64
@@ -57,6 +58,7 @@ class Received:
     transfer_syntax_uid: str
     data_set: bytes | memoryview
     charset: str  # for text that names no Specific Character Set
+    sender: str = ""  # the calling AE title
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class Archive:
         free_bytes: int = 0,
     ) -> None:
         self.tree = Tree(data, sync)
+        self.journal = Journal(data, sync)
         self.index: Index = build(connect(data / "index.sqlite", sync))
         self._on_conflict = on_conflict
         self._free_bytes = free_bytes
@@ -149,12 +152,22 @@ class Archive:
                 kept = self.tree.supersede(path)
             if outcome is not Outcome.UNCHANGED:
                 self.tree.place(staged, path)
-            record(self.index, header, received.transfer_syntax_uid, len(received.data_set))
+            self._record(header, received)
         except ArchiveError:
             if outcome is not Outcome.UNCHANGED:
                 self.tree.withdraw(path, kept)
             raise
         return outcome
+
+    def _record(self, header: Header, received: Received) -> None:
+        """Enter the instance into journal and index."""
+        syntax, size = received.transfer_syntax_uid, len(received.data_set)
+        digest = digest_of(received.data_set)
+        self.journal.append(
+            RECEIPTS, uids=header.uids, syntax=syntax, bytes=size, digest=digest,
+            sender=received.sender,
+        )  # fmt: skip
+        record(self.index, header, FileFacts(syntax, size, digest))
 
     def _conflict(self, path: Path, received: Received) -> Outcome:
         """What `on_conflict` makes of the file at `path`, if there is one."""

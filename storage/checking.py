@@ -7,16 +7,17 @@ from storage import disagreements, extract, part10
 from storage.archive import Archive
 from storage.attributes import Level
 from storage.errors import ArchiveError
-from storage.finding import every_location
+from storage.finding import Location, every_location
 from storage.indexing import is_indexed
+from storage.tree import digest_of_rest
 
 
 def check(archive: Archive, charset: str) -> Iterator[str]:
-    """Compare tree and index, and read every header; yields the faults."""
+    """Compare tree and index, and every file with its digest; yields the faults."""
     tree, index = archive.tree, archive.index
     for held in every_location(index):
         path = tree.path(held.uids)
-        fault = _fault(path, held.transfer_syntax_uid, held.file_bytes)
+        fault = fault_of(path, held)
         if fault:
             yield f"{path}: {fault}"
     for path in tree.walk():
@@ -39,15 +40,19 @@ def counts(archive: Archive) -> dict[str, int]:
     return {level.name.lower(): archive.index[level].select().count() for level in Level}
 
 
-def _fault(path: Path, transfer_syntax_uid: str, file_bytes: int) -> str:
+def fault_of(path: Path, held: Location) -> str:
+    """What is wrong with the file of an instance, or nothing; reads all of it."""
     try:
         with path.open("rb") as file:
             meta = part10.read(file)
             found = path.stat().st_size - meta.data_set_offset
+            digest = digest_of_rest(file) if held.digest else ""
     except FileNotFoundError:
         return "in the index, but not in the tree"
     except (ArchiveError, OSError) as error:
         return str(error)
-    if meta.transfer_syntax_uid != transfer_syntax_uid:
-        return f"in {meta.transfer_syntax_uid}, {transfer_syntax_uid} in the index"
-    return "" if found == file_bytes else f"data set of {found} bytes, {file_bytes} in the index"
+    if meta.transfer_syntax_uid != held.transfer_syntax_uid:
+        return f"in {meta.transfer_syntax_uid}, {held.transfer_syntax_uid} in the index"
+    if found != held.file_bytes:
+        return f"data set of {found} bytes, {held.file_bytes} in the index"
+    return "" if digest == held.digest else "not the bytes that were received"

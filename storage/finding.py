@@ -15,12 +15,13 @@ from storage.tree import Uids
 
 @dataclass(frozen=True)
 class Location:
-    """A stored instance: its UIDs and class, and the transfer syntax and size of its data set."""
+    """A stored instance: its UIDs and class, and what is known of its data set."""
 
     uids: Uids
     sop_class_uid: str
     transfer_syntax_uid: str
     file_bytes: int
+    digest: str
 
 
 # Computed attributes, PS3.4 C.3.4: keyword -> what is counted, below which level.
@@ -71,6 +72,13 @@ def locations(index: Index, query: Query) -> list[Location]:
     return [_location(row) for row in selected.tuples().iterator()]
 
 
+def by_instance_uid(index: Index, uid: str) -> list[Location]:
+    """The instances of a SOP Instance UID: more than one where it is used in several studies."""
+    selected = _joined(index, Level.IMAGE, _location_columns(index))
+    found = selected.where(index[Level.IMAGE].SOPInstanceUID == uid)
+    return [_location(row) for row in found.tuples()]
+
+
 def every_location(index: Index) -> Iterator[Location]:
     """Every instance of the index."""
     selected = _joined(index, Level.IMAGE, _location_columns(index))
@@ -95,11 +103,12 @@ def _location_columns(index: Index) -> list[Any]:
         instance.SOPClassUID,
         instance.TransferSyntaxUID,
         instance.file_bytes,
+        instance.digest,
     ]
 
 
 def _location(row: tuple[Any, ...]) -> Location:
-    return Location((row[0], row[1], row[2]), row[3], row[4], row[5])
+    return Location((row[0], row[1], row[2]), *row[3:])
 
 
 def _joined(index: Index, level: Level, columns: list[Any]) -> Any:

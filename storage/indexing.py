@@ -7,6 +7,7 @@ Statements are prepared once: built by the query builder for every row they took
 the time that a store takes.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -25,7 +26,16 @@ _OF_INSTANCE = (
 )
 
 
-def record(index: Index, header: Header, transfer_syntax_uid: str, file_bytes: int) -> None:
+@dataclass(frozen=True)
+class FileFacts:
+    """What the index holds of a file beside its header: sizes in bytes, digest of the data set."""
+
+    transfer_syntax_uid: str
+    file_bytes: int
+    digest: str
+
+
+def record(index: Index, header: Header, facts: FileFacts) -> None:
     """Enter an instance, in place of any row under the same UIDs. Raises ResourceError."""
     with writing(index.database):
         emptied = _delete(index, header.uids)
@@ -35,7 +45,8 @@ def record(index: Index, header: Header, transfer_syntax_uid: str, file_bytes: i
             if parent is not None:
                 row["parent_id"] = parent
             if level is Level.IMAGE:
-                row |= {"TransferSyntaxUID": transfer_syntax_uid, "file_bytes": file_bytes}
+                row["TransferSyntaxUID"] = facts.transfer_syntax_uid
+                row["file_bytes"], row["digest"] = facts.file_bytes, facts.digest
                 _insert(index, level, row)
             else:
                 parent = _enter(index, level, row)

@@ -40,7 +40,11 @@ IDENTITY: dict[Level, tuple[str, ...]] = {
 # What the index holds beside the attributes of the data set.
 _EXTRA: dict[Level, dict[str, type[Field]]] = {
     Level.PATIENT: {"of_study": TextField},  # the study of a patient without an ID
-    Level.IMAGE: {"TransferSyntaxUID": TextField, "file_bytes": BigIntegerField},
+    Level.IMAGE: {
+        "TransferSyntaxUID": TextField,
+        "file_bytes": BigIntegerField,
+        "digest": TextField,  # of the data set, as it was received
+    },
 }
 _INDEXED = {"PatientName", "StudyDate", "AccessionNumber"}
 

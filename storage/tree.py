@@ -1,6 +1,7 @@
 """The folder tree: UID -> path, and writes that are whole and durable or not there at all."""
 
 import fcntl
+import hashlib
 import itertools
 import os
 import struct
@@ -9,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from storage.errors import FolderError, ResourceError
 
@@ -188,6 +190,19 @@ def same_bytes(path: Path, offset: int, data: bytes | memoryview) -> bool:
             if file.read(len(part)) != part:
                 return False
     return True
+
+
+def digest_of(data: bytes | memoryview) -> str:
+    """The digest that is taken of a data set at its receipt."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_of_rest(file: BinaryIO) -> str:
+    """The same of what lies in `file` from where it stands."""
+    digest = hashlib.sha256()
+    while part := file.read(_COMPARE_BYTES):
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def _write(descriptor: int, data: memoryview) -> None:

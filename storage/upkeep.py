@@ -10,7 +10,8 @@ from storage import extract, part10
 from storage.attributes import Level
 from storage.database import connect
 from storage.errors import ArchiveError, DataSetError, FolderError
-from storage.indexing import record
+from storage.indexing import FileFacts, record
+from storage.journal import RECEIPTS, Journal
 from storage.models import Index, build, signature
 from storage.tree import Tree
 
@@ -30,6 +31,7 @@ def prepare(data: Path, sync: bool, charset: str) -> None:
         logger.warning("cleared incoming files=%d: left by an unclean end", leftovers)
     path = data / "index.sqlite"
     try:
+        Journal(data, sync).prepare()
         if is_current(path):
             return
         held = rebuild(tree, path, charset)
@@ -49,11 +51,11 @@ def rebuild(tree: Tree, path: Path, charset: str) -> int:
     database = connect(fresh, sync=False)
     index = build(database)
     database.create_tables([index[level] for level in Level])
-    held = 0
+    held, receipts = 0, _receipts(tree, Journal(tree.data, sync=False))
     with database.atomic():
         for file in sorted(tree.walk(), key=lambda file: file.stat().st_mtime_ns):
             try:
-                held += _record_file(tree, file, index, charset)
+                held += _record_file(tree, file, index, charset, receipts.get(file))
             except ArchiveError as error:
                 logger.error("not indexed file=%s: %s", file, error)
             if held and held % _PROGRESS_EVERY == 0:
@@ -69,7 +71,19 @@ def rebuild(tree: Tree, path: Path, charset: str) -> int:
     return held
 
 
-def _record_file(tree: Tree, file: Path, index: Index, charset: str) -> int:
+def _receipts(tree: Tree, journal: Journal) -> dict[Path, tuple[int, str]]:
+    """The bytes and the digest of each instance, as it was received last."""
+    found: dict[Path, tuple[int, str]] = {}
+    for receipt in journal.read(RECEIPTS):
+        study, series, instance = receipt["uids"]
+        path = tree.path((study, series, instance))
+        found[path] = int(receipt["bytes"]), str(receipt["digest"])
+    return found
+
+
+def _record_file(
+    tree: Tree, file: Path, index: Index, charset: str, receipt: tuple[int, str] | None
+) -> int:
     """Enter one file of the tree into a new index. Raises ArchiveError."""
     try:
         with file.open("rb") as source:
@@ -80,7 +94,9 @@ def _record_file(tree: Tree, file: Path, index: Index, charset: str) -> int:
         raise DataSetError(f"cannot be read: {error.strerror}") from error
     if tree.path(header.uids) != file:
         raise DataSetError("its UIDs belong to another path")
-    record(index, header, meta.transfer_syntax_uid, file_bytes)
+    # A file that was put into the tree by hand has no receipt, and so no digest to hold it to.
+    digest = receipt[1] if receipt and receipt[0] == file_bytes else ""
+    record(index, header, FileFacts(meta.transfer_syntax_uid, file_bytes, digest))
     return 1
 
 

@@ -13,16 +13,16 @@ logger = logging.getLogger(__name__)
 
 def handle(request: Request) -> None:
     """Store an instance and answer when it is safe."""
-    started, message = time.monotonic(), request.message
-    data = message.DataSet.getvalue()
+    started, instance = time.monotonic(), request.sop_instance
+    data = request.message.DataSet.getvalue() if request.message.DataSet else b""
     request.traffic.bytes_in += len(data)
-    instance = str(message.AffectedSOPInstanceUID)
     received = Received(
-        sop_class_uid=str(message.AffectedSOPClassUID),
+        sop_class_uid=request.sop_class,
         sop_instance_uid=instance,
         transfer_syntax_uid=request.transfer_syntax,
         data_set=data,
         charset=request.charset,
+        sender=request.peer,
     )
     try:
         stored = request.node.archive.store(received)

@@ -1,0 +1,201 @@
+"""Reports of storage commitment: N-EVENT-REPORT to who asked, until it is taken (PS3.4 J.3.3)."""
+
+import logging
+import queue
+import threading
+import time
+from io import BytesIO
+
+from pydicom.tag import Tag
+from pydicom.uid import UID
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import N_EVENT_REPORT
+from pynetdicom.pdu_primitives import A_RELEASE
+from pynetdicom.presentation import build_context, build_role
+
+from scp import entity, identifier, peers
+from scp.contexts import IDENTIFIER_SYNTAXES, STORAGE_COMMITMENT
+from scp.log import one_line
+from scp.request import Request
+from scp.settings import Settings
+from scp.status import Status
+from storage import Archive, commitments
+from storage.commitments import Commitment
+from storage.elements import Element, Elements
+from storage.errors import ArchiveError
+
+logger = logging.getLogger(__name__)
+
+WELL_KNOWN_INSTANCE = "1.2.840.10008.1.20.1.1"
+_ALL_COMMITTED, _FAILURES_EXIST = 1, 2  # Event Type ID, PS3.4 table J.3-2
+
+# How long the requestor's own association is waited for: it may be about to end it.
+_SAME_ASSOCIATION_SECONDS = 5.0
+_STEP_SECONDS = 0.02
+# Between attempts on associations of the node's own; the last of these again and again.
+_RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0)
+
+
+class Reporter:
+    """Looks into requests and tells who asked, in a thread of its own."""
+
+    def __init__(self, settings: Settings, archive: Archive) -> None:
+        self._settings = settings
+        self._archive = archive
+        self._due: queue.PriorityQueue[tuple[float, int, int, Commitment]] = queue.PriorityQueue()
+        self._numbers = iter(range(1 << 62))
+        threading.Thread(target=self._run, name="commitments", daemon=True).start()
+
+    def resume(self, worker: int, workers: int) -> None:
+        """Take up what was unfinished when the node ended."""
+        for commitment in commitments.unfinished(self._archive, worker, workers):
+            logger.info("commitment resumed transaction=%s", commitment.transaction_uid)
+            self._put(commitment, 0.0, 0)
+
+    def report(self, commitment: Commitment, request: Request) -> None:
+        """Tell the requestor on its own association, where it keeps that open; else later."""
+        event_type, information = self._result(commitment)
+        if not _tell_requestor(request, event_type, information):
+            self._put(commitment, 0.0, 0)
+            return
+        self._end(commitment, "reported on the same association")
+
+    def _put(self, commitment: Commitment, delay: float, attempt: int) -> None:
+        self._due.put((time.monotonic() + delay, next(self._numbers), attempt, commitment))
+
+    def _run(self) -> None:
+        while True:
+            due, _, attempt, commitment = self._due.get()
+            wait = due - time.monotonic()
+            if wait > 0:
+                self._due.put((due, next(self._numbers), attempt, commitment))
+                time.sleep(min(wait, _STEP_SECONDS * 10))
+                continue
+            try:
+                self._attempt(commitment, attempt)
+            except Exception as error:
+                logger.error(
+                    "commitment transaction=%s: %s", commitment.transaction_uid, one_line(error)
+                )
+                self._put(commitment, _RETRY_SECONDS[-1], attempt + 1)
+
+    def _attempt(self, commitment: Commitment, attempt: int) -> None:
+        if peers.destination(self._settings, commitment.peer) is None:
+            self._end(commitment, "nobody to tell: no host and port under [peers]")
+            return
+        event_type, information = self._result(commitment)
+        problem = self._tell(commitment, event_type, information)
+        if problem is None:
+            self._end(commitment, "reported on an association of its own")
+            return
+        delay = _RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)]
+        logger.warning(
+            "commitment not reported peer=%s transaction=%s: %s, again in seconds=%d",
+            commitment.peer, commitment.transaction_uid, problem, delay,
+        )  # fmt: skip
+        self._put(commitment, delay, attempt + 1)
+
+    def _end(self, commitment: Commitment, end: str) -> None:
+        try:
+            commitments.reported(self._archive, commitment, end)
+        except ArchiveError as error:
+            logger.error("commitment transaction=%s: %s", commitment.transaction_uid, error)
+        logger.info(
+            "commitment ended peer=%s transaction=%s: %s",
+            commitment.peer, commitment.transaction_uid, end,
+        )  # fmt: skip
+
+    def _result(self, commitment: Commitment) -> tuple[int, Elements]:
+        """The Event Type ID and the Event Information (PS3.4 table J.3-2)."""
+        held, failed = [], []
+        for reference in commitment.references:
+            item = identifier.from_texts(
+                {
+                    Tag("ReferencedSOPClassUID"): reference[0],
+                    Tag("ReferencedSOPInstanceUID"): reference[1],
+                }
+            )
+            reason = commitments.failure_of(self._archive, commitment, reference)
+            if reason is None:
+                held.append(item)
+            else:
+                failed.append({**item, Tag("FailureReason"): Element("US", str(int(reason)))})
+        texts = {
+            Tag("TransactionUID"): commitment.transaction_uid,
+            Tag("RetrieveAETitle"): self._settings.node.ae_title,
+        }
+        information = identifier.from_texts(texts)
+        if held:
+            information[Tag("ReferencedSOPSequence")] = Element("SQ", items=tuple(held))
+        if failed:
+            information[Tag("FailedSOPSequence")] = Element("SQ", items=tuple(failed))
+        return _FAILURES_EXIST if failed else _ALL_COMMITTED, information
+
+    def _tell(self, commitment: Commitment, event_type: int, information: Elements) -> str | None:
+        """Report on an association of the node's own; says what went wrong, if anything."""
+        peer = peers.destination(self._settings, commitment.peer)
+        if peer is None:
+            return "no host and port under [peers]"
+        # The node is the SCP here, though it calls (PS3.4 J.3.3, PS3.7 D.3.3.4).
+        association = entity.build(self._settings, peer).associate(
+            peer.host or "",
+            peer.port or 0,
+            contexts=[build_context(STORAGE_COMMITMENT, sorted(IDENTIFIER_SYNTAXES))],
+            ae_title=commitment.peer,
+            ext_neg=[build_role(STORAGE_COMMITMENT, scp_role=True)],
+        )
+        if not association.is_established:
+            return f"{peer.host}:{peer.port} does not take the association"
+        context = association.accepted_contexts[0]
+        association._reactor_checkpoint.clear()
+        _send(association, context.context_id or 0, str(context.transfer_syntax[0]),
+              event_type, information)  # fmt: skip
+        _, response = association.dimse.get_msg(block=True)
+        association._reactor_checkpoint.set()
+        association.release()
+        if getattr(response, "Status", None) != Status.SUCCESS:
+            return f"answered {getattr(response, 'Status', 'nothing')}"
+        return None
+
+
+def _tell_requestor(request: Request, event_type: int, information: Elements) -> bool:
+    """Report on the association of the request; False where its peer wants no more of it."""
+    association = request.association
+    messages = association.dimse.msg_queue
+    if _is_ending(association):
+        return False
+    _send(association, request.context.context_id or 0, request.transfer_syntax,
+          event_type, information)  # fmt: skip
+    deadline = time.monotonic() + _SAME_ASSOCIATION_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            context_id, response = messages.get(timeout=_STEP_SECONDS)
+        except queue.Empty:
+            if _is_ending(association):
+                return False
+            continue
+        if isinstance(response, N_EVENT_REPORT) and response.MessageIDBeingRespondedTo:
+            return bool(response.Status == Status.SUCCESS)
+        # A request that will not wait: it is served first, and the report is made later.
+        with messages.mutex:
+            messages.queue.appendleft((context_id, response))
+            messages.not_empty.notify()
+        return False
+    return False
+
+
+def _is_ending(association: Association) -> bool:
+    asked = association.dul.peek_next_pdu()
+    return isinstance(asked, A_RELEASE) or association.acse.is_aborted()
+
+
+def _send(
+    association: Association, context_id: int, syntax: str, event_type: int, information: Elements
+) -> None:
+    report = N_EVENT_REPORT()
+    report.MessageID = 1
+    report.AffectedSOPClassUID = UID(STORAGE_COMMITMENT)
+    report.AffectedSOPInstanceUID = UID(WELL_KNOWN_INSTANCE)
+    report.EventTypeID = event_type
+    report.EventInformation = BytesIO(identifier.encode(information, syntax))
+    association.dimse.send_msg(report, context_id)
