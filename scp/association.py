@@ -78,8 +78,11 @@ class NodeAssociation(Association):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request is being served, or one has been a moment ago."""
-        return self._serving.locked() or time.monotonic() - self._last_served < _QUIET_SECONDS
+        """Whether a request is being received or served, or one has been a moment ago."""
+        if self._serving.locked() or self.dimse.message is not None:
+            return True
+        heard = getattr(self.dul.socket, "last_received", 0.0)
+        return time.monotonic() - max(heard, self._last_served) < _QUIET_SECONDS
 
     def run_reactor(self) -> None:
         """Serve the association to its end."""
@@ -126,8 +129,7 @@ class NodeAssociation(Association):
         if isinstance(msg, N_EVENT_REPORT) and msg.MessageIDBeingRespondedTo is not None:
             return  # to a report of commitment that was waited for no longer
         # A request without what else it should have is answered, by its handler.
-        is_request = msg.MessageID is not None and msg.MessageIDBeingRespondedTo is None
-        if not is_request or context is None or handler is None:
+        if not _is_request(msg) or context is None or handler is None:
             logger.error(
                 "association aborted %s: %s is not a request that this node serves, or not on "
                 "a presentation context that it accepted",
@@ -153,6 +155,8 @@ class NodeAssociation(Association):
         try:
             if said != agreed:
                 request.refuse_sop_class(said, agreed)
+            elif not request.context.as_scp:  # granted for C-GET's sub-operations alone
+                request.respond(Status.NOT_AUTHORIZED, "[peers] does not allow it")
             elif handler.service is not service_of(agreed):
                 words = f"The presentation context is not for {request.message.msg_type}"
                 request.respond(Status.UNRECOGNIZED_OPERATION, words)
@@ -170,3 +174,10 @@ class NodeAssociation(Association):
             logger.debug("details", exc_info=True)
             if request.final_status is None:
                 request.respond(Status.PROCESSING_FAILURE, "Internal error, see the node's log")
+
+
+def _is_request(message: Any) -> bool:
+    """Whether a message has what every request has, so that it can be answered."""
+    sop_class = message.AffectedSOPClassUID or getattr(message, "RequestedSOPClassUID", None)
+    responds = message.MessageIDBeingRespondedTo is not None
+    return bool(sop_class) and message.MessageID is not None and not responds

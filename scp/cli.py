@@ -49,10 +49,10 @@ def serve(path: ConfigPath = _DEFAULT_CONFIG, verbose: Verbose = False) -> None:
         tls = server_context(settings)
         listening = bind(settings)
         prepare(settings.storage.path, settings.storage.sync, settings.storage.charset)
-    except ConfigError as error:
+    except (ConfigError, StartError) as error:
         raise _failure(str(error)) from None
-    except (StartError, FolderError) as error:
-        raise _failure(str(error)) from None
+    except FolderError as error:
+        raise _failure(f"{settings.source}: [storage] path: {error}") from None
     for warning in config.warnings(settings):
         logger.warning(warning)
     Supervisor(settings, listening, tls).run()

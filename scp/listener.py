@@ -51,9 +51,12 @@ class Listener:
                 self._accept()
 
     def drain(self, seconds: float) -> None:
-        """Let what is under way finish, for `seconds` at most; abort who only waits."""
+        """Let what is under way finish, for `seconds` at most; abort who only waits.
+
+        Connections that have not become associations end with the process.
+        """
         deadline = time.monotonic() + seconds
-        while associations := self.associations:
+        while associations := [a for a in self.associations if a.is_established]:
             late = time.monotonic() >= deadline
             for association in associations:
                 if late or not association.is_busy:

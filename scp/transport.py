@@ -1,6 +1,7 @@
 """The association's socket: what a peer sends is read in large steps, and acknowledged at once."""
 
 import socket
+import time
 from typing import cast
 
 from pynetdicom.transport import AssociationSocket
@@ -15,6 +16,7 @@ class NodeSocket(AssociationSocket):
     """An AssociationSocket that refuses a PDU longer than was agreed, before it is read."""
 
     longest_pdu = _MAX_CONTROL_BYTES
+    last_received = 0.0  # by the monotonic clock
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Read `nr_bytes`, or what came before the connection was closed.
@@ -32,6 +34,7 @@ class NodeSocket(AssociationSocket):
             if not step:
                 break
             count += step
+            self.last_received = time.monotonic()
             acknowledge_at_once(connection)
         view.release()
         del received[count:]

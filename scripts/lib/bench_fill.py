@@ -1,0 +1,109 @@
+"""Fill an index with the made-up archive, through the archive's own tables and rows."""
+
+import sqlite3
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from lib import bench_corpus as corpus
+
+from storage import Level
+from storage.attributes import BY_KEYWORD, stored_at
+from storage.database import connect
+from storage.extract import Header
+from storage.indexing import insert_statement, row_of
+from storage.matching import folded, match_columns
+from storage.models import column_names, signature
+from storage.tree import Tree
+from storage.upkeep import rebuild
+
+_EMPTY = {a.column: "" for level in Level for a in stored_at(level)}
+# What the index holds of a file; the digest of each is another.
+_OF_FILE = {"TransferSyntaxUID": "1.2.840.10008.1.2.1", "file_bytes": 525_000}
+_FILL_CACHE_KIB = 500_000
+_NOTE, _UNFINISHED = "made by bench-find", "unfinished"
+
+
+class NotOursError(Exception):
+    """The folder holds something that the benchmark did not make."""
+
+
+def filled(folder: Path, studies: int) -> Path:
+    """The data folder of an archive of so many studies, in `folder`: made, if it is not there.
+
+    Raises NotOursError rather than touch an index that someone else made; FolderError, OSError
+    and PeeweeException or sqlite3.Error where it cannot be made.
+    """
+    data = folder / f"{studies}-studies"
+    note = data / _NOTE
+    if not data.exists():
+        data.mkdir(parents=True)
+        note.write_text(_UNFINISHED)
+    if not note.exists():
+        raise NotOursError(f"{data} is there, and not made by bench-find")
+    wanted = f"{corpus.VERSION} {signature()}"
+    if note.read_text() == wanted:
+        return data
+    tree, path = Tree(data, sync=False), data / "index.sqlite"
+    tree.prepare()  # from here on nobody else is at work in the folder
+    note.write_text(_UNFINISHED)
+    rebuild(tree, path, charset="")
+    database = connect(path, sync=False)
+    with database.connection_context():
+        connection: sqlite3.Connection = database.connection()  # type: ignore[no-untyped-call]
+        # What is unfinished is made anew: no journal, which would be as large as the index.
+        connection.execute("PRAGMA journal_mode = OFF").fetchall()
+        connection.execute(f"PRAGMA cache_size = -{_FILL_CACHE_KIB}")
+        with database.atomic():
+            _fill(connection, studies)
+        connection.execute("PRAGMA journal_mode = WAL").fetchall()
+    note.write_text(wanted)
+    return data
+
+
+def _fill(connection: sqlite3.Connection, studies: int) -> None:
+    known: dict[str, int] = {}  # Patient ID -> row
+    statement = insert_statement(Level.IMAGE).removesuffix(" RETURNING id")
+    for number in range(studies):
+        study = corpus.study(number)
+        texts = _EMPTY | study.patient | study.texts
+        patient = study.patient["PatientID"]
+        if patient not in known:
+            known[patient] = _insert(connection, Level.PATIENT, texts, None)
+        parent = _insert(connection, Level.STUDY, texts, known[patient])
+        for place, images in enumerate(study.images):
+            in_series = corpus.series(study, place)
+            of_series = texts | in_series
+            row_id = _insert(connection, Level.SERIES, of_series, parent)
+            connection.executemany(statement, _images(of_series, images, row_id))
+
+
+def _insert(
+    connection: sqlite3.Connection, level: Level, texts: dict[str, str], parent: int | None
+) -> int:
+    row = row_of(level, Header(texts))
+    values = [row[name] for name in column_names(level)]
+    if parent is not None:
+        values.insert(0, parent)
+    (found,) = connection.execute(insert_statement(level), values).fetchall()
+    return int(found[0])
+
+
+def _images(in_series: dict[str, str], images: int, parent: int) -> Iterator[tuple[Any, ...]]:
+    """The rows of a series' images; what they have in common is made once."""
+    names = column_names(Level.IMAGE)
+    first = Header(in_series | corpus.image(in_series, 0))
+    row = row_of(Level.IMAGE, first) | _OF_FILE
+    for number in range(images):
+        row["digest"] = f"{parent:032x}{number:032x}"
+        for keyword, text in corpus.image(in_series, number).items():
+            row[keyword] = text
+            row.update(_folded(keyword, text))
+        yield (parent, *(row[name] for name in names))
+
+
+@lru_cache(maxsize=2 * corpus.LONG_SERIES)
+def _folded(keyword: str, text: str) -> tuple[tuple[str, str], ...]:
+    attribute = BY_KEYWORD[keyword]
+    return tuple(zip(match_columns(attribute), folded(attribute, text), strict=True))
