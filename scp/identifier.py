@@ -3,6 +3,8 @@
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 from pydicom.datadict import dictionary_VR
 from pydicom.tag import BaseTag, Tag
@@ -57,55 +59,80 @@ class AnswerEncoder:
         self._constant = constant
         self._transfer_syntax = transfer_syntax
         self._asked_charset = asked_charset
-        order = dict.fromkeys(constant, -1) | {a.tag: i for i, a in enumerate(columns)}
-        self._slots = [self._slot(tag, order[tag]) for tag in sorted(order)]
+        self._implicit = transfer_syntax == ImplicitVRLittleEndian
+        self._little_endian = transfer_syntax != ExplicitVRBigEndian
+        self._slots = _slots(tuple(columns), tuple(constant.items()), transfer_syntax)
 
     def encode(self, texts: tuple[str, ...], extra: Elements) -> bytes:
         """The identifier of one answer: `texts` of the columns, and elements from its header."""
-        if extra or not all(map(str.isascii, texts)) or max(map(len, texts), default=0) > _SHORT:
+        if extra or max(map(len, texts), default=0) > _LONG_TEXT:
             return self._encode_any(texts, extra)
-        parts = []
-        for head, length, number, pad, vr in self._slots:
-            if length is None:
-                parts.append(head)
+        named, parts = _ASCII, []
+        if not all(map(str.isascii, texts)):
+            term = charsets.choose(texts, self._asked_charset)
+            named = charsets.charset(term)
+            value = to_bytes("CS", term, _ASCII)  # its tag comes before all others
+            parts.append(element(CHARACTER_SET, "CS", value, self._implicit, self._little_endian))
+        for slot in self._slots:
+            if slot.length is None:
+                parts.append(slot.head)
                 continue
-            if vr:
-                value = to_bytes(vr, texts[number], _ASCII, self._little_endian)
+            text = texts[slot.number]
+            if slot.is_number or not text.isascii():
+                value = to_bytes(slot.vr, text, named, self._little_endian)
             else:
-                value = texts[number].encode("ascii")
+                value = text.encode("ascii")
                 if len(value) % 2:
-                    value += pad
-            parts.append(head + length.pack(len(value)) + value)
+                    value += slot.pad
+            parts.append(slot.head + slot.length.pack(len(value)) + value)
         data = b"".join(parts)
         deflated = self._transfer_syntax == DeflatedExplicitVRLittleEndian
         return _deflate(data) if deflated else data
-
-    @property
-    def _little_endian(self) -> bool:
-        return self._transfer_syntax != ExplicitVRBigEndian
 
     def _encode_any(self, texts: tuple[str, ...], extra: Elements) -> bytes:
         held = {a.tag: Element(a.vr, text) for a, text in zip(self._columns, texts, strict=True)}
         return encode(self._constant | held | extra, self._transfer_syntax, self._asked_charset)
 
-    def _slot(self, tag: BaseTag, number: int) -> "_Slot":
-        """The bytes of a constant; or of an element up to its length, and how to go on."""
-        implicit = self._transfer_syntax == ImplicitVRLittleEndian
-        if number < 0:
-            held = self._constant[tag]
-            value = to_bytes(held.vr, held.text, _ASCII, self._little_endian)
-            return element(tag, held.vr, value, implicit, self._little_endian), None, 0, b"", ""
-        vr = self._columns[number].vr
-        empty = element(tag, vr, b"", implicit, self._little_endian)
-        length = struct.Struct(
-            ("<" if self._little_endian else ">") + "HI"[len(empty) > 8 or implicit]
-        )
+
+class _Slot(NamedTuple):
+    """A constant element, whole; or one up to its length, and which column's value follows."""
+
+    head: bytes
+    length: struct.Struct | None = None
+    number: int = 0
+    vr: str = ""
+    is_number: bool = False
+    pad: bytes = b" "
+
+
+@lru_cache(maxsize=256)
+def _slots(
+    columns: tuple[Attribute, ...],
+    constant: tuple[tuple[BaseTag, Element], ...],
+    transfer_syntax: str,
+) -> list[_Slot]:
+    """The elements of an answer, in the order of their tags."""
+    implicit = transfer_syntax == ImplicitVRLittleEndian
+    little_endian = transfer_syntax != ExplicitVRBigEndian
+    slots = {}
+    for tag, held in constant:
+        value = to_bytes(held.vr, held.text, _ASCII, little_endian)
+        slots[tag] = _Slot(element(tag, held.vr, value, implicit, little_endian))
+    for number, attribute in enumerate(columns):
+        vr = attribute.vr
+        empty = element(attribute.tag, vr, b"", implicit, little_endian)
+        long_length = implicit or len(empty) > _SHORT_HEAD_BYTES
+        length = struct.Struct(("<" if little_endian else ">") + ("I" if long_length else "H"))
         pad = b"\0" if vr == "UI" else b" "
-        return empty[: -length.size], length, number, pad, vr if is_number(vr) else ""
+        head = empty[: -length.size]
+        slots[attribute.tag] = _Slot(head, length, number, vr, is_number(vr), pad)
+    return [slots[tag] for tag in sorted(slots)]
 
 
-_Slot = tuple[bytes, struct.Struct | None, int, bytes, str]
-_SHORT = 0xFFFE
+# Tag, VR and a length of 16 bits (PS3.5 7.1.2).
+_SHORT_HEAD_BYTES = 8
+# In any character set such a text takes no more bytes than a length of 16 bits can say.
+_LONG_TEXT = 0xFFFE // 8
 _ASCII = charsets.charset("")
 
 

@@ -39,6 +39,8 @@ class Attribute:
     level: Level
     key: Key = Key.OPTIONAL
     sequence: str = ""  # the keyword of the sequence in whose items it lies
+    indexed: bool = False  # a key for it alone is looked up, not searched for
+    inside: bool = False  # so is a stretch of it, as in `*name*`
 
     @cached_property
     def tag(self) -> BaseTag:
@@ -80,7 +82,7 @@ _U, _R, _C, _L = Key.UNIQUE, Key.REQUIRED, Key.COUNTED, Key.LISTED
 # PS3.4 C.6.1.1.2 to C.6.1.1.5 and C.6.2.1.2, and what IHE RAD-14 asks for beside them.
 TABLE: tuple[Attribute, ...] = (
     Attribute("PatientID", _P, _U),
-    Attribute("PatientName", _P, _R),
+    Attribute("PatientName", _P, _R, indexed=True, inside=True),
     Attribute("IssuerOfPatientID", _P),
     Attribute("PatientBirthDate", _P),
     Attribute("PatientBirthTime", _P),
@@ -93,12 +95,12 @@ TABLE: tuple[Attribute, ...] = (
     Attribute("NumberOfPatientRelatedSeries", _P, _C),
     Attribute("NumberOfPatientRelatedInstances", _P, _C),
     Attribute("StudyInstanceUID", _S, _U),
-    Attribute("StudyDate", _S, _R),
+    Attribute("StudyDate", _S, _R, indexed=True),
     Attribute("StudyTime", _S, _R),
-    Attribute("AccessionNumber", _S, _R),
-    Attribute("StudyID", _S, _R),
+    Attribute("AccessionNumber", _S, _R, indexed=True),
+    Attribute("StudyID", _S, _R, indexed=True),
     Attribute("StudyDescription", _S),
-    Attribute("ReferringPhysicianName", _S),
+    Attribute("ReferringPhysicianName", _S, indexed=True),
     Attribute("NameOfPhysiciansReadingStudy", _S),
     Attribute("AdmittingDiagnosesDescription", _S),
     Attribute("PatientAge", _S),

@@ -49,6 +49,11 @@ def execute(database: SqliteDatabase, statement: str, values: Sequence[Any]) -> 
     return list(cursor.fetchall())
 
 
+def stream(database: SqliteDatabase, statement: str, values: Sequence[Any]) -> Iterator[Any]:
+    """The rows of a statement, as they are asked for."""
+    yield from database.execute_sql(statement, values)  # type: ignore[no-untyped-call]
+
+
 @contextmanager
 def writing(database: SqliteDatabase) -> Iterator[None]:
     """A transaction that holds the write lock from its start.

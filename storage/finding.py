@@ -2,15 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 from typing import Any
 
 from peewee import SQL, fn
 
 from storage.attributes import BY_KEYWORD, UNIQUE, Attribute, Level
+from storage.database import execute, stream
 from storage.matching import combined_range, condition, is_universal
 from storage.models import Index, columns_of
 from storage.query import Query
 from storage.tree import Uids
+
+# More ways to ask for columns than this are not remembered.
+_MAX_PREPARED = 256
 
 
 @dataclass(frozen=True)
@@ -53,12 +59,26 @@ def rows(index: Index, query: Query) -> Iterator[tuple[int, tuple[str, ...]]]:
 
     Rows are read as they are asked for, so that any number of them takes the same memory.
     """
-    columns = [index[query.level].id, *(_selected(index, a) for a in query.returned)]
-    selected = _joined(index, query.level, columns)
-    for found in _conditions(index, query):
-        selected = selected.where(found)
-    for row in selected.tuples().iterator():
-        yield row[0], tuple("" if value is None else str(value) for value in row[1:])
+    statement, values = _select(index, query)
+    found = list(_conditions(index, query))
+    if found:
+        context: Any = index.database.get_sql_context()
+        where, more = context.sql(reduce(and_, found)).query()
+        statement, values = f"{statement} WHERE {where}", (*values, *more)
+    for row in stream(index.database, statement, values):
+        yield row[0], tuple(["" if value is None else str(value) for value in row[1:]])
+
+
+def _select(index: Index, query: Query) -> tuple[str, tuple[Any, ...]]:
+    """The statement up to its conditions, and its values; built once for the same columns."""
+    key = query.level, tuple(query.returned)
+    if key not in index.prepared:
+        if len(index.prepared) >= _MAX_PREPARED:
+            index.prepared.clear()
+        columns = [index[query.level].id, *(_selected(index, a) for a in query.returned)]
+        statement, values = _joined(index, query.level, columns).sql()
+        index.prepared[key] = statement, tuple(values)
+    return index.prepared[key]
 
 
 def locations(index: Index, query: Query) -> list[Location]:
@@ -87,11 +107,14 @@ def every_location(index: Index) -> Iterator[Location]:
 
 def newest(index: Index, level: Level, row_id: int) -> Location | None:
     """The instance of an entity that was received last; its header speaks for the entity."""
-    instance = index[Level.IMAGE]
-    selected = _joined(index, Level.IMAGE, _location_columns(index))
-    row = selected.where(index[level].id == row_id).order_by(instance.id.desc()).limit(1)
-    found = row.tuples().first()
-    return _location(found) if found else None
+    if level not in index.prepared:
+        instance = index[Level.IMAGE]
+        selected = _joined(index, Level.IMAGE, _location_columns(index))
+        newest_of = selected.where(index[level].id == 0).order_by(instance.id.desc()).limit(1)
+        statement, _ = newest_of.sql()
+        index.prepared[level] = statement, ()
+    found = execute(index.database, index.prepared[level][0], (row_id, 1))
+    return _location(found[0]) if found else None
 
 
 def _location_columns(index: Index) -> list[Any]:
@@ -184,17 +207,18 @@ def _any_below(index: Index, query: Query, below: dict[Level, list[Attribute]]) 
     Of relational queries only (PS3.4 C.4.1.2.2).
     """
     deepest = max(below)
-    aliases = {level: index[level].alias() for level in Level if query.level < level <= deepest}
-    selected = aliases[deepest].select(SQL("1"))
+    aliases = {
+        level: index.models[level].alias() for level in Level if query.level < level <= deepest
+    }
+    top = aliases[Level(query.level + 1)]
+    selected = aliases[deepest].select(top.parent)
     for level in range(deepest, query.level + 1, -1):
         child, parent = aliases[Level(level)], aliases[Level(level - 1)]
         selected = selected.join_from(child, parent, on=(child.parent == parent.id))
-    top = aliases[Level(query.level + 1)]
-    selected = selected.where(top.parent == index[query.level].id)
     attributes = [attribute for group in below.values() for attribute in group]
     for found in _all_of(attributes, query, lambda level: aliases[level], index):
         selected = selected.where(found)
-    return fn.EXISTS(selected)
+    return index[query.level].id.in_(selected)
 
 
 def _selected(index: Index, attribute: Attribute) -> Any:
@@ -202,9 +226,9 @@ def _selected(index: Index, attribute: Attribute) -> Any:
         return getattr(index[attribute.level], attribute.keyword)
     if attribute.keyword in _COUNTS:
         below, above = _COUNTS[attribute.keyword]
-        return _below(index, index[below].alias(), below, above, fn.COUNT(SQL("*")))
+        return _below(index, index.models[below].alias(), below, above, fn.COUNT(SQL("*")))
     level, keyword = _IN_STUDY[attribute.keyword]
-    rows_below = index[level].alias()
+    rows_below = index.models[level].alias()
     value = getattr(rows_below, keyword)
     distinct = _below(index, rows_below, level, Level.STUDY, value.alias("value"))
     listed = distinct.where(value != "").distinct().order_by(value)
@@ -215,7 +239,7 @@ def _any_in_study(index: Index, attribute: Attribute, key: str) -> Any:
     if is_universal(attribute.vr, key):
         return None
     level, keyword = _IN_STUDY[attribute.keyword]
-    below = index[level].alias()
+    below = index.models[level].alias()
     listed = BY_KEYWORD[keyword]
     found = condition(listed, columns_of(below, listed), below, key)
     return fn.EXISTS(_below(index, below, level, Level.STUDY, SQL("1")).where(found))
@@ -225,7 +249,7 @@ def _below(index: Index, alias: Any, level: Level, above: Level, selected: Any) 
     """A subquery on the rows of `level` that lie below the outer query's row of `above`."""
     found, child = alias.select(selected), alias
     for between in range(level - 1, above, -1):
-        parent = index[Level(between)].alias()
+        parent = index.models[Level(between)].alias()
         found = found.join_from(child, parent, on=(child.parent == parent.id))
         child = parent
     return found.where(child.parent == index[above].id)

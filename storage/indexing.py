@@ -15,7 +15,13 @@ from storage.attributes import Level, stored_at
 from storage.database import execute, reading, writing
 from storage.extract import Header
 from storage.matching import folded, has_several, match_columns
-from storage.models import IDENTITY, TABLES, Index, column_names
+from storage.models import (
+    IDENTITY,
+    NAME_PART_CHARACTERS,
+    TABLES,
+    Index,
+    column_names,
+)
 from storage.tree import Uids
 
 _OF_INSTANCE = (
@@ -97,6 +103,9 @@ def _enter(index: Index, level: Level, row: dict[str, Any]) -> int:
             changed |= {n: row[n] for n in (attribute.column, *match_columns(attribute))}
     number = int(found[0][0])
     if changed:
+        if level is Level.PATIENT:
+            _forget_name(index, number, held)
+            _enter_name(index, number, held | changed)
         changed["several"] = _several(level, held | changed)
         sets = ", ".join(f"{name} = ?" for name in changed)
         statement = f"UPDATE {TABLES[level]} SET {sets} WHERE id = ?"
@@ -107,7 +116,31 @@ def _enter(index: Index, level: Level, row: dict[str, Any]) -> int:
 def _insert(index: Index, level: Level, row: dict[str, Any]) -> int:
     names = (*_parent(level), *column_names(level))
     values = [row[name] for name in names]
-    return int(execute(index.database, insert_statement(level), values)[0][0])
+    number = int(execute(index.database, insert_statement(level), values)[0][0])
+    if level is Level.PATIENT:
+        _enter_name(index, number, row)
+    return number
+
+
+def name_parts(row: dict[str, Any]) -> set[str]:
+    """The parts of a patient's folded name, from each of its characters on."""
+    names = (
+        row[column] for a in stored_at(Level.PATIENT) if a.inside for column in match_columns(a)
+    )
+    return {
+        name[start : start + NAME_PART_CHARACTERS] for name in names for start in range(len(name))
+    }
+
+
+def _enter_name(index: Index, patient: int, row: dict[str, Any]) -> None:
+    for part in name_parts(row):
+        execute(index.database, "INSERT OR IGNORE INTO name_part VALUES (?, ?)", (part, patient))
+
+
+def _forget_name(index: Index, patient: int, row: dict[str, Any]) -> None:
+    for part in name_parts(row):
+        statement = "DELETE FROM name_part WHERE part = ? AND patient = ?"
+        execute(index.database, statement, (part, patient))
 
 
 @lru_cache
@@ -150,5 +183,13 @@ def _prune(index: Index, ids: list[int]) -> None:
             for name in _parent(level):
                 above = f"SELECT {name} FROM {table} WHERE id = ?"
                 parents += [row[0] for row in execute(index.database, above, (number,))]
+            if level is Level.PATIENT:
+                names = column_names(level)
+                held = execute(
+                    index.database,
+                    f"SELECT {', '.join(names)} FROM {table} WHERE id = ?",
+                    (number,),
+                )
+                _forget_name(index, number, dict(zip(names, held[0], strict=True)))
             execute(index.database, f"DELETE FROM {table} WHERE id = ?", (number,))
         ids = parents

@@ -23,6 +23,8 @@ NAME_GROUPS = ("alphabetic", "ideographic", "phonetic")
 
 _FIRST_MOMENT, _LAST_MOMENT = "0", "9" * 20
 _LAST_CHARACTER = "\U0010ffff"
+# The parts of names are kept as long as this (`models.NAME_PART_CHARACTERS`), or longer.
+_PART_CHARACTERS = 16
 # SQLite's GLOB tries every way to spread characters over wildcards: more go to Python.
 _MAX_GLOB_STARS, _MAX_GLOB_LENGTH = 2, 1000
 # More keys than an expression or a statement of SQLite takes go to it as one JSON array.
@@ -87,10 +89,27 @@ def condition(attribute: Attribute, columns: tuple[Any, ...], model: Any, key: s
     found = None
     for single in singles:
         one = _name_sql(columns, single) if vr == "PN" else _sql(vr, columns[0], single)
+        if attribute.inside:
+            one = _narrowed_by_part(model, single, one)
         found = one if found is None else found | one
     if vr == "UI" or vr in WHOLE_TEXT_VRS:
         return found
     return ((model.several == 0) & found) | ((model.several == 1) & by_value)
+
+
+def _narrowed_by_part(model: Any, key: str, found: Any) -> Any:
+    """`found`, among the few whose name holds the key's longest stretch between wildcards.
+
+    Only where the key begins with a wildcard: else the index of the name itself serves.
+    """
+    pattern = _fold_key("PN", key)
+    if not pattern.startswith(("*", "?")):
+        return found
+    part = max(re.split(r"[*?=]", pattern), key=len)[:_PART_CHARACTERS]
+    if not part:
+        return found
+    holding = "(SELECT patient FROM name_part WHERE part >= ? AND part < ?)"
+    return model.id.in_(SQL(holding, (part, part + _LAST_CHARACTER))) & found
 
 
 def combined_range(date: Any, time: Any, date_key: str, time_key: str) -> Any:

@@ -5,12 +5,13 @@ so that no two people become one.
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from peewee import (
     BigIntegerField,
+    CompositeKey,
     Field,
     ForeignKeyField,
     IntegerField,
@@ -19,7 +20,7 @@ from peewee import (
     TextField,
 )
 
-from storage.attributes import UNIQUE, Attribute, Level, stored_at
+from storage.attributes import TABLE, UNIQUE, Attribute, Level, stored_at
 from storage.matching import match_columns
 
 TABLES = {
@@ -46,18 +47,29 @@ _EXTRA: dict[Level, dict[str, type[Field]]] = {
         "digest": TextField,  # of the data set, as it was received
     },
 }
-_INDEXED = {"PatientName", "StudyDate", "AccessionNumber"}
+# The parts of patients' names that begin at any character: what `*name*` is looked up in.
+NAME_PART_CHARACTERS = 16
 
 
 @dataclass(frozen=True)
 class Index:
-    """The database and its four models, one a level."""
+    """The database and its models, one a level; `index[level]` is the table in queries.
+
+    Its name in SQL is always the same, so that statements can be prepared: `prepared` keeps them.
+    """
 
     database: SqliteDatabase
     models: dict[Level, Any]
+    tables: dict[Level, Any]
+    name_part: Any
+    prepared: dict[Any, tuple[str, tuple[Any, ...]]] = field(default_factory=dict)
 
     def __getitem__(self, level: Level) -> Any:
-        return self.models[level]
+        return self.tables[level]
+
+    def create(self) -> None:
+        """Make the tables."""
+        self.database.create_tables([*self.models.values(), self.name_part])
 
 
 def build(database: SqliteDatabase) -> Index:
@@ -84,7 +96,19 @@ def build(database: SqliteDatabase) -> Index:
         # The rows in which an attribute of one value holds several: few, if any.
         parent.add_index(parent.index(parent.several, where=parent.several == 1))
         models[level] = parent
-    return Index(database, models)
+    tables = {level: model.alias(TABLES[level]) for level, model in models.items()}
+    meta = type(
+        "Meta",
+        (),
+        {
+            "database": database,
+            "table_name": "name_part",
+            "primary_key": CompositeKey("part", "patient"),
+            "without_rowid": True,
+        },
+    )
+    fields = {"part": TextField(), "patient": IntegerField(), "Meta": meta}
+    return Index(database, models, tables, type("NamePart", (Model,), fields))
 
 
 def columns_of(model: Any, attribute: Attribute) -> tuple[Any, ...]:
@@ -103,7 +127,9 @@ def signature() -> int:
     """A number that changes with the tables: kept in the index, to notice an older one."""
     parts = [f"{level.name}.{name}" for level in Level for name in column_names(level)]
     parts += [f"{level.name}:{names}" for level, names in IDENTITY.items()]
-    return zlib.crc32("\n".join([*parts, *sorted(_INDEXED)]).encode()) & 0x7FFFFFFF
+    parts += [f"{a.column} {a.indexed} {a.inside}" for a in TABLE]
+    parts.append(f"name_part {NAME_PART_CHARACTERS}")
+    return zlib.crc32("\n".join(parts).encode()) & 0x7FFFFFFF
 
 
 def _columns(attribute: Attribute) -> tuple[str, ...]:
@@ -113,4 +139,4 @@ def _columns(attribute: Attribute) -> tuple[str, ...]:
 def _is_indexed(attribute: Attribute, column: str) -> bool:
     if attribute is UNIQUE[attribute.level]:
         return attribute.level is not Level.PATIENT  # the unique index begins with Patient ID
-    return attribute.keyword in _INDEXED and column in match_columns(attribute)
+    return attribute.indexed and column in match_columns(attribute)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from io import BytesIO
 
 from pydicom.tag import BaseTag, Tag
@@ -92,7 +93,7 @@ class Query:
         """Where the attribute belongs: a model begins with the levels above its first."""
         return Level(max(attribute.level, self.root.value[0]))
 
-    @property
+    @cached_property
     def upper(self) -> list[Attribute]:
         """The unique keys of the levels above the query's."""
         return [UNIQUE[level] for level in self.root.value if level < self.level]
@@ -124,7 +125,7 @@ class Query:
         if "\\" in key and not several:
             raise IdentifierError(f"More than one {attribute.keyword}", attribute.tag)
 
-    @property
+    @cached_property
     def matched(self) -> list[Attribute]:
         """The keys of the index that narrow the answers.
 
@@ -137,7 +138,7 @@ class Query:
             if self.options.relational or self.level_of(a) == self.level or a in self.upper
         ]
 
-    @property
+    @cached_property
     def returned(self) -> list[Attribute]:
         """What of the index an answer holds: the keys asked for, and the upper unique ones."""
         return [
@@ -146,7 +147,7 @@ class Query:
             if a in self.upper or (a.tag in self.keys and self.level_of(a) <= self.level)
         ]
 
-    @property
+    @cached_property
     def from_headers(self) -> Elements:
         """The keys that no column serves: they are matched and answered from stored headers."""
         return {tag: key for tag, key in self.keys.items() if tag not in BY_TAG}

@@ -7,7 +7,6 @@ from pathlib import Path
 from peewee import PeeweeException
 
 from storage import extract, part10
-from storage.attributes import Level
 from storage.database import connect
 from storage.errors import ArchiveError, DataSetError, FolderError
 from storage.indexing import FileFacts, record
@@ -50,7 +49,7 @@ def rebuild(tree: Tree, path: Path, charset: str) -> int:
     _remove(fresh)
     database = connect(fresh, sync=False)
     index = build(database)
-    database.create_tables([index[level] for level in Level])
+    index.create()
     held, receipts = 0, _receipts(tree, Journal(tree.data, sync=False))
     with database.atomic():
         for file in sorted(tree.walk(), key=lambda file: file.stat().st_mtime_ns):

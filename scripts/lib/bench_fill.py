@@ -12,7 +12,7 @@ from storage import Level
 from storage.attributes import BY_KEYWORD, stored_at
 from storage.database import connect
 from storage.extract import Header
-from storage.indexing import insert_statement, row_of
+from storage.indexing import insert_statement, name_parts, row_of
 from storage.matching import folded, match_columns
 from storage.models import column_names, signature
 from storage.tree import Tree
@@ -87,7 +87,11 @@ def _insert(
     if parent is not None:
         values.insert(0, parent)
     (found,) = connection.execute(insert_statement(level), values).fetchall()
-    return int(found[0])
+    number = int(found[0])
+    if level is Level.PATIENT:
+        parts = [(part, number) for part in name_parts(row)]
+        connection.executemany("INSERT INTO name_part VALUES (?, ?)", parts)
+    return number
 
 
 def _images(in_series: dict[str, str], images: int, parent: int) -> Iterator[tuple[Any, ...]]:
