@@ -13,8 +13,12 @@ class ProtocolLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log `record` again, as one line about the association whose thread this is."""
-        message = one_line(record.msg) if isinstance(record.msg, BaseException) else None
-        logger.warning("protocol error %s: %s", _who(), message or record.getMessage())
+        error = record.msg if isinstance(record.msg, BaseException) else None
+        message = one_line(error) if error else record.getMessage()
+        who = _who()
+        # Who opened an association says itself what became of it.
+        level = logging.WARNING if who else logging.DEBUG
+        logger.log(level, "protocol error %s: %s", who, message)
 
 
 def set_up(verbose: bool) -> None:
@@ -28,11 +32,12 @@ def set_up(verbose: bool) -> None:
 
 
 def _thread_ended(arguments: threading.ExceptHookArgs) -> None:
-    logger.error("thread ended %s: %s", _who(), one_line(arguments.exc_value))
+    name = _who() or getattr(arguments.thread, "name", "?")
+    logger.error("thread ended %s: %s", name, one_line(arguments.exc_value))
 
 
 def _who() -> str:
-    """The peer of the association, or of its upper layer, that the current thread runs."""
+    """The peer of the accepted association that the current thread runs, if it does."""
     thread = threading.current_thread()
     association = getattr(thread, "assoc", thread)
-    return str(getattr(association, "who", "association of this node's own"))
+    return str(getattr(association, "who", ""))
