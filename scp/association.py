@@ -140,7 +140,6 @@ class NodeAssociation(Association):
             return
         request = Request(self._node, self, msg, context, self._traffic)
         with self._serving:
-            self.dimse.cancel_req = {}
             self._is_paused = True  # handlers may send requests of their own (C-GET)
             try:
                 self._handle(handler, request)

@@ -165,9 +165,9 @@ class Archive:
         digest = digest_of(received.data_set)
         self.journal.append(
             RECEIPTS, uids=header.uids, syntax=syntax, bytes=size, digest=digest,
-            sender=received.sender,
+            sender=received.sender, charset=received.charset,
         )  # fmt: skip
-        record(self.index, header, FileFacts(syntax, size, digest))
+        record(self.index, header, FileFacts(syntax, size, digest, received.charset))
 
     def _conflict(self, path: Path, received: Received) -> Outcome:
         """What `on_conflict` makes of the file at `path`, if there is one."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pydicom.datadict import dictionary_VR
+from pydicom.datadict import private_dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
@@ -14,8 +14,8 @@ from storage.charsets import Charset
 CHARACTER_SET = Tag(0x0008, 0x0005)
 # Values that are bulk data, or of unknown make: neither matched nor answered.
 BULK_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
-# Deeper than any IOD nests; what is deeper is not looked at.
-_MAX_DEPTH = 16
+# Deeper than any IOD nests.
+_MAX_DEPTH = 64
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ def read(
 ) -> Elements:
     """The elements of `data_set`, or those of `tags` that it has; without bulk data.
 
+    Raises whatever pydicom does for a sequence that is none.
+
     Text that names no character set is read by `default_charset`. An element whose VR neither
     the data set nor PS3.6 tells is read as one of `unknown_vr`.
     """
@@ -73,10 +75,11 @@ def _read_one(
     raw = data_set.get_item(tag)
     vr = values.vr_of(raw) if isinstance(raw, RawDataElement) else str(raw.VR) if raw else "UN"
     if vr == "UN" and isinstance(raw, RawDataElement):
-        vr, raw = unknown_vr, raw._replace(VR=unknown_vr)
+        vr = _private_vr_of(data_set, tag) or unknown_vr
+        raw = raw._replace(VR=vr)
     if vr == "SQ":
         if depth >= _MAX_DEPTH:
-            return None
+            raise ValueError(f"sequences nested deeper than {_MAX_DEPTH}")
         converted: DataElement = data_set[tag]
         # An item that names no character set has its data set's (PS3.3 C.12.1.1.2).
         inherited = "\\".join(named.terms)
@@ -91,9 +94,19 @@ def _read_one(
     return Element(vr, text)
 
 
-def vr_in_dictionary(tag: BaseTag) -> str:
-    """The VR of PS3.6, or UN for what it does not know."""
+def _private_vr_of(data_set: Dataset, tag: BaseTag) -> str | None:
+    """The VR of a private element by the creator that its data set names (PS3.5 7.8.1)."""
+    block = Tag(tag.group, tag.element >> 8)
+    if not tag.is_private or tag.element < 0x1000 or block not in data_set:
+        return None
+    raw = data_set.get_item(block)
+    creator = raw.value if isinstance(raw, RawDataElement) else None
+    return private_vr(tag, creator.decode("latin-1").strip(" \0")) if creator else None
+
+
+def private_vr(tag: BaseTag, creator: str) -> str | None:
+    """The VR of a private element whose creator is known to the dictionary."""
     try:
-        return dictionary_VR(tag).split(" ")[0]
+        return private_dictionary_VR(tag, creator).split(" ")[0]
     except KeyError:
-        return "UN"
+        return None

@@ -1,6 +1,7 @@
 """From a data set to the values that the index holds: pure, and only as far as it needs."""
 
 import re
+import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from io import BytesIO
 from typing import BinaryIO
 
 from pydicom.datadict import dictionary_description
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
@@ -90,6 +92,27 @@ def read_data_set(
         )
     except Exception as error:  # whatever a hostile or broken data set makes the reader raise
         raise DataSetError(f"The data set cannot be read: {error}") from error
+
+
+def read_whole(data: bytes, transfer_syntax: str) -> Dataset:
+    """The data set that `data` is, to its last byte. Raises DataSetError."""
+    source = BytesIO(data)
+    data_set = read_data_set(source, transfer_syntax)
+    if transfer_syntax not in DEFLATED and source.tell() != len(data):
+        raise DataSetError(f"The data set ends at byte {source.tell()} of {len(data)}")
+    for tag in data_set.keys():  # noqa: SIM118
+        raw = data_set.get_item(tag)
+        if isinstance(raw, RawDataElement) and raw.length != len(raw.value or b""):
+            raise DataSetError(f"The element {tag} is cut short")
+        if raw and raw.VR == "SQ" and isinstance(raw, RawDataElement) and raw.value:
+            _check_items(raw.value, tag, bool(raw.is_little_endian))
+    return data_set
+
+
+def _check_items(value: bytes, tag: BaseTag, little_endian: bool) -> None:
+    group, number = struct.unpack("<HH" if little_endian else ">HH", value[:4].ljust(4, b"\0"))
+    if (group, number) != (0xFFFE, 0xE000):
+        raise DataSetError(f"The sequence {tag} has no items")
 
 
 def _text(found: Elements, attribute: Attribute) -> str:

@@ -6,11 +6,17 @@ from functools import reduce
 from operator import and_
 from typing import Any
 
-from peewee import SQL, fn
+from peewee import OP, SQL, EnclosedNodeList, Expression, fn
 
 from storage.attributes import BY_KEYWORD, UNIQUE, Attribute, Level
 from storage.database import execute, stream
-from storage.matching import combined_range, condition, is_universal
+from storage.matching import (
+    combined_range,
+    condition,
+    is_universal,
+    range_form,
+    single_keys,
+)
 from storage.models import Index, columns_of
 from storage.query import Query
 from storage.tree import Uids
@@ -28,6 +34,7 @@ class Location:
     transfer_syntax_uid: str
     file_bytes: int
     digest: str
+    charset: str  # what was assumed for its text that names no Specific Character Set
 
 
 # Computed attributes, PS3.4 C.3.4: keyword -> what is counted, below which level.
@@ -127,6 +134,7 @@ def _location_columns(index: Index) -> list[Any]:
         instance.TransferSyntaxUID,
         instance.file_bytes,
         instance.digest,
+        instance.charset,
     ]
 
 
@@ -179,26 +187,34 @@ def _combined(attributes: list[Attribute], query: Query) -> dict[str, Attribute 
     """The dates that are matched with their times: date -> time, and time -> None."""
     if not query.options.date_time:
         return {}
-    asked = {a.keyword: a for a in attributes if not is_universal(a.vr, query.text(a))}
+    asked = {a.keyword: a for a in attributes}
     pairs: dict[str, Attribute | None] = {}
     for date, time in _PAIRS.items():
         if date in asked and time in asked:
-            pairs |= {date: asked[time], time: None}
+            form = range_form(query.text(asked[date]))
+            if form and form == range_form(query.text(asked[time])):
+                pairs |= {date: asked[time], time: None}
     return pairs
 
 
 def _condition(index: Index, model: Any, attribute: Attribute, query: Query) -> Any:
-    key = query.text(attribute)
+    key, options = query.text(attribute), query.options
+    empty = options.empty_value and key == '""'  # PS3.4 C.2.2.2.7
     if attribute.keyword in _IN_STUDY:
-        return _any_in_study(index, attribute, key)
+        if empty:
+            return ~_any_in_study(index, model, attribute, "?*")
+        keys = single_keys(attribute.vr, key) if options.multiple_values else [key]
+        found = [_any_in_study(index, model, attribute, one) for one in keys or [key]]
+        return None if any(one is None for one in found) else reduce(and_, found)
     if not attribute.stored:
         return None
-    options = query.options
-    if options.empty_value and key == '""':  # PS3.4 C.2.2.2.7
-        return getattr(model, attribute.keyword) == ""
-    if options.fuzzy_names and attribute.vr == "PN" and not is_universal("PN", key):
-        return fn.dicom_fuzzy(getattr(model, attribute.keyword), key)
-    return condition(attribute, columns_of(model, attribute), model, key)
+    if empty:
+        return getattr(model, attribute.column) == ""
+    every = options.multiple_values
+    found_by_rule = condition(attribute, columns_of(model, attribute), model, key, every)
+    if found_by_rule is not None and options.fuzzy_names and attribute.vr == "PN":
+        return found_by_rule | fn.dicom_fuzzy(getattr(model, attribute.column), key)
+    return found_by_rule
 
 
 def _any_below(index: Index, query: Query, below: dict[Level, list[Attribute]]) -> Any:
@@ -218,7 +234,7 @@ def _any_below(index: Index, query: Query, below: dict[Level, list[Attribute]]) 
     attributes = [attribute for group in below.values() for attribute in group]
     for found in _all_of(attributes, query, lambda level: aliases[level], index):
         selected = selected.where(found)
-    return index[query.level].id.in_(selected)
+    return Expression(index[query.level].id, OP.IN, EnclosedNodeList((selected,)))
 
 
 def _selected(index: Index, attribute: Attribute) -> Any:
@@ -235,21 +251,27 @@ def _selected(index: Index, attribute: Attribute) -> Any:
     return listed.alias("listed").select_from(fn.GROUP_CONCAT(SQL("value"), "\\"))
 
 
-def _any_in_study(index: Index, attribute: Attribute, key: str) -> Any:
+def _any_in_study(index: Index, study: Any, attribute: Attribute, key: str) -> Any:
     if is_universal(attribute.vr, key):
         return None
     level, keyword = _IN_STUDY[attribute.keyword]
     below = index.models[level].alias()
     listed = BY_KEYWORD[keyword]
     found = condition(listed, columns_of(below, listed), below, key)
-    return fn.EXISTS(_below(index, below, level, Level.STUDY, SQL("1")).where(found))
+    return fn.EXISTS(_below(index, below, level, Level.STUDY, SQL("1"), study).where(found))
 
 
-def _below(index: Index, alias: Any, level: Level, above: Level, selected: Any) -> Any:
-    """A subquery on the rows of `level` that lie below the outer query's row of `above`."""
+def _below(
+    index: Index, alias: Any, level: Level, above: Level, selected: Any, outer: Any = None
+) -> Any:
+    """A subquery on the rows of `level` below the row of `above` of the outer query.
+
+    `outer` is that query's table where it is not the level's own.
+    """
     found, child = alias.select(selected), alias
     for between in range(level - 1, above, -1):
         parent = index.models[Level(between)].alias()
         found = found.join_from(child, parent, on=(child.parent == parent.id))
         child = parent
-    return found.where(child.parent == index[above].id)
+    top = index[above] if outer is None else outer
+    return found.where(child.parent == top.id)

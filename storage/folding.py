@@ -6,20 +6,27 @@ numbers. The index keeps this form in a column of its own, so that SQL compares 
 
 import re
 import unicodedata
-from decimal import Decimal, InvalidOperation
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from storage.values import WHOLE_TEXT_VRS
 
 RANGE_VRS = frozenset({"DA", "TM", "DT"})
 NUMBER_VRS = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"})
-FOLDED_VRS = RANGE_VRS | NUMBER_VRS | {"PN"}
+# A DT value is folded by its key, which may tell an offset or not.
+FOLDED_VRS = frozenset({"DA", "TM"}) | NUMBER_VRS | WHOLE_TEXT_VRS | {"PN"}
 
 # What is not a date, time or number sorts before all that are, so that no range finds it.
 _MALFORMED = "!"
 _DATE = re.compile(r"(\d{4})(?:(\d{2})(?:(\d{2}))?)?", re.ASCII)
 _DATE_ACR_NEMA = re.compile(r"(\d{4})\.(\d{2})\.(\d{2})", re.ASCII)
 _TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?", re.ASCII)
+_OFFSET = re.compile(r"[+-]\d{4}$", re.ASCII)
 _DATE_TIME = re.compile(r"(\d{4,14}?)(\.\d{1,6})?([+-]\d{4})?", re.ASCII)
 # Letters whose stroke or ligature Unicode does not decompose.
 _STROKES = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "æ": "ae", "œ": "oe"})
+_NUMBER = re.compile(r"[+-]?(\d{1,64}\.?\d{0,64}|\.\d{1,64})([eE][+-]?\d{1,6})?", re.ASCII)
+_MAX_EXPONENT = 400  # a double has 308
 _COMBINING = re.compile("[\u0300-\u036f]")
 
 
@@ -27,6 +34,8 @@ def fold(vr: str, text: str) -> str:
     """The form of `text`, of one value or of several, that matching compares."""
     if vr not in FOLDED_VRS or not text:
         return text
+    if vr in WHOLE_TEXT_VRS:  # nor do the ends of lines behind the last one count
+        return text.rstrip()
     return "\\".join(_fold_value(vr, value) for value in text.split("\\"))
 
 
@@ -43,21 +52,81 @@ def span(vr: str, value: str) -> tuple[str, str] | None:
     if vr == "TM":
         digits = _digits(_TIME, value)
         return _span(digits, "000000000000", "235959999999")
+    return _moment(value)
+
+
+def has_offset(key: str) -> bool:
+    """Whether a DT value or range tells an offset from UTC, which is 12 hours back at most."""
+    single = _DATE_TIME.fullmatch(key)
+    ends = [single] if single else [_DATE_TIME.fullmatch(end) for end in _ends(key)]
+    return any(end and end[3] and _moment(end[0]) for end in ends)
+
+
+def _ends(key: str) -> list[str]:
+    """The two ends of a DT range: the dash between them is the one that leaves two values."""
+    for dash in (i for i, character in enumerate(key) if character == "-"):
+        ends = [end for end in (key[:dash].strip(), key[dash + 1 :].strip()) if end]
+        if ends and all(_moment(end) for end in ends):
+            return ends
+    return []
+
+
+def fold_moment(value: str, local: bool) -> str:
+    """The first moment of a DT value: in UTC, or as it tells the time where it is."""
+    value = value.strip()
+    moments = _moment(_OFFSET.sub("", value) if local else value)
+    return moments[0] if moments else _MALFORMED + value
+
+
+def _moment(value: str) -> tuple[str, str] | None:
+    """The span of a DT value, in UTC where it tells its offset (PS3.5 6.2)."""
     match = _DATE_TIME.fullmatch(value)
-    digits = match and match[1] + (match[2] or "").lstrip(".")
-    return _span(digits, "00000101000000000000", "99991231235959999999")
+    if not match or len(match[1]) % 2 or (match[2] and len(match[1]) < 14):
+        return None
+    digits = match[1] + (match[2] or "").lstrip(".")
+    moments = _span(digits, "00000101000000000000", "99991231235959999999")
+    if not moments or not match[3]:
+        return moments
+    minutes = int(match[3][0] + "1") * (int(match[3][1:3]) * 60 + int(match[3][3:]))
+    if not -12 * 60 <= minutes <= 14 * 60:
+        return None
+    try:
+        first, last = (_shifted(moment, -minutes) for moment in moments)
+    except (ValueError, OverflowError):
+        return None
+    return first, last
+
+
+def _shifted(moment: str, minutes: int) -> str:
+    # The last day of a month that is told alone may not exist; the next earlier one does.
+    day = int(moment[6:8])
+    while True:
+        try:
+            at = datetime.strptime(f"{moment[:6]}{day:02d}{moment[8:]}", "%Y%m%d%H%M%S%f")
+            return (at + timedelta(minutes=minutes)).strftime("%Y%m%d%H%M%S%f")
+        except ValueError:
+            if day <= 28:
+                raise
+            day -= 1
 
 
 def _fold_value(vr: str, value: str) -> str:
     if vr == "PN":
         return fold_name(value)
     if vr in NUMBER_VRS:
-        try:
-            return f"{Decimal(value.strip()).normalize():f}"
-        except InvalidOperation:
-            return value
+        return _fold_number(value.strip())
     moments = span(vr, value)
     return moments[0] if moments else _MALFORMED + value
+
+
+def _fold_number(value: str) -> str:
+    if not _NUMBER.fullmatch(value):
+        return value
+    number = Decimal(value)
+    if not number:
+        return "0"
+    # A number beyond reason is kept as text: written out it would fill the disk.
+    return f"{number.normalize():f}" if abs(number.adjusted()) <= _MAX_EXPONENT else value
 
 
 def fold_name(name: str) -> str:

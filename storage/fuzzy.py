@@ -8,10 +8,10 @@ from storage.folding import fold_name
 
 def sounds_like(name: str, key: str) -> bool:
     """Whether every word of the key begins or sounds like a word of the name, in any order."""
-    words = _words(fold_name(name))
-    return all(
+    words, asked = _words(fold_name(name)), _words(fold_name(key))
+    return bool(asked) and all(
         any(word.startswith(wanted) or _sound(word) == _sound(wanted) for word in words)
-        for wanted in _words(fold_name(key))
+        for wanted in asked
     )
 
 

@@ -5,7 +5,6 @@ For an entity above the instance the header of the instance received last speaks
 
 from dataclasses import dataclass, field
 
-from pydicom.datadict import private_dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
@@ -13,6 +12,7 @@ from storage import elements, extract, finding, part10
 from storage.elements import Element, Elements
 from storage.errors import DataSetError
 from storage.folding import fold
+from storage.fuzzy import sounds_like
 from storage.matching import is_universal, matches
 from storage.models import Index
 from storage.query import Query
@@ -46,7 +46,8 @@ class HeaderSearch:
         self.read += 1
         try:
             header = self._header(held)
-            found = {t: self._find(header, t, key) for t, key in self._keys.items()}
+            charset = held.charset or self.charset
+            found = {t: self._find(header, t, key, charset) for t, key in self._keys.items()}
         except (DataSetError, OSError):
             self.unreadable.append(held.uids[2])
             return None
@@ -60,7 +61,7 @@ class HeaderSearch:
             meta = part10.read(file)
             return extract.read_data_set(file, meta.transfer_syntax_uid, last_tag=_LAST_HEADER_TAG)
 
-    def _find(self, header: Dataset, tag: BaseTag, key: Element) -> Element | None:
+    def _find(self, header: Dataset, tag: BaseTag, key: Element, charset: str) -> Element | None:
         """The element that a key asks for; a private one by its creator (PS3.5 7.8.1)."""
         if _is_creator(tag):
             return key
@@ -71,8 +72,8 @@ class HeaderSearch:
             if creator is None or block is None:
                 return None
             there = Tag(tag.group, (block << 8) | (tag.element & 0xFF))
-            vr = _private_vr(tag, creator.text) or vr
-        return elements.read(header, (there,), self.charset, unknown_vr=vr).get(there)
+            vr = elements.private_vr(tag, creator.text) or vr
+        return elements.read(header, (there,), charset, unknown_vr=vr).get(there)
 
     def _matches(self, found: Element | None, key: Element) -> bool:
         if key.items is not None:
@@ -84,7 +85,9 @@ class HeaderSearch:
         if self.query.options.empty_value and key.text == '""':  # PS3.4 C.2.2.2.7
             return not text
         vr = found.vr if found else key.vr
-        return matches(vr, fold(vr, text), key.text)
+        if matches(vr, fold(vr, text), key.text, self.query.options.multiple_values):
+            return True
+        return self.query.options.fuzzy_names and vr == "PN" and sounds_like(text, key.text)
 
     def _item_matches(self, item: Elements, wanted: Elements) -> bool:
         return all(self._matches(item.get(tag), key) for tag, key in wanted.items())
@@ -124,10 +127,3 @@ def _block(header: Dataset, group: int, creator: str) -> int | None:
         if element.text == creator:
             return int(tag.element)
     return None
-
-
-def _private_vr(tag: BaseTag, creator: str) -> str | None:
-    try:
-        return private_dictionary_VR(tag, creator).split(" ")[0]
-    except KeyError:
-        return None

@@ -34,11 +34,12 @@ _OF_INSTANCE = (
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What the index holds of a file beside its header: sizes in bytes, digest of the data set."""
+    """What the index holds of a file beside its header; bytes and digest are the data set's."""
 
     transfer_syntax_uid: str
     file_bytes: int
     digest: str
+    charset: str = ""
 
 
 def record(index: Index, header: Header, facts: FileFacts) -> None:
@@ -53,6 +54,7 @@ def record(index: Index, header: Header, facts: FileFacts) -> None:
             if level is Level.IMAGE:
                 row["TransferSyntaxUID"] = facts.transfer_syntax_uid
                 row["file_bytes"], row["digest"] = facts.file_bytes, facts.digest
+                row["charset"] = facts.charset
                 _insert(index, level, row)
             else:
                 parent = _enter(index, level, row)

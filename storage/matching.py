@@ -7,14 +7,15 @@ takes one folded value and one key; `sql` puts the same on a column of folded va
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import and_, or_
 from typing import Any
 
 from peewee import SQL, fn
 
-from storage.attributes import Attribute
-from storage.folding import FOLDED_VRS, RANGE_VRS, fold, span
-from storage.values import WHOLE_TEXT_VRS
+from storage.attributes import Attribute, Key
+from storage.folding import FOLDED_VRS, RANGE_VRS, fold, fold_moment, has_offset, span
+from storage.values import WHOLE_TEXT_VRS, strip
 from storage.wildcards import fits
 
 # `*` and `?` are wildcards in these alone (PS3.4 C.2.2.2.4).
@@ -72,19 +73,27 @@ def has_several(attribute: Attribute, text: str) -> bool:
     return not attribute.multiple and "\\" in text and attribute.vr not in WHOLE_TEXT_VRS
 
 
-def condition(attribute: Attribute, columns: tuple[Any, ...], model: Any, key: str) -> Any:
+def condition(
+    attribute: Attribute, columns: tuple[Any, ...], model: Any, key: str, every: bool = False
+) -> Any:
     """The SQL condition for `key` on `columns` of `model`, or None where everything matches.
 
     An attribute of several values matches where any of them does (PS3.4 C.2.2.2); that is asked
     of `matches`, which the database knows as `dicom_matches`. The few rows where an attribute
     of one value holds several are marked, and found by an index of their own.
+
+    With `every`, which has to be negotiated, all values of the key must be there (PS3.4
+    C.2.2.2.8).
     """
     vr = attribute.vr
     if is_universal(vr, key):
         return None
-    by_value = fn.dicom_matches(vr, getattr(model, attribute.column), key)
     singles = single_keys(vr, key)
-    if attribute.multiple or len(singles) > _MAX_ALTERNATIVES:
+    if every and len(singles) > 1:
+        return reduce(and_, (condition(attribute, columns, model, one) for one in singles))
+    by_value = fn.dicom_matches(vr, getattr(model, attribute.column), key)
+    # SQLite's GLOB takes a NUL for the end of a pattern.
+    if attribute.multiple or len(singles) > _MAX_ALTERNATIVES or "\0" in key:
         return by_value
     found = None
     for single in singles:
@@ -92,7 +101,7 @@ def condition(attribute: Attribute, columns: tuple[Any, ...], model: Any, key: s
         if attribute.inside:
             one = _narrowed_by_part(model, single, one)
         found = one if found is None else found | one
-    if vr == "UI" or vr in WHOLE_TEXT_VRS:
+    if attribute.key is Key.UNIQUE or vr in WHOLE_TEXT_VRS:
         return found
     return ((model.several == 0) & found) | ((model.several == 1) & by_value)
 
@@ -119,21 +128,33 @@ def combined_range(date: Any, time: Any, date_key: str, time_key: str) -> Any:
         return date == _MALFORMED_KEY
     first = days[0] + times[0] if days[0] != _FIRST_MOMENT else _FIRST_MOMENT
     last = days[1] + times[1] if days[1] != _LAST_MOMENT else _LAST_MOMENT
-    return (time != "") & date.concat(time).between(first, last)
+    return (date != "") & (time != "") & date.concat(time).between(first, last)
 
 
-def matches(vr: str, text: str, key: str) -> bool:
-    """Whether any of the folded values in `text` matches any of the keys in `key`."""
+def range_form(key: str) -> tuple[bool, bool] | None:
+    """Whether a range says its first, and its last moment; None for what is no range.
+
+    Only two of the same form make one range of moments (PS3.4 C.2.2.2.5.4).
+    """
+    first, dash, last = key.partition("-")
+    return (bool(first.strip()), bool(last.strip())) if dash else None
+
+
+def matches(vr: str, text: str, key: str, every: bool = False) -> bool:
+    """Whether any of the folded values in `text` matches any of the keys in `key`, or `every`."""
     if is_universal(vr, key):
         return True
     values = [text] if vr in WHOLE_TEXT_VRS else text.split("\\")
     accepts = _name_accepts if vr == "PN" else _accepts
-    return any(accepts(vr, value, single) for single in single_keys(vr, key) for value in values)
+    found = (any(accepts(vr, v, single) for v in values) for single in single_keys(vr, key))
+    return all(found) if every else any(found)
 
 
 def is_universal(vr: str, key: str) -> bool:
     """Whether `key` matches every entity, absent values too (PS3.4 C.2.2.2.3)."""
-    parts = [part.strip() for part in ([key] if vr in WHOLE_TEXT_VRS else key.split("\\"))]
+    # Delimiters alone are an empty name: trailing ones do not count (PS3.5 6.2.1.1).
+    padding = "^= " if vr == "PN" else None
+    parts = [part.strip(padding) for part in ([key] if vr in WHOLE_TEXT_VRS else key.split("\\"))]
     return not any(parts) or any(part and not part.strip("*") for part in parts)
 
 
@@ -164,27 +185,42 @@ def _sql(vr: str, column: Any, key: str) -> Any:
 def _name_accepts(vr: str, value: str, key: str) -> bool:
     groups, wanted = value.split("="), _fold_key(vr, key).split("=")
     if len(wanted) == 1:
-        return any(_accepts(vr, group, wanted[0]) for group in groups[:3])
+        return any(_group_accepts(group, wanted[0]) for group in groups[:3])
     groups += [""] * (len(wanted) - len(groups))
     pairs = zip(groups, wanted[:3], strict=False)
-    return all(is_universal(vr, part) or _accepts(vr, group, part) for group, part in pairs)
+    return all(is_universal(vr, part) or _group_accepts(group, part) for group, part in pairs)
+
+
+def _group_accepts(group: str, key: str) -> bool:
+    return any(_accepts("PN", group, form) for form in _forms(key))
+
+
+def _group_sql(column: Any, key: str) -> Any:
+    return reduce(or_, (_sql("PN", column, form) for form in _forms(key)))
+
+
+def _forms(key: str) -> list[str]:
+    """A component group's key, and without a star behind a caret: trailing carets do not count."""
+    forms = [key]
+    while forms[-1].endswith("^*"):
+        forms.append(forms[-1][:-2].rstrip("^"))
+    return [form for form in forms if form] or [key]
 
 
 def _name_sql(columns: tuple[Any, ...], key: str) -> Any:
     wanted = _fold_key("PN", key).split("=")
     if len(wanted) == 1:
-        alphabetic, ideographic, phonetic = (_sql("PN", column, wanted[0]) for column in columns)
-        return alphabetic | ideographic | phonetic
+        return reduce(or_, (_group_sql(column, wanted[0]) for column in columns))
     found = columns[0] >= ""
     for column, part in zip(columns, wanted, strict=False):
         if not is_universal("PN", part):
-            found = found & _sql("PN", column, part)
+            found = found & _group_sql(column, part)
     return found
 
 
 @lru_cache(maxsize=1024)
 def _fold_key(vr: str, key: str) -> str:
-    return fold(vr, key.strip() if vr not in WHOLE_TEXT_VRS else key.rstrip())
+    return fold(vr, strip(vr, key))
 
 
 @lru_cache(maxsize=1024)
@@ -208,6 +244,9 @@ _MALFORMED_KEY = "!"
 
 def _in_range(vr: str, value: str, key: str) -> bool:
     moments = _range(vr, key)
+    if vr == "DT":
+        # Without an offset a key is of the time that the value tells, whatever its offset.
+        value = fold_moment(value, local=not has_offset(key))
     return moments[0] <= value <= moments[1] if moments else value == _fold_key(vr, key)
 
 

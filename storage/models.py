@@ -45,6 +45,7 @@ _EXTRA: dict[Level, dict[str, type[Field]]] = {
         "TransferSyntaxUID": TextField,
         "file_bytes": BigIntegerField,
         "digest": TextField,  # of the data set, as it was received
+        "charset": TextField,  # assumed for text that names no Specific Character Set
     },
 }
 # The parts of patients' names that begin at any character: what `*name*` is looked up in.

@@ -1,14 +1,13 @@
 """Identifiers: information model, level, keys, and what was negotiated about matching them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
-from io import BytesIO
 
 from pydicom.tag import BaseTag, Tag
 
 from storage import elements, extract
-from storage.attributes import BY_TAG, TABLE, UNIQUE, Attribute, Level
+from storage.attributes import BY_KEYWORD, BY_TAG, UNIQUE, Attribute, Level
 from storage.elements import Element, Elements
 from storage.errors import DataSetError, IdentifierError
 from storage.matching import is_universal
@@ -57,6 +56,7 @@ class Query:
     character_set: str = ""
     asks_availability: bool = False
     options: Options = field(default_factory=Options)
+    bulk: tuple[BaseTag, ...] = ()  # keys of bulk data, which are neither matched nor answered
 
     @classmethod
     def read(
@@ -74,7 +74,7 @@ class Query:
         """
         if len(data) > MAX_IDENTIFIER_BYTES:
             raise DataSetError(f"Identifier longer than {MAX_IDENTIFIER_BYTES} bytes")
-        identifier = extract.read_data_set(BytesIO(data), transfer_syntax)
+        identifier = extract.read_whole(data, transfer_syntax)
         try:
             keys = elements.read(identifier, None, charset, unknown_vr="LO")
         except Exception as error:  # a sequence whose items are none, and the like
@@ -82,8 +82,8 @@ class Query:
         level = _level(root, keys)
         asked = keys.get(elements.CHARACTER_SET, _ABSENT).text
         available = _INSTANCE_AVAILABILITY in keys
-        wanted = {tag: key for tag, key in keys.items() if _is_key(tag)}
-        return cls(root, level, wanted, asked, available, options)
+        bulk = [tag for tag in identifier.keys() if tag not in keys and identifier[tag].value]  # noqa: SIM118
+        return cls(root, level, _keys(keys), asked, available, options, tuple(bulk))
 
     def text(self, attribute: Attribute) -> str:
         """The key for `attribute`, empty where there is none."""
@@ -143,7 +143,7 @@ class Query:
         """What of the index an answer holds: the keys asked for, and the upper unique ones."""
         return [
             a
-            for a in TABLE
+            for a in BY_KEYWORD.values()
             if a in self.upper or (a.tag in self.keys and self.level_of(a) <= self.level)
         ]
 
@@ -155,11 +155,12 @@ class Query:
     @property
     def unsupported(self) -> list[BaseTag]:
         """The keys with a value that take no part in matching (PS3.4 C.2.2.1.3)."""
-        return [
+        unmatched = [
             tag
             for tag, key in self.keys.items()
             if tag in BY_TAG and key.text and not self._can_match(BY_TAG[tag])
         ]
+        return [*unmatched, *self.bulk]
 
     def _can_match(self, attribute: Attribute) -> bool:
         return attribute.can_match and attribute in self.matched
@@ -179,6 +180,15 @@ def _level(root: Root, keys: Elements) -> Level:
             QUERY_RETRIEVE_LEVEL,
         )
     return levels[name]
+
+
+def _keys(found: Elements) -> Elements:
+    """What of an identifier, or of an item in it, is a key."""
+    return {
+        tag: key if key.items is None else replace(key, items=tuple(map(_keys, key.items)))
+        for tag, key in found.items()
+        if _is_key(tag)
+    }
 
 
 def _is_key(tag: BaseTag) -> bool:

@@ -70,20 +70,21 @@ def rebuild(tree: Tree, path: Path, charset: str) -> int:
     return held
 
 
-def _receipts(tree: Tree, journal: Journal) -> dict[Path, tuple[int, str]]:
-    """The bytes and the digest of each instance, as it was received last."""
-    found: dict[Path, tuple[int, str]] = {}
+def _receipts(tree: Tree, journal: Journal) -> dict[Path, tuple[int, str, str]]:
+    """The bytes, digest and assumed character set of each instance, as it was received last."""
+    found: dict[Path, tuple[int, str, str]] = {}
     for receipt in journal.read(RECEIPTS):
         study, series, instance = receipt["uids"]
         path = tree.path((study, series, instance))
-        found[path] = int(receipt["bytes"]), str(receipt["digest"])
+        found[path] = int(receipt["bytes"]), str(receipt["digest"]), str(receipt["charset"])
     return found
 
 
 def _record_file(
-    tree: Tree, file: Path, index: Index, charset: str, receipt: tuple[int, str] | None
+    tree: Tree, file: Path, index: Index, charset: str, receipt: tuple[int, str, str] | None
 ) -> int:
     """Enter one file of the tree into a new index. Raises ArchiveError."""
+    charset = receipt[2] if receipt else charset
     try:
         with file.open("rb") as source:
             meta = part10.read(source)
@@ -95,7 +96,7 @@ def _record_file(
         raise DataSetError("its UIDs belong to another path")
     # A file that was put into the tree by hand has no receipt, and so no digest to hold it to.
     digest = receipt[1] if receipt and receipt[0] == file_bytes else ""
-    record(index, header, FileFacts(meta.transfer_syntax_uid, file_bytes, digest))
+    record(index, header, FileFacts(meta.transfer_syntax_uid, file_bytes, digest, charset))
     return 1
 
 

@@ -83,6 +83,8 @@ def to_bytes(vr: str, text: str, named: Charset, little_endian: bool = True) -> 
     """
     if vr in _NUMBERS:
         return b"".join(_packed(vr, number, little_endian) for number in text.split("\\"))
+    if vr == "AT":
+        return b"".join(_packed_tag(tag, little_endian) for tag in text.split("\\"))
     if vr in CHARSET_VRS:
         data = encode(text, named, vr == "PN")
     else:
@@ -114,6 +116,13 @@ def _packed(vr: str, number: str, little_endian: bool) -> bytes:
     try:
         return struct.pack(("<" if little_endian else ">") + _NUMBERS[vr], kind(number))
     except (ValueError, struct.error):  # a data set had text, or another VR, in its place
+        return b""
+
+
+def _packed_tag(tag: str, little_endian: bool) -> bytes:
+    try:
+        return struct.pack("<HH" if little_endian else ">HH", int(tag[:4], 16), int(tag[4:], 16))
+    except (ValueError, struct.error):
         return b""
 
 

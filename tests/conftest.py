@@ -1,14 +1,12 @@
 """Fixtures: the node, started as a user starts it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import RunningNode, running_node
-
-StartNode = Callable[..., RunningNode]
+from support import RunningNode, StartNode, running_node
 
 
 @pytest.fixture

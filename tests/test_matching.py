@@ -148,7 +148,7 @@ def test_a_rule(index: Index, keyword: str, value: str, key: str, expected: bool
     attribute = BY_KEYWORD[keyword]
     model = index[attribute.level]
     header = header_with(keyword, value)
-    indexing.record(index, header, FileFacts("1.2.840.10008.1.2", 0, ""))
+    indexing.record(index, header, FileFacts("1.2.840.10008.1.2", 0, "", ""))
     try:
         asked = condition(attribute, columns_of(model, attribute), model, key)
         rows = model.select() if asked is None else model.select().where(asked)

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from scp.conversion.errors import TranscodeError
 from storage.values import LONG_FORM_VRS
@@ -59,7 +59,7 @@ class Span(NamedTuple):
 class Source:
     """A data set in a file, `start` to `end`; raises TranscodeError where it is not a whole one."""
 
-    file: IO[bytes]
+    file: BinaryIO
     start: int
     end: int
     implicit_vr: bool
@@ -67,43 +67,25 @@ class Source:
 
     def elements(self) -> list[Element]:
         """The elements of the data set itself."""
-        return self.level(self.start, self.end, 0)[0]
-
-    def level(self, at: int, stop: int | None, depth: int) -> tuple[list[Element], int]:
-        """The elements from `at` to `stop`, or to the item's delimiter; and where they end."""
-        if depth > _MAX_DEPTH:
-            raise TranscodeError(f"sequences are nested more than {_MAX_DEPTH} deep")
-        found: list[Element] = []
-        while at != stop:
-            if at + 8 > self.end and depth == 0 and not any(self.read(Span(at, self.end - at))):
-                break  # padding
-            tag = self._tag(at)
-            if tag == ITEM_END and stop is None:
-                return found, at + 8
-            element = self._element(at, tag, self.end if stop is None else stop, depth)
-            if len(found) >= _MAX_ELEMENTS:
-                raise TranscodeError(f"more than {_MAX_ELEMENTS} elements at one level")
-            found.append(element)
-            at = element.end
-        return found, at
+        return self._level(self.start, self.end, 0)[0]
 
     def items(self, sequence: Element, depth: int) -> Iterator[Item]:
-        """The items of a sequence; `depth` is the one of its items."""
-        for start, length, end in self._items(sequence, depth):
-            if length == UNDEFINED:
-                yield Item(self.level(start, None, depth)[0], True)
+        """The items of a sequence; `depth` is that of their elements, 1 in the data set itself."""
+        for start, end, elements in self._items(sequence, depth):
+            if elements is None:
+                yield Item(self._level(start, end, depth)[0], is_undefined=False)
             else:
-                yield Item(self.level(start, end, depth)[0], False)
+                yield Item(elements, is_undefined=True)
 
     def fragments(self, encapsulated: Element) -> list[Span]:
         """The items of an encapsulated value: the Basic Offset Table first (PS3.5 A.4)."""
-        found = []
-        for start, length, _ in self._items(encapsulated, 0):
-            if length == UNDEFINED:
+        found: list[Span] = []
+        for start, end, elements in self._items(encapsulated, 0):
+            if elements is not None:
                 raise TranscodeError("a fragment of the Pixel Data has no length")
             if len(found) >= _MAX_FRAGMENTS:
                 raise TranscodeError(f"more than {_MAX_FRAGMENTS} fragments")
-            found.append(Span(start, length))
+            found.append(Span(start, end - start))
         return found
 
     def in_implicit(self) -> "Source":
@@ -123,33 +105,52 @@ class Source:
         for at in range(start, end, _CHUNK):
             yield self.read(Span(at, min(_CHUNK, end - at)))
 
-    def _tag(self, at: int) -> int:
-        group, number = struct.unpack("<HH" if self.little_endian else ">HH", self._head(at)[:4])
-        return int(group << 16 | number)
+    def _level(self, at: int, stop: int | None, depth: int) -> tuple[list[Element], int]:
+        """The elements from `at` to `stop`, or to the item's delimiter; and where they end."""
+        if depth > _MAX_DEPTH:
+            raise TranscodeError(f"sequences are nested more than {_MAX_DEPTH} deep")
+        found: list[Element] = []
+        limit = self.end if stop is None else stop
+        while at != stop:
+            if at + 8 > limit and depth == 0 and not any(self.read(Span(at, limit - at))):
+                break  # padding
+            tag, head = self._head(at)
+            if tag == ITEM_END and stop is None:
+                return found, at + 8
+            if len(found) >= _MAX_ELEMENTS:
+                raise TranscodeError(f"more than {_MAX_ELEMENTS} elements at one level")
+            found.append(self._element(at, tag, head, limit, depth))
+            at = found[-1].end
+        return found, at
 
-    def _head(self, at: int) -> bytes:
-        return self.read(Span(at, 8))
+    def _head(self, at: int) -> tuple[int, bytes]:
+        """The tag at an offset, and it with the four bytes behind it."""
+        head = self.read(Span(at, 8))
+        group, number = struct.unpack_from("<HH" if self.little_endian else ">HH", head)
+        return group << 16 | number, head
 
-    def _element(self, at: int, tag: int, stop: int, depth: int) -> Element:
+    def _long(self, data: bytes) -> int:
+        return int.from_bytes(data, "little" if self.little_endian else "big")
+
+    def _element(self, at: int, tag: int, head: bytes, stop: int, depth: int) -> Element:
         if tag >> 16 in (0x0000, 0x0002, 0xFFFE):
             raise TranscodeError(f"{name(tag)} at byte {at} does not belong in a data set")
-        head, order = self._head(at), "<" if self.little_endian else ">"
         vr, start = head[4:6], at + 8
         # Some writers change to Implicit VR inside of a sequence; pydicom reads that, too.
         if self.implicit_vr or not b"AA" <= vr <= b"ZZ":
-            vr, length = b"", struct.unpack_from(f"{order}I", head, 4)[0]
+            vr, length = b"", self._long(head[4:])
         elif vr in _LONG_FORM:
+            length = self._long(self.read(Span(start, 4)))
             start += 4
-            length = struct.unpack(f"{order}I", self.read(Span(at + 8, 4)))[0]
         elif vr in _SHORT_FORM:
-            length = struct.unpack_from(f"{order}H", head, 6)[0]
+            length = self._long(head[6:])
         else:
-            raise TranscodeError(f"{name(tag)} has the VR {vr!r}, which nobody knows")
+            raise TranscodeError(f"{name(tag)} has the VR {vr!r}, which is none")
         element = Element(tag, vr.decode(), start, length, start + length)
         if length == UNDEFINED:
             element = self._delimited(element, depth)
         if element.end > stop:
-            raise TranscodeError(f"the value of {name(tag)} ends beyond the data set")
+            raise TranscodeError(f"the value of {name(tag)} ends beyond what holds it")
         return element
 
     def _delimited(self, element: Element, depth: int) -> Element:
@@ -161,28 +162,28 @@ class Source:
                 element = element._replace(vr="SQ")
         return element._replace(end=self._end(element, depth))
 
-    def _end(self, element: Element, depth: int) -> int:
-        at = element.start
-        for start, length, end in self._items(element, depth + 1):
-            at = self.level(start, None, depth + 1)[1] if length == UNDEFINED else end
-        return at + 8
+    def _end(self, sequence: Element, depth: int) -> int:
+        ends = [end for _, end, _ in self._items(sequence, depth + 1)]
+        return (ends[-1] if ends else sequence.start) + 8
 
-    def _items(self, sequence: Element, depth: int) -> Iterator[tuple[int, int, int]]:
-        """Start, length and end of each item; the end of one of undefined length is not told."""
+    def _items(
+        self, sequence: Element, depth: int
+    ) -> Iterator[tuple[int, int, list[Element] | None]]:
+        """Where each item starts and ends, with the elements of one of undefined length."""
         at, stop = sequence.start, None if sequence.is_undefined else sequence.end
-        order = "<" if self.little_endian else ">"
         while at != stop:
-            tag, length = self._tag(at), struct.unpack_from(f"{order}I", self._head(at), 4)[0]
+            tag, head = self._head(at)
             if tag == SEQUENCE_END and stop is None:
                 return
             if tag != ITEM:
                 raise TranscodeError(f"{name(sequence.tag)} is not a sequence of items")
-            start = at + 8
-            end = start + length if length != UNDEFINED else self.level(start, None, depth)[1]
-            if end > (self.end if stop is None else stop):
+            elements, start, length = None, at + 8, self._long(head[4:])
+            at = start + length
+            if length == UNDEFINED:
+                elements, at = self._level(start, None, depth)
+            if at > (self.end if stop is None else stop):
                 raise TranscodeError(f"an item of {name(sequence.tag)} ends beyond it")
-            yield start, length, end
-            at = end
+            yield start, at, elements
 
 
 def name(tag: int) -> str:

@@ -1,0 +1,172 @@
+"""Compressed Pixel Data as native: the value, and the attributes that change with it."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from scp.conversion import decoder, fragments
+from scp.conversion.errors import TranscodeError
+from scp.conversion.image import Decoded, Image
+from scp.conversion.layout import PIXEL_DATA, UNDEFINED, Element, Span
+from scp.conversion.syntaxes import Codec, Syntax
+from scp.conversion.vrs import BITS_ALLOCATED, PIXEL_REPRESENTATION, Made, Scope
+
+_SAMPLES_PER_PIXEL, _PHOTOMETRIC_INTERPRETATION = 0x00280002, 0x00280004
+_PLANAR_CONFIGURATION, _NUMBER_OF_FRAMES = 0x00280006, 0x00280008
+_ROWS, _COLUMNS, _BITS_STORED, _HIGH_BIT = 0x00280010, 0x00280011, 0x00280101, 0x00280102
+_LOSSY, _LOSSY_RATIO, _LOSSY_METHOD = 0x00282110, 0x00282112, 0x00282114
+# Tables of the encapsulation: Extended Offset Table, its lengths, the encapsulated value's length.
+_OF_FRAGMENTS = frozenset({0x7FE00001, 0x7FE00002, 0x7FE00003})
+# PS3.3 C.7.6.1.1.5.1.
+_METHODS = {
+    Codec.JPEG: "ISO_10918_1",
+    Codec.JPEG_LS: "ISO_14495_1",
+    Codec.JPEG_2000: "ISO_15444_1",
+}
+_HTJ2K, _HTJ2K_METHOD = "1.2.840.10008.1.2.4.20", "ISO_15444_15"
+_TEXT_BYTES = 1024
+
+
+@dataclass(frozen=True)
+class Decompressor:
+    """Decompresses the Pixel Data of data sets in one transfer syntax."""
+
+    transfer_syntax: str
+    syntax: Syntax
+
+    def adapt(self, scope: Scope) -> list[Element | Made]:
+        """The elements of a data set or an item, native where they are encapsulated.
+
+        An icon may be encapsulated beside or without the image, or native (PS3.5 A.4).
+        """
+        found = [element for element in scope.elements if element.tag == PIXEL_DATA]
+        if not found:
+            return scope.elements
+        pixel_data = found[0]
+        if len(found) > 1 or not isinstance(pixel_data, Element):
+            raise TranscodeError("there is more than one Pixel Data")
+        if not pixel_data.is_undefined:
+            if self.syntax.codec and not scope.outer and pixel_data.length:
+                raise TranscodeError("the Pixel Data is not encapsulated as its syntax says")
+            return scope.elements
+        made = {element.tag: element for element in self._decompress(scope, pixel_data)}
+        kept = (e for e in scope.elements if e.tag not in made.keys() | _OF_FRAGMENTS)
+        return sorted([*kept, *made.values()], key=lambda element: element.tag)
+
+    def _decompress(self, scope: Scope, pixel_data: Element) -> Iterator[Made]:
+        """Pixel Data, and the attributes that are other than in `scope`."""
+        codec = self.syntax.codec
+        if codec is None:
+            raise TranscodeError("the Pixel Data is encapsulated in an uncompressed syntax")
+        image = _image(scope, codec, self.syntax.lossless)
+        count = _frame_count(scope)
+        spans = fragments.frames(scope.source, pixel_data, count, codec)
+        frames = _Frames(scope, image, spans)
+        native = frames.frame_bytes * count
+        yield from self._attributes(scope, image, frames.decoded, native / _size(spans))
+        padded = native + native % 2
+        if padded >= UNDEFINED:
+            raise TranscodeError("decompressed it is more than the 4 GiB that a value can have")
+        vr = "OW" if frames.decoded.bits_allocated > 8 else "OB"
+        yield Made(PIXEL_DATA, vr, padded, frames)
+
+    def _attributes(
+        self, scope: Scope, image: Image, decoded: Decoded, ratio: float
+    ) -> Iterator[Made]:
+        numbers = {
+            _PLANAR_CONFIGURATION: 0 if image.samples > 1 else scope.number(_PLANAR_CONFIGURATION),
+            BITS_ALLOCATED: decoded.bits_allocated,
+            _BITS_STORED: decoded.bits_stored,
+            _HIGH_BIT: decoded.high_bit,
+        }
+        for tag, number in numbers.items():
+            if number is not None and number != scope.number(tag):
+                yield Made(tag, "US", 2, [struct.pack("<H", number)])
+        if decoded.photometric != image.photometric:
+            yield _text(_PHOTOMETRIC_INTERPRETATION, "CS", decoded.photometric)
+        if decoded.is_lossy and not scope.outer:
+            yield from self._lossy(scope, ratio)
+
+    def _lossy(self, scope: Scope, ratio: float) -> Iterator[Made]:
+        """That it was compressed with loss is never taken back (PS3.3 C.7.6.1.1.5)."""
+        if _value(scope, _LOSSY) != "01":
+            yield _text(_LOSSY, "CS", "01")
+        if not _value(scope, _LOSSY_RATIO):
+            yield _text(_LOSSY_RATIO, "DS", f"{ratio:.2f}")
+        if not _value(scope, _LOSSY_METHOD) and self.syntax.codec in _METHODS:
+            is_htj2k = self.transfer_syntax.startswith(_HTJ2K)
+            method = _HTJ2K_METHOD if is_htj2k else _METHODS[self.syntax.codec]
+            yield _text(_LOSSY_METHOD, "CS", method)
+
+
+class _Frames:
+    """The native value: the first frame decoded, the others when their turn comes."""
+
+    def __init__(self, scope: Scope, image: Image, spans: list[list[Span]]) -> None:
+        self._scope, self._image, self._spans = scope, image, spans
+        self.decoded, self._first = self._decode(0)
+        self.frame_bytes = len(self._first)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._first
+        self._first = b""
+        for number in range(1, len(self._spans)):
+            decoded, samples = self._decode(number)
+            if decoded != self.decoded or len(samples) != self.frame_bytes:
+                raise TranscodeError(f"frame {number + 1} is not encoded as the first one is")
+            yield samples
+        if self.frame_bytes * len(self._spans) % 2:
+            yield b"\0"
+
+    def _decode(self, number: int) -> tuple[Decoded, bytes]:
+        frame = b"".join(self._scope.source.read(span) for span in self._spans[number])
+        try:
+            return decoder.decode(self._image, frame)
+        except TranscodeError as error:
+            raise TranscodeError(f"frame {number + 1}: {error}") from error
+
+
+def _image(scope: Scope, codec: Codec, lossless: bool) -> Image:
+    def number(tag: int, default: int | None = None) -> int:
+        found = scope.number(tag)
+        if found is None and default is None:
+            raise TranscodeError(f"the Pixel Data has no ({tag >> 16:04X},{tag & 0xFFFF:04X})")
+        return default or 0 if found is None else found
+
+    bits_allocated = number(BITS_ALLOCATED)
+    bits_stored = number(_BITS_STORED, bits_allocated)
+    if not 1 <= bits_stored <= bits_allocated:
+        raise TranscodeError(f"Bits Stored is {bits_stored}, Bits Allocated {bits_allocated}")
+    return Image(
+        codec,
+        rows=number(_ROWS),
+        columns=number(_COLUMNS),
+        samples=number(_SAMPLES_PER_PIXEL, 1),
+        bits_allocated=bits_allocated,
+        bits_stored=bits_stored,
+        high_bit=number(_HIGH_BIT, bits_stored - 1),
+        pixel_representation=number(PIXEL_REPRESENTATION, 0),
+        photometric=_value(scope, _PHOTOMETRIC_INTERPRETATION),
+        may_be_lossy=not lossless and _value(scope, _LOSSY) != "00",
+    )
+
+
+def _frame_count(scope: Scope) -> int:
+    text = _value(scope, _NUMBER_OF_FRAMES)
+    if text and not (text.isdecimal() and int(text) > 0):
+        raise TranscodeError(f"Number of Frames is {text!r}")
+    return int(text or 1)
+
+
+def _size(spans: list[list[Span]]) -> int:
+    return max(1, sum(span.length for frame in spans for span in frame))
+
+
+def _value(scope: Scope, tag: int) -> str:
+    return scope.value(tag, _TEXT_BYTES).decode("latin-1").strip(" \0")
+
+
+def _text(tag: int, vr: str, text: str) -> Made:
+    value = text.encode("ascii")
+    value += b" " * (len(value) % 2)
+    return Made(tag, vr, len(value), [value])
