@@ -58,6 +58,7 @@ def header(source: BinaryIO, transfer_syntax: str, charset: str) -> Header:
     missing or not a UID.
     """
     data_set = read_data_set(source, transfer_syntax, _TAGS, _LAST_TAG)
+    _check_lengths(data_set)  # a UID that is cut short is another UID
     try:
         elements = read(data_set, _READ_TAGS, charset)
     except Exception as error:  # a sequence whose items are none, and the like
@@ -100,13 +101,19 @@ def read_whole(data: bytes, transfer_syntax: str) -> Dataset:
     data_set = read_data_set(source, transfer_syntax)
     if transfer_syntax not in DEFLATED and source.tell() != len(data):
         raise DataSetError(f"The data set ends at byte {source.tell()} of {len(data)}")
+    _check_lengths(data_set)
+    for tag in data_set.keys():  # noqa: SIM118
+        raw = data_set.get_item(tag)
+        if raw and raw.VR == "SQ" and isinstance(raw, RawDataElement) and raw.value:
+            _check_items(raw.value, tag, bool(raw.is_little_endian))
+    return data_set
+
+
+def _check_lengths(data_set: Dataset) -> None:
     for tag in data_set.keys():  # noqa: SIM118
         raw = data_set.get_item(tag)
         if isinstance(raw, RawDataElement) and raw.length != len(raw.value or b""):
             raise DataSetError(f"The element {tag} is cut short")
-        if raw and raw.VR == "SQ" and isinstance(raw, RawDataElement) and raw.value:
-            _check_items(raw.value, tag, bool(raw.is_little_endian))
-    return data_set
 
 
 def _check_items(value: bytes, tag: BaseTag, little_endian: bool) -> None:

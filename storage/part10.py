@@ -62,7 +62,10 @@ def read(file: BinaryIO) -> FileMeta:
             length = struct.unpack("<I", file.read(4).rjust(4, b"\xff"))[0]
         if length > _MAX_META_BYTES:
             raise DataSetError("Damaged File Meta Information: an element without end")
-        found[group << 16 | number] = file.read(length).decode("latin-1").strip(" \0")
+        value = file.read(length)
+        if len(value) != length:
+            raise DataSetError("The File Meta Information is cut short")
+        found[group << 16 | number] = value.decode("latin-1").strip(" \0")
     if not found.get(_TRANSFER_SYNTAX):
         raise DataSetError("No Transfer Syntax UID in the File Meta Information")
     return FileMeta(

@@ -134,9 +134,9 @@ class Tree:
                 self._sync_folder(path.parent)
         except OSError as error:
             raise ResourceError(f"Cannot undo a write: {error.strerror}") from error
-        with suppress(OSError):  # not empty: others lie there
-            path.parent.rmdir()
-            path.parent.parent.rmdir()
+        for folder in (path.parent, path.parent.parent):
+            with suppress(OSError):  # never made, or not empty: others lie there
+                folder.rmdir()
 
     def free_bytes(self) -> int:
         """What the disk still takes, in bytes."""

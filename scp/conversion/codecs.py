@@ -7,13 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from scp.conversion import jpeg, jpeg2000, rle
-from scp.conversion.image import Decoded, Image
+from scp.conversion.image import MAX_FRAME_BYTES, Decoded, Image
 from scp.conversion.stream import RGB, YBR, DamagedError, Stream
 from scp.conversion.syntaxes import Codec
 
 Samples = npt.NDArray[Any]
 
-_MAX_FRAME_BYTES = 512 * 1024 * 1024
 _FULL = ("YBR_FULL", "YBR_FULL_422")
 _RGB_WHEN_DECODED = ("RGB", "YBR_ICT", "YBR_RCT")
 # Rows converted at a time, times columns.
@@ -30,8 +29,8 @@ def decode(image: Image, frame: bytes) -> tuple[Decoded, bytes]:
         raise DamagedError(
             f"{image.samples} samples per pixel of {image.rows} rows and {image.columns} columns"
         )
-    if pixels * image.samples * image.bits_allocated > _MAX_FRAME_BYTES * 8:
-        raise DamagedError(f"its frames take more than {_MAX_FRAME_BYTES} bytes")
+    if pixels * image.samples * image.bits_allocated > MAX_FRAME_BYTES * 8:
+        raise DamagedError(f"its frames take more than {MAX_FRAME_BYTES} bytes")
     if image.codec is Codec.RLE:
         return _rle(image, frame)
     if image.bits_allocated not in (8, 16, 32):
@@ -150,10 +149,9 @@ def _extended(image: Image, stream: Stream, words: Samples) -> Samples:
     unused = 8 * words.itemsize - sign
     if unused < 0:
         return words
-    shifted = np.left_shift(words, unused)
     if image.pixel_representation == 1:
-        shifted = shifted.view(f"<i{words.itemsize}")
-    return np.right_shift(shifted, unused)
+        words = words.view(f"<i{words.itemsize}")
+    return np.right_shift(np.left_shift(words, unused), unused) if unused else words
 
 
 def _is_ybr(image: Image, stream: Stream) -> bool:

@@ -37,11 +37,13 @@ class _Process:
                     break
                 except (EOFError, OSError):
                     ended = self._end()
+                except BaseException:  # its answer would be taken for that of the next frame
+                    self._end()
+                    raise
             else:
-                raise TranscodeError(f"the decoder ended ({ended}) over a frame")
+                raise TranscodeError(f"the decoder ended over it ({ended})")
         if "error" in answer:
-            raise TranscodeError(f"a frame is damaged, or not as its attributes say: "
-                                 f"{answer['error']}")  # fmt: skip
+            raise TranscodeError(answer["error"])
         return Decoded(**answer), samples
 
     def _ask(self, image: Image, frame: bytes) -> tuple[dict[str, Any], bytes]:
@@ -49,8 +51,7 @@ class _Process:
         connection.send_bytes(json.dumps(asdict(image)).encode())
         connection.send_bytes(frame)
         if not connection.poll(_SECONDS):
-            self._end()
-            raise TranscodeError(f"a frame takes more than {_SECONDS} seconds to decode")
+            raise TranscodeError(f"it takes more than {_SECONDS} seconds")
         return json.loads(connection.recv_bytes()), connection.recv_bytes()
 
     def _start(self) -> Connection:

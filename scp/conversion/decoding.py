@@ -4,11 +4,13 @@ A process of its own, because decoders in C crash, hang and take memory over dam
 the GIL for as long as they run, and write what they find wrong to standard error.
 """
 
+import contextlib
 import json
 import os
 import resource
 import signal
 import sys
+import tempfile
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 
@@ -29,18 +31,16 @@ def serve(descriptor: int) -> None:
         signal.signal(number, signal.SIG_IGN)  # a worker that drains still decodes
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    messages = os.memfd_create("messages")
-    os.dup2(messages, sys.stderr.fileno())
     connection = Connection(descriptor)
-    try:
+    with tempfile.TemporaryFile() as file, contextlib.suppress(EOFError, ConnectionError):
+        messages = file.fileno()
+        os.dup2(messages, sys.stderr.fileno())
         while connection.poll(_IDLE_SECONDS):
             fields = json.loads(connection.recv_bytes())
             frame = connection.recv_bytes()
             answer, samples = _answer(fields, frame, messages)
             connection.send_bytes(json.dumps(answer).encode())
             connection.send_bytes(samples)
-    except (EOFError, ConnectionError):
-        return
 
 
 def _answer(

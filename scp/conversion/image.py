@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from scp.conversion.syntaxes import Codec
 
+# Of a frame, compressed or not; what is beyond is not decoded.
+MAX_FRAME_BYTES = 512 * 1024 * 1024
+
 
 @dataclass(frozen=True)
 class Image:

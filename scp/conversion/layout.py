@@ -156,8 +156,11 @@ class Source:
     def _delimited(self, element: Element, depth: int) -> Element:
         """An element of undefined length, with its end found."""
         if element.vr == "UN":
+            implicit = self.in_implicit()
             try:
-                return element._replace(end=self.in_implicit()._end(element, depth))
+                for _ in implicit.items(element, depth + 1):
+                    pass
+                return element._replace(end=implicit._end(element, depth))
             except TranscodeError:  # not as PS3.5 6.2.2 has it: a sequence in its own encoding
                 element = element._replace(vr="SQ")
         return element._replace(end=self._end(element, depth))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scp.conversion import decoder, fragments
 from scp.conversion.errors import TranscodeError
-from scp.conversion.image import Decoded, Image
+from scp.conversion.image import MAX_FRAME_BYTES, Decoded, Image
 from scp.conversion.layout import PIXEL_DATA, UNDEFINED, Element, Span
 from scp.conversion.syntaxes import Codec, Syntax
 from scp.conversion.vrs import BITS_ALLOCATED, PIXEL_REPRESENTATION, Made, Scope
@@ -119,11 +119,13 @@ class _Frames:
             yield b"\0"
 
     def _decode(self, number: int) -> tuple[Decoded, bytes]:
-        frame = b"".join(self._scope.source.read(span) for span in self._spans[number])
+        spans = self._spans[number]
+        if _size([spans]) > MAX_FRAME_BYTES:
+            raise TranscodeError(f"frame {number + 1} takes more than {MAX_FRAME_BYTES} bytes")
         try:
-            return decoder.decode(self._image, frame)
+            return decoder.decode(self._image, b"".join(map(self._scope.source.read, spans)))
         except TranscodeError as error:
-            raise TranscodeError(f"frame {number + 1}: {error}") from error
+            raise TranscodeError(f"frame {number + 1} cannot be decoded: {error}") from error
 
 
 def _image(scope: Scope, codec: Codec, lossless: bool) -> Image:
@@ -153,9 +155,10 @@ def _image(scope: Scope, codec: Codec, lossless: bool) -> Image:
 
 def _frame_count(scope: Scope) -> int:
     text = _value(scope, _NUMBER_OF_FRAMES)
-    if text and not (text.isdecimal() and int(text) > 0):
+    digits = text.removeprefix("+") or "1"
+    if not digits.isdecimal() or int(digits) < 1:
         raise TranscodeError(f"Number of Frames is {text!r}")
-    return int(text or 1)
+    return int(digits)
 
 
 def _size(spans: list[list[Span]]) -> int:

@@ -20,7 +20,11 @@ from storage.upkeep import rebuild
 
 _EMPTY = {a.column: "" for level in Level for a in stored_at(level)}
 # What the index holds of a file; the digest of each is another.
-_OF_FILE = {"TransferSyntaxUID": "1.2.840.10008.1.2.1", "file_bytes": 525_000, "charset": "ISO_IR 100"}
+_OF_FILE = {
+    "TransferSyntaxUID": "1.2.840.10008.1.2.1",
+    "file_bytes": 525_000,
+    "charset": "ISO_IR 100",
+}
 _FILL_CACHE_KIB = 500_000
 _NOTE, _UNFINISHED = "made by bench-find", "unfinished"
 

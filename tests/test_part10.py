@@ -1,0 +1,184 @@
+"""The Part 10 header: what is written is what pydicom reads, and what is read is whole."""
+
+import struct
+from contextlib import suppress
+from io import BytesIO
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom import dcmread
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from support import CT, EXPLICIT, IMPLICIT, TEST_FILES, ct, encoded
+
+from storage import part10
+from storage.errors import DataSetError
+from storage.part10 import FileMeta
+from storage.values import element
+
+# Of even and of odd length, the shortest and the longest.
+INSTANCES = ["1.2", "1.2.3", "0", "1" * 63, "1" * 64]
+DATA = encoded(ct("1.1", "1.2", "1.3"))
+HEADER = part10.header(CT, "1.3", EXPLICIT)
+
+
+def read(data: bytes) -> FileMeta:
+    return part10.read(BytesIO(data))
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+def test_pydicom_reads_the_header_that_was_written(instance: str) -> None:
+    data_set = dcmread(BytesIO(part10.header(CT, instance, EXPLICIT) + DATA))
+    meta = data_set.file_meta
+    assert meta.MediaStorageSOPClassUID == CT
+    assert meta.MediaStorageSOPInstanceUID == instance
+    assert meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert meta.ImplementationClassUID == part10.IMPLEMENTATION_CLASS_UID
+    assert meta.ImplementationVersionName == part10.IMPLEMENTATION_VERSION_NAME
+    assert meta.FileMetaInformationVersion == b"\0\1"
+    assert data_set.preamble == bytes(128)
+    assert data_set.PatientName == "Doe^Jane"
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+def test_the_group_length_reaches_to_the_data_set(instance: str) -> None:
+    head = part10.header(CT, instance, IMPLICIT)
+    assert head[132:140] == b"\2\0\0\0UL\4\0"
+    assert struct.unpack_from("<I", head, 140)[0] == len(head) - 144
+    assert len(head) % 2 == 0
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+def test_the_header_that_was_written_is_read_back(instance: str) -> None:
+    head = part10.header(CT, instance, IMPLICIT)
+    file = BytesIO(head + DATA)
+    assert part10.read(file) == FileMeta(CT, instance, IMPLICIT, len(head))
+    assert file.read() == DATA
+
+
+def test_it_names_an_implementation_as_ps3_7_allows() -> None:
+    assert len(part10.IMPLEMENTATION_CLASS_UID) <= 64
+    assert 1 <= len(part10.IMPLEMENTATION_VERSION_NAME) <= 16
+
+
+def is_part10(path: str) -> bool:
+    return (TEST_FILES / path).read_bytes()[128:132] == b"DICM"
+
+
+FILES = sorted(
+    str(path.relative_to(TEST_FILES))
+    for path in TEST_FILES.rglob("*")
+    if path.is_file() and is_part10(str(path.relative_to(TEST_FILES)))
+)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_header_of_a_real_file_is_read_as_pydicom_reads_it(name: str) -> None:
+    path = TEST_FILES / name
+    expected = dcmread(path, stop_before_pixels=True, force=True).file_meta
+    syntax = expected.get("TransferSyntaxUID")
+    with path.open("rb") as file:
+        if not syntax:
+            with pytest.raises(DataSetError, match="Transfer Syntax"):
+                part10.read(file)
+            return
+        found = part10.read(file)
+        rest = file.read()
+    assert found.transfer_syntax_uid == syntax
+    assert found.sop_class_uid == expected.get("MediaStorageSOPClassUID", "")
+    assert found.sop_instance_uid == expected.get("MediaStorageSOPInstanceUID", "")
+    assert found.data_set_offset == path.stat().st_size - len(rest)
+    if syntax != DeflatedExplicitVRLittleEndian:
+        assert rest[:2] not in (b"\2\0", b"\0\2"), "the data set begins in the header"
+
+
+def test_the_files_hold_one_without_group_length() -> None:
+    name = "no_meta_group_length.dcm"
+    assert name in FILES
+    assert b"\2\0\0\0UL" not in (TEST_FILES / name).read_bytes()[:200]
+
+
+META = (
+    element(0x00020001, "OB", b"\0\1"),
+    element(0x00020002, "UI", CT.encode() + b"\0"),
+    element(0x00020003, "UI", b"1.3\0"),
+    element(0x00020010, "UI", EXPLICIT.encode() + b"\0"),
+)
+# pydicom guesses at files whose header tells another encoding than they have.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+PREAMBLE = b"\0" * 128 + b"DICM"
+
+
+@pytest.mark.parametrize("group_length", [
+    b"",
+    element(0x00020000, "UL", struct.pack("<I", 0)),
+    element(0x00020000, "UL", struct.pack("<I", 7)),
+    element(0x00020000, "UL", struct.pack("<I", 2**32 - 1)),
+], ids=["missing", "zero", "wrong", "beyond the file"])  # fmt: skip
+def test_the_group_length_does_not_matter(group_length: bytes) -> None:
+    head = PREAMBLE + group_length + b"".join(META)
+    assert read(head + DATA) == FileMeta(CT, "1.3", EXPLICIT, len(head))
+
+
+def test_elements_that_say_nothing_here_are_passed_over() -> None:
+    extra = element(0x00020016, "AE", b"SENDER") + element(0x00020102, "OB", b"private ")
+    head = PREAMBLE + b"".join(META) + extra
+    assert read(head + DATA).data_set_offset == len(head)
+
+
+def test_a_preamble_may_hold_anything() -> None:
+    assert read(b"II*\0" * 32 + HEADER[128:] + DATA).sop_instance_uid == "1.3"
+
+
+def test_a_file_without_a_data_set_has_a_header() -> None:
+    assert read(HEADER).data_set_offset == len(HEADER)
+
+
+@pytest.mark.parametrize("data", [
+    b"", b"DICM", b"\0" * 128, b"\0" * 131 + b"DICM", DATA, b"\0" * 128 + b"dicm" + HEADER[132:],
+    b"%PDF-1.7" * 40,
+], ids=["nothing", "a prefix alone", "zeros", "a prefix too late", "no preamble", "another prefix",
+        "another format"])  # fmt: skip
+def test_what_is_no_dicom_file_is_refused(data: bytes) -> None:
+    with pytest.raises(DataSetError, match="Not a DICOM file"):
+        read(data)
+
+
+@pytest.mark.parametrize("meta", [
+    b"".join(META[:3]),
+    b"".join(META[:3]) + element(0x00020010, "UI", b""),
+    b"".join(META[:3]) + element(0x00020010, "UI", b"\0\0"),
+    b"",
+], ids=["missing", "empty", "padding", "no header at all"])  # fmt: skip
+def test_a_file_that_tells_no_transfer_syntax_is_refused(meta: bytes) -> None:
+    with pytest.raises(DataSetError, match="Transfer Syntax"):
+        read(PREAMBLE + meta + DATA)
+
+
+def test_an_element_without_end_is_refused() -> None:
+    endless = b"\2\0\x02\x01OB\0\0\xff\xff\xff\xff"
+    with pytest.raises(DataSetError):
+        read(PREAMBLE + b"".join(META) + endless + DATA)
+
+
+def test_a_file_cut_at_any_byte_is_refused_or_tells_the_truth() -> None:
+    """Behind the Transfer Syntax UID nothing is needed; in front of its end all is missing."""
+    end = HEADER.index(b"\2\0\x12\0")
+    wrong = {}
+    for length in range(len(HEADER)):
+        try:
+            found = read(HEADER[:length])
+        except DataSetError:
+            continue
+        told = (found.sop_class_uid, found.sop_instance_uid, found.transfer_syntax_uid)
+        if length < end or told != (CT, "1.3", EXPLICIT):
+            wrong[length] = told
+    assert not wrong, f"{len(wrong)} lengths, the first: {next(iter(wrong.items()))}"
+
+
+@settings(deadline=None, database=None)
+@given(st.binary(max_size=200), st.booleans())
+def test_garbage_raises_nothing_else(data: bytes, behind_meta: bool) -> None:
+    with suppress(DataSetError):
+        read(PREAMBLE + (b"".join(META) if behind_meta else b"\2\0") + data)
