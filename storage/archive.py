@@ -147,9 +147,10 @@ class Archive:
         outcome, kept = self._conflict(path, received), None
         if outcome is Outcome.KEPT:
             return outcome
+        if outcome is Outcome.REPLACED:
+            # Until this has been kept nothing may happen to it, and nothing is to be undone.
+            kept = self.tree.supersede(path)
         try:
-            if outcome is Outcome.REPLACED:
-                kept = self.tree.supersede(path)
             if outcome is not Outcome.UNCHANGED:
                 self.tree.place(staged, path)
             self._record(header, received)
@@ -238,7 +239,8 @@ def both_uids(said: str, found: str) -> str:
     """
     room = ERROR_COMMENT_CHARACTERS - len("sent , is ")
     if len(said) + len(found) > room:
-        same = next(i for i in range(len(said) + 1) if said[:i] != found[:i])
+        shorter = min(len(said), len(found))
+        same = next((i for i in range(shorter + 1) if said[:i] != found[:i]), shorter)
         start = max(same - 5, 0)
         window = slice(start, start + room // 2 - 2)
         said, found = f"..{said[window]}", f"..{found[window]}"

@@ -101,7 +101,7 @@ def reading() -> Iterator[None]:
     """Turn a failure to read the index into ResourceError."""
     try:
         yield
-    except OperationalError as error:
+    except PeeweeException as error:
         raise ResourceError(f"The index cannot be read: {error}") from error
 
 

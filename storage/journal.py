@@ -63,7 +63,8 @@ class Journal:
     def _open(self, name: str) -> int:
         with self._lock:
             if name not in self._descriptors:
-                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                if not self._folder.exists():
+                    self._folder.mkdir(mode=0o700, parents=True)
                 self._descriptors[name] = os.open(
                     self._folder / f"{name}.jsonl",
                     os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC,

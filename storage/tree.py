@@ -82,8 +82,11 @@ class Tree:
     @contextmanager
     def locked(self, uids: Uids) -> Iterator[None]:
         """Hold the instance's place in the tree against other threads and processes."""
+        try:
+            descriptor = os.open(self.data / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ResourceError(f"Cannot lock: {error.strerror}") from error
         stripe = zlib.crc32("/".join(uids).encode()) % _LOCK_STRIPES
-        descriptor = os.open(self.data / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             # Open file description locks: a lock of the thread's own, gone with the descriptor.
             request = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, stripe, 1, 0)
@@ -120,8 +123,14 @@ class Tree:
             for folder in (kept.parent, kept.parent.parent, self._superseded):
                 self._sync_folder(folder)
         except OSError as error:
+            self._forget(kept)
             raise ResourceError(f"Cannot keep the old file: {error.strerror}") from error
         return kept
+
+    def _forget(self, kept: Path) -> None:
+        with suppress(OSError):
+            kept.unlink(missing_ok=True)
+        _prune(kept)
 
     def withdraw(self, path: Path, kept: Path | None) -> None:
         """Undo `place`: what `supersede` kept comes back, or nothing stays."""
@@ -134,13 +143,16 @@ class Tree:
                 self._sync_folder(path.parent)
         except OSError as error:
             raise ResourceError(f"Cannot undo a write: {error.strerror}") from error
-        for folder in (path.parent, path.parent.parent):
-            with suppress(OSError):  # never made, or not empty: others lie there
-                folder.rmdir()
+        if kept is not None:
+            _prune(kept)
+        _prune(path)
 
     def free_bytes(self) -> int:
-        """What the disk still takes, in bytes."""
-        disk = os.statvfs(self.data)
+        """What the disk still takes, in bytes. Raises ResourceError."""
+        try:
+            disk = os.statvfs(self.data)
+        except OSError as error:
+            raise ResourceError(f"Cannot ask for free space: {error.strerror}") from error
         return disk.f_bavail * disk.f_frsize
 
     def walk(self) -> Iterator[Path]:
@@ -176,6 +188,13 @@ class Tree:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _prune(path: Path) -> None:
+    """Remove the series' and the study's folder of a file that is gone, where nothing is left."""
+    for folder in (path.parent, path.parent.parent):
+        with suppress(OSError):  # never made, or not empty: others lie there
+            folder.rmdir()
 
 
 def same_bytes(path: Path, offset: int, data: bytes | memoryview) -> bool:
