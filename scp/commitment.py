@@ -148,6 +148,8 @@ class Reporter:
             return f"{peer.host}:{peer.port} does not take the association"
         context = association.accepted_contexts[0]
         association._reactor_checkpoint.clear()
+        while not association._is_paused and association.is_alive():
+            time.sleep(_STEP_SECONDS)
         _send(association, context.context_id or 0, str(context.transfer_syntax[0]),
               event_type, information)  # fmt: skip
         _, response = association.dimse.get_msg(block=True)

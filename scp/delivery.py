@@ -16,6 +16,7 @@ from scp.request import Request
 from scp.settings import Peer
 from scp.suboperations import AssociationLost, Originator, Outcome, Result, Sender
 from scp.transcode import reachable
+from scp.transport import send_at_once
 from storage import Location
 
 logger = logging.getLogger(__name__)
@@ -151,6 +152,7 @@ class Delivery:
             tls_args=tls_arguments,
         )
         if association.is_established:
+            send_at_once(association)
             return association
         if association.is_rejected:
             raise AssociationLost("rejects the association")

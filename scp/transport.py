@@ -4,6 +4,7 @@ import socket
 import time
 from typing import cast
 
+from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
 
 _STEP_BYTES = 256 * 1024
@@ -39,6 +40,13 @@ class NodeSocket(AssociationSocket):
         view.release()
         del received[count:]
         return received
+
+
+def send_at_once(association: Association) -> None:
+    """Have TCP send the end of a message without waiting for acknowledgement of the rest."""
+    connection = association.dul.socket.socket if association.dul.socket else None
+    if connection is not None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def acknowledge_at_once(connection: socket.socket) -> None:

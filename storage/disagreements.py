@@ -17,6 +17,7 @@ from storage.tree import Uids
 
 # Also the names of the tables.
 _NAMES = {Level.STUDY: "study", Level.SERIES: "series", Level.IMAGE: "instance"}
+_ARTICLES = {Level.SERIES: "a series", Level.IMAGE: "an instance"}
 _BELOW_PATIENT = tuple(_NAMES)
 
 
@@ -30,7 +31,7 @@ def about(index: Index, uids: Uids) -> list[str]:
         uid = uid_of[level]
         same = level is other
         found.append(_repeated(level, uid) if same else _at_two_levels(level, other, uid))
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _select_about(level: Level, other: Level) -> str:
@@ -77,4 +78,5 @@ def _repeated(level: Level, uid: str) -> str:
 
 
 def _at_two_levels(level: Level, other: Level, uid: str) -> str:
-    return f"UID {uid} is used for a {_NAMES[level]} and for a {_NAMES[other]}"
+    higher, lower = sorted((level, other))
+    return f"UID {uid} is used for a {_NAMES[higher]} and for {_ARTICLES[lower]}"
