@@ -60,7 +60,7 @@ def serve(path: ConfigPath = _DEFAULT_CONFIG, verbose: Verbose = False) -> None:
 
 @app.command()
 def check(path: ConfigPath = _DEFAULT_CONFIG) -> None:
-    """Compare tree and index and read every header; each fault a line, exit code 1 with any."""
+    """Compare tree, index and digests; each fault a line, exit code 1 with any."""
     settings = _load(path)
     from storage import Archive
     from storage.checking import check as faults_of
