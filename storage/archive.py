@@ -148,7 +148,7 @@ class Archive:
         if outcome is Outcome.KEPT:
             return outcome
         if outcome is Outcome.REPLACED:
-            # Until this has been kept nothing may happen to it, and nothing is to be undone.
+            # Outside of `try`: until the old file is kept nothing is to be undone.
             kept = self.tree.supersede(path)
         try:
             if outcome is not Outcome.UNCHANGED:
@@ -168,7 +168,12 @@ class Archive:
             RECEIPTS, uids=header.uids, syntax=syntax, bytes=size, digest=digest,
             sender=received.sender, charset=received.charset,
         )  # fmt: skip
-        record(self.index, header, FileFacts(syntax, size, digest, received.charset))
+        try:
+            record(self.index, header, FileFacts(syntax, size, digest, received.charset))
+        except ArchiveError:
+            # Else a rebuild would hold the file that stays to the digest of this one.
+            self.journal.append(RECEIPTS, uids=header.uids, withdrawn=True)
+            raise
 
     def _conflict(self, path: Path, received: Received) -> Outcome:
         """What `on_conflict` makes of the file at `path`, if there is one."""
@@ -221,11 +226,8 @@ class Found:
 
 def _check_command(received: Received, header: Header) -> None:
     """Raise MismatchError unless the data set is the instance that the command names."""
-    pairs = (
-        ("SOPClassUID", received.sop_class_uid),
-        ("SOPInstanceUID", received.sop_instance_uid),
-    )
-    wrong = [(keyword, said) for keyword, said in pairs if said != header[keyword]]
+    said_of = {"SOPClassUID": received.sop_class_uid, "SOPInstanceUID": received.sop_instance_uid}
+    wrong = [(keyword, said) for keyword, said in said_of.items() if said != header[keyword]]
     if wrong:
         keyword, said = wrong[0]
         tags = [Tag(name) for name, _ in wrong]

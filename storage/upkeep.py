@@ -73,9 +73,17 @@ def rebuild(tree: Tree, path: Path, charset: str) -> int:
 def _receipts(tree: Tree, journal: Journal) -> dict[Path, tuple[int, str, str]]:
     """The bytes, digest and assumed character set of each instance, as it was received last."""
     found: dict[Path, tuple[int, str, str]] = {}
+    displaced: dict[Path, tuple[int, str, str]] = {}  # by the one that may yet be withdrawn
     for receipt in journal.read(RECEIPTS):
         study, series, instance = receipt["uids"]
         path = tree.path((study, series, instance))
+        earlier = found.pop(path, None)
+        if receipt.get("withdrawn"):
+            if path in displaced:
+                found[path] = displaced.pop(path)
+            continue
+        if earlier:
+            displaced[path] = earlier
         found[path] = int(receipt["bytes"]), str(receipt["digest"]), str(receipt["charset"])
     return found
 

@@ -1,0 +1,316 @@
+"""The index from the tree: gone, out of date or partly damaged, it comes back."""
+
+import logging
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from peewee import TextField
+from support import CT, EXPLICIT, ct, encoded, identifier, samples
+
+from storage import Archive, Level, OnConflict, Query, Received, Root, models, part10, prepare
+from storage.checking import check
+from storage.errors import ArchiveError, FolderError, ResourceError
+from storage.upkeep import is_current
+
+CHARSET = "ISO_IR 100"
+# pydicom guesses, and says so, at data sets in another encoding than they claim.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+def instance(study: str, series: str, number: str, **values: Any) -> Received:
+    held = ct(study, series, number, **values)
+    return Received(CT, number, EXPLICIT, encoded(held), CHARSET, "SENDER")
+
+
+class Copies:
+    """An archive, and copies of its folder: a start claims a folder until the process ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = iter(range(100))
+        self._opened: list[Archive] = []
+        self.data = folder / "data"
+        prepare(self.data, sync=False, charset=CHARSET)
+        self.archive = self.open(self.data)
+
+    def open(self, data: Path, **options: Any) -> Archive:
+        self._opened.append(Archive(data, sync=False, **options))
+        return self._opened[-1]
+
+    def copy(self, index: bool = False) -> Path:
+        """The folder as rsync takes it, with the index or without; not yet started."""
+        self.close()
+        copied = self._folder / f"copy{next(self._numbers)}"
+        shutil.copytree(self.data, copied)
+        for path in () if index else copied.glob("index.sqlite*"):
+            path.unlink()
+        return copied
+
+    def started(self, data: Path, charset: str = CHARSET) -> Archive:
+        prepare(data, sync=False, charset=charset)
+        return self.open(data)
+
+    def close(self) -> None:
+        for archive in self._opened:
+            archive.close_thread()
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> Iterator[Copies]:
+    made = Copies(tmp_path)
+    yield made
+    made.close()
+
+
+QUERIES: list[tuple[Root, str, dict[str, str]]] = [
+    (Root.PATIENT, "PATIENT", {"PatientID": "", "PatientName": "", "IssuerOfPatientID": "",
+     "NumberOfPatientRelatedStudies": "", "NumberOfPatientRelatedInstances": ""}),
+    (Root.STUDY, "STUDY", {"StudyInstanceUID": "", "PatientName": "", "StudyDescription": "",
+     "StudyDate": "", "ModalitiesInStudy": "", "NumberOfStudyRelatedInstances": ""}),
+    (Root.STUDY, "STUDY", {"StudyInstanceUID": "", "PatientName": "*o*"}),
+    (Root.STUDY, "STUDY", {"StudyInstanceUID": "", "StudyDate": "19000101-20101231"}),
+]  # fmt: skip
+
+
+def answers(archive: Archive) -> list[list[tuple[str, ...]]]:
+    """What every query of QUERIES, and one of each study's series and instances, answers."""
+    found = []
+    queries = list(QUERIES)
+    for (uid,) in answer_texts(archive, Root.STUDY, "STUDY", {"StudyInstanceUID": ""}):
+        series_keys = {"StudyInstanceUID": uid, "SeriesInstanceUID": "", "Modality": "",
+                       "SeriesDescription": "", "NumberOfSeriesRelatedInstances": ""}  # fmt: skip
+        queries.append((Root.STUDY, "SERIES", series_keys))
+    for root, level, keys in queries:
+        found.append(answer_texts(archive, root, level, keys))
+    return found
+
+
+def answer_texts(
+    archive: Archive, root: Root, level: str, keys: dict[str, str]
+) -> list[tuple[str, ...]]:
+    query = Query.read(root, encoded(identifier(level, **keys)), EXPLICIT, CHARSET)
+    return sorted(answer.texts for answer in archive.find(query, CHARSET))
+
+
+def names(archive: Archive) -> list[str]:
+    keys = {"PatientName": "", "PatientID": ""}
+    return [texts[1] for texts in answer_texts(archive, Root.PATIENT, "PATIENT", keys)]
+
+
+def fill(archive: Archive) -> int:
+    """Every data set of pydicom's that can be stored."""
+    held = 0
+    for sample in samples():
+        if len(sample.data_set) > 200_000:
+            continue
+        received = Received(
+            sample.sop_class_uid, sample.sop_instance_uid, sample.transfer_syntax_uid,
+            sample.data_set, CHARSET,
+        )  # fmt: skip
+        try:
+            archive.store(received)
+            held += 1
+        except ArchiveError:
+            continue
+    return held
+
+
+def test_a_deleted_index_comes_back_with_the_same_answers(copies: Copies) -> None:
+    assert fill(copies.archive) > 50
+    expected = answers(copies.archive)
+    assert len(expected[1]) > 20
+    again = copies.started(copies.copy())
+    assert answers(again) == expected
+    assert list(check(again, CHARSET)) == list(check(copies.archive, CHARSET))
+
+
+def test_values_that_instances_tell_differently_answer_as_before(copies: Copies) -> None:
+    """The one received last: that is not the order of the files' names."""
+    for number, text in (("9", "first"), ("1", "second"), ("5", "last"), ("7", "")):
+        copies.archive.store(instance("1.1", "1.2", f"1.3.{number}", StudyDescription=text))
+    copies.archive.store(instance("1.1", "1.2", "1.3.9", StudyDescription="corrected"))
+    expected = answers(copies.archive)
+    assert "corrected" in expected[1][0]
+    assert answers(copies.started(copies.copy())) == expected
+
+
+def test_what_was_superseded_does_not_come_back(copies: Copies) -> None:
+    copies.archive.store(instance("1.1", "1.2", "1.3", PatientName="Old^Name"))
+    copies.archive.store(instance("1.1", "1.2", "1.3", PatientName="New^Name"))
+    again = copies.started(copies.copy())
+    assert names(again) == ["New^Name"]
+    assert list(check(again, CHARSET)) == []
+
+
+def test_an_index_that_is_up_to_date_is_left_alone(copies: Copies) -> None:
+    copies.archive.store(instance("1.1", "1.2", "1.3"))
+    data = copies.copy(index=True)
+    assert is_current(data / "index.sqlite")
+    with sqlite3.connect(data / "index.sqlite") as connection:
+        connection.execute("UPDATE patient SET PatientName = 'told by the index'")
+    connection.close()
+    assert names(copies.started(data)) == ["told by the index"]
+
+
+def test_an_index_with_other_tables_is_made_anew(
+    copies: Copies, caplog: pytest.LogCaptureFixture
+) -> None:
+    copies.archive.store(instance("1.1", "1.2", "1.3"))
+    data = copies.copy(index=True)
+    with sqlite3.connect(data / "index.sqlite") as connection:
+        (number,) = connection.execute("PRAGMA user_version").fetchone()
+        connection.execute(f"PRAGMA user_version = {number + 1}")
+        connection.execute("UPDATE patient SET PatientName = 'told by the index'")
+    connection.close()
+    assert not is_current(data / "index.sqlite")
+    with caplog.at_level(logging.INFO):
+        again = copies.started(data)
+    assert names(again) == ["Doe^Jane"]
+    assert is_current(data / "index.sqlite")
+    assert "index rebuilt instances=1" in caplog.text
+
+
+def test_the_signature_changes_with_the_tables(
+    copies: Copies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = models.signature()
+    assert before == models.signature()
+    monkeypatch.setitem(models._EXTRA, Level.SERIES, {"added": TextField})
+    models.column_names.cache_clear()
+    try:
+        assert models.signature() != before
+        assert not is_current(copies.data / "index.sqlite")
+    finally:
+        monkeypatch.undo()
+        models.column_names.cache_clear()
+    assert is_current(copies.data / "index.sqlite")
+
+
+@pytest.mark.parametrize("content", [b"", b"no database" * 1000], ids=["empty", "garbage"])
+def test_an_index_that_is_no_database_is_made_anew_or_named(copies: Copies, content: bytes) -> None:
+    copies.archive.store(instance("1.1", "1.2", "1.3"))
+    data = copies.copy()
+    (data / "index.sqlite").write_bytes(content)
+    try:
+        again = copies.started(data)
+    except FolderError as error:
+        told = str(error)
+    else:
+        assert names(again) == ["Doe^Jane"]
+        return
+    assert "index.sqlite" in told
+    assert content, "an empty file is no index, and nothing is lost with it"
+
+
+def test_what_an_unfinished_rebuild_left_is_no_hindrance(copies: Copies) -> None:
+    copies.archive.store(instance("1.1", "1.2", "1.3"))
+    data = copies.copy()
+    for suffix in ("", "-wal", "-shm"):
+        (data / f"index.new{suffix}").write_bytes(b"half an index")
+    assert names(copies.started(data)) == ["Doe^Jane"]
+    assert [path.name for path in data.glob("index.new*")] == []
+
+
+# What lies in the tree, and what the log says of it.
+DAMAGES: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "Not a DICOM file"),
+    "garbage": (b"garbage" * 100, "Not a DICOM file"),
+    "a header alone": (part10.header(CT, "1.3", EXPLICIT), "No Study Instance UID"),
+    "another instance": (
+        part10.header(CT, "9.9", EXPLICIT) + encoded(ct("9.1", "9.2", "9.9")),
+        "its UIDs belong to another path",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_logged_and_passed_over(
+    copies: Copies, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    content, words = DAMAGES[damage]
+    for number in ("1", "2", "3"):
+        copies.archive.store(instance("1.1", "1.2", f"1.3.{number}"))
+    data = copies.copy()
+    damaged = data / "tree" / "1.1" / "1.2" / "1.3.2.dcm"
+    damaged.write_bytes(content)
+    with caplog.at_level(logging.ERROR):
+        again = copies.started(data)
+    (record,) = [r for r in caplog.records if r.name.startswith("storage.")]
+    assert str(damaged) in record.getMessage()
+    assert words in record.getMessage()
+    assert record.exc_info is None
+    keys = {"StudyInstanceUID": "1.1", "NumberOfStudyRelatedInstances": ""}
+    assert answer_texts(again, Root.STUDY, "STUDY", keys) == [("1.1", "2")]
+    assert damaged.read_bytes() == content
+    assert [str(damaged) in fault for fault in check(again, CHARSET)] == [True]
+
+
+def test_a_file_put_into_the_tree_by_hand_is_taken(copies: Copies) -> None:
+    data = copies.copy()
+    path = data / "tree" / "1.1" / "1.2" / "1.3.dcm"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(part10.header(CT, "1.3", EXPLICIT) + encoded(ct("1.1", "1.2", "1.3")))
+    again = copies.started(data)
+    assert names(again) == ["Doe^Jane"]
+    assert list(check(again, CHARSET)) == []
+
+
+def test_what_was_being_received_is_cleared_and_told(
+    copies: Copies, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = copies.copy()
+    (data / "incoming" / "1-0.part").write_bytes(b"half")
+    with caplog.at_level(logging.WARNING):
+        copies.started(data)
+    assert list((data / "incoming").iterdir()) == []
+    assert "cleared incoming files=1" in caplog.text
+
+
+def test_text_without_a_character_set_is_read_as_it_was_at_its_receipt(copies: Copies) -> None:
+    """Each sender may have one of its own; the default is for files without a receipt."""
+    for number, charset in enumerate(("ISO_IR 100", "ISO_IR 144"), 1):
+        held = encoded(ct(f"{number}.1", f"{number}.2", f"{number}.3", PatientID=f"P{number}"))
+        data_set = held.replace(b"Doe^Jane", b"M\xfcller  ")
+        received = Received(CT, f"{number}.3", EXPLICIT, data_set, charset)
+        copies.archive.store(received)
+    assert sorted(names(copies.archive)) == sorted(["Müller", "Mќller"])
+    assert sorted(names(copies.started(copies.copy(), charset="ISO_IR 101"))) == sorted(
+        ["Müller", "Mќller"]
+    )
+
+
+def test_what_failed_to_be_stored_is_no_receipt(
+    copies: Copies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the file that stayed would be held to the digest of the one that was refused."""
+    archive = copies.open(copies.data, on_conflict=OnConflict.REPLACE)
+    archive.store(instance("1.1", "1.2", "1.3", PatientName="Old^Name"))
+
+    def fail(*args: Any) -> None:
+        raise ResourceError("The index cannot be written: test")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("storage.archive.record", fail)
+        with pytest.raises(ResourceError):
+            archive.store(instance("1.1", "1.2", "1.3", PatientName="New^Name"))
+    assert list(check(archive, CHARSET)) == []
+    again = copies.started(copies.copy())
+    assert names(again) == ["Old^Name"]
+    assert list(check(again, CHARSET)) == []
+
+
+def test_a_changed_byte_is_found_against_the_receipt_also_behind_a_rebuild(
+    copies: Copies,
+) -> None:
+    copies.archive.store(instance("1.1", "1.2", "1.3"))
+    data = copies.copy()
+    path = data / "tree" / "1.1" / "1.2" / "1.3.dcm"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    (fault,) = check(copies.started(data), CHARSET)
+    assert fault == f"{path}: not the bytes that were received"
