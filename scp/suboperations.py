@@ -7,7 +7,6 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
-from io import BytesIO
 from typing import Any, BinaryIO
 
 from pynetdicom.association import Association
@@ -89,7 +88,7 @@ class Sender:
         try:
             with self._tree.path(location.uids).open("rb") as file:
                 return self._send_file(location, file)
-        except (OSError, ArchiveError, TranscodeError) as error:
+        except (OSError, ArchiveError) as error:
             return Outcome(location, Result.FAILED, f"cannot be sent: {error}")
 
     def release(self) -> None:
@@ -106,12 +105,18 @@ class Sender:
             return Outcome(location, Result.FAILED, "its SOP class was not accepted")
         if stored in accepted:
             return self._exchange(location, accepted[stored], file)
+        words = f"no transfer syntax for {stored} was accepted"
         for syntax in reachable(stored):
-            if syntax in accepted:
+            if syntax not in accepted:
+                continue
+            try:
                 converted = transcode(self._tree.path(location.uids), syntax)
-                source = BytesIO(converted) if isinstance(converted, bytes) else converted
-                return self._exchange(location, accepted[syntax], source)
-        return Outcome(location, Result.FAILED, f"no transfer syntax for {stored} was accepted")
+            except TranscodeError as error:  # another one may still be possible
+                words = f"cannot be sent: {error}"
+                continue
+            with converted:
+                return self._exchange(location, accepted[syntax], converted)
+        return Outcome(location, Result.FAILED, words)
 
     def _exchange(self, location: Location, context_id: int, source: BinaryIO) -> Outcome:
         """Send the request and wait for the response."""
