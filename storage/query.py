@@ -112,7 +112,10 @@ class Query:
 
         PS3.4 C.4.2.1.4.1: one value each, but a list of UIDs at the retrieve's own level.
         """
-        self.check_upper_keys()
+        for attribute in self.upper:
+            # A relational retrieve may leave it out, but not spread it (PS3.4 C.4.2.2.2).
+            if not self.options.relational or not is_universal(attribute.vr, self.text(attribute)):
+                self._check_single(attribute)
         own = UNIQUE[self.level]
         self._check_single(own, several=own.vr == "UI")
 
