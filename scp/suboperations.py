@@ -1,5 +1,6 @@
 """One C-STORE sub-operation: from the file to the response (PS3.7 9.1.1, PS3.4 C.4.2.2)."""
 
+import os
 import queue
 import socket
 import threading
@@ -99,7 +100,12 @@ class Sender:
                 self._association.release()
 
     def _send_file(self, location: Location, file: BinaryIO) -> Outcome:
-        stored = part10.read(file).transfer_syntax_uid
+        meta = part10.read(file)
+        stored = meta.transfer_syntax_uid
+        held = os.fstat(file.fileno()).st_size - meta.data_set_offset
+        if held != location.file_bytes:
+            words = f"its file holds {held} bytes, {location.file_bytes} were received"
+            return Outcome(location, Result.FAILED, words)
         accepted = self._contexts.get(location.sop_class_uid)
         if not accepted:
             return Outcome(location, Result.FAILED, "its SOP class was not accepted")
