@@ -92,8 +92,8 @@ def condition(
     if every and len(singles) > 1:
         return reduce(and_, (condition(attribute, columns, model, one) for one in singles))
     by_value = fn.dicom_matches(vr, getattr(model, attribute.column), key)
-    # SQLite's GLOB takes a NUL for the end of a pattern.
-    if attribute.multiple or len(singles) > _MAX_ALTERNATIVES or "\0" in key:
+    # SQLite's GLOB takes a NUL for the end of a pattern; a DT value is folded by its key.
+    if attribute.multiple or vr == "DT" or len(singles) > _MAX_ALTERNATIVES or "\0" in key:
         return by_value
     found = None
     for single in singles:
@@ -244,7 +244,7 @@ _MALFORMED_KEY = "!"
 
 def _in_range(vr: str, value: str, key: str) -> bool:
     moments = _range(vr, key)
-    if vr == "DT":
+    if vr == "DT" and moments:
         # Without an offset a key is of the time that the value tells, whatever its offset.
         value = fold_moment(value, local=not has_offset(key))
     return moments[0] <= value <= moments[1] if moments else value == _fold_key(vr, key)

@@ -2,17 +2,32 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from peewee import IntegerField, Model, TextField
 
 from storage import indexing
-from storage.attributes import BY_KEYWORD, Level
+from storage.attributes import BY_KEYWORD, Attribute, Level
 from storage.database import connect
 from storage.extract import Header
-from storage.folding import fold
+from storage.folding import RANGE_VRS, fold
 from storage.indexing import FileFacts
-from storage.matching import RULES, condition, is_universal, matches, rule_for
+from storage.matching import (
+    RULES,
+    WILDCARD_VRS,
+    condition,
+    folded,
+    has_several,
+    is_universal,
+    match_columns,
+    matches,
+    rule_for,
+)
 from storage.models import Index, build, column_names, columns_of
+from storage.values import strip
 
 # attribute (by its VR), stored value, key, whether it matches
 NAME, DATE, TIME = "PatientName", "StudyDate", "StudyTime"
@@ -170,3 +185,245 @@ def test_a_universal_key_makes_no_condition(index: Index, key: str) -> None:
     model = index[attribute.level]
     assert is_universal(attribute.vr, key)
     assert condition(attribute, columns_of(model, attribute), model, key) is None
+
+
+# ---- every VR, of one value and of several, also those that the table of attributes has not
+
+KEYWORDS = [
+    "StationAETitle",
+    "RetrieveAETitle",
+    "PatientAge",
+    "SelectorAttribute",
+    "FrameIncrementPointer",
+    "Modality",
+    "ImageType",
+    "StudyDate",
+    "DateOfLastCalibration",
+    "PatientWeight",
+    "PixelSpacing",
+    "AcquisitionDateTime",
+    "ReferencedDateTime",
+    "EventTimeOffset",
+    "TableOfYBreakPoints",
+    "InstanceNumber",
+    "ReferencedFrameNumber",
+    "StudyDescription",
+    "OtherPatientIDs",
+    "PatientComments",
+    "PatientName",
+    "OperatorsName",
+    "AccessionNumber",
+    "ConvolutionKernel",
+    "ReferencePixelX0",
+    "InstitutionAddress",
+    "StudyTime",
+    "TimeOfLastCalibration",
+    "LongCodeValue",
+    "SOPClassUID",
+    "RelatedGeneralSOPClassUID",
+    "SimpleFrameList",
+    "RetrieveURL",
+    "Rows",
+    "TextValue",
+]
+# One attribute of each VR that holds one value, and one that holds several.
+ATTRIBUTES = {
+    (attribute.vr, attribute.multiple): attribute
+    for attribute in (Attribute(keyword, Level.IMAGE) for keyword in KEYWORDS)
+}
+# VR, whether of several values, stored value, key, whether it matches
+ROWS = [
+    ("an AE title by wildcard", "AE", False, "STORE", "ST*", True),
+    ("the padding of an AE title does not count", "AE", False, "STORE", " STORE ", True),
+    ("one of several AE titles", "AE", True, "A1\\STORE", "STO?E", True),
+    ("an age", "AS", False, "045Y", "045Y", True),
+    ("a star is no wildcard for ages", "AS", False, "045Y", "04*", False),
+    ("a tag", "AT", False, "00080020", "00080020", True),
+    ("one of several tags", "AT", True, "00080020\\7FE00010", "7FE00010", True),
+    ("a star is no wildcard for tags", "AT", False, "00080020", "0008*", False),
+    ("the case of a code counts", "CS", False, "CT", "ct", False),
+    ("a wildcard in a list of codes", "CS", False, "MR1", "CT\\MR*", True),
+    ("an empty part of a list is passed over", "CS", False, "MR", "CT\\", False),
+    ("an absent code is in no list", "CS", False, "", "CT\\MR", False),
+    ("a star in a list matches an absent code", "CS", False, "", "CT\\*", True),
+    ("an empty value among several", "CS", True, "A\\\\B", "B", True),
+    ("a question mark needs a character", "CS", True, "", "?*", False),
+    ("a month", "DA", False, "20210115", "202101", True),
+    ("a year", "DA", False, "20210115", "2021", True),
+    ("one of several dates within", "DA", True, "20200101\\20210101", "20201231-20210102", True),
+    ("several dates around a range", "DA", True, "20200101\\20220101", "20210101-20211231", False),
+    ("no range holds an absent date of several", "DA", True, "", "-20211231", False),
+    ("an upside down range of years", "DA", False, "20200601", "2021-2020", False),
+    ("a question mark is no wildcard for dates", "DA", False, "20210115", "2021011?", False),
+    ("a range of dates with spaces", "DA", False, "20210115", "20210101 - 20210131", True),
+    ("a dash alone is no range", "DA", False, "20210115", "-", False),
+    ("decimals with an exponent", "DS", False, "1e2", "100", True),
+    ("minus zero", "DS", False, "-0.0", "0", True),
+    ("one of several decimals", "DS", True, "0.50\\0.25", ".25", True),
+    ("a decimal is no substring", "DS", False, "70.5", "70", False),
+    ("an absent number is not zero", "DS", False, "", "0", False),
+    ("a moment", "DT", False, "20240131103000", "20240131103000", True),
+    ("a day of moments", "DT", False, "20240131103000", "20240131", True),
+    ("a month of moments", "DT", False, "20240131103000", "202402", False),
+    ("a moment's fraction", "DT", False, "20240131103000.25", "20240131103000.25", True),
+    ("a moment of less precision begins its span", "DT", False, "2024", "20240101", True),
+    ("a range of moments", "DT", False, "20240131103000", "20240131-20240201", True),
+    ("a range ends with its last moment", "DT", False, "20240201235959", "2024-20240201", True),
+    ("a range of moments open to the past", "DT", False, "2024", "-20240101", True),
+    ("a range of moments open to the future", "DT", False, "20240131", "2024-", True),
+    ("no range holds an absent moment", "DT", False, "", "-2024", False),
+    ("nor one to the future", "DT", False, "", "2024-", False),
+    ("a range of moments upside down", "DT", False, "20240131", "2025-2023", False),
+    ("the same moment elsewhere", "DT", False, "20240131103000+0100", "20240131093000+0000", True),
+    ("the same clock elsewhere", "DT", False, "20240131103000+0100", "20240131103000-0500", False),
+    ("without offset the clock counts", "DT", False, "20240131103000+0100", "2024013110", True),
+    ("a range with offsets", "DT", False, "20240131133000+0000",
+     "20240131080000-0500-20240131090000-0500", True),
+    ("what is no moment finds itself", "DT", False, "unknown", "unknown", True),
+    ("one of several moments", "DT", True, "20230101\\20240131", "202401", True),
+    ("a kernel among several", "SH", True, "H30\\B40f", "B*", True),
+    ("no range holds what is no moment", "DT", False, "unknown", "1900-", False),
+    ("a double", "FD", False, "1.25", "1.250", True),
+    ("an integer as a double", "FD", False, "2.0", "2", True),
+    ("one of several doubles", "FD", True, "1.5\\2.5", "2.5", True),
+    ("a plus sign", "IS", False, "+5", "5", True),
+    ("one of several integers", "IS", True, "1\\02", "2", True),
+    ("several integers in a key", "IS", False, "3", "1\\3", True),
+    ("a dash is no range for integers", "IS", False, "3", "1-5", False),
+    ("brackets are a range of nothing", "LO", False, "a", "[abc]", False),
+    ("nor with a star", "LO", False, "a1", "[abc]*", False),
+    ("brackets find themselves", "LO", False, "[abc]", "[abc]", True),
+    ("a closing bracket", "LO", False, "a]b", "a]*", True),
+    ("a caret in brackets", "LO", False, "b", "[^a]*", False),
+    ("a double quote", "LO", False, 'a"b', 'a"*', True),
+    ("an underscore without a wildcard", "LO", False, "AB", "A_", False),
+    ("a dash is no range for text", "LO", False, "20210115", "20210101-20210131", False),
+    ("an ID among several by wildcard", "LO", True, "A1\\B22\\C3", "B*2", True),
+    ("IDs in a list", "LO", True, "A1\\B2", "X\\B2", True),
+    ("accents count in text", "LO", False, "Müller", "Muller", False),
+    ("an equals sign is text", "LO", False, "a=b", "b", False),
+    ("carets count in text", "LO", False, "a^", "a", False),
+    ("a star crosses lines", "LT", False, "one\r\ntwo", "one*two", True),
+    ("a question mark is an end of line too", "LT", False, "one\ntwo", "one?two", True),
+    ("spaces in front count in long text", "LT", False, "  a", "a", False),
+    ("spaces behind do not", "LT", False, "a", "a  ", True),
+    ("a star finds a backslash in long text", "LT", False, "a\\b", "a*b", True),
+    ("a star behind a caret finds a name without", "PN", False, "Smith", "smith^*", True),
+    ("and one with", "PN", False, "Smith^John", "smith^*", True),
+    ("and no other", "PN", False, "Smithson^John", "smith^*", False),
+    ("question marks in names", "PN", False, "Smith^John", "S??TH^j*", True),
+    ("a sharp s", "PN", False, "Groß^Ä", "GROSS^a", True),
+    ("a key of the second group alone", "PN", False, TAROU, "=山田*", True),
+    ("a key of the third group alone", "PN", False, TAROU, "==やまだ^たろう", True),
+    ("a key of a group that is not there", "PN", False, "Yamada^Tarou", "*=山*", False),
+    ("an empty group at the end", "PN", False, "Yamada^Tarou", "yamada^tarou=", True),
+    ("an absent name", "PN", False, "", "?*", False),
+    ("delimiters alone are universal", "PN", False, "", "^^", True),
+    ("a per cent sign in a name", "PN", False, "Smith", "Sm%", False),
+    ("a list of names", "PN", False, "Smith^John", "jones\\smith*", True),
+    ("a star does not cross names", "PN", True, "A^B\\C^D", "a*d", False),
+    ("a group of one of several names", "PN", True, f"A^B\\{TAROU}", "山田^太郎", True),
+    ("a short text by case", "SH", False, "a1", "A1", False),
+    ("a negative number", "SL", False, "-5", "-05", True),
+    ("an address by wildcard", "ST", False, "Main Road 1", "*Road*", True),
+    ("an address with a backslash", "ST", False, "a\\b", "b", False),
+    ("one of several times", "TM", True, "0900\\1030", "10", True),
+    ("a time at the end of a range", "TM", False, "103059.999999", "1000-1030", True),
+    ("a time behind it", "TM", False, "1031", "1000-1030", False),
+    ("a range of times upside down", "TM", False, "1030", "1100-1000", False),
+    ("a star is no wildcard for times", "TM", False, "1030", "10*", False),
+    ("an unlimited text of one", "UC", False, "a1", "?1", True),
+    ("one of several UIDs", "UI", True, "1.2\\1.3", "1.3", True),
+    ("a UID of several in a list", "UI", True, "1.2\\1.3", "1.9\\1.3", True),
+    ("a padded UID", "UI", False, "1.2.3", "1.2.3\0", True),
+    ("a list with spaces", "UI", False, "1.2.3", "1.2 \\ 1.2.3", True),
+    ("an absent UID is in no list", "UI", False, "", "1.2\\1.3", False),
+    ("a question mark is no wildcard for UIDs", "UI", False, "1.2.3", "1.2.?", False),
+    ("a UID in another writing is another", "UI", False, "1.02", "1.2", False),
+    ("one of several unsigned numbers", "UL", True, "7\\4294967295", "4294967295", True),
+    ("an address on the web by wildcard", "UR", False, "http://host/a?b", "http://*b", True),
+    ("an unsigned number", "US", False, "512", "512.0", True),
+    ("unlimited text by wildcard", "UT", False, "a\\b*c", "*b[*", False),
+    ("unlimited text", "UT", False, "a 'quoted' b", "*'quoted'*", True),
+]  # fmt: skip
+
+
+class Tables:
+    """A database with a small table for each of ATTRIBUTES."""
+
+    def __init__(self, path: Path) -> None:
+        self.database = connect(path, sync=False)
+        self._models = {kind: self._model(a) for kind, a in ATTRIBUTES.items()}
+        self.database.create_tables(self._models.values())
+
+    def _model(self, attribute: Attribute) -> Any:
+        names = dict.fromkeys((attribute.column, *match_columns(attribute)))
+        fields: dict[str, Any] = {name: TextField() for name in names}
+        fields |= {"several": IntegerField(), "Meta": type("Meta", (), {"database": self.database})}
+        return type(attribute.keyword, (Model,), fields)
+
+    def finds(self, attribute: Attribute, value: str, key: str) -> bool:
+        """Whether the condition for `key` finds a row of `value`."""
+        model = self._models[attribute.vr, attribute.multiple]
+        row = dict(zip(match_columns(attribute), folded(attribute, value), strict=True))
+        row |= {attribute.column: value, "several": int(has_several(attribute, value))}
+        asked = condition(attribute, columns_of(model, attribute), model, key)
+        with self.database.atomic() as transaction:
+            model.insert(**row).execute()
+            found = (model.select() if asked is None else model.select().where(asked)).count()
+            transaction.rollback()
+        assert found in (0, 1)
+        return bool(found)
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tables]:
+    made = Tables(tmp_path_factory.mktemp("tables") / "index.sqlite")
+    yield made
+    made.database.close()
+
+
+@pytest.mark.parametrize(("vr", "multiple", "value", "key", "expected"), [row[1:] for row in ROWS],
+                         ids=[row[0] for row in ROWS])  # fmt: skip
+def test_a_rule_of_a_vr(
+    tables: Tables, vr: str, multiple: bool, value: str, key: str, expected: bool
+) -> None:
+    assert matches(vr, fold(vr, value), key) is expected, "in Python"
+    assert tables.finds(ATTRIBUTES[vr, multiple], value, key) is expected, "in SQL"
+
+
+def test_every_vr_with_a_rule_of_its_own_is_asked() -> None:
+    assert {vr for vr, _ in ATTRIBUTES} == {row[1] for row in ROWS}
+    assert WILDCARD_VRS | RANGE_VRS | {"UI", "PN", "IS", "DS", "US"} <= {row[1] for row in ROWS}
+
+
+PIECES = st.sampled_from([
+    *"*?[]%_'\"\\^=- .:+0129aAéE", "2024", "1030", "20240131", "0100", "1.2", "山", "\n",
+])  # fmt: skip
+TEXTS = st.lists(PIECES, max_size=8).map("".join)
+SIGNS = st.sampled_from(["*", "?", "-", "\\", "^", "="])
+
+
+@st.composite
+def keys_to(draw: st.DrawFn, value: str) -> str:
+    """A key of any make; often one made from the value, since few others match."""
+    if not draw(st.booleans()):
+        return draw(TEXTS)
+    first, last = sorted(draw(st.tuples(*[st.integers(0, len(value))] * 2)))
+    return value[:first] + draw(st.one_of(SIGNS, st.just(""))) + value[last:]
+
+
+@pytest.mark.parametrize("vr", sorted({vr for vr, _ in ATTRIBUTES}))
+def test_sql_answers_as_python_does(tables: Tables, vr: str) -> None:
+    """Of any value and any key, as they come from a data set: without padding."""
+
+    @settings(max_examples=100, deadline=None, database=None)
+    @given(st.data())
+    def holds(data: st.DataObject) -> None:
+        attribute = data.draw(st.sampled_from([a for a in ATTRIBUTES.values() if a.vr == vr]))
+        value = strip(vr, data.draw(TEXTS, label="value"))
+        key = strip(vr, data.draw(keys_to(value), label="key"))
+        found = tables.finds(attribute, value, key)
+        assert found is matches(vr, fold(vr, value), key)
+
+    holds()
