@@ -1,5 +1,6 @@
 """From a data set to what the index holds: real files, UIDs that are none, and garbage."""
 
+import warnings
 import zlib
 from io import BytesIO
 
@@ -23,8 +24,10 @@ from storage.values import element
 
 BIG_ENDIAN, DEFLATED = str(ExplicitVRBigEndian), str(DeflatedExplicitVRLittleEndian)
 ALL = list(samples())
-WITH_UIDS = [sample for sample in ALL if all(sample.uids)]
-WITHOUT_UIDS = [sample for sample in ALL if not all(sample.uids)]
+with warnings.catch_warnings():  # pydicom reads some of them with a remark
+    warnings.simplefilter("ignore")
+    WITH_UIDS = [sample for sample in ALL if all(sample.uids)]
+    WITHOUT_UIDS = [sample for sample in ALL if not all(sample.uids)]
 BY_NAME = {sample.name: sample for sample in ALL}
 # Of several kinds: text, numbers of text, binary numbers, several values.
 COMPARED = ("PatientID", "PatientName", "StudyDate", "StudyTime", "AccessionNumber", "StudyID",
