@@ -40,7 +40,6 @@ class Delivery:
     def __init__(
         self, request: Request, title: str, peer: Peer, locations: Iterable[Location]
     ) -> None:
-        self.sent_bytes = 0
         self._request = request
         self._title = title
         self._peer = peer
@@ -78,8 +77,6 @@ class Delivery:
             if outcome is None:
                 running -= 1
                 continue
-            if outcome.result is not Result.FAILED:
-                self.sent_bytes += outcome.location.file_bytes
             yield outcome
 
     def _run(self, proposals: list[Proposal], held: deque[Location]) -> None:

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import P_DATA
 
-from storage.values import element
+from storage.values import element, uid_bytes
 
 _COMMAND_GROUP_LENGTH = 0x00000000
 _AFFECTED_SOP_CLASS_UID = 0x00000002
@@ -38,7 +38,7 @@ _WAIT_SECONDS = 0.001
 def find_pending(sop_class_uid: str, message_id: int, status: int) -> bytes:
     """The command set of a C-FIND-RSP with an Identifier (PS3.7 9.3.2.2)."""
     return _command_set(
-        (_AFFECTED_SOP_CLASS_UID, _uid(sop_class_uid)),
+        (_AFFECTED_SOP_CLASS_UID, uid_bytes(sop_class_uid)),
         (_COMMAND_FIELD, _us(_C_FIND_RSP)),
         (_MESSAGE_ID_BEING_RESPONDED_TO, _us(message_id)),
         (_COMMAND_DATA_SET_TYPE, _us(_WITH_DATA_SET)),
@@ -58,12 +58,12 @@ def store_request(
     `originator` is the AE title and the message ID of the C-MOVE that it is for.
     """
     held = [
-        (_AFFECTED_SOP_CLASS_UID, _uid(sop_class_uid)),
+        (_AFFECTED_SOP_CLASS_UID, uid_bytes(sop_class_uid)),
         (_COMMAND_FIELD, _us(_C_STORE_RQ)),
         (_MESSAGE_ID, _us(message_id)),
         (_PRIORITY, _us(priority)),
         (_COMMAND_DATA_SET_TYPE, _us(_WITH_DATA_SET)),
-        (_AFFECTED_SOP_INSTANCE_UID, _uid(sop_instance_uid)),
+        (_AFFECTED_SOP_INSTANCE_UID, uid_bytes(sop_instance_uid)),
     ]
     if originator:
         title = originator[0].encode("ascii", "replace")
@@ -131,11 +131,6 @@ def _command_set(*held: tuple[int, bytes]) -> bytes:
     # Always Implicit VR Little Endian (PS3.7 6.3.1).
     body = b"".join(element(tag, "", value, implicit_vr=True) for tag, value in held)
     return element(_COMMAND_GROUP_LENGTH, "", struct.pack("<I", len(body)), implicit_vr=True) + body
-
-
-def _uid(uid: str) -> bytes:
-    value = uid.encode("ascii")
-    return value + b"\0" * (len(value) % 2)
 
 
 def _us(number: int) -> bytes:

@@ -39,6 +39,7 @@ class Tally:
     warned: int = 0
     failed: list[str] = field(default_factory=list)
     last_failure: str = ""
+    sent_bytes: int = 0  # of the data sets that arrived
 
     @property
     def remaining(self) -> int:
@@ -47,6 +48,8 @@ class Tally:
 
     def add(self, outcome: Outcome) -> None:
         """Count a sub-operation that has ended."""
+        if outcome.result is not Result.FAILED:
+            self.sent_bytes += outcome.location.file_bytes
         if outcome.result is Result.COMPLETED:
             self.completed += 1
         elif outcome.result is Result.WARNED:

@@ -57,18 +57,22 @@ def span(vr: str, value: str) -> tuple[str, str] | None:
 
 def has_offset(key: str) -> bool:
     """Whether a DT value or range tells an offset from UTC, which is 12 hours back at most."""
-    single = _DATE_TIME.fullmatch(key)
-    ends = [single] if single else [_DATE_TIME.fullmatch(end) for end in _ends(key)]
+    ends = [_DATE_TIME.fullmatch(end) for end in range_ends("DT", key) or (key,)]
     return any(end and end[3] and _moment(end[0]) for end in ends)
 
 
-def _ends(key: str) -> list[str]:
-    """The two ends of a DT range: the dash between them is the one that leaves two values."""
+def range_ends(vr: str, key: str) -> tuple[str, str] | None:
+    """The two ends of a range, one of which may be empty; None for what is no range.
+
+    A DT value may hold a dash itself: the one between the ends is the one that leaves two values.
+    """
+    if span(vr, key):
+        return None
     for dash in (i for i, character in enumerate(key) if character == "-"):
-        ends = [end for end in (key[:dash].strip(), key[dash + 1 :].strip()) if end]
-        if ends and all(_moment(end) for end in ends):
+        ends = key[:dash].strip(), key[dash + 1 :].strip()
+        if any(ends) and all(span(vr, end) for end in ends if end):
             return ends
-    return []
+    return None
 
 
 def fold_moment(value: str, local: bool) -> str:

@@ -54,7 +54,7 @@ class HeaderSearch:
         for tag, key in self._keys.items():
             if not _is_creator(tag) and not self._matches(found[tag], key):
                 return None
-        return {tag: _restricted(found[tag], key, tag, self) for tag, key in self._keys.items()}
+        return {tag: _restricted(found[tag], key, self) for tag, key in self._keys.items()}
 
     def _header(self, held: finding.Location) -> Dataset:
         with self.tree.path(held.uids).open("rb") as file:
@@ -93,7 +93,7 @@ class HeaderSearch:
         return all(self._matches(item.get(tag), key) for tag, key in wanted.items())
 
 
-def _restricted(found: Element | None, key: Element, tag: BaseTag, search: HeaderSearch) -> Element:
+def _restricted(found: Element | None, key: Element, search: HeaderSearch) -> Element:
     """What is answered: of a sequence the items that match, and of these what was asked."""
     if found is None:
         return Element(key.vr, items=() if key.items is not None else None)
@@ -104,7 +104,7 @@ def _restricted(found: Element | None, key: Element, tag: BaseTag, search: Heade
     return Element(
         "SQ",
         items=tuple(
-            {t: _restricted(item.get(t), part, t, search) for t, part in wanted.items()}
+            {t: _restricted(item.get(t), part, search) for t, part in wanted.items()}
             for item in items
         ),
     )

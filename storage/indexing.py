@@ -14,10 +14,9 @@ from typing import Any
 from storage.attributes import Level, stored_at
 from storage.database import execute, reading, writing
 from storage.extract import Header
-from storage.matching import folded, has_several, match_columns
+from storage.matching import NAME_PART_CHARACTERS, folded, has_several, match_columns
 from storage.models import (
     IDENTITY,
-    NAME_PART_CHARACTERS,
     TABLES,
     Index,
     column_names,

@@ -14,7 +14,15 @@ from typing import Any
 from peewee import SQL, fn
 
 from storage.attributes import Attribute, Key
-from storage.folding import FOLDED_VRS, RANGE_VRS, fold, fold_moment, has_offset, span
+from storage.folding import (
+    FOLDED_VRS,
+    RANGE_VRS,
+    fold,
+    fold_moment,
+    has_offset,
+    range_ends,
+    span,
+)
 from storage.values import WHOLE_TEXT_VRS, strip
 from storage.wildcards import fits
 
@@ -24,8 +32,8 @@ NAME_GROUPS = ("alphabetic", "ideographic", "phonetic")
 
 _FIRST_MOMENT, _LAST_MOMENT = "0", "9" * 20
 _LAST_CHARACTER = "\U0010ffff"
-# The parts of names are kept as long as this (`models.NAME_PART_CHARACTERS`), or longer.
-_PART_CHARACTERS = 16
+# How long the parts of names are kept that `*name*` is looked up in.
+NAME_PART_CHARACTERS = 16
 # SQLite's GLOB tries every way to spread characters over wildcards: more go to Python.
 _MAX_GLOB_STARS, _MAX_GLOB_LENGTH = 2, 1000
 # More keys than an expression or a statement of SQLite takes go to it as one JSON array.
@@ -114,7 +122,7 @@ def _narrowed_by_part(model: Any, key: str, found: Any) -> Any:
     pattern = _fold_key("PN", key)
     if not pattern.startswith(("*", "?")):
         return found
-    part = max(re.split(r"[*?=]", pattern), key=len)[:_PART_CHARACTERS]
+    part = max(re.split(r"[*?=]", pattern), key=len)[:NAME_PART_CHARACTERS]
     if not part:
         return found
     holding = "(SELECT patient FROM name_part WHERE part >= ? AND part < ?)"
@@ -226,16 +234,11 @@ def _fold_key(vr: str, key: str) -> str:
 @lru_cache(maxsize=1024)
 def _range(vr: str, key: str) -> tuple[str, str] | None:
     """The first and last moment of a range or a single value; None for what is neither."""
-    single = span(vr, key)
-    if single:
-        return single
-    for dash in (i for i, character in enumerate(key) if character == "-"):
-        first, last = key[:dash].strip(), key[dash + 1 :].strip()
-        earliest = span(vr, first) if first else (_FIRST_MOMENT, "")
-        latest = span(vr, last) if last else ("", _LAST_MOMENT)
-        if earliest and latest and (first or last):
-            return earliest[0], latest[1]
-    return None
+    ends = range_ends(vr, key)
+    if ends is None:
+        return span(vr, key)
+    earliest, latest = (span(vr, end) for end in ends)
+    return earliest[0] if earliest else _FIRST_MOMENT, latest[1] if latest else _LAST_MOMENT
 
 
 # No folded value is this: what is malformed keeps its text behind a mark of its own.

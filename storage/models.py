@@ -21,7 +21,7 @@ from peewee import (
 )
 
 from storage.attributes import TABLE, UNIQUE, Attribute, Level, stored_at
-from storage.matching import match_columns
+from storage.matching import NAME_PART_CHARACTERS, match_columns
 
 TABLES = {
     Level.PATIENT: "patient",
@@ -48,8 +48,6 @@ _EXTRA: dict[Level, dict[str, type[Field]]] = {
         "charset": TextField,  # assumed for text that names no Specific Character Set
     },
 }
-# The parts of patients' names that begin at any character: what `*name*` is looked up in.
-NAME_PART_CHARACTERS = 16
 
 
 @dataclass(frozen=True)

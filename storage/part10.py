@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from storage.errors import DataSetError
-from storage.values import LONG_FORM_VRS, element
+from storage.values import LONG_FORM_VRS, element, uid_bytes
 
 IMPLEMENTATION_CLASS_UID = "2.25.252451620206676909138830494954228097618"
 IMPLEMENTATION_VERSION_NAME = "MINIPACS_0_1"
@@ -31,10 +31,10 @@ def header(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) 
     body = b"".join(
         (
             element(0x00020001, "OB", b"\0\1"),
-            element(_SOP_CLASS, "UI", _padded(sop_class_uid)),
-            element(_SOP_INSTANCE, "UI", _padded(sop_instance_uid)),
-            element(_TRANSFER_SYNTAX, "UI", _padded(transfer_syntax_uid)),
-            element(0x00020012, "UI", _padded(IMPLEMENTATION_CLASS_UID)),
+            element(_SOP_CLASS, "UI", uid_bytes(sop_class_uid)),
+            element(_SOP_INSTANCE, "UI", uid_bytes(sop_instance_uid)),
+            element(_TRANSFER_SYNTAX, "UI", uid_bytes(transfer_syntax_uid)),
+            element(0x00020012, "UI", uid_bytes(IMPLEMENTATION_CLASS_UID)),
             element(0x00020013, "SH", IMPLEMENTATION_VERSION_NAME.encode()),
         )
     )
@@ -74,8 +74,3 @@ def read(file: BinaryIO) -> FileMeta:
         found[_TRANSFER_SYNTAX],
         file.tell(),
     )
-
-
-def _padded(uid: str) -> bytes:
-    value = uid.encode("ascii")
-    return value + b"\0" if len(value) % 2 else value

@@ -10,7 +10,7 @@ from pydicom import config
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 
-from storage.charsets import Charset, decode, encode
+from storage.charsets import Charset, charset, decode, encode
 
 # Values in the field are what they are; a node keeps and finds them without complaint.
 config.settings.reading_validation_mode = config.IGNORE
@@ -25,6 +25,7 @@ _NUMBERS = {
     "US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d",
 }  # fmt: skip
 _MAX_SHORT_LENGTH = 0xFFFE
+_ASCII = charset("")
 LONG_FORM_VRS = frozenset(
     {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"}
 )
@@ -92,6 +93,11 @@ def to_bytes(vr: str, text: str, named: Charset, little_endian: bool = True) -> 
     if len(data) % 2:
         data += b"\0" if vr == "UI" else b" "
     return data
+
+
+def uid_bytes(uid: str) -> bytes:
+    """The value field for a UID."""
+    return to_bytes("UI", uid, _ASCII)
 
 
 def element(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from scp import retrieve
 from scp.request import PeerGone, Request
 from scp.status import retrieve_status_of
-from scp.suboperations import AssociationLost, Originator, Outcome, Result, Sender
+from scp.suboperations import AssociationLost, Originator, Outcome, Sender
 from storage import Location
 from storage.errors import ArchiveError
 
@@ -25,14 +25,13 @@ def handle(request: Request) -> None:
         request.refuse(error, retrieve_status_of)
         logger.error("get refused peer=%s address=%s: %s", request.peer, request.address, error)
         return
-    returns = Returns(request, locations)
-    tally = retrieve.run(request, len(locations), returns)
-    request.traffic.bytes_out += returns.sent_bytes
+    tally = retrieve.run(request, len(locations), Returns(request, locations))
+    request.traffic.bytes_out += tally.sent_bytes
     logger.info(
         "got peer=%s address=%s level=%s sent=%d failed=%d warned=%d status=%04X bytes=%d "
         "seconds=%.3f",
         request.peer, request.address, query.level.name, tally.completed, len(tally.failed),
-        tally.warned, request.final_status or 0, returns.sent_bytes, time.monotonic() - started,
+        tally.warned, request.final_status or 0, tally.sent_bytes, time.monotonic() - started,
     )  # fmt: skip
 
 
@@ -40,7 +39,6 @@ class Returns:
     """Sends instances back over the requestor's association, one after the other."""
 
     def __init__(self, request: Request, locations: list[Location]) -> None:
-        self.sent_bytes = 0
         self._locations = locations
         self._stopped = False
         self._sender = Sender(
@@ -62,6 +60,4 @@ class Returns:
                 outcome = self._sender.send(location)
             except AssociationLost as error:
                 raise PeerGone from error
-            if outcome.result is not Result.FAILED:
-                self.sent_bytes += location.file_bytes
             yield outcome

@@ -30,14 +30,13 @@ def handle(request: Request) -> None:
         request.refuse(error, retrieve_status_of)
         _log_refused(request, error)
         return
-    delivery = Delivery(request, title, peer, locations)
-    tally = retrieve.run(request, len(locations), delivery)
-    request.traffic.bytes_out += delivery.sent_bytes
+    tally = retrieve.run(request, len(locations), Delivery(request, title, peer, locations))
+    request.traffic.bytes_out += tally.sent_bytes
     logger.info(
         "moved peer=%s address=%s destination=%s level=%s sent=%d failed=%d warned=%d "
         "status=%04X bytes=%d seconds=%.3f",
         request.peer, request.address, title, query.level.name, tally.completed,
-        len(tally.failed), tally.warned, request.final_status or 0, delivery.sent_bytes,
+        len(tally.failed), tally.warned, request.final_status or 0, tally.sent_bytes,
         time.monotonic() - started,
     )  # fmt: skip
 
