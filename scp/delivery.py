@@ -26,6 +26,8 @@ _MAX_CONTEXTS = 128
 # How often the requestor is thought of while nothing happens.
 _TICK_SECONDS = 0.25
 
+_INTERNAL = "internal error, see the log"
+
 # Presentation contexts to propose: SOP class and transfer syntaxes.
 Proposal = tuple[str, tuple[str, ...]]
 
@@ -90,7 +92,7 @@ class Delivery:
                         self._fail(held, f"{self._where} {error}")
         except Exception as error:
             logger.error("delivery failed destination=%s: %s", self._title, one_line(error))
-            self._fail(held, "internal error, see the log")
+            self._fail(held, _INTERNAL)
         finally:
             self._outcomes.put(None)
 
@@ -112,6 +114,9 @@ class Delivery:
                 # It may be what ended the association, so it is not tried again.
                 words = f"{self._where} {error}"
                 self._outcomes.put(Outcome(location, Result.FAILED, words))
+                raise
+            except Exception:  # it is one of the total: without an outcome it would seem to be sent
+                self._outcomes.put(Outcome(location, Result.FAILED, _INTERNAL))
                 raise
         sender.release()
 

@@ -16,8 +16,14 @@ from scp.extended import options_of
 from scp.node import Node
 from scp.status import Status, status_of
 from storage import Query
-from storage.archive import ERROR_COMMENT_CHARACTERS, both_uids
-from storage.errors import ArchiveError, DataSetError, IdentifierError, MismatchError
+from storage.errors import (
+    ERROR_COMMENT_CHARACTERS,
+    ArchiveError,
+    DataSetError,
+    IdentifierError,
+    MismatchError,
+    both_uids,
+)
 
 # Most that an Offending Element (0000,0901) of explicit length holds, and more than helps anyone.
 _MAX_OFFENDING = 64

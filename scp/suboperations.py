@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import Any, BinaryIO
 
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
 
 from scp import messages
 from scp.request import Request
@@ -154,7 +155,7 @@ class Sender:
             raise AssociationLost("ended the association")
         if response is None:
             self._give_up(f"has not answered within {self._timeout:g} seconds")
-        valid = getattr(response, "is_valid_response", False)
+        valid = isinstance(response, C_STORE) and response.is_valid_response
         if not valid or response.MessageIDBeingRespondedTo != self._number:
             self._give_up("answers something else")
         return response

@@ -18,6 +18,7 @@ from storage.errors import (
     DuplicateError,
     MismatchError,
     ResourceError,
+    both_uids,
 )
 from storage.extract import Header
 from storage.finding import Location
@@ -27,9 +28,6 @@ from storage.journal import RECEIPTS, Journal
 from storage.models import Index, build
 from storage.query import Query
 from storage.tree import Tree, Uids, digest_of, same_bytes
-
-# What an Error Comment (0000,0902) holds (PS3.5 6.2, VR LO).
-ERROR_COMMENT_CHARACTERS = 64
 
 
 class OnConflict(StrEnum):
@@ -151,7 +149,9 @@ class Archive:
             # Outside of `try`: until the old file is kept nothing is to be undone.
             kept = self.tree.supersede(path)
         try:
-            if outcome is not Outcome.UNCHANGED:
+            if outcome is Outcome.UNCHANGED:
+                self.tree.settle(path)  # who placed it may have ended before it was synced
+            else:
                 self.tree.place(staged, path)
             self._record(header, received)
         except ArchiveError:
@@ -232,18 +232,3 @@ def _check_command(received: Received, header: Header) -> None:
         keyword, said = wrong[0]
         tags = [Tag(name) for name, _ in wrong]
         raise MismatchError(both_uids(said, header[keyword]), *tags)
-
-
-def both_uids(said: str, found: str) -> str:
-    """Two UIDs that should be one, in the 64 characters of an Error Comment where they fit.
-
-    Of UIDs that are too long together, the part where they begin to differ.
-    """
-    room = ERROR_COMMENT_CHARACTERS - len("sent , is ")
-    if len(said) + len(found) > room:
-        shorter = min(len(said), len(found))
-        same = next((i for i in range(shorter + 1) if said[:i] != found[:i]), shorter)
-        start = max(same - 5, 0)
-        window = slice(start, start + room // 2 - 2)
-        said, found = f"..{said[window]}", f"..{found[window]}"
-    return f"sent {said}, is {found}"

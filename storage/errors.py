@@ -6,6 +6,9 @@ first 64 characters stand alone (PS3.5 6.2, VR LO).
 
 from pydicom.tag import BaseTag
 
+# What an Error Comment (0000,0902) holds (PS3.5 6.2, VR LO).
+ERROR_COMMENT_CHARACTERS = 64
+
 
 class ArchiveError(Exception):
     """The base of every error that the archive raises on purpose."""
@@ -47,3 +50,18 @@ class IdentifierError(ArchiveError):
 
 class FolderError(ArchiveError):
     """The archive's folder cannot be used: said once, at start, to a person."""
+
+
+def both_uids(said: str, found: str) -> str:
+    """Two UIDs that should be one, in the 64 characters of an Error Comment where they fit.
+
+    Of UIDs that are too long together, the part where they begin to differ.
+    """
+    room = ERROR_COMMENT_CHARACTERS - len("sent , is ")
+    if len(said) + len(found) > room:
+        shorter = min(len(said), len(found))
+        same = next((i for i in range(shorter + 1) if said[:i] != found[:i]), shorter)
+        start = max(same - 5, 0)
+        window = slice(start, start + room // 2 - 2)
+        said, found = f"..{said[window]}", f"..{found[window]}"
+    return f"sent {said}, is {found}"

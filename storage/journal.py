@@ -1,6 +1,6 @@
 """What cannot be read off the tree: digests at receipt, senders, times, commitments. Append-only.
 
-One JSON object a line. A line that a crash cut short is passed over when the file is read.
+One JSON object a line, empty lines between. A line that was cut short is passed over.
 """
 
 import json
@@ -26,16 +26,14 @@ class Journal:
         self._lock = threading.Lock()
 
     def prepare(self) -> None:
-        """Make the folder, and end what a crash left without an end of line. Raises OSError."""
+        """Make the folder. Raises OSError."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for path in self._folder.glob("*.jsonl"):
-            with path.open("rb+") as file:
-                if file.seek(0, os.SEEK_END) and not _ends_a_line(file.fileno()):
-                    file.write(b"\n")
 
     def append(self, name: str, **record: Any) -> None:
         """Add a line to the file `name`. Raises ResourceError."""
-        line = json.dumps({"at": now(), **record}, separators=(",", ":")).encode() + b"\n"
+        text = json.dumps({"at": now(), **record}, separators=(",", ":"))
+        # Begins a line too: a full disk or a crash may have left the one before without its end.
+        line = f"\n{text}\n".encode()
         try:
             descriptor = self._open(name)
             # One write in append mode: lines of several processes do not mix.
@@ -76,8 +74,3 @@ class Journal:
 def now() -> str:
     """The time, in UTC, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _ends_a_line(descriptor: int) -> bool:
-    size = os.fstat(descriptor).st_size
-    return os.pread(descriptor, 1, size - 1) == b"\n"

@@ -113,6 +113,14 @@ class Tree:
         except OSError as error:
             raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
 
+    def settle(self, path: Path) -> None:
+        """See that a file that lies at `path` stays there. Raises ResourceError."""
+        try:
+            self._make_folder(path.parent)
+            self._sync_folder(path.parent)
+        except OSError as error:
+            raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
+
     def supersede(self, path: Path) -> Path:
         """Keep what lies at `path` under `superseded/` too; returns where."""
         relative = path.relative_to(self.root)
