@@ -1,0 +1,199 @@
+"""Storage commitment (PS3.4 annex J): asked, answered at once, reported truly."""
+
+import json
+import queue
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.presentation import build_context
+from support import RunningNode, running_node
+
+COMMIT, INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
+CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
+EXPLICIT = "1.2.840.10008.1.2.1"
+HELD = "1.2.3.1"
+SECONDS = 20
+Reference = tuple[str, str]
+
+
+class Requestor:
+    """An AE that asks for commitment, and takes reports on associations of either side."""
+
+    def __init__(self) -> None:
+        self.reports: queue.Queue[tuple[int, Dataset]] = queue.Queue()
+        self.handlers = [(evt.EVT_N_EVENT_REPORT, self._take)]
+        entity = AE("MODALITY")
+        entity.add_supported_context(COMMIT, scu_role=True, scp_role=True)
+        self.server = entity.start_server(("127.0.0.1", 0), False, evt_handlers=self.handlers)
+        self.port = int(self.server.socket.getsockname()[1])
+
+    def _take(self, event: Any) -> tuple[int, None]:
+        self.reports.put((event.event_type, event.event_information))
+        return 0x0000, None
+
+    def ask(
+        self,
+        node: RunningNode,
+        transaction: str,
+        references: list[Reference],
+        keep: bool = False,
+        **request: Any,
+    ) -> Dataset:
+        """The status of the N-ACTION; with `keep` a report is awaited on the association."""
+        contexts = [build_context(COMMIT, EXPLICIT)]
+        association = AE("MODALITY").associate(
+            "127.0.0.1", node.port, contexts=contexts, ae_title=node.title,
+            evt_handlers=self.handlers,
+        )  # fmt: skip
+        assert association.is_established
+        information = Dataset()
+        if transaction:
+            information.TransactionUID = transaction
+        information.ReferencedSOPSequence = [_reference(*each) for each in references]
+        status, _ = association.send_n_action(
+            information, request.get("action", 1), COMMIT, request.get("instance", INSTANCE)
+        )
+        if keep:
+            node.wait_for_log(f"transaction={transaction}: reported on the same association")
+        association.release()
+        return status
+
+    def report(self) -> tuple[int, str, set[Reference], dict[Reference, int]]:
+        """The next report: event type, transaction, what is committed to, and what is not."""
+        event_type, information = self.reports.get(timeout=SECONDS)
+        held = {_key(item) for item in information.get("ReferencedSOPSequence", [])}
+        failed = {_key(i): i.FailureReason for i in information.get("FailedSOPSequence", [])}
+        return event_type, information.TransactionUID, held, failed
+
+
+def _reference(sop_class: str, instance: str) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, instance
+    return item
+
+
+def _key(item: Dataset) -> Reference:
+    return str(item.ReferencedSOPClassUID), str(item.ReferencedSOPInstanceUID)
+
+
+@pytest.fixture
+def requestor() -> Iterator[Requestor]:
+    made = Requestor()
+    yield made
+    made.server.shutdown()
+
+
+@pytest.fixture
+def node(tmp_path: Path, requestor: Requestor) -> Iterator[RunningNode]:
+    peers = {"MODALITY": {"host": "127.0.0.1", "port": requestor.port}}
+    with running_node(tmp_path / "node", {"peers": peers}) as running:
+        store(running)
+        yield running
+
+
+def store(node: RunningNode) -> None:
+    data_set = Dataset()
+    data_set.SOPClassUID, data_set.SOPInstanceUID = CT, HELD
+    data_set.StudyInstanceUID, data_set.SeriesInstanceUID = "1.2", "1.2.3"
+    data_set.ensure_file_meta()
+    data_set.file_meta.TransferSyntaxUID = EXPLICIT
+    with node.association((CT, EXPLICIT)) as association:
+        assert association.send_c_store(data_set).Status == 0x0000
+
+
+def test_what_is_held_is_committed_to_on_the_association_that_asked(
+    node: RunningNode, requestor: Requestor
+) -> None:
+    assert requestor.ask(node, "1.9.1", [(CT, HELD)], keep=True).Status == 0x0000
+    assert requestor.report() == (1, "1.9.1", {(CT, HELD)}, {})
+    assert requestor.reports.empty()
+
+
+def test_who_releases_at_once_is_called_and_told_each_reason(
+    node: RunningNode, requestor: Requestor
+) -> None:
+    asked = [(CT, HELD), (CT, "1.2.3.99"), (MR, HELD)]
+    assert requestor.ask(node, "1.9.2", asked).Status == 0x0000
+    failed = {(CT, "1.2.3.99"): 0x0112, (MR, HELD): 0x0119}
+    assert requestor.report() == (2, "1.9.2", {(CT, HELD)}, failed)
+
+
+def test_a_thousand_unknown_instances(node: RunningNode, requestor: Requestor) -> None:
+    asked = [(CT, f"1.7.{number}") for number in range(1000)]
+    assert requestor.ask(node, "1.9.3", asked).Status == 0x0000
+    assert requestor.report() == (2, "1.9.3", set(), dict.fromkeys(asked, 0x0112))
+
+
+def test_a_transaction_that_comes_twice_fails_the_second_time(
+    node: RunningNode, requestor: Requestor
+) -> None:
+    for reason in (None, 0x0131):
+        # Kept until it is told: else the first report might come once more.
+        assert requestor.ask(node, "1.9.4", [(CT, HELD)], keep=True).Status == 0x0000
+        event_type, _, held, failed = requestor.report()
+        assert (event_type, held) == ((1, {(CT, HELD)}) if reason is None else (2, set()))
+        assert failed == ({} if reason is None else {(CT, HELD): reason})
+
+
+def test_a_file_that_is_not_what_was_received_is_not_committed_to(
+    node: RunningNode, requestor: Requestor
+) -> None:
+    (path,) = node.files()
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert requestor.ask(node, "1.9.5", [(CT, HELD)]).Status == 0x0000
+    assert requestor.report() == (2, "1.9.5", set(), {(CT, HELD): 0x0110})
+
+
+@pytest.mark.parametrize(
+    ("transaction", "references", "request_", "status"),
+    [
+        ("1.9.6", [], {}, 0x0115),
+        ("", [(CT, HELD)], {}, 0x0115),
+        ("1.9.6", [(CT, "")], {}, 0x0115),
+        ("1.9.6", [(CT, HELD)], {"action": 2}, 0x0123),
+        ("1.9.6", [(CT, HELD)], {"instance": "1.2.3"}, 0x0112),
+    ],
+    ids=["nothing", "no transaction", "half a reference", "another action", "another instance"],
+)
+def test_what_is_no_request_is_refused_and_the_node_goes_on(
+    node: RunningNode,
+    requestor: Requestor,
+    transaction: str,
+    references: list[Reference],
+    request_: dict[str, Any],
+    status: int,
+) -> None:
+    answered = requestor.ask(node, transaction, references, **request_)
+    assert (answered.Status, bool(answered.ErrorComment)) == (status, True)
+    assert node.echoes()
+    assert requestor.reports.empty()
+    assert not (node.data / "journal" / "commitments.jsonl").exists()
+
+
+def test_what_was_not_reported_is_reported_after_a_kill(
+    tmp_path: Path, requestor: Requestor
+) -> None:
+    peers = {"MODALITY": {"host": "127.0.0.1", "port": requestor.port}}
+    with running_node(tmp_path / "node", {"peers": peers}) as node:
+        store(node)
+        node.kill()
+        # As it is when the node is killed between its answer and the report.
+        line = {
+            "at": "2026-01-01T00:00:00.000+00:00", "kind": "requested", "transaction": "1.9.7",
+            "peer": "MODALITY", "references": [[CT, HELD]], "worker": 0, "duplicate": False,
+        }  # fmt: skip
+        (node.data / "journal" / "commitments.jsonl").write_text(json.dumps(line) + "\n")
+        node.start()
+        assert requestor.report() == (1, "1.9.7", {(CT, HELD)}, {})
+        node.wait_for_log("transaction=1.9.7: reported on an association of its own")
+        node.kill()
+        node.start()
+        assert node.echoes()
+        assert not [line for line in node.log if "commitment resumed" in line]
+    assert requestor.reports.empty()
