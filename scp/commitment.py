@@ -14,7 +14,7 @@ from pynetdicom.pdu_primitives import A_RELEASE
 from pynetdicom.presentation import build_context, build_role
 
 from scp import entity, identifier, peers
-from scp.contexts import IDENTIFIER_SYNTAXES, STORAGE_COMMITMENT
+from scp.contexts import STORAGE_COMMITMENT, UNCOMPRESSED_SYNTAXES
 from scp.log import one_line
 from scp.request import Request
 from scp.settings import Settings
@@ -140,7 +140,7 @@ class Reporter:
         association = entity.build(self._settings, peer).associate(
             peer.host or "",
             peer.port or 0,
-            contexts=[build_context(STORAGE_COMMITMENT, sorted(IDENTIFIER_SYNTAXES))],
+            contexts=[build_context(STORAGE_COMMITMENT, sorted(UNCOMPRESSED_SYNTAXES))],
             ae_title=commitment.peer,
             ext_neg=[build_role(STORAGE_COMMITMENT, scp_role=True)],
         )

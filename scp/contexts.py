@@ -3,16 +3,11 @@
 from collections.abc import Mapping
 
 from pydicom._uid_dict import UID_dictionary
-from pydicom.uid import (
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import _NON_PATIENT_OBJECT_CLASSES, _STORAGE_CLASSES
 
+from scp.conversion.syntaxes import UNCOMPRESSED
 from scp.settings import Service
 from storage import Root
 
@@ -40,15 +35,8 @@ _SERVICES: dict[str, Service] = {
     **{uid: service for uid, (_, service) in QUERY_RETRIEVE.items()},
 }
 
-# What an identifier may be encoded in; the first that is proposed is taken.
-IDENTIFIER_SYNTAXES: frozenset[str] = frozenset(
-    {
-        ExplicitVRLittleEndian,
-        ImplicitVRLittleEndian,
-        ExplicitVRBigEndian,
-        DeflatedExplicitVRLittleEndian,
-    }
-)
+# Uncompressed, and so what an identifier may be encoded in.
+UNCOMPRESSED_SYNTAXES: frozenset[str] = frozenset(UNCOMPRESSED)
 
 # PS3.6 lists them as transfer syntaxes, but no data set is stored in them: MIME and XML wrap
 # something else, Papyrus is a file format, SMPTE ST 2110 is for streams (PS3.22).
@@ -67,6 +55,9 @@ STORAGE_SYNTAXES: frozenset[str] = frozenset(
 _STORAGE: frozenset[str] = frozenset(_STORAGE_CLASSES.values())
 # They belong to no study, and so have no place in the tree (PS3.4 annex GG).
 _NOT_IN_A_STUDY: frozenset[str] = frozenset(_NON_PATIENT_OBJECT_CLASSES.values())
+
+# What is stored of them is compressed, and decoded by nothing here.
+_VIDEO = frozenset(uid for name, uid in _STORAGE_CLASSES.items() if name.startswith("Video"))
 
 # Results of a presentation context (PS3.8 table 9-18).
 ACCEPTED, USER_REJECTION, NO_ABSTRACT_SYNTAX, NO_TRANSFER_SYNTAX = 0, 1, 3, 4
@@ -94,15 +85,19 @@ def negotiate(
 ) -> PresentationContext:
     """The answer to one proposed presentation context, for a peer with the rights `allowed`.
 
-    `roles` are the role selections proposed, by SOP class.
+    `roles` are the role selections proposed, by SOP class. Where instances are to go back
+    (C-GET), uncompressed is better: all but video can be sent so, and not the reverse.
     """
     abstract_syntax = str(proposed.abstract_syntax)
     answer = PresentationContext()
     answer.context_id = proposed.context_id
     answer.abstract_syntax = UID(abstract_syntax)
     syntaxes = _syntaxes(abstract_syntax)
-    chosen = _choose([str(syntax) for syntax in proposed.transfer_syntax], syntaxes)
     granted = granted_roles(abstract_syntax, roles, allowed)
+    offered = [str(syntax) for syntax in proposed.transfer_syntax]
+    if granted[1] and abstract_syntax not in _VIDEO:
+        offered.sort(key=lambda syntax: syntax not in UNCOMPRESSED_SYNTAXES)
+    chosen = _choose(offered, syntaxes)
     if not syntaxes:
         answer.result = NO_ABSTRACT_SYNTAX
     elif granted == (False, False):
@@ -133,7 +128,7 @@ def granted_roles(
 
 def _syntaxes(abstract_syntax: str) -> frozenset[str]:
     if abstract_syntax in _SERVICES:
-        return IDENTIFIER_SYNTAXES
+        return UNCOMPRESSED_SYNTAXES
     return STORAGE_SYNTAXES if is_storage(abstract_syntax) else frozenset()
 
 

@@ -3,11 +3,11 @@
 import logging
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 
 from pynetdicom.ae import ApplicationEntity
-from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 
 from scp import entity, tls
@@ -24,7 +24,9 @@ logger = logging.getLogger(__name__)
 # Presentation context IDs are odd numbers of one byte (PS3.8 9.3.2.2).
 _MAX_CONTEXTS = 128
 # How often the requestor is thought of while nothing happens.
-_TICK_SECONDS = 0.25
+_TICK_SECONDS = 0.1
+# How long a destination may hold up the final response with its A-RELEASE-RP.
+_RELEASE_SECONDS = 1.0
 
 _INTERNAL = "internal error, see the log"
 
@@ -32,11 +34,15 @@ _INTERNAL = "internal error, see the log"
 Proposal = tuple[str, tuple[str, ...]]
 
 
+class _NotReachedError(AssociationLost):
+    """There was no association, and another attempt would not make one."""
+
+
 class Delivery:
     """Sends instances to a destination, in threads of its own, `sends` at once.
 
-    Iterate for the outcomes, and for None when nothing has happened for a while. An association
-    that is lost is opened once more for what is left; then that has failed.
+    Iterate for the outcomes, and for None when nothing has happened for a while. One association
+    that is lost is opened once more; what no association is left for has failed.
     """
 
     def __init__(
@@ -48,8 +54,8 @@ class Delivery:
         self._batches = batches(locations, peer.transfer_syntaxes)
         self._outcomes: queue.Queue[Outcome | None] = queue.Queue()
         self._stopped = threading.Event()
-        self._reconnects = 1
-        self._lock = threading.Lock()
+        self._reconnect = threading.Semaphore(1)
+        self._loss = ""
 
     def stop(self) -> None:
         """Send no more; what is under way still ends."""
@@ -65,11 +71,15 @@ class Delivery:
             ]
             for lane in lanes:
                 lane.start()
-            yield from self._drain(lanes)
+            yield from self._drain(len(lanes))
+            while held and not self._stopped.is_set():
+                yield Outcome(held.popleft(), Result.FAILED, self._loss)
+            # A destination may take one association at a time; but none waits for its release.
+            for lane in lanes:
+                lane.join(_RELEASE_SECONDS)
 
-    def _drain(self, lanes: list[threading.Thread]) -> Iterator[Outcome | None]:
+    def _drain(self, running: int) -> Iterator[Outcome | None]:
         """The outcomes of the lanes, until all have ended; each puts None when it does."""
-        running = len(lanes)
         while running:
             try:
                 outcome = self._outcomes.get(timeout=_TICK_SECONDS)
@@ -83,31 +93,34 @@ class Delivery:
 
     def _run(self, proposals: list[Proposal], held: deque[Location]) -> None:
         """A lane: an association, and one more where it is lost, until nothing is held."""
+        sender = None
         try:
             while held and not self._stopped.is_set():
                 try:
-                    self._send_over(self._connect(proposals), held)
-                except AssociationLost as error:
-                    if not self._may_reconnect():
-                        self._fail(held, f"{self._where} {error}")
+                    sender = self._connect(proposals)
+                    self._send_over(sender, held)
+                except _NotReachedError:
+                    raise
+                except AssociationLost:
+                    sender = None
+                    if not self._reconnect.acquire(blocking=False):
+                        raise
+        except AssociationLost as error:
+            self._loss = f"{self._where} {error}"
         except Exception as error:
             logger.error("delivery failed destination=%s: %s", self._title, one_line(error))
-            self._fail(held, _INTERNAL)
+            self._loss = _INTERNAL
         finally:
             self._outcomes.put(None)
+        if sender:
+            sender.release()
 
-    def _send_over(self, association: Association, held: deque[Location]) -> None:
-        sender = Sender(
-            association,
-            self._request.node.archive.tree,
-            Originator.of(self._request),
-            self._peer.dimse_timeout or self._request.node.settings.limits.dimse_timeout,
-        )
+    def _send_over(self, sender: Sender, held: deque[Location]) -> None:
         while not self._stopped.is_set():
             try:
                 location = held.popleft()
             except IndexError:
-                break
+                return
             try:
                 self._outcomes.put(sender.send(location))
             except AssociationLost as error:
@@ -118,33 +131,21 @@ class Delivery:
             except Exception:  # it is one of the total: without an outcome it would seem to be sent
                 self._outcomes.put(Outcome(location, Result.FAILED, _INTERNAL))
                 raise
-        sender.release()
-
-    def _fail(self, held: deque[Location], words: str) -> None:
-        while held and not self._stopped.is_set():
-            try:
-                self._outcomes.put(Outcome(held.popleft(), Result.FAILED, words))
-            except IndexError:  # another lane was faster
-                return
-
-    def _may_reconnect(self) -> bool:
-        with self._lock:
-            self._reconnects -= 1
-            return self._reconnects >= 0
 
     @property
     def _where(self) -> str:
         return f"{self._title} at {self._peer.host}:{self._peer.port}"
 
-    def _connect(self, proposals: list[Proposal]) -> Association:
-        """An association with the destination. Raises AssociationLost."""
+    def _connect(self, proposals: list[Proposal]) -> Sender:
+        """A sender on an association with the destination. Raises AssociationLost."""
         if not proposals:
-            raise AssociationLost("is offered none of the stored transfer syntaxes by [peers]")
+            raise _NotReachedError("is offered none of the stored transfer syntaxes by [peers]")
         settings = self._request.node.settings
         calling: ApplicationEntity = entity.build(settings, self._peer)
         tls_arguments = None
         if self._peer.tls:
             tls_arguments = tls.client_context(settings), self._peer.host or ""
+        started = time.monotonic()
         association = calling.associate(
             self._peer.host or "",
             self._peer.port or 0,
@@ -155,12 +156,19 @@ class Delivery:
         )
         if association.is_established:
             send_at_once(association)
-            return association
+            return Sender(
+                association,
+                self._request.node.archive.tree,
+                Originator.of(self._request),
+                self._peer.dimse_timeout or settings.limits.dimse_timeout,
+            )
         if association.is_rejected:
-            raise AssociationLost("rejects the association")
+            raise _NotReachedError("rejects the association")
         if association.rejected_contexts:
-            raise AssociationLost("accepts none of the SOP classes")
-        raise AssociationLost("does not answer")
+            raise _NotReachedError("accepts none of the SOP classes")
+        if time.monotonic() - started >= (calling.acse_timeout or 0):
+            raise _NotReachedError("does not answer")
+        raise AssociationLost("cannot be reached, or ended the association at once")
 
 
 def batches(

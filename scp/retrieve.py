@@ -17,8 +17,9 @@ logger = logging.getLogger(__name__)
 _MAX_COUNT = 0xFFFF
 # A UI element in explicit VR has a length of 16 bits (PS3.5 7.1.2).
 _MAX_LIST_BYTES = 0xFFFE
-# A pending response for every instance of few, else for every so many, and by time.
-_EVERY, _SECONDS = 50, 1.0
+# A pending response for every instance of few, else for every so many; and one a second, less
+# what may pass before that is looked at.
+_EVERY, _SECONDS = 50, 0.8
 
 
 class Source(Protocol):
@@ -104,10 +105,9 @@ def run(request: Request, total: int, source: Source) -> Tally:
 
 
 def _finish(request: Request, tally: Tally, status: Status) -> None:
-    data, comment = None, ""
-    if status is not Status.SUCCESS:
-        data = _failed_list(tally.failed, request.transfer_syntax)
+    data, comment = None, ""  # no list without failures (PS3.4 C.4.2.1.4.2)
     if tally.failed:
+        data = _failed_list(tally.failed, request.transfer_syntax)
         comment = f"{len(tally.failed)} failed, last: {tally.last_failure}"
         if len(tally.failed) == tally.total:
             comment = tally.last_failure

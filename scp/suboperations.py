@@ -17,11 +17,13 @@ from scp import messages
 from scp.request import Request
 from scp.status import Status, is_warning
 from scp.transcode import TranscodeError, reachable, transcode
-from storage import Location, part10
+from storage import Location, checking, part10
 from storage.errors import ArchiveError
 from storage.tree import Tree
 
 _PAUSE_SECONDS = 0.0005
+# How often to look whether an association that is silent is still there.
+_LOOK_SECONDS = 0.1
 
 
 class Result(Enum):
@@ -90,7 +92,11 @@ class Sender:
         try:
             with self._tree.path(location.uids).open("rb") as file:
                 return self._send_file(location, file)
-        except (OSError, ArchiveError) as error:
+        except FileNotFoundError:
+            return Outcome(location, Result.FAILED, "its file is missing")
+        except OSError as error:
+            return Outcome(location, Result.FAILED, f"cannot be read: {error.strerror or error}")
+        except ArchiveError as error:
             return Outcome(location, Result.FAILED, f"cannot be sent: {error}")
 
     def release(self) -> None:
@@ -112,6 +118,10 @@ class Sender:
             return Outcome(location, Result.FAILED, "its SOP class was not accepted")
         if stored in accepted:
             return self._exchange(location, accepted[stored], file)
+        # A decoder makes an image even of bytes that are not the ones received.
+        fault = checking.fault_of(self._tree.path(location.uids), location)
+        if fault:
+            return Outcome(location, Result.FAILED, f"cannot be converted: {fault}")
         words = f"no transfer syntax for {stored} was accepted"
         for syntax in reachable(stored):
             if syntax not in accepted:
@@ -162,17 +172,25 @@ class Sender:
 
     def _next_message(self) -> tuple[int | None, Any]:
         """The next message; no context where the association ended, no message in time."""
-        try:
-            context_id, message = self._association.dimse.msg_queue.get(timeout=self._timeout)
-        except queue.Empty:
-            return 0, None
-        return context_id, message
+        association, deadline = self._association, time.monotonic() + self._timeout
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                return association.dimse.msg_queue.get(timeout=min(left, _LOOK_SECONDS))
+            except queue.Empty:
+                if is_over(association):
+                    return None, None
+        return 0, None
 
     def _give_up(self, words: str) -> None:
         """End the association, whatever its peer does, and raise AssociationLost."""
-        if self._own_association:
-            cut(self._association)
+        cut(self._association)
         raise AssociationLost(words)
+
+
+def is_over(association: Association) -> bool:
+    """Whether nothing more comes: it was aborted, by either side, or its peer wants its release."""
+    acse = association.acse
+    return acse.is_aborted() or acse.is_release_requested() or not association.dul.is_alive()
 
 
 def cut(association: Association) -> None:

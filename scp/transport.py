@@ -2,6 +2,7 @@
 
 import socket
 import time
+from contextlib import suppress
 from typing import cast
 
 from pynetdicom.association import Association
@@ -46,7 +47,8 @@ def send_at_once(association: Association) -> None:
     """Have TCP send the end of a message without waiting for acknowledgement of the rest."""
     connection = association.dul.socket.socket if association.dul.socket else None
     if connection is not None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(OSError):  # it has just been closed, as the first send will show
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def acknowledge_at_once(connection: socket.socket) -> None:

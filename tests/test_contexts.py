@@ -10,12 +10,12 @@ from support import CT, ECHO, EXPLICIT, FIND, GET, IMPLICIT, MOVE
 
 from scp.contexts import (
     ACCEPTED,
-    IDENTIFIER_SYNTAXES,
     NO_ABSTRACT_SYNTAX,
     NO_TRANSFER_SYNTAX,
     QUERY_RETRIEVE,
     STORAGE_COMMITMENT,
     STORAGE_SYNTAXES,
+    UNCOMPRESSED_SYNTAXES,
     USER_REJECTION,
     Roles,
     granted_roles,
@@ -27,6 +27,7 @@ from scp.peers import EVERYTHING
 from scp.settings import Service
 from storage import Root
 
+VIDEO, MPEG2 = "1.2.840.10008.5.1.4.1.1.77.1.1.1", "1.2.840.10008.1.2.4.100"
 BIG_ENDIAN, DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 JPEG, JPEG_2000 = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.90"
 UNKNOWN_SYNTAX = "1.2.840.10008.1.2.4.999"
@@ -67,7 +68,7 @@ def test_what_is_no_syntax_of_data_sets_is_not(syntax: str) -> None:
 
 
 def test_identifiers_are_never_compressed() -> None:
-    assert {IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED} == IDENTIFIER_SYNTAXES
+    assert {IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED} == UNCOMPRESSED_SYNTAXES
 
 
 # ---- SOP classes
@@ -193,6 +194,23 @@ def test_the_results_are_those_of_ps3_8() -> None:
 ])  # fmt: skip
 def test_the_first_syntax_that_both_know_is_taken(proposed: list[str], chosen: str) -> None:
     assert ask(CT, *proposed).transfer_syntax == [chosen]
+
+
+@pytest.mark.parametrize(("abstract", "proposed", "chosen"), [
+    (CT, [JPEG, EXPLICIT, IMPLICIT], EXPLICIT),
+    (CT, [JPEG, IMPLICIT], IMPLICIT),
+    (CT, [JPEG, BIG_ENDIAN], BIG_ENDIAN),
+    (CT, [JPEG_2000, JPEG], JPEG_2000),
+    (PRIVATE, [JPEG, EXPLICIT], EXPLICIT),
+    (VIDEO, [MPEG2, EXPLICIT], MPEG2),  # decoded by nothing here
+    (VIDEO, [EXPLICIT, MPEG2], EXPLICIT),
+])  # fmt: skip
+def test_where_instances_go_back_uncompressed_is_better(
+    abstract: str, proposed: list[str], chosen: str
+) -> None:
+    """All that is stored can be sent so; what is stored uncompressed is not compressed here."""
+    roles = {abstract: (False, True)}
+    assert ask(abstract, *proposed, roles=roles).transfer_syntax == [chosen]
 
 
 # ---- rights and roles

@@ -40,6 +40,7 @@ class Returns:
 
     def __init__(self, request: Request, locations: list[Location]) -> None:
         self._locations = locations
+        self._who = f"peer={request.peer} address={request.address}"
         self._stopped = False
         self._sender = Sender(
             request.association,
@@ -59,5 +60,6 @@ class Returns:
             try:
                 outcome = self._sender.send(location)
             except AssociationLost as error:
+                logger.error("get ended %s: the requestor %s", self._who, error)
                 raise PeerGone from error
             yield outcome
