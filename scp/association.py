@@ -5,17 +5,20 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from pynetdicom import evt
 from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from pynetdicom.transport import AddressInformation
 
-from scp.contexts import service_of
+from scp.command import Command, Field
+from scp.contexts import is_storage, service_of
+from scp.dimse import Message, NodeDIMSE, Sink
 from scp.log import one_line
 from scp.negotiation import NodeACSE
 from scp.node import Node
+from scp.reactor import Reactor, drive
 from scp.request import PeerGone, Request, Traffic
 from scp.settings import Service
 from scp.status import Status
@@ -35,8 +38,7 @@ class Handler:
     handle: Callable[[Request], None]
 
 
-# By the class of the request's primitive.
-Handlers = Mapping[type, Handler]
+Handlers = Mapping[Field, Handler]
 
 # A peer that has asked for nothing this long is not in the middle of something, in seconds.
 _QUIET_SECONDS = 1.0
@@ -45,13 +47,17 @@ _QUIET_SECONDS = 1.0
 class NodeAssociation(Association):
     """pynetdicom's Association with the node's own negotiation and its own handlers.
 
-    Requests go to `handlers` by the class of their primitive. pynetdicom's service classes are
-    left out: they know only the response that an event handler may give, and their retrieve
-    loop is not good enough.
+    Its one thread drives the upper layer and serves the requests, by their command. pynetdicom's
+    service classes are left out: they know only the response that an event handler may give,
+    and their retrieve loop is not good enough.
     """
+
+    dul: Reactor
+    dimse: NodeDIMSE
 
     def __init__(self, node: Node, handlers: Handlers, listener: "Listener") -> None:
         super().__init__(node.entity, MODE_ACCEPTOR)
+        drive(self, self._open_sink)
         self.acse = self._acse = NodeACSE(self)
         self._acse.settings, self._acse.slots = node.settings, node.slots
         self._node = node
@@ -69,6 +75,8 @@ class NodeAssociation(Association):
         limits, entity = self._node.settings.limits, self._node.entity
         sock.longest_pdu = max(sock.longest_pdu, limits.pdu_bytes)
         self.set_socket(sock)
+        sock.adopt()
+        self._socket = sock
         self.acceptor.maximum_length = limits.pdu_bytes
         self.acceptor.ae_title = entity.ae_title
         self.acceptor.address_info = AddressInformation.from_tuple(connection.getsockname())
@@ -79,9 +87,9 @@ class NodeAssociation(Association):
     @property
     def is_busy(self) -> bool:
         """Whether a request is being received or served, or one has been a moment ago."""
-        if self._serving.locked() or self.dimse.message is not None:
+        if self._serving.locked() or self.dimse.is_receiving or self._socket.holds_part:
             return True
-        heard = getattr(self.dul.socket, "last_received", 0.0)
+        heard = self._socket.last_received
         return time.monotonic() - max(heard, self._last_served) < _QUIET_SECONDS
 
     def run_reactor(self) -> None:
@@ -92,7 +100,42 @@ class NodeAssociation(Association):
             logger.error("association broken %s: %s", self.who, one_line(error))
             logger.debug("details", exc_info=True)
         finally:
+            self.dul.finish()
+            self.dimse.discard()
             self._close()
+
+    def _run_reactor(self) -> None:
+        """Serve requests until the association is to end; then see to its end."""
+        while not self._kill:
+            message = self.dul.message(self._patience())
+            if message:
+                self._serve_message(message)
+            elif self.acse.is_release_requested():
+                self.acse.send_release(is_response=True)
+                self.is_released, self.is_established = True, False
+                evt.trigger(self, evt.EVT_RELEASED, {})
+                self.kill()
+            elif self.acse.is_aborted() or not self.dul.is_alive():
+                self.dul.receive_pdu()
+                self.is_aborted, self.is_established = True, False
+                evt.trigger(self, evt.EVT_ABORTED, {})
+                self.kill()
+            elif self.dul.idle_timer_expired():
+                logger.warning("nothing heard for seconds=%g %s", self.network_timeout, self.who)
+                self.abort()
+
+    def _patience(self) -> float:
+        """Seconds until the peer has been silent for too long."""
+        return max(self.dul._idle_timer.remaining, 0.0) + 0.001
+
+    def _open_sink(self, context_id: int, command: Command) -> Sink | None:
+        """What takes the data set of a C-STORE request; None where it is refused anyway."""
+        context = self._accepted_cx.get(context_id)
+        if context is None or not is_storage(str(context.abstract_syntax)):
+            return None
+        return self._node.archive.receive(
+            command.sop_class, command.sop_instance, str(context.transfer_syntax[0])
+        )
 
     def log_opened(self) -> None:
         """Say that the association was accepted."""
@@ -122,30 +165,33 @@ class NodeAssociation(Association):
         where = f"{address.address}:{address.port}" if address else "?"
         return f"peer={requestor.ae_title.strip() or '?'} address={where}"
 
-    def _serve_request(self, msg: Any, context_id: int) -> None:
+    def _serve_message(self, message: Message) -> None:
         """Hand a request to its handler; whatever happens, the peer gets an answer."""
-        context = self._accepted_cx.get(context_id)
-        handler = self._request_handlers.get(type(msg))
-        if isinstance(msg, N_EVENT_REPORT) and msg.MessageIDBeingRespondedTo is not None:
+        command = message.command
+        context = self._accepted_cx.get(message.context_id)
+        handler = self._request_handlers.get(command.field)
+        if command.field is Field.N_EVENT_REPORT_RSP:
             return  # to a report of commitment that was waited for no longer
         # A request without what else it should have is answered, by its handler.
-        if not _is_request(msg) or context is None or handler is None:
+        if not command.is_request or context is None or handler is None:
             logger.error(
                 "association aborted %s: %s is not a request that this node serves, or not on "
                 "a presentation context that it accepted",
                 self.who,
-                getattr(msg, "msg_type", type(msg).__name__),
+                command.field.service,
             )
+            if message.sink:
+                message.sink.discard()
             self.abort()
             return
-        request = Request(self._node, self, msg, context, self._traffic)
+        request = Request(self._node, self, message, context, self._traffic)
         with self._serving:
-            self._is_paused = True  # handlers may send requests of their own (C-GET)
             try:
                 self._handle(handler, request)
             finally:
-                self._is_paused = False
-                self.dimse.cancel_req = {}
+                self.dimse.cancelled.discard(command.message_id or 0)
+                if message.sink:
+                    message.sink.discard()
         self._traffic.requests += 1
         self._last_served = time.monotonic()
 
@@ -157,7 +203,7 @@ class NodeAssociation(Association):
             elif not request.context.as_scp:  # granted for C-GET's sub-operations alone
                 request.respond(Status.NOT_AUTHORIZED, "[peers] does not allow it")
             elif handler.service is not service_of(agreed):
-                words = f"The presentation context is not for {request.message.msg_type}"
+                words = f"The presentation context is not for {request.command.field.service}"
                 request.respond(Status.UNRECOGNIZED_OPERATION, words)
             else:
                 handler.handle(request)
@@ -167,16 +213,9 @@ class NodeAssociation(Association):
             logger.error(
                 "request failed %s service=%s: %s",
                 self.who,
-                cast(str, request.message.msg_type),
+                request.command.field.service,
                 one_line(error),
             )
             logger.debug("details", exc_info=True)
             if request.final_status is None:
                 request.respond(Status.PROCESSING_FAILURE, "Internal error, see the node's log")
-
-
-def _is_request(message: Any) -> bool:
-    """Whether a message has what every request has, so that it can be answered."""
-    sop_class = message.AffectedSOPClassUID or getattr(message, "RequestedSOPClassUID", None)
-    responds = message.MessageIDBeingRespondedTo is not None
-    return bool(sop_class) and message.MessageID is not None and not responds

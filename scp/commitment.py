@@ -4,18 +4,17 @@ import logging
 import queue
 import threading
 import time
-from io import BytesIO
 
 from pydicom.tag import Tag
-from pydicom.uid import UID
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import N_EVENT_REPORT
-from pynetdicom.pdu_primitives import A_RELEASE
-from pynetdicom.presentation import build_context, build_role
+from pynetdicom.presentation import build_role
 
-from scp import entity, identifier, peers
+from scp import command, identifier, messages, peers
+from scp.calling import associate, finish
+from scp.command import Command, Field
 from scp.contexts import STORAGE_COMMITMENT, UNCOMPRESSED_SYNTAXES
 from scp.log import one_line
+from scp.reactor import driver_of, messages_of
 from scp.request import Request
 from scp.settings import Settings
 from scp.status import Status
@@ -137,67 +136,53 @@ class Reporter:
         if peer is None:
             return "no host and port under [peers]"
         # The node is the SCP here, though it calls (PS3.4 J.3.3, PS3.7 D.3.3.4).
-        association = entity.build(self._settings, peer).associate(
-            peer.host or "",
-            peer.port or 0,
-            contexts=[build_context(STORAGE_COMMITMENT, sorted(UNCOMPRESSED_SYNTAXES))],
-            ae_title=commitment.peer,
-            ext_neg=[build_role(STORAGE_COMMITMENT, scp_role=True)],
+        association = associate(
+            self._settings,
+            commitment.peer,
+            peer,
+            [(STORAGE_COMMITMENT, sorted(UNCOMPRESSED_SYNTAXES))],
+            [build_role(STORAGE_COMMITMENT, scp_role=True)],
         )
         if not association.is_established:
             return f"{peer.host}:{peer.port} does not take the association"
         context = association.accepted_contexts[0]
-        association._reactor_checkpoint.clear()
-        while not association._is_paused and association.is_alive():
-            time.sleep(_STEP_SECONDS)
         _send(association, context.context_id or 0, str(context.transfer_syntax[0]),
               event_type, information)  # fmt: skip
-        _, response = association.dimse.get_msg(block=True)
-        association._reactor_checkpoint.set()
+        answer = driver_of(association).message(association.dimse_timeout or 0)
         association.release()
-        if getattr(response, "Status", None) != Status.SUCCESS:
-            return f"answered {getattr(response, 'Status', 'nothing')}"
-        return None
+        finish(association)
+        status = answer.command.status if answer else None
+        return None if status == Status.SUCCESS else f"answered {status}"
 
 
 def _tell_requestor(request: Request, event_type: int, information: Elements) -> bool:
     """Report on the association of the request; False where its peer wants no more of it."""
-    association = request.association
-    messages = association.dimse.msg_queue
-    if _is_ending(association):
+    reactor = driver_of(request.association)
+    reactor.look()
+    if reactor.is_over():
         return False
-    _send(association, request.context.context_id or 0, request.transfer_syntax,
+    _send(request.association, request.context.context_id or 0, request.transfer_syntax,
           event_type, information)  # fmt: skip
-    deadline = time.monotonic() + _SAME_ASSOCIATION_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            context_id, response = messages.get(timeout=_STEP_SECONDS)
-        except queue.Empty:
-            if _is_ending(association):
-                return False
-            continue
-        if isinstance(response, N_EVENT_REPORT) and response.MessageIDBeingRespondedTo:
-            return bool(response.Status == Status.SUCCESS)
-        # A request that will not wait: it is served first, and the report is made later.
-        with messages.mutex:
-            messages.queue.appendleft((context_id, response))
-            messages.not_empty.notify()
+    answer = reactor.message(_SAME_ASSOCIATION_SECONDS)
+    if answer is None:
         return False
-    return False
-
-
-def _is_ending(association: Association) -> bool:
-    asked = association.dul.peek_next_pdu()
-    return isinstance(asked, A_RELEASE) or association.acse.is_aborted()
+    if answer.command.field is not Field.N_EVENT_REPORT_RSP:
+        # A request that will not wait: it is served first, and the report is made later.
+        messages_of(request.association).messages.appendleft(answer)
+        return False
+    return answer.command.status == Status.SUCCESS
 
 
 def _send(
     association: Association, context_id: int, syntax: str, event_type: int, information: Elements
 ) -> None:
-    report = N_EVENT_REPORT()
-    report.MessageID = 1
-    report.AffectedSOPClassUID = UID(STORAGE_COMMITMENT)
-    report.AffectedSOPInstanceUID = UID(WELL_KNOWN_INSTANCE)
-    report.EventTypeID = event_type
-    report.EventInformation = BytesIO(identifier.encode(information, syntax))
-    association.dimse.send_msg(report, context_id)
+    report = Command(
+        Field.N_EVENT_REPORT_RQ,
+        message_id=1,
+        sop_class=STORAGE_COMMITMENT,
+        sop_instance=WELL_KNOWN_INSTANCE,
+        event_type=event_type,
+        has_data_set=True,
+    )
+    data = identifier.encode(information, syntax)
+    messages.send(association, context_id, command.encode(report), data)

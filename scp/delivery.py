@@ -7,16 +7,12 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from pynetdicom.ae import ApplicationEntity
-from pynetdicom.presentation import build_context
-
-from scp import entity, tls
+from scp.calling import Proposal, associate
 from scp.log import one_line
 from scp.request import Request
 from scp.settings import Peer
 from scp.suboperations import AssociationLost, Originator, Outcome, Result, Sender
 from scp.transcode import reachable
-from scp.transport import send_at_once
 from storage import Location
 
 logger = logging.getLogger(__name__)
@@ -29,9 +25,6 @@ _TICK_SECONDS = 0.1
 _RELEASE_SECONDS = 1.0
 
 _INTERNAL = "internal error, see the log"
-
-# Presentation contexts to propose: SOP class and transfer syntaxes.
-Proposal = tuple[str, tuple[str, ...]]
 
 
 class _NotReachedError(AssociationLost):
@@ -140,33 +133,20 @@ class Delivery:
         """A sender on an association with the destination. Raises AssociationLost."""
         if not proposals:
             raise _NotReachedError("is offered none of the stored transfer syntaxes by [peers]")
-        settings = self._request.node.settings
-        calling: ApplicationEntity = entity.build(settings, self._peer)
-        tls_arguments = None
-        if self._peer.tls:
-            tls_arguments = tls.client_context(settings), self._peer.host or ""
-        started = time.monotonic()
-        association = calling.associate(
-            self._peer.host or "",
-            self._peer.port or 0,
-            contexts=[build_context(uid, list(syntaxes)) for uid, syntaxes in proposals],
-            ae_title=self._title,
-            max_pdu=self._peer.pdu_bytes or settings.limits.pdu_bytes,
-            tls_args=tls_arguments,
-        )
+        settings, peer, started = self._request.node.settings, self._peer, time.monotonic()
+        association = associate(settings, self._title, peer, proposals)
         if association.is_established:
-            send_at_once(association)
             return Sender(
                 association,
                 self._request.node.archive.tree,
                 Originator.of(self._request),
-                self._peer.dimse_timeout or settings.limits.dimse_timeout,
+                peer.dimse_timeout or settings.limits.dimse_timeout,
             )
         if association.is_rejected:
             raise _NotReachedError("rejects the association")
         if association.rejected_contexts:
             raise _NotReachedError("accepts none of the SOP classes")
-        if time.monotonic() - started >= (calling.acse_timeout or 0):
+        if time.monotonic() - started >= (association.acse_timeout or 0):
             raise _NotReachedError("does not answer")
         raise AssociationLost("cannot be reached, or ended the association at once")
 

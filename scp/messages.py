@@ -1,49 +1,50 @@
-"""Messages of hot services as prepared bytes, handed to the upper layer without a detour."""
+"""Messages as they go: prepared bytes, in as few PDUs and system calls as can be."""
 
 import struct
-import time
-from io import BytesIO
+from collections.abc import Mapping
 from typing import BinaryIO
 
 from pynetdicom.association import Association
-from pynetdicom.pdu_primitives import P_DATA
 
-from storage.values import element, uid_bytes
+from scp import command
+from scp.command import Command, Field
+from scp.dimse import COMMAND, LAST
+from scp.reactor import driver_of
+from scp.transport import Bytes
 
-_COMMAND_GROUP_LENGTH = 0x00000000
-_AFFECTED_SOP_CLASS_UID = 0x00000002
-_COMMAND_FIELD = 0x00000100
-_MESSAGE_ID = 0x00000110
-_MESSAGE_ID_BEING_RESPONDED_TO = 0x00000120
-_PRIORITY = 0x00000700
-_COMMAND_DATA_SET_TYPE = 0x00000800
-_STATUS = 0x00000900
-_AFFECTED_SOP_INSTANCE_UID = 0x00001000
-_MOVE_ORIGINATOR_AE_TITLE = 0x00001030
-_MOVE_ORIGINATOR_MESSAGE_ID = 0x00001031
-_C_STORE_RQ = 0x0001
-_C_FIND_RSP = 0x8020
-_WITH_DATA_SET = 0x0001
-
-# Message control header (PS3.8 E.2): bit 0 a command, bit 1 the last fragment.
-_COMMAND, _LAST = 1, 2
+_PDU_HEAD = struct.Struct(">BxIIBB")
+_P_DATA_TF = 0x04
 # PDV length and context ID, and the control header that counts as data (PS3.8 9.3.5).
 _PDV_OVERHEAD = 6
-_FRAGMENT_BYTES = 256 * 1024
-# Where more than this waits to be sent the peer reads slowly, and memory is not for that.
-_WAITING_BYTES, _WAITING_PDUS = 4 * 1024 * 1024, 8
-_WAIT_SECONDS = 0.001
+_MAX_FRAGMENT_BYTES = 256 * 1024
+# What is read from a file, and given to the kernel, at a time.
+_BLOCK_BYTES = 512 * 1024
 
 
-def find_pending(sop_class_uid: str, message_id: int, status: int) -> bytes:
-    """The command set of a C-FIND-RSP with an Identifier (PS3.7 9.3.2.2)."""
-    return _command_set(
-        (_AFFECTED_SOP_CLASS_UID, uid_bytes(sop_class_uid)),
-        (_COMMAND_FIELD, _us(_C_FIND_RSP)),
-        (_MESSAGE_ID_BEING_RESPONDED_TO, _us(message_id)),
-        (_COMMAND_DATA_SET_TYPE, _us(_WITH_DATA_SET)),
-        (_STATUS, _us(status)),
+def response(
+    request: Command,
+    status: int,
+    *,
+    comment: str = "",
+    offending: tuple[int, ...] = (),
+    has_data_set: bool = False,
+    counts: Mapping[str, int] | None = None,
+) -> bytes:
+    """The command set of a response to `request`; `counts` of sub-operations by attribute."""
+    answer = Command(
+        Field(request.field | 0x8000),
+        responds_to=request.message_id,
+        sop_class=request.sop_class,
+        sop_instance=request.sop_instance,
+        action_type=request.action_type,
+        has_data_set=has_data_set,
+        status=int(status),
+        comment=comment,
+        offending=offending,
     )
+    for name, count in (counts or {}).items():
+        setattr(answer, name, count)
+    return command.encode(answer)
 
 
 def store_request(
@@ -57,81 +58,87 @@ def store_request(
 
     `originator` is the AE title and the message ID of the C-MOVE that it is for.
     """
-    held = [
-        (_AFFECTED_SOP_CLASS_UID, uid_bytes(sop_class_uid)),
-        (_COMMAND_FIELD, _us(_C_STORE_RQ)),
-        (_MESSAGE_ID, _us(message_id)),
-        (_PRIORITY, _us(priority)),
-        (_COMMAND_DATA_SET_TYPE, _us(_WITH_DATA_SET)),
-        (_AFFECTED_SOP_INSTANCE_UID, uid_bytes(sop_instance_uid)),
-    ]
-    if originator:
-        title = originator[0].encode("ascii", "replace")
-        held.append((_MOVE_ORIGINATOR_AE_TITLE, title + b" " * (len(title) % 2)))
-        held.append((_MOVE_ORIGINATOR_MESSAGE_ID, _us(originator[1])))
-    return _command_set(*held)
+    title, number = originator or ("", None)
+    return command.encode(
+        Command(
+            Field.C_STORE_RQ,
+            message_id=message_id,
+            sop_class=sop_class_uid,
+            sop_instance=sop_instance_uid,
+            priority=priority,
+            has_data_set=True,
+            originator=title,
+            originator_message_id=number,
+        )
+    )
 
 
-def send(association: Association, context_id: int, command: bytes, data: bytes) -> bool:
-    """Queue a message; waits while too much is queued before it. False: the peer is gone."""
-    return send_from(association, context_id, command, BytesIO(data), None)
+def send(
+    association: Association, context_id: int, command_set: bytes, data: bytes | None = None
+) -> bool:
+    """Send a message. False: the peer is gone, or takes nothing for the network's timeout."""
+    size = _fragment_bytes(association)
+    pieces = _pdus(context_id, COMMAND, command_set, size, True)
+    if data is not None:
+        pieces += _pdus(context_id, 0, data, size, True)
+    return _send_pieces(association, pieces)
 
 
 def send_from(
     association: Association,
     context_id: int,
-    command: bytes,
+    command_set: bytes,
     source: BinaryIO,
-    timeout: float | None,
+    timeout: float,
 ) -> bool:
-    """Queue a message whose data set is read from `source`, as fast as the peer takes it.
+    """Send a message whose data set is read from `source`, as fast as the peer takes it.
 
     False where the peer is gone, or has taken nothing for `timeout` seconds.
     """
-    limit = association.dimse.maximum_pdu_size
-    size = min(limit - _PDV_OVERHEAD, _FRAGMENT_BYTES) if limit else _FRAGMENT_BYTES
-    size = max(size, 1)
-    for start in range(0, len(command), size):
-        last = _LAST if start + size >= len(command) else 0
-        _queue(association, context_id, _COMMAND | last, command[start : start + size])
-    most = max(_WAITING_BYTES // size, _WAITING_PDUS)
-    fragment = source.read(size)
+    size = _fragment_bytes(association)
+    # Whole fragments: only the last may be shorter.
+    block_bytes = max(_BLOCK_BYTES // size, 1) * size
+    driver_of(association).limit_sends(timeout)
+    pieces = _pdus(context_id, COMMAND, command_set, size, True)
+    block = source.read(block_bytes)
     while True:
-        following = source.read(size) if len(fragment) == size else b""
-        _queue(association, context_id, 0 if following else _LAST, fragment)
-        if not _wait_for_room(association, most, timeout):
+        following = source.read(block_bytes) if len(block) == block_bytes else b""
+        pieces += _pdus(context_id, 0, block, size, not following)
+        if not _send_pieces(association, pieces):
             return False
         if not following:
             return True
-        fragment = following
+        block, pieces = following, []
 
 
-def _queue(association: Association, context_id: int, header: int, fragment: bytes) -> None:
-    primitive = P_DATA()
-    primitive.presentation_data_value_list.append((context_id, bytes((header,)) + fragment))
-    association.dul.send_pdu(primitive)
+def _fragment_bytes(association: Association) -> int:
+    """The most data of a PDU, by what the peer takes (PS3.8 D.1); 0 there is no limit."""
+    limit = association.dimse.maximum_pdu_size
+    size = min(limit - _PDV_OVERHEAD, _MAX_FRAGMENT_BYTES) if limit else _MAX_FRAGMENT_BYTES
+    return max(size, 1)
 
 
-def _wait_for_room(association: Association, most: int, timeout: float | None) -> bool:
-    waiting = association.dul.to_provider_queue
-    held, since = waiting.qsize(), time.monotonic()
-    while held > most:
-        if association.acse.is_aborted() or not association.dul.is_alive():
-            return False
-        time.sleep(_WAIT_SECONDS)
-        now = waiting.qsize()
-        if now < held:
-            held, since = now, time.monotonic()
-        elif timeout is not None and time.monotonic() - since > timeout:
-            return False
-    return True
+def _pdus(context_id: int, control: int, data: bytes, size: int, is_last: bool) -> list[Bytes]:
+    """P-DATA-TF PDUs of one presentation data value each: their heads and their fragments."""
+    view = memoryview(data)
+    pieces: list[Bytes] = []
+    for start in range(0, max(len(data), 1), size):
+        fragment = view[start : start + size]
+        last = LAST if is_last and start + size >= len(data) else 0
+        length = len(fragment) + 2
+        head = _PDU_HEAD.pack(_P_DATA_TF, length + 4, length, context_id, control | last)
+        pieces += [head, fragment]
+    return pieces
 
 
-def _command_set(*held: tuple[int, bytes]) -> bytes:
-    # Always Implicit VR Little Endian (PS3.7 6.3.1).
-    body = b"".join(element(tag, "", value, implicit_vr=True) for tag, value in held)
-    return element(_COMMAND_GROUP_LENGTH, "", struct.pack("<I", len(body)), implicit_vr=True) + body
+def _send_pieces(association: Association, pieces: list[Bytes]) -> bool:
+    """In steps: there is a limit to what one system call takes, and small PDUs are many."""
+    reactor = driver_of(association)
+    return all(
+        reactor.send_data(pieces[start : start + _MAX_PIECES])
+        for start in range(0, len(pieces), _MAX_PIECES)
+    )
 
 
-def _us(number: int) -> bytes:
-    return struct.pack("<H", number)
+# IOV_MAX is 1024 on Linux; more than this many are joined into one.
+_MAX_PIECES = 512

@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from io import BytesIO
-from typing import Any
 
 from pydicom.tag import BaseTag
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import C_CANCEL, C_STORE
 from pynetdicom.presentation import PresentationContext
 
 from scp import messages, peers
+from scp.command import Command, Field
 from scp.contexts import QUERY_RETRIEVE
+from scp.dimse import Message
 from scp.extended import options_of
 from scp.node import Node
+from scp.reactor import driver_of, messages_of
 from scp.status import Status, status_of
 from storage import Query
 from storage.errors import (
@@ -52,24 +52,31 @@ class Request:
 
     node: Node
     association: Association
-    message: Any  # one of pynetdicom's DIMSE primitives
+    message: Message
     context: PresentationContext
     traffic: Traffic
     final_status: int | None = field(default=None, init=False)
     _pending: tuple[Status, bytes] | None = field(default=None, init=False)
 
     @property
+    def command(self) -> Command:
+        """The command set."""
+        return self.message.command
+
+    @property
+    def data(self) -> bytes:
+        """The data set, empty where there is none."""
+        return self.message.data or b""
+
+    @property
     def sop_class(self) -> str:
-        """The SOP class of the command: of a DIMSE-C request the affected, else the requested."""
-        message = self.message
-        return str(message.AffectedSOPClassUID or getattr(message, "RequestedSOPClassUID", ""))
+        """The SOP class of the command."""
+        return self.command.sop_class
 
     @property
     def sop_instance(self) -> str:
         """The SOP instance of the command, empty where there is none."""
-        message = self.message
-        affected = getattr(message, "AffectedSOPInstanceUID", None)
-        return str(affected or getattr(message, "RequestedSOPInstanceUID", None) or "")
+        return self.command.sop_instance
 
     @property
     def peer(self) -> str:
@@ -99,10 +106,9 @@ class Request:
         sop_class = str(self.context.abstract_syntax)
         root, _ = QUERY_RETRIEVE[sop_class]
         options = options_of(self.association, sop_class)
-        if self.message.Identifier is None:
+        if self.message.data is None:
             raise DataSetError("No Identifier")
-        data = self.message.Identifier.getvalue()
-        return Query.read(root, data, self.transfer_syntax, self.charset, options)
+        return Query.read(root, self.data, self.transfer_syntax, self.charset, options)
 
     def respond(
         self,
@@ -112,27 +118,18 @@ class Request:
         identifier: bytes | None = None,
         counts: Mapping[str, int] | None = None,
     ) -> None:
-        """Send a response; `counts` are those of sub-operations, by keyword."""
-        response = type(self.message)()
-        response.MessageIDBeingRespondedTo = self.message.MessageID
-        response.AffectedSOPClassUID = self.sop_class
-        if self.sop_instance:
-            response.AffectedSOPInstanceUID = self.sop_instance
-        if hasattr(self.message, "ActionTypeID"):
-            response.ActionTypeID = self.message.ActionTypeID
-        response.Status = int(status)
-        if comment:
-            response.ErrorComment = _error_comment(comment)
-        tags = list(offending)[:_MAX_OFFENDING]
-        if tags:
-            response.OffendingElement = tags
-        if identifier is not None:
-            response.Identifier = BytesIO(identifier)
-        for keyword, value in (counts or {}).items():
-            setattr(response, keyword, value)
+        """Send a response; `counts` are those of sub-operations, by attribute of Command."""
+        response = messages.response(
+            self.command,
+            status,
+            comment=_error_comment(comment),
+            offending=tuple(int(tag) for tag in offending)[:_MAX_OFFENDING],
+            has_data_set=identifier is not None,
+            counts=counts,
+        )
         if status not in (Status.PENDING, Status.PENDING_KEYS_UNSUPPORTED):
             self.final_status = int(status)
-        self.association.dimse.send_msg(response, self._context_id)
+        messages.send(self.association, self._context_id, response, identifier)
 
     @property
     def _context_id(self) -> int:
@@ -141,9 +138,7 @@ class Request:
     def respond_match(self, status: Status, identifier: bytes) -> None:
         """Send a pending response of a C-FIND."""
         if self._pending is None or self._pending[0] is not status:
-            command = messages.find_pending(
-                str(self.message.AffectedSOPClassUID), self.message.MessageID, status
-            )
+            command = messages.response(self.command, status, has_data_set=True)
             self._pending = status, command
         messages.send(self.association, self._context_id, self._pending[1], identifier)
         self.traffic.bytes_out += len(identifier)
@@ -157,7 +152,7 @@ class Request:
 
     def refuse_sop_class(self, said: str, agreed: str) -> None:
         """Answer a command whose SOP class is not its presentation context's."""
-        store = isinstance(self.message, C_STORE)
+        store = self.command.field is Field.C_STORE_RQ
         status = Status.DOES_NOT_MATCH_SOP_CLASS if store else Status.SOP_CLASS_NOT_SUPPORTED
         self.respond(status, both_uids(said, agreed))
 
@@ -166,10 +161,11 @@ class Request:
 
         Raises PeerGone where there is nobody left to answer.
         """
-        if self.association.acse.is_aborted() or not self.association.dul.is_alive():
+        reactor = driver_of(self.association)
+        reactor.look()
+        if self.association.acse.is_aborted() or not reactor.is_alive():
             raise PeerGone
-        cancel: C_CANCEL | None = self.association.dimse.cancel_req.get(self.message.MessageID)
-        return cancel is not None
+        return self.command.message_id in messages_of(self.association).cancelled
 
     def stop_if_cancelled(self) -> None:
         """Raise Cancelled where a C-CANCEL has come, PeerGone where the peer is gone."""

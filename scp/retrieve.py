@@ -60,15 +60,15 @@ class Tally:
             self.last_failure = outcome.words
 
     def counts(self, with_remaining: bool) -> dict[str, int]:
-        """The numbers as elements of a response."""
+        """The numbers, by the attributes of Command."""
         counts = {
-            "NumberOfCompletedSuboperations": self.completed,
-            "NumberOfFailedSuboperations": len(self.failed),
-            "NumberOfWarningSuboperations": self.warned,
+            "completed": self.completed,
+            "failed": len(self.failed),
+            "warning": self.warned,
         }
         if with_remaining:
-            counts["NumberOfRemainingSuboperations"] = self.remaining
-        return {keyword: min(count, _MAX_COUNT) for keyword, count in counts.items()}
+            counts["remaining"] = self.remaining
+        return {name: min(count, _MAX_COUNT) for name, count in counts.items()}
 
     @property
     def final_status(self) -> Status:

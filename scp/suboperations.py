@@ -1,29 +1,23 @@
 """One C-STORE sub-operation: from the file to the response (PS3.7 9.1.1, PS3.4 C.4.2.2)."""
 
 import os
-import queue
 import socket
-import threading
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, BinaryIO
+from typing import BinaryIO, NoReturn
 
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import C_STORE
 
-from scp import messages
+from scp import calling, messages
+from scp.command import Command, Field
+from scp.reactor import driver_of
 from scp.request import Request
 from scp.status import Status, is_warning
 from scp.transcode import TranscodeError, reachable, transcode
 from storage import Location, checking, part10
 from storage.errors import ArchiveError
 from storage.tree import Tree
-
-_PAUSE_SECONDS = 0.0005
-# How often to look whether an association that is silent is still there.
-_LOOK_SECONDS = 0.1
 
 
 class Result(Enum):
@@ -55,9 +49,9 @@ class Originator:
     @classmethod
     def of(cls, request: Request) -> "Originator":
         """The originator of the sub-operations of `request`."""
-        message = request.message
-        moved = hasattr(message, "MoveDestination")
-        return cls(request.peer, message.MessageID, message.Priority or 0, moved)
+        command = request.command
+        moved = command.field is Field.C_MOVE_RQ
+        return cls(request.peer, command.message_id or 0, command.priority or 0, moved)
 
 
 class AssociationLost(Exception):
@@ -80,12 +74,6 @@ class Sender:
             if context.as_scu:
                 by_syntax = self._contexts.setdefault(str(context.abstract_syntax), {})
                 by_syntax.setdefault(str(context.transfer_syntax[0]), context.context_id or 0)
-        self._own_association = association.is_requestor
-        if self._own_association:
-            # Its reactor thread would take the responses.
-            association._reactor_checkpoint.clear()
-            while not association._is_paused and association.is_alive():
-                time.sleep(_PAUSE_SECONDS)
 
     def send(self, location: Location) -> Outcome:
         """Send one instance. Raises AssociationLost where no more can be sent."""
@@ -100,11 +88,9 @@ class Sender:
             return Outcome(location, Result.FAILED, f"cannot be sent: {error}")
 
     def release(self) -> None:
-        """Release the association, if it is the node's own and still there."""
-        if self._own_association:
-            self._association._reactor_checkpoint.set()
-            if self._association.is_established:
-                self._association.release()
+        """Release the association, which is the node's own, if it is still there."""
+        self._association.release()
+        calling.finish(self._association)
 
     def _send_file(self, location: Location, file: BinaryIO) -> Outcome:
         meta = part10.read(file)
@@ -151,53 +137,39 @@ class Sender:
         if not messages.send_from(association, context_id, command, source, self._timeout):
             self._give_up("takes nothing more")
         response = self._response()
-        if is_warning(response.Status):
-            return Outcome(location, Result.WARNED, f"status {response.Status:04X}")
-        if response.Status != Status.SUCCESS:
-            comment = getattr(response, "ErrorComment", None) or ""
-            words = f"status {response.Status:04X} {comment}".strip()
+        status = response.status or 0
+        if is_warning(status):
+            return Outcome(location, Result.WARNED, f"status {status:04X}")
+        if status != Status.SUCCESS:
+            words = f"status {status:04X} {response.comment}".strip()
             return Outcome(location, Result.FAILED, words)
         return Outcome(location, Result.COMPLETED)
 
-    def _response(self) -> Any:
-        context_id, response = self._next_message()
-        if context_id is None:
-            raise AssociationLost("ended the association")
-        if response is None:
+    def _response(self) -> Command:
+        reactor = driver_of(self._association)
+        message = reactor.message(self._timeout)
+        if message is None and reactor.is_over():
+            self._give_up("ended the association")
+        if message is None:
             self._give_up(f"has not answered within {self._timeout:g} seconds")
-        valid = isinstance(response, C_STORE) and response.is_valid_response
-        if not valid or response.MessageIDBeingRespondedTo != self._number:
+        response = message.command
+        valid = response.field is Field.C_STORE_RSP and response.status is not None
+        if not valid or response.responds_to != self._number:
             self._give_up("answers something else")
         return response
 
-    def _next_message(self) -> tuple[int | None, Any]:
-        """The next message; no context where the association ended, no message in time."""
-        association, deadline = self._association, time.monotonic() + self._timeout
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                return association.dimse.msg_queue.get(timeout=min(left, _LOOK_SECONDS))
-            except queue.Empty:
-                if is_over(association):
-                    return None, None
-        return 0, None
-
-    def _give_up(self, words: str) -> None:
+    def _give_up(self, words: str) -> NoReturn:
         """End the association, whatever its peer does, and raise AssociationLost."""
         cut(self._association)
         raise AssociationLost(words)
 
 
-def is_over(association: Association) -> bool:
-    """Whether nothing more comes: it was aborted, by either side, or its peer wants its release."""
-    acse = association.acse
-    return acse.is_aborted() or acse.is_release_requested() or not association.dul.is_alive()
-
-
 def cut(association: Association) -> None:
-    """End an association at once: its threads may be waiting in the socket for ever."""
+    """End an association at once, whatever is still waiting to be sent."""
     connection = association.dul.socket.socket if association.dul.socket else None
     if connection is not None:
         with suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
-    # Blocks until the threads have ended; nothing here waits for that.
-    threading.Thread(target=association.abort, daemon=True).start()
+    association.abort()
+    if association.is_requestor:
+        calling.finish(association)

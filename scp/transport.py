@@ -1,54 +1,154 @@
-"""The association's socket: what a peer sends is read in large steps, and acknowledged at once."""
+"""The association's socket: PDUs are read as they come, whole ones handed out, sends bounded."""
 
 import socket
+import ssl
+import struct
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import cast
 
-from pynetdicom.association import Association
-from pynetdicom.transport import AssociationSocket
+from pynetdicom.transport import T_CONNECT, AssociationSocket
 
-_STEP_BYTES = 256 * 1024
+_FIRST_BUFFER_BYTES = 64 * 1024
 # Longest PDU that is not P-DATA: an A-ASSOCIATE-RQ of 128 contexts with many transfer syntaxes.
 _MAX_CONTROL_BYTES = 1024 * 1024
-_HEADER_BYTES = 6
+_LENGTH = struct.Struct(">2xI")
+HEADER_BYTES = 6
+
+Bytes = bytes | bytearray | memoryview
+
+
+class LongPduError(Exception):
+    """The peer declares a PDU longer than was agreed: its length is not to be believed."""
 
 
 class NodeSocket(AssociationSocket):
-    """An AssociationSocket that refuses a PDU longer than was agreed, before it is read."""
+    """An AssociationSocket that never waits for the rest of a PDU, nor for ever to send one."""
 
     longest_pdu = _MAX_CONTROL_BYTES
     last_received = 0.0  # by the monotonic clock
 
-    def recv(self, nr_bytes: int) -> bytearray:
-        """Read `nr_bytes`, or what came before the connection was closed.
-
-        Raises OSError where more is asked for than any PDU of this association may hold: the
-        peer's length field is not to be believed (PS3.8 D.1).
-        """
-        if nr_bytes > self.longest_pdu + _HEADER_BYTES:
-            raise ConnectionAbortedError(f"PDU of {nr_bytes} bytes, {self.longest_pdu} agreed")
-        connection = cast(socket.socket, self.socket)
-        received = bytearray(nr_bytes)
-        view, count = memoryview(received), 0
-        while count < nr_bytes:
-            step = connection.recv_into(view[count : count + _STEP_BYTES])
-            if not step:
-                break
-            count += step
-            self.last_received = time.monotonic()
-            acknowledge_at_once(connection)
-        view.release()
-        del received[count:]
-        return received
-
-
-def send_at_once(association: Association) -> None:
-    """Have TCP send the end of a message without waiting for acknowledgement of the rest."""
-    connection = association.dul.socket.socket if association.dul.socket else None
-    if connection is not None:
-        with suppress(OSError):  # it has just been closed, as the first send will show
+    def adopt(self) -> None:
+        """Make the connection ready, once it is there."""
+        self._buffer = bytearray(_FIRST_BUFFER_BYTES)
+        self._start = self._end = 0
+        self._tls: ssl.SSLSocket | None = None
+        connection = self.connection
+        if connection is None:
+            return
+        timeout = self.assoc.network_timeout
+        if isinstance(connection, ssl.SSLSocket):
+            self._tls = connection
+            connection.settimeout(timeout)
+        else:
+            connection.settimeout(None)
+            self.limit_sends(timeout or 0.0)
+        with suppress(OSError):  # it has just been closed, as the first read will show
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def connect(self, primitive: T_CONNECT) -> None:
+        """Connect to a peer."""
+        super().connect(primitive)
+        self.adopt()
+
+    @property
+    def connection(self) -> socket.socket | None:
+        """The TCP connection, while there is one."""
+        return self.socket
+
+    def limit_sends(self, seconds: float) -> None:
+        """How long the peer may take nothing before a send fails; 0: for ever."""
+        connection = self.connection
+        if connection is None:
+            return
+        if self._tls:
+            self._tls.settimeout(seconds or None)
+            return
+        whole = int(seconds)
+        limit = struct.pack("@ll", whole, int((seconds - whole) * 1_000_000))
+        with suppress(OSError):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+
+    def fill(self) -> bool | None:
+        """Read what has come; None: nothing, False: the connection has ended."""
+        connection = self.connection
+        if connection is None:
+            return False
+        self._make_room()
+        view = memoryview(self._buffer)[self._end :]
+        try:
+            if self._tls:
+                count = self._tls.recv_into(view)
+            else:
+                count = connection.recv_into(view, 0, socket.MSG_DONTWAIT)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
+        finally:
+            view.release()
+        if not count:
+            return False
+        self._end += count
+        self.last_received = time.monotonic()
+        acknowledge_at_once(connection)
+        return True
+
+    def next_pdu(self) -> memoryview | None:
+        """The next PDU, if all of it is there; to be released before `fill`.
+
+        Raises LongPduError.
+        """
+        held = self._end - self._start
+        if held < HEADER_BYTES:
+            return None
+        length = _LENGTH.unpack_from(self._buffer, self._start)[0] + HEADER_BYTES
+        if length - HEADER_BYTES > self.longest_pdu:
+            raise LongPduError(f"PDU of {length - HEADER_BYTES} bytes, {self.longest_pdu} agreed")
+        if held < length:
+            return None
+        start = self._start
+        self._start += length
+        return memoryview(self._buffer)[start : start + length]
+
+    @property
+    def holds_part(self) -> bool:
+        """Whether part of a PDU has come."""
+        return self._end > self._start
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the connection is over TLS."""
+        return self._tls is not None
+
+    @property
+    def has_decrypted(self) -> bool:
+        """Whether TLS holds bytes that the descriptor does not show."""
+        return bool(self._tls and self._tls.pending())
+
+    def transmit(self, pieces: Sequence[Bytes]) -> None:
+        """Send all of `pieces`. Raises OSError where the peer is gone, or takes nothing."""
+        connection = self.connection
+        if connection is None:
+            raise ConnectionResetError("the connection is closed")
+        if self._tls:
+            self._tls.sendall(b"".join(pieces))
+            return
+        sent = connection.sendmsg(pieces)
+        if sent < sum(map(len, pieces)):
+            connection.sendall(memoryview(b"".join(pieces))[sent:])
+
+    def _make_room(self) -> None:
+        """Room to read into: for all of the PDU that has begun to come."""
+        if self._start == self._end:
+            self._start = self._end = 0
+        held = self._end - self._start
+        wanted = HEADER_BYTES
+        if held >= HEADER_BYTES:
+            wanted += _LENGTH.unpack_from(self._buffer, self._start)[0]
+        if self._start + wanted > len(self._buffer) or self._end == len(self._buffer):
+            size = max(len(self._buffer), wanted)
+            fresh = self._buffer if size == len(self._buffer) else bytearray(size)
+            fresh[:held] = self._buffer[self._start : self._end]
+            self._buffer, self._start, self._end = fresh, 0, held
 
 
 def acknowledge_at_once(connection: socket.socket) -> None:

@@ -6,6 +6,7 @@ The door: what the node needs comes from here.
 from storage.archive import Answer, Archive, OnConflict, Outcome, Received, Stored
 from storage.attributes import Attribute, Level
 from storage.finding import Location
+from storage.intake import Intake
 from storage.query import Options, Query, Root
 from storage.upkeep import prepare
 
@@ -13,6 +14,7 @@ __all__ = [
     "Answer",
     "Archive",
     "Attribute",
+    "Intake",
     "Level",
     "Location",
     "OnConflict",

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from io import BytesIO
 from pathlib import Path
 
 from pydicom.tag import Tag
@@ -24,10 +23,11 @@ from storage.extract import Header
 from storage.finding import Location
 from storage.headers import HeaderSearch
 from storage.indexing import FileFacts, is_indexed, record
+from storage.intake import Intake
 from storage.journal import RECEIPTS, Journal
 from storage.models import Index, build
 from storage.query import Query
-from storage.tree import Tree, Uids, digest_of, same_bytes
+from storage.tree import Tree, Uids
 
 
 class OnConflict(StrEnum):
@@ -49,12 +49,12 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Received:
-    """An instance as it came: what its C-STORE command said, and the data set's bytes."""
+    """An instance as it came: what its C-STORE command said, and the data set."""
 
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
-    data_set: bytes | memoryview
+    data_set: Intake | bytes | memoryview  # an Intake: of `Archive.receive`, for the same UIDs
     charset: str  # for text that names no Specific Character Set
     sender: str = ""  # the calling AE title
 
@@ -100,25 +100,37 @@ class Archive:
 
         What fails halfway leaves no trace in tree or index.
         """
-        header = extract.header(
-            BytesIO(received.data_set), received.transfer_syntax_uid, received.charset
-        )
-        _check_command(received, header)
-        path = self.tree.path(header.uids)
-        if self._held(path, received) and is_indexed(self.index, header.uids):
-            return Stored(Outcome.UNCHANGED, header.uids)
-        free = self.tree.free_bytes() - len(received.data_set)
-        if free < self._free_bytes:
-            raise ResourceError(f"Disk full: {max(free, 0)} bytes would be left")
-        head = part10.header(
+        data = received.data_set
+        if isinstance(data, Intake):
+            return self._store(received, data)
+        intake = self.receive(
             received.sop_class_uid, received.sop_instance_uid, received.transfer_syntax_uid
         )
-        staged = self.tree.stage(head, received.data_set)
+        intake.write(data)
         try:
-            with self.tree.locked(header.uids):
-                outcome = self._commit(staged, header, received)
+            return self._store(received, intake)
         finally:
-            self.tree.discard(staged)
+            intake.discard()
+
+    def receive(self, sop_class_uid: str, sop_instance_uid: str, syntax_uid: str) -> Intake:
+        """What takes the data set of an instance as it arrives: for `store`, or to be discarded.
+
+        The texts are those of its command, and may be anything: `store` checks them.
+        """
+        head = part10.header(sop_class_uid, sop_instance_uid, syntax_uid)
+        return Intake(self.tree, head, self._free_bytes)
+
+    def _store(self, received: Received, intake: Intake) -> Stored:
+        with intake.open() as source:
+            header = extract.header(source, received.transfer_syntax_uid, received.charset)
+        _check_command(received, header)
+        path = self.tree.path(header.uids)
+        if self._held(path, received, intake) and is_indexed(self.index, header.uids):
+            return Stored(Outcome.UNCHANGED, header.uids)
+        intake.check_room()
+        intake.settle()
+        with self.tree.locked(header.uids):
+            outcome = self._commit(intake, header, received)
         with reading():
             return Stored(outcome, header.uids, tuple(about(self.index, header.uids)))
 
@@ -139,10 +151,10 @@ class Archive:
         if not self.index.database.is_closed():
             self.index.database.close()
 
-    def _commit(self, staged: Path, header: Header, received: Received) -> Outcome:
+    def _commit(self, intake: Intake, header: Header, received: Received) -> Outcome:
         """Put the staged file into the tree and its row into the index, or neither."""
         path = self.tree.path(header.uids)
-        outcome, kept = self._conflict(path, received), None
+        outcome, kept = self._conflict(path, received, intake), None
         if outcome is Outcome.KEPT:
             return outcome
         if outcome is Outcome.REPLACED:
@@ -152,18 +164,17 @@ class Archive:
             if outcome is Outcome.UNCHANGED:
                 self.tree.settle(path)  # who placed it may have ended before it was synced
             else:
-                self.tree.place(staged, path)
-            self._record(header, received)
+                self.tree.place(intake.settle(), path)
+            self._record(header, received, intake)
         except ArchiveError:
             if outcome is not Outcome.UNCHANGED:
                 self.tree.withdraw(path, kept)
             raise
         return outcome
 
-    def _record(self, header: Header, received: Received) -> None:
+    def _record(self, header: Header, received: Received, intake: Intake) -> None:
         """Enter the instance into journal and index."""
-        syntax, size = received.transfer_syntax_uid, len(received.data_set)
-        digest = digest_of(received.data_set)
+        syntax, size, digest = received.transfer_syntax_uid, intake.size, intake.digest
         self.journal.append(
             RECEIPTS, uids=header.uids, syntax=syntax, bytes=size, digest=digest,
             sender=received.sender, charset=received.charset,
@@ -175,9 +186,9 @@ class Archive:
             self.journal.append(RECEIPTS, uids=header.uids, withdrawn=True)
             raise
 
-    def _conflict(self, path: Path, received: Received) -> Outcome:
+    def _conflict(self, path: Path, received: Received, intake: Intake) -> Outcome:
         """What `on_conflict` makes of the file at `path`, if there is one."""
-        held = self._held(path, received)
+        held = self._held(path, received, intake)
         if held is None:
             return Outcome.STORED
         if held:
@@ -186,14 +197,13 @@ class Archive:
             raise DuplicateError("Held with other content, and on_conflict is refuse")
         return Outcome.KEPT if self._on_conflict is OnConflict.KEEP else Outcome.REPLACED
 
-    def _held(self, path: Path, received: Received) -> bool | None:
+    def _held(self, path: Path, received: Received, intake: Intake) -> bool | None:
         """Whether `path` holds the same data set in the same transfer syntax; None: no file."""
         try:
             with path.open("rb") as file:
                 meta = part10.read(file)
-            return meta.transfer_syntax_uid == received.transfer_syntax_uid and same_bytes(
-                path, meta.data_set_offset, received.data_set
-            )
+            same_syntax = meta.transfer_syntax_uid == received.transfer_syntax_uid
+            return same_syntax and intake.is_at(path, meta.data_set_offset)
         except FileNotFoundError:
             return None
         except DataSetError:  # damaged: certainly other content

@@ -6,10 +6,10 @@ from pathlib import Path
 from storage import disagreements, extract, part10
 from storage.archive import Archive
 from storage.attributes import Level
+from storage.content import digest_of_rest
 from storage.errors import ArchiveError
 from storage.finding import Location, every_location
 from storage.indexing import is_indexed
-from storage.tree import digest_of_rest
 
 
 def check(archive: Archive, charset: str) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """The folder tree: UID -> path, and writes that are whole and durable or not there at all."""
 
 import fcntl
-import hashlib
 import itertools
 import os
 import struct
@@ -10,7 +9,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from storage.errors import FolderError, ResourceError
 
@@ -18,7 +16,6 @@ Uids = tuple[str, str, str]  # Study, Series and SOP Instance UID
 
 _LOCK_STRIPES = 1 << 20
 _KNOWN_FOLDERS = 4096
-_COMPARE_BYTES = 1024 * 1024
 
 
 class Tree:
@@ -58,14 +55,33 @@ class Tree:
         study, series, instance = uids
         return self.root / study / series / f"{instance}.dcm"
 
-    def stage(self, *parts: bytes | memoryview) -> Path:
+    def stage(self, *parts: bytes | bytearray | memoryview) -> Path:
         """Write `parts` to a new file in `incoming/`, synced. Raises ResourceError."""
+        path, descriptor = self.open_staged()
+        try:
+            for part in parts:
+                write_all(descriptor, memoryview(part))
+        except OSError as error:
+            os.close(descriptor)
+            self.discard(path)
+            raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
+        self.close_staged(path, descriptor)
+        return path
+
+    def open_staged(self) -> tuple[Path, int]:
+        """A new file in `incoming/`, and a descriptor to write it. Raises ResourceError."""
         path = self._incoming / f"{os.getpid()}-{next(self._numbers)}.part"
         try:
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+            return path, os.open(path, flags, 0o600)
+        except OSError as error:
+            self.discard(path)
+            raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
+
+    def close_staged(self, path: Path, descriptor: int) -> None:
+        """Sync and close a file in `incoming/`; gone where that fails. Raises ResourceError."""
+        try:
             try:
-                for part in parts:
-                    _write(descriptor, memoryview(part))
                 if self._sync:
                     os.fsync(descriptor)
             finally:
@@ -73,7 +89,6 @@ class Tree:
         except OSError as error:
             self.discard(path)
             raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
-        return path
 
     def discard(self, staged: Path) -> None:
         """Remove a staged file, if it is still there."""
@@ -205,33 +220,7 @@ def _prune(path: Path) -> None:
             folder.rmdir()
 
 
-def same_bytes(path: Path, offset: int, data: bytes | memoryview) -> bool:
-    """Whether what lies in `path` from `offset` on is `data`."""
-    if path.stat().st_size - offset != len(data):
-        return False
-    view = memoryview(data)
-    with path.open("rb", buffering=0) as file:
-        file.seek(offset)
-        for start in range(0, len(view), _COMPARE_BYTES):
-            part = view[start : start + _COMPARE_BYTES]
-            if file.read(len(part)) != part:
-                return False
-    return True
-
-
-def digest_of(data: bytes | memoryview) -> str:
-    """The digest that is taken of a data set at its receipt."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def digest_of_rest(file: BinaryIO) -> str:
-    """The same of what lies in `file` from where it stands."""
-    digest = hashlib.sha256()
-    while part := file.read(_COMPARE_BYTES):
-        digest.update(part)
-    return digest.hexdigest()
-
-
-def _write(descriptor: int, data: memoryview) -> None:
+def write_all(descriptor: int, data: memoryview) -> None:
+    """Write all of `data`. Raises OSError."""
     while data:
         data = data[os.write(descriptor, data) :]

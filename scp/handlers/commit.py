@@ -26,8 +26,8 @@ def handle(request: Request) -> None:
     if request.sop_instance != WELL_KNOWN_INSTANCE:
         _refuse(request, Status.NO_SUCH_SOP_INSTANCE, "Not the well-known SOP Instance")
         return
-    if request.message.ActionTypeID != _REQUEST_STORAGE_COMMITMENT:
-        _refuse(request, Status.NO_SUCH_ACTION, f"Action Type {request.message.ActionTypeID}")
+    if request.command.action_type != _REQUEST_STORAGE_COMMITMENT:
+        _refuse(request, Status.NO_SUCH_ACTION, f"Action Type {request.command.action_type}")
         return
     try:
         asked = _asked(request)
@@ -49,9 +49,7 @@ def handle(request: Request) -> None:
 
 def _asked(request: Request) -> Commitment:
     """The request's Action Information. Raises DataSetError where it lacks something."""
-    information = request.message.ActionInformation
-    data = information.getvalue() if information else b""
-    data_set = extract.read_data_set(BytesIO(data), request.transfer_syntax)
+    data_set = extract.read_data_set(BytesIO(request.data), request.transfer_syntax)
     try:
         found = read(data_set, (_TRANSACTION_UID, _REFERENCED_SOP_SEQUENCE), request.charset)
     except Exception as error:  # a sequence whose items are none

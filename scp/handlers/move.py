@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 def handle(request: Request) -> None:
     """Send what the identifier names to the Move Destination."""
     started = time.monotonic()
-    title = str(request.message.MoveDestination or "").strip()
+    title = request.command.move_destination
     try:
         query = request.query()
         query.check_retrieve_keys()

@@ -5,7 +5,7 @@ import time
 
 from scp.request import Request
 from scp.status import Status
-from storage import Outcome, Received
+from storage import Intake, Outcome, Received
 from storage.errors import ArchiveError
 
 logger = logging.getLogger(__name__)
@@ -14,8 +14,10 @@ logger = logging.getLogger(__name__)
 def handle(request: Request) -> None:
     """Store an instance and answer when it is safe."""
     started, instance = time.monotonic(), request.sop_instance
-    data = request.message.DataSet.getvalue() if request.message.DataSet else b""
-    request.traffic.bytes_in += len(data)
+    intake = request.message.sink
+    data = intake if isinstance(intake, Intake) else b""
+    size = data.size if isinstance(data, Intake) else 0
+    request.traffic.bytes_in += size
     received = Received(
         sop_class_uid=request.sop_class,
         sop_instance_uid=instance,
@@ -29,7 +31,7 @@ def handle(request: Request) -> None:
     except ArchiveError as error:
         logger.error(
             "store refused peer=%s address=%s instance=%s bytes=%d: %s",
-            request.peer, request.address, instance, len(data), error,
+            request.peer, request.address, instance, size, error,
         )  # fmt: skip
         request.refuse(error)
         return
@@ -39,7 +41,7 @@ def handle(request: Request) -> None:
         request.respond(Status.SUCCESS)
     logger.info(
         "%s peer=%s address=%s instance=%s bytes=%d seconds=%.3f",
-        stored.outcome.value, request.peer, request.address, instance, len(data),
+        stored.outcome.value, request.peer, request.address, instance, size,
         time.monotonic() - started,
     )  # fmt: skip
     for disagreement in stored.disagreements:

@@ -1,0 +1,155 @@
+"""Messages as they come: command sets decoded, data sets gathered or handed on (PS3.7 6.3)."""
+
+import struct
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
+
+from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.pdu_primitives import P_DATA
+
+from scp.command import Command, CommandError, Field, decode
+
+if TYPE_CHECKING:
+    from pynetdicom.association import Association
+
+# Message control header (PS3.8 E.2): bit 0 a command, bit 1 the last fragment.
+COMMAND, LAST = 1, 2
+# Of a PDU type and length; then each value's length, context ID and control header.
+_PDU_HEAD_BYTES, _PDV_LENGTH_BYTES = 6, 4
+_PDV_HEAD = struct.Struct(">IBB")
+_MAX_COMMAND_BYTES = 64 * 1024
+# Of an identifier, or another data set that is held in memory.
+_MAX_DATA_BYTES = 16 * 1024 * 1024
+_MAX_CANCELS = 10
+
+
+class Sink(Protocol):
+    """Takes a data set as it arrives."""
+
+    def write(self, fragment: memoryview, /) -> None:
+        """Take the next bytes; they are the caller's again afterwards."""
+
+    def discard(self) -> None:
+        """Drop what was taken: the rest will not come."""
+
+
+@dataclass(slots=True)
+class Message:
+    """A whole message: its presentation context, its command, and its data set if it has one."""
+
+    context_id: int
+    command: Command
+    data: bytes | None = None
+    sink: Sink | None = None
+
+
+# What takes the data set of a C-STORE request on a presentation context; None: memory does.
+OpenSink = Callable[[int, Command], Sink | None]
+
+
+class _Gathered:
+    """A data set held in memory."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def write(self, fragment: memoryview) -> None:
+        if len(self.data) + len(fragment) > _MAX_DATA_BYTES:
+            raise CommandError(f"an identifier of more than {_MAX_DATA_BYTES} bytes")
+        self.data += fragment
+
+    def discard(self) -> None:
+        self.data.clear()
+
+
+class NodeDIMSE(DIMSEServiceProvider):
+    """pynetdicom's DIMSE service provider, with messages as Command and data."""
+
+    def __init__(self, association: "Association", open_sink: OpenSink) -> None:
+        super().__init__(association)
+        self.messages: deque[Message] = deque()
+        self.cancelled: set[int] = set()
+        self._open_sink = open_sink
+        self._command = bytearray()
+        self._message: Message | None = None
+        self._taker: Sink = _Gathered()
+
+    @property
+    def is_receiving(self) -> bool:
+        """Whether part of a message has come."""
+        return bool(self._command) or self._message is not None
+
+    def receive_primitive(self, primitive: P_DATA) -> None:
+        """Take what the state machine hands on; during a release it goes nowhere."""
+
+    def take_pdu(self, pdu: memoryview) -> None:
+        """Take the presentation data values of a P-DATA-TF PDU (PS3.8 9.3.5).
+
+        Raises CommandError where they are none, or no part of a message.
+        """
+        position, end = _PDU_HEAD_BYTES, len(pdu)
+        while position < end:
+            if end - position < _PDV_HEAD.size:
+                raise CommandError("a presentation data value is cut short")
+            length, context_id, control = _PDV_HEAD.unpack_from(pdu, position)
+            following = position + _PDV_LENGTH_BYTES + length
+            if length < _PDV_HEAD.size - _PDV_LENGTH_BYTES or following > end:
+                raise CommandError(f"a presentation data value of {length} bytes")
+            self.take(context_id, control, pdu[position + _PDV_HEAD.size : following])
+            position = following
+
+    def take(self, context_id: int, control: int, fragment: memoryview) -> None:
+        """Take a fragment of a message. Raises CommandError where it cannot be part of one."""
+        if control & COMMAND:
+            self._take_command(context_id, control, fragment)
+            return
+        message = self._message
+        if message is None or context_id != message.context_id:
+            raise CommandError("a data set without its command")
+        self._taker.write(fragment)
+        if control & LAST:
+            self._message = None
+            self._end(message)
+
+    def discard(self) -> None:
+        """Drop the message that was coming, and those that nobody will serve."""
+        if self._message:
+            self._taker.discard()
+            self._message = None
+        while self.messages:
+            sink = self.messages.popleft().sink
+            if sink:
+                sink.discard()
+
+    def _take_command(self, context_id: int, control: int, fragment: memoryview) -> None:
+        if self._message is not None:
+            raise CommandError("a command in the middle of a data set")
+        self._command += fragment
+        if len(self._command) > _MAX_COMMAND_BYTES:
+            raise CommandError(f"a command set of more than {_MAX_COMMAND_BYTES} bytes")
+        if not control & LAST:
+            return
+        command = decode(self._command)
+        self._command.clear()
+        message = Message(context_id, command)
+        if not command.has_data_set:
+            self._end(message)
+            return
+        sink = None
+        if command.field is Field.C_STORE_RQ:
+            message.sink = sink = self._open_sink(context_id, command)
+        self._message, self._taker = message, sink or _Gathered()
+
+    def _end(self, message: Message) -> None:
+        command = message.command
+        if command.field is Field.C_CANCEL_RQ:
+            if command.responds_to is not None and len(self.cancelled) < _MAX_CANCELS:
+                self.cancelled.add(command.responds_to)
+            return
+        if command.has_data_set and message.sink is None:
+            message.data = bytes(cast(_Gathered, self._taker).data)
+        if command.message_id is not None:
+            self.cancelled.discard(command.message_id)  # of an earlier request of that ID
+        self.messages.append(message)

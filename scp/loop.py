@@ -1,0 +1,176 @@
+"""The loop of the upper layer: what came, what is to be sent, timers; one step at a time.
+
+pynetdicom's state machine stays what it is (PS3.8 9.2); P-DATA in the state of data transfer,
+which it would only pass on, goes straight to the messages.
+"""
+
+import logging
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
+
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.pdu import A_ABORT_RQ
+
+from scp.command import CommandError
+from scp.dimse import NodeDIMSE
+from scp.log import one_line
+from scp.transport import LongPduError, NodeSocket
+from scp.waiting import Waiter
+
+if TYPE_CHECKING:
+    from pynetdicom.association import Association
+
+logger = logging.getLogger(__name__)
+
+_P_DATA_TF = 0x04
+_PDU_TYPES = range(0x01, 0x08)
+# States of PS3.8 9.2.3: idle, data transfer, and waiting for the connection to be closed.
+IDLE, TRANSFER, CLOSING = "Sta1", "Sta6", "Sta13"
+# How long the peer has to close the connection before the node does.
+_CLOSE_SECONDS = 1.0
+# So that a timer has run out when a wait for it is over.
+_LATER_SECONDS = 0.001
+
+
+class Loop(DULServiceProvider):
+    """What pynetdicom's DUL service provider does in a thread, as steps for whoever waits."""
+
+    def __init__(self, association: "Association") -> None:
+        super().__init__(association)
+        self._alive = False
+        self._closing_since = 0.0
+        self._waiter = Waiter()
+
+    def is_alive(self) -> bool:
+        """Whether the connection is there, or about to be."""
+        return self._alive and not self._kill_thread
+
+    @property
+    def _dimse(self) -> NodeDIMSE:
+        return cast(NodeDIMSE, self.assoc.dimse)
+
+    @property
+    def _connection(self) -> NodeSocket:
+        return cast(NodeSocket, self.socket)
+
+    def step(self, timeout: float = 0.0) -> None:
+        """Do what is due; where nothing is, wait up to `timeout` seconds for something to be."""
+        try:
+            if self.is_alive() and not self._due():
+                self._wait(timeout)
+                self._due()
+        except Exception as error:
+            self._break_off(error)
+
+    def _due(self) -> bool:
+        """Do one thing: a timer, a primitive to send, or a PDU that came; False: nothing to do."""
+        if self.artim_timer.expired:
+            self.event_queue.put("Evt18")
+        elif self.event_queue.empty() and not self._take_primitive() and self._take_pdu():
+            return True
+        acted = False
+        while self.is_alive() and not self.event_queue.empty():
+            self.state_machine.do_action(self.event_queue.get_nowait())
+            acted = True
+        return acted
+
+    def _take_primitive(self) -> bool:
+        queued = self.to_provider_queue
+        if queued.empty():
+            return False
+        if self.state_machine.current_state == CLOSING:
+            queued.get_nowait()  # there is nobody left to send it to
+            return False
+        return self._process_recv_primitive()
+
+    def _take_pdu(self) -> bool:
+        """Take a PDU out of what has come; True where that was all there is to do."""
+        if self.socket is None or self._connection.connection is None:
+            return False
+        try:
+            pdu = self._connection.next_pdu()
+        except LongPduError as error:
+            self._invalid(error)
+            return False
+        if pdu is None:
+            return False
+        with pdu:
+            self._idle_timer.restart()
+            if pdu[0] == _P_DATA_TF and self.state_machine.current_state == TRANSFER:
+                try:
+                    self._dimse.take_pdu(pdu)
+                    return True
+                except CommandError as error:
+                    self._invalid(error)
+            else:
+                self._decode(pdu)
+        return False
+
+    def _decode(self, pdu: memoryview) -> None:
+        if pdu[0] not in _PDU_TYPES:
+            self._invalid(f"unknown PDU type 0x{pdu[0]:02X}")
+            return
+        try:
+            decoded, event = self._decode_pdu(bytearray(pdu))
+        except Exception as error:  # pynetdicom's decoders raise whatever the bytes lead to
+            self._invalid(error)
+            return
+        self._recv_pdu.put(decoded)
+        self.event_queue.put(event)
+
+    def _invalid(self, error: object) -> None:
+        self._say(error)
+        self.event_queue.put("Evt19")
+
+    def _say(self, error: object) -> None:
+        words = one_line(error) if isinstance(error, BaseException) else str(error)
+        who = getattr(self.assoc, "who", "")
+        # Who opened an association says itself what became of it.
+        logger.log(logging.WARNING if who else logging.DEBUG, "protocol error %s: %s", who, words)
+
+    def _wait(self, timeout: float) -> None:
+        connection = self._connection if self.socket else None
+        decrypted = connection is not None and connection.has_decrypted
+        if decrypted:
+            timeout = 0.0
+        elif self.state_machine.current_state == CLOSING:
+            timeout = min(timeout, self._close_when_late())
+        if self.artim_timer._start_time is not None and self.artim_timer._end_time is None:
+            timeout = min(timeout, max(self.artim_timer.remaining, 0.0) + _LATER_SECONDS)
+        readable = self._waiter.wait(connection.connection if connection else None, timeout)
+        if connection and (readable or decrypted):
+            self._read(connection)
+
+    def _read(self, connection: NodeSocket) -> None:
+        try:
+            open_still = connection.fill()
+        except OSError as error:  # reset, or TLS that is none
+            open_still = False
+            if connection.is_tls and self.state_machine.current_state != CLOSING:
+                self._say(error)
+        if open_still is False:
+            self._waiter.forget()
+            self.event_queue.put("Evt17")
+
+    def _close_when_late(self) -> float:
+        """Close the connection that the peer should have closed; else the seconds it still has."""
+        now = time.monotonic()
+        self._closing_since = self._closing_since or now
+        left = self._closing_since + _CLOSE_SECONDS - now
+        if left > 0:
+            return left
+        self._waiter.forget()
+        self._connection.close()
+        return 0.0
+
+    def _break_off(self, error: Exception) -> None:
+        """End an association whose state machine is broken: nothing can be asked of that."""
+        logger.error("association broken %s: %s", getattr(self.assoc, "who", ""), one_line(error))
+        logger.debug("details", exc_info=True)
+        abort = A_ABORT_RQ()
+        abort.source, abort.reason_diagnostic = 0x02, 0x00
+        with suppress(Exception):
+            self._connection.transmit([abort.encode()])
+        self.assoc.is_aborted, self.assoc.is_established = True, False
+        self.assoc._kill = self._kill_thread = True

@@ -1,0 +1,145 @@
+"""The upper layer without a thread of its own: it is driven by the thread that waits for it.
+
+pynetdicom runs two threads for each association, and both look for work a thousand times a
+second. Here one thread waits on the connection and on a descriptor by which others wake it.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
+
+from scp.dimse import Message, NodeDIMSE, OpenSink
+from scp.loop import CLOSING, IDLE, TRANSFER, Loop
+from scp.transport import Bytes
+
+if TYPE_CHECKING:
+    from pynetdicom.association import Association
+
+# In these a peer takes data; in the second it wants the release (PS3.8 9.2.3).
+_DATA_STATES = (TRANSFER, "Sta8")
+_STEP_SECONDS = 0.05
+# Requests that a peer may send ahead; it negotiated none (PS3.7 D.3.3.3).
+_MAX_WAITING = 4
+
+
+class Reactor(Loop):
+    """pynetdicom's DUL service provider, driven by the thread that started it.
+
+    Other threads may queue a primitive with `send_pdu`; that wakes the one that drives.
+    """
+
+    def __init__(self, association: "Association") -> None:
+        super().__init__(association)
+        self._owner = 0
+
+    # ---- in place of the thread
+
+    def start(self) -> None:
+        """Begin; the calling thread is the one that drives from now on."""
+        self._owner = threading.get_ident()
+        self._idle_timer.start()
+        self._alive = True
+        self.assoc._dul_ready.set()
+
+    def finish(self) -> None:
+        """Bring the connection to its end, and give back the descriptors."""
+        while self.is_alive() and self.state_machine.current_state == CLOSING:
+            self.step(_STEP_SECONDS)
+        self.kill_dul()
+        self._alive = False
+        self._waiter.close()
+        with suppress(Exception):
+            self._connection._shutdown_socket()
+
+    def stop_dul(self) -> bool:
+        """Do what is left to do; True once nothing is. Called until then."""
+        if self.state_machine.current_state == IDLE:
+            self.kill_dul()
+            return True
+        if threading.get_ident() == self._owner:
+            self.step(_STEP_SECONDS)
+        return False
+
+    # ---- primitives
+
+    def send_pdu(self, primitive: object) -> None:
+        """Send what the primitive stands for: at once, or by the thread that drives."""
+        super().send_pdu(primitive)  # type: ignore[arg-type]
+        if threading.get_ident() == self._owner:
+            self.step()
+            return
+        self._waiter.wake()
+
+    def receive_pdu(self, wait: bool = False, timeout: float | None = None):  # type: ignore[no-untyped-def]
+        """The next primitive for the service user, waited for `timeout` seconds."""
+        if wait:
+            deadline = time.monotonic() + (timeout if timeout is not None else 1e9)
+            while self.to_user_queue.empty() and self.is_alive():
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                self.step(left)
+        return super().receive_pdu(wait=False)
+
+    # ---- messages
+
+    def message(self, timeout: float) -> Message | None:
+        """The next message; None where none comes in time, or the association is ending."""
+        messages, deadline = self._dimse.messages, time.monotonic() + timeout
+        while not messages:
+            left = deadline - time.monotonic()
+            if left <= 0 or self.is_over():
+                return None
+            self.step(left)
+        return messages.popleft()
+
+    def look(self) -> None:
+        """Take in what has come, without waiting, unless much is waiting to be served."""
+        if len(self._dimse.messages) < _MAX_WAITING:
+            self.step()
+
+    def is_over(self) -> bool:
+        """Whether the association has ended, or one side wants it to."""
+        return not self.is_alive() or not self.to_user_queue.empty() or self.assoc._kill
+
+    def send_data(self, pieces: Sequence[Bytes]) -> bool:
+        """Send P-DATA-TF PDUs; False where the association is no more, or takes nothing."""
+        if self.state_machine.current_state not in _DATA_STATES or not self.is_alive():
+            return False
+        try:
+            self._connection.transmit(pieces)
+        except OSError:
+            self._lose()
+            return False
+        return True
+
+    def limit_sends(self, seconds: float) -> None:
+        """How long the peer may take nothing before `send_data` fails."""
+        self._connection.limit_sends(seconds)
+
+    def _lose(self) -> None:
+        self.event_queue.put("Evt17")
+        self.step()
+
+
+def driver_of(association: "Association") -> Reactor:
+    """The upper layer of an association of the node's."""
+    return cast(Reactor, association.dul)
+
+
+def messages_of(association: "Association") -> NodeDIMSE:
+    """The messages of an association of the node's."""
+    return cast(NodeDIMSE, association.dimse)
+
+
+def drive(
+    association: "Association", open_sink: OpenSink = lambda context_id, command: None
+) -> None:
+    """Have an association driven by the thread that uses it, in place of pynetdicom's two."""
+    association.dul = Reactor(association)
+    association.dimse = NodeDIMSE(association, open_sink)
+    # Each sets a timer of the upper layer.
+    association.acse_timeout = association.ae.acse_timeout
+    association.network_timeout = association.ae.network_timeout

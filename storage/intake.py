@@ -1,0 +1,121 @@
+"""A data set on its way in: held in memory while it is small, else written as it arrives."""
+
+import hashlib
+import os
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from storage.content import digest_of_rest, same_bytes
+from storage.errors import ArchiveError, ResourceError
+from storage.tree import Tree, write_all
+
+# What is written at once; more goes to the file while the rest is still on the wire.
+_IN_MEMORY_BYTES = 64 * 1024
+
+Bytes = bytes | bytearray | memoryview
+
+
+class Intake:
+    """A data set as it arrives, behind the header of its file; `size` is in bytes, without that.
+
+    A failure to write is kept for `settle`, so that the peer can be told when it has sent all.
+    """
+
+    def __init__(self, tree: Tree, head: bytes, least_free: int = 0) -> None:
+        self.size = 0
+        self._tree = tree
+        self._head = head
+        self._least_free = least_free
+        self._held = bytearray()
+        self._hash = hashlib.sha256()
+        self._path: Path | None = None
+        self._descriptor = -1
+        self._error: ArchiveError | None = None
+
+    def write(self, fragment: Bytes) -> None:
+        """Take the next bytes."""
+        self.size += len(fragment)
+        if self._error:
+            return
+        if self._descriptor < 0 and len(self._held) + len(fragment) <= _IN_MEMORY_BYTES:
+            self._held += fragment
+            return
+        try:
+            if self._descriptor < 0:
+                self._spill()
+            write_all(self._descriptor, memoryview(fragment))
+        except OSError as error:
+            self._fail(ResourceError(f"Cannot write to disk: {error.strerror}"))
+        except ArchiveError as failure:
+            self._fail(failure)
+        else:
+            self._hash.update(fragment)
+
+    def open(self) -> BinaryIO:
+        """What has arrived, from its first byte on. Raises ResourceError."""
+        if self._error:
+            raise self._error
+        if self._path is None:
+            return BytesIO(self._held)
+        try:
+            file = self._path.open("rb")
+        except OSError as error:
+            raise ResourceError(f"Cannot read {self._path.name}: {error.strerror}") from error
+        file.seek(len(self._head))
+        return file
+
+    def settle(self) -> Path:
+        """The whole file, synced, in `incoming/`. Raises ResourceError."""
+        if self._error:
+            raise self._error
+        if self._path is None:
+            self._hash.update(self._held)
+            self._path = self._tree.stage(self._head, self._held)
+        elif self._descriptor >= 0:
+            self._tree.close_staged(self._path, self._descriptor)
+            self._descriptor = -1
+        return self._path
+
+    @property
+    def digest(self) -> str:
+        """The digest of all of it, once it is settled."""
+        return self._hash.hexdigest()
+
+    def is_at(self, path: Path, offset: int) -> bool:
+        """Whether what lies in `path` from `offset` on is the same. Raises OSError."""
+        if self._path is None:
+            return same_bytes(path, offset, self._held)
+        if path.stat().st_size - offset != self.size:
+            return False
+        with path.open("rb") as file:
+            file.seek(offset)
+            return digest_of_rest(file) == self.digest
+
+    def check_room(self) -> None:
+        """Raise ResourceError where the disk would be left with less than it has to keep."""
+        to_come = 0 if self._path else len(self._held)
+        free = self._tree.free_bytes() - to_come
+        if free < self._least_free:
+            raise ResourceError(f"Disk full: {max(free, 0)} bytes would be left")
+
+    def discard(self) -> None:
+        """Remove what is in `incoming/`, if it is still there."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        if self._path:
+            self._tree.discard(self._path)
+
+    def _spill(self) -> None:
+        self.check_room()
+        self._path, self._descriptor = self._tree.open_staged()
+        write_all(self._descriptor, memoryview(self._head))
+        write_all(self._descriptor, memoryview(self._held))
+        self._hash.update(self._held)
+        self._held.clear()
+
+    def _fail(self, error: ArchiveError) -> None:
+        self._error = error
+        self._held.clear()
+        self.discard()
