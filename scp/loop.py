@@ -88,6 +88,9 @@ class Loop(DULServiceProvider):
         """Take a PDU out of what has come; True where that was all there is to do."""
         if self.socket is None or self._connection.connection is None:
             return False
+        if self.state_machine.current_state == CLOSING:
+            self._connection.drop()  # whatever it is, nothing is done with it
+            return False
         try:
             pdu = self._connection.next_pdu()
         except LongPduError as error:

@@ -109,6 +109,10 @@ class NodeSocket(AssociationSocket):
         self._start += length
         return memoryview(self._buffer)[start : start + length]
 
+    def drop(self) -> None:
+        """Throw away what has come."""
+        self._start = self._end = 0
+
     @property
     def holds_part(self) -> bool:
         """Whether part of a PDU has come."""
