@@ -150,6 +150,7 @@ class Archive:
         """Close the calling thread's connection to the index."""
         if not self.index.database.is_closed():
             self.index.database.close()
+        self.index.entered.rows.clear()  # the next connection counts its versions anew
 
     def _commit(self, intake: Intake, header: Header, received: Received) -> Outcome:
         """Put the staged file into the tree and its row into the index, or neither."""

@@ -4,7 +4,9 @@ import re
 import struct
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from typing import BinaryIO
 
@@ -15,14 +17,28 @@ from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
+from storage import charsets
 from storage.attributes import IN_SEQUENCE, TABLE, Attribute
-from storage.elements import CHARACTER_SET, Elements, read
+from storage.charsets import Charset
+from storage.elements import BULK_VRS, CHARACTER_SET, Elements, read
 from storage.errors import DataSetError, MismatchError
+from storage.scanner import Found, UnusualError, Wanted, scan
+from storage.values import decoded
 
 _STORED = [attribute for attribute in TABLE if attribute.stored]
 _READ_TAGS = [*(a.tag for a in _STORED if not a.sequence), *IN_SEQUENCE]
 _TAGS: list[BaseTag | int] = [CHARACTER_SET, *_READ_TAGS]
 _LAST_TAG = max(_TAGS)
+# The same for the scanner: what to find, and of each column where its value is, and of which VR.
+_WANTED: Wanted = (
+    {int(tag): None for tag in _TAGS}
+    | {int(tag): {int(a.tag): None for a in held} | {int(CHARACTER_SET): None}
+       for tag, held in IN_SEQUENCE.items()}
+)  # fmt: skip
+_PLAN = [(a.column, int(a.tag), int(Tag(a.sequence)) if a.sequence else 0, a.vr) for a in _STORED]
+_ASCII = charsets.charset("")
+# All that is read of an ordinary data set; where this does not do, pydicom reads it.
+_HEADER_BYTES = 64 * 1024
 # Transfer syntaxes that deflate the data set as a whole (PS3.5 A.5, A.7, A.9): Deflated Explicit
 # VR Little Endian, JPIP Referenced Deflate, JPIP HTJ2K Referenced Deflate.
 DEFLATED = frozenset(
@@ -57,16 +73,70 @@ def header(source: BinaryIO, transfer_syntax: str, charset: str) -> Header:
     DataSetError where the data set cannot be read, MismatchError where a UID that storage needs is
     missing or not a UID.
     """
+    start, found = source.tell(), None
+    implicit_vr = _is_implicit(transfer_syntax)
+    if implicit_vr is not None:
+        with suppress(UnusualError):
+            found = _scanned(source.read(_HEADER_BYTES), implicit_vr, charset)
+    if found is None:
+        source.seek(start)
+        found = _read(source, transfer_syntax, charset)
+    for keyword in (*UID_KEYWORDS, "SOPClassUID"):
+        check_uid(keyword, found[keyword])
+    return Header(found)
+
+
+def _read(source: BinaryIO, transfer_syntax: str, charset: str) -> dict[str, str]:
+    """The values of any data set. Raises DataSetError."""
     data_set = read_data_set(source, transfer_syntax, _TAGS, _LAST_TAG)
     _check_lengths(data_set)  # a UID that is cut short is another UID
     try:
         elements = read(data_set, _READ_TAGS, charset)
     except Exception as error:  # a sequence whose items are none, and the like
         raise DataSetError(f"The data set cannot be read: {error}") from error
-    found = {attribute.column: _text(elements, attribute) for attribute in _STORED}
-    for keyword in (*UID_KEYWORDS, "SOPClassUID"):
-        check_uid(keyword, found[keyword])
-    return Header(found)
+    return {attribute.column: _text(elements, attribute) for attribute in _STORED}
+
+
+def _scanned(data: bytes, implicit_vr: bool, charset: str) -> dict[str, str]:
+    """The values of an ordinary data set. Raises UnusualError."""
+    found = scan(data, implicit_vr, _WANTED, _LAST_TAG)
+    named = _named(found, charset)
+    values = {}
+    for column, tag, sequence, vr in _PLAN:
+        held = found.get(sequence or tag)
+        if held is None:
+            values[column] = ""
+        elif not sequence:
+            values[column] = _value(held, vr, named)
+        else:
+            texts = [_value(item[tag], vr, _named(item, "\\".join(named.terms)))
+                     for item in held.items if tag in item]  # fmt: skip
+            values[column] = "\\".join(text for text in texts if text)
+    return values
+
+
+def _value(held: Found, vr: str, named: Charset) -> str:
+    vr = held.vr or vr
+    if not held.value or vr in BULK_VRS:
+        return ""
+    return decoded(vr, held.value, named)
+
+
+def _named(found: Mapping[int, Found], default: str) -> Charset:
+    """The Specific Character Set of a data set or of an item."""
+    held = found.get(CHARACTER_SET)
+    if held and b"\0" in held.value.rstrip(b"\0"):
+        raise UnusualError("a character set that is none")
+    return charsets.charset(decoded("CS", held.value, _ASCII) if held else "", default)
+
+
+@lru_cache(maxsize=64)
+def _is_implicit(transfer_syntax: str) -> bool | None:
+    """Whether VRs are implicit; None where the data set is not plain little endian."""
+    syntax = UID(transfer_syntax)
+    if not syntax.is_transfer_syntax or syntax.is_private or transfer_syntax in DEFLATED:
+        return None
+    return bool(syntax.is_implicit_VR) if syntax.is_little_endian else None
 
 
 def read_data_set(

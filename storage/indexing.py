@@ -7,11 +7,13 @@ Statements are prepared once: built by the query builder for every row they took
 the time that a store takes.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from storage.attributes import Level, stored_at
+from storage.attributes import Attribute, Level, stored_at
 from storage.database import execute, reading, writing
 from storage.extract import Header
 from storage.matching import NAME_PART_CHARACTERS, folded, has_several, match_columns
@@ -31,6 +33,10 @@ _OF_INSTANCE = (
 )
 
 
+# Rows of a thread's that are remembered: one patient, study and series are sent at a time.
+_MAX_ENTERED = 256
+
+
 @dataclass(frozen=True)
 class FileFacts:
     """What the index holds of a file beside its header; bytes and digest are the data set's."""
@@ -43,26 +49,43 @@ class FileFacts:
 
 def record(index: Index, header: Header, facts: FileFacts) -> None:
     """Enter an instance, in place of any row under the same UIDs. Raises ResourceError."""
-    with writing(index.database):
+    rows = [row_of(level, header) for level in Level]
+    rows[-1] |= {
+        "TransferSyntaxUID": facts.transfer_syntax_uid,
+        "file_bytes": facts.file_bytes,
+        "digest": facts.digest,
+        "charset": facts.charset,
+    }
+    with _writing(index):
         emptied = _delete(index, header.uids)
         parent: int | None = None
-        for level in Level:
-            row = row_of(level, header)
+        for level, row in zip(Level, rows, strict=True):
             if parent is not None:
                 row["parent_id"] = parent
-            if level is Level.IMAGE:
-                row["TransferSyntaxUID"] = facts.transfer_syntax_uid
-                row["file_bytes"], row["digest"] = facts.file_bytes, facts.digest
-                row["charset"] = facts.charset
-                _insert(index, level, row)
-            else:
-                parent = _enter(index, level, row)
+            enter = _insert if level is Level.IMAGE else _enter
+            parent = enter(index, level, row)
         _prune(index, emptied)
+
+
+@contextmanager
+def _writing(index: Index) -> Iterator[None]:
+    """A transaction; what this thread has entered before counts as long as nobody else wrote."""
+    entered = index.entered
+    try:
+        with writing(index.database):
+            (version,) = execute(index.database, "PRAGMA data_version", ())[0]
+            if version != entered.version:
+                entered.version = version
+                entered.rows.clear()
+            yield
+    except BaseException:
+        entered.rows.clear()  # ids of rows that were taken back
+        raise
 
 
 def forget(index: Index, uids: Uids) -> None:
     """Delete an instance's row, and of its parents those that hold nothing else."""
-    with writing(index.database):
+    with _writing(index):
         _prune(index, _delete(index, uids))
 
 
@@ -75,14 +98,23 @@ def is_indexed(index: Index, uids: Uids) -> bool:
 def row_of(level: Level, header: Header) -> dict[str, Any]:
     """The row that an instance's header makes at `level`: column -> value, without parents."""
     row: dict[str, Any] = {}
-    for attribute in stored_at(level):
-        text = header[attribute.column]
-        row[attribute.column] = text
-        row |= zip(match_columns(attribute), folded(attribute, text), strict=True)
-    row["several"] = _several(level, row)
+    several = 0
+    for attribute, column, columns, can_be_several in _plan(level):
+        row[column] = text = header[column]
+        if columns != (column,):
+            row |= zip(columns, folded(attribute, text), strict=True)
+        if can_be_several and "\\" in text:
+            several |= has_several(attribute, text)
+    row["several"] = int(several)
     if level is Level.PATIENT:
         row["of_study"] = "" if row["PatientID"] else header["StudyInstanceUID"]
     return row
+
+
+@lru_cache
+def _plan(level: Level) -> tuple[tuple[Attribute, str, tuple[str, ...], bool], ...]:
+    """The stored attributes: column, folded columns, whether several values are too many."""
+    return tuple((a, a.column, match_columns(a), not a.multiple) for a in stored_at(level))
 
 
 def _several(level: Level, texts: dict[str, Any]) -> int:
@@ -91,7 +123,19 @@ def _several(level: Level, texts: dict[str, Any]) -> int:
 
 def _enter(index: Index, level: Level, row: dict[str, Any]) -> int:
     """The id of the row of the same identity, brought up to date, or of a new one."""
-    identity = [row[name] for name in (*_parent(level), *IDENTITY[level])]
+    identity = tuple(row[name] for name in (*_parent(level), *IDENTITY[level]))
+    entered = index.entered.rows
+    known = entered.get((level, identity))
+    if known and known[0] == row:
+        return int(known[1])
+    number = _update(index, level, row, identity)
+    if len(entered) >= _MAX_ENTERED:
+        entered.clear()
+    entered[level, identity] = row, number
+    return number
+
+
+def _update(index: Index, level: Level, row: dict[str, Any], identity: tuple[Any, ...]) -> int:
     found = execute(index.database, _select(level), identity)
     if not found:
         return _insert(index, level, row)
@@ -172,6 +216,8 @@ def _delete(index: Index, uids: Uids) -> list[int]:
 
 def _prune(index: Index, ids: list[int]) -> None:
     """Delete the series of `ids` that have no instance left, and so on upwards."""
+    if ids:
+        index.entered.rows.clear()
     for level in (Level.SERIES, Level.STUDY, Level.PATIENT):
         table, child = TABLES[level], TABLES[Level(level + 1)]
         parents: list[int] = []

@@ -34,9 +34,11 @@ LONG_FORM_VRS = frozenset(
 def text_of(raw: RawDataElement, named: Charset, little_endian: bool = True) -> str:
     """The value of `raw` as text, without padding; `named` is the data set's character set."""
     value = raw.value
-    if not value:
-        return ""
-    vr = vr_of(raw)
+    return decoded(vr_of(raw), value, named, little_endian) if value else ""
+
+
+def decoded(vr: str, value: bytes, named: Charset, little_endian: bool = True) -> str:
+    """A value field of `vr` as text, without padding."""
     if vr in _NUMBERS:
         return _numbers(value, _NUMBERS[vr], little_endian)
     if vr == "AT":
