@@ -127,7 +127,6 @@ class Archive:
         path = self.tree.path(header.uids)
         if self._held(path, received, intake) and is_indexed(self.index, header.uids):
             return Stored(Outcome.UNCHANGED, header.uids)
-        intake.check_room()
         intake.settle()
         with self.tree.locked(header.uids):
             outcome = self._commit(intake, header, received)

@@ -28,14 +28,14 @@ Stop = Callable[[], None]
 def connect(path: Path, sync: bool) -> SqliteDatabase:
     """A database that opens a connection per thread, in WAL mode.
 
-    With `sync` a commit is on the disk before it returns; without, a power cut may take the
-    last ones, but not the order of them.
+    With `sync` a power cut may take the last commits, which the journal brings back, but not the
+    order of them; without, it may take the file.
     """
     database = SqliteDatabase(
         str(path),
         pragmas={
             "journal_mode": "wal",
-            "synchronous": "full" if sync else "off",
+            "synchronous": "normal" if sync else "off",
             "foreign_keys": 1,
             "cache_size": -16_000,
         },

@@ -36,6 +36,7 @@ _WANTED: Wanted = (
        for tag, held in IN_SEQUENCE.items()}
 )  # fmt: skip
 _PLAN = [(a.column, int(a.tag), int(Tag(a.sequence)) if a.sequence else 0, a.vr) for a in _STORED]
+_CHARACTER_SET = int(CHARACTER_SET)  # a number is compared faster than a tag
 _ASCII = charsets.charset("")
 # All that is read of an ordinary data set; where this does not do, pydicom reads it.
 _HEADER_BYTES = 64 * 1024
@@ -47,6 +48,7 @@ DEFLATED = frozenset(
 # A header that does not fit into this many bytes of a deflated data set is not one.
 _DEFLATED_HEADER_BYTES = 64 * 1024 * 1024
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*", re.ASCII)
+_MAX_UID = 64
 UID_KEYWORDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
@@ -99,7 +101,7 @@ def _read(source: BinaryIO, transfer_syntax: str, charset: str) -> dict[str, str
 
 def _scanned(data: bytes, implicit_vr: bool, charset: str) -> dict[str, str]:
     """The values of an ordinary data set. Raises UnusualError."""
-    found = scan(data, implicit_vr, _WANTED, _LAST_TAG)
+    found = scan(data, implicit_vr, _WANTED, int(_LAST_TAG))
     named = _named(found, charset)
     values = {}
     for column, tag, sequence, vr in _PLAN:
@@ -124,7 +126,7 @@ def _value(held: Found, vr: str, named: Charset) -> str:
 
 def _named(found: Mapping[int, Found], default: str) -> Charset:
     """The Specific Character Set of a data set or of an item."""
-    held = found.get(CHARACTER_SET)
+    held = found.get(_CHARACTER_SET)
     if held and b"\0" in held.value.rstrip(b"\0"):
         raise UnusualError("a character set that is none")
     return charsets.charset(decoded("CS", held.value, _ASCII) if held else "", default)
@@ -209,10 +211,11 @@ def check_uid(keyword: str, uid: str) -> None:
     Leading zeros in a component are against PS3.5 9.1, yet senders in the field write them;
     they do no harm in a path, which is all that is refused here.
     """
+    if _UID.fullmatch(uid) and len(uid) <= _MAX_UID:
+        return
     name, tag = dictionary_description(keyword), Tag(keyword)
     if not uid:
         raise MismatchError(f"No {name} in the data set", tag)
-    if len(uid) > 64:
-        raise MismatchError(f"{name} is longer than 64 characters", tag)
-    if not _UID.fullmatch(uid):
-        raise MismatchError(f"{name} is not digits and dots: {uid!r}", tag)
+    if len(uid) > _MAX_UID:
+        raise MismatchError(f"{name} is longer than {_MAX_UID} characters", tag)
+    raise MismatchError(f"{name} is not digits and dots: {uid!r}", tag)

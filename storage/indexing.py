@@ -95,6 +95,12 @@ def is_indexed(index: Index, uids: Uids) -> bool:
         return bool(execute(index.database, f"SELECT 1 {_OF_INSTANCE} LIMIT 1", uids))
 
 
+def digest_in(index: Index, uids: Uids) -> str | None:
+    """The digest in the instance's row, which may be empty; None where there is no row."""
+    found = execute(index.database, f"SELECT instance.digest {_OF_INSTANCE}", uids)
+    return str(found[0][0]) if found else None
+
+
 def row_of(level: Level, header: Header) -> dict[str, Any]:
     """The row that an instance's header makes at `level`: column -> value, without parents."""
     row: dict[str, Any] = {}

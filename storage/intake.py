@@ -67,14 +67,28 @@ class Intake:
 
     def settle(self) -> Path:
         """The whole file, synced, in `incoming/`. Raises ResourceError."""
+        if self._descriptor < 0 and self._path is None and self._error is None:
+            try:
+                self._spill()
+            except OSError as error:
+                self._fail(ResourceError(f"Cannot write to disk: {error.strerror}"))
+            except ArchiveError as failure:
+                self._fail(failure)
+        if self._error:
+            raise self._error
+        path = self.path
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            self._tree.close_staged(path, descriptor)
+        return path
+
+    @property
+    def path(self) -> Path:
+        """Its file in `incoming/`. Raises ResourceError where there is none."""
         if self._error:
             raise self._error
         if self._path is None:
-            self._hash.update(self._held)
-            self._path = self._tree.stage(self._head, self._held)
-        elif self._descriptor >= 0:
-            self._tree.close_staged(self._path, self._descriptor)
-            self._descriptor = -1
+            raise ResourceError("The data set was not written")
         return self._path
 
     @property
@@ -113,9 +127,9 @@ class Intake:
         write_all(self._descriptor, memoryview(self._head))
         write_all(self._descriptor, memoryview(self._held))
         self._hash.update(self._held)
-        self._held.clear()
+        self._held = bytearray()
 
     def _fail(self, error: ArchiveError) -> None:
         self._error = error
-        self._held.clear()
+        self._held = bytearray()
         self.discard()

@@ -6,6 +6,7 @@ One JSON object a line, empty lines between. A line that was cut short is passed
 import json
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,14 +24,21 @@ class Journal:
         self._folder = data / "journal"
         self._sync = sync
         self._descriptors: dict[str, int] = {}
+        self._written: Counter[str] = Counter()
+        self._synced: Counter[str] = Counter()
         self._lock = threading.Lock()
+        self._syncing = threading.Lock()
 
     def prepare(self) -> None:
         """Make the folder. Raises OSError."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def append(self, name: str, **record: Any) -> None:
-        """Add a line to the file `name`. Raises ResourceError."""
+        """Add a line to the file `name`, synced. Raises ResourceError."""
+        self.sync(name, self.write(name, **record))
+
+    def write(self, name: str, **record: Any) -> int:
+        """Add a line to the file `name`; returns its number, for `sync`. Raises ResourceError."""
         text = json.dumps({"at": now(), **record}, separators=(",", ":"))
         # Begins a line too: a full disk or a crash may have left the one before without its end.
         line = f"\n{text}\n".encode()
@@ -39,17 +47,43 @@ class Journal:
             # One write in append mode: lines of several processes do not mix.
             if os.write(descriptor, line) != len(line):
                 raise OSError(0, "written in part")
-            if self._sync:
-                os.fdatasync(descriptor)
         except OSError as error:
             raise ResourceError(f"The journal cannot be written: {error.strerror}") from error
+        with self._lock:
+            self._written[name] += 1
+            return self._written[name]
 
-    def read(self, name: str) -> Iterator[dict[str, Any]]:
-        """The records of the file `name`, in the order in which they were written."""
+    def sync(self, name: str, number: int) -> None:
+        """See that line `number` is on the disk; one sync does for all lines before it.
+
+        Raises ResourceError.
+        """
+        if not self._sync:
+            return
+        with self._syncing:
+            if self._synced[name] >= number:
+                return
+            written = self._written[name]
+            try:
+                os.fdatasync(self._open(name))
+            except OSError as error:
+                raise ResourceError(f"The journal cannot be written: {error.strerror}") from error
+            self._synced[name] = written
+
+    def size(self, name: str) -> int:
+        """The bytes of the file `name`."""
+        try:
+            return (self._folder / f"{name}.jsonl").stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def read(self, name: str, start: int = 0) -> Iterator[dict[str, Any]]:
+        """The records of the file `name` from byte `start` on, in the order of their writing."""
         path = self._folder / f"{name}.jsonl"
         if not path.exists():
             return
         with path.open("rb") as file:
+            file.seek(start)
             for line in file:
                 try:
                     record = json.loads(line)

@@ -2,16 +2,17 @@
 
 import logging
 import os
+import sqlite3
 from pathlib import Path
 
 from peewee import PeeweeException
 
-from storage import extract, part10
 from storage.database import connect
-from storage.errors import ArchiveError, DataSetError, FolderError
-from storage.indexing import FileFacts, record
+from storage.errors import ArchiveError, FolderError
 from storage.journal import RECEIPTS, Journal
-from storage.models import Index, build, signature
+from storage.models import build, signature
+from storage.receipts import last_receipts, record_file
+from storage.replay import replay, settle, write_applied
 from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
@@ -32,9 +33,13 @@ def prepare(data: Path, sync: bool, charset: str) -> None:
     try:
         Journal(data, sync).prepare()
         if is_current(path):
+            changed = replay(tree, path, charset)
+            if changed:
+                logger.warning("index caught up instances=%d: behind after an unclean end", changed)
+            settle(data)
             return
         held = rebuild(tree, path, charset)
-    except (PeeweeException, OSError) as error:
+    except (ArchiveError, PeeweeException, sqlite3.Error, OSError) as error:
         raise FolderError(f"{path}: {error}") from error
     if held:
         logger.info("index rebuilt instances=%d", held)
@@ -50,11 +55,12 @@ def rebuild(tree: Tree, path: Path, charset: str) -> int:
     database = connect(fresh, sync=False)
     index = build(database)
     index.create()
-    held, receipts = 0, _receipts(tree, Journal(tree.data, sync=False))
+    held, journal = 0, Journal(tree.data, sync=False)
+    end, receipts = journal.size(RECEIPTS), last_receipts(tree, journal)
     with database.atomic():
         for file in sorted(tree.walk(), key=lambda file: file.stat().st_mtime_ns):
             try:
-                held += _record_file(tree, file, index, charset, receipts.get(file))
+                held += record_file(tree, file, index, charset, receipts.get(file))
             except ArchiveError as error:
                 logger.error("not indexed file=%s: %s", file, error)
             if held and held % _PROGRESS_EVERY == 0:
@@ -67,45 +73,8 @@ def rebuild(tree: Tree, path: Path, charset: str) -> int:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     os.replace(fresh, path)
     _sync(path.parent)
+    write_applied(tree.data, end)
     return held
-
-
-def _receipts(tree: Tree, journal: Journal) -> dict[Path, tuple[int, str, str]]:
-    """The bytes, digest and assumed character set of each instance, as it was received last."""
-    found: dict[Path, tuple[int, str, str]] = {}
-    displaced: dict[Path, tuple[int, str, str]] = {}  # by the one that may yet be withdrawn
-    for receipt in journal.read(RECEIPTS):
-        study, series, instance = receipt["uids"]
-        path = tree.path((study, series, instance))
-        earlier = found.pop(path, None)
-        if receipt.get("withdrawn"):
-            if path in displaced:
-                found[path] = displaced.pop(path)
-            continue
-        if earlier:
-            displaced[path] = earlier
-        found[path] = int(receipt["bytes"]), str(receipt["digest"]), str(receipt["charset"])
-    return found
-
-
-def _record_file(
-    tree: Tree, file: Path, index: Index, charset: str, receipt: tuple[int, str, str] | None
-) -> int:
-    """Enter one file of the tree into a new index. Raises ArchiveError."""
-    charset = receipt[2] if receipt else charset
-    try:
-        with file.open("rb") as source:
-            meta = part10.read(source)
-            header = extract.header(source, meta.transfer_syntax_uid, charset)
-            file_bytes = os.fstat(source.fileno()).st_size - meta.data_set_offset
-    except OSError as error:
-        raise DataSetError(f"cannot be read: {error.strerror}") from error
-    if tree.path(header.uids) != file:
-        raise DataSetError("its UIDs belong to another path")
-    # A file that was put into the tree by hand has no receipt, and so no digest to hold it to.
-    digest = receipt[1] if receipt and receipt[0] == file_bytes else ""
-    record(index, header, FileFacts(meta.transfer_syntax_uid, file_bytes, digest, charset))
-    return 1
 
 
 def is_current(path: Path) -> bool:
