@@ -124,6 +124,11 @@ class NodeAssociation(Association):
                 logger.warning("nothing heard for seconds=%g %s", self.network_timeout, self.who)
                 self.abort()
 
+    def kill(self) -> None:
+        """See the association to its end; from another thread: have its own do that."""
+        self._kill, self.is_established = True, False
+        self.dul.end()
+
     def _patience(self) -> float:
         """Seconds until the peer has been silent for too long."""
         return max(self.dul._idle_timer.remaining, 0.0) + 0.001

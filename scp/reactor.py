@@ -53,6 +53,14 @@ class Reactor(Loop):
         with suppress(Exception):
             self._connection._shutdown_socket()
 
+    def end(self) -> None:
+        """Bring the association to its end, or wake the thread that will."""
+        if threading.get_ident() != self._owner:
+            self._waiter.wake()
+            return
+        while self.is_alive() and not self.stop_dul():
+            pass  # which waits
+
     def stop_dul(self) -> bool:
         """Do what is left to do; True once nothing is. Called until then."""
         if self.state_machine.current_state == IDLE:

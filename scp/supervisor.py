@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import socket
+import sqlite3
 import ssl
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from scp import log, worker
 from scp.settings import Settings
 from scp.slots import Slots
+from storage import settle
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +20,8 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 _BACKLOG = 256
 # A worker that dies is not started more often than this.
 _RESTART_SECONDS = 1.0
+# How often the index is brought to the disk, where anything was received.
+_SETTLE_SECONDS = 60.0
 # Beyond the workers' own grace time: one that still runs then hangs.
 _KILL_SECONDS = worker.GRACE_SECONDS + 5
 
@@ -72,7 +76,11 @@ class Supervisor:
             self._settings.node.ae_title, self._settings.storage.path, self._count, shown, port,
         )  # fmt: skip
         while True:
-            received = signal.sigwait(_SIGNALS)
+            found = signal.sigtimedwait(_SIGNALS, _SETTLE_SECONDS)
+            if found is None:
+                self._settle()
+                continue
+            received = found.si_signo
             if received != signal.SIGCHLD:
                 break
             for number in self._reap():
@@ -81,6 +89,14 @@ class Supervisor:
                 self._start(number)
         logger.info("stopping: %s", signal.Signals(received).name)
         self._stop()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Have a start after an unclean end read as little of the journal as can be."""
+        try:
+            settle(self._settings.storage.path)
+        except (OSError, sqlite3.Error) as error:
+            logger.warning("the index is not settled: %s", log.one_line(error))
 
     def _start(self, number: int) -> None:
         """Fork a worker and wait until it serves."""

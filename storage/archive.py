@@ -91,7 +91,7 @@ class Archive:
     ) -> None:
         self.tree = Tree(data, sync)
         self.journal = Journal(data, sync)
-        self.index: Index = build(connect(data / "index.sqlite", sync))
+        self.index: Index = build(connect(data / "index.sqlite", sync, pooled=True))
         self._on_conflict = on_conflict
         self._free_bytes = free_bytes
 
@@ -149,7 +149,6 @@ class Archive:
         """Close the calling thread's connection to the index."""
         if not self.index.database.is_closed():
             self.index.database.close()
-        self.index.entered.rows.clear()  # the next connection counts its versions anew
 
     def _commit(self, intake: Intake, header: Header, received: Received) -> Outcome:
         """Put the staged file into the tree and its row into the index, or neither."""

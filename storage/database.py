@@ -3,10 +3,12 @@
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from peewee import OperationalError, PeeweeException, SqliteDatabase
+from playhouse.pool import PooledSqliteDatabase
 
 from storage.errors import ResourceError
 from storage.folding import fold
@@ -25,21 +27,37 @@ _ERRORS = (PeeweeException, sqlite3.Error)
 Stop = Callable[[], None]
 
 
-def connect(path: Path, sync: bool) -> SqliteDatabase:
-    """A database that opens a connection per thread, in WAL mode.
+class Connection(sqlite3.Connection):
+    """A connection that remembers what was entered over it, for as long as no other writes.
 
-    With `sync` a power cut may take the last commits, which the journal brings back, but not the
-    order of them; without, it may take the file.
+    `entered` is for `storage.indexing`; it holds while the database is at `version`.
     """
-    database = SqliteDatabase(
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.entered: dict[Any, Any] = {}
+        self.version = -1
+
+
+def connect(path: Path, sync: bool, pooled: bool = False) -> SqliteDatabase:
+    """A database in WAL mode that opens a connection per thread.
+
+    `pooled`: what a thread closes is kept for the next one; to open and close it takes longer
+    than a store. With `sync` a power cut may take the last commits, which the journal brings
+    back, but not the order of them; without, it may take the file.
+    """
+    make: Any = partial(PooledSqliteDatabase, max_connections=None) if pooled else SqliteDatabase
+    database: SqliteDatabase = make(
         str(path),
+        check_same_thread=False,
+        factory=Connection,
         pragmas={
+            "busy_timeout": BUSY_SECONDS * 1000,
             "journal_mode": "wal",
             "synchronous": "normal" if sync else "off",
             "foreign_keys": 1,
             "cache_size": -16_000,
         },
-        timeout=BUSY_SECONDS,
     )
     for function in _FUNCTIONS:
         database.register_function(function, function.__name__, function.__code__.co_argcount)
@@ -51,8 +69,13 @@ def execute(database: SqliteDatabase, statement: str, values: Sequence[Any]) -> 
 
     Past peewee, whose way of running one takes longer than most of them.
     """
-    connection: sqlite3.Connection = database.connection()  # type: ignore[no-untyped-call]
-    return connection.execute(statement, values).fetchall()
+    return connection_of(database).execute(statement, values).fetchall()
+
+
+def connection_of(database: SqliteDatabase) -> Connection:
+    """The calling thread's connection."""
+    connection: Connection = database.connection()  # type: ignore[no-untyped-call]
+    return connection
 
 
 def stream(database: SqliteDatabase, statement: str, values: Sequence[Any]) -> Iterator[Any]:
@@ -68,7 +91,7 @@ def writing(database: SqliteDatabase) -> Iterator[None]:
     Raises ResourceError where the index cannot be written.
     """
     try:
-        connection: sqlite3.Connection = database.connection()  # type: ignore[no-untyped-call]
+        connection = connection_of(database)
         if connection.in_transaction:  # part of a larger one
             with database.atomic():
                 yield
@@ -101,7 +124,7 @@ def interruptible(database: SqliteDatabase, stop: Stop) -> Iterator[None]:
             raised.append(error)
         return len(raised)
 
-    connection = database.connection()  # type: ignore[no-untyped-call]
+    connection = connection_of(database)
     connection.set_progress_handler(ask, _STEPS)
     try:
         yield

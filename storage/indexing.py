@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from storage.attributes import Attribute, Level, stored_at
-from storage.database import execute, reading, writing
+from storage.database import connection_of, execute, reading, writing
 from storage.extract import Header
 from storage.matching import NAME_PART_CHARACTERS, folded, has_several, match_columns
 from storage.models import (
@@ -33,7 +33,7 @@ _OF_INSTANCE = (
 )
 
 
-# Rows of a thread's that are remembered: one patient, study and series are sent at a time.
+# Rows that a connection remembers: one patient, study and series are sent at a time.
 _MAX_ENTERED = 256
 
 
@@ -69,18 +69,18 @@ def record(index: Index, header: Header, facts: FileFacts) -> None:
 
 @contextmanager
 def _writing(index: Index) -> Iterator[None]:
-    """A transaction; what this thread has entered before counts as long as nobody else wrote."""
-    entered = index.entered
-    try:
-        with writing(index.database):
-            (version,) = execute(index.database, "PRAGMA data_version", ())[0]
-            if version != entered.version:
-                entered.version = version
-                entered.rows.clear()
+    """A transaction; what was entered over this connection counts until another one writes."""
+    with writing(index.database):
+        connection = connection_of(index.database)
+        (version,) = execute(index.database, "PRAGMA data_version", ())[0]
+        if version != connection.version:
+            connection.version = version
+            connection.entered.clear()
+        try:
             yield
-    except BaseException:
-        entered.rows.clear()  # ids of rows that were taken back
-        raise
+        except BaseException:
+            connection.entered.clear()  # ids of rows that are taken back
+            raise
 
 
 def forget(index: Index, uids: Uids) -> None:
@@ -130,7 +130,7 @@ def _several(level: Level, texts: dict[str, Any]) -> int:
 def _enter(index: Index, level: Level, row: dict[str, Any]) -> int:
     """The id of the row of the same identity, brought up to date, or of a new one."""
     identity = tuple(row[name] for name in (*_parent(level), *IDENTITY[level]))
-    entered = index.entered.rows
+    entered = connection_of(index.database).entered
     known = entered.get((level, identity))
     if known and known[0] == row:
         return int(known[1])
@@ -223,7 +223,7 @@ def _delete(index: Index, uids: Uids) -> list[int]:
 def _prune(index: Index, ids: list[int]) -> None:
     """Delete the series of `ids` that have no instance left, and so on upwards."""
     if ids:
-        index.entered.rows.clear()
+        connection_of(index.database).entered.clear()
     for level in (Level.SERIES, Level.STUDY, Level.PATIENT):
         table, child = TABLES[level], TABLES[Level(level + 1)]
         parents: list[int] = []

@@ -4,7 +4,6 @@ One row an entity. A patient is one Patient ID of one issuer; where the ID is em
 so that no two people become one.
 """
 
-import threading
 import zlib
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -51,17 +50,6 @@ _EXTRA: dict[Level, dict[str, type[Field]]] = {
 }
 
 
-class Entered(threading.local):
-    """The rows that a thread entered last, and their ids, by level and identity.
-
-    They hold as long as the database is at `version`: no other connection has written.
-    """
-
-    def __init__(self) -> None:
-        self.version = -1
-        self.rows: dict[tuple[Level, tuple[Any, ...]], tuple[dict[str, Any], int]] = {}
-
-
 @dataclass(frozen=True)
 class Index:
     """The database and its models, one a level; `index[level]` is the table in queries.
@@ -74,7 +62,6 @@ class Index:
     tables: dict[Level, Any]
     name_part: Any
     prepared: dict[Any, tuple[str, tuple[Any, ...]]] = field(default_factory=dict)
-    entered: Entered = field(default_factory=Entered)
 
     def __getitem__(self, level: Level) -> Any:
         return self.tables[level]

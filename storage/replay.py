@@ -25,8 +25,9 @@ def replay(tree: Tree, index_path: Path, charset: str) -> int:
     """Enter what the index lacks of the journal's last part; returns how many rows that changed."""
     journal = Journal(tree.data, sync=False)
     start, end = _applied(tree.data), journal.size(RECEIPTS)
-    if start >= end:
+    if start == end:
         return 0
+    start = start if start < end else 0  # of a journal that is not there any more
     index = build(connect(index_path, sync=True))
     changed = 0
     try:

@@ -1,0 +1,185 @@
+"""A start after an unclean end: what the index lost comes back from the journal and the tree."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import CT, EXPLICIT, ct, encoded
+
+from storage import Archive, OnConflict, Received, prepare, replay, settle
+from storage.checking import check
+from storage.journal import RECEIPTS, Journal
+from storage.models import Level
+
+CHARSET = "ISO_IR 100"
+UIDS = [("1.1", "1.2", f"1.3.{number}") for number in range(4)]
+
+
+class Node:
+    """A data folder that ends uncleanly: what comes afterwards has the index of an earlier time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._opened: list[Archive] = []
+        self._numbers = iter(range(100))
+        self.data = folder / "data"
+        self.archive = self.started(self.data)
+
+    def started(self, data: Path) -> Archive:
+        prepare(data, sync=False, charset=CHARSET)
+        archive = Archive(data, sync=False, on_conflict=OnConflict.REPLACE)
+        self._opened.append(archive)
+        return archive
+
+    def store(self, number: int, name: str = "Doe^Jane") -> None:
+        data_set = encoded(ct(*UIDS[number], PatientID="P", PatientName=name))
+        self.archive.store(Received(CT, UIDS[number][2], EXPLICIT, data_set, CHARSET))
+
+    def index(self) -> Path:
+        """The index as it is now."""
+        kept = self._folder / f"index{next(self._numbers)}"
+        kept.mkdir()
+        for path in self.data.glob("index.sqlite*"):
+            shutil.copy(path, kept)
+        return kept
+
+    def cut(self, index: Path) -> Path:
+        """The folder behind a power cut that took all of the index since `index`."""
+        copied = self._folder / f"cut{next(self._numbers)}"
+        shutil.copytree(self.data, copied, ignore=shutil.ignore_patterns("index.sqlite*"))
+        for path in index.iterdir():
+            shutil.copy(path, copied)
+        return copied
+
+    def close(self) -> None:
+        for archive in self._opened:
+            archive.index.database.close_all()
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    made = Node(tmp_path)
+    yield made
+    made.close()
+
+
+def instances(archive: Archive) -> list[str]:
+    rows = archive.index[Level.IMAGE].select().tuples()
+    names = [field.name for field in archive.index.models[Level.IMAGE]._meta.sorted_fields]
+    return sorted(row[names.index("SOPInstanceUID")] for row in rows)
+
+
+def held(*numbers: int) -> list[str]:
+    return [UIDS[number][2] for number in numbers]
+
+
+def test_rows_that_were_lost_come_back(node: Node, caplog: pytest.LogCaptureFixture) -> None:
+    node.store(0)
+    before = node.index()
+    for number in (1, 2, 3):
+        node.store(number)
+    after = node.started(node.cut(before))
+    assert instances(after) == held(0, 1, 2, 3)
+    assert list(check(after, CHARSET)) == []
+    assert "index caught up instances=3" in caplog.text
+
+
+def test_rows_that_were_not_lost_are_left_alone(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    node.store(0)
+    after = node.started(node.cut(node.index()))
+    assert instances(after) == held(0)
+    assert "caught up" not in caplog.text
+
+
+def test_what_was_replaced_is_found_by_its_new_values(node: Node) -> None:
+    node.store(0, "Old^Name")
+    before = node.index()
+    node.store(0, "New^Name")
+    after = node.started(node.cut(before))
+    assert list(check(after, CHARSET)) == []
+    (patient,) = after.index[Level.PATIENT].select().dicts()
+    assert patient["PatientName"] == "New^Name"
+
+
+def test_a_row_without_its_file_is_forgotten(node: Node) -> None:
+    """The folder was not synced: nobody was told Success."""
+    node.store(0)
+    node.store(1)
+    data = node.cut(node.index())
+    data.joinpath("tree", *UIDS[1][:2], f"{UIDS[1][2]}.dcm").unlink()
+    after = node.started(data)
+    assert instances(after) == held(0)
+    assert list(check(after, CHARSET)) == []
+
+
+def test_what_was_withdrawn_does_not_come_back(node: Node) -> None:
+    node.store(0)
+    before = node.index()
+    node.archive.journal.append(
+        RECEIPTS, uids=UIDS[1], syntax=EXPLICIT, bytes=1, digest="", charset=CHARSET
+    )
+    node.archive.journal.append(RECEIPTS, uids=UIDS[1], withdrawn=True)
+    assert instances(node.started(node.cut(before))) == held(0)
+
+
+def test_half_a_last_line_is_passed_over(node: Node) -> None:
+    before = node.index()
+    node.store(0)
+    data = node.cut(before)
+    with (data / "journal" / "receipts.jsonl").open("ab") as file:
+        file.write(b'\n{"at":"2026-01-01T00:00:00","uids":["1.1"')
+    assert instances(node.started(data)) == held(0)
+
+
+def test_only_what_came_since_the_index_was_settled_is_read(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (0, 1):
+        node.store(number)
+    settle(node.data)
+    before = node.index()
+    node.store(2)
+    starts: list[int] = []
+    whole = Journal(node.data, sync=False).size(RECEIPTS)
+    read = Journal.read
+    monkeypatch.setattr(
+        Journal, "read", lambda self, name, start=0: starts.append(start) or read(self, name, start)
+    )
+    assert instances(node.started(node.cut(before))) == held(0, 1, 2)
+    assert 0 < starts[0] < whole
+
+
+def test_a_clean_end_leaves_nothing_to_read(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.store(0)
+    settle(node.data)
+    data = node.cut(node.index())
+    monkeypatch.delattr(Journal, "read")
+    assert instances(node.started(data)) == held(0)
+
+
+@pytest.mark.parametrize("applied", ["", "no number", "999999999"])
+def test_where_it_is_not_known_how_far_all_is_read(node: Node, applied: str) -> None:
+    before = node.index()
+    node.store(0)
+    data = node.cut(before)
+    (data / "journal" / "applied").write_text(applied)
+    assert instances(node.started(data)) == held(0)
+
+
+def test_what_a_reader_holds_back_is_settled_later(node: Node) -> None:
+    """Transactions that did not get from the log into the file prove nothing."""
+    settle(node.data)
+    reader = sqlite3.connect(node.data / "index.sqlite", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT COUNT(*) FROM instance").fetchone()
+    node.store(0)
+    settle(node.data)
+    assert replay._applied(node.data) == 0
+    reader.execute("ROLLBACK")
+    settle(node.data)
+    assert replay._applied(node.data) == Journal(node.data, sync=False).size(RECEIPTS) > 0
+    reader.close()
