@@ -39,7 +39,7 @@ class Reporter:
     """Looks into requests and tells who asked, in a thread of its own."""
 
     def __init__(self, settings: Settings, archive: Archive) -> None:
-        self._settings = settings
+        self.settings = settings
         self._archive = archive
         self._due: queue.PriorityQueue[tuple[float, int, int, Commitment]] = queue.PriorityQueue()
         self._numbers = iter(range(1 << 62))
@@ -79,7 +79,7 @@ class Reporter:
                 self._put(commitment, _RETRY_SECONDS[-1], attempt + 1)
 
     def _attempt(self, commitment: Commitment, attempt: int) -> None:
-        if peers.destination(self._settings, commitment.peer) is None:
+        if peers.destination(self.settings, commitment.peer) is None:
             self._end(commitment, "nobody to tell: no host and port under [peers]")
             return
         event_type, information = self._result(commitment)
@@ -121,7 +121,7 @@ class Reporter:
                 failed.append({**item, Tag("FailureReason"): Element("US", str(int(reason)))})
         texts = {
             Tag("TransactionUID"): commitment.transaction_uid,
-            Tag("RetrieveAETitle"): self._settings.node.ae_title,
+            Tag("RetrieveAETitle"): self.settings.node.ae_title,
         }
         information = identifier.from_texts(texts)
         if held:
@@ -132,12 +132,12 @@ class Reporter:
 
     def _tell(self, commitment: Commitment, event_type: int, information: Elements) -> str | None:
         """Report on an association of the node's own; says what went wrong, if anything."""
-        peer = peers.destination(self._settings, commitment.peer)
+        peer = peers.destination(self.settings, commitment.peer)
         if peer is None:
             return "no host and port under [peers]"
         # The node is the SCP here, though it calls (PS3.4 J.3.3, PS3.7 D.3.3.4).
         association = associate(
-            self._settings,
+            self.settings,
             commitment.peer,
             peer,
             [(STORAGE_COMMITMENT, sorted(UNCOMPRESSED_SYNTAXES))],

@@ -97,3 +97,26 @@ def warnings(settings: Settings) -> list[str]:
     if not settings.storage.sync:
         found.append("[storage] sync is false: a power cut can lose instances answered Success.")
     return found
+
+
+# Of these the node makes something when it starts: sockets, processes, an archive.
+_FIXED = (("node", "host"), ("node", "port"), ("node", "workers"),
+          ("storage", "path"), ("storage", "sync"))  # fmt: skip
+
+
+def fixed(old: Settings, new: Settings) -> list[str]:
+    """What has changed in `new` and takes effect only when the node is started again."""
+    return [
+        f"{new.source}: [{table}] {key}: takes effect at the next start"
+        for table, key in _FIXED
+        if getattr(getattr(old, table), key) != getattr(getattr(new, table), key)
+    ]
+
+
+def renewed(old: Settings, new: Settings) -> Settings:
+    """`new`, but for what stays as it is in `old` until the next start."""
+    kept: dict[str, dict[str, Any]] = {}
+    for table, key in _FIXED:
+        kept.setdefault(table, {})[key] = getattr(getattr(old, table), key)
+    tables = {t: getattr(new, t).model_copy(update=values) for t, values in kept.items()}
+    return new.model_copy(update=tables)

@@ -36,8 +36,15 @@ class Listener:
         self._listening = listening
         self._tls = tls
 
+    def renew(self, node: Node, tls: ssl.SSLContext | None) -> None:
+        """Serve associations by `node` and `tls` from now on; those that are open go on."""
+        self._node, self._tls = node, tls
+
     def serve(self, stop: socket.socket, life: int) -> bool:
-        """Accept until there is something to read on `stop`: True; or on `life`: False."""
+        """Accept until there is something to read on `stop`: True; or on `life`: False.
+
+        Can be called again.
+        """
         # Another worker may take a connection first, so accepting must not wait for one.
         self._listening.setblocking(False)
         with selectors.DefaultSelector() as selector:

@@ -15,7 +15,7 @@ class Slots:
     """
 
     def __init__(self, limit: int, workers: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self.workers = workers
         self._counts = mmap.mmap(-1, _COUNT.size * workers)
         self._own = 0
@@ -38,7 +38,7 @@ class Slots:
     def take(self) -> bool:
         """Take a slot; False where none is free."""
         with self._lock:
-            if self.taken() >= self._limit:
+            if self.taken() >= self.limit:
                 return False
             self._write(self._read(self._own) + 1)
             return True

@@ -1,4 +1,7 @@
-"""The parent process: binds once, starts the workers, restarts one that dies, passes on signals."""
+"""The parent process: binds once, starts the workers, restarts one that dies, passes on signals.
+
+SIGTERM and SIGINT end the node, SIGHUP has it read its configuration again.
+"""
 
 import logging
 import os
@@ -9,14 +12,16 @@ import ssl
 import time
 from collections.abc import Callable
 
-from scp import log, worker
+from scp import config, log, worker
+from scp.config import ConfigError
 from scp.settings import Settings
 from scp.slots import Slots
+from scp.tls import server_context
 from storage import settle
 
 logger = logging.getLogger(__name__)
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
 _BACKLOG = 256
 # A worker that dies is not started more often than this.
 _RESTART_SECONDS = 1.0
@@ -81,6 +86,9 @@ class Supervisor:
                 self._settle()
                 continue
             received = found.si_signo
+            if received == signal.SIGHUP:
+                self._reload()
+                continue
             if received != signal.SIGCHLD:
                 break
             for number in self._reap():
@@ -90,6 +98,22 @@ class Supervisor:
         logger.info("stopping: %s", signal.Signals(received).name)
         self._stop()
         self._settle()
+
+    def _reload(self) -> None:
+        """Have the workers take the configuration as it is now, unless it is wrong."""
+        try:
+            fresh = config.load(self._settings.source)
+            tls = server_context(fresh)
+        except ConfigError as error:
+            logger.error("configuration not reloaded, the old one stays: %s", error)
+            return
+        for warning in (*config.warnings(fresh), *config.fixed(self._settings, fresh)):
+            logger.warning(warning)
+        # For workers that are started later; those that run read the file themselves.
+        self._settings, self._tls = config.renewed(self._settings, fresh), tls
+        self._slots.limit = fresh.limits.associations
+        for process in self._workers:
+            os.kill(process, signal.SIGHUP)
 
     def _settle(self) -> None:
         """Have a start after an unclean end read as little of the journal as can be."""

@@ -92,8 +92,11 @@ class Archive:
         self.tree = Tree(data, sync)
         self.journal = Journal(data, sync)
         self.index: Index = build(connect(data / "index.sqlite", sync, pooled=True))
-        self._on_conflict = on_conflict
-        self._free_bytes = free_bytes
+        self.set_policy(on_conflict, free_bytes)
+
+    def set_policy(self, on_conflict: OnConflict, free_bytes: int) -> None:
+        """What happens to other content for an instance, and what must stay free on the disk."""
+        self._on_conflict, self._free_bytes = on_conflict, free_bytes
 
     def store(self, received: Received) -> Stored:
         """Write the file, then its index row; when it returns, both are on the disk.

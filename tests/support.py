@@ -113,6 +113,13 @@ class RunningNode:
         self.data = folder / tables.get("storage", {}).get("path", "data")
         self.config = folder / "config.toml"
         self.title = tables.get("node", {}).get("ae_title", "MINIPACS")
+        self.configure(tables)
+        self.log: list[str] = []
+        self.port = 0
+        self._changed = threading.Condition()
+
+    def configure(self, tables: Tables) -> None:
+        """Write the configuration, for the next start or to be read again."""
         # The disk of a test machine may be nearly full; that is tested where it is meant.
         settings = {
             **tables,
@@ -120,9 +127,12 @@ class RunningNode:
             "limits": {"free_bytes": 0, **tables.get("limits", {})},
         }
         self.config.write_text(toml(settings))
-        self.log: list[str] = []
-        self.port = 0
-        self._changed = threading.Condition()
+
+    def reload(self, answer: str = "configuration reloaded") -> None:
+        """Have it read its configuration again, and wait for what it says to that."""
+        mark = self.mark()
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for_log(answer, after=mark)
 
     def start(self) -> "RunningNode":
         """Start it, once more too, and wait for the line that says where it listens."""
@@ -220,6 +230,12 @@ class RunningNode:
         finally:
             if association.is_established:
                 association.abort()
+
+    @property
+    def workers(self) -> list[int]:
+        """The process ids of the workers."""
+        pid = self.process.pid
+        return [int(w) for w in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def echoes(self) -> bool:
         """Whether it answers a C-ECHO on a new association."""

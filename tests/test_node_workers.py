@@ -88,15 +88,9 @@ def loaded(node: RunningNode) -> list[list[Dataset]]:
 
 def test_both_workers_took_part(node: RunningNode, loaded: list[list[Dataset]]) -> None:
     """Otherwise the rest of this file shows nothing."""
-    assert len(children(node)) == 2
-    times = [cpu_seconds(process) for process in children(node)]
+    assert len(node.workers) == 2
+    times = [cpu_seconds(process) for process in node.workers]
     assert min(times) > 0.05 * max(times), times
-
-
-def children(node: RunningNode) -> list[int]:
-    """The process ids of the workers."""
-    pid = node.process.pid
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def cpu_seconds(process: int) -> float:
@@ -282,7 +276,7 @@ def test_a_worker_that_dies_is_replaced(start_node: StartNode) -> None:
     node = start_node(node={"workers": 2})
     with node.association((CT, EXPLICIT)) as association:
         assert send(association, CT, "1.4", encoded(ct("1.2", "1.3", "1.4"))).Status == 0x0000
-    first, second = children(node)
+    first, second = node.workers
     os.kill(first, signal.SIGKILL)
     # The other one answers meanwhile.
     assert node.echoes()
@@ -295,7 +289,7 @@ def test_a_worker_that_dies_is_replaced(start_node: StartNode) -> None:
         answers, _ = find(association, FIND["STUDY"], "STUDY", StudyInstanceUID="1.2")
         assert len(answers) == 1
         assert send(association, CT, "1.5", encoded(ct("1.2", "1.3", "1.5"))).Status == 0x0000
-    assert not {first, second} & set(children(node))
+    assert not {first, second} & set(node.workers)
 
 
 def test_the_slots_of_a_worker_that_died_are_free_again(start_node: StartNode) -> None:
@@ -303,7 +297,7 @@ def test_the_slots_of_a_worker_that_died_are_free_again(start_node: StartNode) -
     held = [node.associate((ECHO, IMPLICIT)) for _ in range(2)]
     assert all(association.is_established for association in held)
     assert node.associate((ECHO, IMPLICIT)).is_rejected
-    (worker,) = children(node)
+    (worker,) = node.workers
     os.kill(worker, signal.SIGKILL)
     node.wait_for_log("died, starting another")
     again = [node.associate((ECHO, IMPLICIT)) for _ in range(2)]
@@ -315,7 +309,7 @@ def test_the_slots_of_a_worker_that_died_are_free_again(start_node: StartNode) -
 def test_workers_end_with_their_supervisor(start_node: StartNode) -> None:
     """kill -9 of the parent alone: nobody is left to hold the port or the folder."""
     node = start_node(node={"workers": 2})
-    before = children(node)
+    before = node.workers
     os.kill(node.process.pid, signal.SIGKILL)
     node.process.wait()
     # The log ends when the last process that could write to it has ended.
