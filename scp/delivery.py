@@ -1,15 +1,16 @@
 """The associations that take a C-MOVE's instances to its destination (PS3.4 C.4.2.2)."""
 
 import logging
-import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from scp.calling import Proposal, associate
 from scp.log import one_line
+from scp.reactor import driver_of
 from scp.request import Request
+from scp.retrieve import FEW
 from scp.settings import Peer
 from scp.suboperations import AssociationLost, Originator, Outcome, Result, Sender
 from scp.transcode import reachable
@@ -39,13 +40,16 @@ class Delivery:
     """
 
     def __init__(
-        self, request: Request, title: str, peer: Peer, locations: Iterable[Location]
+        self, request: Request, title: str, peer: Peer, locations: Sequence[Location]
     ) -> None:
         self._request = request
         self._title = title
         self._peer = peer
         self._batches = batches(locations, peer.transfer_syntaxes)
-        self._outcomes: queue.Queue[Outcome | None] = queue.Queue()
+        self._outcomes: deque[Outcome | None] = deque()
+        # Who reports needs not be woken more often than a response is due.
+        self._batch = 1 if len(locations) <= FEW else FEW
+        self._reactor = driver_of(request.association)
         self._stopped = threading.Event()
         self._reconnect = threading.Semaphore(1)
         self._loss = ""
@@ -74,15 +78,22 @@ class Delivery:
     def _drain(self, running: int) -> Iterator[Outcome | None]:
         """The outcomes of the lanes, until all have ended; each puts None when it does."""
         while running:
-            try:
-                outcome = self._outcomes.get(timeout=_TICK_SECONDS)
-            except queue.Empty:
+            if not self._outcomes:
+                # What the requestor sends, a C-CANCEL, ends the wait too.
+                self._reactor.step(_TICK_SECONDS)
+            if not self._outcomes:
                 yield None
                 continue
+            outcome = self._outcomes.popleft()
             if outcome is None:
                 running -= 1
                 continue
             yield outcome
+
+    def _put(self, outcome: Outcome | None) -> None:
+        self._outcomes.append(outcome)
+        if outcome is None or len(self._outcomes) >= self._batch:
+            self._reactor.wake()
 
     def _run(self, proposals: list[Proposal], held: deque[Location]) -> None:
         """A lane: an association, and one more where it is lost, until nothing is held."""
@@ -104,7 +115,7 @@ class Delivery:
             logger.error("delivery failed destination=%s: %s", self._title, one_line(error))
             self._loss = _INTERNAL
         finally:
-            self._outcomes.put(None)
+            self._put(None)
         if sender:
             sender.release()
 
@@ -115,14 +126,14 @@ class Delivery:
             except IndexError:
                 return
             try:
-                self._outcomes.put(sender.send(location))
+                self._put(sender.send(location))
             except AssociationLost as error:
                 # It may be what ended the association, so it is not tried again.
                 words = f"{self._where} {error}"
-                self._outcomes.put(Outcome(location, Result.FAILED, words))
+                self._put(Outcome(location, Result.FAILED, words))
                 raise
             except Exception:  # it is one of the total: without an outcome it would seem to be sent
-                self._outcomes.put(Outcome(location, Result.FAILED, _INTERNAL))
+                self._put(Outcome(location, Result.FAILED, _INTERNAL))
                 raise
 
     @property

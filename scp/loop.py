@@ -27,6 +27,8 @@ _P_DATA_TF = 0x04
 _PDU_TYPES = range(0x01, 0x08)
 # States of PS3.8 9.2.3: idle, data transfer, and waiting for the connection to be closed.
 IDLE, TRANSFER, CLOSING = "Sta1", "Sta6", "Sta13"
+# Requests that a peer may send ahead; it negotiated none (PS3.7 D.3.3.3).
+_MAX_WAITING = 4
 # How long the peer has to close the connection before the node does.
 _CLOSE_SECONDS = 1.0
 # So that a timer has run out when a wait for it is over.
@@ -49,6 +51,11 @@ class Loop(DULServiceProvider):
     @property
     def _dimse(self) -> NodeDIMSE:
         return cast(NodeDIMSE, self.assoc.dimse)
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether as much waits to be served as may: no more is read then."""
+        return len(self._dimse.messages) >= _MAX_WAITING
 
     @property
     def _connection(self) -> NodeSocket:
@@ -86,7 +93,7 @@ class Loop(DULServiceProvider):
 
     def _take_pdu(self) -> bool:
         """Take a PDU out of what has come; True where that was all there is to do."""
-        if self.socket is None or self._connection.connection is None:
+        if self.socket is None or self._connection.connection is None or self._is_full:
             return False
         if self.state_machine.current_state == CLOSING:
             self._connection.drop()  # whatever it is, nothing is done with it
@@ -133,7 +140,7 @@ class Loop(DULServiceProvider):
         logger.log(logging.WARNING if who else logging.DEBUG, "protocol error %s: %s", who, words)
 
     def _wait(self, timeout: float) -> None:
-        connection = self._connection if self.socket else None
+        connection = self._connection if self.socket and not self._is_full else None
         decrypted = connection is not None and connection.has_decrypted
         if decrypted:
             timeout = 0.0

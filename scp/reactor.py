@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 # In these a peer takes data; in the second it wants the release (PS3.8 9.2.3).
 _DATA_STATES = (TRANSFER, "Sta8")
 _STEP_SECONDS = 0.05
-# Requests that a peer may send ahead; it negotiated none (PS3.7 D.3.3.3).
-_MAX_WAITING = 4
 
 
 class Reactor(Loop):
@@ -103,10 +101,13 @@ class Reactor(Loop):
             self.step(left)
         return messages.popleft()
 
+    def wake(self) -> None:
+        """End a wait of the thread that drives, or its next one; from any thread."""
+        self._waiter.wake()
+
     def look(self) -> None:
-        """Take in what has come, without waiting, unless much is waiting to be served."""
-        if len(self._dimse.messages) < _MAX_WAITING:
-            self.step()
+        """Take in what has come, without waiting."""
+        self.step()
 
     def is_over(self) -> bool:
         """Whether the association has ended, or one side wants it to."""

@@ -19,7 +19,7 @@ _MAX_COUNT = 0xFFFF
 _MAX_LIST_BYTES = 0xFFFE
 # A pending response for every instance of few, else for every so many; and one a second, less
 # what may pass before that is looked at.
-_EVERY, _SECONDS = 50, 0.8
+FEW, _SECONDS = 50, 0.8
 
 
 class Source(Protocol):
@@ -93,7 +93,7 @@ def run(request: Request, total: int, source: Source) -> Tally:
                 cancelled = True
                 source.stop()
             ended = total - tally.remaining
-            due = ended - counted >= (1 if total <= _EVERY else _EVERY)
+            due = ended - counted >= (1 if total <= FEW else FEW)
             late = time.monotonic() - reported >= _SECONDS
             if tally.remaining and not cancelled and (due or late):
                 request.respond(Status.PENDING, counts=tally.counts(with_remaining=True))

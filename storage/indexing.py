@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from storage.attributes import Attribute, Level, stored_at
+from storage.attributes import Level, stored_at
 from storage.database import connection_of, execute, reading, writing
 from storage.extract import Header
-from storage.matching import NAME_PART_CHARACTERS, folded, has_several, match_columns
+from storage.matching import NAME_PART_CHARACTERS, match_columns
 from storage.models import (
     IDENTITY,
     TABLES,
     Index,
     column_names,
 )
+from storage.rows import holds_several, row_of
 from storage.tree import Uids
 
 _OF_INSTANCE = (
@@ -101,32 +102,6 @@ def digest_in(index: Index, uids: Uids) -> str | None:
     return str(found[0][0]) if found else None
 
 
-def row_of(level: Level, header: Header) -> dict[str, Any]:
-    """The row that an instance's header makes at `level`: column -> value, without parents."""
-    row: dict[str, Any] = {}
-    several = 0
-    for attribute, column, columns, can_be_several in _plan(level):
-        row[column] = text = header[column]
-        if columns != (column,):
-            row |= zip(columns, folded(attribute, text), strict=True)
-        if can_be_several and "\\" in text:
-            several |= has_several(attribute, text)
-    row["several"] = int(several)
-    if level is Level.PATIENT:
-        row["of_study"] = "" if row["PatientID"] else header["StudyInstanceUID"]
-    return row
-
-
-@lru_cache
-def _plan(level: Level) -> tuple[tuple[Attribute, str, tuple[str, ...], bool], ...]:
-    """The stored attributes: column, folded columns, whether several values are too many."""
-    return tuple((a, a.column, match_columns(a), not a.multiple) for a in stored_at(level))
-
-
-def _several(level: Level, texts: dict[str, Any]) -> int:
-    return int(any(has_several(a, texts[a.column]) for a in stored_at(level)))
-
-
 def _enter(index: Index, level: Level, row: dict[str, Any]) -> int:
     """The id of the row of the same identity, brought up to date, or of a new one."""
     identity = tuple(row[name] for name in (*_parent(level), *IDENTITY[level]))
@@ -157,7 +132,7 @@ def _update(index: Index, level: Level, row: dict[str, Any], identity: tuple[Any
         if level is Level.PATIENT:
             _forget_name(index, number, held)
             _enter_name(index, number, held | changed)
-        changed["several"] = _several(level, held | changed)
+        changed["several"] = holds_several(level, held | changed)
         sets = ", ".join(f"{name} = ?" for name in changed)
         statement = f"UPDATE {TABLES[level]} SET {sets} WHERE id = ?"
         execute(index.database, statement, [*changed.values(), number])

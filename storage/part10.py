@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import BinaryIO
 
 from storage.errors import DataSetError
@@ -28,17 +29,20 @@ class FileMeta:
 
 def header(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
     """Preamble, prefix and File Meta Information for a data set."""
-    body = b"".join(
-        (
-            element(0x00020001, "OB", b"\0\1"),
-            element(_SOP_CLASS, "UI", uid_bytes(sop_class_uid)),
-            element(_SOP_INSTANCE, "UI", uid_bytes(sop_instance_uid)),
-            element(_TRANSFER_SYNTAX, "UI", uid_bytes(transfer_syntax_uid)),
-            element(0x00020012, "UI", uid_bytes(IMPLEMENTATION_CLASS_UID)),
-            element(0x00020013, "SH", IMPLEMENTATION_VERSION_NAME.encode()),
-        )
-    )
+    before, behind = _around(sop_class_uid, transfer_syntax_uid)
+    body = before + element(_SOP_INSTANCE, "UI", uid_bytes(sop_instance_uid)) + behind
     return _PREAMBLE + element(0x00020000, "UL", struct.pack("<I", len(body))) + body
+
+
+@lru_cache(maxsize=256)
+def _around(sop_class_uid: str, transfer_syntax_uid: str) -> tuple[bytes, bytes]:
+    """The elements before and behind the SOP Instance UID."""
+    before = element(0x00020001, "OB", b"\0\1")
+    before += element(_SOP_CLASS, "UI", uid_bytes(sop_class_uid))
+    behind = element(_TRANSFER_SYNTAX, "UI", uid_bytes(transfer_syntax_uid))
+    behind += element(0x00020012, "UI", uid_bytes(IMPLEMENTATION_CLASS_UID))
+    behind += element(0x00020013, "SH", IMPLEMENTATION_VERSION_NAME.encode())
+    return before, behind
 
 
 def read(file: BinaryIO) -> FileMeta:

@@ -24,6 +24,8 @@ _LEADING_SPACE_VRS = frozenset({"LT", "ST", "UT", "UC", "UR"})
 _NUMBERS = {
     "US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d",
 }  # fmt: skip
+# VRs whose values are text, and mostly of the default repertoire.
+_PLAIN_VRS = CHARSET_VRS | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"}
 _MAX_SHORT_LENGTH = 0xFFFE
 _ASCII = charset("")
 LONG_FORM_VRS = frozenset(
@@ -39,6 +41,8 @@ def text_of(raw: RawDataElement, named: Charset, little_endian: bool = True) -> 
 
 def decoded(vr: str, value: bytes, named: Charset, little_endian: bool = True) -> str:
     """A value field of `vr` as text, without padding."""
+    if vr in _PLAIN_VRS and value.isascii() and b"\x1b" not in value:
+        return strip(vr, value.decode("ascii"))
     if vr in _NUMBERS:
         return _numbers(value, _NUMBERS[vr], little_endian)
     if vr == "AT":

@@ -12,9 +12,10 @@ from storage import Level
 from storage.attributes import BY_KEYWORD, stored_at
 from storage.database import connect
 from storage.extract import Header
-from storage.indexing import insert_statement, name_parts, row_of
+from storage.indexing import insert_statement, name_parts
 from storage.matching import folded, match_columns
 from storage.models import column_names, signature
+from storage.rows import row_of
 from storage.tree import Tree
 from storage.upkeep import rebuild
 
