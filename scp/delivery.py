@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from scp.calling import Proposal, associate
 from scp.log import one_line
+from scp.outcomes import INTERNAL, AssociationLost, Originator, Outcome, Result, Supply
 from scp.reactor import driver_of
 from scp.request import Request
 from scp.retrieve import FEW
 from scp.settings import Peer
-from scp.suboperations import AssociationLost, Originator, Outcome, Result, Sender
+from scp.suboperations import Sender
 from scp.transcode import reachable
 from storage import Location
 
@@ -24,8 +25,6 @@ _MAX_CONTEXTS = 128
 _TICK_SECONDS = 0.1
 # How long a destination may hold up the final response with its A-RELEASE-RP.
 _RELEASE_SECONDS = 1.0
-
-_INTERNAL = "internal error, see the log"
 
 
 class _NotReachedError(AssociationLost):
@@ -113,28 +112,24 @@ class Delivery:
             self._loss = f"{self._where} {error}"
         except Exception as error:
             logger.error("delivery failed destination=%s: %s", self._title, one_line(error))
-            self._loss = _INTERNAL
+            self._loss = INTERNAL
         finally:
             self._put(None)
         if sender:
             sender.release()
 
     def _send_over(self, sender: Sender, held: deque[Location]) -> None:
-        while not self._stopped.is_set():
-            try:
-                location = held.popleft()
-            except IndexError:
-                return
-            try:
-                self._put(sender.send(location))
-            except AssociationLost as error:
-                # It may be what ended the association, so it is not tried again.
+        # Of several lanes none takes more than it sends: another might be without work.
+        ahead = self._peer.sends == 1
+        try:
+            for outcome in sender.send_all(Supply(held, self._stopped), ahead):
+                self._put(outcome)
+        except AssociationLost as error:
+            # It may be what ended the association, so it is not tried again.
+            if error.location:
                 words = f"{self._where} {error}"
-                self._put(Outcome(location, Result.FAILED, words))
-                raise
-            except Exception:  # it is one of the total: without an outcome it would seem to be sent
-                self._put(Outcome(location, Result.FAILED, _INTERNAL))
-                raise
+                self._put(Outcome(error.location, Result.FAILED, words))
+            raise
 
     @property
     def _where(self) -> str:

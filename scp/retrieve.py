@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from scp import identifier
+from scp.outcomes import Outcome, Result
 from scp.request import Request
 from scp.status import Status
-from scp.suboperations import Outcome, Result
 
 logger = logging.getLogger(__name__)
 

@@ -1,61 +1,36 @@
 """One C-STORE sub-operation: from the file to the response (PS3.7 9.1.1, PS3.4 C.4.2.2)."""
 
+import logging
 import os
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import BinaryIO, NoReturn
 
 from pynetdicom.association import Association
 
 from scp import calling, messages
 from scp.command import Command, Field
+from scp.log import one_line
+from scp.outcomes import INTERNAL, AssociationLost, Originator, Outcome, Result, Supply
 from scp.reactor import driver_of
-from scp.request import Request
 from scp.status import Status, is_warning
 from scp.transcode import TranscodeError, reachable, transcode
 from storage import Location, checking, part10
 from storage.errors import ArchiveError
 from storage.tree import Tree
 
-
-class Result(Enum):
-    """How a sub-operation ended."""
-
-    COMPLETED = auto()
-    WARNED = auto()
-    FAILED = auto()
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """The end of one sub-operation, with words for log and Error Comment."""
+class _Ready:
+    """An instance whose bytes are at hand, in a form that its peer takes."""
 
     location: Location
-    result: Result
-    words: str = ""
-
-
-@dataclass(frozen=True)
-class Originator:
-    """Who asked for the retrieve, as C-STORE requests of a C-MOVE say (PS3.7 9.1.1.1)."""
-
-    title: str
-    message_id: int
-    priority: int
-    named: bool  # of a C-MOVE; a C-GET's requests name none
-
-    @classmethod
-    def of(cls, request: Request) -> "Originator":
-        """The originator of the sub-operations of `request`."""
-        command = request.command
-        moved = command.field is Field.C_MOVE_RQ
-        return cls(request.peer, command.message_id or 0, command.priority or 0, moved)
-
-
-class AssociationLost(Exception):
-    """The association ended, or had to be ended, while it was needed; says how."""
+    context_id: int
+    source: BinaryIO
 
 
 class Sender:
@@ -75,24 +50,66 @@ class Sender:
                 by_syntax = self._contexts.setdefault(str(context.abstract_syntax), {})
                 by_syntax.setdefault(str(context.transfer_syntax[0]), context.context_id or 0)
 
-    def send(self, location: Location) -> Outcome:
-        """Send one instance. Raises AssociationLost where no more can be sent."""
+    def send_all(self, supply: Supply, ahead: bool) -> Iterator[Outcome]:
+        """Send what `supply` gives; `ahead`: one is made ready while its peer works on another.
+
+        Raises AssociationLost where no more can be sent, with the instance that was under way.
+        """
+        ready: _Ready | Outcome | None = self._next(supply)
+        following: _Ready | Outcome | None = None
         try:
-            with self._tree.path(location.uids).open("rb") as file:
-                return self._send_file(location, file)
-        except FileNotFoundError:
-            return Outcome(location, Result.FAILED, "its file is missing")
-        except OSError as error:
-            return Outcome(location, Result.FAILED, f"cannot be read: {error.strerror or error}")
-        except ArchiveError as error:
-            return Outcome(location, Result.FAILED, f"cannot be sent: {error}")
+            while ready is not None:
+                outcome = ready if isinstance(ready, Outcome) else None
+                if isinstance(ready, _Ready):
+                    self._begin(ready)
+                    following = self._next(supply) if ahead else None
+                    outcome = self._end(ready)
+                if outcome:
+                    yield outcome
+                ready, following = following or self._next(supply), None
+                if ready is not None and supply.is_stopped():
+                    following, ready = ready, None
+        finally:
+            for left in (ready, following):
+                if isinstance(left, _Ready):
+                    left.source.close()
+            if following:
+                supply.give_back(following.location)
 
     def release(self) -> None:
         """Release the association, which is the node's own, if it is still there."""
         self._association.release()
         calling.finish(self._association)
 
-    def _send_file(self, location: Location, file: BinaryIO) -> Outcome:
+    def _next(self, supply: Supply) -> "_Ready | Outcome | None":
+        """The next instance, ready to be sent, or failed already; None where there is none."""
+        location = supply.take()
+        if location is None:
+            return None
+        try:
+            return self._open(location)
+        except FileNotFoundError:
+            words = "its file is missing"
+        except OSError as error:
+            words = f"cannot be read: {error.strerror or error}"
+        except ArchiveError as error:
+            words = f"cannot be sent: {error}"
+        except Exception as error:  # it is one of the total, and the only one that has failed
+            logger.error("not sent instance=%s: %s", location.uids[2], one_line(error))
+            words = INTERNAL
+        return Outcome(location, Result.FAILED, words)
+
+    def _open(self, location: Location) -> "_Ready | Outcome":
+        file = self._tree.path(location.uids).open("rb")
+        ready = None
+        try:
+            ready = self._prepare(location, file)
+            return ready
+        finally:
+            if not isinstance(ready, _Ready) or ready.source is not file:
+                file.close()
+
+    def _prepare(self, location: Location, file: BinaryIO) -> "_Ready | Outcome":
         meta = part10.read(file)
         stored = meta.transfer_syntax_uid
         held = os.fstat(file.fileno()).st_size - meta.data_set_offset
@@ -103,9 +120,15 @@ class Sender:
         if not accepted:
             return Outcome(location, Result.FAILED, "its SOP class was not accepted")
         if stored in accepted:
-            return self._exchange(location, accepted[stored], file)
+            return _Ready(location, accepted[stored], file)
+        return self._convert(location, stored, accepted)
+
+    def _convert(
+        self, location: Location, stored: str, accepted: dict[str, int]
+    ) -> "_Ready | Outcome":
+        path = self._tree.path(location.uids)
         # A decoder makes an image even of bytes that are not the ones received.
-        fault = checking.fault_of(self._tree.path(location.uids), location)
+        fault = checking.fault_of(path, location)
         if fault:
             return Outcome(location, Result.FAILED, f"cannot be converted: {fault}")
         words = f"no transfer syntax for {stored} was accepted"
@@ -113,30 +136,32 @@ class Sender:
             if syntax not in accepted:
                 continue
             try:
-                converted = transcode(self._tree.path(location.uids), syntax)
+                return _Ready(location, accepted[syntax], transcode(path, syntax))
             except TranscodeError as error:  # another one may still be possible
                 words = f"cannot be sent: {error}"
-                continue
-            with converted:
-                return self._exchange(location, accepted[syntax], converted)
         return Outcome(location, Result.FAILED, words)
 
-    def _exchange(self, location: Location, context_id: int, source: BinaryIO) -> Outcome:
-        """Send the request and wait for the response."""
+    def _begin(self, ready: "_Ready") -> None:
+        """Send the request. Raises AssociationLost."""
         self._number = self._number % 0xFFFF + 1
+        originator = self._originator
         command = messages.store_request(
-            location.sop_class_uid,
-            location.uids[2],
+            ready.location.sop_class_uid,
+            ready.location.uids[2],
             self._number,
-            self._originator.priority,
-            (self._originator.title, self._originator.message_id)
-            if self._originator.named
-            else None,
+            originator.priority,
+            (originator.title, originator.message_id) if originator.named else None,
         )
-        association = self._association
-        if not messages.send_from(association, context_id, command, source, self._timeout):
-            self._give_up("takes nothing more")
-        response = self._response()
+        with ready.source as source:
+            sent = messages.send_from(
+                self._association, ready.context_id, command, source, self._timeout
+            )
+        if not sent:
+            self._give_up("takes nothing more", ready.location)
+
+    def _end(self, ready: "_Ready") -> Outcome:
+        """Wait for the response. Raises AssociationLost."""
+        location, response = ready.location, self._response(ready.location)
         status = response.status or 0
         if is_warning(status):
             return Outcome(location, Result.WARNED, f"status {status:04X}")
@@ -145,23 +170,23 @@ class Sender:
             return Outcome(location, Result.FAILED, words)
         return Outcome(location, Result.COMPLETED)
 
-    def _response(self) -> Command:
+    def _response(self, location: Location) -> Command:
         reactor = driver_of(self._association)
         message = reactor.message(self._timeout)
         if message is None and reactor.is_over():
-            self._give_up("ended the association")
+            self._give_up("ended the association", location)
         if message is None:
-            self._give_up(f"has not answered within {self._timeout:g} seconds")
+            self._give_up(f"has not answered within {self._timeout:g} seconds", location)
         response = message.command
         valid = response.field is Field.C_STORE_RSP and response.status is not None
         if not valid or response.responds_to != self._number:
-            self._give_up("answers something else")
+            self._give_up("answers something else", location)
         return response
 
-    def _give_up(self, words: str) -> NoReturn:
+    def _give_up(self, words: str, location: Location) -> NoReturn:
         """End the association, whatever its peer does, and raise AssociationLost."""
         cut(self._association)
-        raise AssociationLost(words)
+        raise AssociationLost(words, location)
 
 
 def cut(association: Association) -> None:

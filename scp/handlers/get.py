@@ -1,13 +1,16 @@
 """C-GET (PS3.4 C.4.3): instances go back on the requestor's own association."""
 
 import logging
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 
 from scp import retrieve
+from scp.outcomes import AssociationLost, Originator, Outcome, Supply
 from scp.request import PeerGone, Request
 from scp.status import retrieve_status_of
-from scp.suboperations import AssociationLost, Originator, Outcome, Sender
+from scp.suboperations import Sender
 from storage import Location
 from storage.errors import ArchiveError
 
@@ -39,9 +42,9 @@ class Returns:
     """Sends instances back over the requestor's association, one after the other."""
 
     def __init__(self, request: Request, locations: list[Location]) -> None:
-        self._locations = locations
         self._who = f"peer={request.peer} address={request.address}"
-        self._stopped = False
+        self._stopped = threading.Event()
+        self._supply = Supply(deque(locations), self._stopped)
         self._sender = Sender(
             request.association,
             request.node.archive.tree,
@@ -51,15 +54,11 @@ class Returns:
 
     def stop(self) -> None:
         """Send no more."""
-        self._stopped = True
+        self._stopped.set()
 
     def __iter__(self) -> Iterator[Outcome]:
-        for location in self._locations:
-            if self._stopped:
-                return
-            try:
-                outcome = self._sender.send(location)
-            except AssociationLost as error:
-                logger.error("get ended %s: the requestor %s", self._who, error)
-                raise PeerGone from error
-            yield outcome
+        try:
+            yield from self._sender.send_all(self._supply, ahead=True)
+        except AssociationLost as error:
+            logger.error("get ended %s: the requestor %s", self._who, error)
+            raise PeerGone from error
