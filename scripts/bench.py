@@ -7,7 +7,9 @@ import sys
 from collections.abc import Iterator
 
 from lib.bench_fill import NotOursError
+from lib.bench_images import CT, SMALL
 from lib.bench_options import chosen, folder, parser, peers
+from lib.bench_profile import profile
 from lib.bench_programs import MissingError
 from lib.bench_rounds import FAILURES, Case, Results, Session, say
 from lib.bench_stores import cases
@@ -34,12 +36,21 @@ def main() -> int:
     options = _options()
     chosen_cases = [case for case in cases(options.scale) if case.key in options.case]
     try:
+        if options.profile:
+            return _profile(options)
         return _run(options, chosen_cases)
     except _IMPOSSIBLE as error:
         say(f"bench: {error}")
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _profile(options: argparse.Namespace) -> int:
+    with folder(options.keep) as files:
+        for number, recipe in enumerate((SMALL, CT)):
+            print("\n" * number + "\n".join(profile(recipe.scaled(options.scale), files)))
+    return 0
 
 
 def _run(options: argparse.Namespace, chosen_cases: list[Case]) -> int:
@@ -92,6 +103,9 @@ def _options() -> argparse.Namespace:
         "--case", type=lambda text: chosen(text, keys), default=keys, metavar="CASE,...",
         help=f"cases to measure (default: {','.join(keys)})",
     )  # fmt: skip
+    made.add_argument(
+        "--profile", action="store_true", help="show where the time of a store goes, no more"
+    )
     made.add_argument("--quick", action="store_true", help="one run of each")
     return made.parse_args()
 
