@@ -18,6 +18,7 @@ from scp.settings import Settings
 from scp.slots import Slots
 from scp.tls import server_context
 from storage import settle
+from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
 
@@ -161,8 +162,15 @@ class Supervisor:
             if os.waitpid(process, os.WNOHANG)[0]:
                 number = self._workers.pop(process)
                 self._slots.clear(number)
+                self._clear(process)
                 ended.append(number)
         return ended
+
+    def _clear(self, process: int) -> None:
+        try:
+            Tree(self._settings.storage.path, self._settings.storage.sync).clear_of(process)
+        except OSError as error:
+            logger.warning("what a worker left is not cleared: %s", log.one_line(error))
 
     def _stop(self) -> None:
         """Have the workers finish, and kill what does not."""

@@ -50,6 +50,11 @@ class Tree:
             raise FolderError(f"{error.filename or self.data}: {error.strerror}") from error
         return len(leftovers)
 
+    def clear_of(self, process: int) -> None:
+        """Clear what a process that was killed left half-received. Raises OSError."""
+        for leftover in self._incoming.glob(f"{process}-*.part"):
+            leftover.unlink(missing_ok=True)
+
     def path(self, uids: Uids) -> Path:
         """Where the instance lies. The UIDs must have passed `extract.check_uid`."""
         study, series, instance = uids
