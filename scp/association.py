@@ -124,6 +124,14 @@ class NodeAssociation(Association):
                 logger.warning("nothing heard for seconds=%g %s", self.network_timeout, self.who)
                 self.abort()
 
+    def abort(self, block: bool = True) -> None:
+        """Abort; from another thread: have its own do that."""
+        if self.dul.is_driven_here:
+            super().abort(block)
+        elif not self._sent_abort and not self.is_released:
+            self._sent_abort = True
+            self.acse.send_abort(0x00)
+
     def kill(self) -> None:
         """See the association to its end; from another thread: have its own do that."""
         self._kill, self.is_established = True, False
@@ -194,11 +202,12 @@ class NodeAssociation(Association):
             try:
                 self._handle(handler, request)
             finally:
-                self.dimse.cancelled.discard(command.message_id or 0)
+                self.dimse.cancelled.pop(command.message_id or 0, None)
                 if message.sink:
                     message.sink.discard()
         self._traffic.requests += 1
         self._last_served = time.monotonic()
+        self.dul._idle_timer.restart()  # who waited for a long answer was not silent
 
     def _handle(self, handler: Handler, request: Request) -> None:
         said, agreed = request.sop_class, str(request.context.abstract_syntax)

@@ -27,12 +27,32 @@ def associate(
 ) -> Association:
     """An association with a peer, established or not; what became of it is in its attributes.
 
-    It has no thread: the calling one drives it, and has to release or abort it.
+    It has no thread: the calling one drives it, and has to release or abort it. Raises OSError
+    where the peer's name cannot be resolved, or the certificate of [tls] cannot be read.
     """
     calling = entity.build(settings, peer)
     association = Association(calling, MODE_REQUESTOR)
     drive(association)
     association._is_paused = True  # there is no thread of its own that a release would wait for
+    try:
+        _prepare(association, settings, title, peer, proposals, roles)
+        association.request()
+    finally:
+        if not association.is_established:
+            finish(association)
+    return association
+
+
+def _prepare(
+    association: Association,
+    settings: Settings,
+    title: str,
+    peer: Peer,
+    proposals: Sequence[Proposal],
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation],
+) -> None:
+    """Say who calls whom, with which contexts."""
+    calling = association.ae
     remote = AddressInformation.from_addr_port(peer.host or "", peer.port or 0)
     local = AddressInformation.from_tuple(("::0", 0) if remote.is_ipv6 else ("", 0))
     connection = NodeSocket(association, address=local)
@@ -53,10 +73,6 @@ def associate(
         _context(number, *proposal) for number, proposal in enumerate(proposals)
     ]
     connection.longest_pdu = max(connection.longest_pdu, requestor.maximum_length or 0)
-    association.request()
-    if not association.is_established:
-        finish(association)
-    return association
 
 
 def finish(association: Association) -> None:

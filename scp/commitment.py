@@ -53,8 +53,12 @@ class Reporter:
 
     def report(self, commitment: Commitment, request: Request) -> None:
         """Tell the requestor on its own association, where it keeps that open; else later."""
-        event_type, information = self._result(commitment)
-        if not _tell_requestor(request, event_type, information):
+        try:
+            told = _tell_requestor(request, *self._result(commitment))
+        except ArchiveError as error:
+            logger.error("commitment transaction=%s: %s", commitment.transaction_uid, error)
+            told = False
+        if not told:
             self._put(commitment, 0.0, 0)
             return
         self._end(commitment, "reported on the same association")
@@ -136,13 +140,16 @@ class Reporter:
         if peer is None:
             return "no host and port under [peers]"
         # The node is the SCP here, though it calls (PS3.4 J.3.3, PS3.7 D.3.3.4).
-        association = associate(
-            self.settings,
-            commitment.peer,
-            peer,
-            [(STORAGE_COMMITMENT, sorted(UNCOMPRESSED_SYNTAXES))],
-            [build_role(STORAGE_COMMITMENT, scp_role=True)],
-        )
+        try:
+            association = associate(
+                self.settings,
+                commitment.peer,
+                peer,
+                [(STORAGE_COMMITMENT, sorted(UNCOMPRESSED_SYNTAXES))],
+                [build_role(STORAGE_COMMITMENT, scp_role=True)],
+            )
+        except OSError as error:
+            return f"{peer.host}:{peer.port} cannot be reached: {error.strerror or error}"
         if not association.is_established:
             return f"{peer.host}:{peer.port} does not take the association"
         context = association.accepted_contexts[0]

@@ -140,7 +140,10 @@ class Delivery:
         if not proposals:
             raise _NotReachedError("is offered none of the stored transfer syntaxes by [peers]")
         settings, peer, started = self._request.node.settings, self._peer, time.monotonic()
-        association = associate(settings, self._title, peer, proposals)
+        try:
+            association = associate(settings, self._title, peer, proposals)
+        except OSError as error:
+            raise _NotReachedError(f"cannot be reached: {error.strerror or error}") from error
         if association.is_established:
             return Sender(
                 association,

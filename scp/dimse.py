@@ -70,9 +70,10 @@ class NodeDIMSE(DIMSEServiceProvider):
     def __init__(self, association: "Association", open_sink: OpenSink) -> None:
         super().__init__(association)
         self.messages: deque[Message] = deque()
-        self.cancelled: set[int] = set()
+        self.cancelled: dict[int, None] = {}  # message IDs, the oldest first
         self._open_sink = open_sink
         self._command = bytearray()
+        self._context_id = 0
         self._message: Message | None = None
         self._taker: Sink = _Gathered()
 
@@ -126,6 +127,9 @@ class NodeDIMSE(DIMSEServiceProvider):
     def _take_command(self, context_id: int, control: int, fragment: memoryview) -> None:
         if self._message is not None:
             raise CommandError("a command in the middle of a data set")
+        if self._command and context_id != self._context_id:
+            raise CommandError("a command on two presentation contexts")
+        self._context_id = context_id
         self._command += fragment
         if len(self._command) > _MAX_COMMAND_BYTES:
             raise CommandError(f"a command set of more than {_MAX_COMMAND_BYTES} bytes")
@@ -145,11 +149,13 @@ class NodeDIMSE(DIMSEServiceProvider):
     def _end(self, message: Message) -> None:
         command = message.command
         if command.field is Field.C_CANCEL_RQ:
-            if command.responds_to is not None and len(self.cancelled) < _MAX_CANCELS:
-                self.cancelled.add(command.responds_to)
+            if command.responds_to is not None:
+                self.cancelled[command.responds_to] = None
+            if len(self.cancelled) > _MAX_CANCELS:  # the oldest: it came too late
+                del self.cancelled[next(iter(self.cancelled))]
             return
         if command.has_data_set and message.sink is None:
             message.data = bytes(cast(_Gathered, self._taker).data)
         if command.message_id is not None:
-            self.cancelled.discard(command.message_id)  # of an earlier request of that ID
+            self.cancelled.pop(command.message_id, None)  # of an earlier request of that ID
         self.messages.append(message)

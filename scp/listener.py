@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 _DRAIN_STEP_SECONDS = 0.05
 _FULL_SECONDS = 0.2
+# For the last A-ABORT PDUs, in all.
+_END_SECONDS = 0.5
 
 
 class Listener:
@@ -67,9 +69,10 @@ class Listener:
             late = time.monotonic() >= deadline
             for association in associations:
                 if late or not association.is_busy:
-                    # Blocks until its threads have ended, which one that hangs may not do.
-                    threading.Thread(target=association.abort, daemon=True).start()
+                    association.abort()
             if late:
+                for association in associations:
+                    association.join(_END_SECONDS / len(associations))
                 return
             time.sleep(_DRAIN_STEP_SECONDS)
 

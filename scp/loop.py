@@ -106,7 +106,6 @@ class Loop(DULServiceProvider):
         if pdu is None:
             return False
         with pdu:
-            self._idle_timer.restart()
             if pdu[0] == _P_DATA_TF and self.state_machine.current_state == TRANSFER:
                 try:
                     self._dimse.take_pdu(pdu)
@@ -159,6 +158,8 @@ class Loop(DULServiceProvider):
             open_still = False
             if connection.is_tls and self.state_machine.current_state != CLOSING:
                 self._say(error)
+        if open_still:
+            self._idle_timer.restart()
         if open_still is False:
             self._waiter.forget()
             self.event_queue.put("Evt17")

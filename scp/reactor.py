@@ -51,9 +51,14 @@ class Reactor(Loop):
         with suppress(Exception):
             self._connection._shutdown_socket()
 
+    @property
+    def is_driven_here(self) -> bool:
+        """Whether the calling thread is the one that drives."""
+        return threading.get_ident() == self._owner
+
     def end(self) -> None:
         """Bring the association to its end, or wake the thread that will."""
-        if threading.get_ident() != self._owner:
+        if not self.is_driven_here:
             self._waiter.wake()
             return
         while self.is_alive() and not self.stop_dul():
@@ -64,7 +69,7 @@ class Reactor(Loop):
         if self.state_machine.current_state == IDLE:
             self.kill_dul()
             return True
-        if threading.get_ident() == self._owner:
+        if self.is_driven_here:
             self.step(_STEP_SECONDS)
         return False
 
@@ -73,7 +78,7 @@ class Reactor(Loop):
     def send_pdu(self, primitive: object) -> None:
         """Send what the primitive stands for: at once, or by the thread that drives."""
         super().send_pdu(primitive)  # type: ignore[arg-type]
-        if threading.get_ident() == self._owner:
+        if self.is_driven_here:
             self.step()
             return
         self._waiter.wake()

@@ -73,9 +73,10 @@ class Tally:
     @property
     def final_status(self) -> Status:
         """PS3.4 C.4.2.3.1, of a retrieve that was not cancelled."""
-        if self.failed and len(self.failed) == self.total:
+        # What has no outcome was not sent, whatever went wrong.
+        if self.total and len(self.failed) + self.remaining == self.total:
             return Status.UNABLE_TO_PERFORM_SUB_OPERATIONS
-        if self.failed or self.warned:
+        if self.failed or self.warned or self.remaining:
             return Status.SUB_OPERATIONS_WITH_FAILURES
         return Status.SUCCESS
 
@@ -89,7 +90,8 @@ def run(request: Request, total: int, source: Source) -> Tally:
             if outcome:
                 tally.add(outcome)
                 _log(request, outcome)
-            if not cancelled and request.is_cancelled():
+            # Asked always: it also tells that there is nobody left to answer.
+            if request.is_cancelled() and not cancelled:
                 cancelled = True
                 source.stop()
             ended = total - tally.remaining

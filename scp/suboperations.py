@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from pynetdicom.association import Association
 
 from scp import calling, messages
 from scp.command import Command, Field
+from scp.dimse import Message
 from scp.log import one_line
 from scp.outcomes import INTERNAL, AssociationLost, Originator, Outcome, Result, Supply
-from scp.reactor import driver_of
+from scp.reactor import driver_of, messages_of
 from scp.status import Status, is_warning
 from scp.transcode import TranscodeError, reachable, transcode
 from storage import Location, checking, part10
@@ -22,6 +24,9 @@ from storage.errors import ArchiveError
 from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
+
+# Requests that a peer may send ahead, before its response.
+_MAX_REQUESTS = 4
 
 
 @dataclass(frozen=True)
@@ -152,10 +157,13 @@ class Sender:
             originator.priority,
             (originator.title, originator.message_id) if originator.named else None,
         )
-        with ready.source as source:
-            sent = messages.send_from(
-                self._association, ready.context_id, command, source, self._timeout
-            )
+        try:
+            with ready.source as source:
+                sent = messages.send_from(
+                    self._association, ready.context_id, command, source, self._timeout
+                )
+        except OSError as error:  # its file: half of it may be sent, which nothing else can end
+            self._give_up(f"was sent no more: {error.strerror or error}", ready.location)
         if not sent:
             self._give_up("takes nothing more", ready.location)
 
@@ -171,17 +179,28 @@ class Sender:
         return Outcome(location, Result.COMPLETED)
 
     def _response(self, location: Location) -> Command:
-        reactor = driver_of(self._association)
-        message = reactor.message(self._timeout)
-        if message is None and reactor.is_over():
-            self._give_up("ended the association", location)
-        if message is None:
-            self._give_up(f"has not answered within {self._timeout:g} seconds", location)
-        response = message.command
+        response = self._next_response(location)
         valid = response.field is Field.C_STORE_RSP and response.status is not None
         if not valid or response.responds_to != self._number:
             self._give_up("answers something else", location)
         return response
+
+    def _next_response(self, location: Location) -> Command:
+        """The next message; what the requestor of a C-GET asks meanwhile is for later."""
+        reactor, requests = driver_of(self._association), deque[Message]()
+        try:
+            while len(requests) <= _MAX_REQUESTS:
+                message = reactor.message(self._timeout)
+                if message is None and reactor.is_over():
+                    self._give_up("ended the association", location)
+                if message is None:
+                    self._give_up(f"has not answered within {self._timeout:g} seconds", location)
+                if not (message.command.is_request and self._association.is_acceptor):
+                    return message.command
+                requests.append(message)
+            self._give_up("asks instead of answering", location)
+        finally:
+            messages_of(self._association).messages.extendleft(reversed(requests))
 
     def _give_up(self, words: str, location: Location) -> NoReturn:
         """End the association, whatever its peer does, and raise AssociationLost."""

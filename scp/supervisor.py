@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import socket
-import sqlite3
 import ssl
 import time
 from collections.abc import Callable
@@ -17,7 +16,9 @@ from scp.config import ConfigError
 from scp.settings import Settings
 from scp.slots import Slots
 from scp.tls import server_context
+from storage import received as received_bytes
 from storage import settle
+from storage.errors import ArchiveError
 from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,8 @@ class Supervisor:
         self._slots = Slots(settings.limits.associations, self._count)
         self._workers: dict[int, int] = {}  # process id -> number
         self._life, self._life_end = os.pipe()
+        self._data = settings.storage.path
+        self._received = received_bytes(self._data)
 
     def run(self) -> None:
         """Serve; returns when all workers have ended. Raises StartError where one cannot start."""
@@ -84,19 +87,21 @@ class Supervisor:
         while True:
             found = signal.sigtimedwait(_SIGNALS, _SETTLE_SECONDS)
             if found is None:
-                self._settle()
+                # Whose receipt was there a minute ago has its row by now.
+                before, self._received = self._received, received_bytes(self._data)
+                self._settle(before)
                 continue
-            received = found.si_signo
-            if received == signal.SIGHUP:
+            number = found.si_signo
+            if number == signal.SIGHUP:
                 self._reload()
                 continue
-            if received != signal.SIGCHLD:
+            if number != signal.SIGCHLD:
                 break
-            for number in self._reap():
-                logger.error("worker=%d died, starting another", number)
+            for ended in self._reap():
+                logger.error("worker=%d died, starting another", ended)
                 time.sleep(_RESTART_SECONDS)
-                self._start(number)
-        logger.info("stopping: %s", signal.Signals(received).name)
+                self._start(ended)
+        logger.info("stopping: %s", signal.Signals(number).name)
         self._stop()
         self._settle()
 
@@ -116,11 +121,11 @@ class Supervisor:
         for process in self._workers:
             os.kill(process, signal.SIGHUP)
 
-    def _settle(self) -> None:
+    def _settle(self, end: int | None = None) -> None:
         """Have a start after an unclean end read as little of the journal as can be."""
         try:
-            settle(self._settings.storage.path)
-        except (OSError, sqlite3.Error) as error:
+            settle(self._data, end)
+        except (OSError, ArchiveError) as error:
             logger.warning("the index is not settled: %s", log.one_line(error))
 
     def _start(self, number: int) -> None:
@@ -168,7 +173,7 @@ class Supervisor:
 
     def _clear(self, process: int) -> None:
         try:
-            Tree(self._settings.storage.path, self._settings.storage.sync).clear_of(process)
+            Tree(self._data, self._settings.storage.sync).clear_of(process)
         except OSError as error:
             logger.warning("what a worker left is not cleared: %s", log.one_line(error))
 

@@ -6,6 +6,7 @@ import struct
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import cast
 
 from pynetdicom.transport import T_CONNECT, AssociationSocket
 
@@ -33,16 +34,17 @@ class NodeSocket(AssociationSocket):
         self._buffer = bytearray(_FIRST_BUFFER_BYTES)
         self._start = self._end = 0
         self._tls: ssl.SSLSocket | None = None
+        self._tls_seconds: float | None = None
         connection = self.connection
         if connection is None:
             return
         timeout = self.assoc.network_timeout
         if isinstance(connection, ssl.SSLSocket):
             self._tls = connection
-            connection.settimeout(timeout)
+            connection.settimeout(0)  # a record that is there in part is not waited for
         else:
             connection.settimeout(None)
-            self.limit_sends(timeout or 0.0)
+        self.limit_sends(timeout or 0.0)
         with suppress(OSError):  # it has just been closed, as the first read will show
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -62,7 +64,7 @@ class NodeSocket(AssociationSocket):
         if connection is None:
             return
         if self._tls:
-            self._tls.settimeout(seconds or None)
+            self._tls_seconds = seconds or None
             return
         whole = int(seconds)
         limit = struct.pack("@ll", whole, int((seconds - whole) * 1_000_000))
@@ -81,7 +83,7 @@ class NodeSocket(AssociationSocket):
                 count = self._tls.recv_into(view)
             else:
                 count = connection.recv_into(view, 0, socket.MSG_DONTWAIT)
-        except (BlockingIOError, ssl.SSLWantReadError):
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
         finally:
             view.release()
@@ -134,11 +136,27 @@ class NodeSocket(AssociationSocket):
         if connection is None:
             raise ConnectionResetError("the connection is closed")
         if self._tls:
-            self._tls.sendall(b"".join(pieces))
+            self._send_over_tls(b"".join(pieces))
             return
         sent = connection.sendmsg(pieces)
         if sent < sum(map(len, pieces)):
             connection.sendall(memoryview(b"".join(pieces))[sent:])
+
+    def send(self, bytestream: bytes) -> None:
+        """Send a PDU of the state machine's."""
+        try:
+            self.transmit([bytestream])
+        except OSError:
+            self.event_queue.put("Evt17")
+
+    def _send_over_tls(self, data: bytes) -> None:
+        connection = cast(ssl.SSLSocket, self._tls)
+        connection.settimeout(self._tls_seconds)
+        try:
+            connection.sendall(data)
+        finally:
+            with suppress(OSError):  # it was closed meanwhile
+                connection.settimeout(0)
 
     def _make_room(self) -> None:
         """Room to read into: for all of the PDU that has begun to come."""

@@ -5,6 +5,9 @@ import select
 import socket
 import threading
 
+# More does not fit into what `poll` takes; who waits for longer waits again.
+_LONGEST_SECONDS = 3600.0
+
 
 class Waiter:
     """Waits until a connection has something to read, or until `wake` is called."""
@@ -26,7 +29,7 @@ class Waiter:
         """Wait for `seconds` at most; whether `connection` has something to read, or has ended."""
         self._watch(connection.fileno() if connection else -1)
         readable = False
-        for descriptor, _ in self._poll.poll(seconds * 1000):
+        for descriptor, _ in self._poll.poll(min(seconds, _LONGEST_SECONDS) * 1000):
             if descriptor == self._wake:
                 os.eventfd_read(self._wake)
             else:
@@ -43,6 +46,10 @@ class Waiter:
             if self._wake >= 0:
                 os.close(self._wake)
             self._wake = -1
+
+    def __del__(self) -> None:
+        """Of an association that was never begun."""
+        self.close()
 
     def _watch(self, descriptor: int) -> None:
         if descriptor == self._watched:

@@ -8,7 +8,7 @@ from storage.attributes import Attribute, Level
 from storage.finding import Location
 from storage.intake import Intake
 from storage.query import Options, Query, Root
-from storage.replay import settle
+from storage.replay import received, settle
 from storage.upkeep import prepare
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "Root",
     "Stored",
     "prepare",
+    "received",
     "settle",
 ]

@@ -22,7 +22,7 @@ from storage.errors import (
 from storage.extract import Header
 from storage.finding import Location
 from storage.headers import HeaderSearch
-from storage.indexing import FileFacts, is_indexed, record
+from storage.indexing import FileFacts, digest_in, record
 from storage.intake import Intake
 from storage.journal import RECEIPTS, Journal
 from storage.models import Index, build
@@ -128,7 +128,10 @@ class Archive:
             header = extract.header(source, received.transfer_syntax_uid, received.charset)
         _check_command(received, header)
         path = self.tree.path(header.uids)
-        if self._held(path, received, intake) and is_indexed(self.index, header.uids):
+        # A row with its digest is made last, when all else is on the disk.
+        if digest_in(self.index, header.uids) == intake.digest and self._held(
+            path, received, intake
+        ):
             return Stored(Outcome.UNCHANGED, header.uids)
         intake.settle()
         with self.tree.locked(header.uids):
@@ -177,11 +180,11 @@ class Archive:
     def _record(self, header: Header, received: Received, intake: Intake) -> None:
         """Enter the instance into journal and index."""
         syntax, size, digest = received.transfer_syntax_uid, intake.size, intake.digest
-        self.journal.append(
-            RECEIPTS, uids=header.uids, syntax=syntax, bytes=size, digest=digest,
-            sender=received.sender, charset=received.charset,
-        )  # fmt: skip
         try:
+            self.journal.append(
+                RECEIPTS, uids=header.uids, syntax=syntax, bytes=size, digest=digest,
+                sender=received.sender, charset=received.charset,
+            )  # fmt: skip
             record(self.index, header, FileFacts(syntax, size, digest, received.charset))
         except ArchiveError:
             # Else a rebuild would hold the file that stays to the digest of this one.

@@ -90,9 +90,11 @@ def charset(named: str, default: str = ASCII) -> Charset:
     `default` is meant where none is named; a term that nobody knows stands for it too.
     """
     terms = tuple(term.strip() for term in named.split("\\"))
+    defaults = tuple(term.strip() for term in default.split("\\"))
     if not any(terms):
-        terms = (default,)
-    return Charset(tuple(t if _is_known(t) else default for t in terms), default)
+        terms = defaults
+    fallback = next(filter(_is_known, defaults), ASCII)
+    return Charset(tuple(t if _is_known(t) else fallback for t in terms), fallback)
 
 
 def decode(value: bytes, named: Charset, person_name: bool = False) -> str:

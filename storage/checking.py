@@ -9,7 +9,7 @@ from storage.attributes import Level
 from storage.content import digest_of_rest
 from storage.errors import ArchiveError
 from storage.finding import Location, every_location
-from storage.indexing import is_indexed
+from storage.indexing import digest_in
 
 
 def check(archive: Archive, charset: str) -> Iterator[str]:
@@ -30,7 +30,7 @@ def check(archive: Archive, charset: str) -> Iterator[str]:
             continue
         if tree.path(uids) != path:
             yield f"{path}: its UIDs belong to {tree.path(uids)}"
-        elif not is_indexed(index, uids):
+        elif digest_in(index, uids) is None:
             yield f"{path}: not in the index"
     yield from disagreements.everywhere(index)
 

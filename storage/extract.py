@@ -79,7 +79,7 @@ def header(source: BinaryIO, transfer_syntax: str, charset: str) -> Header:
     implicit_vr = _is_implicit(transfer_syntax)
     if implicit_vr is not None:
         with suppress(UnusualError):
-            found = _scanned(source.read(_HEADER_BYTES), implicit_vr, charset)
+            found = _scanned(source.read(_HEADER_BYTES + 1), implicit_vr, charset)
     if found is None:
         source.seek(start)
         found = _read(source, transfer_syntax, charset)
@@ -101,7 +101,8 @@ def _read(source: BinaryIO, transfer_syntax: str, charset: str) -> dict[str, str
 
 def _scanned(data: bytes, implicit_vr: bool, charset: str) -> dict[str, str]:
     """The values of an ordinary data set. Raises UnusualError."""
-    found = scan(data, implicit_vr, _WANTED, int(_LAST_TAG))
+    whole = len(data) <= _HEADER_BYTES
+    found = scan(data, implicit_vr, _WANTED, int(_LAST_TAG), whole)
     named = _named(found, charset)
     values = {}
     for column, tag, sequence, vr in _PLAN:

@@ -90,15 +90,13 @@ def forget(index: Index, uids: Uids) -> None:
         _prune(index, _delete(index, uids))
 
 
-def is_indexed(index: Index, uids: Uids) -> bool:
-    """Whether the index has a row for the instance. Raises ResourceError."""
-    with reading():
-        return bool(execute(index.database, f"SELECT 1 {_OF_INSTANCE} LIMIT 1", uids))
-
-
 def digest_in(index: Index, uids: Uids) -> str | None:
-    """The digest in the instance's row, which may be empty; None where there is no row."""
-    found = execute(index.database, f"SELECT instance.digest {_OF_INSTANCE}", uids)
+    """The digest in the instance's row, which may be empty; None where there is no row.
+
+    Raises ResourceError.
+    """
+    with reading():
+        found = execute(index.database, f"SELECT instance.digest {_OF_INSTANCE}", uids)
     return str(found[0][0]) if found else None
 
 

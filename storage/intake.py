@@ -13,6 +13,9 @@ from storage.tree import Tree, write_all
 # What is written at once; more goes to the file while the rest is still on the wire.
 _IN_MEMORY_BYTES = 64 * 1024
 
+# How often, in bytes, the disk is asked for room while a data set arrives.
+_CHECK_BYTES = 8 * 1024 * 1024
+
 Bytes = bytes | bytearray | memoryview
 
 
@@ -31,6 +34,7 @@ class Intake:
         self._hash = hashlib.sha256()
         self._path: Path | None = None
         self._descriptor = -1
+        self._checked = 0  # at what size the disk had room
         self._error: ArchiveError | None = None
 
     def write(self, fragment: Bytes) -> None:
@@ -44,6 +48,9 @@ class Intake:
         try:
             if self._descriptor < 0:
                 self._spill()
+            elif self.size - self._checked > _CHECK_BYTES:
+                self._checked = self.size
+                self.check_room()
             write_all(self._descriptor, memoryview(fragment))
         except OSError as error:
             self._fail(ResourceError(f"Cannot write to disk: {error.strerror}"))
@@ -93,8 +100,8 @@ class Intake:
 
     @property
     def digest(self) -> str:
-        """The digest of all of it, once it is settled."""
-        return self._hash.hexdigest()
+        """The digest of what has arrived."""
+        return (self._hash if self._path else hashlib.sha256(self._held)).hexdigest()
 
     def is_at(self, path: Path, offset: int) -> bool:
         """Whether what lies in `path` from `offset` on is the same. Raises OSError."""

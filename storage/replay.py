@@ -8,12 +8,14 @@ import logging
 import os
 from pathlib import Path
 
+from storage import part10
+from storage.content import digest_of_rest
 from storage.database import connect, execute, reading
-from storage.errors import ArchiveError
+from storage.errors import ArchiveError, DataSetError
 from storage.indexing import digest_in, forget
 from storage.journal import RECEIPTS, Journal
-from storage.models import build
-from storage.receipts import last_receipts, record_file
+from storage.models import Index, build
+from storage.receipts import Receipt, last_receipts, record_file
 from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
@@ -32,14 +34,13 @@ def replay(tree: Tree, index_path: Path, charset: str) -> int:
     changed = 0
     try:
         for path, receipt in last_receipts(tree, journal, start).items():
-            with reading():
-                held = digest_in(index, receipt.uids)
             try:
+                held = digest_in(index, receipt.uids)
                 if not path.exists():
                     changed += held is not None
                     forget(index, receipt.uids)
                 elif held != receipt.digest:
-                    changed += record_file(tree, path, index, charset, receipt)
+                    changed += _enter(tree, path, index, charset, receipt, held)
             except ArchiveError as error:
                 logger.error("not indexed file=%s: %s", path, error)
     finally:
@@ -47,28 +48,51 @@ def replay(tree: Tree, index_path: Path, charset: str) -> int:
     return changed
 
 
-def settle(data: Path) -> None:
-    """Have SQLite bring all its transactions to the disk, and write down that it has.
+def _enter(
+    tree: Tree, path: Path, index: Index, charset: str, receipt: Receipt, held: str | None
+) -> int:
+    """Enter a file, unless its row is its own: a receipt may be of what was not kept."""
+    try:
+        with path.open("rb") as file:
+            part10.read(file)
+            digest = digest_of_rest(file)
+    except OSError as error:
+        raise DataSetError(f"cannot be read: {error.strerror}") from error
+    if held == digest:
+        return 0
+    return record_file(tree, path, index, charset, receipt if receipt.digest == digest else None)
 
-    Does nothing where nothing was received since the last time. Raises OSError, sqlite3.Error.
+
+def settle(data: Path, end: int | None = None) -> None:
+    """Have SQLite bring its transactions to the disk, and write down how much of the journal
+    they hold: all of it, which is so where nobody stores, or its first `end` bytes.
+
+    Does nothing where nothing was received since the last time. Raises OSError, ResourceError.
     """
-    end = Journal(data, sync=False).size(RECEIPTS)
+    end = received(data) if end is None else end
     if end == _applied(data):
         return
-    database = connect(data / "index.sqlite", sync=True)
-    try:
-        busy, frames, moved = execute(database, "PRAGMA wal_checkpoint(PASSIVE)", ())[0]
-    finally:
-        database.close()
+    with reading():
+        database = connect(data / "index.sqlite", sync=True)
+        try:
+            busy, frames, moved = execute(database, "PRAGMA wal_checkpoint(PASSIVE)", ())[0]
+        finally:
+            database.close()
     # Readers may hold back the last part; then it is tried again another time.
     if not busy and frames == moved:
         write_applied(data, end)
+
+
+def received(data: Path) -> int:
+    """The bytes of the journal's receipts; the rows of the last ones may be still to come."""
+    return Journal(data, sync=False).size(RECEIPTS)
 
 
 def write_applied(data: Path, end: int) -> None:
     """Write down that the index surely holds the first `end` bytes of the journal's receipts."""
     path = data / "journal" / _APPLIED
     fresh = path.with_suffix(".new")
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     with fresh.open("w") as file:
         file.write(f"{end}\n")
         file.flush()

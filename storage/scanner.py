@@ -45,15 +45,21 @@ class Found:
 Wanted = Mapping[int, "Wanted | None"]
 
 
-def scan(data: bytes, implicit_vr: bool, wanted: Wanted, last_tag: int) -> dict[int, Found]:
+def scan(
+    data: bytes, implicit_vr: bool, wanted: Wanted, last_tag: int, whole: bool = True
+) -> dict[int, Found]:
     """The elements of `data` that are wanted; none behind `last_tag` is looked at.
 
-    Raises UnusualError.
+    `whole`: the data set ends where `data` does. Raises UnusualError.
     """
+    scanner = _Scanner(data, implicit_vr)
     try:
-        return _Scanner(data, implicit_vr).elements(wanted, last_tag)
+        found = scanner.elements(wanted, last_tag)
     except struct.error:
         raise UnusualError("cut short") from None
+    if scanner.is_at_end and not whole:
+        raise UnusualError("it goes on")
+    return found
 
 
 class _Scanner:
@@ -67,8 +73,13 @@ class _Scanner:
             raise UnusualError("explicit VR")
         self._position = 0
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether all of the data was gone through."""
+        return self._position >= len(self._data)
+
     def elements(
-        self, wanted: Wanted, last_tag: int = _ITEM_END, end: int | None = None, depth: int = 0
+        self, wanted: Wanted, last_tag: int = 0, end: int | None = None, depth: int = 0
     ) -> dict[int, Found]:
         """The elements up to `last_tag`, to `end`, or to the delimiter of an item."""
         data, previous = self._data, -1
@@ -80,7 +91,11 @@ class _Scanner:
                     raise UnusualError("an item without end")
                 return found
             tag, vr, length = self._head()
-            if tag >= last_tag and (tag > last_tag or tag == _ITEM_END):
+            if depth and tag >= _ITEM_END:
+                if tag > _ITEM_END or end is not None:
+                    raise UnusualError("an item that ends oddly")
+                return found
+            if not depth and tag > last_tag:
                 return found
             if tag <= previous:
                 raise UnusualError("out of order")

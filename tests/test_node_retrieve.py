@@ -1788,6 +1788,25 @@ def test_a_get_requestor_that_stalls_ends_by_dimse_timeout(start_node: StartNode
     assert node.echoes()
 
 
+def test_a_requestor_that_waits_for_long_is_not_silent(start_node: StartNode, rig: Rig) -> None:
+    """A move may take longer than the node waits for traffic; the association goes on."""
+    gate = Gate()
+    peers = {"PEER": {"host": "127.0.0.1", "port": rig.peer.port}}
+    node = start_node(peers=peers, limits={"network_timeout": 1})
+    fill(node, [i for i in HELD if i.study == "three"])
+    with (
+        rig.peer.does(at(2, do=hold(gate))),
+        node.association((MOVE["STUDY"], EXPLICIT), (ECHO, EXPLICIT)) as association,
+    ):
+        query = identifier("STUDY", StudyInstanceUID=study("three"))
+        responses = association.send_c_move(query, "PEER", MOVE["STUDY"])
+        late = [next(responses) for _ in range(4)][-1]  # one a second, while it is held
+        assert late[0].Status == 0xFF00
+        gate.open()
+        assert answer(responses).status == 0x0000
+        assert association.send_c_echo().Status == 0x0000
+
+
 # ---- the node itself, TLS, and the end of the node
 
 
