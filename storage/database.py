@@ -1,6 +1,9 @@
 """The SQLite file: connection, pragmas, transactions, and the functions that queries call."""
 
+import fcntl
+import os
 import sqlite3
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -27,6 +30,11 @@ _ERRORS = (PeeweeException, sqlite3.Error)
 Stop = Callable[[], None]
 
 
+# Of an open file description: a lock of the connection's own, gone with it.
+_LOCK = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+_UNLOCK = struct.pack("hhqqi4x", fcntl.F_UNLCK, os.SEEK_SET, 0, 1, 0)
+
+
 class Connection(sqlite3.Connection):
     """A connection that remembers what was entered over it, for as long as no other writes.
 
@@ -37,6 +45,28 @@ class Connection(sqlite3.Connection):
         super().__init__(*arguments, **named)
         self.entered: dict[Any, Any] = {}
         self.version = -1
+        # SQLite's own wait for another writer looks again after milliseconds; this one is woken.
+        self._turn_path = Path(arguments[0]).with_name("index.lock")
+        self._turn = -1
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold the turn to write, against other threads and processes. Raises OSError."""
+        if self._turn < 0:
+            flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
+            self._turn = os.open(self._turn_path, flags, 0o600)
+        fcntl.fcntl(self._turn, fcntl.F_OFD_SETLKW, _LOCK)
+        try:
+            yield
+        finally:
+            fcntl.fcntl(self._turn, fcntl.F_OFD_SETLK, _UNLOCK)
+
+    def close(self) -> None:
+        """Close it, and give back the descriptor."""
+        super().close()
+        if self._turn >= 0:
+            os.close(self._turn)
+            self._turn = -1
 
 
 def connect(path: Path, sync: bool, pooled: bool = False) -> SqliteDatabase:
@@ -96,14 +126,17 @@ def writing(database: SqliteDatabase) -> Iterator[None]:
             with database.atomic():
                 yield
             return
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+        with connection.turn():
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+    except OSError as error:
+        raise ResourceError(f"The index cannot be locked: {error.strerror}") from error
     except _ERRORS as error:
         raise ResourceError(f"The index cannot be written: {error}") from error
 
