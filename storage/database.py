@@ -123,8 +123,12 @@ def writing(database: SqliteDatabase) -> Iterator[None]:
     try:
         connection = connection_of(database)
         if connection.in_transaction:  # part of a larger one
-            with database.atomic():
-                yield
+            try:
+                with database.atomic():
+                    yield
+            except BaseException:
+                connection.entered.clear()
+                raise
             return
         with connection.turn():
             connection.execute("BEGIN IMMEDIATE")
@@ -132,6 +136,7 @@ def writing(database: SqliteDatabase) -> Iterator[None]:
                 yield
                 connection.execute("COMMIT")
             except BaseException:
+                connection.entered.clear()  # ids of rows that are taken back
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise

@@ -77,11 +77,7 @@ def _writing(index: Index) -> Iterator[None]:
         if version != connection.version:
             connection.version = version
             connection.entered.clear()
-        try:
-            yield
-        except BaseException:
-            connection.entered.clear()  # ids of rows that are taken back
-            raise
+        yield
 
 
 def forget(index: Index, uids: Uids) -> None:

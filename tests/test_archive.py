@@ -26,6 +26,7 @@ from storage import (
     prepare,
 )
 from storage.checking import check
+from storage.database import connection_of
 from storage.errors import ArchiveError, DataSetError, DuplicateError, MismatchError, ResourceError
 from storage.indexing import record
 from storage.tree import Uids
@@ -745,3 +746,20 @@ def test_failures_at_once_take_nothing_from_others(
     held = {path.stem for path in archive.tree.walk()}
     assert held == {f"7.{t}.{n}" for t in range(THREADS) for n in range(0, 20, 2)}
     assert list(check(archive, CHARSET)) == []
+
+
+def test_a_commit_that_fails_leaves_no_row_to_be_remembered(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ids of a patient, study and series that were taken back are not used again."""
+    connection = connection_of(archive.index.database)
+
+    def only_commit(action: int, first: str | None, *_: object) -> int:
+        is_commit = action == sqlite3.SQLITE_TRANSACTION and first == "COMMIT"
+        return sqlite3.SQLITE_DENY if is_commit else sqlite3.SQLITE_OK
+
+    connection.set_authorizer(only_commit)
+    with pytest.raises(ResourceError):
+        archive.store(instance(("1.1", "1.2", "1.3")))
+    connection.set_authorizer(None)
+    assert archive.store(instance(("1.1", "1.2", "1.4"))).outcome is Outcome.STORED
