@@ -16,7 +16,7 @@ from scp.contexts import STORAGE_COMMITMENT, UNCOMPRESSED_SYNTAXES
 from scp.log import one_line
 from scp.reactor import driver_of, messages_of
 from scp.request import Request
-from scp.settings import Settings
+from scp.settings import Peer, Settings
 from scp.status import Status
 from storage import Archive, commitments
 from storage.commitments import Commitment
@@ -30,7 +30,7 @@ _ALL_COMMITTED, _FAILURES_EXIST = 1, 2  # Event Type ID, PS3.4 table J.3-2
 
 # How long the requestor's own association is waited for: it may be about to end it.
 _SAME_ASSOCIATION_SECONDS = 5.0
-_STEP_SECONDS = 0.02
+_LOOK_SECONDS = 0.2
 # Between attempts on associations of the node's own; the last of these again and again.
 _RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0)
 
@@ -72,7 +72,7 @@ class Reporter:
             wait = due - time.monotonic()
             if wait > 0:
                 self._due.put((due, next(self._numbers), attempt, commitment))
-                time.sleep(min(wait, _STEP_SECONDS * 10))
+                time.sleep(min(wait, _LOOK_SECONDS))
                 continue
             try:
                 self._attempt(commitment, attempt)
@@ -83,11 +83,11 @@ class Reporter:
                 self._put(commitment, _RETRY_SECONDS[-1], attempt + 1)
 
     def _attempt(self, commitment: Commitment, attempt: int) -> None:
-        if peers.destination(self.settings, commitment.peer) is None:
+        peer = peers.destination(self.settings, commitment.peer)
+        if peer is None:
             self._end(commitment, "nobody to tell: no host and port under [peers]")
             return
-        event_type, information = self._result(commitment)
-        problem = self._tell(commitment, event_type, information)
+        problem = self._tell(peer, commitment, *self._result(commitment))
         if problem is None:
             self._end(commitment, "reported on an association of its own")
             return
@@ -134,11 +134,10 @@ class Reporter:
             information[Tag("FailedSOPSequence")] = Element("SQ", items=tuple(failed))
         return _FAILURES_EXIST if failed else _ALL_COMMITTED, information
 
-    def _tell(self, commitment: Commitment, event_type: int, information: Elements) -> str | None:
+    def _tell(
+        self, peer: Peer, commitment: Commitment, event_type: int, information: Elements
+    ) -> str | None:
         """Report on an association of the node's own; says what went wrong, if anything."""
-        peer = peers.destination(self.settings, commitment.peer)
-        if peer is None:
-            return "no host and port under [peers]"
         # The node is the SCP here, though it calls (PS3.4 J.3.3, PS3.7 D.3.3.4).
         try:
             association = associate(

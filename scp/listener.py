@@ -103,8 +103,6 @@ class Listener:
             connection.close()
 
     def _start(self, connection: socket.socket, address: Any) -> None:
-        connection.settimeout(self._node.settings.limits.network_timeout)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._tls:
             # The handshake is made with the first read, in the association's thread, so that
             # a caller that stalls in it holds up nobody else.

@@ -19,6 +19,8 @@ _PDV_OVERHEAD = 6
 _MAX_FRAGMENT_BYTES = 256 * 1024
 # What is read from a file, and given to the kernel, at a time.
 _BLOCK_BYTES = 512 * 1024
+# Of one system call; IOV_MAX is 1024 on Linux.
+_MAX_PIECES = 512
 
 
 def response(
@@ -138,7 +140,3 @@ def _send_pieces(association: Association, pieces: list[Bytes]) -> bool:
         reactor.send_data(pieces[start : start + _MAX_PIECES])
         for start in range(0, len(pieces), _MAX_PIECES)
     )
-
-
-# IOV_MAX is 1024 on Linux; more than this many are joined into one.
-_MAX_PIECES = 512

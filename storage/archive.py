@@ -129,9 +129,8 @@ class Archive:
         _check_command(received, header)
         path = self.tree.path(header.uids)
         # A row with its digest is made last, when all else is on the disk.
-        if digest_in(self.index, header.uids) == intake.digest and self._held(
-            path, received, intake
-        ):
+        digest = digest_in(self.index, header.uids)
+        if digest and digest == intake.digest and self._held(path, received, intake):
             return Stored(Outcome.UNCHANGED, header.uids)
         intake.settle()
         with self.tree.locked(header.uids):
