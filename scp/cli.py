@@ -48,14 +48,14 @@ def serve(path: ConfigPath = _DEFAULT_CONFIG, verbose: Verbose = False) -> None:
     try:
         tls = server_context(settings)
         listening = bind(settings)
-        prepare(settings.storage.path, settings.storage.sync, settings.storage.charset)
+        is_whole = prepare(settings.storage.path, settings.storage.sync, settings.storage.charset)
     except (ConfigError, StartError) as error:
         raise _failure(str(error)) from None
     except FolderError as error:
         raise _failure(f"{settings.source}: [storage] path: {error}") from None
     for warning in config.warnings(settings):
         logger.warning(warning)
-    Supervisor(settings, listening, tls).run()
+    Supervisor(settings, listening, tls, is_whole).run()
 
 
 @app.command()
@@ -66,11 +66,11 @@ def check(path: ConfigPath = _DEFAULT_CONFIG) -> None:
     from storage.checking import check as faults_of
     from storage.checking import counts
     from storage.errors import ArchiveError
-    from storage.upkeep import is_current
+    from storage.upkeep import fault_of_index, index_path
 
     storage, faults = settings.storage, 0
-    if not is_current(storage.path / "index.sqlite"):
-        raise _failure(f"{storage.path}: no index of this version; `minipacs serve` makes it")
+    if fault := fault_of_index(index_path(storage.path), look_through=False):
+        raise _failure(f"{storage.path}: index {fault}; `minipacs rebuild` makes it anew")
     log.set_up()
     archive = Archive(storage.path, storage.sync)
     try:
@@ -82,6 +82,30 @@ def check(path: ConfigPath = _DEFAULT_CONFIG) -> None:
         raise _failure(str(error)) from None
     typer.echo(f"held {held}, faults={faults}")
     raise typer.Exit(1 if faults else 0)
+
+
+@app.command()
+def rebuild(path: ConfigPath = _DEFAULT_CONFIG) -> None:
+    """Make the index anew from the tree; the node may run meanwhile."""
+    settings = _load(path)
+    from storage import rebuilding
+    from storage.errors import ArchiveError, FolderError
+    from storage.upkeep import begin
+
+    log.set_up()
+    os.umask(0o077)
+    storage = settings.storage
+    try:
+        begin(storage.path)
+        held = rebuilding.rebuild(
+            storage.path, storage.charset, log.Progress("rebuilding the index")
+        )
+    except FolderError as error:
+        raise _failure(f"{settings.source}: [storage] path: {error}") from None
+    except ArchiveError as error:
+        typer.echo(f"minipacs: index not rebuilt: {error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"index rebuilt instances={held}")
 
 
 def main() -> None:

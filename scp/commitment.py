@@ -80,7 +80,7 @@ class Reporter:
                 logger.error(
                     "commitment transaction=%s: %s", commitment.transaction_uid, one_line(error)
                 )
-                self._put(commitment, _RETRY_SECONDS[-1], attempt + 1)
+                self._put(commitment, _delay(attempt), attempt + 1)
 
     def _attempt(self, commitment: Commitment, attempt: int) -> None:
         peer = peers.destination(self.settings, commitment.peer)
@@ -91,7 +91,7 @@ class Reporter:
         if problem is None:
             self._end(commitment, "reported on an association of its own")
             return
-        delay = _RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)]
+        delay = _delay(attempt)
         logger.warning(
             "commitment not reported peer=%s transaction=%s: %s, again in seconds=%d",
             commitment.peer, commitment.transaction_uid, problem, delay,
@@ -159,6 +159,10 @@ class Reporter:
         finish(association)
         status = answer.command.status if answer else None
         return None if status == Status.SUCCESS else f"answered {status}"
+
+
+def _delay(attempt: int) -> float:
+    return _RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)]
 
 
 def _tell_requestor(request: Request, event_type: int, information: Elements) -> bool:

@@ -2,9 +2,27 @@
 
 import logging
 import sys
+import time
 import warnings
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
+
+
+_PROGRESS_SECONDS = 5.0
+
+
+class Progress:
+    """Logs how far something is, now and then: called as often as may be, with done and of."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._told = time.monotonic()
+
+    def __call__(self, done: int, of: int) -> None:
+        """Log it, where the last time is a while ago."""
+        if time.monotonic() - self._told >= _PROGRESS_SECONDS:
+            self._told = time.monotonic()
+            logging.getLogger(__name__).info("%s files=%d of=%d", self._what, done, of)
 
 
 class OneLineFormatter(logging.Formatter):

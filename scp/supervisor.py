@@ -9,10 +9,10 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable
 
 from scp import config, log, worker
 from scp.config import ConfigError
+from scp.keeper import Keeper, child
 from scp.settings import Settings
 from scp.slots import Slots
 from scp.tls import server_context
@@ -29,6 +29,8 @@ _BACKLOG = 256
 _RESTART_SECONDS = 1.0
 # How often the index is brought to the disk, where anything was received.
 _SETTLE_SECONDS = 60.0
+# A small index is rebuilt before anybody is served, larger ones beside that.
+_REBUILD_SECONDS = 5.0
 # Beyond the workers' own grace time: one that still runs then hangs.
 _KILL_SECONDS = worker.GRACE_SECONDS + 5
 
@@ -60,7 +62,11 @@ class Supervisor:
     """Runs the workers until SIGTERM or SIGINT."""
 
     def __init__(
-        self, settings: Settings, listening: socket.socket, tls: ssl.SSLContext | None
+        self,
+        settings: Settings,
+        listening: socket.socket,
+        tls: ssl.SSLContext | None,
+        is_whole: bool = True,
     ) -> None:
         self._settings = settings
         self._listening = listening
@@ -69,6 +75,8 @@ class Supervisor:
         self._slots = Slots(settings.limits.associations, self._count)
         self._workers: dict[int, int] = {}  # process id -> number
         self._life, self._life_end = os.pipe()
+        self._keeper = Keeper(settings, self._life, self._life_end)
+        self._is_whole = is_whole
         self._data = settings.storage.path
         self._received = received_bytes(self._data)
 
@@ -76,6 +84,10 @@ class Supervisor:
         """Serve; returns when all workers have ended. Raises StartError where one cannot start."""
         # Taken by sigwait: nothing interrupts, and none is lost between a look and a wait.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        if not self._is_whole:
+            self._keeper.start()
+            if signal.sigtimedwait((signal.SIGCHLD,), _REBUILD_SECONDS):
+                self._reap_keeper()
         for number in range(self._count):
             self._start(number)
         host, port = self._listening.getsockname()[:2]
@@ -90,6 +102,8 @@ class Supervisor:
                 # Whose receipt was there a minute ago has its row by now.
                 before, self._received = self._received, received_bytes(self._data)
                 self._settle(before)
+                if not self._is_whole and not self._keeper.runs:
+                    self._keeper.start()
                 continue
             number = found.si_signo
             if number == signal.SIGHUP:
@@ -97,6 +111,7 @@ class Supervisor:
                 continue
             if number != signal.SIGCHLD:
                 break
+            self._reap_keeper()
             for ended in self._reap():
                 logger.error("worker=%d died, starting another", ended)
                 time.sleep(_RESTART_SECONDS)
@@ -104,6 +119,10 @@ class Supervisor:
         logger.info("stopping: %s", signal.Signals(number).name)
         self._stop()
         self._settle()
+
+    def _reap_keeper(self) -> None:
+        if (ended_well := self._keeper.reap()) is not None:
+            self._is_whole = ended_well
 
     def _reload(self) -> None:
         """Have the workers take the configuration as it is now, unless it is wrong."""
@@ -135,9 +154,7 @@ class Supervisor:
         if process == 0:
             os.close(ready)
             os.close(self._life_end)
-            self._be_worker(number, lambda: worker.run(
-                self._settings, self._listening, self._tls, self._slots, ready_end, self._life
-            ))  # fmt: skip
+            child(lambda: self._be_worker(number, ready_end), f"worker={number}")
         os.close(ready_end)
         self._workers[process] = number
         served = os.read(ready, 1)
@@ -145,20 +162,9 @@ class Supervisor:
         if not served:
             logger.error("worker=%d did not start", number)
 
-    def _be_worker(self, number: int, serve: Callable[[], None]) -> None:
-        """The life of a forked process: never returns."""
-        code = 1
-        try:
-            self._slots.adopt(number)
-            serve()
-            code = 0
-        except BaseException as error:
-            logger.error("worker=%d: %s", number, log.one_line(error))
-            logger.debug("details", exc_info=True)
-        finally:
-            logging.shutdown()
-            # Not sys.exit: threads of associations that hang would be waited for.
-            os._exit(code)
+    def _be_worker(self, number: int, ready: int) -> None:
+        self._slots.adopt(number)
+        worker.run(self._settings, self._listening, self._tls, self._slots, ready, self._life)
 
     def _reap(self) -> list[int]:
         """The numbers of the workers that have ended."""
@@ -179,6 +185,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Have the workers finish, and kill what does not."""
+        self._keeper.stop()
         for process in self._workers:
             os.kill(process, signal.SIGTERM)
         deadline = time.monotonic() + _KILL_SECONDS

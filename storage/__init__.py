@@ -3,9 +3,10 @@
 The door: what the node needs comes from here.
 """
 
-from storage.archive import Answer, Archive, OnConflict, Outcome, Received, Stored
+from storage.archive import Archive, OnConflict, Outcome, Received, Stored
 from storage.attributes import Attribute, Level
 from storage.finding import Location
+from storage.found import Answer
 from storage.intake import Intake
 from storage.query import Options, Query, Root
 from storage.replay import received, settle

@@ -1,6 +1,5 @@
 """The archive: `store`, `find` and `locate` over the tree and the index."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from pathlib import Path
@@ -8,9 +7,8 @@ from pathlib import Path
 from pydicom.tag import Tag
 
 from storage import extract, finding, part10
-from storage.database import Stop, connect, interruptible, never, reading
+from storage.database import Stop, connect, never, reading, user_version
 from storage.disagreements import about
-from storage.elements import Elements
 from storage.errors import (
     ArchiveError,
     DataSetError,
@@ -21,6 +19,7 @@ from storage.errors import (
 )
 from storage.extract import Header
 from storage.finding import Location
+from storage.found import Found
 from storage.headers import HeaderSearch
 from storage.indexing import FileFacts, digest_in, record
 from storage.intake import Intake
@@ -60,14 +59,6 @@ class Received:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An entity that matches: the values of `Query.returned`, and what its header holds."""
-
-    texts: tuple[str, ...]
-    extra: Elements
-
-
-@dataclass(frozen=True)
 class Stored:
     """The outcome of a store, under which UIDs, and how these contradict others that are held."""
 
@@ -92,7 +83,15 @@ class Archive:
         self.tree = Tree(data, sync)
         self.journal = Journal(data, sync)
         self.index: Index = build(connect(data / "index.sqlite", sync, pooled=True))
+        self._is_whole = False
         self.set_policy(on_conflict, free_bytes)
+
+    def require_whole(self) -> None:
+        """Raise ResourceError while the index is made anew: it cannot tell what is not held."""
+        with reading():
+            self._is_whole = self._is_whole or user_version(self.index.database) != 0
+        if not self._is_whole:
+            raise ResourceError("The index is being made anew; ask again later")
 
     def set_policy(self, on_conflict: OnConflict, free_bytes: int) -> None:
         """What happens to other content for an instance, and what must stay free on the disk."""
@@ -138,15 +137,17 @@ class Archive:
         with reading():
             return Stored(outcome, header.uids, tuple(about(self.index, header.uids)))
 
-    def find(self, query: Query, charset: str, stop: Stop = never) -> "Found":
+    def find(self, query: Query, charset: str, stop: Stop = never) -> Found:
         """The entities that match; `charset` is for stored text that names none.
 
         `stop` is asked now and then, even while nothing matches; it ends the search by raising.
         """
-        return Found(self, HeaderSearch(self.tree, self.index, query, charset), stop)
+        self.require_whole()
+        return Found(self.index, HeaderSearch(self.tree, self.index, query, charset), stop)
 
     def locate(self, query: Query) -> list[Location]:
         """The instances that the unique keys of a retrieve name."""
+        self.require_whole()
         with reading():
             return finding.locations(self.index, query)
 
@@ -214,28 +215,6 @@ class Archive:
             return False
         except OSError as error:
             raise ResourceError(f"Cannot read {path.name}: {error.strerror}") from error
-
-
-class Found:
-    """The answers to a query, one an entity, as they are read from the index.
-
-    Iterate once; then `search` tells how many headers had to be read, and which could not be.
-    """
-
-    def __init__(self, archive: Archive, search: HeaderSearch, stop: Stop) -> None:
-        self.search = search
-        self._archive = archive
-        self._stop = stop
-
-    def __iter__(self) -> Iterator[Answer]:
-        index, query = self._archive.index, self.search.query
-        with reading(), interruptible(index.database, self._stop):
-            for row_id, texts in finding.rows(index, query):
-                extra = self.search.answer(row_id)
-                if extra is None:
-                    self._stop()
-                else:
-                    yield Answer(texts, extra)
 
 
 def _check_command(received: Received, header: Header) -> None:

@@ -86,9 +86,13 @@ def unfinished(archive: Archive, worker: int, workers: int) -> list[Commitment]:
 
 
 def failure_of(archive: Archive, commitment: Commitment, reference: Reference) -> int | None:
-    """Why an instance cannot be committed to; None where it is held, whole and as received."""
+    """Why an instance cannot be committed to; None where it is held, whole and as received.
+
+    Raises ResourceError, also while the index is made anew.
+    """
     if commitment.duplicate:
         return FailureReason.DUPLICATE_TRANSACTION
+    archive.require_whole()
     sop_class, sop_instance = reference
     with reading():
         held = finding.by_instance_uid(archive.index, sop_instance)

@@ -108,6 +108,11 @@ def connection_of(database: SqliteDatabase) -> Connection:
     return connection
 
 
+def user_version(database: SqliteDatabase) -> int:
+    """The number that an application keeps in the file: 0 in a new one. Raises sqlite3.Error."""
+    return int(execute(database, "PRAGMA user_version", ())[0][0])
+
+
 def stream(database: SqliteDatabase, statement: str, values: Sequence[Any]) -> Iterator[Any]:
     """The rows of a statement, as they are asked for."""
     yield from database.execute_sql(statement, values)  # type: ignore[no-untyped-call]

@@ -14,7 +14,10 @@ from storage.tree import Tree, Uids
 
 @dataclass(frozen=True)
 class Receipt:
-    """How an instance was received last: bytes and digest of its data set, assumed charset."""
+    """How an instance was received last: bytes and digest of its data set, assumed charset.
+
+    Without a digest: it was withdrawn, and what was received before is not told here.
+    """
 
     uids: Uids
     file_bytes: int
@@ -32,8 +35,7 @@ def last_receipts(tree: Tree, journal: Journal, start: int = 0) -> dict[Path, Re
         path = tree.path(uids)
         earlier = found.pop(path, None)
         if line.get("withdrawn"):
-            if path in displaced:
-                found[path] = displaced.pop(path)
+            found[path] = displaced.pop(path, Receipt(uids, 0, "", ""))
             continue
         if earlier:
             displaced[path] = earlier
@@ -43,6 +45,8 @@ def last_receipts(tree: Tree, journal: Journal, start: int = 0) -> dict[Path, Re
 
 def record_file(tree: Tree, file: Path, index: Index, charset: str, receipt: Receipt | None) -> int:
     """Enter one file of the tree into an index. Raises ArchiveError."""
+    if receipt and not receipt.digest:
+        receipt = None
     charset = receipt.charset if receipt else charset
     try:
         with file.open("rb") as source:

@@ -25,26 +25,28 @@ _APPLIED = "applied"
 
 def replay(tree: Tree, index_path: Path, charset: str) -> int:
     """Enter what the index lacks of the journal's last part; returns how many rows that changed."""
-    journal = Journal(tree.data, sync=False)
-    start, end = _applied(tree.data), journal.size(RECEIPTS)
+    start, end = _applied(tree.data), received(tree.data)
     if start == end:
         return 0
     start = start if start < end else 0  # of a journal that is not there any more
     index = build(connect(index_path, sync=True))
+    with index.database.connection_context():
+        return catch_up(tree, index, charset, start)
+
+
+def catch_up(tree: Tree, index: Index, charset: str, start: int) -> int:
+    """Bring an index to what the journal tells from byte `start` on; returns the rows changed."""
     changed = 0
-    try:
-        for path, receipt in last_receipts(tree, journal, start).items():
-            try:
-                held = digest_in(index, receipt.uids)
-                if not path.exists():
-                    changed += held is not None
-                    forget(index, receipt.uids)
-                elif held != receipt.digest:
-                    changed += _enter(tree, path, index, charset, receipt, held)
-            except ArchiveError as error:
-                logger.error("not indexed file=%s: %s", path, error)
-    finally:
-        index.database.close()
+    for path, receipt in last_receipts(tree, Journal(tree.data, sync=False), start).items():
+        try:
+            held = digest_in(index, receipt.uids)
+            if not path.exists():
+                changed += held is not None
+                forget(index, receipt.uids)
+            elif held is None or held != receipt.digest:
+                changed += _enter(tree, path, index, charset, receipt, held)
+        except ArchiveError as error:
+            logger.error("not indexed file=%s: %s", path, error)
     return changed
 
 
@@ -81,6 +83,11 @@ def settle(data: Path, end: int | None = None) -> None:
     # Readers may hold back the last part; then it is tried again another time.
     if not busy and frames == moved:
         write_applied(data, end)
+
+
+def is_settled(data: Path) -> bool:
+    """Whether the index surely holds all that the journal tells: so it is after a clean end."""
+    return _applied(data) == received(data)
 
 
 def received(data: Path) -> int:

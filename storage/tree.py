@@ -50,6 +50,17 @@ class Tree:
             raise FolderError(f"{error.filename or self.data}: {error.strerror}") from error
         return len(leftovers)
 
+    def is_free(self) -> bool:
+        """Whether no node uses the folder, at this moment."""
+        descriptor = os.open(self.data, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(descriptor)
+        return True
+
     def clear_of(self, process: int) -> None:
         """Clear what a process that was killed left half-received. Raises OSError."""
         for leftover in self._incoming.glob(f"{process}-*.part"):

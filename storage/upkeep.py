@@ -1,99 +1,133 @@
-"""The index from the tree: made where there is none, or where its tables have changed."""
+"""A data folder made ready: leftovers cleared, the index usable, if not yet whole."""
 
 import logging
-import os
 import sqlite3
 from pathlib import Path
 
 from peewee import PeeweeException
 
-from storage.database import connect
+from storage.database import connect, execute, user_version
 from storage.errors import ArchiveError, FolderError
-from storage.journal import RECEIPTS, Journal
+from storage.journal import Journal
 from storage.models import build, signature
-from storage.receipts import last_receipts, record_file
-from storage.replay import replay, settle, write_applied
+from storage.mounts import network_file_system
+from storage.replay import is_settled, received, replay, settle, write_applied
 from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
 
-_PROGRESS_EVERY = 1000
+UNFINISHED = "not finished"
+# An index is looked through at each start up to this size, larger ones after an unclean end:
+# SQLite reads 200 to 400 MB in a second.
+_ALWAYS_CHECKED_BYTES = 128 << 20
 
 
-def prepare(data: Path, sync: bool, charset: str) -> None:
+def prepare(data: Path, sync: bool, charset: str) -> bool:
     """Make a data folder ready to be served, by this process and its children alone.
 
-    Clears leftovers and makes or remakes the index. Raises FolderError.
+    Clears leftovers, and sees that there is an index and that it has what the journal tells.
+    False: the index is a new one, and has to be filled by `rebuilding.rebuild`; instances are
+    stored meanwhile, queries refused. Raises FolderError.
     """
     tree = Tree(data, sync)
     leftovers = tree.prepare()
+    kind = network_file_system(data)
+    if kind:
+        raise FolderError(
+            f"{data}: on a network file system ({kind}), where SQLite's locks cannot be relied on; "
+            "take a folder on a disk of this machine"
+        )
     if leftovers:
         logger.warning("cleared incoming files=%d: left by an unclean end", leftovers)
-    path = data / "index.sqlite"
+    path = index_path(data)
     try:
         Journal(data, sync).prepare()
-        if is_current(path):
-            changed = replay(tree, path, charset)
-            if changed:
-                logger.warning("index caught up instances=%d: behind after an unclean end", changed)
-            settle(data)
-            return
-        held = rebuild(tree, path, charset)
+        fault = fault_of_index(path, look_through=not is_settled(data))
+        if fault:
+            return _begin(tree, path, fault)
+        changed = replay(tree, path, charset)
+        if changed:
+            logger.warning("index caught up instances=%d: behind after an unclean end", changed)
+        settle(data)
     except (ArchiveError, PeeweeException, sqlite3.Error, OSError) as error:
         raise FolderError(f"{path}: {error}") from error
-    if held:
-        logger.info("index rebuilt instances=%d", held)
+    return True
 
 
-def rebuild(tree: Tree, path: Path, charset: str) -> int:
-    """A new index from the tree, swapped in when it is whole; returns how many instances.
-
-    Files go in by the time of their arrival, so that the same values answer as before.
-    """
-    fresh = path.with_suffix(".new")
-    _remove(fresh)
-    database = connect(fresh, sync=False)
-    index = build(database)
-    index.create()
-    held, journal = 0, Journal(tree.data, sync=False)
-    end, receipts = journal.size(RECEIPTS), last_receipts(tree, journal)
-    with database.atomic():
-        for file in sorted(tree.walk(), key=lambda file: file.stat().st_mtime_ns):
-            try:
-                held += record_file(tree, file, index, charset, receipts.get(file))
-            except ArchiveError as error:
-                logger.error("not indexed file=%s: %s", file, error)
-            if held and held % _PROGRESS_EVERY == 0:
-                logger.info("rebuilding the index instances=%d", held)
-    database.pragma("user_version", signature())
-    database.pragma("wal_checkpoint(TRUNCATE)")
-    database.close()
-    _sync(fresh)
-    for suffix in ("-wal", "-shm"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
-    os.replace(fresh, path)
-    _sync(path.parent)
-    write_applied(tree.data, end)
-    return held
+def index_path(data: Path) -> Path:
+    """Where the index lies."""
+    return data / "index.sqlite"
 
 
 def is_current(path: Path) -> bool:
-    """Whether there is an index at `path`, with the tables of today."""
-    if not path.exists():
-        return False
+    """Whether there is an index at `path`, whole, and with the tables of today."""
+    return fault_of_index(path, look_through=False) == ""
+
+
+def fault_of_index(path: Path, look_through: bool) -> str:
+    """Why the index cannot answer; empty where it can.
+
+    `look_through`: every page is read, not only those of a small one.
+    """
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return "not there"
     database = connect(path, sync=True)
-    with database.connection_context():
-        return int(database.pragma("user_version")) == signature()
+    try:
+        with database.connection_context():
+            version = user_version(database)
+            if version == 0:
+                return UNFINISHED
+            if version != signature():
+                return "of another version"
+            if look_through or size <= _ALWAYS_CHECKED_BYTES:
+                ((found,),) = execute(database, "PRAGMA quick_check(1)", ())
+                return "" if found == "ok" else f"damaged: {' '.join(str(found).split())}"
+            return ""
+    except (PeeweeException, sqlite3.DatabaseError) as error:
+        return f"damaged: {error}"
 
 
-def _remove(path: Path) -> None:
+def remove_index(path: Path) -> None:
+    """Remove an index, and what SQLite keeps beside it. Raises OSError."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def begin(data: Path) -> None:
+    """See that there is an index to be made anew, where no node serves the folder.
+
+    Raises FolderError where it is damaged, and a node has it open.
+    """
+    tree = Tree(data, sync=True)
+    if not tree.root.is_dir():
+        raise FolderError(f"{data}: holds no tree of a minipacs")
+    path = index_path(data)
+    fault = fault_of_index(path, look_through=True)
+    if not fault or (fault == UNFINISHED and not tree.is_free()):
+        return
+    if not tree.is_free():
+        raise FolderError(f"{path}: {fault}, and a node has it open; restart that node")
+    _begin(tree, path, fault)
+
+
+def new_index(path: Path, is_whole: bool) -> None:
+    """An index without rows in the place of any other; whether that is all that it is to hold."""
+    remove_index(path)
+    database = connect(path, sync=True)
+    with database.connection_context():
+        build(database).create()
+        if is_whole:
+            database.pragma("user_version", signature())
+
+
+def _begin(tree: Tree, path: Path, fault: str) -> bool:
+    """A new index for the tree; returns whether it is whole as it is."""
+    is_whole = next(tree.walk(), None) is None
+    new_index(path, is_whole)
+    if is_whole:
+        write_applied(tree.data, received(tree.data))
+    else:
+        logger.warning("index %s: to be made anew from the tree", fault)
+    return is_whole

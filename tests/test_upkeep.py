@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,22 @@ import pytest
 from peewee import TextField
 from support import CT, EXPLICIT, ct, encoded, identifier, samples
 
-from storage import Archive, Level, OnConflict, Query, Received, Root, models, part10, prepare
+from storage import (
+    Archive,
+    Level,
+    OnConflict,
+    Outcome,
+    Query,
+    Received,
+    Root,
+    models,
+    part10,
+    prepare,
+    rebuilding,
+)
 from storage.checking import check
-from storage.errors import ArchiveError, FolderError, ResourceError
+from storage.errors import ArchiveError, ResourceError
+from storage.rebuilding import rebuild
 from storage.upkeep import is_current
 
 CHARSET = "ISO_IR 100"
@@ -52,7 +65,8 @@ class Copies:
         return copied
 
     def started(self, data: Path, charset: str = CHARSET) -> Archive:
-        prepare(data, sync=False, charset=charset)
+        if not prepare(data, sync=False, charset=charset):
+            rebuild(data, charset)
         return self.open(data)
 
     def close(self) -> None:
@@ -174,7 +188,7 @@ def test_an_index_with_other_tables_is_made_anew(
         again = copies.started(data)
     assert names(again) == ["Doe^Jane"]
     assert is_current(data / "index.sqlite")
-    assert "index rebuilt instances=1" in caplog.text
+    assert "index of another version: to be made anew from the tree" in caplog.text
 
 
 def test_the_signature_changes_with_the_tables(
@@ -193,20 +207,95 @@ def test_the_signature_changes_with_the_tables(
     assert is_current(copies.data / "index.sqlite")
 
 
-@pytest.mark.parametrize("content", [b"", b"no database" * 1000], ids=["empty", "garbage"])
-def test_an_index_that_is_no_database_is_made_anew_or_named(copies: Copies, content: bytes) -> None:
+# What stands in the place of the index, and what the log says of that.
+BROKEN: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "empty": (lambda held: b"", "not finished"),
+    "garbage": (lambda held: b"no database" * 1000, "file is not a database"),
+    "cut short": (lambda held: held[: len(held) // 2], "damaged"),
+    "zeros in the middle": (lambda held: held[:8192] + bytes(16384) + held[24576:], "damaged"),
+    "garbage in the middle": (lambda held: held[:4096] + b"x" * 4096 + held[8192:], "damaged"),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_damaged_index_is_made_anew(
+    copies: Copies, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    spoil, words = BROKEN[broken]
+    copies.archive.store(instance("1.1", "1.2", "1.3"))
+    data = copies.copy(index=True)
+    with sqlite3.connect(data / "index.sqlite") as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    held = (data / "index.sqlite").read_bytes()
+    (data / "index.sqlite").write_bytes(spoil(held))
+    again = copies.started(data)
+    assert words in caplog.text
+    assert names(again) == ["Doe^Jane"]
+    assert list(check(again, CHARSET)) == []
+
+
+def test_an_index_that_is_not_whole_takes_instances_and_answers_no_query(copies: Copies) -> None:
     copies.archive.store(instance("1.1", "1.2", "1.3"))
     data = copies.copy()
-    (data / "index.sqlite").write_bytes(content)
-    try:
-        again = copies.started(data)
-    except FolderError as error:
-        told = str(error)
-    else:
-        assert names(again) == ["Doe^Jane"]
-        return
-    assert "index.sqlite" in told
-    assert content, "an empty file is no index, and nothing is lost with it"
+    assert prepare(data, sync=False, charset=CHARSET) is False
+    archive = copies.open(data)
+    stored = archive.store(instance("2.1", "2.2", "2.3", PatientID="P2", PatientName="New^One"))
+    assert stored.outcome is Outcome.STORED
+    again = archive.store(instance("1.1", "1.2", "1.3"))
+    assert again.outcome is Outcome.UNCHANGED
+    with pytest.raises(ResourceError, match="being made anew"):
+        names(archive)
+    assert rebuild(data, CHARSET) == 2
+    assert sorted(names(archive)) == ["Doe^Jane", "New^One"]
+    assert list(check(archive, CHARSET)) == []
+
+
+def test_what_changes_while_the_index_is_made_anew_is_in_it(
+    copies: Copies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stored, replaced, and withdrawn between the look at the tree and the swap."""
+    archive = copies.archive
+    for number in ("1", "2", "3"):
+        archive.store(instance("1.1", "1.2", f"1.3.{number}", PatientID="P1"))
+
+    def meanwhile(*arguments: Any) -> None:
+        monkeypatch.setattr(rebuilding, "fill", fill_index)
+        fill_index(*arguments)
+        archive.store(instance("2.1", "2.2", "2.3", PatientID="P2", PatientName="New^One"))
+        archive.store(instance("1.1", "1.2", "1.3.1", PatientID="P1", Modality="MR"))
+        with monkeypatch.context() as patch:
+            patch.setattr("storage.archive.record", fail)
+            with pytest.raises(ResourceError):
+                archive.store(instance("3.1", "3.2", "3.3", PatientID="P3"))
+            with pytest.raises(ResourceError):
+                archive.store(instance("1.1", "1.2", "1.3.2", PatientID="P1", Modality="MR"))
+
+    def fail(*args: Any) -> None:
+        raise ResourceError("The index cannot be written: test")
+
+    fill_index = rebuilding.fill
+    monkeypatch.setattr(rebuilding, "fill", meanwhile)
+    assert rebuild(copies.data, CHARSET) == 4
+    assert sorted(names(archive)) == ["Doe^Jane", "New^One"]
+    assert list(check(archive, CHARSET)) == []
+    # Rows by the ids of before are not remembered.
+    archive.store(instance("1.1", "1.2", "1.3.4", PatientID="P1"))
+    archive.store(instance("2.1", "2.2", "2.4", PatientID="P2", PatientName="New^One"))
+    assert list(check(archive, CHARSET)) == []
+    assert answers(copies.started(copies.copy())) == answers(archive)
+
+
+def test_two_rebuilds_do_not_meet(copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
+    def second(*arguments: Any) -> None:
+        with pytest.raises(ResourceError, match="another rebuild is under way"):
+            rebuild(copies.data, CHARSET)
+        fill_index(*arguments)
+
+    fill_index = rebuilding.fill
+    copies.archive.store(instance("1.1", "1.2", "1.3"))
+    monkeypatch.setattr(rebuilding, "fill", second)
+    assert rebuild(copies.data, CHARSET) == 1
 
 
 def test_what_an_unfinished_rebuild_left_is_no_hindrance(copies: Copies) -> None:

@@ -8,9 +8,9 @@ from scp import identifier
 from scp.request import Cancelled, Request
 from scp.status import Status
 from storage import Query
-from storage.archive import Found
 from storage.elements import Elements
 from storage.errors import ArchiveError, ResourceError
+from storage.found import Found
 
 logger = logging.getLogger(__name__)
 

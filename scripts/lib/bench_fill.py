@@ -17,7 +17,7 @@ from storage.matching import folded, match_columns
 from storage.models import column_names, signature
 from storage.rows import row_of
 from storage.tree import Tree
-from storage.upkeep import rebuild
+from storage.upkeep import new_index
 
 _EMPTY = {a.column: "" for level in Level for a in stored_at(level)}
 # What the index holds of a file; the digest of each is another.
@@ -50,10 +50,10 @@ def filled(folder: Path, studies: int) -> Path:
     wanted = f"{corpus.VERSION} {signature()}"
     if note.read_text() == wanted:
         return data
-    tree, path = Tree(data, sync=False), data / "index.sqlite"
-    tree.prepare()  # from here on nobody else is at work in the folder
+    path = data / "index.sqlite"
+    Tree(data, sync=False).prepare()  # from here on nobody else is at work in the folder
     note.write_text(_UNFINISHED)
-    rebuild(tree, path, charset="")
+    new_index(path, is_whole=True)
     database = connect(path, sync=False)
     with database.connection_context():
         connection: sqlite3.Connection = database.connection()  # type: ignore[no-untyped-call]

@@ -1,0 +1,122 @@
+"""A new index from the tree, made beside the one in use and swapped in when it is whole."""
+
+import fcntl
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from peewee import PeeweeException
+
+from storage.database import connect, connection_of, execute
+from storage.errors import ArchiveError, ResourceError
+from storage.journal import Journal
+from storage.models import Index, build, signature
+from storage.receipts import last_receipts, record_file
+from storage.replay import catch_up, received, settle
+from storage.tree import Tree
+from storage.upkeep import index_path, remove_index
+
+logger = logging.getLogger(__name__)
+
+# Told now and then: how many files of how many have been read.
+Progress = Callable[[int, int], None]
+
+# What may be left of the journal when stores are held up for the swap.
+_LITTLE_BYTES = 32 << 10
+
+
+def rebuild(data: Path, charset: str, progress: Progress = lambda done, of: None) -> int:
+    """Make the index anew from tree and journal; returns how many instances it holds.
+
+    Can run beside a serving node: its stores wait only for the swap, and what they brought
+    meanwhile is in. Raises ResourceError, also where another rebuild is under way.
+    """
+    path = index_path(data)
+    try:
+        with _alone(data):
+            fresh = path.with_suffix(".new")
+            remove_index(fresh)
+            try:
+                return _rebuild(Tree(data, sync=True), path, fresh, charset, progress)
+            finally:
+                remove_index(fresh)
+    except (PeeweeException, sqlite3.Error) as error:
+        raise ResourceError(f"{path}: {error}") from error
+    except OSError as error:
+        raise ResourceError(f"{error.filename or path}: {error.strerror}") from error
+
+
+def _rebuild(tree: Tree, path: Path, fresh: Path, charset: str, progress: Progress) -> int:
+    start = end = received(tree.data)
+    database = connect(fresh, sync=False)
+    index = build(database)
+    with database.connection_context():
+        index.create()
+        with database.atomic():
+            fill(tree, index, charset, progress)
+        while (size := received(tree.data)) - end > _LITTLE_BYTES:
+            with database.atomic():
+                catch_up(tree, index, charset, start)
+            end = size
+        end = _swap(tree, index, path, charset, start)
+        ((held,),) = execute(database, "SELECT count(*) FROM instance", ())
+    settle(tree.data, end)
+    return int(held)
+
+
+def fill(tree: Tree, index: Index, charset: str, progress: Progress) -> None:
+    """Enter every file, by the time of its arrival, so that the same values answer as before."""
+    receipts = last_receipts(tree, Journal(tree.data, sync=False))
+    files = sorted(_files(tree))
+    for done, (_, name) in enumerate(files):
+        progress(done, len(files))
+        path = Path(name)
+        try:
+            record_file(tree, path, index, charset, receipts.get(path))
+        except ArchiveError as error:
+            if path.exists():  # else it was withdrawn meanwhile
+                logger.error("not indexed file=%s: %s", path, error)
+    progress(len(files), len(files))
+
+
+def _files(tree: Tree) -> Iterator[tuple[int, str]]:
+    for path in tree.walk():
+        try:
+            yield path.stat().st_mtime_ns, str(path)
+        except FileNotFoundError:
+            continue
+
+
+def _swap(tree: Tree, index: Index, path: Path, charset: str, start: int) -> int:
+    """Put the rows of `index` in the place of those at `path`, in one transaction of its file.
+
+    The file stays, so that who has it open sees the new rows with the next transaction. Returns
+    how much of the journal they hold.
+    """
+    database = connect(path, sync=True)
+    with database.connection_context():
+        target = connection_of(database)
+        with target.turn():
+            end = received(tree.data)
+            # In one transaction: one of its own, for each row, would wait for the turn.
+            with index.database.atomic():
+                catch_up(tree, index, charset, start)
+            index.database.pragma("user_version", signature())
+            connection_of(index.database).backup(target)
+    return end
+
+
+@contextmanager
+def _alone(data: Path) -> Iterator[None]:
+    descriptor = os.open(data / "rebuild.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ResourceError("another rebuild is under way") from None
+        yield
+    finally:
+        os.close(descriptor)

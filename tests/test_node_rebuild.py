@@ -1,0 +1,214 @@
+"""An index made anew beside the node that serves: it receives meanwhile, and answers after."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support import (
+    CLIENT_SECONDS,
+    CT,
+    EXPLICIT,
+    FIND,
+    GET,
+    MOVE,
+    RunningNode,
+    ct,
+    encoded,
+    find,
+    identifier,
+    retrieved,
+    running_node,
+    send,
+)
+
+ROOT = Path(__file__).parent.parent
+ANEW = "The index is being made anew; ask again later"
+
+
+def minipacs(command: str, node: RunningNode, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "scp", command, "-c", str(node.config), *options],
+        cwd=ROOT, capture_output=True, text=True, timeout=CLIENT_SECONDS, check=False,
+    )  # fmt: skip
+
+
+def store(node: RunningNode, study: str, count: int = 3) -> set[str]:
+    """Store a study of so many instances; returns their UIDs."""
+    uids = {f"{study}.1.{number}" for number in range(1, count + 1)}
+    with node.association((CT, EXPLICIT)) as association:
+        for uid in uids:
+            data = encoded(ct(study, f"{study}.1", uid, PatientID=study))
+            assert send(association, CT, uid, data).Status == 0x0000
+    return uids
+
+
+def found(node: RunningNode, study: str) -> set[str]:
+    keys = {"StudyInstanceUID": study, "SeriesInstanceUID": f"{study}.1", "SOPInstanceUID": ""}
+    with node.association((FIND["STUDY"], EXPLICIT)) as association:
+        answers, final = find(association, FIND["STUDY"], "IMAGE", **keys)
+    assert final.Status == 0x0000
+    return {str(answer.SOPInstanceUID) for answer in answers}
+
+
+@contextmanager
+def held_up(node: RunningNode) -> Iterator[None]:
+    """A file in the tree that whoever reads it waits for, until the end of the block."""
+    pipe = node.data / "tree" / "9.9" / "9.9" / "9.9.dcm"
+    pipe.parent.mkdir(parents=True)
+    os.mkfifo(pipe)
+    os.utime(pipe, (0, 0))  # the first that is read
+    try:
+        yield
+    finally:
+        os.close(os.open(pipe, os.O_RDWR))  # who waits for it finds nothing in it
+        pipe.unlink()
+
+
+def lose_index(node: RunningNode) -> None:
+    for path in node.data.glob("index.sqlite*"):
+        path.unlink()
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[RunningNode]:
+    with running_node(tmp_path / "node", {"node": {"workers": 2}}) as running:
+        yield running
+
+
+def test_a_node_whose_index_is_made_anew_receives_and_refuses_queries(node: RunningNode) -> None:
+    before = store(node, "1.1")
+    node.kill()
+    lose_index(node)
+    with held_up(node):
+        node.start()
+        meanwhile = store(node, "1.2")
+        with node.association((FIND["STUDY"], EXPLICIT)) as association:
+            answers, final = find(association, FIND["STUDY"], "STUDY", StudyInstanceUID="")
+        assert (answers, final.Status, final.ErrorComment) == ([], 0xA700, ANEW)
+        study = identifier("STUDY", StudyInstanceUID="1.1")
+        with node.association((GET["STUDY"], EXPLICIT), (CT, EXPLICIT)) as association:
+            assert retrieved(association.send_c_get(study, GET["STUDY"])).status == 0xA701
+        with node.association((MOVE["STUDY"], EXPLICIT)) as association:
+            responses = association.send_c_move(study, "TESTER", MOVE["STUDY"])
+            assert retrieved(responses).status in (0xA701, 0xA801)
+        assert node.echoes()
+        assert "index not finished; `minipacs rebuild`" in minipacs("check", node).stderr
+    node.wait_for_log(f"index rebuilt instances={len(before | meanwhile)}")
+    assert found(node, "1.1") == before
+    assert found(node, "1.2") == meanwhile
+    assert minipacs("check", node).returncode == 0
+
+
+def test_a_small_index_is_whole_when_the_node_says_that_it_listens(node: RunningNode) -> None:
+    held = store(node, "1.1", 20)
+    for _ in range(3):
+        node.stop()
+        lose_index(node)
+        node.start()
+        assert found(node, "1.1") == held
+
+
+@pytest.mark.parametrize("end", ["all", "supervisor", "SIGTERM"])
+def test_an_index_whose_making_was_ended_is_made_by_the_next_start(
+    node: RunningNode, end: str
+) -> None:
+    before = store(node, "1.1")
+    node.kill()
+    lose_index(node)
+    with held_up(node):
+        node.start()
+        meanwhile = store(node, "1.2")
+        if end == "all":
+            node.kill()
+        elif end == "supervisor":
+            children = [*node.workers]
+            node.process.send_signal(signal.SIGKILL)
+            node.process.wait()
+            for child in children:  # the one that makes the index lets go of the folder too
+                wait_for_end_of(child)
+        else:
+            assert node.stop() == 0
+    assert [path.name for path in node.data.glob("index.new")] in ([], ["index.new"])
+    node.start()
+    assert found(node, "1.1") == before
+    assert found(node, "1.2") == meanwhile
+    assert list(node.data.glob("index.new*")) == []
+
+
+def wait_for_end_of(process: int) -> None:
+    try:
+        descriptor = os.pidfd_open(process)
+    except ProcessLookupError:
+        return
+    try:
+        assert select.select([descriptor], [], [], CLIENT_SECONDS)[0], f"{process} goes on"
+    finally:
+        os.close(descriptor)
+
+
+def test_minipacs_rebuild_beside_senders_misses_nothing(node: RunningNode) -> None:
+    studies = [f"1.{number}" for number in range(1, 9)]
+    held = {study: store(node, study) for study in studies[:4]}
+    with ThreadPoolExecutor(4) as pool:
+        sending = pool.map(lambda study: (study, store(node, study, 40)), studies)
+        outputs = [minipacs("rebuild", node) for _ in range(3)]
+        held |= dict(sending)
+    assert [(done.returncode, done.stdout[:24]) for done in outputs] == [
+        (0, "index rebuilt instances=")
+    ] * 3
+    for study in studies:
+        assert found(node, study) == held[study]
+    checked = minipacs("check", node)
+    assert checked.returncode == 0, checked.stdout
+    assert minipacs("rebuild", node).stdout == "index rebuilt instances=320\n"
+
+
+def test_minipacs_rebuild_without_a_node(node: RunningNode) -> None:
+    held = store(node, "1.1")
+    node.stop()
+    for spoil in (
+        lambda: None,
+        lambda: lose_index(node),
+        lambda: (node.data / "index.sqlite").write_bytes(b"garbage" * 1000),
+    ):
+        spoil()
+        assert minipacs("rebuild", node).stdout == "index rebuilt instances=3\n"
+        assert minipacs("check", node).returncode == 0
+    node.start()
+    assert not node.logged("index", "made anew")
+    assert found(node, "1.1") == held
+
+
+def test_minipacs_rebuild_says_what_is_in_its_way(tmp_path: Path, node: RunningNode) -> None:
+    nothing = RunningNode(tmp_path)
+    done = minipacs("rebuild", nothing)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "[storage] path" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    store(node, "1.1")
+    with held_up(node):
+        first = subprocess.Popen(
+            [sys.executable, "-m", "scp", "rebuild", "-c", str(node.config)],
+            cwd=ROOT, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        wait_for_lock(node.data / "rebuild.lock", first)
+        second = minipacs("rebuild", node)
+        assert (second.returncode, second.stderr) == (
+            1, "minipacs: index not rebuilt: another rebuild is under way\n",
+        )  # fmt: skip
+    assert first.communicate(timeout=CLIENT_SECONDS)[0] == "index rebuilt instances=3\n"
+
+
+def wait_for_lock(path: Path, process: "subprocess.Popen[str]") -> None:
+    """Wait until `process` holds a lock on `path`: /proc/locks tells."""
+    while process.poll() is None:
+        if path.exists() and f" {process.pid} " in Path("/proc/locks").read_text():
+            return
+    raise AssertionError("ended before it had the lock")
