@@ -59,7 +59,7 @@ class NodeAssociation(Association):
         super().__init__(node.entity, MODE_ACCEPTOR)
         drive(self, self._open_sink)
         self.acse = self._acse = NodeACSE(self)
-        self._acse.settings, self._acse.slots = node.settings, node.slots
+        self._acse.node = node
         self._node = node
         self._request_handlers = handlers
         self._server = listener  # type: ignore[assignment]  # all that is called is in Listener
@@ -157,18 +157,20 @@ class NodeAssociation(Association):
 
     def _close(self) -> None:
         self._node.archive.close_thread()
-        if not self._acse.holds_slot:
+        if self._acse.slot is None:
             return  # it was never established, and is in the log as rejected, or was no DICOM
-        self._node.slots.give_back()
+        self._node.slots.give_back(self._acse.slot)
+        traffic, seconds = self._traffic, time.monotonic() - self._opened
+        by = "release" if self.is_released else "abort"
+        traffic.stored.write(self._node.audit, self._acse.identity)
+        self._node.audit.write(
+            "association", **self._acse.identity, outcome=by, requests=traffic.requests,
+            bytes_in=traffic.bytes_in, bytes_out=traffic.bytes_out, seconds=round(seconds, 3),
+        )  # fmt: skip
         logger.info(
             "association closed %s by=%s requests=%d bytes_in=%d bytes_out=%d seconds=%.3f",
-            self.who,
-            "release" if self.is_released else "abort",
-            self._traffic.requests,
-            self._traffic.bytes_in,
-            self._traffic.bytes_out,
-            time.monotonic() - self._opened,
-        )
+            self.who, by, traffic.requests, traffic.bytes_in, traffic.bytes_out, seconds,
+        )  # fmt: skip
 
     @property
     def who(self) -> str:
@@ -198,6 +200,7 @@ class NodeAssociation(Association):
             self.abort()
             return
         request = Request(self._node, self, message, context, self._traffic)
+        started = time.monotonic()
         with self._serving:
             try:
                 self._handle(handler, request)
@@ -207,6 +210,12 @@ class NodeAssociation(Association):
                     message.sink.discard()
         self._traffic.requests += 1
         self._last_served = time.monotonic()
+        if handler.service is not Service.STORE:  # those are told together, at the end
+            self._node.audit.write(
+                str(handler.service), **self._acse.identity, **request.audit,
+                status=f"{request.final_status:04X}" if request.final_status is not None else None,
+                seconds=round(self._last_served - started, 3),
+            )  # fmt: skip
         self.dul._idle_timer.restart()  # who waited for a long answer was not silent
 
     def _handle(self, handler: Handler, request: Request) -> None:

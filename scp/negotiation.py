@@ -14,8 +14,8 @@ from pynetdicom.pdu_primitives import (
 )
 
 from scp import contexts, extended, peers
-from scp.settings import Settings
-from scp.slots import Slots
+from scp.node import Node
+from scp.settings import Service
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +27,8 @@ class NodeACSE(ACSE):
     without taking transfer syntaxes that nobody knows, and counts associations per process.
     """
 
-    settings: Settings
-    slots: Slots
-    holds_slot = False
+    node: Node
+    slot: int | None = None  # taken where the association was accepted
 
     def _negotiate_as_acceptor(self) -> None:
         request = cast(A_ASSOCIATE, self.requestor.primitive)
@@ -60,17 +59,33 @@ class NodeACSE(ACSE):
                 f"application context {request.application_context_name} is not DICOM's"
             )
         rejection = peers.admit(
-            self.settings,
+            self.node.settings,
             request.calling_ae_title,
             request.called_ae_title,
             self.requestor.address,
         )
-        if rejection is None:
-            self.holds_slot = self.slots.take()
-            if not self.holds_slot:
-                limit = self.settings.limits.associations
-                return peers.local_limit_exceeded(f"[limits] associations = {limit} are open")
-        return rejection
+        return rejection or self._take_slot(request.calling_ae_title)
+
+    def _take_slot(self, title: str) -> peers.Rejection | None:
+        most, where = peers.most_associations(self.node.settings, title)
+        self.slot = self.node.slots.take(title, most)
+        if self.slot is not None:
+            return None
+        if most and self.node.slots.taken_by(title) >= most:
+            return peers.local_limit_exceeded(f"{where} = {most} are open")
+        limit = self.node.settings.limits.associations
+        return peers.local_limit_exceeded(f"[limits] associations = {limit} are open")
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Who calls, from where, and whom, for the audit trail."""
+        return {
+            "peer": self.requestor.ae_title.strip(),
+            "address": self.requestor.address,
+            "called": str(self.requestor.primitive.called_ae_title).strip()
+            if self.requestor.primitive
+            else "",
+        }
 
     def _reject(self, rejection: peers.Rejection) -> None:
         logger.warning(
@@ -78,6 +93,9 @@ class NodeACSE(ACSE):
             self.requestor.ae_title.strip(),
             self.requestor.address,
             rejection.words,
+        )
+        self.node.audit.write(
+            "association", **self.identity, outcome="rejected", reason=rejection.words
         )
         self.send_reject(rejection.result, rejection.source, rejection.reason)
         self.assoc.is_rejected = True
@@ -94,7 +112,7 @@ class NodeACSE(ACSE):
                 self.acceptor.add_negotiation_item(item)
 
     def _negotiate_contexts(self, request: A_ASSOCIATE) -> None:
-        allowed = peers.rights(self.settings, request.calling_ae_title)
+        allowed = peers.rights(self.node.settings, request.calling_ae_title)
         roles = {
             str(uid): (bool(item.scu_role), bool(item.scp_role))
             for uid, item in self.requestor.role_selection.items()
@@ -106,9 +124,20 @@ class NodeACSE(ACSE):
         accepted = [answer for answer in answers if answer.result == contexts.ACCEPTED]
         self.assoc._accepted_cx = {cast(int, cx.context_id): cx for cx in accepted}
         self.assoc._rejected_cx = [cx for cx in answers if cx.result != contexts.ACCEPTED]
+        self._log_denied(allowed)
         for abstract_syntax in sorted({str(cx.abstract_syntax) for cx in accepted} & set(roles)):
             granted = contexts.granted_roles(abstract_syntax, roles, allowed)
             item = SCP_SCU_RoleSelectionNegotiation()
             item.sop_class_uid = UID(abstract_syntax)
             item.scu_role, item.scp_role = granted
             self.acceptor.add_negotiation_item(item)
+
+    def _log_denied(self, allowed: frozenset[Service]) -> None:
+        """Say which services were asked for and not granted."""
+        asked = {contexts.service_of(str(cx.abstract_syntax)) for cx in self.assoc._rejected_cx}
+        denied = sorted({service for service in asked if service} - allowed)
+        if denied:
+            logger.warning(
+                "contexts refused peer=%s address=%s services=%s: [peers] does not allow them",
+                self.requestor.ae_title.strip(), self.requestor.address, ",".join(denied),
+            )  # fmt: skip

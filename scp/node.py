@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from pynetdicom.ae import ApplicationEntity
 
+from scp.audit import Audit
 from scp.settings import Settings
 from scp.slots import Slots
 from storage import Archive
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Node:
-    """The settings in force, the archive, the application entity, the slots, and the reporter."""
+    """What is in force, and what is open: one for all associations."""
 
     settings: Settings
     archive: Archive
     entity: ApplicationEntity
     slots: Slots
     reporter: "Reporter"
+    audit: Audit

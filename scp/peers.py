@@ -62,6 +62,14 @@ def rights(settings: Settings, calling: str) -> frozenset[Service]:
     return EVERYTHING if peer is None else peer.allow
 
 
+def most_associations(settings: Settings, calling: str) -> tuple[int, str]:
+    """How many associations a caller may have open (0: no limit of its own), and who says so."""
+    peer = settings.peer(calling)
+    if peer and peer.associations is not None:
+        return peer.associations, f"[peers.{calling.strip()}] associations"
+    return settings.limits.peer_associations, "[limits] peer_associations"
+
+
 def charset(settings: Settings, calling: str) -> str:
     """The Specific Character Set of a caller's text that names none."""
     peer = settings.peer(calling)

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pydicom.tag import BaseTag
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
 from scp import messages, peers
+from scp.audit import StoreTally
 from scp.command import Command, Field
 from scp.contexts import QUERY_RETRIEVE
 from scp.dimse import Message
@@ -44,6 +46,7 @@ class Traffic:
     requests: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    stored: StoreTally = field(default_factory=StoreTally)
 
 
 @dataclass
@@ -55,6 +58,7 @@ class Request:
     message: Message
     context: PresentationContext
     traffic: Traffic
+    audit: dict[str, Any] = field(default_factory=dict)  # what the trail says of it
     final_status: int | None = field(default=None, init=False)
     _pending: tuple[Status, bytes] | None = field(default=None, init=False)
 

@@ -4,12 +4,14 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from scp import identifier
+from scp.audit import MANY
 from scp.outcomes import Outcome, Result
 from scp.request import Request
 from scp.status import Status
+from storage import Location, Query
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +73,16 @@ class Tally:
         return {name: min(count, _MAX_COUNT) for name, count in counts.items()}
 
     @property
+    def audited(self) -> dict[str, Any]:
+        """What the audit trail says of the sub-operations."""
+        return {
+            "sent": self.completed + self.warned,
+            "failed": len(self.failed),
+            "warned": self.warned,
+            "bytes": self.sent_bytes,
+        }
+
+    @property
     def final_status(self) -> Status:
         """PS3.4 C.4.2.3.1, of a retrieve that was not cancelled."""
         # What has no outcome was not sent, whatever went wrong.
@@ -79,6 +91,17 @@ class Tally:
         if self.failed or self.warned or self.remaining:
             return Status.SUB_OPERATIONS_WITH_FAILURES
         return Status.SUCCESS
+
+
+def audited(query: Query, locations: list[Location]) -> dict[str, Any]:
+    """What the audit trail says of what was asked for."""
+    studies = dict.fromkeys(location.uids[0] for location in locations)
+    return {
+        "level": query.level.name,
+        **query.named,
+        "instances": len(locations),
+        "studies": list(studies)[:MANY],
+    }
 
 
 def run(request: Request, total: int, source: Source) -> Tally:

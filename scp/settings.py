@@ -116,7 +116,8 @@ class Access(Table):
 class Limits(Table):
     """Bounds on what callers can take up: counts, bytes, and timeouts in seconds."""
 
-    associations: Annotated[int, _integer(1)] = 100
+    associations: Annotated[int, _integer(1, 4096)] = 100
+    peer_associations: Annotated[int, _integer(0, 4096)] = 0
     pdu_bytes: Annotated[int, _integer(4096, 134217728, unit=" (bytes)")] = 1048576
     acse_timeout: Seconds = 30
     dimse_timeout: Seconds = 60
@@ -137,6 +138,7 @@ class Peer(Table):
     acse_timeout: Annotated[float | None, _SECONDS] = None
     dimse_timeout: Annotated[float | None, _SECONDS] = None
     sends: Annotated[int, _integer(1, 16)] = 1
+    associations: Annotated[int | None, _integer(0, 4096)] = None
     tls: Bool = False
     allow: Annotated[frozenset[Annotated[Service, Field(strict=False)]], _ALLOW] = frozenset(
         Service
@@ -159,6 +161,15 @@ class Tls(Table):
     require_client: Bool = False
 
 
+class Audit(Table):
+    """Where each association and service is written down; without a path, in the data folder."""
+
+    enabled: Bool = True
+    path: Annotated[Path | None, BeforeValidator(_path), _FILE] = None
+    file_bytes: Annotated[int, _integer(4096, unit=" (bytes)")] = 16777216
+    files: Annotated[int, _integer(1, 1000)] = 20
+
+
 class Document(Table):
     """All that config.toml can hold."""
 
@@ -168,6 +179,7 @@ class Document(Table):
     limits: Limits = Limits()
     peers: dict[AETitle, Peer] = {}
     tls: Tls | None = None
+    audit: Audit = Audit()
 
 
 class Settings(Document):

@@ -1,60 +1,108 @@
-"""How many associations are open, counted over all workers."""
+"""How many associations are open, and whose, counted over all workers."""
 
+import fcntl
+import heapq
 import mmap
+import os
 import struct
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-_COUNT = struct.Struct("=I")
+_TITLE_BYTES = 16  # PS3.8 table 9-11
+_FREE = bytes(_TITLE_BYTES)
+# Of one worker: more associations than its process could serve, a thread each.
+_PLACES = 4096
+_TAKEN = struct.Struct("=I")  # how many of a worker's places are taken, before them
+_WORKER_BYTES = _TAKEN.size + _PLACES * _TITLE_BYTES
+_LOCK = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+_UNLOCK = struct.pack("hhqqi4x", fcntl.F_UNLCK, os.SEEK_SET, 0, 1, 0)
 
 
 class Slots:
-    """A limit shared by processes: each worker counts in a place of its own.
+    """A limit shared by processes: each worker writes down the callers that it serves.
 
-    Made before the workers are forked. Only its worker writes a place, so there is nothing to
-    lock between processes; two that take the last slot at the same moment may both get one.
+    The memory for that is made before the workers are forked.
     """
 
     def __init__(self, limit: int, workers: int) -> None:
         self.limit = limit
         self.workers = workers
-        self._counts = mmap.mmap(-1, _COUNT.size * workers)
-        self._own = 0
+        self._file = os.memfd_create("minipacs-slots")
+        os.ftruncate(self._file, _WORKER_BYTES * workers)
+        self._memory = mmap.mmap(self._file, _WORKER_BYTES * workers)
         self._lock = threading.Lock()
+        self.adopt(0)
 
     def adopt(self, worker: int) -> None:
         """Count for `worker` from now on, from nothing."""
-        self._own = worker
-        self._write(0)
-
-    @property
-    def own(self) -> int:
-        """The number of the worker that counts here."""
-        return self._own
+        self.own = worker  # the number of the worker that counts here
+        # Opened anew: a lock is of an open file, which a fork would share.
+        self._descriptor = os.open(f"/proc/self/fd/{self._file}", os.O_RDWR | os.O_CLOEXEC)
+        self._free = list(range(_PLACES))  # a heap: taken from the front, to be found soon
+        self.clear(worker)
 
     def clear(self, worker: int) -> None:
-        """Forget what a worker counted that has ended."""
-        _COUNT.pack_into(self._counts, worker * _COUNT.size, 0)
+        """Forget what a worker wrote down that has ended."""
+        start = worker * _WORKER_BYTES
+        self._memory[start : start + _WORKER_BYTES] = bytes(_WORKER_BYTES)
 
-    def take(self) -> bool:
-        """Take a slot; False where none is free."""
-        with self._lock:
-            if self.taken() >= self.limit:
-                return False
-            self._write(self._read(self._own) + 1)
-            return True
+    def take(self, title: str, most: int = 0) -> int | None:
+        """Take a slot for a caller, who may have `most` (0: as many as there are).
 
-    def give_back(self) -> None:
+        Returns the slot, or None where none is left.
+        """
+        with self._alone():
+            full = not self._free or self.taken() >= self.limit
+            if full or (most and self.taken_by(title) >= most):
+                return None
+            slot = heapq.heappop(self._free)
+            self._write(slot, _name(title), 1)
+            return slot
+
+    def give_back(self, slot: int) -> None:
         """Give back a slot that was taken."""
-        with self._lock:
-            self._write(self._read(self._own) - 1)
+        with self._alone():
+            self._write(slot, _FREE, -1)
+            heapq.heappush(self._free, slot)
 
     def taken(self) -> int:
         """How many slots are taken, over all workers."""
-        return sum(self._read(worker) for worker in range(self.workers))
+        return sum(self._count(worker) for worker in range(self.workers))
 
-    def _read(self, worker: int) -> int:
-        count: int = _COUNT.unpack_from(self._counts, worker * _COUNT.size)[0]
+    def taken_by(self, title: str) -> int:
+        """How many slots a caller has, over all workers."""
+        name, found = _name(title), 0
+        for worker in range(self.workers):
+            left, at = self._count(worker), worker * _WORKER_BYTES + _TAKEN.size
+            while left and at < (worker + 1) * _WORKER_BYTES:
+                held = self._memory[at : at + _TITLE_BYTES]
+                left -= held != _FREE
+                found += held == name
+                at += _TITLE_BYTES
+        return found
+
+    def _count(self, worker: int) -> int:
+        count: int = _TAKEN.unpack_from(self._memory, worker * _WORKER_BYTES)[0]
         return count
 
-    def _write(self, count: int) -> None:
-        _COUNT.pack_into(self._counts, self._own * _COUNT.size, count)
+    def _write(self, slot: int, name: bytes, more: int) -> None:
+        start = self.own * _WORKER_BYTES
+        at = start + _TAKEN.size + slot * _TITLE_BYTES
+        self._memory[at : at + _TITLE_BYTES] = name
+        _TAKEN.pack_into(self._memory, start, self._count(self.own) + more)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold off the other threads and processes: of two, one gets the last slot."""
+        with self._lock:
+            fcntl.fcntl(self._descriptor, fcntl.F_OFD_SETLKW, _LOCK)
+            try:
+                yield
+            finally:
+                fcntl.fcntl(self._descriptor, fcntl.F_OFD_SETLK, _UNLOCK)
+
+
+def _name(title: str) -> bytes:
+    # Never free: an AE title is not only spaces.
+    return title.strip().encode("utf-8", "replace")[:_TITLE_BYTES].ljust(_TITLE_BYTES)

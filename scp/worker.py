@@ -8,6 +8,7 @@ import ssl
 from dataclasses import replace
 
 from scp import config, entity
+from scp.audit import Audit
 from scp.commitment import Reporter
 from scp.config import ConfigError
 from scp.handlers import HANDLERS
@@ -43,7 +44,7 @@ def run(
         storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes
     )
     reporter = Reporter(settings, archive)
-    node = Node(settings, archive, entity.build(settings), slots, reporter)
+    node = Node(settings, archive, entity.build(settings), slots, reporter, _audit(settings))
     listener = Listener(node, HANDLERS, listening, tls)
     stop, wake = socket.socketpair()
     wake.setblocking(False)
@@ -60,6 +61,12 @@ def run(
         _reload(node, listener)
 
 
+def _audit(settings: Settings) -> Audit:
+    wanted = settings.audit
+    path = wanted.path or settings.storage.path / "audit" / "audit.jsonl"
+    return Audit(path if wanted.enabled else None, wanted.file_bytes, wanted.files)
+
+
 def _reload(node: Node, listener: Listener) -> None:
     """Take the configuration as it is now, for associations from now on."""
     try:
@@ -71,5 +78,7 @@ def _reload(node: Node, listener: Listener) -> None:
     node.archive.set_policy(OnConflict(settings.storage.on_conflict), settings.limits.free_bytes)
     node.reporter.settings = settings
     node.slots.limit = settings.limits.associations
-    listener.renew(replace(node, settings=settings, entity=entity.build(settings)), tls)
+    listener.renew(
+        replace(node, settings=settings, entity=entity.build(settings), audit=_audit(settings)), tls
+    )
     logger.info("configuration reloaded source=%s", settings.source)

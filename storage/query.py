@@ -89,6 +89,11 @@ class Query:
         """The key for `attribute`, empty where there is none."""
         return self.keys.get(attribute.tag, _ABSENT).text
 
+    @property
+    def named(self) -> dict[str, str]:
+        """The unique keys that have a value, by keyword."""
+        return {a.keyword: text for a in UNIQUE.values() if (text := self.text(a))}
+
     def level_of(self, attribute: Attribute) -> Level:
         """Where the attribute belongs: a model begins with the levels above its first."""
         return Level(max(attribute.level, self.root.value[0]))

@@ -77,7 +77,7 @@ BAD = [
     ('[storage]\ncharset = "ISO 2022 58"', "[storage] charset", 'not "ISO 2022 58"'),
     ("[access]\nany_peer = 0", "[access] any_peer", "takes true or false, not 0"),
     ("[access]\nany_called_title = []", "[access] any_called_title", "not []"),
-    ("[limits]\nassociations = 0", "[limits] associations", "an integer of 1 or more, not 0"),
+    ("[limits]\nassociations = 0", "[limits] associations", "an integer from 1 to 4096, not 0"),
     (
         "[limits]\npdu_bytes = 4095",
         "[limits] pdu_bytes",

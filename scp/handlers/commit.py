@@ -39,6 +39,10 @@ def handle(request: Request) -> None:
     except ArchiveError as error:
         _refuse(request, Status.RESOURCE_LIMITATION, str(error))
         return
+    request.audit |= {
+        "transaction": commitment.transaction_uid,
+        "instances": len(commitment.references),
+    }
     request.respond(Status.SUCCESS)
     logger.info(
         "commitment requested peer=%s address=%s transaction=%s instances=%d",
@@ -76,5 +80,6 @@ def _text(item: Elements, tag: BaseTag) -> str:
 
 
 def _refuse(request: Request, status: Status, words: str) -> None:
+    request.audit["reason"] = words
     request.respond(status, words)
     logger.error("commitment refused peer=%s address=%s: %s", request.peer, request.address, words)

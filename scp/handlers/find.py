@@ -21,6 +21,7 @@ def handle(request: Request) -> None:
     sent = 0
     try:
         query = request.query()
+        request.audit |= {"level": query.level.name, **query.named}
         query.check_upper_keys()
         pending = Status.PENDING_KEYS_UNSUPPORTED if query.unsupported else Status.PENDING
         found = request.node.archive.find(query, request.charset, request.stop_if_cancelled)
@@ -31,10 +32,12 @@ def handle(request: Request) -> None:
     except Cancelled:
         request.respond(Status.CANCEL)
     except ArchiveError as error:
+        request.audit["reason"] = str(error)
         request.refuse(error)
         logger.error("query refused peer=%s address=%s: %s", request.peer, request.address, error)
         return
     seconds = time.monotonic() - started
+    request.audit["answers"] = sent
     logger.info(
         "queried peer=%s address=%s root=%s level=%s answers=%d status=%04X seconds=%.3f",
         request.peer, request.address, query.root.name, query.level.name, sent,

@@ -3,9 +3,10 @@
 import logging
 import time
 
-from scp import peers, retrieve
+from scp import peers
 from scp.delivery import Delivery
 from scp.request import Request
+from scp.retrieve import audited, run
 from scp.status import Status, retrieve_status_of
 from storage.errors import ArchiveError
 
@@ -16,6 +17,7 @@ def handle(request: Request) -> None:
     """Send what the identifier names to the Move Destination."""
     started = time.monotonic()
     title = request.command.move_destination
+    request.audit["destination"] = title
     try:
         query = request.query()
         query.check_retrieve_keys()
@@ -26,12 +28,14 @@ def handle(request: Request) -> None:
             _log_refused(request, comment)
             return
         locations = request.node.archive.locate(query)
+        request.audit |= audited(query, locations)
     except ArchiveError as error:
         request.refuse(error, retrieve_status_of)
         _log_refused(request, error)
         return
-    tally = retrieve.run(request, len(locations), Delivery(request, title, peer, locations))
+    tally = run(request, len(locations), Delivery(request, title, peer, locations))
     request.traffic.bytes_out += tally.sent_bytes
+    request.audit |= tally.audited
     logger.info(
         "moved peer=%s address=%s destination=%s level=%s sent=%d failed=%d warned=%d "
         "status=%04X bytes=%d seconds=%.3f",
@@ -42,4 +46,5 @@ def handle(request: Request) -> None:
 
 
 def _log_refused(request: Request, why: object) -> None:
+    request.audit["reason"] = str(why)
     logger.error("move refused peer=%s address=%s: %s", request.peer, request.address, why)

@@ -34,7 +34,9 @@ def handle(request: Request) -> None:
             request.peer, request.address, instance, size, error,
         )  # fmt: skip
         request.refuse(error)
+        request.traffic.stored.refuse(request.final_status or 0, instance)
         return
+    request.traffic.stored.add(stored.uids[0], stored.outcome.value, size)
     if stored.outcome is Outcome.KEPT:
         request.respond(Status.ELEMENTS_DISCARDED, "Held with other content, which is kept")
     else:

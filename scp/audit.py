@@ -1,0 +1,128 @@
+"""The audit trail: a line of JSON for each association and service, in a file that rotates.
+
+Who, from where, what UIDs, how many, with what outcome, and how long it took: what a site needs
+to answer who has seen or sent which study (PS3.15 A.5 says what such a trail is for). No names.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from storage.journal import now
+
+logger = logging.getLogger(__name__)
+
+# UIDs of one line; more are counted, but not listed.
+MANY = 100
+
+
+class Audit:
+    """The file; several processes may write it. Safe to use from many threads."""
+
+    def __init__(self, path: Path | None, file_bytes: int, files: int) -> None:
+        """`path`: None writes nothing. `files` of `file_bytes` are kept, the current one too."""
+        self._path = path
+        self._file_bytes, self._files = file_bytes, files
+        self._descriptor = -1
+        self._failed = False
+        self._lock = threading.Lock()
+
+    def write(self, event: str, **fields: Any) -> None:
+        """Add a line. That it cannot be written is an error in the log, and stops nothing."""
+        if self._path is None:
+            return
+        record = {"at": now(), "event": event, **fields}
+        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(
+            errors="backslashreplace"
+        )
+        try:
+            with self._lock:
+                self._open(self._path)
+                # One write in append mode: lines of several processes do not mix.
+                os.write(self._descriptor, line + b"\n")
+                self._failed = False
+        except OSError as error:
+            if not self._failed:  # said once, until it works again
+                logger.error("audit file=%s cannot be written: %s", self._path, error.strerror)
+            self._failed = True
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _open(self, path: Path) -> None:
+        """Have the file open that is now at `path`, after rotating where it is full."""
+        if self._descriptor >= 0:
+            held = os.fstat(self._descriptor)
+            try:
+                there = os.stat(path).st_ino == held.st_ino
+            except FileNotFoundError:
+                there = False
+            if there and held.st_size < self._file_bytes:
+                return
+            os.close(self._descriptor)
+            self._descriptor = -1
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._rotate(path)
+        flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC
+        self._descriptor = os.open(path, flags, 0o600)
+
+    def _rotate(self, path: Path) -> None:
+        """Make room for a new file where the present one is full: by one process at a time."""
+        folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            if not path.exists() or path.stat().st_size < self._file_bytes:
+                return
+            for number in range(self._files - 1, 0, -1):
+                older = path.with_name(f"{path.name}.{number}")
+                newer = path.with_name(f"{path.name}.{number - 1}") if number > 1 else path
+                if newer.exists():
+                    newer.replace(older)
+            if self._files == 1:
+                path.unlink()
+        finally:
+            os.close(folder)
+
+
+@dataclass
+class StoreTally:
+    """What one association stored, by study: a line for each, not for each instance."""
+
+    _studies: dict[str, Counter[str]] = field(default_factory=dict)
+    _refused: list[str] = field(default_factory=list)
+
+    def add(self, study: str, outcome: str, size: int) -> None:
+        """Count an instance that was taken."""
+        counts = self._studies.setdefault(study, Counter())
+        counts[outcome] += 1
+        counts["bytes"] += size
+
+    def refuse(self, status: int, instance: str) -> None:
+        """Count an instance that was refused: of what study it is may not be known."""
+        counts = self._studies.setdefault("", Counter())
+        counts[f"{status:04X}"] += 1
+        if len(self._refused) < MANY:
+            self._refused.append(instance)
+
+    def write(self, audit: Audit, who: dict[str, Any]) -> None:
+        """The lines, and forget."""
+        for study, counts in self._studies.items():
+            size = counts.pop("bytes", 0)
+            if study:
+                fields: dict[str, Any] = {"study": study, "bytes": size}
+            else:
+                fields = {"refused": self._refused}
+            audit.write(
+                "store", **who, **fields, instances=counts.total(), outcomes=dict(counts)
+            )  # fmt: skip
+        self._studies, self._refused = {}, []
