@@ -8,7 +8,7 @@ from storage.attributes import Attribute, Level
 from storage.finding import Location
 from storage.intake import Intake
 from storage.query import Options, Query, Root
-from storage.replay import received, settle
+from storage.replay import catch_up, is_settled, received, settle
 from storage.upkeep import prepare
 
 __all__ = [
@@ -25,6 +25,8 @@ __all__ = [
     "Received",
     "Root",
     "Stored",
+    "catch_up",
+    "is_settled",
     "prepare",
     "received",
     "settle",

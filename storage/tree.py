@@ -155,6 +155,16 @@ class Tree:
             raise ResourceError(f"Cannot keep the old file: {error.strerror}") from error
         return kept
 
+    def forget_copy(self, path: Path) -> None:
+        """Forget what `supersede` kept of a file that stayed after all. Raises OSError."""
+        held = path.stat()
+        if held.st_nlink == 1:
+            return
+        folder = self._superseded / path.parent.relative_to(self.root)
+        for kept in folder.glob(f"{path.stem}.*.dcm"):
+            if kept.stat().st_ino == held.st_ino:
+                self._forget(kept)
+
     def _forget(self, kept: Path) -> None:
         with suppress(OSError):
             kept.unlink(missing_ok=True)

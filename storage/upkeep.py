@@ -8,11 +8,11 @@ from pathlib import Path
 from peewee import PeeweeException
 
 from storage.database import connect
-from storage.errors import ArchiveError, FolderError
+from storage.errors import ArchiveError, FolderError, ResourceError
 from storage.journal import RECEIPTS, Journal
 from storage.models import build, signature
 from storage.receipts import last_receipts, record_file
-from storage.replay import replay, settle, write_applied
+from storage.replay import catch_up, settle, write_applied
 from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
@@ -33,16 +33,22 @@ def prepare(data: Path, sync: bool, charset: str) -> None:
     try:
         Journal(data, sync).prepare()
         if is_current(path):
-            changed = replay(tree, path, charset)
-            if changed:
-                logger.warning("index caught up instances=%d: behind after an unclean end", changed)
-            settle(data)
+            _bring_up(data, charset)
             return
         held = rebuild(tree, path, charset)
     except (ArchiveError, PeeweeException, sqlite3.Error, OSError) as error:
         raise FolderError(f"{path}: {error}") from error
     if held:
         logger.info("index rebuilt instances=%d", held)
+
+
+def _bring_up(data: Path, charset: str) -> None:
+    """Catch the index up; on a full disk that is done later, so that queries go on meanwhile."""
+    try:
+        catch_up(data, charset)
+        settle(data)
+    except (ResourceError, OSError) as error:
+        logger.warning("index not caught up yet: %s", error)
 
 
 def rebuild(tree: Tree, path: Path, charset: str) -> int:
