@@ -3,7 +3,6 @@
 import fcntl
 import itertools
 import os
-import struct
 import time
 import zlib
 from collections.abc import Iterator
@@ -11,9 +10,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from storage.errors import FolderError, ResourceError
+from storage.locks import lock
 
 Uids = tuple[str, str, str]  # Study, Series and SOP Instance UID
 
+# How long a store waits for another of the same instance before it gives up with A700.
+LOCK_SECONDS = 30.0
 _LOCK_STRIPES = 1 << 20
 _KNOWN_FOLDERS = 4096
 
@@ -108,9 +110,10 @@ class Tree:
             raise ResourceError(f"Cannot lock: {error.strerror}") from error
         stripe = zlib.crc32("/".join(uids).encode()) % _LOCK_STRIPES
         try:
-            # Open file description locks: a lock of the thread's own, gone with the descriptor.
-            request = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, stripe, 1, 0)
-            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLKW, request)
+            try:
+                lock(descriptor, stripe, time.monotonic() + LOCK_SECONDS)
+            except OSError as error:
+                raise ResourceError(f"Cannot lock: {error.strerror}") from error
             yield
         finally:
             os.close(descriptor)
