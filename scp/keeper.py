@@ -1,92 +1,101 @@
-"""The process that makes the index anew, beside the workers that receive meanwhile."""
+"""The index, kept close to the journal while the workers serve.
+
+It is settled every minute, caught up where a process left something half-done, and made anew
+where it is not whole. What takes long is done by a process of its own.
+"""
 
 import logging
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from scp import log
+from scp import child, log
 from scp.settings import Settings
+from storage import catch_up, is_settled, settle
+from storage import received as received_bytes
+from storage.errors import ArchiveError
 from storage.rebuilding import rebuild
 
 logger = logging.getLogger(__name__)
 
+# How often the index is brought to the disk, where anything was received.
+_SETTLE_SECONDS = 60.0
+# How soon what failed is tried again.
+_RETRY_SECONDS = 30.0
 # Lower than that of the workers: who sends should not notice.
 _NICENESS = 10
 
 
 class Keeper:
-    """Starts that process, and knows whether it still runs."""
+    """For the supervisor, which calls `tend` every few seconds."""
 
-    def __init__(self, settings: Settings, life: int, life_end: int) -> None:
-        """`life` is a pipe whose other end only the supervisor holds: it closes with that."""
-        self._settings = settings
-        self._life, self._life_end = life, life_end
-        self._process = 0
+    def __init__(self, settings: Settings, is_whole: bool) -> None:
+        self._data = settings.storage.path
+        self._received = received_bytes(self._data)
+        # How often a process left something half-done, and how much of that was caught up.
+        self._left, self._caught_up = int(not is_settled(self._data)), 0
+        self._is_whole = is_whole
+        self._process, self._will_have = 0, 0  # that does it, and how much it will be then
+        self._next_try = 0.0
+        self._next_settle = time.monotonic() + _SETTLE_SECONDS
 
-    @property
-    def runs(self) -> bool:
-        """Whether the process is there; False once `reap` has seen its end."""
-        return self._process != 0
+    def left_behind(self) -> None:
+        """Note that a worker was killed: the index may lack what it had in hand."""
+        self._left += 1
+        self._next_try = 0.0
 
-    def start(self) -> None:
-        """Fork the process."""
-        process = os.fork()
-        if process == 0:
-            os.close(self._life_end)
-            child(lambda: _run(self._settings, self._life), "index not rebuilt")
-        self._process = process
+    def tend(self, charset: str) -> None:
+        """Do what is due."""
+        now = time.monotonic()
+        if self._process:
+            self._reap()
+        if not self._process and self._next_try <= now:
+            if not self._is_whole:
+                self._start("index not made anew", lambda: _make_anew(self._data, charset))
+            elif self._is_behind:
+                self._start("index not caught up yet", lambda: catch_up(self._data, charset))
+        if self._next_settle <= now:
+            self._next_settle = now + _SETTLE_SECONDS
+            # Whose receipt was there a minute ago has its row by now.
+            before, self._received = self._received, received_bytes(self._data)
+            self._settle(before)
 
-    def reap(self) -> bool | None:
-        """Whether it ended well; None where it runs, or was not started."""
-        if not self._process:
-            return None
-        found, status = os.waitpid(self._process, os.WNOHANG)
-        if not found:
-            return None
-        self._process = 0
-        return status == 0
-
-    def stop(self) -> None:
-        """End it: what it has made so far is thrown away."""
+    def end(self) -> None:
+        """Settle the index for good, once nobody stores any more."""
         if self._process:
             os.kill(self._process, signal.SIGKILL)
             os.waitpid(self._process, 0)
+        self._settle()
+
+    @property
+    def _is_behind(self) -> bool:
+        return self._left != self._caught_up
+
+    def _start(self, fault: str, work: Callable[[], None]) -> None:
+        self._next_try, self._will_have = time.monotonic() + _RETRY_SECONDS, self._left
+        self._process = child.fork(fault, work)
+
+    def _reap(self) -> None:
+        found, status = os.waitpid(self._process, os.WNOHANG)
+        if found:
             self._process = 0
+            if not status:
+                self._is_whole, self._caught_up = True, self._will_have
+
+    def _settle(self, end: int | None = None) -> None:
+        """Have a start after an unclean end read as little of the journal as can be."""
+        if self._is_behind or not self._is_whole:
+            return  # else that start would not look at what is left to do
+        try:
+            settle(self._data, end)
+        except (OSError, ArchiveError) as error:
+            logger.warning("the index is not settled: %s", log.one_line(error))
 
 
-def child(work: Callable[[], None], name: str) -> None:
-    """The life of a forked process: never returns."""
-    code = 1
-    try:
-        work()
-        code = 0
-    except BaseException as error:
-        logger.error("%s: %s", name, log.one_line(error))
-        logger.debug("details", exc_info=True)
-    finally:
-        logging.shutdown()
-        # Not sys.exit: threads of associations that hang would be waited for.
-        os._exit(code)
-
-
-def _run(settings: Settings, life: int) -> None:
-    """Make the index anew, for as long as the supervisor holds the other end of `life`."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # to the whole group; the supervisor ends us
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    threading.Thread(target=_end_with, args=(life,), daemon=True).start()
+def _make_anew(data: Path, charset: str) -> None:
     os.nice(_NICENESS)
     start = time.monotonic()
-    held = rebuild(
-        settings.storage.path, settings.storage.charset, log.Progress("rebuilding the index")
-    )
+    held = rebuild(data, charset, log.Progress("rebuilding the index"))
     logger.info("index rebuilt instances=%d seconds=%.1f", held, time.monotonic() - start)
-
-
-def _end_with(life: int) -> None:
-    os.read(life, 1)
-    os._exit(1)

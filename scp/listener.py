@@ -6,11 +6,13 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from pynetdicom import evt
 
+from scp import watch
 from scp.association import Handlers, NodeAssociation
 from scp.log import one_line
 from scp.node import Node
@@ -32,11 +34,13 @@ class Listener:
         handlers: Handlers,
         listening: socket.socket,
         tls: ssl.SSLContext | None = None,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self._node = node
         self._handlers = handlers
         self._listening = listening
         self._tls = tls
+        self._beat = beat  # to be called every `watch.BEAT_SECONDS`, by who would hang
 
     def renew(self, node: Node, tls: ssl.SSLContext | None) -> None:
         """Serve associations by `node` and `tls` from now on; those that are open go on."""
@@ -54,10 +58,12 @@ class Listener:
             selector.register(stop, selectors.EVENT_READ)
             selector.register(life, selectors.EVENT_READ)
             while True:
-                ready = [key.fileobj for key, _ in selector.select()]
+                ready = [key.fileobj for key, _ in selector.select(watch.BEAT_SECONDS)]
+                self._beat()
                 if stop in ready or life in ready:
                     return stop in ready
-                self._accept()
+                if ready:
+                    self._accept()
 
     def drain(self, seconds: float) -> None:
         """Let what is under way finish, for `seconds` at most; abort who only waits.

@@ -1,24 +1,24 @@
-"""The parent process: binds once, starts the workers, restarts one that dies, passes on signals.
+"""The parent process: binds once, starts the workers, passes on signals.
 
-SIGTERM and SIGINT end the node, SIGHUP has it read its configuration again.
+A worker that dies is replaced, and so is one that hangs. SIGTERM and SIGINT end the node, SIGHUP
+has it read its configuration again.
 """
 
 import logging
 import os
+import select
 import signal
 import socket
 import ssl
 import time
 
-from scp import config, log, worker
+from scp import child, config, log, watch, worker
 from scp.config import ConfigError
-from scp.keeper import Keeper, child
+from scp.keeper import Keeper
 from scp.settings import Settings
 from scp.slots import Slots
 from scp.tls import server_context
-from storage import received as received_bytes
-from storage import settle
-from storage.errors import ArchiveError
+from scp.watch import Beats, Watch
 from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
@@ -27,9 +27,9 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
 _BACKLOG = 256
 # A worker that dies is not started more often than this.
 _RESTART_SECONDS = 1.0
-# How often the index is brought to the disk, where anything was received.
-_SETTLE_SECONDS = 60.0
-# A small index is rebuilt before anybody is served, larger ones beside that.
+# How often a start that takes long looks whether the node is to end.
+_START_STEP_SECONDS = 0.2
+# A small index is made anew before anybody is served, larger ones beside that.
 _REBUILD_SECONDS = 5.0
 # Beyond the workers' own grace time: one that still runs then hangs.
 _KILL_SECONDS = worker.GRACE_SECONDS + 5
@@ -73,23 +73,27 @@ class Supervisor:
         self._tls = tls
         self._count = settings.node.workers or os.cpu_count() or 1
         self._slots = Slots(settings.limits.associations, self._count)
+        self._beats = Beats(self._count)
+        self._watch = Watch(self._beats)
         self._workers: dict[int, int] = {}  # process id -> number
+        self._due: dict[int, float] = {}  # number -> when it is started again
         self._life, self._life_end = os.pipe()
-        self._keeper = Keeper(settings, self._life, self._life_end)
-        self._is_whole = is_whole
         self._data = settings.storage.path
-        self._received = received_bytes(self._data)
+        self._ready: dict[int, int] = {}  # number -> what can be read when it serves or has ended
+        self._keeper = Keeper(settings, is_whole)
+        self._is_whole = is_whole
+        self._next_look = 0.0
 
     def run(self) -> None:
         """Serve; returns when all workers have ended. Raises StartError where one cannot start."""
         # Taken by sigwait: nothing interrupts, and none is lost between a look and a wait.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         if not self._is_whole:
-            self._keeper.start()
-            if signal.sigtimedwait((signal.SIGCHLD,), _REBUILD_SECONDS):
-                self._reap_keeper()
+            self._keeper.tend(self._settings.storage.charset)
+            signal.sigtimedwait((signal.SIGCHLD,), _REBUILD_SECONDS)
         for number in range(self._count):
             self._start(number)
+        self._await_start()
         host, port = self._listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         logger.info(
@@ -97,32 +101,44 @@ class Supervisor:
             self._settings.node.ae_title, self._settings.storage.path, self._count, shown, port,
         )  # fmt: skip
         while True:
-            found = signal.sigtimedwait(_SIGNALS, _SETTLE_SECONDS)
-            if found is None:
-                # Whose receipt was there a minute ago has its row by now.
-                before, self._received = self._received, received_bytes(self._data)
-                self._settle(before)
-                if not self._is_whole and not self._keeper.runs:
-                    self._keeper.start()
-                continue
-            number = found.si_signo
+            found = signal.sigtimedwait(_SIGNALS, self._patience())
+            number = found.si_signo if found else 0
             if number == signal.SIGHUP:
                 self._reload()
-                continue
-            if number != signal.SIGCHLD:
+            elif number == signal.SIGCHLD:
+                self._mourn()
+            elif number:
                 break
-            self._reap_keeper()
-            for ended in self._reap():
-                logger.error("worker=%d died, starting another", ended)
-                time.sleep(_RESTART_SECONDS)
-                self._start(ended)
+            self._tend()
         logger.info("stopping: %s", signal.Signals(number).name)
         self._stop()
-        self._settle()
+        self._keeper.end()
 
-    def _reap_keeper(self) -> None:
-        if (ended_well := self._keeper.reap()) is not None:
-            self._is_whole = ended_well
+    def _patience(self) -> float:
+        """Seconds until something is to be done."""
+        return max(min((self._next_look, *self._due.values())) - time.monotonic(), 0.0)
+
+    def _mourn(self) -> None:
+        """See who has ended, and when there will be another."""
+        for ended in self._reap():
+            words = "died" if self._beats.of(ended) else "did not start"
+            logger.error("worker=%d %s, starting another", ended, words)
+            self._due[ended] = time.monotonic() + _RESTART_SECONDS
+
+    def _tend(self) -> None:
+        """Do what is due."""
+        now = time.monotonic()
+        for number in [number for number, due in self._due.items() if due <= now]:
+            del self._due[number]
+            self._start(number)
+        self._keeper.tend(self._settings.storage.charset)
+        if self._next_look > now:
+            return
+        self._next_look = now + watch.BEAT_SECONDS
+        for process, number in self._workers.items():
+            if self._watch.hangs(number):
+                logger.error("worker=%d hangs, killed: it shows no sign of life", number)
+                os.kill(process, signal.SIGKILL)
 
     def _reload(self) -> None:
         """Have the workers take the configuration as it is now, unless it is wrong."""
@@ -140,38 +156,42 @@ class Supervisor:
         for process in self._workers:
             os.kill(process, signal.SIGHUP)
 
-    def _settle(self, end: int | None = None) -> None:
-        """Have a start after an unclean end read as little of the journal as can be."""
-        try:
-            settle(self._data, end)
-        except (OSError, ArchiveError) as error:
-            logger.warning("the index is not settled: %s", log.one_line(error))
-
     def _start(self, number: int) -> None:
-        """Fork a worker and wait until it serves."""
+        """Fork a worker."""
         ready, ready_end = os.pipe()
-        process = os.fork()
-        if process == 0:
+
+        def serve() -> None:
             os.close(ready)
             os.close(self._life_end)
-            child(lambda: self._be_worker(number, ready_end), f"worker={number}")
-        os.close(ready_end)
-        self._workers[process] = number
-        served = os.read(ready, 1)
-        os.close(ready)
-        if not served:
-            logger.error("worker=%d did not start", number)
+            self._slots.adopt(number)
+            self._beats.adopt(number)
+            worker.run(
+                self._settings, self._listening, self._tls, self._slots, self._beats,
+                ready_end, self._life,
+            )  # fmt: skip
 
-    def _be_worker(self, number: int, ready: int) -> None:
-        self._slots.adopt(number)
-        worker.run(self._settings, self._listening, self._tls, self._slots, ready, self._life)
+        self._watch.forget(number)
+        self._workers[child.fork(f"worker={number}", serve)] = number
+        os.close(ready_end)
+        if number in self._ready:
+            os.close(self._ready[number])
+        self._ready[number] = ready
+
+    def _await_start(self) -> None:
+        """Wait until each worker serves or has ended, or the node is to end."""
+        waiting = set(self._ready.values())
+        while waiting and not signal.sigpending() & {signal.SIGTERM, signal.SIGINT}:
+            waiting -= set(select.select(waiting, (), (), _START_STEP_SECONDS)[0])
 
     def _reap(self) -> list[int]:
         """The numbers of the workers that have ended."""
         ended = []
         for process in list(self._workers):
-            if os.waitpid(process, os.WNOHANG)[0]:
+            found, status = os.waitpid(process, os.WNOHANG)
+            if found:
                 number = self._workers.pop(process)
+                if status:
+                    self._keeper.left_behind()
                 self._slots.clear(number)
                 self._clear(process)
                 ended.append(number)
@@ -185,7 +205,6 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Have the workers finish, and kill what does not."""
-        self._keeper.stop()
         for process in self._workers:
             os.kill(process, signal.SIGTERM)
         deadline = time.monotonic() + _KILL_SECONDS
@@ -196,6 +215,7 @@ class Supervisor:
                     logger.error("worker=%d hangs, killed", number)
                     os.kill(process, signal.SIGKILL)
                     os.waitpid(process, 0)
+                    self._keeper.left_behind()
                 return
             self._reap()
             if self._workers:

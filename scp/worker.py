@@ -17,6 +17,7 @@ from scp.node import Node
 from scp.settings import Settings
 from scp.slots import Slots
 from scp.tls import server_context
+from scp.watch import Beats
 from storage import Archive, OnConflict
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ def run(
     listening: socket.socket,
     tls: ssl.SSLContext | None,
     slots: Slots,
+    beats: Beats,
     ready: int,
     life: int,
 ) -> None:
@@ -45,7 +47,7 @@ def run(
     )
     reporter = Reporter(settings, archive)
     node = Node(settings, archive, entity.build(settings), slots, reporter, _audit(settings))
-    listener = Listener(node, HANDLERS, listening, tls)
+    listener = Listener(node, HANDLERS, listening, tls, beats.beat)
     stop, wake = socket.socketpair()
     wake.setblocking(False)
     signal.set_wakeup_fd(wake.fileno())
@@ -53,6 +55,7 @@ def run(
         signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     reporter.resume(slots.own, slots.workers)
+    beats.beat()
     os.write(ready, b"1")
     while listener.serve(stop, life):
         if set(stop.recv(_MANY)) != {signal.SIGHUP}:

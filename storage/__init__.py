@@ -9,7 +9,7 @@ from storage.finding import Location
 from storage.found import Answer
 from storage.intake import Intake
 from storage.query import Options, Query, Root
-from storage.replay import received, settle
+from storage.replay import catch_up, is_settled, received, settle
 from storage.upkeep import prepare
 
 __all__ = [
@@ -26,6 +26,8 @@ __all__ = [
     "Received",
     "Root",
     "Stored",
+    "catch_up",
+    "is_settled",
     "prepare",
     "received",
     "settle",

@@ -159,36 +159,38 @@ class Archive:
     def _commit(self, intake: Intake, header: Header, received: Received) -> Outcome:
         """Put the staged file into the tree and its row into the index, or neither."""
         path = self.tree.path(header.uids)
-        outcome, kept = self._conflict(path, received, intake), None
+        outcome = self._conflict(path, received, intake)
         if outcome is Outcome.KEPT:
             return outcome
-        if outcome is Outcome.REPLACED:
-            # Outside of `try`: until the old file is kept nothing is to be undone.
-            kept = self.tree.supersede(path)
+        syntax, charset = received.transfer_syntax_uid, received.charset
+        facts = FileFacts(syntax, intake.size, intake.digest, charset)
+        # First: who comes after a kill or a power cut then knows where to look.
+        of_file = {"syntax": syntax, "bytes": facts.file_bytes, "digest": facts.digest}
+        sent = {"sender": received.sender, "charset": charset}
+        self.journal.append(RECEIPTS, uids=header.uids, **of_file, **sent)
+        try:
+            self._place(path, outcome, intake, header, facts)
+        except ArchiveError:
+            # Else a rebuild would hold the file that stays to the digest of this one.
+            self.journal.append(RECEIPTS, uids=header.uids, withdrawn=True)
+            raise
+        return outcome
+
+    def _place(
+        self, path: Path, outcome: Outcome, intake: Intake, header: Header, facts: FileFacts
+    ) -> None:
+        """The file and its row, or what was there before."""
+        # Outside of `try`: until the old file is kept nothing is to be undone.
+        kept = self.tree.supersede(path) if outcome is Outcome.REPLACED else None
         try:
             if outcome is Outcome.UNCHANGED:
                 self.tree.settle(path)  # who placed it may have ended before it was synced
             else:
                 self.tree.place(intake.settle(), path)
-            self._record(header, received, intake)
+            record(self.index, header, facts)
         except ArchiveError:
             if outcome is not Outcome.UNCHANGED:
                 self.tree.withdraw(path, kept)
-            raise
-        return outcome
-
-    def _record(self, header: Header, received: Received, intake: Intake) -> None:
-        """Enter the instance into journal and index."""
-        syntax, size, digest = received.transfer_syntax_uid, intake.size, intake.digest
-        try:
-            self.journal.append(
-                RECEIPTS, uids=header.uids, syntax=syntax, bytes=size, digest=digest,
-                sender=received.sender, charset=received.charset,
-            )  # fmt: skip
-            record(self.index, header, FileFacts(syntax, size, digest, received.charset))
-        except ArchiveError:
-            # Else a rebuild would hold the file that stays to the digest of this one.
-            self.journal.append(RECEIPTS, uids=header.uids, withdrawn=True)
             raise
 
     def _conflict(self, path: Path, received: Received, intake: Intake) -> Outcome:

@@ -1,9 +1,10 @@
 """The SQLite file: connection, pragmas, transactions, and the functions that queries call."""
 
-import fcntl
 import os
 import sqlite3
-import struct
+import threading
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +17,7 @@ from playhouse.pool import PooledSqliteDatabase
 from storage.errors import ResourceError
 from storage.folding import fold
 from storage.fuzzy import sounds_like
+from storage.locks import held_for_too_long, lock, unlock
 from storage.matching import matches
 from storage.wildcards import fits
 
@@ -30,9 +32,8 @@ _ERRORS = (PeeweeException, sqlite3.Error)
 Stop = Callable[[], None]
 
 
-# Of an open file description: a lock of the connection's own, gone with it.
-_LOCK = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
-_UNLOCK = struct.pack("hhqqi4x", fcntl.F_UNLCK, os.SEEK_SET, 0, 1, 0)
+# The turn to write is one thread's of each process, by the path of the file that is locked.
+_gates: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
 
 
 class Connection(sqlite3.Connection):
@@ -45,21 +46,40 @@ class Connection(sqlite3.Connection):
         super().__init__(*arguments, **named)
         self.entered: dict[Any, Any] = {}
         self.version = -1
-        # SQLite's own wait for another writer looks again after milliseconds; this one is woken.
+        self._is_bound = False
         self._turn_path = Path(arguments[0]).with_name("index.lock")
         self._turn = -1
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Hold the turn to write, against other threads and processes. Raises OSError."""
-        if self._turn < 0:
-            flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
-            self._turn = os.open(self._turn_path, flags, 0o600)
-        fcntl.fcntl(self._turn, fcntl.F_OFD_SETLKW, _LOCK)
+        """Hold the turn to write, against other threads and processes. Raises OSError.
+
+        SQLite's own wait looks again after many milliseconds, and is not fair among threads.
+        """
+        deadline = time.monotonic() + BUSY_SECONDS
+        # One of each process asks for the file's lock; the others are woken by its thread.
+        gate = _gates[self._turn_path]
+        if not gate.acquire(timeout=BUSY_SECONDS):
+            raise held_for_too_long()
         try:
-            yield
+            if self._turn < 0:
+                flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
+                self._turn = os.open(self._turn_path, flags, 0o600)
+            lock(self._turn, 0, deadline)
+            try:
+                self._bound(deadline)
+                yield
+            finally:
+                unlock(self._turn, 0)
         finally:
-            fcntl.fcntl(self._turn, fcntl.F_OFD_SETLK, _UNLOCK)
+            gate.release()
+
+    def _bound(self, deadline: float) -> None:
+        """Who has waited for long waits for SQLite's own lock only as long as is left."""
+        left = max(deadline - time.monotonic(), 0.0)
+        if left < BUSY_SECONDS / 2 or self._is_bound:
+            self._is_bound = left < BUSY_SECONDS / 2
+            self.execute(f"PRAGMA busy_timeout = {int(left * 1000)}")
 
     def close(self) -> None:
         """Close it, and give back the descriptor."""

@@ -15,8 +15,8 @@ from storage.errors import ArchiveError, ResourceError
 from storage.journal import Journal
 from storage.models import Index, build, signature
 from storage.receipts import last_receipts, record_file
-from storage.replay import catch_up, received, settle
-from storage.tree import Tree
+from storage.replay import apply, received, settle
+from storage.tree import Tree, Uids
 from storage.upkeep import index_path, remove_index
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def _rebuild(tree: Tree, path: Path, fresh: Path, charset: str, progress: Progre
             fill(tree, index, charset, progress)
         while (size := received(tree.data)) - end > _LITTLE_BYTES:
             with database.atomic():
-                catch_up(tree, index, charset, start)
+                apply(tree, index, charset, start, _unguarded)
             end = size
         end = _swap(tree, index, path, charset, start)
         ((held,),) = execute(database, "SELECT count(*) FROM instance", ())
@@ -103,10 +103,16 @@ def _swap(tree: Tree, index: Index, path: Path, charset: str, start: int) -> int
             end = received(tree.data)
             # In one transaction: one of its own, for each row, would wait for the turn.
             with index.database.atomic():
-                catch_up(tree, index, charset, start)
+                apply(tree, index, charset, start, _unguarded)
             index.database.pragma("user_version", signature())
             connection_of(index.database).backup(target)
     return end
+
+
+@contextmanager
+def _unguarded(uids: Uids) -> Iterator[None]:
+    """Who stores an instance holds it while waiting for the turn, and makes its row behind us."""
+    yield
 
 
 @contextmanager

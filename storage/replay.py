@@ -6,63 +6,83 @@ much of the journal is surely in the index is written beside it.
 
 import logging
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from storage import part10
-from storage.content import digest_of_rest
 from storage.database import connect, execute, reading
-from storage.errors import ArchiveError, DataSetError
+from storage.errors import DataSetError
 from storage.indexing import digest_in, forget
 from storage.journal import RECEIPTS, Journal
 from storage.models import Index, build
-from storage.receipts import Receipt, last_receipts, record_file
-from storage.tree import Tree
+from storage.receipts import Receipts, digest_of_file, last_receipts, record_file
+from storage.tree import Tree, Uids
 
 logger = logging.getLogger(__name__)
 
 _APPLIED = "applied"
 
 
+def catch_up(data: Path, charset: str) -> None:
+    """Enter what a process that was killed did not, also while others store.
+
+    Raises ResourceError.
+    """
+    changed = replay(Tree(data, sync=False), data / "index.sqlite", charset)
+    if changed:
+        logger.warning("index caught up instances=%d: behind after an unclean end", changed)
+
+
 def replay(tree: Tree, index_path: Path, charset: str) -> int:
-    """Enter what the index lacks of the journal's last part; returns how many rows that changed."""
+    """Enter what the index lacks of the journal's last part; returns how many rows that changed.
+
+    Raises ResourceError.
+    """
     start, end = _applied(tree.data), received(tree.data)
     if start == end:
         return 0
     start = start if start < end else 0  # of a journal that is not there any more
     index = build(connect(index_path, sync=True))
     with index.database.connection_context():
-        return catch_up(tree, index, charset, start)
+        return apply(tree, index, charset, start, tree.locked)  # others may be storing
 
 
-def catch_up(tree: Tree, index: Index, charset: str, start: int) -> int:
-    """Bring an index to what the journal tells from byte `start` on; returns the rows changed."""
+def apply(
+    tree: Tree,
+    index: Index,
+    charset: str,
+    start: int,
+    guard: Callable[[Uids], AbstractContextManager[None]],
+) -> int:
+    """Bring an index to what the journal tells from byte `start` on; returns the rows changed.
+
+    `guard` is held over the look at an instance's file and row. Raises ResourceError.
+    """
     changed = 0
-    for path, receipt in last_receipts(tree, Journal(tree.data, sync=False), start).items():
+    for path, receipts in last_receipts(tree, Journal(tree.data, sync=False), start).items():
         try:
-            held = digest_in(index, receipt.uids)
-            if not path.exists():
-                changed += held is not None
-                forget(index, receipt.uids)
-            elif held is None or held != receipt.digest:
-                changed += _enter(tree, path, index, charset, receipt, held)
-        except ArchiveError as error:
+            with guard(receipts.uids):
+                changed += _apply(tree, path, index, charset, receipts)
+        except DataSetError as error:
             logger.error("not indexed file=%s: %s", path, error)
     return changed
 
 
-def _enter(
-    tree: Tree, path: Path, index: Index, charset: str, receipt: Receipt, held: str | None
-) -> int:
-    """Enter a file, unless its row is its own: a receipt may be of what was not kept."""
+def _apply(tree: Tree, path: Path, index: Index, charset: str, receipts: Receipts) -> bool:
+    """Have the row of an instance be that of its file; whether it was another, or none."""
+    held = digest_in(index, receipts.uids)
+    if not path.exists():
+        forget(index, receipts.uids)
+        return held is not None
+    # A row is made last, when all else is on the disk.
+    if not receipts.withdrawn and held == receipts.last.digest:
+        return False
     try:
-        with path.open("rb") as file:
-            part10.read(file)
-            digest = digest_of_rest(file)
+        tree.forget_copy(path)
+        digest = digest_of_file(path)
     except OSError as error:
         raise DataSetError(f"cannot be read: {error.strerror}") from error
-    if held == digest:
-        return 0
-    return record_file(tree, path, index, charset, receipt if receipt.digest == digest else None)
+    return held != digest and bool(record_file(tree, path, index, charset, receipts))
 
 
 def settle(data: Path, end: int | None = None) -> None:
@@ -85,14 +105,14 @@ def settle(data: Path, end: int | None = None) -> None:
         write_applied(data, end)
 
 
-def is_settled(data: Path) -> bool:
-    """Whether the index surely holds all that the journal tells: so it is after a clean end."""
-    return _applied(data) == received(data)
-
-
 def received(data: Path) -> int:
     """The bytes of the journal's receipts; the rows of the last ones may be still to come."""
     return Journal(data, sync=False).size(RECEIPTS)
+
+
+def is_settled(data: Path) -> bool:
+    """Whether the index surely holds all of the journal."""
+    return received(data) == _applied(data)
 
 
 def write_applied(data: Path, end: int) -> None:

@@ -3,7 +3,6 @@
 import fcntl
 import itertools
 import os
-import struct
 import time
 import zlib
 from collections.abc import Iterator
@@ -11,9 +10,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from storage.errors import FolderError, ResourceError
+from storage.locks import lock
 
 Uids = tuple[str, str, str]  # Study, Series and SOP Instance UID
 
+# How long a store waits for another of the same instance before it gives up with A700.
+LOCK_SECONDS = 30.0
 _LOCK_STRIPES = 1 << 20
 _KNOWN_FOLDERS = 4096
 
@@ -49,17 +51,6 @@ class Tree:
         except OSError as error:
             raise FolderError(f"{error.filename or self.data}: {error.strerror}") from error
         return len(leftovers)
-
-    def is_free(self) -> bool:
-        """Whether no node uses the folder, at this moment."""
-        descriptor = os.open(self.data, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        finally:
-            os.close(descriptor)
-        return True
 
     def clear_of(self, process: int) -> None:
         """Clear what a process that was killed left half-received. Raises OSError."""
@@ -119,9 +110,10 @@ class Tree:
             raise ResourceError(f"Cannot lock: {error.strerror}") from error
         stripe = zlib.crc32("/".join(uids).encode()) % _LOCK_STRIPES
         try:
-            # Open file description locks: a lock of the thread's own, gone with the descriptor.
-            request = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, stripe, 1, 0)
-            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLKW, request)
+            try:
+                lock(descriptor, stripe, time.monotonic() + LOCK_SECONDS)
+            except OSError as error:
+                raise ResourceError(f"Cannot lock: {error.strerror}") from error
             yield
         finally:
             os.close(descriptor)
@@ -165,6 +157,16 @@ class Tree:
             self._forget(kept)
             raise ResourceError(f"Cannot keep the old file: {error.strerror}") from error
         return kept
+
+    def forget_copy(self, path: Path) -> None:
+        """Forget what `supersede` kept of a file that stayed after all. Raises OSError."""
+        held = path.stat()
+        if held.st_nlink == 1:
+            return
+        folder = self._superseded / path.parent.relative_to(self.root)
+        for kept in folder.glob(f"{path.stem}.*.dcm"):
+            if kept.stat().st_ino == held.st_ino:
+                self._forget(kept)
 
     def _forget(self, kept: Path) -> None:
         with suppress(OSError):

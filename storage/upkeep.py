@@ -1,17 +1,19 @@
 """A data folder made ready: leftovers cleared, the index usable, if not yet whole."""
 
+import fcntl
 import logging
+import os
 import sqlite3
 from pathlib import Path
 
 from peewee import PeeweeException
 
 from storage.database import connect, execute, user_version
-from storage.errors import ArchiveError, FolderError
+from storage.errors import ArchiveError, FolderError, ResourceError
 from storage.journal import Journal
 from storage.models import build, signature
 from storage.mounts import network_file_system
-from storage.replay import is_settled, received, replay, settle, write_applied
+from storage.replay import catch_up, is_settled, received, settle, write_applied
 from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
@@ -45,13 +47,19 @@ def prepare(data: Path, sync: bool, charset: str) -> bool:
         fault = fault_of_index(path, look_through=not is_settled(data))
         if fault:
             return _begin(tree, path, fault)
-        changed = replay(tree, path, charset)
-        if changed:
-            logger.warning("index caught up instances=%d: behind after an unclean end", changed)
-        settle(data)
+        _bring_up(data, charset)
     except (ArchiveError, PeeweeException, sqlite3.Error, OSError) as error:
         raise FolderError(f"{path}: {error}") from error
     return True
+
+
+def _bring_up(data: Path, charset: str) -> None:
+    """Catch the index up; on a full disk that is done later, so that queries go on meanwhile."""
+    try:
+        catch_up(data, charset)
+        settle(data)
+    except (ResourceError, OSError) as error:
+        logger.warning("index not caught up yet: %s", error)
 
 
 def index_path(data: Path) -> Path:
@@ -105,9 +113,9 @@ def begin(data: Path) -> None:
         raise FolderError(f"{data}: holds no tree of a minipacs")
     path = index_path(data)
     fault = fault_of_index(path, look_through=True)
-    if not fault or (fault == UNFINISHED and not tree.is_free()):
+    if not fault or (fault == UNFINISHED and not is_free(data)):
         return
-    if not tree.is_free():
+    if not is_free(data):
         raise FolderError(f"{path}: {fault}, and a node has it open; restart that node")
     _begin(tree, path, fault)
 
@@ -131,3 +139,15 @@ def _begin(tree: Tree, path: Path, fault: str) -> bool:
     else:
         logger.warning("index %s: to be made anew from the tree", fault)
     return is_whole
+
+
+def is_free(data: Path) -> bool:
+    """Whether no node has claimed the folder, at this moment. Raises OSError."""
+    descriptor = os.open(data, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True

@@ -114,6 +114,8 @@ class RunningNode:
         self.config = folder / "config.toml"
         self.title = tables.get("node", {}).get("ae_title", "MINIPACS")
         self.configure(tables)
+        # Of the program's modules, where a test cannot wait for so long: name -> value.
+        self.constants: dict[str, object] = {}
         self.log: list[str] = []
         self.port = 0
         self._changed = threading.Condition()
@@ -138,7 +140,7 @@ class RunningNode:
         """Start it, once more too, and wait for the line that says where it listens."""
         self.log = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "scp", "serve", "-c", str(self.config)],
+            [sys.executable, *self._program(), "serve", "-c", str(self.config)],
             cwd=Path(__file__).parent.parent,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -152,6 +154,14 @@ class RunningNode:
         assert match
         self.port = int(match[2])
         return self
+
+    def _program(self) -> list[str]:
+        if not self.constants:
+            return ["-m", "scp"]
+        modules = {".".join(name.split(".")[:2]) for name in self.constants}
+        lines = [f"import {module}" for module in sorted(modules)]
+        lines += [f"{name} = {value!r}" for name, value in self.constants.items()]
+        return ["-c", "\n".join([*lines, "from scp.cli import main", "main()"])]
 
     def _read(self) -> None:
         assert self.process.stderr

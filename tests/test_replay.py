@@ -1,5 +1,6 @@
 """A start after an unclean end: what the index lost comes back from the journal and the tree."""
 
+import pkgutil
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -8,10 +9,11 @@ from pathlib import Path
 import pytest
 from support import CT, EXPLICIT, ct, encoded
 
-from storage import Archive, OnConflict, Received, prepare, replay, settle
+from storage import Archive, OnConflict, Received, catch_up, prepare, replay, settle
 from storage.checking import check
 from storage.journal import RECEIPTS, Journal
 from storage.models import Level
+from storage.rebuilding import rebuild
 
 CHARSET = "ISO_IR 100"
 UIDS = [("1.1", "1.2", f"1.3.{number}") for number in range(4)]
@@ -28,7 +30,8 @@ class Node:
         self.archive = self.started(self.data)
 
     def started(self, data: Path) -> Archive:
-        prepare(data, sync=False, charset=CHARSET)
+        if not prepare(data, sync=False, charset=CHARSET):
+            rebuild(data, CHARSET)
         archive = Archive(data, sync=False, on_conflict=OnConflict.REPLACE)
         self._opened.append(archive)
         return archive
@@ -183,3 +186,71 @@ def test_what_a_reader_holds_back_is_settled_later(node: Node) -> None:
     settle(node.data)
     assert replay._applied(node.data) == Journal(node.data, sync=False).size(RECEIPTS) > 0
     reader.close()
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing cleans up behind it."""
+
+
+# What a store calls, in its order.
+STEPS = [
+    ("storage.tree.Tree.supersede", "before"),
+    ("storage.tree.Tree.supersede", "after"),
+    ("storage.tree.Tree.place", "before"),
+    ("storage.tree.Tree.place", "after"),
+    ("storage.archive.record", "before"),
+    ("storage.archive.record", "after"),
+]
+
+
+@pytest.mark.parametrize("replaces", [False, True], ids=["new", "replaced"])
+@pytest.mark.parametrize("settled", [False, True])
+@pytest.mark.parametrize(("step", "when"), STEPS, ids=[f"{w} {s}" for s, w in STEPS])
+def test_a_store_that_is_killed_halfway_is_there_whole_or_not_at_all(
+    node: Node, monkeypatch: pytest.MonkeyPatch, step: str, when: str, replaces: bool, settled: bool
+) -> None:
+    if replaces:
+        node.store(0, "Old^Name")
+    else:
+        node.store(1)
+    if settled:
+        settle(node.data)
+    owner, name = step.rsplit(".", 1)
+    whole = getattr(pkgutil.resolve_name(owner), name)
+
+    def killed(*arguments: object) -> None:
+        if when == "after":
+            whole(*arguments)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step, killed)
+        if "supersede" in step and not replaces:
+            node.store(0, "New^Name")
+        else:
+            with pytest.raises(Killed):
+                node.store(0, "New^Name")
+    copies = [node.cut(node.index()), without_index(node)]
+    catch_up(node.data, CHARSET)  # as a node does that goes on
+    whole_or_nothing(node.archive)
+    for data in copies:
+        after = node.archive = node.started(data)
+        whole_or_nothing(after)
+        node.store(0, "New^Name")
+        assert list(check(after, CHARSET)) == []
+
+
+def whole_or_nothing(archive: Archive) -> None:
+    assert list(check(archive, CHARSET)) == []
+    tree = list(archive.tree.walk())
+    assert sorted(path.stem for path in tree) == instances(archive)
+    # What was kept of a file that stayed would be there twice.
+    assert [path.stat().st_nlink for path in tree] == [1] * len(tree)
+
+
+def without_index(node: Node) -> Path:
+    """The folder as it is, from which the index was deleted."""
+    data = node.cut(node.index())
+    for path in data.glob("index.sqlite*"):
+        path.unlink()
+    return data

@@ -1,0 +1,37 @@
+"""A forked process: it ends with what it was made for, and with its parent."""
+
+import ctypes
+import logging
+import os
+import signal
+from collections.abc import Callable
+
+from scp import log
+
+logger = logging.getLogger(__name__)
+
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+
+def fork(name: str, work: Callable[[], None]) -> int:
+    """Have `work` done by a process of its own; returns its id. Its exit code is 1 where it failed.
+
+    Even one that is stopped ends with its parent: it would hold the port and the folder.
+    """
+    parent = os.getpid()
+    process = os.fork()
+    if process:
+        return process
+    code = 1
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == parent:  # else it ended a moment ago
+            work()
+            code = 0
+    except BaseException as error:
+        logger.error("%s: %s", name, log.one_line(error))
+        logger.debug("details", exc_info=True)
+    finally:
+        logging.shutdown()
+        # Not sys.exit: threads of associations that hang would be waited for.
+        os._exit(code)

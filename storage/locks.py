@@ -1,0 +1,44 @@
+"""Locks on a byte of a file, against other threads and processes, waited for with a bound.
+
+Of an open file description: gone with the descriptor, and so with a process that is killed.
+"""
+
+import errno
+import fcntl
+import os
+import struct
+import time
+
+# Between two looks whether it is free: at first, and at most, in seconds.
+_PAUSES = (0.0001, 0.005)
+
+
+def lock(descriptor: int, byte: int, deadline: float) -> None:
+    """Lock a byte, at the latest when `time.monotonic()` is at `deadline`. Raises OSError.
+
+    The kernel's own wait has no end where who holds it was stopped.
+    """
+    pause, most = _PAUSES
+    while True:
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _request(fcntl.F_WRLCK, byte))
+            return
+        except (BlockingIOError, PermissionError):  # fcntl(2): EAGAIN or EACCES
+            if time.monotonic() >= deadline:
+                raise held_for_too_long() from None
+        time.sleep(pause)
+        pause = min(pause * 1.5, most)
+
+
+def unlock(descriptor: int, byte: int) -> None:
+    """Give a byte back. Raises OSError."""
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _request(fcntl.F_UNLCK, byte))
+
+
+def held_for_too_long() -> TimeoutError:
+    """What tells that the bound has passed."""
+    return TimeoutError(errno.ETIMEDOUT, "another holds it for too long")
+
+
+def _request(kind: int, byte: int) -> bytes:
+    return struct.pack("hhqqi4x", kind, os.SEEK_SET, byte, 1, 0)
