@@ -29,7 +29,7 @@ class Disk:
         with self._file.open("wb") as file:
             file.truncate(self._bytes)
         # The superuser's part is ours as well: a full disk is full.
-        _run("mkfs.ext4", "-q", "-F", "-m", "0", *self._options, self._file)
+        _run("mkfs.ext4", "-q", "-F", "-m", "0", "-e", "remount-ro", *self._options, self._file)
         self._mount()
         return self
 
@@ -50,9 +50,9 @@ class Disk:
         self._unmount()
         self._mount()
 
-    def remount(self, how: str) -> None:
-        """Mount it `ro` or `rw` from now on."""
-        _run("mount", "-o", f"remount,{how}", self.folder)
+    def force_read_only(self) -> None:
+        """As after an error that the filesystem met (errors=remount-ro); files may be open."""
+        _run("mount", "-o", "remount,abort", self.folder)
 
     def _mount(self) -> None:
         _run("mount", "-o", "loop", self._file, self.folder)
