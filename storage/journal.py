@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from storage.durable import sync_folder
 from storage.errors import ResourceError
 
 RECEIPTS, COMMITMENTS = "receipts", "commitments"
@@ -97,11 +98,16 @@ class Journal:
             if name not in self._descriptors:
                 if not self._folder.exists():
                     self._folder.mkdir(mode=0o700, parents=True)
-                self._descriptors[name] = os.open(
-                    self._folder / f"{name}.jsonl",
-                    os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC,
-                    0o600,
-                )
+                flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC
+                descriptor = os.open(self._folder / f"{name}.jsonl", flags, 0o600)
+                try:
+                    # It may be new: its name is to be on the disk too.
+                    for folder in (self._folder, self._folder.parent) if self._sync else ():
+                        sync_folder(folder)
+                except OSError:
+                    os.close(descriptor)
+                    raise
+                self._descriptors[name] = descriptor
             return self._descriptors[name]
 
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import itertools
+import logging
 import os
 import time
 import zlib
@@ -9,8 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from storage.durable import sync_folder
 from storage.errors import FolderError, ResourceError
 from storage.locks import lock
+
+logger = logging.getLogger(__name__)
 
 Uids = tuple[str, str, str]  # Study, Series and SOP Instance UID
 
@@ -44,6 +48,7 @@ class Tree:
         try:
             for folder in (self.data, self.root, self._incoming, self._superseded):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._sync_folder(self.data)
             self._claim()
             leftovers = list(self._incoming.iterdir())
             for leftover in leftovers:
@@ -98,8 +103,11 @@ class Tree:
             raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
 
     def discard(self, staged: Path) -> None:
-        """Remove a staged file, if it is still there."""
-        staged.unlink(missing_ok=True)
+        """Remove a staged file, if it is still there; what cannot be goes at the next start."""
+        try:
+            staged.unlink(missing_ok=True)
+        except OSError as error:
+            logger.warning("left in incoming file=%s: %s", staged.name, error.strerror)
 
     @contextmanager
     def locked(self, uids: Uids) -> Iterator[None]:
@@ -222,13 +230,8 @@ class Tree:
         self._durable[folder] = folder.stat().st_ino
 
     def _sync_folder(self, folder: Path) -> None:
-        if not self._sync:
-            return
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        if self._sync:
+            sync_folder(folder)
 
 
 def _prune(path: Path) -> None:

@@ -73,6 +73,7 @@ class Held:
     acknowledged: dict[Uids, Content] = field(default_factory=dict)
     open: dict[Uids, Content] = field(default_factory=dict)  # sent, and no answer came
     refused: dict[int, list[str]] = field(default_factory=dict)  # status -> Error Comments
+    refused_may_stay: bool = False  # where the disk dies there is nobody to clean up
 
     def settle(self, files: dict[Uids, str]) -> None:
         """Take what lies in the tree for what is held, where there was a choice."""
@@ -189,7 +190,8 @@ class Senders:
             else:
                 comments = self.held.refused.setdefault(int(response.Status), [])
                 comments.append(str(getattr(response, "ErrorComment", "")))
-            del self.held.open[content.uids]
+            if response.Status == 0x0000 or not self.held.refused_may_stay:
+                del self.held.open[content.uids]
             self._answers += 1
             self._changed.notify_all()
         return True
@@ -211,7 +213,7 @@ def faults(data: Path) -> list[str]:
     try:
         return list(check(archive, CHARSET))
     finally:
-        archive.close_thread()
+        archive.index.database.close_all()
 
 
 def compare(node: RunningNode, held: Held, studies: Iterable[str] | None = None) -> None:

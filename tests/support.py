@@ -104,6 +104,16 @@ def toml(tables: Tables) -> str:
     return "\n".join(lines) + "\n"
 
 
+class Code:
+    """Code as the value of a constant of the program, see `RunningNode.constants`."""
+
+    def __init__(self, code: str) -> None:
+        self._code = code
+
+    def __repr__(self) -> str:
+        return self._code
+
+
 class RunningNode:
     """`python -m scp serve` in a process group of its own, with its log at hand."""
 

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -763,3 +764,22 @@ def test_a_commit_that_fails_leaves_no_row_to_be_remembered(
         archive.store(instance(("1.1", "1.2", "1.3")))
     connection.set_authorizer(None)
     assert archive.store(instance(("1.1", "1.2", "1.4"))).outcome is Outcome.STORED
+
+
+@pytest.mark.parametrize("size", [16, 200_000])
+def test_a_leftover_that_cannot_be_removed_is_told_and_no_error(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, size: int
+) -> None:
+    """What became of the instance is what its sender is told."""
+
+    def failing(*arguments: Any, **options: Any) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", failing)
+        stored = archive.store(instance(PixelData=bytes(size)))
+        assert stored.outcome is Outcome.STORED
+        with pytest.raises(MismatchError):
+            archive.store(replace(instance(("2.1", "2.2", "2.3")), sop_instance_uid="9"))
+    assert "left in incoming" in caplog.text
+    assert list(check(archive, CHARSET)) == []

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from faults import faults
-from support import CT, ECHO, EXPLICIT, FIND, IMPLICIT, RunningNode, ct, encoded, find, send
+from support import CT, ECHO, EXPLICIT, FIND, IMPLICIT, Code, RunningNode, ct, encoded, find, send
 
 from scp import watch
 from scp.watch import LOOKS, START_LOOKS, Beats, Watch
@@ -26,16 +26,6 @@ SHORT = {"scp.watch.BEAT_SECONDS": BEAT_SECONDS}
 SPARE_SECONDS = 10.0
 
 Start = Callable[..., RunningNode]
-
-
-class Code:
-    """Code as the value of a constant of the program."""
-
-    def __init__(self, code: str) -> None:
-        self._code = code
-
-    def __repr__(self) -> str:
-        return self._code
 
 
 @pytest.fixture
