@@ -107,7 +107,7 @@ def negotiate(
     else:
         answer.result = ACCEPTED
     # Not significant where it is rejected, but has to be there (PS3.8 9.3.3.2).
-    answer.transfer_syntax = [UID(chosen or str(proposed.transfer_syntax[0]))]
+    answer.transfer_syntax = [UID(chosen or next(iter(offered), ImplicitVRLittleEndian))]
     # Seen from here: SCP where the requestor is SCU, and the reverse.
     answer._as_scp, answer._as_scu = granted
     return answer

@@ -122,9 +122,12 @@ class Loop(DULServiceProvider):
             return
         try:
             decoded, event = self._decode_pdu(bytearray(pdu))
+            primitive = decoded.to_primitive()
         except Exception as error:  # pynetdicom's decoders raise whatever the bytes lead to
             self._invalid(error)
             return
+        # Converted once: the state machine's actions would raise what it cannot recover from.
+        decoded.to_primitive = lambda: primitive  # type: ignore[assignment, method-assign]
         self._recv_pdu.put(decoded)
         self.event_queue.put(event)
 

@@ -14,6 +14,8 @@ from functools import lru_cache
 
 from pydicom.charset import python_encoding
 
+from storage.keeping import kept
+
 UTF_8 = "ISO_IR 192"
 ASCII = "ISO_IR 6"
 _LAST_RESORT = "latin-1"
@@ -83,7 +85,7 @@ class Charset:
         return len(self.terms) > 1 or self.terms[0].startswith("ISO 2022 ")
 
 
-@lru_cache(maxsize=256)
+@kept(256)
 def charset(named: str, default: str = ASCII) -> Charset:
     """The Specific Character Set of the element value `named`.
 
@@ -245,6 +247,4 @@ def _holds(codec: str, character: str) -> bool:
 
 
 def _pairs(run: str, designation: Designation) -> bytes:
-    encoded = run.encode(designation.codec)
-    body = encoded.removeprefix(designation.prefix)
-    return body.removesuffix(b"\x1b(B")
+    return run.encode(designation.codec).removeprefix(designation.prefix).removesuffix(b"\x1b(B")

@@ -208,9 +208,9 @@ def reading() -> Iterator[None]:
         raise ResourceError(f"The index cannot be read: {error}") from error
 
 
-def dicom_matches(vr: str, text: str, key: str) -> bool:
+def dicom_matches(vr: str, text: str, key: str, every: bool) -> bool:
     """`matching.matches`, on a value as it is."""
-    return matches(vr, fold(vr, text), key)
+    return matches(vr, fold(vr, text), key, every)
 
 
 def dicom_wildcard(key: str, value: str) -> bool:

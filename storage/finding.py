@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import reduce
 from operator import and_
 from typing import Any
 
 from peewee import OP, SQL, EnclosedNodeList, Expression, fn
 
 from storage.attributes import BY_KEYWORD, UNIQUE, Attribute, Level
+from storage.conditions import joined
 from storage.database import execute, stream
 from storage.matching import (
     combined_range,
@@ -70,7 +70,7 @@ def rows(index: Index, query: Query) -> Iterator[tuple[int, tuple[str, ...]]]:
     found = list(_conditions(index, query))
     if found:
         context: Any = index.database.get_sql_context()
-        where, more = context.sql(reduce(and_, found)).query()
+        where, more = context.sql(joined(and_, found)).query()
         statement, values = f"{statement} WHERE {where}", (*values, *more)
     for row in stream(index.database, statement, values):
         yield row[0], tuple(["" if value is None else str(value) for value in row[1:]])
@@ -205,7 +205,7 @@ def _condition(index: Index, model: Any, attribute: Attribute, query: Query) -> 
             return ~_any_in_study(index, model, attribute, "?*")
         keys = single_keys(attribute.vr, key) if options.multiple_values else [key]
         found = [_any_in_study(index, model, attribute, one) for one in keys or [key]]
-        return None if any(one is None for one in found) else reduce(and_, found)
+        return None if any(one is None for one in found) else joined(and_, found)
     if not attribute.stored:
         return None
     if empty:
@@ -232,8 +232,9 @@ def _any_below(index: Index, query: Query, below: dict[Level, list[Attribute]]) 
         child, parent = aliases[Level(level)], aliases[Level(level - 1)]
         selected = selected.join_from(child, parent, on=(child.parent == parent.id))
     attributes = [attribute for group in below.values() for attribute in group]
-    for found in _all_of(attributes, query, lambda level: aliases[level], index):
-        selected = selected.where(found)
+    found = list(_all_of(attributes, query, lambda level: aliases[level], index))
+    if found:
+        selected = selected.where(joined(and_, found))
     return Expression(index[query.level].id, OP.IN, EnclosedNodeList((selected,)))
 
 

@@ -8,8 +8,8 @@ import re
 import unicodedata
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 
+from storage.keeping import kept
 from storage.values import WHOLE_TEXT_VRS
 
 RANGE_VRS = frozenset({"DA", "TM", "DT"})
@@ -31,7 +31,7 @@ _MAX_EXPONENT = 400  # a double has 308
 _COMBINING = re.compile("[\u0300-\u036f]")
 
 
-@lru_cache(maxsize=4096)
+@kept(4096)
 def fold(vr: str, text: str) -> str:
     """The form of `text`, of one value or of several, that matching compares."""
     if vr not in FOLDED_VRS or not text:

@@ -1,9 +1,9 @@
 """Fuzzy semantic matching of person names, where it was negotiated (PS3.4 C.2.2.2.1.1)."""
 
 import re
-from functools import lru_cache
 
 from storage.folding import fold_name
+from storage.keeping import kept
 
 
 def sounds_like(name: str, key: str) -> bool:
@@ -22,7 +22,7 @@ def _words(name: str) -> list[str]:
 _SOUNDS = str.maketrans("bfpvcgjkqsxzdtlmnr", "111122222222334556")
 
 
-@lru_cache(maxsize=8192)
+@kept(8192)
 def _sound(word: str) -> str:
     """Soundex, of any length: the first letter and the consonants that follow, by kind."""
     coded = re.sub(r"[hw]", "", word[1:]).translate(_SOUNDS)

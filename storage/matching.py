@@ -7,13 +7,14 @@ takes one folded value and one key; `sql` puts the same on a column of folded va
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import lru_cache
 from operator import and_, or_
 from typing import Any
 
 from peewee import SQL, fn
 
 from storage.attributes import Attribute, Key
+from storage.conditions import joined
 from storage.folding import (
     FOLDED_VRS,
     RANGE_VRS,
@@ -23,6 +24,7 @@ from storage.folding import (
     range_ends,
     span,
 )
+from storage.keeping import kept
 from storage.values import WHOLE_TEXT_VRS, strip
 from storage.wildcards import fits
 
@@ -32,6 +34,8 @@ NAME_GROUPS = ("alphabetic", "ideographic", "phonetic")
 
 _FIRST_MOMENT, _LAST_MOMENT = "0", "9" * 20
 _LAST_CHARACTER = "\U0010ffff"
+# Of one key, of what may be a list though PS3.4 C.2.2.2.2 knows lists of UIDs alone.
+MAX_VALUES = 1000
 # How long the parts of names are kept that `*name*` is looked up in.
 NAME_PART_CHARACTERS = 16
 # SQLite's GLOB tries every way to spread characters over wildcards: more go to Python.
@@ -97,18 +101,17 @@ def condition(
     if is_universal(vr, key):
         return None
     singles = single_keys(vr, key)
-    if every and len(singles) > 1:
-        return reduce(and_, (condition(attribute, columns, model, one) for one in singles))
-    by_value = fn.dicom_matches(vr, getattr(model, attribute.column), key)
+    if every and 1 < len(singles) <= _MAX_ALTERNATIVES:
+        return joined(and_, [condition(attribute, columns, model, one) for one in singles])
+    by_value = fn.dicom_matches(vr, getattr(model, attribute.column), key, every)
     # SQLite's GLOB takes a NUL for the end of a pattern; a DT value is folded by its key.
     if attribute.multiple or vr == "DT" or len(singles) > _MAX_ALTERNATIVES or "\0" in key:
         return by_value
-    found = None
+    parts = []
     for single in singles:
         one = _name_sql(columns, single) if vr == "PN" else _sql(vr, columns[0], single)
-        if attribute.inside:
-            one = _narrowed_by_part(model, single, one)
-        found = one if found is None else found | one
+        parts.append(_narrowed_by_part(model, single, one) if attribute.inside else one)
+    found = joined(or_, parts)
     if attribute.key is Key.UNIQUE or vr in WHOLE_TEXT_VRS:
         return found
     return ((model.several == 0) & found) | ((model.several == 1) & by_value)
@@ -170,7 +173,7 @@ def single_keys(vr: str, key: str) -> list[str]:
     """The keys in `key`: several for a list of values (an extension), else itself."""
     if vr in WHOLE_TEXT_VRS or vr == "UI":
         return [key]
-    return [part for part in key.split("\\") if part.strip()]
+    return [part for part in dict.fromkeys(key.split("\\")) if part.strip()]
 
 
 def rule_for(vr: str, key: str) -> Rule:
@@ -204,7 +207,7 @@ def _group_accepts(group: str, key: str) -> bool:
 
 
 def _group_sql(column: Any, key: str) -> Any:
-    return reduce(or_, (_sql("PN", column, form) for form in _forms(key)))
+    return joined(or_, [_sql("PN", column, form) for form in _forms(key)])
 
 
 def _forms(key: str) -> list[str]:
@@ -218,7 +221,7 @@ def _forms(key: str) -> list[str]:
 def _name_sql(columns: tuple[Any, ...], key: str) -> Any:
     wanted = _fold_key("PN", key).split("=")
     if len(wanted) == 1:
-        return reduce(or_, (_group_sql(column, wanted[0]) for column in columns))
+        return joined(or_, [_group_sql(column, wanted[0]) for column in columns])
     found = columns[0] >= ""
     for column, part in zip(columns, wanted, strict=False):
         if not is_universal("PN", part):
@@ -226,12 +229,12 @@ def _name_sql(columns: tuple[Any, ...], key: str) -> Any:
     return found
 
 
-@lru_cache(maxsize=1024)
+@kept(1024)
 def _fold_key(vr: str, key: str) -> str:
     return fold(vr, strip(vr, key))
 
 
-@lru_cache(maxsize=1024)
+@kept(1024)
 def _range(vr: str, key: str) -> tuple[str, str] | None:
     """The first and last moment of a range or a single value; None for what is neither."""
     ends = range_ends(vr, key)
@@ -258,7 +261,8 @@ def _in_range_sql(vr: str, column: Any, key: str) -> Any:
     return column.between(*moments) if moments else column == _fold_key(vr, key)
 
 
-@lru_cache(maxsize=64)
+# Kept however long: it is asked for with every row. An identifier is of some megabytes at most.
+@lru_cache(maxsize=4)
 def _uids(key: str) -> frozenset[str]:
     return frozenset(uid.strip(" \0") for uid in key.split("\\")) - {""}
 

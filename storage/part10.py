@@ -2,10 +2,10 @@
 
 import struct
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import BinaryIO
 
 from storage.errors import DataSetError
+from storage.keeping import kept
 from storage.values import LONG_FORM_VRS, element, uid_bytes
 
 IMPLEMENTATION_CLASS_UID = "2.25.252451620206676909138830494954228097618"
@@ -34,7 +34,7 @@ def header(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) 
     return _PREAMBLE + element(0x00020000, "UL", struct.pack("<I", len(body))) + body
 
 
-@lru_cache(maxsize=256)
+@kept(256)
 def _around(sop_class_uid: str, transfer_syntax_uid: str) -> tuple[bytes, bytes]:
     """The elements before and behind the SOP Instance UID."""
     before = element(0x00020001, "OB", b"\0\1")

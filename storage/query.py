@@ -4,13 +4,15 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 
+from pydicom.datadict import keyword_for_tag
 from pydicom.tag import BaseTag, Tag
 
 from storage import elements, extract
 from storage.attributes import BY_KEYWORD, BY_TAG, UNIQUE, Attribute, Level
 from storage.elements import Element, Elements
 from storage.errors import DataSetError, IdentifierError
-from storage.matching import is_universal
+from storage.matching import MAX_VALUES, is_universal
+from storage.values import WHOLE_TEXT_VRS
 
 QUERY_RETRIEVE_LEVEL = Tag(0x0008, 0x0052)
 _INSTANCE_AVAILABILITY = Tag(0x0008, 0x0056)
@@ -23,6 +25,8 @@ _NOT_KEYS = {
     _INSTANCE_AVAILABILITY,
     Tag(0x0008, 0x0201),  # Timezone Offset From UTC
 }
+# Lists of UIDs (PS3.4 C.2.2.2.2), and VRs in which a backslash is text.
+_OF_ANY_LENGTH = WHOLE_TEXT_VRS | {"UI"}
 # A list of every UID of a study of 10,000 instances fits several times.
 MAX_IDENTIFIER_BYTES = 4 * 1024 * 1024
 
@@ -80,6 +84,7 @@ class Query:
         except Exception as error:  # a sequence whose items are none, and the like
             raise DataSetError(f"The identifier cannot be read: {error}") from error
         level = _level(root, keys)
+        _check_lists(keys)
         asked = keys.get(elements.CHARACTER_SET, _ABSENT).text
         available = _INSTANCE_AVAILABILITY in keys
         bulk = [tag for tag in identifier.keys() if tag not in keys and identifier[tag].value]  # noqa: SIM118
@@ -188,6 +193,17 @@ def _level(root: Root, keys: Elements) -> Level:
             QUERY_RETRIEVE_LEVEL,
         )
     return levels[name]
+
+
+def _check_lists(keys: Elements) -> None:
+    """Raise IdentifierError where a key is a list of more values than are looked for."""
+    for tag, key in keys.items():
+        # Not of UIDs: a retrieve names each instance of a study (PS3.4 C.4.2.1.4.1).
+        if key.vr not in _OF_ANY_LENGTH and key.text.count("\\") >= MAX_VALUES:
+            name = keyword_for_tag(tag) or str(tag)
+            raise IdentifierError(f"More than {MAX_VALUES} values in {name}", tag)
+        for item in key.items or ():
+            _check_lists(item)
 
 
 def _keys(found: Elements) -> Elements:

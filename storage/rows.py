@@ -6,12 +6,15 @@ from typing import Any
 
 from storage.attributes import Attribute, Level, stored_at
 from storage.extract import Header
+from storage.keeping import LONG_CHARACTERS
 from storage.matching import folded, has_several, match_columns
 
 
 def row_of(level: Level, header: Header) -> dict[str, Any]:
     """The row that an instance's header makes at `level`: column -> value, without parents."""
-    row = dict(_row(level, tuple(header[column] for _, column, _, _ in _plan(level))))
+    texts = tuple(header[column] for _, column, _, _ in _plan(level))
+    make = _row if sum(map(len, texts)) <= LONG_CHARACTERS else _row.__wrapped__
+    row = dict(make(level, texts))
     if level is Level.PATIENT:
         row["of_study"] = "" if row["PatientID"] else header["StudyInstanceUID"]
     return row

@@ -2,7 +2,8 @@
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+
+from storage.keeping import kept
 
 
 def fits(key: str, value: str) -> bool:
@@ -37,7 +38,7 @@ class _Stretch:
         return bool(self.pattern.match(value, position))
 
 
-@lru_cache(maxsize=1024)
+@kept(1024)
 def _stretches(key: str) -> tuple[_Stretch, ...]:
     return tuple(
         _Stretch(

@@ -1,0 +1,32 @@
+"""Results kept for the next time, though not those of long texts: peers choose the texts."""
+
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# No value of a key or of a column that comes again and again is longer (PS3.5 6.2).
+LONG_CHARACTERS = 1024
+
+
+def kept(most: int) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """An `lru_cache` of `most` results, but those of long texts.
+
+    A cache that kept long ones would hold as much memory as peers care to send.
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        cached = lru_cache(maxsize=most)(function)
+
+        @wraps(function)
+        def call(*given: P.args, **named: P.kwargs) -> T:
+            for text in given:
+                if isinstance(text, str) and len(text) > LONG_CHARACTERS:
+                    return function(*given, **named)
+            return cached(*given, **named)  # type: ignore[arg-type]
+
+        return call
+
+    return decorate
