@@ -69,11 +69,11 @@ class Held:
     top: Path  # nothing outside of it can be reached by the UIDs in this file
 
     def everything(self) -> dict[Path, bytes]:
-        """Every file below `top` that is not the index's, with its bytes."""
+        """Every file below `top` but those of index and audit trail, with its bytes."""
         return {
             path: path.read_bytes()
             for path in self.top.rglob("*")
-            if path.is_file() and not path.name.startswith("index.sqlite")
+            if path.is_file() and not path.name.startswith(("index.sqlite", "audit.jsonl"))
         }
 
 
