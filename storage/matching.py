@@ -35,7 +35,7 @@ NAME_GROUPS = ("alphabetic", "ideographic", "phonetic")
 _FIRST_MOMENT, _LAST_MOMENT = "0", "9" * 20
 _LAST_CHARACTER = "\U0010ffff"
 # Of one key, of what may be a list though PS3.4 C.2.2.2.2 knows lists of UIDs alone.
-MAX_VALUES = 1000
+MAX_VALUES = 6000
 # How long the parts of names are kept that `*name*` is looked up in.
 NAME_PART_CHARACTERS = 16
 # SQLite's GLOB tries every way to spread characters over wildcards: more go to Python.
