@@ -65,8 +65,9 @@ def check(path: ConfigPath = _DEFAULT_CONFIG) -> None:
     from storage import Archive
     from storage.checking import check as faults_of
     from storage.checking import counts
+    from storage.database import index_path
     from storage.errors import ArchiveError
-    from storage.upkeep import fault_of_index, index_path
+    from storage.upkeep import fault_of_index
 
     storage, faults = settings.storage, 0
     if fault := fault_of_index(index_path(storage.path), look_through=False):

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydicom.tag import Tag
 
 from storage import extract, finding, part10
-from storage.database import Stop, connect, never, reading, user_version
+from storage.database import Stop, connect, index_path, never, reading, user_version
 from storage.disagreements import about
 from storage.errors import (
     ArchiveError,
@@ -82,7 +82,7 @@ class Archive:
     ) -> None:
         self.tree = Tree(data, sync)
         self.journal = Journal(data, sync)
-        self.index: Index = build(connect(data / "index.sqlite", sync, pooled=True))
+        self.index: Index = build(connect(index_path(data), sync, pooled=True))
         self._is_whole = False
         self.set_policy(on_conflict, free_bytes)
 

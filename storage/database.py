@@ -89,6 +89,11 @@ class Connection(sqlite3.Connection):
             self._turn = -1
 
 
+def index_path(data: Path) -> Path:
+    """Where the index of a data folder lies."""
+    return data / "index.sqlite"
+
+
 def connect(path: Path, sync: bool, pooled: bool = False) -> SqliteDatabase:
     """A database in WAL mode that opens a connection per thread.
 

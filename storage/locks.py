@@ -1,4 +1,5 @@
-"""Locks on a byte of a file, against other threads and processes, waited for with a bound.
+"""Locks on files, against other threads and processes: on all of one, not waited for, and on a
+byte of one, waited for with a bound.
 
 Of an open file description: gone with the descriptor, and so with a process that is killed.
 """
@@ -11,6 +12,18 @@ import time
 
 # Between two looks whether it is free: at first, and at most, in seconds.
 _PAUSES = (0.0001, 0.005)
+
+
+def claim(descriptor: int) -> bool:
+    """Lock a whole file or folder, until it is closed here and in each process forked since.
+
+    False where another has it. Raises OSError.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def lock(descriptor: int, byte: int, deadline: float) -> None:

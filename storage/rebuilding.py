@@ -1,6 +1,5 @@
 """A new index from the tree, made beside the one in use and swapped in when it is whole."""
 
-import fcntl
 import logging
 import os
 import sqlite3
@@ -10,14 +9,15 @@ from pathlib import Path
 
 from peewee import PeeweeException
 
-from storage.database import connect, connection_of, execute
+from storage.database import connect, connection_of, execute, index_path
 from storage.errors import ArchiveError, ResourceError
 from storage.journal import Journal
+from storage.locks import claim
 from storage.models import Index, build, signature
 from storage.receipts import last_receipts, record_file
 from storage.replay import apply, received, settle
 from storage.tree import Tree, Uids
-from storage.upkeep import index_path, remove_index
+from storage.upkeep import remove_index
 
 logger = logging.getLogger(__name__)
 
@@ -119,10 +119,8 @@ def _unguarded(uids: Uids) -> Iterator[None]:
 def _alone(data: Path) -> Iterator[None]:
     descriptor = os.open(data / "rebuild.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ResourceError("another rebuild is under way") from None
+        if not claim(descriptor):
+            raise ResourceError("another rebuild is under way")
         yield
     finally:
         os.close(descriptor)

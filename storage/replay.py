@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from storage.database import connect, execute, reading
+from storage.database import connect, execute, index_path, reading
 from storage.errors import DataSetError
 from storage.indexing import digest_in, forget
 from storage.journal import RECEIPTS, Journal
@@ -28,12 +28,12 @@ def catch_up(data: Path, charset: str) -> None:
 
     Raises ResourceError.
     """
-    changed = replay(Tree(data, sync=False), data / "index.sqlite", charset)
+    changed = _replay(Tree(data, sync=False), charset)
     if changed:
         logger.warning("index caught up instances=%d: behind after an unclean end", changed)
 
 
-def replay(tree: Tree, index_path: Path, charset: str) -> int:
+def _replay(tree: Tree, charset: str) -> int:
     """Enter what the index lacks of the journal's last part; returns how many rows that changed.
 
     Raises ResourceError.
@@ -42,7 +42,7 @@ def replay(tree: Tree, index_path: Path, charset: str) -> int:
     if start == end:
         return 0
     start = start if start < end else 0  # of a journal that is not there any more
-    index = build(connect(index_path, sync=True))
+    index = build(connect(index_path(tree.data), sync=True))
     with index.database.connection_context():
         return apply(tree, index, charset, start, tree.locked)  # others may be storing
 
@@ -95,7 +95,7 @@ def settle(data: Path, end: int | None = None) -> None:
     if end == _applied(data):
         return
     with reading():
-        database = connect(data / "index.sqlite", sync=True)
+        database = connect(index_path(data), sync=True)
         try:
             busy, frames, moved = execute(database, "PRAGMA wal_checkpoint(PASSIVE)", ())[0]
         finally:

@@ -1,6 +1,5 @@
 """The folder tree: UID -> path, and writes that are whole and durable or not there at all."""
 
-import fcntl
 import itertools
 import logging
 import os
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from storage.durable import sync_folder
 from storage.errors import FolderError, ResourceError
-from storage.locks import lock
+from storage.locks import claim, lock
 
 logger = logging.getLogger(__name__)
 
@@ -210,11 +209,9 @@ class Tree:
 
     def _claim(self) -> None:
         descriptor = os.open(self.data, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not claim(descriptor):
             os.close(descriptor)
-            raise FolderError(f"{self.data}: in use by another minipacs") from None
+            raise FolderError(f"{self.data}: in use by another minipacs")
         self._claimed = descriptor  # open, and so locked, until the process ends
 
     def _make_folder(self, folder: Path) -> None:

@@ -1,6 +1,5 @@
 """A data folder made ready: leftovers cleared, the index usable, if not yet whole."""
 
-import fcntl
 import logging
 import os
 import sqlite3
@@ -8,9 +7,10 @@ from pathlib import Path
 
 from peewee import PeeweeException
 
-from storage.database import connect, execute, user_version
+from storage.database import connect, execute, index_path, user_version
 from storage.errors import ArchiveError, FolderError, ResourceError
 from storage.journal import Journal
+from storage.locks import claim
 from storage.models import build, signature
 from storage.mounts import network_file_system
 from storage.replay import catch_up, is_settled, received, settle, write_applied
@@ -31,14 +31,13 @@ def prepare(data: Path, sync: bool, charset: str) -> bool:
     False: the index is a new one, and has to be filled by `rebuilding.rebuild`; instances are
     stored meanwhile, queries refused. Raises FolderError.
     """
-    tree = Tree(data, sync)
-    leftovers = tree.prepare()
-    kind = network_file_system(data)
-    if kind:
+    if kind := network_file_system(data):
         raise FolderError(
             f"{data}: on a network file system ({kind}), where SQLite's locks cannot be relied on; "
             "take a folder on a disk of this machine"
         )
+    tree = Tree(data, sync)
+    leftovers = tree.prepare()
     if leftovers:
         logger.warning("cleared incoming files=%d: left by an unclean end", leftovers)
     path = index_path(data)
@@ -60,16 +59,6 @@ def _bring_up(data: Path, charset: str) -> None:
         settle(data)
     except (ResourceError, OSError) as error:
         logger.warning("index not caught up yet: %s", error)
-
-
-def index_path(data: Path) -> Path:
-    """Where the index lies."""
-    return data / "index.sqlite"
-
-
-def is_current(path: Path) -> bool:
-    """Whether there is an index at `path`, whole, and with the tables of today."""
-    return fault_of_index(path, look_through=False) == ""
 
 
 def fault_of_index(path: Path, look_through: bool) -> str:
@@ -113,11 +102,12 @@ def begin(data: Path) -> None:
         raise FolderError(f"{data}: holds no tree of a minipacs")
     path = index_path(data)
     fault = fault_of_index(path, look_through=True)
-    if not fault or (fault == UNFINISHED and not is_free(data)):
+    if not fault:
         return
-    if not is_free(data):
+    if _is_free(data):
+        _begin(tree, path, fault)
+    elif fault != UNFINISHED:  # else that node is at it
         raise FolderError(f"{path}: {fault}, and a node has it open; restart that node")
-    _begin(tree, path, fault)
 
 
 def new_index(path: Path, is_whole: bool) -> None:
@@ -141,13 +131,10 @@ def _begin(tree: Tree, path: Path, fault: str) -> bool:
     return is_whole
 
 
-def is_free(data: Path) -> bool:
+def _is_free(data: Path) -> bool:
     """Whether no node has claimed the folder, at this moment. Raises OSError."""
     descriptor = os.open(data, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return claim(descriptor)
     finally:
         os.close(descriptor)
-    return True

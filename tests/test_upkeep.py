@@ -28,7 +28,7 @@ from storage import (
 from storage.checking import check
 from storage.errors import ArchiveError, ResourceError
 from storage.rebuilding import rebuild
-from storage.upkeep import is_current
+from storage.upkeep import fault_of_index
 
 CHARSET = "ISO_IR 100"
 # pydicom guesses, and says so, at data sets in another encoding than they claim.
@@ -38,6 +38,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 def instance(study: str, series: str, number: str, **values: Any) -> Received:
     held = ct(study, series, number, **values)
     return Received(CT, number, EXPLICIT, encoded(held), CHARSET, "SENDER")
+
+
+def fault_of(data: Path) -> str:
+    return fault_of_index(data / "index.sqlite", look_through=False)
 
 
 class Copies:
@@ -166,7 +170,7 @@ def test_what_was_superseded_does_not_come_back(copies: Copies) -> None:
 def test_an_index_that_is_up_to_date_is_left_alone(copies: Copies) -> None:
     copies.archive.store(instance("1.1", "1.2", "1.3"))
     data = copies.copy(index=True)
-    assert is_current(data / "index.sqlite")
+    assert fault_of(data) == ""
     with sqlite3.connect(data / "index.sqlite") as connection:
         connection.execute("UPDATE patient SET PatientName = 'told by the index'")
     connection.close()
@@ -183,11 +187,11 @@ def test_an_index_with_other_tables_is_made_anew(
         connection.execute(f"PRAGMA user_version = {number + 1}")
         connection.execute("UPDATE patient SET PatientName = 'told by the index'")
     connection.close()
-    assert not is_current(data / "index.sqlite")
+    assert fault_of(data) != ""
     with caplog.at_level(logging.INFO):
         again = copies.started(data)
     assert names(again) == ["Doe^Jane"]
-    assert is_current(data / "index.sqlite")
+    assert fault_of(data) == ""
     assert "index of another version: to be made anew from the tree" in caplog.text
 
 
@@ -200,11 +204,11 @@ def test_the_signature_changes_with_the_tables(
     models.column_names.cache_clear()
     try:
         assert models.signature() != before
-        assert not is_current(copies.data / "index.sqlite")
+        assert fault_of(copies.data) != ""
     finally:
         monkeypatch.undo()
         models.column_names.cache_clear()
-    assert is_current(copies.data / "index.sqlite")
+    assert fault_of(copies.data) == ""
 
 
 # What stands in the place of the index, and what the log says of that.
