@@ -1,13 +1,15 @@
 """How many associations are open, and whose, counted over all workers."""
 
-import fcntl
 import heapq
 import mmap
 import os
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from storage.locks import lock, unlock
 
 _TITLE_BYTES = 16  # PS3.8 table 9-11
 _FREE = bytes(_TITLE_BYTES)
@@ -15,8 +17,8 @@ _FREE = bytes(_TITLE_BYTES)
 _PLACES = 4096
 _TAKEN = struct.Struct("=I")  # how many of a worker's places are taken, before them
 _WORKER_BYTES = _TAKEN.size + _PLACES * _TITLE_BYTES
-_LOCK = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
-_UNLOCK = struct.pack("hhqqi4x", fcntl.F_UNLCK, os.SEEK_SET, 0, 1, 0)
+# Longer than a worker that hangs is let live, so that who holds the lock then is gone.
+_LOCK_SECONDS = 90.0
 
 
 class Slots:
@@ -96,11 +98,11 @@ class Slots:
     def _alone(self) -> Iterator[None]:
         """Hold off the other threads and processes: of two, one gets the last slot."""
         with self._lock:
-            fcntl.fcntl(self._descriptor, fcntl.F_OFD_SETLKW, _LOCK)
+            lock(self._descriptor, 0, time.monotonic() + _LOCK_SECONDS)
             try:
                 yield
             finally:
-                fcntl.fcntl(self._descriptor, fcntl.F_OFD_SETLK, _UNLOCK)
+                unlock(self._descriptor, 0)
 
 
 def _name(title: str) -> bytes:
