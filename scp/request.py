@@ -151,6 +151,7 @@ class Request:
         self, error: ArchiveError, statuses: Callable[[ArchiveError], Status] = status_of
     ) -> None:
         """Answer with the failure that `error` is, by the table `statuses`."""
+        self.audit["reason"] = str(error)
         offending = error.offending if isinstance(error, IdentifierError | MismatchError) else ()
         self.respond(statuses(error), str(error), offending)
 

@@ -93,19 +93,16 @@ class Tally:
         return Status.SUCCESS
 
 
-def audited(query: Query, locations: list[Location]) -> dict[str, Any]:
-    """What the audit trail says of what was asked for."""
+def run(request: Request, query: Query, locations: list[Location], source: Source) -> Tally:
+    """Report the outcomes of the sub-operations for `locations`, and give the final response."""
     studies = dict.fromkeys(location.uids[0] for location in locations)
-    return {
+    request.audit |= {
         "level": query.level.name,
         **query.named,
         "instances": len(locations),
         "studies": list(studies)[:MANY],
     }
-
-
-def run(request: Request, total: int, source: Source) -> Tally:
-    """Report the outcomes of `total` sub-operations, and give the final response."""
+    total = len(locations)
     tally, cancelled = Tally(total), False
     reported, counted = time.monotonic(), 0
     try:
@@ -126,6 +123,8 @@ def run(request: Request, total: int, source: Source) -> Tally:
     finally:
         source.stop()
     _finish(request, tally, Status.CANCEL if cancelled else tally.final_status)
+    request.traffic.bytes_out += tally.sent_bytes
+    request.audit |= tally.audited
     return tally
 
 

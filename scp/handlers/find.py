@@ -32,7 +32,6 @@ def handle(request: Request) -> None:
     except Cancelled:
         request.respond(Status.CANCEL)
     except ArchiveError as error:
-        request.audit["reason"] = str(error)
         request.refuse(error)
         logger.error("query refused peer=%s address=%s: %s", request.peer, request.address, error)
         return

@@ -6,9 +6,9 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
+from scp import retrieve
 from scp.outcomes import AssociationLost, Originator, Outcome, Supply
 from scp.request import PeerGone, Request
-from scp.retrieve import audited, run
 from scp.status import retrieve_status_of
 from scp.suboperations import Sender
 from storage import Location
@@ -24,15 +24,11 @@ def handle(request: Request) -> None:
         query = request.query()
         query.check_retrieve_keys()
         locations = archive.locate(query)
-        request.audit |= audited(query, locations)
     except ArchiveError as error:
-        request.audit["reason"] = str(error)
         request.refuse(error, retrieve_status_of)
         logger.error("get refused peer=%s address=%s: %s", request.peer, request.address, error)
         return
-    tally = run(request, len(locations), Returns(request, locations))
-    request.traffic.bytes_out += tally.sent_bytes
-    request.audit |= tally.audited
+    tally = retrieve.run(request, query, locations, Returns(request, locations))
     logger.info(
         "got peer=%s address=%s level=%s sent=%d failed=%d warned=%d status=%04X bytes=%d "
         "seconds=%.3f",

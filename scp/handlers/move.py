@@ -3,10 +3,9 @@
 import logging
 import time
 
-from scp import peers
+from scp import peers, retrieve
 from scp.delivery import Delivery
 from scp.request import Request
-from scp.retrieve import audited, run
 from scp.status import Status, retrieve_status_of
 from storage.errors import ArchiveError
 
@@ -24,18 +23,17 @@ def handle(request: Request) -> None:
         peer = peers.destination(request.node.settings, title)
         if peer is None:
             comment = f"{title}: no host and port under [peers]"
+            request.audit["reason"] = comment
             request.respond(Status.MOVE_DESTINATION_UNKNOWN, comment)
             _log_refused(request, comment)
             return
         locations = request.node.archive.locate(query)
-        request.audit |= audited(query, locations)
     except ArchiveError as error:
         request.refuse(error, retrieve_status_of)
         _log_refused(request, error)
         return
-    tally = run(request, len(locations), Delivery(request, title, peer, locations))
-    request.traffic.bytes_out += tally.sent_bytes
-    request.audit |= tally.audited
+    delivery = Delivery(request, title, peer, locations)
+    tally = retrieve.run(request, query, locations, delivery)
     logger.info(
         "moved peer=%s address=%s destination=%s level=%s sent=%d failed=%d warned=%d "
         "status=%04X bytes=%d seconds=%.3f",
@@ -46,5 +44,4 @@ def handle(request: Request) -> None:
 
 
 def _log_refused(request: Request, why: object) -> None:
-    request.audit["reason"] = str(why)
     logger.error("move refused peer=%s address=%s: %s", request.peer, request.address, why)
