@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scp import child, log
-from scp.settings import Settings
 from storage import catch_up, is_settled, settle
 from storage import received as received_bytes
 from storage.errors import ArchiveError
@@ -24,6 +23,8 @@ logger = logging.getLogger(__name__)
 _SETTLE_SECONDS = 60.0
 # How soon what failed is tried again.
 _RETRY_SECONDS = 30.0
+# How long the making of an index is waited for; larger ones are made while the workers serve.
+_WAIT_SECONDS = 5.0
 # Lower than that of the workers: who sends should not notice.
 _NICENESS = 10
 
@@ -31,8 +32,8 @@ _NICENESS = 10
 class Keeper:
     """For the supervisor, which calls `tend` every few seconds."""
 
-    def __init__(self, settings: Settings, is_whole: bool) -> None:
-        self._data = settings.storage.path
+    def __init__(self, data: Path, is_whole: bool) -> None:
+        self._data = data
         self._received = received_bytes(self._data)
         # How often a process left something half-done, and how much of that was caught up.
         self._left, self._caught_up = int(not is_settled(self._data)), 0
@@ -40,6 +41,15 @@ class Keeper:
         self._process, self._will_have = 0, 0  # that does it, and how much it will be then
         self._next_try = 0.0
         self._next_settle = time.monotonic() + _SETTLE_SECONDS
+
+    def begin(self, charset: str) -> None:
+        """Make an index anew that is not whole: a small one is waited for, before anybody is served.
+
+        SIGCHLD must be blocked.
+        """
+        if not self._is_whole:
+            self.tend(charset)
+            signal.sigtimedwait((signal.SIGCHLD,), _WAIT_SECONDS)
 
     def left_behind(self) -> None:
         """Note that a worker was killed: the index may lack what it had in hand."""

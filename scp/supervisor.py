@@ -29,8 +29,6 @@ _BACKLOG = 256
 _RESTART_SECONDS = 1.0
 # How often a start that takes long looks whether the node is to end.
 _START_STEP_SECONDS = 0.2
-# A small index is made anew before anybody is served, larger ones beside that.
-_REBUILD_SECONDS = 5.0
 # Beyond the workers' own grace time: one that still runs then hangs.
 _KILL_SECONDS = worker.GRACE_SECONDS + 5
 
@@ -66,7 +64,7 @@ class Supervisor:
         settings: Settings,
         listening: socket.socket,
         tls: ssl.SSLContext | None,
-        is_whole: bool = True,
+        is_whole: bool,
     ) -> None:
         self._settings = settings
         self._listening = listening
@@ -80,17 +78,14 @@ class Supervisor:
         self._life, self._life_end = os.pipe()
         self._data = settings.storage.path
         self._ready: dict[int, int] = {}  # number -> what can be read when it serves or has ended
-        self._keeper = Keeper(settings, is_whole)
-        self._is_whole = is_whole
+        self._keeper = Keeper(self._data, is_whole)
         self._next_look = 0.0
 
     def run(self) -> None:
         """Serve; returns when all workers have ended. Raises StartError where one cannot start."""
         # Taken by sigwait: nothing interrupts, and none is lost between a look and a wait.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        if not self._is_whole:
-            self._keeper.tend(self._settings.storage.charset)
-            signal.sigtimedwait((signal.SIGCHLD,), _REBUILD_SECONDS)
+        self._keeper.begin(self._settings.storage.charset)
         for number in range(self._count):
             self._start(number)
         self._await_start()
