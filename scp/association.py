@@ -210,7 +210,10 @@ class NodeAssociation(Association):
                     message.sink.discard()
         self._traffic.requests += 1
         self._last_served = time.monotonic()
-        if handler.service is not Service.STORE:  # those are told together, at the end
+        if handler.service is Service.STORE:  # those are told together
+            if self._traffic.stored.is_full:
+                self._traffic.stored.write(self._node.audit, self._acse.identity)
+        else:
             self._node.audit.write(
                 str(handler.service), **self._acse.identity, **request.audit,
                 status=f"{request.final_status:04X}" if request.final_status is not None else None,

@@ -27,15 +27,21 @@ class Audit:
 
     def __init__(self, path: Path | None, file_bytes: int, files: int) -> None:
         """`path`: None writes nothing. `files` of `file_bytes` are kept, the current one too."""
-        self._path = path
-        self._file_bytes, self._files = file_bytes, files
         self._descriptor = -1
         self._failed = False
         self._lock = threading.Lock()
+        self.renew(path, file_bytes, files)
+
+    def renew(self, path: Path | None, file_bytes: int, files: int) -> None:
+        """Write there from now on."""
+        self.close()
+        with self._lock:
+            self._path, self._file_bytes, self._files = path, file_bytes, files
 
     def write(self, event: str, **fields: Any) -> None:
         """Add a line. That it cannot be written is an error in the log, and stops nothing."""
-        if self._path is None:
+        path = self._path
+        if path is None:
             return
         record = {"at": now(), "event": event, **fields}
         line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(
@@ -43,13 +49,13 @@ class Audit:
         )
         try:
             with self._lock:
-                self._open(self._path)
+                self._open(path)
                 # One write in append mode: lines of several processes do not mix.
                 os.write(self._descriptor, line + b"\n")
                 self._failed = False
         except OSError as error:
             if not self._failed:  # said once, until it works again
-                logger.error("audit file=%s cannot be written: %s", self._path, error.strerror)
+                logger.error("audit file=%s cannot be written: %s", path, error.strerror)
             self._failed = True
 
     def close(self) -> None:
@@ -95,34 +101,50 @@ class Audit:
 
 
 @dataclass
+class _OfStudy:
+    outcomes: Counter[str] = field(default_factory=Counter)
+    bytes: int = 0
+
+
 class StoreTally:
     """What one association stored, by study: a line for each, not for each instance."""
 
-    _studies: dict[str, Counter[str]] = field(default_factory=dict)
-    _refused: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._forget()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is of so many studies that they should be written: it may never end."""
+        return len(self._studies) >= MANY
 
     def add(self, study: str, outcome: str, size: int) -> None:
         """Count an instance that was taken."""
-        counts = self._studies.setdefault(study, Counter())
-        counts[outcome] += 1
-        counts["bytes"] += size
+        counted = self._studies.setdefault(study, _OfStudy())
+        counted.outcomes[outcome] += 1
+        counted.bytes += size
 
     def refuse(self, status: int, instance: str) -> None:
         """Count an instance that was refused: of what study it is may not be known."""
-        counts = self._studies.setdefault("", Counter())
-        counts[f"{status:04X}"] += 1
+        self._refusals[f"{status:04X}"] += 1
         if len(self._refused) < MANY:
             self._refused.append(instance)
 
-    def write(self, audit: Audit, who: dict[str, Any]) -> None:
+    def write(self, audit: Audit, who: dict[str, str]) -> None:
         """The lines, and forget."""
-        for study, counts in self._studies.items():
-            size = counts.pop("bytes", 0)
-            if study:
-                fields: dict[str, Any] = {"study": study, "bytes": size}
-            else:
-                fields = {"refused": self._refused}
+        for study, counted in self._studies.items():
+            outcomes = counted.outcomes
             audit.write(
-                "store", **who, **fields, instances=counts.total(), outcomes=dict(counts)
+                "store", **who, study=study, bytes=counted.bytes,
+                instances=outcomes.total(), outcomes=outcomes,
             )  # fmt: skip
-        self._studies, self._refused = {}, []
+        if self._refused:
+            audit.write(
+                "store", **who, refused=self._refused,
+                instances=self._refusals.total(), outcomes=self._refusals,
+            )  # fmt: skip
+        self._forget()
+
+    def _forget(self) -> None:
+        self._studies: dict[str, _OfStudy] = {}
+        self._refused: list[str] = []
+        self._refusals: Counter[str] = Counter()

@@ -43,7 +43,7 @@ class Keeper:
         self._next_settle = time.monotonic() + _SETTLE_SECONDS
 
     def begin(self, charset: str) -> None:
-        """Make an index anew that is not whole: a small one is waited for, before anybody is served.
+        """Begin to make an index anew that is not whole; small ones are waited for.
 
         SIGCHLD must be blocked.
         """

@@ -79,12 +79,11 @@ class NodeACSE(ACSE):
     @property
     def identity(self) -> dict[str, str]:
         """Who calls, from where, and whom, for the audit trail."""
+        request = cast(A_ASSOCIATE, self.requestor.primitive)
         return {
             "peer": self.requestor.ae_title.strip(),
             "address": self.requestor.address,
-            "called": str(self.requestor.primitive.called_ae_title).strip()
-            if self.requestor.primitive
-            else "",
+            "called": str(request.called_ae_title).strip(),
         }
 
     def _reject(self, rejection: peers.Rejection) -> None:

@@ -6,6 +6,7 @@ import signal
 import socket
 import ssl
 from dataclasses import replace
+from pathlib import Path
 
 from scp import config, entity
 from scp.audit import Audit
@@ -46,7 +47,9 @@ def run(
         storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes
     )
     reporter = Reporter(settings, archive)
-    node = Node(settings, archive, entity.build(settings), slots, reporter, _audit(settings))
+    node = Node(
+        settings, archive, entity.build(settings), slots, reporter, Audit(*_trail(settings))
+    )
     listener = Listener(node, HANDLERS, listening, tls, beats.beat)
     stop, wake = socket.socketpair()
     wake.setblocking(False)
@@ -64,10 +67,11 @@ def run(
         _reload(node, listener)
 
 
-def _audit(settings: Settings) -> Audit:
+def _trail(settings: Settings) -> tuple[Path | None, int, int]:
+    """Where the audit trail goes, as `Audit` takes it."""
     wanted = settings.audit
     path = wanted.path or settings.storage.path / "audit" / "audit.jsonl"
-    return Audit(path if wanted.enabled else None, wanted.file_bytes, wanted.files)
+    return path if wanted.enabled else None, wanted.file_bytes, wanted.files
 
 
 def _reload(node: Node, listener: Listener) -> None:
@@ -81,7 +85,6 @@ def _reload(node: Node, listener: Listener) -> None:
     node.archive.set_policy(OnConflict(settings.storage.on_conflict), settings.limits.free_bytes)
     node.reporter.settings = settings
     node.slots.limit = settings.limits.associations
-    listener.renew(
-        replace(node, settings=settings, entity=entity.build(settings), audit=_audit(settings)), tls
-    )
+    node.audit.renew(*_trail(settings))
+    listener.renew(replace(node, settings=settings, entity=entity.build(settings)), tls)
     logger.info("configuration reloaded source=%s", settings.source)

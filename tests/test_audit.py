@@ -30,7 +30,7 @@ from support import (
     send,
 )
 
-from scp.audit import Audit
+from scp.audit import MANY, Audit
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -152,6 +152,40 @@ def test_a_trail_elsewhere_and_none_at_all(start_node: StartNode) -> None:
     assert silent.echoes()
     silent.stop()
     assert not (silent.data / "audit").exists()
+
+
+def test_a_trail_goes_where_a_reload_says_and_the_old_file_is_closed(
+    start_node: StartNode,
+) -> None:
+    node = start_node()
+    (worker,) = node.workers
+    assert node.echoes()
+    node.wait_for_log("association closed")
+    for number in range(3):
+        mark = node.mark()
+        node.configure({"audit": {"path": f"told{number}.jsonl"}})
+        node.reload()
+        assert node.echoes()
+        node.wait_for_log("association closed", after=mark)
+        told = lines(node.folder / f"told{number}.jsonl")
+        assert [line["event"] for line in told] == ["echo", "association"]
+    opened = [os.readlink(path) for path in Path(f"/proc/{worker}/fd").iterdir()]
+    assert [name for name in opened if name.endswith(".jsonl")] == [
+        str((node.folder / "told2.jsonl").resolve())
+    ]
+
+
+def test_an_association_that_stores_many_studies_is_told_of_before_it_ends(
+    start_node: StartNode,
+) -> None:
+    node = start_node()
+    with node.association((CT, EXPLICIT), ae_title="ROUTER") as association:
+        for number in range(MANY + 1):
+            data = encoded(ct(f"1.{number}", f"2.{number}", f"3.{number}"))
+            assert send(association, CT, f"3.{number}", data).Status == 0x0000
+        told = lines(node.data / "audit" / "audit.jsonl")
+        assert [line["study"] for line in told] == [f"1.{number}" for number in range(MANY)]
+    assert len(trail(node, "store", "ROUTER")) == MANY + 1
 
 
 # ---- files
