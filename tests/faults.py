@@ -12,16 +12,12 @@ from support import (
     CT,
     EXPLICIT,
     FIND,
-    GET,
-    Inbox,
     RunningNode,
     ct,
     data_set_bytes,
     encoded,
     find,
-    getting,
-    identifier,
-    retrieved,
+    got,
     send,
 )
 
@@ -257,14 +253,3 @@ def _compare_study(node: RunningNode, study: str, wanted: dict[Uids, Content]) -
     assert {u: sha256(d).hexdigest() for u, d in got(node, study).items()} == {
         uids[2]: content.digest for uids, content in wanted.items()
     }
-
-
-def got(node: RunningNode, study: str) -> dict[str, bytes]:
-    """The instances of a study as C-GET gives them."""
-    inbox, contexts = Inbox(), [(GET["STUDY"], EXPLICIT), (CT, EXPLICIT)]
-    with node.association(*contexts, **getting(inbox, contexts)) as association:
-        query = identifier("STUDY", StudyInstanceUID=study)
-        answer = retrieved(association.send_c_get(query, GET["STUDY"]))
-    arrived = inbox.data_sets()
-    assert (answer.status, answer.counts) == (0x0000, (len(arrived), 0, 0))
-    return arrived

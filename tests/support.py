@@ -601,6 +601,37 @@ def retrieved(responses: Iterable[tuple[Dataset, Dataset | None]]) -> Retrieved:
     raise AssertionError("no final response")
 
 
+def found(node: RunningNode, study: str, series: str) -> list[str]:
+    """The instances of a series that C-FIND finds, each once."""
+    unique = {"StudyInstanceUID": study, "SeriesInstanceUID": series}
+    with node.association((FIND["STUDY"], EXPLICIT)) as association:
+        rows, final = find(association, FIND["STUDY"], "IMAGE", SOPInstanceUID="", **unique)
+    assert final.Status == 0x0000
+    uids = sorted(str(row.SOPInstanceUID) for row in rows)
+    assert len(set(uids)) == len(uids)
+    return uids
+
+
+def got(node: RunningNode, study: str) -> dict[str, bytes]:
+    """The instances of a study as C-GET gives them."""
+    inbox, contexts = Inbox(), [(GET["STUDY"], EXPLICIT), (CT, EXPLICIT)]
+    with node.association(*contexts, **getting(inbox, contexts)) as association:
+        query = identifier("STUDY", StudyInstanceUID=study)
+        answer = retrieved(association.send_c_get(query, GET["STUDY"]))
+    arrived = inbox.data_sets()
+    assert (answer.status, answer.counts) == (0x0000, (len(arrived), 0, 0))
+    return arrived
+
+
+def minipacs(command: str, node: RunningNode) -> subprocess.CompletedProcess[str]:
+    """A command of ours, on the configuration of a node that may be running."""
+    return subprocess.run(
+        [sys.executable, "-m", "scp", command, "-c", str(node.config)],
+        cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False,
+        timeout=CLIENT_SECONDS,
+    )  # fmt: skip
+
+
 def free_port() -> int:
     """A port that was free a moment ago, for programs that cannot pick one themselves."""
     with socket.socket() as probe:

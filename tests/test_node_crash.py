@@ -12,17 +12,12 @@ from pynetdicom.association import Association
 from support import (
     CT,
     EXPLICIT,
-    FIND,
-    GET,
-    Inbox,
     RunningNode,
     ct,
     data_set_bytes,
     encoded,
-    find,
-    getting,
-    identifier,
-    retrieved,
+    found,
+    got,
     running_node,
     send,
 )
@@ -102,32 +97,8 @@ class Load:
                     delay.join()
 
 
-def found(node: RunningNode, study: str) -> set[str]:
-    """The instances of a study that C-FIND finds."""
-    with node.association((FIND["STUDY"], EXPLICIT)) as association:
-        rows, final = find(
-            association,
-            FIND["STUDY"],
-            "IMAGE",
-            StudyInstanceUID=study,
-            SeriesInstanceUID=f"{study}.1",
-            SOPInstanceUID="",
-        )
-    assert final.Status == 0x0000
-    uids = [str(row.SOPInstanceUID) for row in rows]
-    assert len(set(uids)) == len(uids)
-    return set(uids)
-
-
-def got(node: RunningNode, study: str) -> dict[str, bytes]:
-    """The instances of a study as C-GET gives them."""
-    inbox, contexts = Inbox(), [(GET["STUDY"], EXPLICIT), (CT, EXPLICIT)]
-    with node.association(*contexts, **getting(inbox, contexts)) as association:
-        query = identifier("STUDY", StudyInstanceUID=study)
-        answer = retrieved(association.send_c_get(query, GET["STUDY"]))
-    arrived = inbox.data_sets()
-    assert (answer.status, answer.counts) == (0x0000, (len(arrived), 0, 0))
-    return arrived
+def found_of(node: RunningNode, study: str) -> set[str]:
+    return set(found(node, study, f"{study}.1"))
 
 
 def in_tree(node: RunningNode, study: str) -> dict[str, bytes]:
@@ -141,7 +112,7 @@ def everything(node: RunningNode, load: Load) -> dict[str, bytes]:
     for client in range(CLIENTS):
         study = load.study(client)
         of_study = got(node, study)
-        assert found(node, study) == set(of_study)
+        assert found_of(node, study) == set(of_study)
         assert in_tree(node, study) == of_study
         back |= of_study
     return back
@@ -171,7 +142,7 @@ def test_what_was_acknowledged_survives_a_kill(
         # No file is half a file, not even of what was never acknowledged.
         held = in_tree(node, study)
         assert held.items() <= of_study.items()
-        assert acknowledged <= found(node, study) <= held.keys()
+        assert acknowledged <= found_of(node, study) <= held.keys()
     # What was under way was never acknowledged, so its sender sends it again.
     with node.association((CT, EXPLICIT)) as association:
         for uid in load.sent.keys() - load.acknowledged.keys():
@@ -192,7 +163,7 @@ def test_a_deleted_index_is_made_again_from_the_tree(
     node.wait_for_log(f"index rebuilt instances={total}")
     for load in loads:
         for study in map(load.study, range(CLIENTS)):
-            assert found(node, study) == in_tree(node, study).keys()
+            assert found_of(node, study) == in_tree(node, study).keys()
     assert everything(node, loads[-1]) == loads[-1].sent
     assert everything(node, loads[0]) == loads[0].sent
 
@@ -208,7 +179,9 @@ def test_a_kill_while_the_index_is_made_again(crashed: tuple[RunningNode, list[L
     total = sum(len(load.sent) for load in loads)
     node.wait_for_log(f"index rebuilt instances={total}")
     for load in loads[:2]:
-        assert set().union(*(found(node, load.study(n)) for n in range(CLIENTS))) == set(load.sent)
+        assert set().union(*(found_of(node, load.study(n)) for n in range(CLIENTS))) == set(
+            load.sent
+        )
 
 
 def test_leftovers_in_incoming_are_cleared(crashed: tuple[RunningNode, list[Load]]) -> None:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults import Held, Senders, compare, faults, got
+from faults import Held, Senders, compare, faults
 from mounts import Disk, can_mount
-from support import CT, EXPLICIT, FIND, Code, RunningNode, ct, encoded, find, send
+from support import CT, EXPLICIT, Code, RunningNode, ct, encoded, found, got, send
 
 needs_mounts = pytest.mark.skipif(not can_mount(), reason="nothing can be mounted here")
 SMALL, LARGE = 2_000, 1_500_000
@@ -83,11 +83,7 @@ def others_go_on(node: RunningNode, stored: list[int]) -> None:
     """Echoes, queries and retrieves; and nothing is half there."""
     uids = sorted(f"1.4.{number}" for number in stored)
     assert node.echoes()
-    with node.association((FIND["STUDY"], EXPLICIT)) as association:
-        unique = {"StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.3"}
-        rows, final = find(association, FIND["STUDY"], "IMAGE", SOPInstanceUID="", **unique)
-    assert final.Status == 0x0000
-    assert sorted(str(row.SOPInstanceUID) for row in rows) == uids
+    assert found(node, "1.2", "1.3") == uids
     assert sorted(got(node, "1.2")) == uids
     assert sorted(path.stem for path in node.files()) == uids
     assert node.incoming() == []

@@ -14,7 +14,18 @@ from typing import Any
 
 import pytest
 from faults import faults
-from support import CT, ECHO, EXPLICIT, FIND, IMPLICIT, Code, RunningNode, ct, encoded, find, send
+from support import (
+    CT,
+    ECHO,
+    EXPLICIT,
+    IMPLICIT,
+    Code,
+    RunningNode,
+    ct,
+    encoded,
+    found,
+    send,
+)
 
 from scp import watch
 from scp.watch import LOOKS, START_LOOKS, Beats, Watch
@@ -49,14 +60,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def store(node: RunningNode, uid: str, **options: Any) -> Any:
     with node.association((CT, EXPLICIT), **options) as association:
         return send(association, CT, uid, encoded(ct("1.2", "1.3", uid)))
-
-
-def found(node: RunningNode) -> list[str]:
-    with node.association((FIND["STUDY"], EXPLICIT)) as association:
-        unique = {"StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.3"}
-        rows, final = find(association, FIND["STUDY"], "IMAGE", SOPInstanceUID="", **unique)
-    assert final.Status == 0x0000
-    return sorted(str(row.SOPInstanceUID) for row in rows)
 
 
 # ---- signs of life
@@ -103,7 +106,7 @@ def test_others_serve_while_a_worker_is_stopped(start: Start) -> None:
     os.kill(stopped, signal.SIGSTOP)
     for number in range(20):
         assert store(node, f"1.4.{number}").Status == 0x0000
-    assert len(found(node)) == 20
+    assert len(found(node, "1.2", "1.3")) == 20
     assert stopped in node.workers
     os.kill(stopped, signal.SIGCONT)
 
@@ -280,7 +283,7 @@ def test_a_lock_held_for_too_long_is_told_and_service_resumes(start: Start, name
         words = "ocked" if "BEGIN" in name else "lock"
         assert all(words in response.ErrorComment for response in refused)
         assert node.echoes()
-        assert found(node) == ["1.4.1"]
+        assert found(node, "1.2", "1.3") == ["1.4.1"]
         assert [path.stem for path in node.files()] == ["1.4.1"]
         assert node.incoming() == []
     for association in waiting:
@@ -288,7 +291,7 @@ def test_a_lock_held_for_too_long_is_told_and_service_resumes(start: Start, name
         response = send(association, CT, uid, encoded(ct("1.2", "1.3", uid)))
         assert response.Status == 0x0000
         association.release()
-    assert len(found(node)) == 3
+    assert len(found(node, "1.2", "1.3")) == 3
     assert node.stop() == 0
 
 
@@ -330,7 +333,7 @@ def test_a_worker_that_is_stopped_with_the_turn_is_replaced(start: Start, tmp_pa
             lost.result(30)
     node.wait_for_log("hangs, killed")
     node.wait_for_log("index caught up instances=1")
-    assert found(node) == ["1.4.1", "1.4.2", "1.4.9"]
+    assert found(node, "1.2", "1.3") == ["1.4.1", "1.4.2", "1.4.9"]
     assert faults(node.data) == []
     assert node.stop() == 0
 

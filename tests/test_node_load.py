@@ -3,8 +3,6 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,7 +10,17 @@ from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
-from support import CT, EXPLICIT, RunningNode, StartNode, ct, data_set_bytes, encoded, send
+from support import (
+    CT,
+    EXPLICIT,
+    RunningNode,
+    StartNode,
+    ct,
+    data_set_bytes,
+    encoded,
+    minipacs,
+    send,
+)
 
 SENDERS = 8
 ROOT = Path(__file__).parent.parent
@@ -82,7 +90,6 @@ def test_eight_senders_at_once(start_node: StartNode, each: int, killed: bool) -
     wrong = [p for p, data in senders.acknowledged.items() if data_set_bytes(p) != data]
     assert wrong == []
     # Reads every file, holds it to its digest and to its row, and counts.
-    command = [sys.executable, "-m", "scp", "check", "-c", str(node.config)]
-    checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    checked = minipacs("check", node)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert f"image={total}, faults=0" in checked.stdout

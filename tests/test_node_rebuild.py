@@ -22,7 +22,9 @@ from support import (
     ct,
     encoded,
     find,
+    found,
     identifier,
+    minipacs,
     retrieved,
     running_node,
     send,
@@ -30,13 +32,6 @@ from support import (
 
 ROOT = Path(__file__).parent.parent
 ANEW = "The index is being made anew; ask again later"
-
-
-def minipacs(command: str, node: RunningNode, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "scp", command, "-c", str(node.config), *options],
-        cwd=ROOT, capture_output=True, text=True, timeout=CLIENT_SECONDS, check=False,
-    )  # fmt: skip
 
 
 def store(node: RunningNode, study: str, count: int = 3) -> set[str]:
@@ -49,12 +44,8 @@ def store(node: RunningNode, study: str, count: int = 3) -> set[str]:
     return uids
 
 
-def found(node: RunningNode, study: str) -> set[str]:
-    keys = {"StudyInstanceUID": study, "SeriesInstanceUID": f"{study}.1", "SOPInstanceUID": ""}
-    with node.association((FIND["STUDY"], EXPLICIT)) as association:
-        answers, final = find(association, FIND["STUDY"], "IMAGE", **keys)
-    assert final.Status == 0x0000
-    return {str(answer.SOPInstanceUID) for answer in answers}
+def found_of(node: RunningNode, study: str) -> set[str]:
+    return set(found(node, study, f"{study}.1"))
 
 
 @contextmanager
@@ -78,7 +69,9 @@ def lose_index(node: RunningNode) -> None:
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[RunningNode]:
-    with running_node(tmp_path / "node", {"node": {"workers": 2}}) as running:
+    # A destination that is known, so that a retrieve comes as far as the index.
+    tables = {"node": {"workers": 2}, "peers": {"TESTER": {"host": "127.0.0.1", "port": 1}}}
+    with running_node(tmp_path / "node", tables) as running:
         yield running
 
 
@@ -101,8 +94,8 @@ def test_a_node_whose_index_is_made_anew_receives_and_refuses_queries(node: Runn
         assert node.echoes()
         assert "index not finished; `minipacs rebuild`" in minipacs("check", node).stderr
     node.wait_for_log(f"index rebuilt instances={len(before | meanwhile)}")
-    assert found(node, "1.1") == before
-    assert found(node, "1.2") == meanwhile
+    assert found_of(node, "1.1") == before
+    assert found_of(node, "1.2") == meanwhile
     assert minipacs("check", node).returncode == 0
 
 
@@ -112,7 +105,7 @@ def test_a_small_index_is_whole_when_the_node_says_that_it_listens(node: Running
         node.stop()
         lose_index(node)
         node.start()
-        assert found(node, "1.1") == held
+        assert found_of(node, "1.1") == held
 
 
 @pytest.mark.parametrize("end", ["all", "supervisor", "SIGTERM"])
@@ -135,10 +128,9 @@ def test_an_index_whose_making_was_ended_is_made_by_the_next_start(
                 wait_for_end_of(child)
         else:
             assert node.stop() == 0
-    assert [path.name for path in node.data.glob("index.new")] in ([], ["index.new"])
     node.start()
-    assert found(node, "1.1") == before
-    assert found(node, "1.2") == meanwhile
+    assert found_of(node, "1.1") == before
+    assert found_of(node, "1.2") == meanwhile
     assert list(node.data.glob("index.new*")) == []
 
 
@@ -164,7 +156,7 @@ def test_minipacs_rebuild_beside_senders_misses_nothing(node: RunningNode) -> No
         (0, "index rebuilt instances=")
     ] * 3
     for study in studies:
-        assert found(node, study) == held[study]
+        assert found_of(node, study) == held[study]
     checked = minipacs("check", node)
     assert checked.returncode == 0, checked.stdout
     assert minipacs("rebuild", node).stdout == "index rebuilt instances=320\n"
@@ -183,7 +175,7 @@ def test_minipacs_rebuild_without_a_node(node: RunningNode) -> None:
         assert minipacs("check", node).returncode == 0
     node.start()
     assert not node.logged("index", "made anew")
-    assert found(node, "1.1") == held
+    assert found_of(node, "1.1") == held
 
 
 def test_minipacs_rebuild_says_what_is_in_its_way(tmp_path: Path, node: RunningNode) -> None:
