@@ -181,7 +181,7 @@ class Archive:
     ) -> None:
         """The file and its row, or what was there before."""
         # Outside of `try`: until the old file is kept nothing is to be undone.
-        kept = self.tree.supersede(path) if outcome is Outcome.REPLACED else None
+        kept = self.tree.superseded.keep(path) if outcome is Outcome.REPLACED else None
         try:
             if outcome is Outcome.UNCHANGED:
                 self.tree.settle(path)  # who placed it may have ended before it was synced

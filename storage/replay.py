@@ -78,7 +78,7 @@ def _apply(tree: Tree, path: Path, index: Index, charset: str, receipts: Receipt
     if not receipts.withdrawn and held == receipts.last.digest:
         return False
     try:
-        tree.forget_copy(path)
+        tree.superseded.forget_copy(path)
         digest = digest_of_file(path)
     except OSError as error:
         raise DataSetError(f"cannot be read: {error.strerror}") from error

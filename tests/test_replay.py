@@ -194,8 +194,8 @@ class Killed(BaseException):
 
 # What a store calls, in its order.
 STEPS = [
-    ("storage.tree.Tree.supersede", "before"),
-    ("storage.tree.Tree.supersede", "after"),
+    ("storage.superseded.Superseded.keep", "before"),
+    ("storage.superseded.Superseded.keep", "after"),
     ("storage.tree.Tree.place", "before"),
     ("storage.tree.Tree.place", "after"),
     ("storage.archive.record", "before"),
