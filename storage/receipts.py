@@ -1,8 +1,10 @@
 """What the journal tells of each instance, and its file entered into an index by that."""
 
 import os
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from storage import extract, part10
 from storage.errors import DataSetError
@@ -20,6 +22,7 @@ class Receipt:
     file_bytes: int
     digest: str
     charset: str
+    transfer_syntax_uid: str = ""
 
 
 def last_receipts(tree: Tree, journal: Journal, start: int = 0) -> dict[Path, Receipt]:
@@ -39,6 +42,46 @@ def last_receipts(tree: Tree, journal: Journal, start: int = 0) -> dict[Path, Re
             displaced[path] = earlier
         found[path] = Receipt(uids, int(line["bytes"]), str(line["digest"]), str(line["charset"]))
     return found
+
+
+def receipts_of(
+    journal: Journal, wanted: Container[Uids], start: int = 0, end: int | None = None
+) -> dict[Uids, list[Receipt]]:
+    """All receipts of the instances in `wanted` that were not withdrawn, the last one last."""
+    found: dict[Uids, list[Receipt]] = {}
+    add_receipts(found, journal, wanted, start, end)
+    return found
+
+
+def add_receipts(
+    found: dict[Uids, list[Receipt]],
+    journal: Journal,
+    wanted: Container[Uids],
+    start: int,
+    end: int | None = None,
+) -> None:
+    """Go on with `receipts_of` from where the journal ended then."""
+    for uids, line in lines(journal, start, end):
+        if uids not in wanted:
+            continue
+        held = found.setdefault(uids, [])
+        if not line.get("withdrawn"):
+            digest, charset = str(line.get("digest", "")), str(line.get("charset", ""))
+            syntax = str(line.get("syntax", ""))
+            held.append(Receipt(uids, int(line.get("bytes", 0)), digest, charset, syntax))
+        elif held:
+            held.pop()
+
+
+def lines(
+    journal: Journal, start: int = 0, end: int | None = None
+) -> Iterator[tuple[Uids, dict[str, Any]]]:
+    """The lines that tell of an instance, with its UIDs."""
+    for line in journal.read(RECEIPTS, start, end):
+        uids = line.get("uids")
+        if isinstance(uids, list) and len(uids) == 3:
+            study, series, instance = uids
+            yield (str(study), str(series), str(instance)), line
 
 
 def record_file(tree: Tree, file: Path, index: Index, charset: str, receipt: Receipt | None) -> int:

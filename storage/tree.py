@@ -155,6 +155,25 @@ class Tree:
             raise ResourceError(f"Cannot keep the old file: {error.strerror}") from error
         return kept
 
+    def set_aside(self, path: Path) -> Path:
+        """Move what lies at `path` to `superseded/`; returns where. Raises ResourceError."""
+        relative = path.relative_to(self.root)
+        kept = self._superseded / relative.with_name(f"{path.stem}.{time.time_ns()}{path.suffix}")
+        try:
+            kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.rename(path, kept)
+            for folder in (*list(kept.relative_to(self.data).parents)[:-1], path.parent):
+                self._sync_folder(self.data / folder)
+        except OSError as error:
+            raise ResourceError(f"Cannot move {path}: {error.strerror}") from error
+        if path.parent.parent.parent == self.root:
+            _prune(path)
+        return kept
+
+    def kept(self) -> Iterator[Path]:
+        """Every instance under `superseded/`."""
+        return self._superseded.glob("*/*/*.dcm")
+
     def _forget(self, kept: Path) -> None:
         with suppress(OSError):
             kept.unlink(missing_ok=True)
