@@ -74,7 +74,8 @@ class Settling:
             found = verdict.faults(known, self.archive.tree)
             found = [fault for fault in found if fault not in self._left]
             settled = [self._mended(known, fault) for fault in found]
-        self._left |= {fault for fault, done in zip(found, settled, strict=True) if done and not done.mended}
+        pairs = zip(found, settled, strict=True)
+        self._left |= {fault for fault, done in pairs if done and not done.mended}
         return [fault for fault in settled if fault]
 
     def see_the_same_index(self) -> None:
