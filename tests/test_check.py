@@ -1,13 +1,16 @@
 """`minipacs check`: each fault made by hand, found, mended where that can be, and then gone."""
 
 import json
+import logging
 import os
+import pty
 import shutil
 import sqlite3
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,7 @@ from support import (
     samples,
 )
 
+from scp.check import Shown
 from storage import Archive, Query, Received, Root, part10, prepare
 from storage.checking import check, counts
 from storage.errors import ArchiveError
@@ -465,6 +469,49 @@ def test_what_is_sent_again_takes_the_place_of_what_was_damaged(node: RunningNod
     assert run(node.config, "--repair").code == 1
     store(node.data, instance(*FIRST, **HELD[0][3]))
     assert run(node.config).code == 0
+
+
+# ---- how far it is
+
+
+def test_a_terminal_sees_a_bar_and_a_pipe_only_the_faults(node: RunningNode) -> None:
+    CASES["file gone"].done(node.data)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "scp", "check", "-c", str(node.config)]
+    seen = bytearray()
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm"},
+    ) as process:
+        os.close(theirs)
+        with suppress(OSError):  # the end of a terminal
+            while part := os.read(ours, 65536):
+                seen += part
+        assert process.stdout
+        lines = process.stdout.read().decode().splitlines()
+    os.close(ours)
+    assert process.returncode == 1
+    assert b"reading files" in seen or b"walking the tree" in seen
+    assert [line.split(":")[-1].strip() for line in lines[:1]] == [
+        "in the index, but not in the tree"
+    ]
+    assert len(lines) == 2
+
+
+def test_a_log_tells_now_and_then_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shown = Shown()
+    shown.begin("reading files", 1000)
+    with caplog.at_level(logging.INFO):
+        shown.advance(10)
+        assert caplog.messages == []
+        monkeypatch.setattr("scp.check._LOG_SECONDS", 0)
+        shown.advance(20)
+    assert caplog.messages == ["check reading files bytes=30 of=1000"]
 
 
 # ---- where no check can be made

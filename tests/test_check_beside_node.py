@@ -1,11 +1,20 @@
 """A check beside a node that is stored to: no fault that is none, and nothing lost."""
 
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
+import pytest
 from pydicom.dataset import Dataset
 from support import CLIENT_SECONDS, CT, EXPLICIT, RunningNode, StartNode, ct, encoded, send
-from test_check import run
+from test_check import CHARSET, FIRST, instance, run
+
+from storage import Archive, archive, checking, prepare, settling, strays
+from storage.checking import check
+from storage.errors import ResourceError
+from storage.tree import Tree, Uids
 
 SENDERS, EACH, ROUNDS = 3, 12, 6
 
@@ -77,3 +86,108 @@ def test_a_check_and_a_repair_beside_senders_find_nothing_and_lose_nothing(
     last = run(node.config, "--json")
     assert (last.kinds, last.document["held"]["instances"]) == ({}, len(held))
     assert last.code == 0
+
+
+# ---- each moment by itself
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[Archive]:
+    """An archive that holds FIRST, replaced once."""
+    prepare(tmp_path, sync=False, charset=CHARSET)
+    opened = Archive(tmp_path, sync=False)
+    for text in ("first", "second"):
+        opened.store(instance(*FIRST, StudyDescription=text))
+    yield opened
+    opened.close_thread()
+
+
+def store_once(data: Path, **values: Any) -> Callable[[], None]:
+    """Stores FIRST with other values when it is called first, as another process does."""
+    other, left = Archive(data, sync=False), [1]
+
+    def store() -> None:
+        if left:
+            left.clear()
+            other.store(instance(*FIRST, **values))
+            other.close_thread()
+
+    return store
+
+
+# Where a store comes between: before this function, or behind it.
+MOMENTS = {
+    "between row and file": (settling, "examine", True),
+    "between file and journal": (checking, "lines", True),
+    "between journal and row": (checking, "receipts_of", False),
+    "between tree and row": (strays, "uids_of", True),
+}
+
+
+@pytest.mark.parametrize("repair", [False, True])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_what_is_replaced_between_two_looks_is_looked_at_again(
+    held: Archive, monkeypatch: pytest.MonkeyPatch, moment: str, repair: bool
+) -> None:
+    module, name, before = MOMENTS[moment]
+    store = store_once(held.tree.data, StudyDescription="", PatientID="P7")
+    looked = getattr(module, name)
+
+    def between(*arguments: Any, **named: Any) -> Any:
+        if before:
+            store()
+            return looked(*arguments, **named)
+        found = looked(*arguments, **named)
+        store()
+        return found
+
+    monkeypatch.setattr(module, name, between)
+    assert list(check(held, CHARSET, repair)) == []
+    assert held.index.database.execute_sql("SELECT PatientID FROM patient").fetchall() == [("P7",)]
+
+
+@pytest.mark.parametrize("repair", [False, True])
+def test_a_file_whose_row_is_still_to_come_is_waited_for(
+    held: Archive, monkeypatch: pytest.MonkeyPatch, repair: bool
+) -> None:
+    new: Uids = ("1.1", "1.2", "1.3.2")
+    placed, looked_for = threading.Event(), threading.Event()
+    record, locked = archive.record, Tree.locked
+
+    def late(*arguments: Any) -> None:
+        placed.set()
+        assert looked_for.wait(CLIENT_SECONDS)
+        record(*arguments)
+
+    def told(tree: Tree, uids: Uids) -> AbstractContextManager[None]:
+        if threading.current_thread() is threading.main_thread():
+            looked_for.set()
+        return locked(tree, uids)
+
+    monkeypatch.setattr(archive, "record", late)
+    monkeypatch.setattr(Tree, "locked", told)
+    sender = threading.Thread(target=held.store, args=[instance(*new)])
+    sender.start()
+    assert placed.wait(CLIENT_SECONDS)
+    assert list(check(held, CHARSET, repair)) == []
+    assert looked_for.is_set()
+    sender.join(CLIENT_SECONDS)
+    assert list(check(held, CHARSET)) == []
+
+
+def test_an_index_that_is_replaced_meanwhile_ends_the_check(
+    held: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is told of an index that is not there any more is true of nothing."""
+    path = held.tree.data / "index.sqlite"
+    held.tree.path(FIRST).unlink()
+
+    def swapped(*arguments: Any) -> Any:
+        path.rename(path.with_suffix(".old"))
+        path.write_bytes(b"")
+        return examine(*arguments)
+
+    examine = settling.examine
+    monkeypatch.setattr(settling, "examine", swapped)
+    with pytest.raises(ResourceError, match="replaced meanwhile"):
+        list(check(held, CHARSET, repair=True))
