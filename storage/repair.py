@@ -13,7 +13,7 @@ from storage.indexing import FileFacts, amend, forget, record
 from storage.receipts import receipts_of
 from storage.strays import remove_folder
 from storage.telling import read_header
-from storage.verdict import Known
+from storage.verdict import Known, faults
 
 
 @dataclass(frozen=True)
@@ -121,4 +121,6 @@ class Misplaced:
             archive.tree.place(self.kept, path)
             known = Known(uids, path, None, self.found, self.charset, tuple(receipts))
             enter(archive, known, self.found)
-        return Mended(f"moved to {path}, and entered")
+            left = [f for f in faults(known, archive.tree) if f.kind is not Kind.NOT_INDEXED]
+        done = f"moved to {path}, and entered"
+        return Mended(f"{done}; yet: {left[0].sentence}", well=False) if left else Mended(done)

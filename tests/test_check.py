@@ -284,6 +284,10 @@ CASES: dict[str, Case] = {
         ["misplaced"] * 2,
     ),
     "copied": Case(copy(FIRST_FILE, "7.1/7.2/7.3.dcm"), ["misplaced"]),
+    "moved, and a bit flipped": Case(
+        both(file(last_byte), move(FIRST_FILE, "7.1/7.2/7.3.dcm")),
+        ["missing", "misplaced"], ["changed"],
+    ),
     "moved, and cut short": Case(
         both(file(lambda c: c[:-4]), move(FIRST_FILE, "7.1/7.2/7.3.dcm")),
         ["missing", "misplaced"], files=3,
