@@ -1,8 +1,11 @@
 """What the journal tells of each instance, and its file entered into an index by that."""
 
+import logging
 import os
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from storage import extract, part10
 from storage.content import digest_of_rest
@@ -11,6 +14,8 @@ from storage.indexing import FileFacts, record
 from storage.journal import RECEIPTS, Journal
 from storage.models import Index
 from storage.tree import Tree, Uids
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,7 @@ class Receipt:
     file_bytes: int
     digest: str
     charset: str
+    transfer_syntax_uid: str
 
 
 @dataclass
@@ -65,17 +71,58 @@ def digest_of_file(path: Path) -> str:
 def last_receipts(tree: Tree, journal: Journal, start: int = 0) -> dict[Path, Receipts]:
     """The receipts of each instance, of those from byte `start` of the journal on."""
     found: dict[Path, Receipts] = {}
-    for line in journal.read(RECEIPTS, start):
-        study, series, instance = line["uids"]
-        uids = (study, series, instance)
-        path = tree.path(uids)
-        of_instance = found.setdefault(path, Receipts(uids))
-        if line.get("withdrawn"):
+    for uids, receipt in in_journal(journal, start):
+        of_instance = found.setdefault(tree.path(uids), Receipts(uids))
+        if receipt:
+            of_instance.add(receipt)
+        else:
             of_instance.withdrawn = True
-            continue
-        digest = str(line["digest"])
-        of_instance.add(Receipt(uids, int(line["bytes"]), digest, str(line["charset"])))
     return found
+
+
+def receipts_of(
+    journal: Journal, wanted: Container[Uids], start: int = 0, end: int | None = None
+) -> dict[Uids, list[Receipt]]:
+    """All receipts of the instances in `wanted` that were not withdrawn, the last one last."""
+    found: dict[Uids, list[Receipt]] = {}
+    add_receipts(found, journal, wanted, start, end)
+    return found
+
+
+def add_receipts(
+    found: dict[Uids, list[Receipt]],
+    journal: Journal,
+    wanted: Container[Uids],
+    start: int,
+    end: int | None = None,
+) -> None:
+    """Go on with `receipts_of` from where the journal ended then."""
+    for uids, receipt in in_journal(journal, start, end):
+        if uids not in wanted:
+            continue
+        held = found.setdefault(uids, [])
+        if receipt:
+            held.append(receipt)
+        elif held:
+            held.pop()
+
+
+def in_journal(
+    journal: Journal, start: int = 0, end: int | None = None
+) -> Iterator[tuple[Uids, Receipt | None]]:
+    """What the journal tells of instances: a receipt, or None where the last one is withdrawn."""
+    for line in journal.read(RECEIPTS, start, end):
+        try:
+            study, series, instance = line["uids"]
+            uids = (study, series, instance)
+            yield uids, None if line.get("withdrawn") else _receipt(uids, line)
+        except (KeyError, TypeError, ValueError):
+            logger.error("a line of the journal is damaged, and passed over: %.200s", line)
+
+
+def _receipt(uids: Uids, line: Mapping[str, Any]) -> Receipt:
+    digest, charset, syntax = (str(line[key]) for key in ("digest", "charset", "syntax"))
+    return Receipt(uids, int(line["bytes"]), digest, charset, syntax)
 
 
 def record_file(

@@ -9,6 +9,8 @@ from pathlib import Path
 from storage.durable import prune, sync_folder
 from storage.errors import ResourceError
 
+_INSTANCE_DEPTH = 3  # study, series, file
+
 
 class Superseded:
     """Those of one data folder, each under its UIDs and the time of its displacement."""
@@ -28,6 +30,21 @@ class Superseded:
         except OSError as error:
             self._forget(kept)
             raise ResourceError(f"Cannot keep the old file: {error.strerror}") from error
+        return kept
+
+    def take(self, path: Path) -> Path:
+        """Move what lies at `path` in the tree here; returns where. Raises ResourceError."""
+        kept = self._place_for(path)
+        try:
+            kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.rename(path, kept)
+            self._sync_way_to(kept)
+            if self._sync:
+                sync_folder(path.parent)
+        except OSError as error:
+            raise ResourceError(f"Cannot move {path}: {error.strerror}") from error
+        if len(path.relative_to(self._tree).parts) == _INSTANCE_DEPTH:
+            prune(path)
         return kept
 
     def give_back(self, kept: Path, path: Path) -> None:
