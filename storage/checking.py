@@ -21,7 +21,8 @@ from storage.finding import Location
 from storage.held import Chain
 from storage.indexing import digest_in
 from storage.journal import RECEIPTS
-from storage.receipts import in_journal, receipts_of
+from storage.lost import Lost
+from storage.receipts import Receipt, in_journal, receipts_of
 from storage.repair import Mended, mend_row, mend_stray, mending
 from storage.settling import Settling
 from storage.telling import Told, belongs, look_again
@@ -67,12 +68,14 @@ class _Check:
         self._repair = repair
         self._progress = progress
         self._settling = Settling(archive, charset, repair, progress.advance)
+        self._lost = Lost(archive)
 
     def run(self) -> Iterator[Fault]:
         """All faults, each as it is found."""
         for phase in (
             self._structure,
-            self._rows, self._receipts, self._files, self._places, self._disagreements,
+            self._rows, self._receipts, self._files, self._places,
+            self._absent, self._disagreements,
         ):  # fmt: skip
             for fault in phase():
                 self._settling.see_the_same_index()
@@ -143,9 +146,11 @@ class _Check:
         self._progress.begin("reading the journal", end)
         replaced: set[Uids] = set()
         for uids, receipt in in_journal(journal, end=end):
-            if receipt and uids not in doubtful:
+            if isinstance(receipt, Receipt) and uids not in doubtful:
                 digest = digest_in(self._index, uids)
-                if digest is not None and digest != receipt.digest:
+                if digest is None:
+                    self._lost.see(uids)
+                elif digest != receipt.digest:
                     replaced.add(uids)
             self._progress.advance(_LINE_BYTES)
         found = receipts_of(journal, doubtful | replaced, end=end) if doubtful | replaced else {}
@@ -155,6 +160,8 @@ class _Check:
             known = uids in replaced and any(digest == receipt.digest for receipt in receipts)
             if digest is not None and not known:
                 yield from self._settling.settle(uids, self._tree.path(uids), receipts, end)
+            if digest_in(self._index, uids) is None:
+                self._lost.see(uids)
 
     def _files(self) -> Iterator[Fault]:
         """From the tree to the index."""
@@ -188,6 +195,9 @@ class _Check:
         """Misplaced files that were set aside, brought to where they belong."""
         for misplaced in self._settling.misplaced:
             yield mending(misplaced.fault, True, partial(misplaced.place, self._archive))
+
+    def _absent(self) -> Iterator[Fault]:
+        return self._lost.faults(self._repair, self._settling.given_up)
 
     def _disagreements(self) -> Iterator[Fault]:
         with reading():

@@ -14,6 +14,7 @@ _AGAIN = (
 class Kind(Enum):
     """A kind of fault: its name in JSON, its sentence, whether it can be mended as a rule."""
 
+    LOST = "lost", "received once, and now neither in the tree nor in the index", True
     MISSING = "missing", "in the index, but not in the tree", True
     UNREADABLE = "unreadable", "cannot be read: {}", False
     NOT_PART10 = "not_part10", "{}", True

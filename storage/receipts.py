@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,13 @@ class Receipt:
     digest: str
     charset: str
     transfer_syntax_uid: str
+
+
+class Withdrawn(Enum):
+    """Which of the receipts before it a line withdraws."""
+
+    LAST = True  # its file was not put in its place
+    ALL = "all"  # there is no file
 
 
 @dataclass
@@ -73,10 +81,12 @@ def last_receipts(tree: Tree, journal: Journal, start: int = 0) -> dict[Path, Re
     found: dict[Path, Receipts] = {}
     for uids, receipt in in_journal(journal, start):
         of_instance = found.setdefault(tree.path(uids), Receipts(uids))
-        if receipt:
+        if isinstance(receipt, Receipt):
             of_instance.add(receipt)
-        else:
-            of_instance.withdrawn = True
+            continue
+        of_instance.withdrawn = True
+        if receipt is Withdrawn.ALL:
+            of_instance.of_digest.clear()
     return found
 
 
@@ -101,21 +111,22 @@ def add_receipts(
         if uids not in wanted:
             continue
         held = found.setdefault(uids, [])
-        if receipt:
+        if isinstance(receipt, Receipt):
             held.append(receipt)
-        elif held:
-            held.pop()
+        else:
+            del held[0 if receipt is Withdrawn.ALL else -1 :]
 
 
 def in_journal(
     journal: Journal, start: int = 0, end: int | None = None
-) -> Iterator[tuple[Uids, Receipt | None]]:
-    """What the journal tells of instances: a receipt, or None where the last one is withdrawn."""
+) -> Iterator[tuple[Uids, Receipt | Withdrawn]]:
+    """What the journal tells of instances, in its order."""
     for line in journal.read(RECEIPTS, start, end):
         try:
             study, series, instance = line["uids"]
             uids = (study, series, instance)
-            yield uids, None if line.get("withdrawn") else _receipt(uids, line)
+            withdrawn = line.get("withdrawn")
+            yield uids, Withdrawn(withdrawn) if withdrawn else _receipt(uids, line)
         except (KeyError, TypeError, ValueError):
             logger.error("a line of the journal is damaged, and passed over: %.200s", line)
 
@@ -123,6 +134,11 @@ def in_journal(
 def _receipt(uids: Uids, line: Mapping[str, Any]) -> Receipt:
     digest, charset, syntax = (str(line[key]) for key in ("digest", "charset", "syntax"))
     return Receipt(uids, int(line["bytes"]), digest, charset, syntax)
+
+
+def give_up(journal: Journal, uids: Uids) -> None:
+    """Have the journal say that there is no file of an instance. Raises ResourceError."""
+    journal.append(RECEIPTS, uids=uids, withdrawn=Withdrawn.ALL.value)
 
 
 def record_file(

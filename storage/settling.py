@@ -16,13 +16,16 @@ from storage.repair import Misplaced, mend_instance, mending
 from storage.tree import Uids
 from storage.verdict import Known
 
+# Mended, they leave no file in its place.
+_WITHOUT_FILE = (Kind.MISSING, Kind.NOT_PART10, Kind.HEADER)
+
 
 @dataclass
 class Settling:
     """The second look, and the mending; `passed` is told how many bytes were read.
 
     `doubtful` are the instances for whose bytes the journal has to be asked, `misplaced` the
-    files that were set aside, to be placed when all others are.
+    files that were set aside, to be placed when all others are. `given_up` have no file any more.
     """
 
     archive: Archive
@@ -31,6 +34,7 @@ class Settling:
     passed: Callable[[int], None]
     doubtful: set[Uids] = field(default_factory=set)
     misplaced: list[Misplaced] = field(default_factory=list)
+    given_up: set[Uids] = field(default_factory=set)
     _left: set[Fault] = field(default_factory=set)  # told, and so not to be told again
 
     def __post_init__(self) -> None:
@@ -86,6 +90,8 @@ class Settling:
     def _mended(self, known: Known, fault: Fault) -> Fault | None:
         """The fault, mended; None where that comes later."""
         mended = mending(fault, self.repair, lambda: mend_instance(self.archive, known, fault))
+        if fault.kind in _WITHOUT_FILE and mended.mended:
+            self.given_up.add(known.uids)
         if fault.kind is Kind.MISPLACED and mended.mended and isinstance(known.found, Examined):
             kept = Path(mended.done)
             self.misplaced.append(Misplaced(fault, known.found, kept, known.charset))

@@ -272,6 +272,17 @@ class Case:
 
 CASES: dict[str, Case] = {
     "file gone": Case(lambda d: (d / "tree" / FIRST_FILE).unlink(), ["missing"], files=3),
+    "file and row gone": Case(
+        both(lambda d: (d / "tree" / FIRST_FILE).unlink(),
+             sql("DELETE FROM instance WHERE SOPInstanceUID = '1.3.1'")),
+        ["lost"], files=3,
+    ),
+    "all rows and a file gone": Case(
+        both(lambda d: (d / "tree" / FIRST_FILE).unlink(),
+             sql(*(f"DELETE FROM {table}" for table in
+                   ("instance", "series", "study", "patient", "name_part")))),
+        ["lost"] + ["not_indexed"] * 3, files=3,
+    ),
     "file empty": Case(file(lambda c: b""), ["not_part10"], files=3),
     "file of zeros": Case(file(lambda c: bytes(len(c))), ["not_part10"], files=3),
     "header alone": Case(file(lambda c: c[:360]), ["header"], files=3),
@@ -377,6 +388,10 @@ CASES: dict[str, Case] = {
     ),
     "one patient of one name": Case(
         stored(instance("1.1", "1.2", "1.3.9", PatientName="DOE^Jane^^")), [], files=5
+    ),
+    "a file put where another lay": Case(
+        both(lambda d: (d / "tree" / FIRST_FILE).unlink(),
+             put(FIRST_FILE, HAND)), ["misplaced"], repaired=["misplaced", "lost"],
     ),
     "a store that was killed": Case(receipt(withdrawn=False), []),
     "a store that was withdrawn": Case(receipt(withdrawn=True), []),
