@@ -4,7 +4,6 @@ import logging
 import os
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +29,11 @@ class Receipt:
     transfer_syntax_uid: str
 
 
-class Withdrawn(Enum):
-    """Which of the receipts before it a line withdraws."""
+@dataclass(frozen=True)
+class Withdrawn:
+    """A line that withdraws the last receipt of a digest, or without one all before it."""
 
-    LAST = True  # its file was not put in its place
-    ALL = "all"  # there is no file
+    digest: str | None
 
 
 @dataclass
@@ -85,7 +84,7 @@ def last_receipts(tree: Tree, journal: Journal, start: int = 0) -> dict[Path, Re
             of_instance.add(receipt)
             continue
         of_instance.withdrawn = True
-        if receipt is Withdrawn.ALL:
+        if receipt.digest is None:
             of_instance.of_digest.clear()
     return found
 
@@ -113,8 +112,12 @@ def add_receipts(
         held = found.setdefault(uids, [])
         if isinstance(receipt, Receipt):
             held.append(receipt)
+        elif receipt.digest is None:
+            held.clear()
         else:
-            del held[0 if receipt is Withdrawn.ALL else -1 :]
+            of_digest = [number for number, one in enumerate(held) if one.digest == receipt.digest]
+            if of_digest:
+                del held[of_digest[-1]]
 
 
 def in_journal(
@@ -125,8 +128,8 @@ def in_journal(
         try:
             study, series, instance = line["uids"]
             uids = (study, series, instance)
-            withdrawn = line.get("withdrawn")
-            yield uids, Withdrawn(withdrawn) if withdrawn else _receipt(uids, line)
+            withdrawn = line.get("withdrawn", False)
+            yield uids, Withdrawn(line.get("digest")) if withdrawn else _receipt(uids, line)
         except (KeyError, TypeError, ValueError):
             logger.error("a line of the journal is damaged, and passed over: %.200s", line)
 
@@ -136,9 +139,14 @@ def _receipt(uids: Uids, line: Mapping[str, Any]) -> Receipt:
     return Receipt(uids, int(line["bytes"]), digest, charset, syntax)
 
 
+def withdraw(journal: Journal, uids: Uids, digest: str) -> None:
+    """Have the journal say that a file was not put in its place. Raises ResourceError."""
+    journal.append(RECEIPTS, uids=uids, digest=digest, withdrawn=True)
+
+
 def give_up(journal: Journal, uids: Uids) -> None:
     """Have the journal say that there is no file of an instance. Raises ResourceError."""
-    journal.append(RECEIPTS, uids=uids, withdrawn=Withdrawn.ALL.value)
+    journal.append(RECEIPTS, uids=uids, withdrawn=True)
 
 
 def record_file(

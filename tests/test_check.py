@@ -39,6 +39,7 @@ from storage.checking import check, counts
 from storage.errors import ArchiveError
 from storage.faults import Kind
 from storage.journal import RECEIPTS, Journal
+from storage.receipts import withdraw
 
 CHARSET = "ISO_IR 100"
 ROOT = Path(__file__).parent.parent
@@ -210,7 +211,7 @@ def receipt(withdrawn: bool) -> Break:
         told = {"syntax": EXPLICIT, "bytes": 7, "digest": "0" * 64, "charset": CHARSET}
         journal.append(RECEIPTS, uids=FIRST, **told)
         if withdrawn:
-            journal.append(RECEIPTS, uids=FIRST, withdrawn=True)
+            withdraw(journal, FIRST, "0" * 64)
 
     return write
 

@@ -15,6 +15,7 @@ from storage.faults import Kind
 from storage.journal import RECEIPTS, Journal
 from storage.models import Level
 from storage.rebuilding import rebuild
+from storage.receipts import withdraw
 
 CHARSET = "ISO_IR 100"
 UIDS = [("1.1", "1.2", f"1.3.{number}") for number in range(4)]
@@ -137,7 +138,7 @@ def test_what_was_withdrawn_does_not_come_back(node: Node) -> None:
     node.archive.journal.append(
         RECEIPTS, uids=UIDS[1], syntax=EXPLICIT, bytes=1, digest="", charset=CHARSET
     )
-    node.archive.journal.append(RECEIPTS, uids=UIDS[1], withdrawn=True)
+    withdraw(node.archive.journal, UIDS[1], "")
     assert instances(node.started(node.cut(before))) == held(0)
 
 
