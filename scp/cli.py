@@ -9,7 +9,7 @@ import typer
 
 from scp import config, log
 from scp.config import ConfigError
-from scp.settings import Settings
+from scp.settings import READERS, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def serve(path: ConfigPath = _DEFAULT_CONFIG, verbose: Verbose = False) -> None:
 
     log.set_up(verbose)
     protocol_log.set_up(verbose)
-    os.umask(0o077)
+    os.umask(READERS[settings.storage.readers])
     try:
         tls = server_context(settings)
         listening = bind(settings)
@@ -72,6 +72,7 @@ def check(
     from storage.errors import ArchiveError
 
     log.set_up()
+    os.umask(READERS[settings.storage.readers])
     try:
         left = run(settings, repair, as_json)
     except ArchiveError as error:
@@ -88,7 +89,7 @@ def rebuild(path: ConfigPath = _DEFAULT_CONFIG) -> None:
     from storage.upkeep import begin
 
     log.set_up()
-    os.umask(0o077)
+    os.umask(READERS[settings.storage.readers])
     storage = settings.storage
     try:
         begin(storage.path)

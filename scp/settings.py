@@ -17,6 +17,9 @@ TRANSFER_SYNTAXES = {
     entry[4]: uid for uid, entry in UID_dictionary.items() if entry[1] == "Transfer Syntax"
 }
 OnConflict = Literal["replace", "keep", "refuse"]
+# Who may read what is received, and the umask that leaves it so.
+READERS = {"owner": 0o077, "group": 0o027, "everyone": 0o022}
+Readers = Literal["owner", "group", "everyone"]
 
 
 class Service(StrEnum):
@@ -103,6 +106,7 @@ class Storage(Table):
     path: Annotated[Path, BeforeValidator(_path), _FOLDER] = Path("data")
     on_conflict: Annotated[OnConflict, _takes(" or ".join(get_args(OnConflict)))] = "replace"
     sync: Bool = True
+    readers: Annotated[Readers, _takes(" or ".join(get_args(Readers)))] = "owner"
     charset: Annotated[str, _CHARSET] = "ISO_IR 100"
 
 

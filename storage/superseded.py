@@ -24,7 +24,7 @@ class Superseded:
         """Keep what lies at `path` in the tree here too; returns where. Raises ResourceError."""
         kept = self._place_for(path)
         try:
-            kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            kept.parent.mkdir(parents=True, exist_ok=True)
             os.link(path, kept)
             self._sync_way_to(kept)
         except OSError as error:
@@ -36,7 +36,7 @@ class Superseded:
         """Move what lies at `path` in the tree here; returns where. Raises ResourceError."""
         kept = self._place_for(path)
         try:
-            kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            kept.parent.mkdir(parents=True, exist_ok=True)
             os.rename(path, kept)
             self._sync_way_to(kept)
             if self._sync:

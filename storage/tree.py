@@ -28,6 +28,7 @@ class Tree:
     """The files under one data folder.
 
     With `sync` a file and the folders that lead to it are on the disk before a call returns.
+    Who may read them is what the process's umask leaves.
     """
 
     def __init__(self, data: Path, sync: bool) -> None:
@@ -47,7 +48,7 @@ class Tree:
         """
         try:
             for folder in (self.data, self.root, self._incoming, self.superseded.folder):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                folder.mkdir(parents=True, exist_ok=True)
             self._sync_folder(self.data)
             self._claim()
             leftovers = list(self._incoming.iterdir())
@@ -85,7 +86,7 @@ class Tree:
         path = self._incoming / f"{os.getpid()}-{next(self._numbers)}.part"
         try:
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-            return path, os.open(path, flags, 0o600)
+            return path, os.open(path, flags, 0o666)
         except OSError as error:
             self.discard(path)
             raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
@@ -188,7 +189,7 @@ class Tree:
         with suppress(FileNotFoundError):
             if self._durable.get(folder) == folder.stat().st_ino:
                 return
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self._sync_folder(folder.parent)
         self._sync_folder(self.root)
         if len(self._durable) >= _KNOWN_FOLDERS:

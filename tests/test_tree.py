@@ -83,11 +83,22 @@ def test_a_file_replaces_what_lies_there(tree: Tree) -> None:
     assert list(tree.walk()) == [tree.path(UIDS)]
 
 
-def test_patients_data_is_for_nobody_else_to_read(tree: Tree) -> None:
-    """The folders at the top keep others out, and files wherever they are taken."""
-    path = put(tree, UIDS, b"data")
-    held = [path, tree.superseded.keep(path), tree.stage(b"data"), *tree.data.iterdir(), tree.data]
-    assert [str(one) for one in held if one.stat().st_mode & 0o077] == []
+@pytest.mark.parametrize(("umask", "file", "folder"), [
+    (0o077, 0o600, 0o700), (0o027, 0o640, 0o750), (0o022, 0o644, 0o755),
+])  # fmt: skip
+def test_who_may_read_what_is_received_is_what_the_umask_leaves(
+    tmp_path: Path, umask: int, file: int, folder: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        tree = Tree(tmp_path / "data", sync=True)
+        tree.prepare()
+        path = put(tree, UIDS, b"data")
+        held = [tree.superseded.keep(path), tree.stage(b"data"), *tree.data.rglob("*"), tree.data]
+    finally:
+        os.umask(before)
+    modes = {(one.is_dir(), one.stat().st_mode & 0o777) for one in held if one.name != "lock"}
+    assert modes == {(False, file), (True, folder)}
 
 
 def test_staged_files_have_names_of_their_own(tree: Tree) -> None:
