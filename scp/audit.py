@@ -14,12 +14,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scp.settings import Settings
 from storage.journal import now
 
 logger = logging.getLogger(__name__)
 
 # UIDs of one line; more are counted, but not listed.
 MANY = 100
+
+
+def trail(settings: Settings) -> tuple[Path | None, int, int]:
+    """Where the audit trail goes, as `Audit` takes it."""
+    wanted = settings.audit
+    path = wanted.path or settings.storage.path / "audit" / "audit.jsonl"
+    return path if wanted.enabled else None, wanted.file_bytes, wanted.files
 
 
 class Audit:

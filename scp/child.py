@@ -24,10 +24,9 @@ def fork(name: str, work: Callable[[], None]) -> int:
         return process
     code = 1
     try:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() == parent:  # else it ended a moment ago
-            work()
-            code = 0
+        end_with(parent)
+        work()
+        code = 0
     except BaseException as error:
         logger.error("%s: %s", name, log.one_line(error))
         logger.debug("details", exc_info=True)
@@ -35,3 +34,10 @@ def fork(name: str, work: Callable[[], None]) -> int:
         logging.shutdown()
         # Not sys.exit: threads of associations that hang would be waited for.
         os._exit(code)
+
+
+def end_with(parent: int) -> None:
+    """Have this process end, at whatever it is, when its parent does."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended a moment ago
+        os._exit(1)

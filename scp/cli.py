@@ -80,6 +80,30 @@ def check(
     raise typer.Exit(1 if left else 0)
 
 
+@app.command(name="import")
+def import_(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...", exists=True, help="Files, folders, DICOMDIR or zip archives."
+        ),
+    ],
+    path: ConfigPath = _DEFAULT_CONFIG,
+) -> None:
+    """Take in files from disk as if they were sent; the node may run meanwhile."""
+    settings = _load(path)
+    from scp.importing import run
+    from storage.errors import ArchiveError
+
+    log.set_up()
+    os.umask(READERS[settings.storage.readers])
+    try:
+        whole = run(settings, paths, settings.node.workers or os.cpu_count() or 1)
+    except ArchiveError as error:
+        raise _failure(str(error)) from None
+    raise typer.Exit(0 if whole else 1)
+
+
 @app.command()
 def rebuild(path: ConfigPath = _DEFAULT_CONFIG) -> None:
     """Make the index anew from the tree; the node may run meanwhile."""

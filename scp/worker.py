@@ -6,10 +6,9 @@ import signal
 import socket
 import ssl
 from dataclasses import replace
-from pathlib import Path
 
 from scp import config, entity
-from scp.audit import Audit
+from scp.audit import Audit, trail
 from scp.commitment import Reporter
 from scp.config import ConfigError
 from scp.handlers import HANDLERS
@@ -47,9 +46,7 @@ def run(
         storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes
     )
     reporter = Reporter(settings, archive)
-    node = Node(
-        settings, archive, entity.build(settings), slots, reporter, Audit(*_trail(settings))
-    )
+    node = Node(settings, archive, entity.build(settings), slots, reporter, Audit(*trail(settings)))
     listener = Listener(node, HANDLERS, listening, tls, beats.beat)
     stop, wake = socket.socketpair()
     wake.setblocking(False)
@@ -67,13 +64,6 @@ def run(
         _reload(node, listener)
 
 
-def _trail(settings: Settings) -> tuple[Path | None, int, int]:
-    """Where the audit trail goes, as `Audit` takes it."""
-    wanted = settings.audit
-    path = wanted.path or settings.storage.path / "audit" / "audit.jsonl"
-    return path if wanted.enabled else None, wanted.file_bytes, wanted.files
-
-
 def _reload(node: Node, listener: Listener) -> None:
     """Take the configuration as it is now, for associations from now on."""
     try:
@@ -85,6 +75,6 @@ def _reload(node: Node, listener: Listener) -> None:
     node.archive.set_policy(OnConflict(settings.storage.on_conflict), settings.limits.free_bytes)
     node.reporter.settings = settings
     node.slots.limit = settings.limits.associations
-    node.audit.renew(*_trail(settings))
+    node.audit.renew(*trail(settings))
     listener.renew(replace(node, settings=settings, entity=entity.build(settings)), tls)
     logger.info("configuration reloaded source=%s", settings.source)

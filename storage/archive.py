@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from pathlib import Path
+from typing import Any
 
 from pydicom.tag import Tag
 
@@ -124,9 +125,7 @@ class Archive:
         return Intake(self.tree, head, self._free_bytes)
 
     def _store(self, received: Received, intake: Intake) -> Stored:
-        with intake.open() as source:
-            header = extract.header(source, received.transfer_syntax_uid, received.charset)
-        _check_command(received, header)
+        header = self.header_of(received, intake)
         path = self.tree.path(header.uids)
         # A row with its digest is made last, when all else is on the disk.
         digest = digest_in(self.index, header.uids)
@@ -137,6 +136,16 @@ class Archive:
             outcome = self._commit(intake, header, received)
         with reading():
             return Stored(outcome, header.uids, tuple(about(self.index, header.uids)))
+
+    def header_of(self, received: Received, intake: Intake) -> Header:
+        """What the index needs of an instance that has arrived.
+
+        Raises MismatchError where it is not the one that its command names.
+        """
+        with intake.open() as source:
+            header = extract.header(source, received.transfer_syntax_uid, received.charset)
+        _check_command(received, header)
+        return header
 
     def find(self, query: Query, charset: str, stop: Stop = never) -> Found:
         """The entities that match; `charset` is for stored text that names none.
@@ -163,13 +172,10 @@ class Archive:
         outcome = self._conflict(path, received, intake)
         if outcome is Outcome.KEPT:
             return outcome
-        syntax, charset = received.transfer_syntax_uid, received.charset
-        facts = FileFacts(syntax, intake.size, intake.digest, charset)
+        facts = facts_of(received, intake)
         # First: who comes after a kill or a power cut then knows where to look.
-        of_file = {"syntax": syntax, "bytes": facts.file_bytes, "digest": facts.digest}
-        sent = {"sender": received.sender, "charset": charset}
         try:
-            self.journal.append(RECEIPTS, uids=header.uids, **of_file, **sent)
+            self.journal.append(RECEIPTS, **receipt(header, received, facts))
             self._place(path, outcome, intake, header, facts)
         except ArchiveError:
             # Else a rebuild would hold the file that stays to the digest of this one.
@@ -218,6 +224,19 @@ class Archive:
             return False
         except OSError as error:
             raise ResourceError(f"Cannot read {path.name}: {error.strerror}") from error
+
+
+def facts_of(received: Received, intake: Intake) -> FileFacts:
+    """What the index holds of the file of an instance that has arrived."""
+    return FileFacts(received.transfer_syntax_uid, intake.size, intake.digest, received.charset)
+
+
+def receipt(header: Header, received: Received, facts: FileFacts) -> dict[str, Any]:
+    """What the journal says of the receipt of an instance."""
+    return {
+        "uids": header.uids, "syntax": facts.transfer_syntax_uid, "bytes": facts.file_bytes,
+        "digest": facts.digest, "sender": received.sender, "charset": facts.charset,
+    }  # fmt: skip
 
 
 def _check_command(received: Received, header: Header) -> None:

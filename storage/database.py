@@ -153,12 +153,15 @@ def writing(database: SqliteDatabase) -> Iterator[None]:
     try:
         connection = connection_of(database)
         if connection.in_transaction:  # part of a larger one
+            connection.execute("SAVEPOINT part")
             try:
-                with database.atomic():
-                    yield
+                yield
             except BaseException:
                 connection.entered.clear()
+                connection.execute("ROLLBACK TO part")
                 raise
+            finally:
+                connection.execute("RELEASE part")
             return
         with connection.turn():
             connection.execute("BEGIN IMMEDIATE")

@@ -52,6 +52,10 @@ class FolderError(ArchiveError):
     """The archive's folder cannot be used: said once, at start, to a person."""
 
 
+class InUseError(FolderError):
+    """Another node has the folder."""
+
+
 def both_uids(said: str, found: str) -> str:
     """Two UIDs that should be one, in the 64 characters of an Error Comment where they fit.
 

@@ -7,7 +7,7 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,14 @@ class Journal:
     def append(self, name: str, **record: Any) -> None:
         """Add a line to the file `name`, synced. Raises ResourceError."""
         self.sync(name, self.write(name, **record))
+
+    def append_all(self, name: str, records: Iterable[dict[str, Any]]) -> None:
+        """Add lines, synced together. Raises ResourceError."""
+        number = 0
+        for record in records:
+            number = self.write(name, **record)
+        if number:
+            self.sync(name, number)
 
     def write(self, name: str, **record: Any) -> int:
         """Add a line to the file `name`; returns its number, for `sync`. Raises ResourceError."""

@@ -1,5 +1,6 @@
 """The folder tree: UID -> path, and writes that are whole and durable or not there at all."""
 
+import fcntl
 import itertools
 import logging
 import os
@@ -9,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from storage.durable import prune, sync_folder
-from storage.errors import FolderError, ResourceError
+from storage.durable import begin_writing, prune, sync_folder
+from storage.errors import FolderError, InUseError, ResourceError
 from storage.locks import claim, lock
 from storage.superseded import Superseded
 
@@ -22,6 +23,8 @@ Uids = tuple[str, str, str]  # Study, Series and SOP Instance UID
 LOCK_SECONDS = 30.0
 _LOCK_STRIPES = 1 << 20
 _KNOWN_FOLDERS = 4096
+# Begins the names of what is staged by processes beside the node.
+_BESIDE = "beside-"
 
 
 class Tree:
@@ -37,6 +40,7 @@ class Tree:
         self._incoming = data / "incoming"
         self.superseded = Superseded(data, sync)
         self._sync = sync
+        self._mark = ""
         self._numbers = itertools.count()
         self._durable: dict[Path, int] = {}  # folder -> inode, its way from the root is on disk
 
@@ -51,12 +55,25 @@ class Tree:
                 folder.mkdir(parents=True, exist_ok=True)
             self._sync_folder(self.data)
             self._claim()
-            leftovers = list(self._incoming.iterdir())
+            kept = _BESIDE if self._others_beside() else "/"
+            leftovers = [one for one in self._incoming.iterdir() if not one.name.startswith(kept)]
             for leftover in leftovers:
                 leftover.unlink()
         except OSError as error:
             raise FolderError(f"{error.filename or self.data}: {error.strerror}") from error
         return len(leftovers)
+
+    def stay_beside(self) -> None:
+        """Let what this process and its children stage outlast the start of a node.
+
+        Raises FolderError.
+        """
+        try:
+            descriptor = self._beside_lock()
+            fcntl.flock(descriptor, fcntl.LOCK_SH)  # open, and so held, until the process ends
+        except OSError as error:
+            raise FolderError(f"{error.filename or self.data}: {error.strerror}") from error
+        self._mark = _BESIDE
 
     def clear_of(self, process: int) -> None:
         """Clear what a process that was killed left half-received. Raises OSError."""
@@ -83,13 +100,18 @@ class Tree:
 
     def open_staged(self) -> tuple[Path, int]:
         """A new file in `incoming/`, and a descriptor to write it. Raises ResourceError."""
-        path = self._incoming / f"{os.getpid()}-{next(self._numbers)}.part"
+        path = self._incoming / f"{self._mark}{os.getpid()}-{next(self._numbers)}.part"
         try:
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
             return path, os.open(path, flags, 0o666)
         except OSError as error:
             self.discard(path)
             raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
+
+    def begin_sync(self, descriptor: int) -> None:
+        """Have what was written to a file in `incoming/` begin its way to the disk."""
+        if self._sync:
+            begin_writing(descriptor)
 
     def close_staged(self, path: Path, descriptor: int) -> None:
         """Sync and close a file in `incoming/`; gone where that fails. Raises ResourceError."""
@@ -111,24 +133,28 @@ class Tree:
             logger.warning("left in incoming file=%s: %s", staged.name, error.strerror)
 
     @contextmanager
-    def locked(self, uids: Uids) -> Iterator[None]:
-        """Hold the instance's place in the tree against other threads and processes."""
+    def locked(self, *places: Uids) -> Iterator[None]:
+        """Hold the places of instances in the tree against other threads and processes.
+
+        Who holds some asks for no more: all are asked for in one order.
+        """
         try:
             descriptor = os.open(self.data / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise ResourceError(f"Cannot lock: {error.strerror}") from error
-        stripe = zlib.crc32("/".join(uids).encode()) % _LOCK_STRIPES
+        stripes = {zlib.crc32("/".join(uids).encode()) % _LOCK_STRIPES for uids in places}
         try:
             try:
-                lock(descriptor, stripe, time.monotonic() + LOCK_SECONDS)
+                for stripe in sorted(stripes):
+                    lock(descriptor, stripe, time.monotonic() + LOCK_SECONDS)
             except OSError as error:
                 raise ResourceError(f"Cannot lock: {error.strerror}") from error
             yield
         finally:
             os.close(descriptor)
 
-    def place(self, staged: Path, path: Path) -> None:
-        """Rename `staged` to `path`, over what is there, and sync the folder.
+    def place(self, staged: Path, path: Path, sync: bool = True) -> None:
+        """Rename `staged` to `path`, over what is there, and sync the folder, or leave that.
 
         Raises ResourceError; `withdraw` then makes sure that `path` is as it was.
         """
@@ -141,15 +167,17 @@ class Tree:
                 except FileNotFoundError:  # the folder was empty and pruned just now
                     if attempt == 3 or not staged.exists():
                         raise
-            self._sync_folder(path.parent)
+            if sync:
+                self._sync_folder(path.parent)
         except OSError as error:
             raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
 
-    def settle(self, path: Path) -> None:
-        """See that a file that lies at `path` stays there. Raises ResourceError."""
+    def settle(self, *paths: Path) -> None:
+        """See that files that lie at `paths` stay there. Raises ResourceError."""
         try:
-            self._make_folder(path.parent)
-            self._sync_folder(path.parent)
+            for folder in dict.fromkeys(path.parent for path in paths):
+                self._make_folder(folder)
+                self._sync_folder(folder)
         except OSError as error:
             raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
 
@@ -177,11 +205,22 @@ class Tree:
         """Every file of the tree, in no order that means anything."""
         return self.root.glob("*/*/*.dcm")
 
+    def _others_beside(self) -> bool:
+        descriptor = self._beside_lock()
+        try:
+            return not claim(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _beside_lock(self) -> int:
+        flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
+        return os.open(self.data / "beside.lock", flags, 0o600)
+
     def _claim(self) -> None:
         descriptor = os.open(self.data, os.O_RDONLY)
         if not claim(descriptor):
             os.close(descriptor)
-            raise FolderError(f"{self.data}: in use by another minipacs")
+            raise InUseError(f"{self.data}: in use by another minipacs")
         self._claimed = descriptor  # open, and so locked, until the process ends
 
     def _make_folder(self, folder: Path) -> None:

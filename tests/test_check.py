@@ -31,9 +31,9 @@ from support import (
     samples,
 )
 
-from scp.check import Shown
 from scp.check import run as check_and_show
 from scp.config import load
+from scp.progress import Shown
 from storage import Archive, Query, Received, Root, part10, prepare
 from storage.checking import check, counts
 from storage.errors import ArchiveError
