@@ -552,12 +552,12 @@ def test_a_terminal_sees_a_bar_and_a_pipe_only_the_faults(node: RunningNode) -> 
 def test_a_log_tells_now_and_then_how_far_it_is(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    shown = Shown()
+    shown = Shown("check")
     shown.begin("reading files", 1000)
     with caplog.at_level(logging.INFO):
         shown.advance(10)
         assert caplog.messages == []
-        monkeypatch.setattr("scp.check._LOG_SECONDS", 0)
+        monkeypatch.setattr("scp.progress._LOG_SECONDS", 0)
         shown.advance(20)
     assert caplog.messages == ["check reading files bytes=30 of=1000"]
 

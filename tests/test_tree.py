@@ -97,7 +97,7 @@ def test_who_may_read_what_is_received_is_what_the_umask_leaves(
         held = [tree.superseded.keep(path), tree.stage(b"data"), *tree.data.rglob("*"), tree.data]
     finally:
         os.umask(before)
-    modes = {(one.is_dir(), one.stat().st_mode & 0o777) for one in held if one.name != "lock"}
+    modes = {(one.is_dir(), one.stat().st_mode & 0o777) for one in held if "lock" not in one.name}
     assert modes == {(False, file), (True, folder)}
 
 
@@ -471,7 +471,7 @@ def test_preparing_makes_the_folders_and_clears_what_was_being_received(tmp_path
         (data / name).write_bytes(name.encode())
     assert Tree(data, sync=True).prepare() == 2
     files = [name for name in entries(data) if (data / name).is_file()]
-    assert files == ["superseded/1.1/1.2/1.3.1.dcm", "tree/1.1/1.2/1.3.dcm"]
+    assert files == ["beside.lock", "superseded/1.1/1.2/1.3.1.dcm", "tree/1.1/1.2/1.3.dcm"]
     empty = tmp_path / "empty" / "data"
     assert Tree(empty, sync=True).prepare() == 0
     assert {"incoming", "superseded", "tree"} <= set(entries(empty))
