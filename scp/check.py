@@ -23,7 +23,7 @@ _HELD = {"patient": "patients", "study": "studies", "series": "series", "image":
 def run(settings: Settings, repair: bool, as_json: bool) -> int:
     """Check, and show what is found; returns how many faults are left. Raises ArchiveError."""
     storage = settings.storage
-    _look_at(settings)
+    require_index(settings)
     archive = Archive(storage.path, storage.sync)
     found: list[Fault] = []
     faults = left = 0
@@ -51,7 +51,7 @@ def run(settings: Settings, repair: bool, as_json: bool) -> int:
     return left
 
 
-def _look_at(settings: Settings) -> None:
+def require_index(settings: Settings) -> None:
     """Raise FolderError unless there is a data folder with an index that is whole."""
     data = settings.storage.path
     where = f"{settings.source}: [storage] path: {data}"

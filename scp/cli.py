@@ -105,6 +105,41 @@ def import_(
 
 
 @app.command()
+def stats(
+    path: ConfigPath = _DEFAULT_CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Show what is held: by modality, by sender and by month, and how it grew."""
+    settings = _load(path)
+    from scp.stats import run
+    from storage.errors import ArchiveError
+
+    log.set_up()
+    try:
+        run(settings, as_json)
+    except ArchiveError as error:
+        raise _failure(str(error)) from None
+
+
+@app.command()
+def peers(
+    titles: Annotated[
+        list[str] | None, typer.Argument(metavar="[AET]...", help="AE titles; left out: all.")
+    ] = None,
+    path: ConfigPath = _DEFAULT_CONFIG,
+) -> None:
+    """Ask each peer that is sent to for an echo; exit code 1 where one does not answer."""
+    settings = _load(path)
+    unknown = [title for title in titles or () if title not in settings.peers]
+    if unknown:
+        raise _failure(f"{settings.source}: [peers.{unknown[0]}]: there is no such table")
+    from scp.echoing import run
+
+    log.set_up()
+    raise typer.Exit(0 if run(settings, titles or ()) else 1)
+
+
+@app.command()
 def rebuild(path: ConfigPath = _DEFAULT_CONFIG) -> None:
     """Make the index anew from the tree; the node may run meanwhile."""
     settings = _load(path)

@@ -1,0 +1,90 @@
+"""`minipacs stats`: what is held, as tables and bars for a person or as JSON for a machine."""
+
+import json
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from scp.check import require_index
+from scp.settings import Settings
+from storage import Archive
+from storage.statistics import Share, Statistics, statistics
+
+_BAR_WIDTH = 30
+_UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
+
+
+def run(settings: Settings, as_json: bool) -> None:
+    """Show what is held. Raises ArchiveError."""
+    require_index(settings)
+    archive = Archive(settings.storage.path, settings.storage.sync)
+    try:
+        found = statistics(archive)
+    finally:
+        archive.close_thread()
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), indent=2))
+        return
+    console = Console(highlight=False)
+    console.print(_summary(found), soft_wrap=True)
+    for table in (_modalities(found), _senders(found), _months(found)):
+        if table.row_count:
+            console.print(table)
+
+
+def size(count: float) -> str:
+    """A number of bytes for people."""
+    for unit in _UNITS[:-1]:
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} {_UNITS[-1]}"
+
+
+def _summary(found: Statistics) -> str:
+    held = ", ".join(f"{count:,} {name}" for name, count in found.entities.items())
+    return f"{held}; {size(found.bytes)}, {size(found.free_bytes)} free on the disk"
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, header_style="bold")
+    table.add_column(columns[0])
+    for name in columns[1:]:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _modalities(found: Statistics) -> Table:
+    table = _table("\nBy modality", "", "studies", "series", "instances", "bytes")
+    for modality, counts in found.by_modality.items():
+        *entities, held = counts.values()
+        table.add_row(modality or "(none)", *(f"{count:,}" for count in entities), size(held))
+    return table
+
+
+def _senders(found: Statistics) -> Table:
+    table = _table("\nBy sender", "", "instances", "bytes", "last")
+    for sender, share in found.by_sender.items():
+        last = share.last[:16].replace("T", " ")
+        table.add_row(sender or "(unknown)", f"{share.instances:,}", size(share.bytes), last)
+    return table
+
+
+def _months(found: Statistics) -> Table:
+    """By month of arrival, with what was held at its end and a bar of what came."""
+    table = _table("\nBy month of arrival (UTC)", "", "instances", "bytes", "in all")
+    table.add_column("", no_wrap=True)
+    most = max((share.bytes for share in found.by_month.values()), default=0)
+    held = 0
+    for month, share in found.by_month.items():
+        held += share.bytes
+        counts = f"{share.instances:,}", size(share.bytes), size(held)
+        table.add_row(month or "(unknown)", *counts, _bar(share, most))
+    return table
+
+
+def _bar(share: Share, most: int) -> str:
+    eighths = round(share.bytes * _BAR_WIDTH * 8 / most) if most else 0
+    whole, part = divmod(max(eighths, 1), 8)
+    return "█" * whole + (chr(0x2590 - part) if part else "")
