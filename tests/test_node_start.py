@@ -119,7 +119,7 @@ def test_a_folder_below_a_file(tmp_path: Path) -> None:
     [
         ({"node": {"prot": 11112}}, "[node] prot: unknown key; [node] takes ae_title, host, port"),
         ({"peers": {"WS": {"host": "10.0.0.1"}}}, "[peers.WS] port: missing"),
-        ({"tls": {"certificate": "none.pem", "key": "none.key"}}, "[tls] certificate, key: "),
+        ({"tls": {"certificate": "none.pem", "key": "none.key"}}, "[tls] certificate: "),
     ],
 )
 def test_a_setting_that_is_none(tmp_path: Path, tables: dict[str, Any], words: str) -> None:
