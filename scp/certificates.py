@@ -113,13 +113,13 @@ def read(path: Path) -> list[Certificate]:
     blocks = _PEM.findall(path.read_text("ascii", "replace"))
     try:
         return [_certificate(ssl.PEM_cert_to_DER_cert(block)) for block in blocks]
-    except (IndexError, UnicodeDecodeError) as error:
-        raise ValueError("malformed certificate") from error
+    except (IndexError, ValueError) as error:
+        raise ValueError(f"malformed certificate: {error}") from error
 
 
 def _certificate(der: bytes) -> Certificate:
-    (_, whole) = next(_elements(der))
-    (_, signed) = next(_elements(whole))
+    ((_, whole),) = _elements(der)
+    (_, signed), *_ = _elements(whole)
     parts = list(_elements(signed))
     if parts[0][0] == _VERSION:  # left out in version 1
         del parts[0]
@@ -136,6 +136,8 @@ def _elements(der: bytes) -> Iterator[tuple[int, bytes]]:
         if length & 0x80:  # in so many octets that follow
             octets = length & 0x7F
             length, at = int.from_bytes(der[at : at + octets]), at + octets
+        if at + length > len(der):
+            raise ValueError("it ends too early")
         yield tag, der[at : at + length]
         at += length
 

@@ -70,11 +70,11 @@ def refuse(association: "NodeAssociation", words: str) -> None:
     requestor = association.requestor
     address = requestor.address_info
     where = f"{address.address}:{address.port}" if address else "?"
-    logger.warning("connection refused address=%s: it %s", where, words)
     cast(NodeACSE, association.acse).node.audit.write(
         "association", peer="", address=requestor.address, called="", outcome="refused",
         reason=words,
     )  # fmt: skip
+    logger.warning("connection refused address=%s: it %s", where, words)
 
 
 def _shake_hands(connection: NodeSocket, deadline: float) -> None:
