@@ -2,7 +2,6 @@
 
 import os
 import select
-import shutil
 import socket
 import ssl
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import Authority
 from pynetdicom.association import Association
 from support import (
     CLIENT_SECONDS,
@@ -517,22 +517,12 @@ def test_files_are_for_the_node_alone(strict: RunningNode) -> None:
 
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An authority, a certificate of the node's and one of a client's, made with openssl."""
-    assert shutil.which("openssl"), "the tests need openssl (on Debian: apt-get install openssl)"
+    """An authority, a certificate of the node's and one of a client's; and another authority."""
     folder = tmp_path_factory.mktemp("pki")
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1")
-    for name in ("ca", "other"):
-        openssl("req", "-x509", *new_key, "-subj", f"/CN={name}", "-keyout", f"{name}.key",
-                "-out", f"{name}.pem")  # fmt: skip
-    for name in ("node", "client"):
-        openssl("req", "-x509", *new_key, "-subj", f"/CN={name}", "-keyout", f"{name}.key",
-                "-out", f"{name}.pem", "-CA", "ca.pem", "-CAkey", "ca.key",
-                "-addext", "subjectAltName=IP:127.0.0.1",
-                "-addext", "basicConstraints=critical,CA:FALSE")  # fmt: skip
+    Authority(folder, "other", 2)
+    authority = Authority(folder, "ca", 1)
+    authority.sign("node")
+    authority.sign("client", number=101)
     return folder
 
 
