@@ -160,7 +160,9 @@ class Delivery:
             raise _NotReachedError("accepts none of the SOP classes")
         if time.monotonic() - started >= (association.acse_timeout or 0):
             raise _NotReachedError("does not answer")
-        raise AssociationLost("cannot be reached, or ended the association at once")
+        # In TLS 1.3 it may say so only when we think that all is well (RFC 8446 4.4.2.4).
+        distrust = ": it may not trust our certificate" if peer.tls else ""
+        raise AssociationLost(f"cannot be reached, or ended the association at once{distrust}")
 
 
 def batches(

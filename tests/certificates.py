@@ -27,6 +27,12 @@ class Shown:
         self.certificate.write_bytes(other.certificate.read_bytes())
         self.key.write_bytes(other.key.read_bytes())
 
+    def encrypted(self) -> bytes:
+        """The key, behind a password."""
+        key = serialization.load_pem_private_key(self.key.read_bytes(), None)
+        pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+        return key.private_bytes(pem, form, serialization.BestAvailableEncryption(b"secret"))
+
 
 @cache
 def _key(number: int) -> rsa.RSAPrivateKey:

@@ -46,8 +46,11 @@ from support import (
 )
 
 from scp.certificates import expiring, read
-from scp.settings import Node, Settings, Tls
-from scp.tls import SUITES
+from scp.settings import Node, Peer, Settings, Tls
+from scp.tls import SUITES, contexts
+
+# The old versions that are to be refused.
+pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
 
 _TLS_PORT = re.compile(r" and TLS on port=(\d+), listening on 127\.0\.0\.1:(\d+)$")
 
@@ -198,6 +201,29 @@ def test_a_profile_takes_its_suites_and_tls_1_3(
     node.wait_for_log("association opened", "tls=TLSv1.3 cipher=TLS_")
 
 
+def test_contexts_are_hardened(pki: Pki) -> None:
+    """For callers, and for peers that are called."""
+    made = contexts(
+        Settings(
+            source=Path("config.toml"),
+            tls=Tls(certificate=pki.node.certificate, key=pki.node.key, ca=pki.ca.ca),
+            peers={"P": Peer(tls=True)},
+        )
+    )
+    for context in (made.server, made.client, made.named):
+        assert context
+        assert context.minimum_version == OLD
+        assert context.options & ssl.OP_NO_RENEGOTIATION
+        assert context.options & ssl.OP_NO_COMPRESSION
+        suites = context.get_ciphers()
+        assert suites
+        for suite in suites:
+            assert suite["aead"], suite
+            assert suite["protocol"] == "TLSv1.3" or suite["name"] in SUITES["bcp195"], suite
+    assert made.client
+    assert (made.client.verify_mode, made.client.check_hostname) == (ssl.CERT_REQUIRED, False)
+
+
 NOT_OFFERED = ["ECDHE-RSA-AES128-SHA256", "ECDHE-RSA-AES256-SHA", "AES256-GCM-SHA384",
                "DHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-CHACHA20-POLY1305"]  # fmt: skip
 
@@ -210,7 +236,6 @@ def test_other_suites_are_refused(both: RunningNode, pki: Pki, suite: str) -> No
     assert refusal(both, mark) == "offers no cipher suite of [tls] profile"
 
 
-@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 def test_old_versions_are_refused(both: RunningNode, pki: Pki, version: ssl.TLSVersion) -> None:
     mark, old = both.mark(), pki.ca.client()
@@ -377,6 +402,19 @@ def test_half_open_handshakes_hold_nobody_up(start_node: StartNode, pki: Pki) ->
         assert node.logged("connection refused") == []
 
 
+def test_the_end_of_the_connection_is_told_over_tls(both: RunningNode, pki: Pki) -> None:
+    """By close_notify (RFC 8446 6.1), else what came last may be missing."""
+    with (
+        connection(over_tls(both)) as plain,
+        pki.ca.client().wrap_socket(
+            plain, server_hostname="127.0.0.1", suppress_ragged_eofs=False
+        ) as made,
+    ):
+        made.sendall(bytes.fromhex("420000000004") + b"abcd")  # no PDU
+        assert made.recv(4096).startswith(b"\x07")
+        assert made.recv(4096) == b""
+
+
 # ---- what is carried, and what is told of it
 
 
@@ -454,6 +492,8 @@ PEERS = [
         "distrusts",
         "does not trust our certificate: it knows no authority that signed it",
     ),
+    ({}, "old", "takes no version of TLS from 1.2 on"),
+    ({}, "cbc", "has no version or cipher suite of TLS in common with [tls] profile"),
     ({"tls": False}, "alert", "speaks TLS, and [peers] has no tls = true for it"),
     ({}, "plain", "speaks no TLS"),
     ({}, "garbage", "speaks no TLS"),
@@ -471,13 +511,22 @@ def destinations(pki: Pki) -> Iterator[dict[str, int]]:
     """Ports of peers."""
     ca, other = pki.ca, pki.other
     named = ca.sign("pacs", number=103, alternative=["pacs.example", "127.0.0.1"])
-    contexts = {
+    contexts: dict[str, Any] = {
         "known": ca.server(named),
         "unknown": ca.server(other.sign("unknown", number=103)),
         "expired": ca.server(ca.sign("expired", until=-0.5, number=103)),
         "distrusts": other.server(named),
+        "distrusts late": other.server(named),
+        "old": ca.server(named),
+        "cbc": ca.server(named),
         "plain": None,
     }
+    contexts["distrusts"].maximum_version = OLD
+    contexts["old"].set_ciphers("DEFAULT:@SECLEVEL=0")
+    contexts["old"].minimum_version = ssl.TLSVersion.TLSv1
+    contexts["old"].maximum_version = ssl.TLSVersion.TLSv1_1
+    contexts["cbc"].maximum_version = OLD
+    contexts["cbc"].set_ciphers("ECDHE-RSA-AES256-SHA384")
     with ExitStack() as stack:
         ports = {
             name: stack.enter_context(Destination().serving([(CT, [EXPLICIT])], tls=context)).port
@@ -501,6 +550,7 @@ def calling(
         for number, (more, name, _) in enumerate(PEERS)
     }
     peers["GOOD"] = {**base, "port": destinations["known"]}
+    peers["LATE"] = {**base, "port": destinations["distrusts late"]}
     peers["NAMED"] = {**base, "port": destinations["known"], "tls_name": "pacs.example"}
     tables = {"tls": pki.table(port=0), "peers": peers}
     with running_node(tmp_path_factory.mktemp("calling"), tables) as node:
@@ -524,6 +574,15 @@ def test_why_a_peer_is_not_sent_to(
     assert status == 0xA702
     assert comment == whole[:64].strip()
     assert whole in calling.wait_for_log(f"P{number} at", after=mark)
+
+
+def test_a_peer_that_distrusts_the_node_after_the_handshake(calling: RunningNode) -> None:
+    """In TLS 1.3 the alert comes when the node has begun to speak, and may be lost with that."""
+    mark = calling.mark()
+    assert moved(calling, "LATE")[0] == 0xA702
+    assert re.search(
+        "(does|may) not trust our certificate", calling.wait_for_log("LATE at", after=mark)
+    )
 
 
 def test_a_report_says_why_it_is_not_delivered(calling: RunningNode) -> None:
@@ -598,6 +657,14 @@ def test_one_file_of_two_changes_nothing(renewing: tuple[RunningNode, Shown], pk
     node.wait_for_log("certificate renewed", count=2)
     assert serial(node, pki) != before
     assert len(node.logged("not renewed")) == 2  # though looked at more often
+
+
+def test_a_key_with_a_password_is_refused(renewing: tuple[RunningNode, Shown], pki: Pki) -> None:
+    """Nobody is asked for it."""
+    node, own = renewing
+    own.key.write_bytes(pki.node.encrypted())
+    node.wait_for_log("not renewed", f"key: {own.key} is encrypted; takes one without a password")
+    assert echoes(over_tls(node), pki.ca.client())
 
 
 def test_a_reload_takes_a_new_certificate_too(start_node: StartNode, pki: Pki) -> None:
