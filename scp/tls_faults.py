@@ -35,6 +35,7 @@ _REASONS = {
     "LENGTH_MISMATCH": _NO_TLS,
     "LENGTH_TOO_SHORT": _NO_TLS,
     "PACKET_LENGTH_TOO_LONG": _NO_TLS,
+    "RECORD_LAYER_FAILURE": _NO_TLS,
     "RECORD_TOO_SMALL": _NO_TLS,
     "UNEXPECTED_MESSAGE": _NO_TLS,
     "UNEXPECTED_RECORD": _NO_TLS,
@@ -71,7 +72,6 @@ _REASONS = {
     # Of our own files.
     "KEY_VALUES_MISMATCH": "the key is not that of the certificate",
     "KEY_TYPE_MISMATCH": "the key is not that of the certificate",
-    "NO_START_LINE": "not a PEM file of that kind",
     "NO_CERTIFICATE_OR_CRL_FOUND": "no certificate in it",
     "EE_KEY_TOO_SMALL": "the key of the certificate is too short",
     "CA_MD_TOO_WEAK": "the certificate is signed with too weak a digest",
@@ -91,6 +91,8 @@ def words_of(error: OSError) -> str:
         return "ends the connection in the TLS handshake"
     if isinstance(error, TimeoutError):
         return "does not answer the TLS handshake"
+    if isinstance(error, ssl.SSLError) and error.reason is None and "PEM" in str(error):
+        return "not a PEM file of that kind, or a damaged one"
     if isinstance(error, ssl.SSLError):
         reason = error.reason or "no reason given"
         return _REASONS.get(reason) or f"fails at TLS: {reason.lower().replace('_', ' ')}"

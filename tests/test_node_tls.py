@@ -46,6 +46,7 @@ from support import (
 )
 
 from scp.certificates import expiring, read
+from scp.config import ConfigError
 from scp.settings import Node, Peer, Settings, Tls
 from scp.tls import SUITES, contexts
 
@@ -690,6 +691,38 @@ def test_a_worker_that_is_started_later_has_it_too(
         os.kill(process, 9)
     node.wait_for_log("died, starting another", count=2)
     assert serial(node, pki) != before
+
+
+FILES = [
+    # key of [tls], what its file holds, what is said of it
+    (
+        "certificate",
+        b"",
+        "certificate, key: cannot be used: not a PEM file of that kind, or a damaged",
+    ),
+    (
+        "key",
+        b"-----BEGIN PRIVATE KEY-----\nMIIE",
+        "certificate, key: cannot be used: not a PEM file",
+    ),
+    ("key", None, "key: {path} cannot be read: No such file or directory"),
+    ("ca", b"no certificate", "ca: {path} cannot be used: no certificate in it"),
+    ("ca", None, "ca: {path} cannot be read: No such file or directory"),
+]
+
+
+@pytest.mark.parametrize(("key", "held", "words"), FILES)
+def test_a_file_that_is_no_good_is_named(
+    tmp_path: Path, pki: Pki, key: str, held: bytes | None, words: str
+) -> None:
+    path = tmp_path / "file.pem"
+    if held is not None:
+        path.write_bytes(held)
+    tls = {name: Path(value) for name, value in pki.table().items()} | {key: path}
+    with pytest.raises(ConfigError) as raised:
+        contexts(Settings(source=Path("config.toml"), tls=Tls(**tls)))
+    assert str(raised.value).startswith(f"config.toml: [tls] {words.format(path=path)}")
+    assert str(path) in str(raised.value)
 
 
 # ---- certificates that expire
