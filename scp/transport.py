@@ -83,6 +83,9 @@ class NodeSocket(AssociationSocket):
         except OSError as error:
             self.tls_failure = words_of(error)
             raise
+        except ValueError as error:
+            self.tls_failure = "has a name under [peers] that is none for TLS"
+            raise OSError(str(error)) from error
 
     @property
     def connection(self) -> socket.socket | None:
@@ -116,9 +119,8 @@ class NodeSocket(AssociationSocket):
                 count = connection.recv_into(view, 0, socket.MSG_DONTWAIT)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
-        except (
-            ssl.SSLError
-        ) as error:  # an alert: in TLS 1.3 that may be the handshake's (RFC 8446 4.4.2)
+        except ssl.SSLError as error:
+            # An alert; in TLS 1.3 it may be of the handshake (RFC 8446 4.4.2.4).
             self.tls_failure = words_of(error)
             raise
         finally:

@@ -493,6 +493,7 @@ PEERS = [
         "distrusts",
         "does not trust our certificate: it knows no authority that signed it",
     ),
+    ({"tls_name": ".example"}, "known", "has a name under [peers] that is none for TLS"),
     ({}, "old", "takes no version of TLS from 1.2 on"),
     ({}, "cbc", "has no version or cipher suite of TLS in common with [tls] profile"),
     ({"tls": False}, "alert", "speaks TLS, and [peers] has no tls = true for it"),
