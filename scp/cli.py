@@ -9,7 +9,7 @@ import typer
 
 from scp import config, log
 from scp.config import ConfigError
-from scp.settings import Settings
+from scp.settings import READERS, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def serve(path: ConfigPath = _DEFAULT_CONFIG, verbose: Verbose = False) -> None:
 
     log.set_up(verbose)
     protocol_log.set_up(verbose)
-    os.umask(0o077)
+    os.umask(READERS[settings.storage.readers])
     try:
         tls = contexts(settings)
         doors = bind(settings)
@@ -59,30 +59,25 @@ def serve(path: ConfigPath = _DEFAULT_CONFIG, verbose: Verbose = False) -> None:
 
 
 @app.command()
-def check(path: ConfigPath = _DEFAULT_CONFIG) -> None:
+def check(
+    path: ConfigPath = _DEFAULT_CONFIG,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended; nothing is deleted.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
     """Compare tree, index and digests; each fault a line, exit code 1 with any."""
     settings = _load(path)
-    from storage import Archive
-    from storage.checking import check as faults_of
-    from storage.checking import counts
-    from storage.database import index_path
+    from scp.check import run
     from storage.errors import ArchiveError
-    from storage.upkeep import fault_of_index
 
-    storage, faults = settings.storage, 0
-    if fault := fault_of_index(index_path(storage.path), look_through=False):
-        raise _failure(f"{storage.path}: index {fault}; `minipacs rebuild` makes it anew")
     log.set_up()
-    archive = Archive(storage.path, storage.sync)
+    os.umask(READERS[settings.storage.readers])
     try:
-        for fault in faults_of(archive, storage.charset):
-            typer.echo(fault)
-            faults += 1
-        held = ", ".join(f"{name}={count}" for name, count in counts(archive).items())
+        left = run(settings, repair, as_json)
     except ArchiveError as error:
         raise _failure(str(error)) from None
-    typer.echo(f"held {held}, faults={faults}")
-    raise typer.Exit(1 if faults else 0)
+    raise typer.Exit(1 if left else 0)
 
 
 @app.command()
@@ -94,7 +89,7 @@ def rebuild(path: ConfigPath = _DEFAULT_CONFIG) -> None:
     from storage.upkeep import begin
 
     log.set_up()
-    os.umask(0o077)
+    os.umask(READERS[settings.storage.readers])
     storage = settings.storage
     try:
         begin(storage.path)

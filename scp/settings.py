@@ -18,6 +18,9 @@ TRANSFER_SYNTAXES = {
 }
 OnConflict = Literal["replace", "keep", "refuse"]
 TlsProfile = Literal["bcp195", "bcp195-modified"]  # PS3.15 B.12, B.13
+# Who may read what is received, and the umask that leaves it so.
+READERS = {"owner": 0o077, "group": 0o027, "everyone": 0o022}
+Readers = Literal["owner", "group", "everyone"]
 
 
 class Service(StrEnum):
@@ -104,6 +107,7 @@ class Storage(Table):
     path: Annotated[Path, BeforeValidator(_path), _FOLDER] = Path("data")
     on_conflict: Annotated[OnConflict, _takes(" or ".join(get_args(OnConflict)))] = "replace"
     sync: Bool = True
+    readers: Annotated[Readers, _takes(" or ".join(get_args(Readers)))] = "owner"
     charset: Annotated[str, _CHARSET] = "ISO_IR 100"
 
 

@@ -26,6 +26,7 @@ from storage.intake import Intake
 from storage.journal import RECEIPTS, Journal
 from storage.models import Index, build
 from storage.query import Query
+from storage.receipts import withdraw
 from storage.tree import Tree, Uids
 
 
@@ -167,12 +168,12 @@ class Archive:
         # First: who comes after a kill or a power cut then knows where to look.
         of_file = {"syntax": syntax, "bytes": facts.file_bytes, "digest": facts.digest}
         sent = {"sender": received.sender, "charset": charset}
-        self.journal.append(RECEIPTS, uids=header.uids, **of_file, **sent)
         try:
+            self.journal.append(RECEIPTS, uids=header.uids, **of_file, **sent)
             self._place(path, outcome, intake, header, facts)
         except ArchiveError:
             # Else a rebuild would hold the file that stays to the digest of this one.
-            self.journal.append(RECEIPTS, uids=header.uids, withdrawn=True)
+            withdraw(self.journal, header.uids, facts.digest)
             raise
         return outcome
 
@@ -181,7 +182,7 @@ class Archive:
     ) -> None:
         """The file and its row, or what was there before."""
         # Outside of `try`: until the old file is kept nothing is to be undone.
-        kept = self.tree.supersede(path) if outcome is Outcome.REPLACED else None
+        kept = self.tree.superseded.keep(path) if outcome is Outcome.REPLACED else None
         try:
             if outcome is Outcome.UNCHANGED:
                 self.tree.settle(path)  # who placed it may have ended before it was synced

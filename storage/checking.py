@@ -1,43 +1,227 @@
-"""Tree against index: each fault a sentence."""
+"""Tree against index, journal and headers: each fault found, and mended where that is asked for.
+
+Whatever looks wrong is looked at again while nobody can store it: a node may serve meanwhile.
+"""
 
 from collections.abc import Iterator
+from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
-from storage import disagreements, extract, part10
+from storage import disagreements, held, part10, strays, structure, verdict
 from storage.archive import Archive
 from storage.attributes import Level
 from storage.content import digest_of_rest
+from storage.database import execute, reading
 from storage.errors import ArchiveError
-from storage.finding import Location, every_location
+from storage.examination import Examined
+from storage.faults import Fault, Kind
+from storage.finding import Location
+from storage.held import Chain
 from storage.indexing import digest_in
+from storage.journal import RECEIPTS
+from storage.lost import Lost
+from storage.receipts import Receipt, in_journal, receipts_of
+from storage.repair import Mended, mend_row, mend_stray, mending
+from storage.settling import Settling
+from storage.telling import Told, belongs, look_again
+from storage.tree import Uids
+
+# Files without a row that are looked up in the journal together.
+_BATCH = 100_000
+_LINE_BYTES = 300  # about, of the journal
 
 
-def check(archive: Archive, charset: str) -> Iterator[str]:
-    """Compare tree and index, and every file with its digest; yields the faults."""
-    tree, index = archive.tree, archive.index
-    for held in every_location(index):
-        path = tree.path(held.uids)
-        fault = fault_of(path, held)
-        if fault:
-            yield f"{path}: {fault}"
-    for path in tree.walk():
-        try:
-            with path.open("rb") as file:
-                meta = part10.read(file)
-                uids = extract.header(file, meta.transfer_syntax_uid, charset).uids
-        except (ArchiveError, OSError) as error:
-            yield f"{path}: {error}"
-            continue
-        if tree.path(uids) != path:
-            yield f"{path}: its UIDs belong to {tree.path(uids)}"
-        elif digest_in(index, uids) is None:
-            yield f"{path}: not in the index"
-    yield from disagreements.everywhere(index)
+class Progress(Protocol):
+    """Is told how far a check has come."""
+
+    def begin(self, what: str, total: int) -> None:
+        """What comes now, and how much of it there is; 0: nobody knows."""
+
+    def advance(self, count: int) -> None:
+        """How much more is done."""
+
+
+class _Silent:
+    def begin(self, what: str, total: int) -> None: ...
+
+    def advance(self, count: int) -> None: ...
+
+
+def check(
+    archive: Archive, charset: str, repair: bool = False, progress: Progress | None = None
+) -> Iterator[Fault]:
+    """Find what is wrong, and with `repair` mend it; `charset` is for text that names none.
+
+    Raises ArchiveError where it cannot go on.
+    """
+    yield from _Check(archive, charset, repair, progress or _Silent()).run()
+
+
+class _Check:
+    """One check: from the index to the files, from the journal, and from the tree."""
+
+    def __init__(self, archive: Archive, charset: str, repair: bool, progress: Progress) -> None:
+        self._archive, self._tree, self._index = archive, archive.tree, archive.index
+        self._charset = charset
+        self._repair = repair
+        self._progress = progress
+        self._settling = Settling(archive, charset, repair, progress.advance)
+        self._lost = Lost(archive)
+
+    def run(self) -> Iterator[Fault]:
+        """All faults, each as it is found."""
+        for phase in (
+            self._structure,
+            self._rows, self._receipts, self._files, self._places,
+            self._absent, self._disagreements,
+        ):  # fmt: skip
+            for fault in phase():
+                self._settling.see_the_same_index()
+                yield fault
+
+    def _structure(self) -> Iterator[Fault]:
+        return structure.check(self._index, self._repair)
+
+    def _rows(self) -> Iterator[Fault]:
+        """From the index to the files."""
+        self._progress.begin("reading files", held_bytes(self._archive))
+        for patient in held.patients(self._index):
+            yield from self._below((patient,), [Told(patient)])
+
+    def _below(self, above: Chain, told: list[Told]) -> Iterator[Fault]:
+        """What hangs below a row, then the row itself."""
+        for row in held.children(self._index, above[-1]):
+            if row.level is Level.IMAGE:
+                yield from self._instance((*above, row), told)
+            else:
+                yield from self._below((*above, row), [*told, Told(row)])
+        yield from self._row(above, told[-1])
+
+    def _instance(self, chain: Chain, told: list[Told]) -> Iterator[Fault]:
+        study, series, instance = (row.uid for row in chain[1:])
+        uids = (study, series, instance)
+        known = self._settling.look(uids, self._tree.path(uids), chain)
+        if verdict.is_doubtful(known):
+            self._settling.doubtful.add(known.uids)
+            return
+        if verdict.faults(known, self._tree):
+            yield from self._settling.settle(known.uids, known.path)
+        found = known.found
+        if isinstance(found, Examined) and found.header.uids == known.uids:
+            for each in told:
+                if belongs(each.row, found.header):
+                    each.hear(found.header)
+
+    def _row(self, above: Chain, told: Told) -> Iterator[Fault]:
+        """A row above the instances, when all of these were heard."""
+        row = above[-1]
+        if not (told.doubts() or told.differing or held.inconsistencies(self._index, row)):
+            return
+        studies = tuple(row.uid for row in above[1:-1])
+        again = look_again(self._tree, self._index, row, studies, self._charset)
+        if again is None:
+            return
+        row = again.row
+        uids = tuple(each.uid for each in (*above[1:-1], row))
+        wrong = held.settled_inconsistencies(self._index, row)
+        doubts = again.doubts()
+        texts = [verdict.difference(c, row.values[c], again.texts.get(c, "")) for c in doubts]
+        texts += [f"{c} does not follow from the rest" for c in wrong if c not in doubts]
+        if texts:
+            fault = Fault(Kind.ROW, uids=uids, detail="; ".join(texts))
+            new = {c: (str(row.values[c]), again.texts.get(c, "")) for c in doubts}
+            yield mending(fault, self._repair, lambda: mend_row(self._archive, row, new))
+        for column, (one, other) in again.differing.items():
+            detail = f"instances of one patient differ in {column}: {one!r}, {other!r}"
+            yield mending(
+                Fault(Kind.PATIENTS_DISAGREE, uids=uids, detail=detail), self._repair, _nothing
+            )
+
+    def _receipts(self) -> Iterator[Fault]:
+        """From the journal to the index; decides what was doubtful."""
+        journal, doubtful = self._archive.journal, self._settling.doubtful
+        end = journal.size(RECEIPTS)
+        self._progress.begin("reading the journal", end)
+        replaced: set[Uids] = set()
+        for uids, receipt in in_journal(journal, end=end):
+            if isinstance(receipt, Receipt) and uids not in doubtful:
+                digest = digest_in(self._index, uids)
+                if digest is None:
+                    self._lost.see(uids)
+                elif digest != receipt.digest:
+                    replaced.add(uids)
+            self._progress.advance(_LINE_BYTES)
+        found = receipts_of(journal, doubtful | replaced, end=end) if doubtful | replaced else {}
+        self._progress.begin("reading doubtful files again", 0)
+        for uids in sorted(doubtful | replaced):
+            receipts, digest = found.get(uids, []), digest_in(self._index, uids)
+            known = uids in replaced and any(digest == receipt.digest for receipt in receipts)
+            if digest is not None and not known:
+                yield from self._settling.settle(uids, self._tree.path(uids), receipts, end)
+            if digest_in(self._index, uids) is None:
+                self._lost.see(uids)
+
+    def _files(self) -> Iterator[Fault]:
+        """From the tree to the index."""
+        self._progress.begin("walking the tree", 0)
+        entries = self._entries()
+        while batch := list(islice(entries, _BATCH)):
+            journal = self._archive.journal
+            uids = {uids for uids, _ in batch if isinstance(uids, tuple)}
+            end = journal.size(RECEIPTS)
+            found = receipts_of(journal, uids, end=end) if uids else {}
+            for place, path in batch:
+                if isinstance(place, Fault):
+                    stray = place
+                    yield mending(stray, self._repair, partial(mend_stray, self._archive, stray))
+                else:
+                    yield from self._settling.settle(place, path, found.get(place, []), end)
+
+    def _entries(self) -> Iterator[tuple[Uids | Fault, Path]]:
+        """What is strange in the tree, and the files without a row."""
+        root = self._tree.root
+        for entry in strays.walk(root):
+            if isinstance(entry, Fault):
+                yield entry, entry.path or root
+                continue
+            uids = strays.uids_of(root, entry)
+            if uids is None or digest_in(self._index, uids) is None:
+                study, series, name = entry.relative_to(root).parts
+                yield uids or (study, series, name), entry
+
+    def _places(self) -> Iterator[Fault]:
+        """Misplaced files that were set aside, brought to where they belong."""
+        for misplaced in self._settling.misplaced:
+            yield mending(misplaced.fault, True, partial(misplaced.place, self._archive))
+
+    def _absent(self) -> Iterator[Fault]:
+        return self._lost.faults(self._repair, self._settling.given_up)
+
+    def _disagreements(self) -> Iterator[Fault]:
+        with reading():
+            found = list(disagreements.everywhere(self._index))
+        for uid, text in found:
+            fault = Fault(Kind.UIDS_DISAGREE, uids=(uid,), detail=text)
+            yield mending(fault, self._repair, _nothing)
+
+
+def _nothing() -> Mended:
+    return Mended("left alone", well=False)
 
 
 def counts(archive: Archive) -> dict[str, int]:
     """How many entities of each level are held."""
-    return {level.name.lower(): archive.index[level].select().count() for level in Level}
+    with reading():
+        return {level.name.lower(): archive.index[level].select().count() for level in Level}
+
+
+def held_bytes(archive: Archive) -> int:
+    """The bytes of all data sets, by the index."""
+    with reading():
+        statement = "SELECT COALESCE(SUM(file_bytes), 0) FROM instance"
+        return int(execute(archive.index.database, statement, ())[0][0])
 
 
 def fault_of(path: Path, held: Location) -> str:

@@ -47,20 +47,20 @@ def _select_about(level: Level, other: Level) -> str:
 _ABOUT = " UNION ALL ".join(_select_about(level, other) for level in _NAMES for other in _NAMES)
 
 
-def everywhere(index: Index) -> Iterator[str]:
-    """The same over the whole index."""
+def everywhere(index: Index) -> Iterator[tuple[str, str]]:
+    """The same over the whole index: the UID, and the sentence."""
     for level in _BELOW_PATIENT:
         uid = _uid(index, level)
         repeated = index[level].select(uid).group_by(uid).having(fn.COUNT(uid) > 1)
         for (value,) in repeated.tuples().iterator():
-            yield _repeated(level, value)
+            yield value, _repeated(level, value)
     for level in _BELOW_PATIENT:
         for other in _BELOW_PATIENT[level:]:
             uid = _uid(index, level)
             others = index[other].select(_uid(index, other))
             shared = index[level].select(uid).where(uid.in_(others)).distinct()
             for (value,) in shared.tuples().iterator():
-                yield _at_two_levels(level, other, value)
+                yield value, _at_two_levels(level, other, value)
 
 
 def _uid(index: Index, level: Level) -> Any:

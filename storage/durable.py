@@ -1,6 +1,7 @@
-"""Names that a power cut does not take."""
+"""Names that a power cut does not take, and those that nothing needs any more."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -11,3 +12,10 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def prune(path: Path) -> None:
+    """Remove the series' and the study's folder of a file that is gone, where nothing is left."""
+    for folder in (path.parent, path.parent.parent):
+        with suppress(OSError):  # never made, or not empty: others lie there
+            folder.rmdir()

@@ -156,7 +156,8 @@ def read_data_set(
     try:
         if transfer_syntax in DEFLATED:
             inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-            source = BytesIO(inflater.decompress(source.read(), _DEFLATED_HEADER_BYTES))
+            deflated = source.read(_DEFLATED_HEADER_BYTES)
+            source = BytesIO(inflater.decompress(deflated, _DEFLATED_HEADER_BYTES))
         return read_dataset(
             source,
             syntax.is_implicit_VR,

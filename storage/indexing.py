@@ -7,7 +7,7 @@ Statements are prepared once: built by the query builder for every row they took
 the time that a store takes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,13 +16,8 @@ from typing import Any
 from storage.attributes import Level, stored_at
 from storage.database import connection_of, execute, reading, writing
 from storage.extract import Header
-from storage.matching import NAME_PART_CHARACTERS, match_columns
-from storage.models import (
-    IDENTITY,
-    TABLES,
-    Index,
-    column_names,
-)
+from storage.matching import NAME_PART_CHARACTERS, folded, match_columns
+from storage.models import IDENTITY, TABLES, Index, column_names
 from storage.rows import holds_several, row_of
 from storage.tree import Uids
 
@@ -84,6 +79,39 @@ def forget(index: Index, uids: Uids) -> None:
     """Delete an instance's row, and of its parents those that hold nothing else."""
     with _writing(index):
         _prune(index, _delete(index, uids))
+
+
+def amend(index: Index, level: Level, number: int, texts: Mapping[str, tuple[str, str]]) -> bool:
+    """Give a row's attributes other texts, column -> (held, new), where it still holds these.
+
+    Its folded forms are made anew. Returns whether there was such a row. Raises ResourceError.
+    """
+    names = column_names(level)
+    statement = f"SELECT {', '.join(names)} FROM {TABLES[level]} WHERE id = ?"
+    with _writing(index):
+        found = execute(index.database, statement, (number,))
+        if not found:
+            return False
+        held = dict(zip(names, found[0], strict=True))
+        row = held | {n: new for n, (old, new) in texts.items() if held[n] == old}
+        for attribute in stored_at(level):
+            forms = folded(attribute, row[attribute.column])
+            row |= zip(match_columns(attribute), forms, strict=True)
+        row["several"] = holds_several(level, row)
+        sets = ", ".join(f"{name} = ?" for name in names)
+        values = [*(row[name] for name in names), number]
+        execute(index.database, f"UPDATE {TABLES[level]} SET {sets} WHERE id = ?", values)
+        if level is Level.PATIENT:
+            execute(index.database, "DELETE FROM name_part WHERE patient = ?", (number,))
+            _enter_name(index, number, row)
+        connection_of(index.database).entered.clear()
+    return True
+
+
+def prune(index: Index, level: Level, number: int) -> None:
+    """Delete a row above the instances that holds nothing, and so on upwards."""
+    with _writing(index):
+        _prune(index, [number], level)
 
 
 def digest_in(index: Index, uids: Uids) -> str | None:
@@ -189,11 +217,11 @@ def _delete(index: Index, uids: Uids) -> list[int]:
     return [parent for _, parent in held]
 
 
-def _prune(index: Index, ids: list[int]) -> None:
-    """Delete the series of `ids` that have no instance left, and so on upwards."""
+def _prune(index: Index, ids: list[int], lowest: Level = Level.SERIES) -> None:
+    """Delete the rows of `ids`, of `lowest`, that have nothing below them, and so on upwards."""
     if ids:
         connection_of(index.database).entered.clear()
-    for level in (Level.SERIES, Level.STUDY, Level.PATIENT):
+    for level in reversed(list(Level)[: lowest + 1]):
         table, child = TABLES[level], TABLES[Level(level + 1)]
         parents: list[int] = []
         for number in ids:

@@ -78,7 +78,7 @@ class Journal:
         except FileNotFoundError:
             return 0
 
-    def read(self, name: str, start: int = 0) -> Iterator[dict[str, Any]]:
+    def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[dict[str, Any]]:
         """The records of the file `name` from byte `start` on, in the order of their writing."""
         path = self._folder / f"{name}.jsonl"
         if not path.exists():
@@ -86,6 +86,9 @@ class Journal:
         with path.open("rb") as file:
             file.seek(start)
             for line in file:
+                start += len(line)
+                if end is not None and start > end:
+                    return
                 try:
                     record = json.loads(line)
                 except ValueError:

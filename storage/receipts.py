@@ -1,8 +1,11 @@
 """What the journal tells of each instance, and its file entered into an index by that."""
 
+import logging
 import os
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from storage import extract, part10
 from storage.content import digest_of_rest
@@ -11,6 +14,8 @@ from storage.indexing import FileFacts, record
 from storage.journal import RECEIPTS, Journal
 from storage.models import Index
 from storage.tree import Tree, Uids
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,14 @@ class Receipt:
     file_bytes: int
     digest: str
     charset: str
+    transfer_syntax_uid: str
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """A line that withdraws the last receipt of a digest, or without one all before it."""
+
+    digest: str | None
 
 
 @dataclass
@@ -65,17 +78,75 @@ def digest_of_file(path: Path) -> str:
 def last_receipts(tree: Tree, journal: Journal, start: int = 0) -> dict[Path, Receipts]:
     """The receipts of each instance, of those from byte `start` of the journal on."""
     found: dict[Path, Receipts] = {}
-    for line in journal.read(RECEIPTS, start):
-        study, series, instance = line["uids"]
-        uids = (study, series, instance)
-        path = tree.path(uids)
-        of_instance = found.setdefault(path, Receipts(uids))
-        if line.get("withdrawn"):
-            of_instance.withdrawn = True
+    for uids, receipt in in_journal(journal, start):
+        of_instance = found.setdefault(tree.path(uids), Receipts(uids))
+        if isinstance(receipt, Receipt):
+            of_instance.add(receipt)
             continue
-        digest = str(line["digest"])
-        of_instance.add(Receipt(uids, int(line["bytes"]), digest, str(line["charset"])))
+        of_instance.withdrawn = True
+        if receipt.digest is None:
+            of_instance.of_digest.clear()
     return found
+
+
+def receipts_of(
+    journal: Journal, wanted: Container[Uids], start: int = 0, end: int | None = None
+) -> dict[Uids, list[Receipt]]:
+    """All receipts of the instances in `wanted` that were not withdrawn, the last one last."""
+    found: dict[Uids, list[Receipt]] = {}
+    add_receipts(found, journal, wanted, start, end)
+    return found
+
+
+def add_receipts(
+    found: dict[Uids, list[Receipt]],
+    journal: Journal,
+    wanted: Container[Uids],
+    start: int,
+    end: int | None = None,
+) -> None:
+    """Go on with `receipts_of` from where the journal ended then."""
+    for uids, receipt in in_journal(journal, start, end):
+        if uids not in wanted:
+            continue
+        held = found.setdefault(uids, [])
+        if isinstance(receipt, Receipt):
+            held.append(receipt)
+        elif receipt.digest is None:
+            held.clear()
+        else:
+            of_digest = [number for number, one in enumerate(held) if one.digest == receipt.digest]
+            if of_digest:
+                del held[of_digest[-1]]
+
+
+def in_journal(
+    journal: Journal, start: int = 0, end: int | None = None
+) -> Iterator[tuple[Uids, Receipt | Withdrawn]]:
+    """What the journal tells of instances, in its order."""
+    for line in journal.read(RECEIPTS, start, end):
+        try:
+            study, series, instance = line["uids"]
+            uids = (study, series, instance)
+            withdrawn = line.get("withdrawn", False)
+            yield uids, Withdrawn(line.get("digest")) if withdrawn else _receipt(uids, line)
+        except (KeyError, TypeError, ValueError):
+            logger.error("a line of the journal is damaged, and passed over: %.200s", line)
+
+
+def _receipt(uids: Uids, line: Mapping[str, Any]) -> Receipt:
+    digest, charset, syntax = (str(line[key]) for key in ("digest", "charset", "syntax"))
+    return Receipt(uids, int(line["bytes"]), digest, charset, syntax)
+
+
+def withdraw(journal: Journal, uids: Uids, digest: str) -> None:
+    """Have the journal say that a file was not put in its place. Raises ResourceError."""
+    journal.append(RECEIPTS, uids=uids, digest=digest, withdrawn=True)
+
+
+def give_up(journal: Journal, uids: Uids) -> None:
+    """Have the journal say that there is no file of an instance. Raises ResourceError."""
+    journal.append(RECEIPTS, uids=uids, withdrawn=True)
 
 
 def record_file(

@@ -11,11 +11,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from storage.database import connect, execute, index_path, reading
+from storage.durable import prune
 from storage.errors import DataSetError
 from storage.indexing import digest_in, forget
 from storage.journal import RECEIPTS, Journal
 from storage.models import Index, build
-from storage.receipts import Receipts, digest_of_file, last_receipts, record_file
+from storage.receipts import Receipts, digest_of_file, give_up, last_receipts, record_file
 from storage.tree import Tree, Uids
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,21 @@ def _replay(tree: Tree, charset: str) -> int:
     start = start if start < end else 0  # of a journal that is not there any more
     index = build(connect(index_path(tree.data), sync=True))
     with index.database.connection_context():
-        return apply(tree, index, charset, start, tree.locked)  # others may be storing
+        # Others may be storing.
+        return apply(tree, index, charset, start, tree.locked, Journal(tree.data, sync=True))
+
+
+def withdraw_unplaced(tree: Tree) -> None:
+    """Withdraw what an unclean end kept from being put into the tree, where no row can tell.
+
+    Only what came since the index was settled: other files that are missing are lost. Nobody may
+    be storing. Raises ResourceError.
+    """
+    journal = Journal(tree.data, sync=True)
+    for path, receipts in last_receipts(tree, journal, _applied(tree.data)).items():
+        if receipts.of_digest and not receipts.withdrawn and not path.exists():
+            give_up(journal, receipts.uids)
+            prune(path)
 
 
 def apply(
@@ -53,32 +68,46 @@ def apply(
     charset: str,
     start: int,
     guard: Callable[[Uids], AbstractContextManager[None]],
+    withdrawing: Journal | None = None,
 ) -> int:
     """Bring an index to what the journal tells from byte `start` on; returns the rows changed.
 
-    `guard` is held over the look at an instance's file and row. Raises ResourceError.
+    `guard` is held over the look at an instance's file and row; where it keeps others out, the
+    receipts of what was never put into the tree can be withdrawn. Raises ResourceError.
     """
     changed = 0
     for path, receipts in last_receipts(tree, Journal(tree.data, sync=False), start).items():
         try:
             with guard(receipts.uids):
-                changed += _apply(tree, path, index, charset, receipts)
+                if path.exists():
+                    changed += _enter(tree, path, index, charset, receipts)
+                else:
+                    changed += _drop(path, index, receipts, withdrawing)
         except DataSetError as error:
             logger.error("not indexed file=%s: %s", path, error)
     return changed
 
 
-def _apply(tree: Tree, path: Path, index: Index, charset: str, receipts: Receipts) -> bool:
+def _drop(path: Path, index: Index, receipts: Receipts, withdrawing: Journal | None) -> bool:
+    """Have no row of an instance without a file; whether there was one."""
+    if digest_in(index, receipts.uids) is not None:
+        logger.error("lost file=%s: in the index, but not in the tree; its row is dropped", path)
+        forget(index, receipts.uids)
+        return True
+    if withdrawing and receipts.of_digest and not receipts.withdrawn:
+        give_up(withdrawing, receipts.uids)  # a row is made last: nobody was told Success
+        prune(path)
+    return False
+
+
+def _enter(tree: Tree, path: Path, index: Index, charset: str, receipts: Receipts) -> bool:
     """Have the row of an instance be that of its file; whether it was another, or none."""
     held = digest_in(index, receipts.uids)
-    if not path.exists():
-        forget(index, receipts.uids)
-        return held is not None
     # A row is made last, when all else is on the disk.
     if not receipts.withdrawn and held == receipts.last.digest:
         return False
     try:
-        tree.forget_copy(path)
+        tree.superseded.forget_copy(path)
         digest = digest_of_file(path)
     except OSError as error:
         raise DataSetError(f"cannot be read: {error.strerror}") from error

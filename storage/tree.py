@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from storage.durable import sync_folder
+from storage.durable import prune, sync_folder
 from storage.errors import FolderError, ResourceError
 from storage.locks import claim, lock
+from storage.superseded import Superseded
 
 logger = logging.getLogger(__name__)
 
@@ -27,13 +28,14 @@ class Tree:
     """The files under one data folder.
 
     With `sync` a file and the folders that lead to it are on the disk before a call returns.
+    Who may read them is what the process's umask leaves.
     """
 
     def __init__(self, data: Path, sync: bool) -> None:
         self.data = data
         self.root = data / "tree"
         self._incoming = data / "incoming"
-        self._superseded = data / "superseded"
+        self.superseded = Superseded(data, sync)
         self._sync = sync
         self._numbers = itertools.count()
         self._durable: dict[Path, int] = {}  # folder -> inode, its way from the root is on disk
@@ -45,8 +47,8 @@ class Tree:
         used or another node uses it; the claim lasts until the process and its children end.
         """
         try:
-            for folder in (self.data, self.root, self._incoming, self._superseded):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self.data, self.root, self._incoming, self.superseded.folder):
+                folder.mkdir(parents=True, exist_ok=True)
             self._sync_folder(self.data)
             self._claim()
             leftovers = list(self._incoming.iterdir())
@@ -84,7 +86,7 @@ class Tree:
         path = self._incoming / f"{os.getpid()}-{next(self._numbers)}.part"
         try:
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-            return path, os.open(path, flags, 0o600)
+            return path, os.open(path, flags, 0o666)
         except OSError as error:
             self.discard(path)
             raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
@@ -151,49 +153,17 @@ class Tree:
         except OSError as error:
             raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
 
-    def supersede(self, path: Path) -> Path:
-        """Keep what lies at `path` under `superseded/` too; returns where."""
-        relative = path.relative_to(self.root)
-        kept = self._superseded / relative.with_suffix(f".{time.time_ns()}.dcm")
-        try:
-            kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.link(path, kept)
-            for folder in (kept.parent, kept.parent.parent, self._superseded):
-                self._sync_folder(folder)
-        except OSError as error:
-            self._forget(kept)
-            raise ResourceError(f"Cannot keep the old file: {error.strerror}") from error
-        return kept
-
-    def forget_copy(self, path: Path) -> None:
-        """Forget what `supersede` kept of a file that stayed after all. Raises OSError."""
-        held = path.stat()
-        if held.st_nlink == 1:
-            return
-        folder = self._superseded / path.parent.relative_to(self.root)
-        for kept in folder.glob(f"{path.stem}.*.dcm"):
-            if kept.stat().st_ino == held.st_ino:
-                self._forget(kept)
-
-    def _forget(self, kept: Path) -> None:
-        with suppress(OSError):
-            kept.unlink(missing_ok=True)
-        _prune(kept)
-
     def withdraw(self, path: Path, kept: Path | None) -> None:
-        """Undo `place`: what `supersede` kept comes back, or nothing stays."""
+        """Undo `place`: what was `kept` comes back, or nothing stays."""
         try:
             if kept is not None:
-                os.replace(kept, path)
-                kept.unlink(missing_ok=True)  # the same file still: a rename did nothing
+                self.superseded.give_back(kept, path)
             elif path.parent.exists():
                 path.unlink(missing_ok=True)
                 self._sync_folder(path.parent)
         except OSError as error:
             raise ResourceError(f"Cannot undo a write: {error.strerror}") from error
-        if kept is not None:
-            _prune(kept)
-        _prune(path)
+        prune(path)
 
     def free_bytes(self) -> int:
         """What the disk still takes, in bytes. Raises ResourceError."""
@@ -219,7 +189,7 @@ class Tree:
         with suppress(FileNotFoundError):
             if self._durable.get(folder) == folder.stat().st_ino:
                 return
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self._sync_folder(folder.parent)
         self._sync_folder(self.root)
         if len(self._durable) >= _KNOWN_FOLDERS:
@@ -229,13 +199,6 @@ class Tree:
     def _sync_folder(self, folder: Path) -> None:
         if self._sync:
             sync_folder(folder)
-
-
-def _prune(path: Path) -> None:
-    """Remove the series' and the study's folder of a file that is gone, where nothing is left."""
-    for folder in (path.parent, path.parent.parent):
-        with suppress(OSError):  # never made, or not empty: others lie there
-            folder.rmdir()
 
 
 def write_all(descriptor: int, data: memoryview) -> None:

@@ -13,7 +13,14 @@ from storage.journal import Journal
 from storage.locks import claim
 from storage.models import build, signature
 from storage.mounts import network_file_system
-from storage.replay import catch_up, is_settled, received, settle, write_applied
+from storage.replay import (
+    catch_up,
+    is_settled,
+    received,
+    settle,
+    withdraw_unplaced,
+    write_applied,
+)
 from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
@@ -122,6 +129,7 @@ def new_index(path: Path, is_whole: bool) -> None:
 
 def _begin(tree: Tree, path: Path, fault: str) -> bool:
     """A new index for the tree; returns whether it is whole as it is."""
+    withdraw_unplaced(tree)
     is_whole = next(tree.walk(), None) is None
     new_index(path, is_whole)
     if is_whole:

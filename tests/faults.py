@@ -23,6 +23,7 @@ from support import (
 
 from storage import Archive
 from storage.checking import check
+from storage.faults import Fault, Kind
 
 CHARSET = "ISO_IR 100"
 SMALL, LARGE = (1_000, 40_000), (1_000_000, 2_000_000)  # bytes of pixel data, even
@@ -203,13 +204,19 @@ def files(data: Path) -> dict[Uids, str]:
     }
 
 
-def faults(data: Path) -> list[str]:
+def faults(data: Path) -> list[Fault]:
     """What `minipacs check` finds."""
     archive = Archive(data)
     try:
-        return list(check(archive, CHARSET))
+        return damage(archive)
     finally:
         archive.index.database.close_all()
+
+
+def damage(archive: Archive) -> list[Fault]:
+    """The same, without what lies in the instances themselves: one patient by several names."""
+    found = check(archive, CHARSET)
+    return [fault for fault in found if fault.kind is not Kind.PATIENTS_DISAGREE]
 
 
 def compare(node: RunningNode, held: Held, studies: Iterable[str] | None = None) -> None:

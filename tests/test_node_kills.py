@@ -23,6 +23,8 @@ from support import (
     keys,
 )
 
+from storage.faults import Kind
+
 WORKERS = 2
 # What is killed, and how often of ten.
 KINDS = [*["worker"] * 3, *["workers"] * 2, *["node"] * 4, "supervisor"]
@@ -103,7 +105,9 @@ def survive(node: RunningNode, held: Held, seed: int, turn: int) -> None:
 def started_again(node: RunningNode) -> None:
     """A fresh start, which says what it had to do."""
     left = len(node.incoming())
-    behind = {fault.split(": ")[0] for fault in faults(node.data)}
+    # What was never put into the tree has no row to be caught up.
+    fitting = (Kind.LOST, Kind.EMPTY_FOLDER)
+    behind = {fault.uids for fault in faults(node.data) if fault.kind not in fitting}
     node.start()
     assert bool(left) == bool(node.logged("WARNING", f"cleared incoming files={left}")), left
     caught_up = node.logged("WARNING", f"index caught up instances={len(behind)}")

@@ -60,6 +60,8 @@ def held_up(node: RunningNode) -> Iterator[None]:
     finally:
         os.close(os.open(pipe, os.O_RDWR))  # who waits for it finds nothing in it
         pipe.unlink()
+        pipe.parent.rmdir()
+        pipe.parent.parent.rmdir()
 
 
 def lose_index(node: RunningNode) -> None:

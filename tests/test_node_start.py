@@ -512,6 +512,18 @@ def test_files_are_for_the_node_alone(strict: RunningNode) -> None:
     assert [path for path in held if path.stat().st_mode & 0o077] == []
 
 
+def test_the_group_may_read_what_is_received_where_that_is_set(start_node: StartNode) -> None:
+    node = start_node(storage={"readers": "group"})
+    with node.association((CT, EXPLICIT)) as association:
+        assert send(association, CT, "1.4", encoded(ct("1.2", "1.3", "1.4"))).Status == 0x0000
+    (path,) = node.files()
+    assert path.stat().st_mode & 0o777 == 0o640
+    folders = [folder for folder in path.parents if folder.is_relative_to(node.data)]
+    assert {folder.stat().st_mode & 0o777 for folder in folders} == {0o750}
+    private = [node.data / "journal", node.data / "audit"]
+    assert [held for held in private if held.stat().st_mode & 0o077] == []
+
+
 # ---- [tls]
 
 

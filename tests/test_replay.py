@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from faults import damage
 from support import CT, EXPLICIT, ct, encoded
 
 from storage import Archive, OnConflict, Received, catch_up, prepare, replay, settle
-from storage.checking import check
+from storage.faults import Kind
 from storage.journal import RECEIPTS, Journal
 from storage.models import Level
 from storage.rebuilding import rebuild
+from storage.receipts import withdraw
 
 CHARSET = "ISO_IR 100"
 UIDS = [("1.1", "1.2", f"1.3.{number}") for number in range(4)]
@@ -85,7 +87,7 @@ def test_rows_that_were_lost_come_back(node: Node, caplog: pytest.LogCaptureFixt
         node.store(number)
     after = node.started(node.cut(before))
     assert instances(after) == held(0, 1, 2, 3)
-    assert list(check(after, CHARSET)) == []
+    assert damage(after) == []
     assert "index caught up instances=3" in caplog.text
 
 
@@ -103,20 +105,31 @@ def test_what_was_replaced_is_found_by_its_new_values(node: Node) -> None:
     before = node.index()
     node.store(0, "New^Name")
     after = node.started(node.cut(before))
-    assert list(check(after, CHARSET)) == []
+    assert damage(after) == []
     (patient,) = after.index[Level.PATIENT].select().dicts()
     assert patient["PatientName"] == "New^Name"
 
 
 def test_a_row_without_its_file_is_forgotten(node: Node) -> None:
-    """The folder was not synced: nobody was told Success."""
+    """As it may be with sync = false. A check tells that it is lost."""
     node.store(0)
     node.store(1)
     data = node.cut(node.index())
     data.joinpath("tree", *UIDS[1][:2], f"{UIDS[1][2]}.dcm").unlink()
     after = node.started(data)
     assert instances(after) == held(0)
-    assert list(check(after, CHARSET)) == []
+    assert [(fault.kind, fault.uids) for fault in damage(after)] == [(Kind.LOST, UIDS[1])]
+
+
+def test_a_receipt_of_what_was_never_put_into_the_tree_is_withdrawn(node: Node) -> None:
+    node.store(0)
+    before = node.index()
+    node.archive.journal.append(
+        RECEIPTS, uids=UIDS[1], syntax=EXPLICIT, bytes=1, digest="", charset=CHARSET
+    )
+    after = node.started(node.cut(before))
+    assert instances(after) == held(0)
+    assert damage(after) == []
 
 
 def test_what_was_withdrawn_does_not_come_back(node: Node) -> None:
@@ -125,7 +138,7 @@ def test_what_was_withdrawn_does_not_come_back(node: Node) -> None:
     node.archive.journal.append(
         RECEIPTS, uids=UIDS[1], syntax=EXPLICIT, bytes=1, digest="", charset=CHARSET
     )
-    node.archive.journal.append(RECEIPTS, uids=UIDS[1], withdrawn=True)
+    withdraw(node.archive.journal, UIDS[1], "")
     assert instances(node.started(node.cut(before))) == held(0)
 
 
@@ -150,7 +163,7 @@ def test_only_what_came_since_the_index_was_settled_is_read(
     whole = Journal(node.data, sync=False).size(RECEIPTS)
     read = Journal.read
     monkeypatch.setattr(
-        Journal, "read", lambda self, name, start=0: starts.append(start) or read(self, name, start)
+        Journal, "read", lambda self, *given: starts.append(given[1]) or read(self, *given)
     )
     assert instances(node.started(node.cut(before))) == held(0, 1, 2)
     assert 0 < starts[0] < whole
@@ -194,8 +207,8 @@ class Killed(BaseException):
 
 # What a store calls, in its order.
 STEPS = [
-    ("storage.tree.Tree.supersede", "before"),
-    ("storage.tree.Tree.supersede", "after"),
+    ("storage.superseded.Superseded.keep", "before"),
+    ("storage.superseded.Superseded.keep", "after"),
     ("storage.tree.Tree.place", "before"),
     ("storage.tree.Tree.place", "after"),
     ("storage.archive.record", "before"),
@@ -237,11 +250,11 @@ def test_a_store_that_is_killed_halfway_is_there_whole_or_not_at_all(
         after = node.archive = node.started(data)
         whole_or_nothing(after)
         node.store(0, "New^Name")
-        assert list(check(after, CHARSET)) == []
+        assert damage(after) == []
 
 
 def whole_or_nothing(archive: Archive) -> None:
-    assert list(check(archive, CHARSET)) == []
+    assert damage(archive) == []
     tree = list(archive.tree.walk())
     assert sorted(path.stem for path in tree) == instances(archive)
     # What was kept of a file that stayed would be there twice.

@@ -83,11 +83,22 @@ def test_a_file_replaces_what_lies_there(tree: Tree) -> None:
     assert list(tree.walk()) == [tree.path(UIDS)]
 
 
-def test_patients_data_is_for_nobody_else_to_read(tree: Tree) -> None:
-    """The folders at the top keep others out, and files wherever they are taken."""
-    path = put(tree, UIDS, b"data")
-    held = [path, tree.supersede(path), tree.stage(b"data"), *tree.data.iterdir(), tree.data]
-    assert [str(one) for one in held if one.stat().st_mode & 0o077] == []
+@pytest.mark.parametrize(("umask", "file", "folder"), [
+    (0o077, 0o600, 0o700), (0o027, 0o640, 0o750), (0o022, 0o644, 0o755),
+])  # fmt: skip
+def test_who_may_read_what_is_received_is_what_the_umask_leaves(
+    tmp_path: Path, umask: int, file: int, folder: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        tree = Tree(tmp_path / "data", sync=True)
+        tree.prepare()
+        path = put(tree, UIDS, b"data")
+        held = [tree.superseded.keep(path), tree.stage(b"data"), *tree.data.rglob("*"), tree.data]
+    finally:
+        os.umask(before)
+    modes = {(one.is_dir(), one.stat().st_mode & 0o777) for one in held if one.name != "lock"}
+    assert modes == {(False, file), (True, folder)}
 
 
 def test_staged_files_have_names_of_their_own(tree: Tree) -> None:
@@ -157,7 +168,7 @@ def test_without_sync_nothing_is_synced(tmp_path: Path, monkeypatch: pytest.Monk
     tree = Tree(tmp_path / "data", sync=False)
     tree.prepare()
     synced = Synced(monkeypatch)
-    tree.supersede(put(tree, UIDS, b"data"))
+    tree.superseded.keep(put(tree, UIDS, b"data"))
     assert {name for name, _ in synced.calls} == {"rename"}
 
 
@@ -292,12 +303,12 @@ def superseded(tree: Tree) -> list[bytes]:
 
 def test_what_is_superseded_is_kept_under_its_uids(tree: Tree) -> None:
     path = put(tree, UIDS, b"old")
-    kept = tree.supersede(path)
+    kept = tree.superseded.keep(path)
     put(tree, UIDS, b"new")
     assert (path.read_bytes(), kept.read_bytes()) == (b"new", b"old")
     assert kept.parent == tree.data / "superseded" / "1.1" / "1.2"
     assert kept.name.startswith("1.3.")
-    tree.supersede(path)
+    tree.superseded.keep(path)
     put(tree, UIDS, b"newest")
     assert superseded(tree) == [b"new", b"old"]
     assert list(tree.walk()) == [path]
@@ -306,7 +317,7 @@ def test_what_is_superseded_is_kept_under_its_uids(tree: Tree) -> None:
 @pytest.mark.parametrize("placed", [True, False], ids=["behind the rename", "in front of it"])
 def test_withdrawing_restores_what_was_superseded(tree: Tree, placed: bool) -> None:
     path = put(tree, UIDS, b"old")
-    kept = tree.supersede(path)
+    kept = tree.superseded.keep(path)
     if placed:
         put(tree, UIDS, b"new")
     tree.withdraw(path, kept)
@@ -326,7 +337,7 @@ def test_superseding_that_fails_leaves_the_file(
         fault = Fault(patch, name, number, at)
         message = ""
         try:
-            tree.supersede(path)
+            tree.superseded.keep(path)
         except ResourceError as error:
             message = str(error)
     assert (os.strerror(number) in message) is fault.hit

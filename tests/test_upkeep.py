@@ -138,13 +138,17 @@ def fill(archive: Archive) -> int:
     return held
 
 
+def faults(archive: Archive) -> list[tuple[str, tuple[str, ...], str]]:
+    return [(fault.kind.code, fault.uids, fault.detail) for fault in check(archive, CHARSET)]
+
+
 def test_a_deleted_index_comes_back_with_the_same_answers(copies: Copies) -> None:
     assert fill(copies.archive) > 50
     expected = answers(copies.archive)
     assert len(expected[1]) > 20
     again = copies.started(copies.copy())
     assert answers(again) == expected
-    assert list(check(again, CHARSET)) == list(check(copies.archive, CHARSET))
+    assert faults(again) == faults(copies.archive)
 
 
 def test_values_that_instances_tell_differently_answer_as_before(copies: Copies) -> None:
@@ -342,7 +346,7 @@ def test_a_damaged_file_is_logged_and_passed_over(
     keys = {"StudyInstanceUID": "1.1", "NumberOfStudyRelatedInstances": ""}
     assert answer_texts(again, Root.STUDY, "STUDY", keys) == [("1.1", "2")]
     assert damaged.read_bytes() == content
-    assert [str(damaged) in fault for fault in check(again, CHARSET)] == [True]
+    assert [fault.path == damaged for fault in check(again, CHARSET)] == [True]
 
 
 def test_a_file_put_into_the_tree_by_hand_is_taken(copies: Copies) -> None:
@@ -409,4 +413,4 @@ def test_a_changed_byte_is_found_against_the_receipt_also_behind_a_rebuild(
     content[-1] ^= 1
     path.write_bytes(content)
     (fault,) = check(copies.started(data), CHARSET)
-    assert fault == f"{path}: not the bytes that were received"
+    assert str(fault).startswith(f"{path}: not the bytes that were received")

@@ -1,0 +1,130 @@
+"""The rows of the index one by one, in reads so short that nobody who writes waits for them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from storage.attributes import UNIQUE, Level, stored_at
+from storage.database import execute, reading, writing
+from storage.indexing import name_parts
+from storage.matching import folded, match_columns
+from storage.models import IDENTITY, TABLES, Index, column_names
+from storage.rows import holds_several
+from storage.tree import Uids
+
+_PAGE = 256
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row, and its columns by name."""
+
+    level: Level
+    number: int
+    values: dict[str, Any]
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What makes it the entity that it is, beside its parent."""
+        return tuple(self.values[name] for name in IDENTITY[self.level])
+
+    @property
+    def uid(self) -> str:
+        """The unique key of its level."""
+        return str(self.values[UNIQUE[self.level].column])
+
+
+# The rows of an instance, from its patient's down.
+Chain = tuple[Row, ...]
+
+
+def patients(index: Index) -> Iterator[Row]:
+    """Every patient that is there when this is called."""
+    with reading():
+        (last,) = execute(index.database, "SELECT COALESCE(MAX(id), 0) FROM patient", ())[0]
+    at = 0
+    while found := _read(index, Level.PATIENT, "id > ? AND id <= ? ORDER BY id", (at, last)):
+        yield from found
+        at = found[-1].number
+
+
+def children(index: Index, row: Row) -> Iterator[Row]:
+    """The rows below a row, by their UIDs."""
+    level, at = Level(row.level + 1), ""
+    unique = UNIQUE[level].column
+    where = f"parent_id = ? AND {unique} > ? ORDER BY {unique}"
+    while found := _read(index, level, where, (row.number, at)):
+        yield from found
+        at = found[-1].uid
+
+
+def chains(index: Index, row: Row) -> Iterator[Chain]:
+    """The instances of an entity, each with what lies between."""
+    for child in children(index, row):
+        if child.level is Level.IMAGE:
+            yield (child,)
+        else:
+            yield from ((child, *below) for below in chains(index, child))
+
+
+def chain(index: Index, uids: Uids) -> Chain | None:
+    """The rows of an instance, or None where it has none."""
+    joins = " ".join(
+        f"JOIN {TABLES[level]} ON {TABLES[Level(level + 1)]}.parent_id = {TABLES[level]}.id"
+        for level in (Level.SERIES, Level.STUDY, Level.PATIENT)
+    )
+    numbers = ", ".join(f"{TABLES[level]}.id" for level in Level)
+    statement = (
+        f"SELECT {numbers} FROM instance {joins} WHERE study.StudyInstanceUID = ? "
+        "AND series.SeriesInstanceUID = ? AND instance.SOPInstanceUID = ?"
+    )
+    # Four reads of one state: else a store between them would make of them what never was.
+    with reading(), index.database.atomic():
+        found = execute(index.database, statement, uids)
+        if not found:
+            return None
+        rows = [by_number(index, level, n) for level, n in zip(Level, found[0], strict=True)]
+    return tuple(row for row in rows if row)
+
+
+def by_number(index: Index, level: Level, number: int) -> Row | None:
+    """The row of that id."""
+    found = _read(index, level, "id = ?", (number,))
+    return found[0] if found else None
+
+
+def inconsistencies(index: Index, row: Row) -> list[str]:
+    """The columns of a row that do not follow from its other ones."""
+    wrong = []
+    for attribute in stored_at(row.level):
+        names, forms = match_columns(attribute), folded(attribute, row.values[attribute.column])
+        wrong += [n for n, form in zip(names, forms, strict=True) if row.values[n] != form]
+    if bool(row.values["several"]) != bool(holds_several(row.level, row.values)):
+        wrong.append("several")
+    if row.level is Level.PATIENT:
+        with reading():
+            statement = "SELECT part FROM name_part WHERE patient = ?"
+            parts = {part for (part,) in execute(index.database, statement, (row.number,))}
+        if parts != name_parts(row.values):
+            wrong.append("name_part")
+    return wrong
+
+
+def settled_inconsistencies(index: Index, row: Row) -> list[str]:
+    """The same, while nobody writes."""
+    with writing(index.database):
+        again = by_number(index, row.level, row.number)
+        return inconsistencies(index, again) if again else []
+
+
+def _read(index: Index, level: Level, where: str, values: tuple[Any, ...]) -> list[Row]:
+    with reading():
+        found = execute(index.database, f"{_select(level)} WHERE {where} LIMIT {_PAGE}", values)
+    names = column_names(level)
+    return [Row(level, row[0], dict(zip(names, row[1:], strict=True))) for row in found]
+
+
+@lru_cache
+def _select(level: Level) -> str:
+    return f"SELECT id, {', '.join(column_names(level))} FROM {TABLES[level]}"

@@ -1,0 +1,77 @@
+"""Rows against rows: children without a parent, parents without children."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from storage.attributes import UNIQUE, Level
+from storage.database import connection_of, execute, reading, writing
+from storage.faults import Fault, Kind
+from storage.indexing import prune
+from storage.models import TABLES, Index
+from storage.repair import Mended, mending
+
+_CHILDREN = {Level.PATIENT: "studies", Level.STUDY: "series", Level.SERIES: "instances"}
+
+
+def check(index: Index, repair: bool) -> Iterator[Fault]:
+    """The rows that hang in the air. One statement each: no store is seen half done."""
+    for level in (Level.STUDY, Level.SERIES, Level.IMAGE):
+        parent = TABLES[Level(level - 1)]
+        where = f"NOT EXISTS (SELECT 1 FROM {parent} WHERE id = {TABLES[level]}.parent_id)"
+        for number, uid in _rows(index, level, where):
+            fault = Fault(Kind.NO_PARENT, uids=(uid,), detail=parent)
+            yield mending(fault, repair, partial(_cut, index, level, number))
+    for level in (Level.SERIES, Level.STUDY, Level.PATIENT):
+        child = TABLES[Level(level + 1)]
+        where = f"NOT EXISTS (SELECT 1 FROM {child} WHERE parent_id = {TABLES[level]}.id)"
+        for number, uid in _rows(index, level, where):
+            fault = Fault(Kind.NO_CHILDREN, uids=(uid,), detail=_CHILDREN[level])
+            yield mending(fault, repair, partial(_prune, index, level, number))
+    with reading():
+        statement = (
+            "SELECT DISTINCT patient FROM name_part WHERE patient NOT IN (SELECT id FROM patient)"
+        )
+        strays = execute(index.database, statement, ())
+    for (number,) in strays:
+        fault = Fault(Kind.NO_PARENT, detail="patient (parts of a name)")
+        yield mending(fault, repair, partial(_forget_parts, index, number))
+
+
+def _rows(index: Index, level: Level, where: str) -> list[Any]:
+    unique = UNIQUE[level].column
+    with reading():
+        return execute(
+            index.database, f"SELECT id, {unique} FROM {TABLES[level]} WHERE {where}", ()
+        )
+
+
+def _prune(index: Index, level: Level, number: int) -> Mended:
+    prune(index, level, number)
+    return Mended("row removed")
+
+
+def _cut(index: Index, level: Level, number: int) -> Mended:
+    """Remove a row and all below it; files that they were of are entered anew."""
+    with writing(index.database):
+        connection_of(index.database).entered.clear()
+        below = {level: [number]}
+        for lower in range(level + 1, len(Level)):
+            statement = f"SELECT id FROM {TABLES[Level(lower)]} WHERE parent_id = ?"
+            below[Level(lower)] = [
+                row[0]
+                for parent in below[Level(lower - 1)]
+                for row in execute(index.database, statement, (parent,))
+            ]
+        for table, numbers in ((TABLES[at], below[at]) for at in reversed(below)):
+            for each in numbers:
+                execute(index.database, f"DELETE FROM {table} WHERE id = ?", (each,))
+    return Mended("rows removed; their files are entered anew")
+
+
+def _forget_parts(index: Index, patient: int) -> Mended:
+    with writing(index.database):
+        there = execute(index.database, "SELECT 1 FROM patient WHERE id = ?", (patient,))
+        if not there:
+            execute(index.database, "DELETE FROM name_part WHERE patient = ?", (patient,))
+    return Mended("rows removed")
