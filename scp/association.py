@@ -15,6 +15,7 @@ from pynetdicom.transport import AddressInformation
 from scp.command import Command, Field
 from scp.contexts import is_storage, service_of
 from scp.dimse import Message, NodeDIMSE, Sink
+from scp.handshake import agree
 from scp.log import one_line
 from scp.negotiation import NodeACSE
 from scp.node import Node
@@ -68,14 +69,14 @@ class NodeAssociation(Association):
         self._opened = time.monotonic()
         self._traffic = Traffic()
 
-    def adopt(self, connection: Any, address: Any) -> None:
-        """Take over an accepted connection, before the thread is started."""
+    def adopt(self, connection: Any, address: Any, tls: Any = None) -> None:
+        """Take over an accepted connection, before the thread is started; `tls`: its context."""
         self.name = f"AcceptorThread@{address[0]}:{address[1]}"
         sock = NodeSocket(self, client_socket=connection)
         limits, entity = self._node.settings.limits, self._node.entity
         sock.longest_pdu = max(sock.longest_pdu, limits.pdu_bytes)
         self.set_socket(sock)
-        sock.adopt()
+        sock.adopt(tls)
         self._socket = sock
         self.acceptor.maximum_length = limits.pdu_bytes
         self.acceptor.ae_title = entity.ae_title
@@ -95,7 +96,8 @@ class NodeAssociation(Association):
     def run_reactor(self) -> None:
         """Serve the association to its end."""
         try:
-            super().run_reactor()
+            if agree(self):
+                super().run_reactor()
         except Exception as error:
             logger.error("association broken %s: %s", self.who, one_line(error))
             logger.debug("details", exc_info=True)
@@ -152,8 +154,8 @@ class NodeAssociation(Association):
 
     def log_opened(self) -> None:
         """Say that the association was accepted."""
-        accepted, refused = len(self._accepted_cx), len(self._rejected_cx)
-        logger.info("association opened %s contexts=%d refused=%d", self.who, accepted, refused)
+        contexts = f"contexts={len(self._accepted_cx)} refused={len(self._rejected_cx)}"
+        logger.info("association opened %s %s%s", self.who, contexts, self._socket.agreed)
 
     def _close(self) -> None:
         self._node.archive.close_thread()

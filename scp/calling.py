@@ -9,9 +9,11 @@ from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation
 
-from scp import entity, tls
+from scp import entity
 from scp.reactor import drive, driver_of
 from scp.settings import Peer, Settings
+from scp.tls import Contexts
+from scp.tls_faults import TlsError
 from scp.transport import NodeSocket
 
 # Presentation contexts to propose: SOP class and transfer syntaxes.
@@ -20,6 +22,7 @@ Proposal = tuple[str, Sequence[str]]
 
 def associate(
     settings: Settings,
+    contexts: Contexts,
     title: str,
     peer: Peer,
     proposals: Sequence[Proposal],
@@ -27,16 +30,19 @@ def associate(
 ) -> Association:
     """An association with a peer, established or not; what became of it is in its attributes.
 
-    It has no thread: the calling one drives it, and has to release or abort it. Raises OSError
-    where the peer's name cannot be resolved, or the certificate of [tls] cannot be read.
+    It has no thread: the calling one drives it, and has to release or abort it. Raises TlsError
+    where TLS is in the way, OSError where the peer's name cannot be resolved.
     """
     calling = entity.build(settings, peer)
     association = Association(calling, MODE_REQUESTOR)
     drive(association)
     association._is_paused = True  # there is no thread of its own that a release would wait for
     try:
-        _prepare(association, settings, title, peer, proposals, roles)
+        connection = _prepare(association, settings, title, peer, proposals, roles)
+        connection.tls_args = contexts.of_peer(peer)
         association.request()
+        if connection.tls_failure:
+            raise TlsError(connection.tls_failure)
     finally:
         if not association.is_established:
             finish(association)
@@ -50,14 +56,12 @@ def _prepare(
     peer: Peer,
     proposals: Sequence[Proposal],
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation],
-) -> None:
-    """Say who calls whom, with which contexts."""
+) -> NodeSocket:
+    """Say who calls whom, with which presentation contexts; the connection that is to be."""
     calling = association.ae
     remote = AddressInformation.from_addr_port(peer.host or "", peer.port or 0)
     local = AddressInformation.from_tuple(("::0", 0) if remote.is_ipv6 else ("", 0))
     connection = NodeSocket(association, address=local)
-    if peer.tls:
-        connection.tls_args = tls.client_context(settings), peer.host or ""
     association.set_socket(connection)
     association.acceptor.ae_title = title
     association.acceptor.address_info = remote
@@ -73,6 +77,7 @@ def _prepare(
         _context(number, *proposal) for number, proposal in enumerate(proposals)
     ]
     connection.longest_pdu = max(connection.longest_pdu, requestor.maximum_length or 0)
+    return connection
 
 
 def finish(association: Association) -> None:

@@ -38,7 +38,7 @@ def serve(path: ConfigPath = _DEFAULT_CONFIG, verbose: Verbose = False) -> None:
     # Imported late: what is wrong in the configuration should be said at once.
     from scp import protocol_log
     from scp.supervisor import StartError, Supervisor, bind
-    from scp.tls import server_context
+    from scp.tls import contexts
     from storage import prepare
     from storage.errors import FolderError
 
@@ -46,8 +46,8 @@ def serve(path: ConfigPath = _DEFAULT_CONFIG, verbose: Verbose = False) -> None:
     protocol_log.set_up(verbose)
     os.umask(READERS[settings.storage.readers])
     try:
-        tls = server_context(settings)
-        listening = bind(settings)
+        tls = contexts(settings)
+        doors = bind(settings)
         is_whole = prepare(settings.storage.path, settings.storage.sync, settings.storage.charset)
     except (ConfigError, StartError) as error:
         raise _failure(str(error)) from None
@@ -55,7 +55,7 @@ def serve(path: ConfigPath = _DEFAULT_CONFIG, verbose: Verbose = False) -> None:
         raise _failure(f"{settings.source}: [storage] path: {error}") from None
     for warning in config.warnings(settings):
         logger.warning(warning)
-    Supervisor(settings, listening, tls, is_whole).run()
+    Supervisor(settings, doors, tls, is_whole).run()
 
 
 @app.command()
@@ -136,7 +136,11 @@ def peers(
     from scp.echoing import run
 
     log.set_up()
-    raise typer.Exit(0 if run(settings, titles or ()) else 1)
+    try:
+        answered = run(settings, titles or ())
+    except ConfigError as error:
+        raise _failure(str(error)) from None
+    raise typer.Exit(0 if answered else 1)
 
 
 @app.command()

@@ -18,6 +18,8 @@ from scp.reactor import driver_of, messages_of
 from scp.request import Request
 from scp.settings import Peer, Settings
 from scp.status import Status
+from scp.tls import Contexts
+from scp.tls_faults import TlsError
 from storage import Archive, commitments
 from storage.commitments import Commitment
 from storage.elements import Element, Elements
@@ -38,8 +40,9 @@ _RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0)
 class Reporter:
     """Looks into requests and tells who asked, in a thread of its own."""
 
-    def __init__(self, settings: Settings, archive: Archive) -> None:
+    def __init__(self, settings: Settings, archive: Archive, tls: Contexts) -> None:
         self.settings = settings
+        self.tls = tls
         self._archive = archive
         self._due: queue.PriorityQueue[tuple[float, int, int, Commitment]] = queue.PriorityQueue()
         self._numbers = iter(range(1 << 62))
@@ -142,11 +145,14 @@ class Reporter:
         try:
             association = associate(
                 self.settings,
+                self.tls,
                 commitment.peer,
                 peer,
                 [(STORAGE_COMMITMENT, sorted(UNCOMPRESSED_SYNTAXES))],
                 [build_role(STORAGE_COMMITMENT, scp_role=True)],
             )
+        except TlsError as error:
+            return f"{peer.host}:{peer.port} {error}"
         except OSError as error:
             return f"{peer.host}:{peer.port} cannot be reached: {error.strerror or error}"
         if not association.is_established:

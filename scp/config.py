@@ -26,6 +26,7 @@ def load(path: Path) -> Settings:
     faults = list(_same_titles(raw.get("peers")))
     try:
         document = Document.model_validate(raw, context=context, by_alias=True, by_name=False)
+        faults += _same_ports(document)
     except pydantic.ValidationError as error:
         faults += [_fault(detail) for detail in error.errors()]
     if faults:
@@ -51,6 +52,15 @@ def _same_titles(peers: object) -> Iterator[str]:
         first = seen.setdefault(name.strip(" "), name)
         if first != name:
             yield f"[{_key('peers', name)}]: the same AE title as [{_key('peers', first)}]"
+
+
+def _same_ports(document: Document) -> Iterator[str]:
+    if document.node.port and document.node.port == _tls_port(document):
+        yield f"[tls] port: takes another one than [node] port, not {document.node.port} too"
+
+
+def _tls_port(document: Document) -> int | None:
+    return document.tls.port if document.tls else None
 
 
 def _toml(given: object) -> str:
@@ -87,13 +97,19 @@ def warnings(settings: Settings) -> list[str]:
     host, tls, found = settings.node.host, settings.tls, []
     outside = not re.fullmatch(r"127(\.\d+){3}|::1|localhost", host)
     if outside and settings.access.any_peer:
-        holder = " with a certificate that it trusts" if tls and tls.require_client else ""
+        proven = tls and tls.require_client and tls.port is None
+        holder = " with a certificate that it trusts" if proven else ""
         found.append(
             f"[node] host is {host} and [access] any_peer is true: any machine that reaches it"
             f"{holder} may store, query and retrieve all; any_peer = false keeps it to [peers]."
         )
     if outside and tls is None:
         found.append(f"[node] host is {host} without [tls]: patient data travels unencrypted.")
+    elif outside and tls and tls.port is not None:
+        found.append(
+            f"[node] host is {host} and [node] port is plain beside [tls] port: patient data of "
+            "those who call it travels unencrypted."
+        )
     if not settings.storage.sync:
         found.append("[storage] sync is false: a power cut can lose instances answered Success.")
     return found
@@ -106,11 +122,16 @@ _FIXED = (("node", "host"), ("node", "port"), ("node", "workers"),
 
 def fixed(old: Settings, new: Settings) -> list[str]:
     """What has changed in `new` and takes effect only when the node is started again."""
-    return [
+    found = [
         f"{new.source}: [{table}] {key}: takes effect at the next start"
         for table, key in _FIXED
         if getattr(getattr(old, table), key) != getattr(getattr(new, table), key)
     ]
+    if _tls_port(old) != _tls_port(new):
+        found.append(
+            f"{new.source}: [tls] port: takes effect at the next start, and so all of [tls]"
+        )
+    return found
 
 
 def renewed(old: Settings, new: Settings) -> Settings:
@@ -119,4 +140,6 @@ def renewed(old: Settings, new: Settings) -> Settings:
     for table, key in _FIXED:
         kept.setdefault(table, {})[key] = getattr(getattr(old, table), key)
     tables = {t: getattr(new, t).model_copy(update=values) for t, values in kept.items()}
-    return new.model_copy(update=tables)
+    # A port comes and goes with a start, and without it the others would be another one's.
+    tls = new.tls if _tls_port(old) == _tls_port(new) else old.tls
+    return new.model_copy(update={**tables, "tls": tls})

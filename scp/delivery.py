@@ -14,6 +14,7 @@ from scp.request import Request
 from scp.retrieve import FEW
 from scp.settings import Peer
 from scp.suboperations import Sender
+from scp.tls_faults import TlsError
 from scp.transcode import reachable
 from storage import Location
 
@@ -139,17 +140,19 @@ class Delivery:
         """A sender on an association with the destination. Raises AssociationLost."""
         if not proposals:
             raise _NotReachedError("is offered none of the stored transfer syntaxes by [peers]")
-        settings, peer, started = self._request.node.settings, self._peer, time.monotonic()
+        node, peer, started = self._request.node, self._peer, time.monotonic()
         try:
-            association = associate(settings, self._title, peer, proposals)
+            association = associate(node.settings, node.tls, self._title, peer, proposals)
+        except TlsError as error:
+            raise _NotReachedError(str(error)) from error
         except OSError as error:
             raise _NotReachedError(f"cannot be reached: {error.strerror or error}") from error
         if association.is_established:
             return Sender(
                 association,
-                self._request.node.archive.tree,
+                node.archive.tree,
                 Originator.of(self._request),
-                peer.dimse_timeout or settings.limits.dimse_timeout,
+                peer.dimse_timeout or node.settings.limits.dimse_timeout,
             )
         if association.is_rejected:
             raise _NotReachedError("rejects the association")
@@ -157,7 +160,9 @@ class Delivery:
             raise _NotReachedError("accepts none of the SOP classes")
         if time.monotonic() - started >= (association.acse_timeout or 0):
             raise _NotReachedError("does not answer")
-        raise AssociationLost("cannot be reached, or ended the association at once")
+        # In TLS 1.3 it may say so only when we think that all is well (RFC 8446 4.4.2.4).
+        distrust = ": it may not trust our certificate" if peer.tls else ""
+        raise AssociationLost(f"cannot be reached, or ended the association at once{distrust}")
 
 
 def batches(

@@ -17,6 +17,8 @@ from scp.contexts import VERIFICATION
 from scp.reactor import driver_of
 from scp.settings import Peer, Service, Settings
 from scp.status import Status
+from scp.tls import Contexts, contexts
+from scp.tls_faults import TlsError
 
 _AT_ONCE = 16
 _SYNTAXES = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
@@ -31,14 +33,18 @@ class Echo:
 
 
 def run(settings: Settings, titles: Iterable[str]) -> bool:
-    """Ask and show the peers `titles`, or all; whether all that we send to answered."""
+    """Ask and show the peers `titles`, or all; whether all that we send to answered.
+
+    Raises ConfigError where the files of [tls] cannot be used.
+    """
+    tls = contexts(settings)
     peers = {title: settings.peers[title] for title in titles or settings.peers}
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("peer", "address", "echo", "may ask for", "calls from"):
         table.add_column(name)
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         asked = {
-            title: threads.submit(echo, settings, title, peer)
+            title: threads.submit(echo, settings, tls, title, peer)
             for title, peer in peers.items()
             if peer.host
         }
@@ -49,18 +55,20 @@ def run(settings: Settings, titles: Iterable[str]) -> bool:
     return not any(asked[title].result().fault for title in asked)
 
 
-def echo(settings: Settings, title: str, peer: Peer) -> Echo:
+def echo(settings: Settings, tls: Contexts, title: str, peer: Peer) -> Echo:
     """Open an association with a peer and have it answer C-ECHO."""
     started = time.monotonic()
     try:
-        fault = _echo(settings, title, peer)
+        fault = _echo(settings, tls, title, peer)
+    except TlsError as error:
+        fault = str(error)
     except OSError as error:
         fault = f"cannot be reached: {error.strerror or error}"
     return Echo(time.monotonic() - started, fault)
 
 
-def _echo(settings: Settings, title: str, peer: Peer) -> str:
-    association = associate(settings, title, peer, [(VERIFICATION, _SYNTAXES)])
+def _echo(settings: Settings, tls: Contexts, title: str, peer: Peer) -> str:
+    association = associate(settings, tls, title, peer, [(VERIFICATION, _SYNTAXES)])
     if not association.is_established:
         refusal = association.acceptor.primitive
         if association.is_rejected and isinstance(refusal, A_ASSOCIATE):

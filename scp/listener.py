@@ -1,9 +1,8 @@
-"""The association server on a socket that was bound before, and may be shared by workers."""
+"""The association server on sockets that were bound before, and may be shared by workers."""
 
 import logging
 import selectors
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pynetdicom import evt
 
 from scp import watch
 from scp.association import Handlers, NodeAssociation
+from scp.doors import Doors
 from scp.log import one_line
 from scp.node import Node
 
@@ -32,19 +32,17 @@ class Listener:
         self,
         node: Node,
         handlers: Handlers,
-        listening: socket.socket,
-        tls: ssl.SSLContext | None = None,
+        doors: Doors,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         self._node = node
         self._handlers = handlers
-        self._listening = listening
-        self._tls = tls
+        self._doors = doors
         self._beat = beat  # to be called every `watch.BEAT_SECONDS`, by who would hang
 
-    def renew(self, node: Node, tls: ssl.SSLContext | None) -> None:
-        """Serve associations by `node` and `tls` from now on; those that are open go on."""
-        self._node, self._tls = node, tls
+    def renew(self, node: Node) -> None:
+        """Serve associations by `node` from now on; those that are open go on."""
+        self._node = node
 
     def serve(self, stop: socket.socket, life: int) -> bool:
         """Accept until there is something to read on `stop`: True; or on `life`: False.
@@ -52,9 +50,10 @@ class Listener:
         Can be called again.
         """
         # Another worker may take a connection first, so accepting must not wait for one.
-        self._listening.setblocking(False)
         with selectors.DefaultSelector() as selector:
-            selector.register(self._listening, selectors.EVENT_READ)
+            for door in self._doors.all:
+                door.setblocking(False)
+                selector.register(door, selectors.EVENT_READ)
             selector.register(stop, selectors.EVENT_READ)
             selector.register(life, selectors.EVENT_READ)
             while True:
@@ -62,8 +61,9 @@ class Listener:
                 self._beat()
                 if stop in ready or life in ready:
                     return stop in ready
-                if ready:
-                    self._accept()
+                for door in self._doors.all:
+                    if door in ready:
+                        self._accept(door)
 
     def drain(self, seconds: float) -> None:
         """Let what is under way finish, for `seconds` at most; abort who only waits.
@@ -93,9 +93,9 @@ class Listener:
             request.shutdown(socket.SHUT_RDWR)
         request.close()
 
-    def _accept(self) -> None:
+    def _accept(self, door: socket.socket) -> None:
         try:
-            connection, address = self._listening.accept()
+            connection, address = door.accept()
         except (BlockingIOError, ConnectionError):  # taken by another worker, or gone again
             return
         except OSError as error:  # no descriptors left: a moment, so that some are freed
@@ -103,19 +103,14 @@ class Listener:
             time.sleep(_FULL_SECONDS)
             return
         try:
-            self._start(connection, address)
+            self._start(connection, address, door)
         except Exception as error:
             logger.error("connection refused address=%s: %s", address[0], one_line(error))
             connection.close()
 
-    def _start(self, connection: socket.socket, address: Any) -> None:
-        if self._tls:
-            # The handshake is made with the first read, in the association's thread, so that
-            # a caller that stalls in it holds up nobody else.
-            connection = self._tls.wrap_socket(
-                connection, server_side=True, do_handshake_on_connect=False
-            )
+    def _start(self, connection: socket.socket, address: Any, door: socket.socket) -> None:
+        tls = self._node.tls.server if self._doors.is_for_tls(door) else None
         association = NodeAssociation(self._node, self._handlers, self)
-        association.adopt(connection, address)
+        association.adopt(connection, address, tls)
         association.bind(evt.EVT_ESTABLISHED, lambda event: association.log_opened())
         association.start()

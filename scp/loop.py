@@ -5,6 +5,7 @@ which it would only pass on, goes straight to the messages.
 """
 
 import logging
+import ssl
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
@@ -14,12 +15,16 @@ from pynetdicom.pdu import A_ABORT_RQ
 
 from scp.command import CommandError
 from scp.dimse import NodeDIMSE
+from scp.handshake import refuse
 from scp.log import one_line
+from scp.tls_faults import words_of
 from scp.transport import LongPduError, NodeSocket
 from scp.waiting import Waiter
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
+
+    from scp.association import NodeAssociation
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +32,8 @@ _P_DATA_TF = 0x04
 _PDU_TYPES = range(0x01, 0x08)
 # States of PS3.8 9.2.3: idle, data transfer, and waiting for the connection to be closed.
 IDLE, TRANSFER, CLOSING = "Sta1", "Sta6", "Sta13"
+# Waiting for an A-ASSOCIATE-RQ, and for the answer to one.
+_OPENING = ("Sta2", "Sta5")
 # Requests that a peer may send ahead; it negotiated none (PS3.7 D.3.3.3).
 _MAX_WAITING = 4
 # How long the peer has to close the connection before the node does.
@@ -98,6 +105,9 @@ class Loop(DULServiceProvider):
         if self.state_machine.current_state == CLOSING:
             self._connection.drop()  # whatever it is, nothing is done with it
             return False
+        if self.state_machine.current_state in _OPENING and self._connection.speaks_tls:
+            self._refuse_tls()
+            return False
         try:
             pdu = self._connection.next_pdu()
         except LongPduError as error:
@@ -115,6 +125,13 @@ class Loop(DULServiceProvider):
             else:
                 self._decode(pdu)
         return False
+
+    def _refuse_tls(self) -> None:
+        if self.assoc.is_acceptor:
+            refuse(cast("NodeAssociation", self.assoc), "speaks TLS to the plain port")
+        else:
+            self._connection.tls_failure = "speaks TLS, and [peers] has no tls = true for it"
+        self.event_queue.put("Evt19")
 
     def _decode(self, pdu: memoryview) -> None:
         if pdu[0] not in _PDU_TYPES:
@@ -137,6 +154,8 @@ class Loop(DULServiceProvider):
 
     def _say(self, error: object) -> None:
         words = one_line(error) if isinstance(error, BaseException) else str(error)
+        if isinstance(error, ssl.SSLError):
+            words = f"it {words_of(error)}"
         who = getattr(self.assoc, "who", "")
         # Who opened an association says itself what became of it.
         logger.log(logging.WARNING if who else logging.DEBUG, "protocol error %s: %s", who, words)

@@ -1,6 +1,8 @@
 """Association negotiation as the acceptor, by the node's own contexts and rights."""
 
 import logging
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import cast
 
 from pydicom.uid import UID
@@ -29,6 +31,7 @@ class NodeACSE(ACSE):
 
     node: Node
     slot: int | None = None  # taken where the association was accepted
+    secured: Mapping[str, str] = MappingProxyType({})  # the TLS that was agreed on, in words
 
     def _negotiate_as_acceptor(self) -> None:
         request = cast(A_ASSOCIATE, self.requestor.primitive)
@@ -84,6 +87,7 @@ class NodeACSE(ACSE):
             "peer": self.requestor.ae_title.strip(),
             "address": self.requestor.address,
             "called": str(request.called_ae_title).strip(),
+            **self.secured,
         }
 
     def _reject(self, rejection: peers.Rejection) -> None:

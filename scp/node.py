@@ -8,6 +8,7 @@ from pynetdicom.ae import ApplicationEntity
 from scp.audit import Audit
 from scp.settings import Settings
 from scp.slots import Slots
+from scp.tls import Contexts
 from storage import Archive
 
 if TYPE_CHECKING:
@@ -24,3 +25,4 @@ class Node:
     slots: Slots
     reporter: "Reporter"
     audit: Audit
+    tls: Contexts

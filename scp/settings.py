@@ -17,6 +17,7 @@ TRANSFER_SYNTAXES = {
     entry[4]: uid for uid, entry in UID_dictionary.items() if entry[1] == "Transfer Syntax"
 }
 OnConflict = Literal["replace", "keep", "refuse"]
+TlsProfile = Literal["bcp195", "bcp195-modified"]  # PS3.15 B.12, B.13
 # Who may read what is received, and the umask that leaves it so.
 READERS = {"owner": 0o077, "group": 0o027, "everyone": 0o022}
 Readers = Literal["owner", "group", "everyone"]
@@ -144,6 +145,7 @@ class Peer(Table):
     sends: Annotated[int, _integer(1, 16)] = 1
     associations: Annotated[int | None, _integer(0, 4096)] = None
     tls: Bool = False
+    tls_name: Annotated[str | None, _HOST] = None
     allow: Annotated[frozenset[Annotated[Service, Field(strict=False)]], _ALLOW] = frozenset(
         Service
     )
@@ -153,16 +155,20 @@ class Peer(Table):
         if (self.host is None) != (self.port is None):
             missing = "host" if self.host is None else "port"
             raise ValueError(f"{missing}: missing; takes host and port together, or neither")
+        if self.tls_name and not self.tls:
+            raise ValueError("tls_name: is checked only with tls = true")
         return self
 
 
 class Tls(Table):
-    """The certificate that the node shows, and what it asks of a caller's."""
+    """The certificate that the node shows, what it asks of a caller's, and where."""
 
     certificate: Annotated[Path, BeforeValidator(_path), _FILE]
     key: Annotated[Path, BeforeValidator(_path), _FILE]
     ca: Annotated[Path | None, BeforeValidator(_path), _FILE] = None
     require_client: Bool = False
+    port: Annotated[int | None, _integer(0, 65535)] = None
+    profile: Annotated[TlsProfile, _takes(" or ".join(get_args(TlsProfile)))] = "bcp195"
 
 
 class Audit(Table):

@@ -9,15 +9,15 @@ import os
 import select
 import signal
 import socket
-import ssl
 import time
 
-from scp import child, config, log, watch, worker
+from scp import certificates, child, config, log, watch, worker
 from scp.config import ConfigError
+from scp.doors import Doors
 from scp.keeper import Keeper
 from scp.settings import Settings
 from scp.slots import Slots
-from scp.tls import server_context
+from scp.tls import Contexts, contexts
 from scp.watch import Beats, Watch
 from storage.tree import Tree
 
@@ -37,9 +37,16 @@ class StartError(Exception):
     """The node cannot start; the text says why, to a person."""
 
 
-def bind(settings: Settings) -> socket.socket:
-    """The listening socket. Raises StartError where the address cannot be had."""
-    host, port = settings.node.host, settings.node.port
+def bind(settings: Settings) -> Doors:
+    """The listening sockets. Raises StartError where an address cannot be had."""
+    main = _bind(settings, settings.node.port, "[node] host, port")
+    if settings.tls is None or settings.tls.port is None:
+        return Doors(main)
+    return Doors(main, _bind(settings, settings.tls.port, "[tls] port"))
+
+
+def _bind(settings: Settings, port: int, keys: str) -> socket.socket:
+    host = settings.node.host
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -50,8 +57,7 @@ def bind(settings: Settings) -> socket.socket:
         listening.listen(_BACKLOG)
     except OSError as error:
         raise StartError(
-            f"{settings.source}: [node] host, port: cannot listen on {host}:{port}: "
-            f"{error.strerror or error}"
+            f"{settings.source}: {keys}: cannot listen on {host}:{port}: {error.strerror or error}"
         ) from error
     return listening
 
@@ -62,12 +68,12 @@ class Supervisor:
     def __init__(
         self,
         settings: Settings,
-        listening: socket.socket,
-        tls: ssl.SSLContext | None,
+        doors: Doors,
+        tls: Contexts,
         is_whole: bool,
     ) -> None:
         self._settings = settings
-        self._listening = listening
+        self._doors = doors
         self._tls = tls
         self._count = settings.node.workers or os.cpu_count() or 1
         self._slots = Slots(settings.limits.associations, self._count)
@@ -79,21 +85,23 @@ class Supervisor:
         self._data = settings.storage.path
         self._ready: dict[int, int] = {}  # number -> what can be read when it serves or has ended
         self._keeper = Keeper(self._data, is_whole)
+        self._certificates = certificates.Keeper()
         self._next_look = 0.0
 
     def run(self) -> None:
         """Serve; returns when all workers have ended. Raises StartError where one cannot start."""
         # Taken by sigwait: nothing interrupts, and none is lost between a look and a wait.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, (*_SIGNALS, worker.RENEW))
         self._keeper.begin(self._settings.storage.charset)
         for number in range(self._count):
             self._start(number)
         self._await_start()
-        host, port = self._listening.getsockname()[:2]
+        host, port = self._doors.main.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
+        secure = f" and TLS on port={self._doors.tls.getsockname()[1]}" if self._doors.tls else ""
         logger.info(
-            "%s serves %s with workers=%d, listening on %s:%d",
-            self._settings.node.ae_title, self._settings.storage.path, self._count, shown, port,
+            "%s serves %s with workers=%d%s, listening on %s:%d", self._settings.node.ae_title,
+            self._settings.storage.path, self._count, secure, shown, port,
         )  # fmt: skip
         while True:
             found = signal.sigtimedwait(_SIGNALS, self._patience())
@@ -111,7 +119,10 @@ class Supervisor:
 
     def _patience(self) -> float:
         """Seconds until something is to be done."""
-        return max(min((self._next_look, *self._due.values())) - time.monotonic(), 0.0)
+        due = (self._next_look, *self._due.values())
+        if self._settings.tls:
+            due = (*due, self._certificates.due)
+        return max(min(due) - time.monotonic(), 0.0)
 
     def _mourn(self) -> None:
         """See who has ended, and when there will be another."""
@@ -127,6 +138,9 @@ class Supervisor:
             del self._due[number]
             self._start(number)
         self._keeper.tend(self._settings.storage.charset)
+        if fresh := self._certificates.tend(self._settings, self._tls):
+            self._tls = fresh
+            self._send(worker.RENEW)
         if self._next_look > now:
             return
         self._next_look = now + watch.BEAT_SECONDS
@@ -139,17 +153,22 @@ class Supervisor:
         """Have the workers take the configuration as it is now, unless it is wrong."""
         try:
             fresh = config.load(self._settings.source)
-            tls = server_context(fresh)
+            settings = config.renewed(self._settings, fresh)
+            tls = contexts(settings)
         except ConfigError as error:
             logger.error("configuration not reloaded, the old one stays: %s", error)
             return
         for warning in (*config.warnings(fresh), *config.fixed(self._settings, fresh)):
             logger.warning(warning)
         # For workers that are started later; those that run read the file themselves.
-        self._settings, self._tls = config.renewed(self._settings, fresh), tls
+        self._settings, self._tls = settings, tls
         self._slots.limit = fresh.limits.associations
+        self._certificates.tell(settings)
+        self._send(signal.SIGHUP)
+
+    def _send(self, number: int) -> None:
         for process in self._workers:
-            os.kill(process, signal.SIGHUP)
+            os.kill(process, number)
 
     def _start(self, number: int) -> None:
         """Fork a worker."""
@@ -161,7 +180,7 @@ class Supervisor:
             self._slots.adopt(number)
             self._beats.adopt(number)
             worker.run(
-                self._settings, self._listening, self._tls, self._slots, self._beats,
+                self._settings, self._doors, self._tls, self._slots, self._beats,
                 ready_end, self._life,
             )  # fmt: skip
 
@@ -200,8 +219,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Have the workers finish, and kill what does not."""
-        for process in self._workers:
-            os.kill(process, signal.SIGTERM)
+        self._send(signal.SIGTERM)
         deadline = time.monotonic() + _KILL_SECONDS
         while self._workers:
             left = deadline - time.monotonic()

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import cast
 
-from pynetdicom.transport import T_CONNECT, AssociationSocket
+from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocket
+
+from scp.tls_faults import words_of
 
 _FIRST_BUFFER_BYTES = 64 * 1024
 # Longest PDU that is not P-DATA: an A-ASSOCIATE-RQ of 128 contexts with many transfer syntaxes.
@@ -28,12 +30,16 @@ class NodeSocket(AssociationSocket):
 
     longest_pdu = _MAX_CONTROL_BYTES
     last_received = 0.0  # by the monotonic clock
+    awaited: ssl.SSLContext | None = None  # for the TLS handshake that a caller has to make
+    agreed = ""  # what TLS was agreed on, for the log
+    _tls: ssl.SSLSocket | None = None
+    tls_failure = ""  # of a peer that is called: what it does that TLS is not possible
 
-    def adopt(self) -> None:
-        """Make the connection ready, once it is there."""
+    def adopt(self, tls: ssl.SSLContext | None = None) -> None:
+        """Make the connection ready, once it is there; `tls`: its handshake comes first."""
+        self.awaited = tls
         self._buffer = bytearray(_FIRST_BUFFER_BYTES)
         self._start = self._end = 0
-        self._tls: ssl.SSLSocket | None = None
         self._tls_seconds: float | None = None
         connection = self.connection
         if connection is None:
@@ -49,9 +55,37 @@ class NodeSocket(AssociationSocket):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def connect(self, primitive: T_CONNECT) -> None:
-        """Connect to a peer."""
-        super().connect(primitive)
-        self.adopt()
+        """Connect to a peer; over TLS, make the handshake, or say why not in `tls_failure`."""
+        connection, address = cast(socket.socket, self.socket), primitive.address_info.as_tuple
+        try:
+            connection.settimeout(self.assoc.connection_timeout)
+            connection.connect(address)
+            if self.tls_args:
+                self.socket = self._secured(connection, *self.tls_args)
+        except OSError:
+            self._shutdown_socket()
+            self.socket = None
+            primitive.result = "Evt17"
+        else:
+            local = AddressInformation.from_tuple(cast(socket.socket, self.socket).getsockname())
+            self.assoc.requestor.address_info = local
+            self._is_connected = True
+            primitive.result = "Evt2"
+            self.adopt()
+        self.provider_queue.put(primitive)
+        self._ready.set()
+
+    def _secured(
+        self, connection: socket.socket, context: ssl.SSLContext, name: str
+    ) -> ssl.SSLSocket:
+        try:
+            return context.wrap_socket(connection, server_hostname=name)
+        except OSError as error:
+            self.tls_failure = words_of(error)
+            raise
+        except ValueError as error:
+            self.tls_failure = "has a name under [peers] that is none for TLS"
+            raise OSError(str(error)) from error
 
     @property
     def connection(self) -> socket.socket | None:
@@ -85,6 +119,10 @@ class NodeSocket(AssociationSocket):
                 count = connection.recv_into(view, 0, socket.MSG_DONTWAIT)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
+        except ssl.SSLError as error:
+            # An alert; in TLS 1.3 it may be of the handshake (RFC 8446 4.4.2.4).
+            self.tls_failure = words_of(error)
+            raise
         finally:
             view.release()
         if not count:
@@ -126,6 +164,12 @@ class NodeSocket(AssociationSocket):
         return self._tls is not None
 
     @property
+    def speaks_tls(self) -> bool:
+        """Whether what comes over a plain connection is TLS: a handshake, or an alert."""
+        start = bytes(self._buffer[self._start : min(self._start + 2, self._end)])
+        return not self._tls and start in (b"\x16\x03", b"\x15\x03")
+
+    @property
     def has_decrypted(self) -> bool:
         """Whether TLS holds bytes that the descriptor does not show."""
         return bool(self._tls and self._tls.pending())
@@ -157,6 +201,19 @@ class NodeSocket(AssociationSocket):
         finally:
             with suppress(OSError):  # it was closed meanwhile
                 connection.settimeout(0)
+
+    def _shutdown_socket(self) -> None:
+        """Close the connection, after TLS has been told so (RFC 8446 6.1)."""
+        connection = self.socket
+        if connection is None:
+            return
+        with suppress(OSError, ValueError):  # the peer was first
+            if self._tls:
+                self._tls.settimeout(0)  # the peer's own is not waited for
+                self._tls.unwrap()
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
 
     def _make_room(self) -> None:
         """Room to read into: for all of the PDU that has begun to come."""

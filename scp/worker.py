@@ -4,19 +4,19 @@ import logging
 import os
 import signal
 import socket
-import ssl
 from dataclasses import replace
 
 from scp import config, entity
 from scp.audit import Audit, trail
 from scp.commitment import Reporter
 from scp.config import ConfigError
+from scp.doors import Doors
 from scp.handlers import HANDLERS
 from scp.listener import Listener
 from scp.node import Node
 from scp.settings import Settings
 from scp.slots import Slots
-from scp.tls import server_context
+from scp.tls import Contexts, contexts
 from scp.watch import Beats
 from storage import Archive, OnConflict
 
@@ -24,14 +24,16 @@ logger = logging.getLogger(__name__)
 
 # How long associations may take to finish once the node has been told to stop.
 GRACE_SECONDS = 10.0
+# Has a worker read the files of [tls] again, and nothing else.
+RENEW = signal.SIGUSR1
 # More signals than can come between two looks; each is a byte.
 _MANY = 4096
 
 
 def run(
     settings: Settings,
-    listening: socket.socket,
-    tls: ssl.SSLContext | None,
+    doors: Doors,
+    tls: Contexts,
     slots: Slots,
     beats: Beats,
     ready: int,
@@ -45,36 +47,55 @@ def run(
     archive = Archive(
         storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes
     )
-    reporter = Reporter(settings, archive)
-    node = Node(settings, archive, entity.build(settings), slots, reporter, Audit(*trail(settings)))
-    listener = Listener(node, HANDLERS, listening, tls, beats.beat)
+    reporter = Reporter(settings, archive, tls)
+    node = Node(
+        settings, archive, entity.build(settings), slots, reporter, Audit(*trail(settings)), tls
+    )
+    listener = Listener(node, HANDLERS, doors, beats.beat)
     stop, wake = socket.socketpair()
     wake.setblocking(False)
     signal.set_wakeup_fd(wake.fileno())
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, RENEW):
         signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     reporter.resume(slots.own, slots.workers)
     beats.beat()
     os.write(ready, b"1")
     while listener.serve(stop, life):
-        if set(stop.recv(_MANY)) != {signal.SIGHUP}:
+        found = set(stop.recv(_MANY))
+        if found - {signal.SIGHUP, RENEW}:
             listener.drain(GRACE_SECONDS)
             return
-        _reload(node, listener)
+        node = (_reload if signal.SIGHUP in found else _renew)(node, listener)
 
 
-def _reload(node: Node, listener: Listener) -> None:
+def _reload(node: Node, listener: Listener) -> Node:
     """Take the configuration as it is now, for associations from now on."""
     try:
         settings = config.renewed(node.settings, config.load(node.settings.source))
-        tls = server_context(settings)
+        tls = contexts(settings)
     except ConfigError as error:  # it was right a moment ago, for the supervisor
         logger.error("configuration not reloaded, the old one stays: %s", error)
-        return
+        return node
     node.archive.set_policy(OnConflict(settings.storage.on_conflict), settings.limits.free_bytes)
-    node.reporter.settings = settings
+    node.reporter.settings, node.reporter.tls = settings, tls
     node.slots.limit = settings.limits.associations
     node.audit.renew(*trail(settings))
-    listener.renew(replace(node, settings=settings, entity=entity.build(settings)), tls)
+    node = replace(node, settings=settings, entity=entity.build(settings), tls=tls)
+    listener.renew(node)
     logger.info("configuration reloaded source=%s", settings.source)
+    return node
+
+
+def _renew(node: Node, listener: Listener) -> Node:
+    """Take the files of [tls] as they are now, for associations from now on."""
+    try:
+        tls = contexts(node.settings)
+    except ConfigError as error:  # they were right a moment ago, for the supervisor
+        logger.error("certificate not renewed, the old one stays: %s", error)
+        return node
+    node.reporter.tls = tls
+    node = replace(node, tls=tls)
+    listener.renew(node)
+    logger.info("certificate renewed")
+    return node

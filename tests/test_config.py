@@ -95,6 +95,7 @@ BAD = [
     ("[limits]\nassociations = 2024-01-01", "[limits] associations", 'not "2024-01-01"'),
     (PEER + 'host = "ws"', "[peers.WS] port", "missing; takes host and port together"),
     (PEER + "port = 104", "[peers.WS] host", "missing; takes host and port together"),
+    (PEER + 'tls_name = "ws"', "[peers.WS] tls_name", "is checked only with tls = true"),
     (PEER + 'host = "ws"\nport = 0', "[peers.WS] port", "an integer from 1 to 65535, not 0"),
     (PEER + 'host = ""\nport = 104', "[peers.WS] host", 'not ""'),
     (
@@ -120,6 +121,9 @@ BAD = [
     ('[tls]\ncertificate = "a"', "[tls] key", "missing; takes the path of a file"),
     ('[tls]\nkey = "b"', "[tls] certificate", "missing; takes the path of a file"),
     (TLS + "ca = true", "[tls] ca", "takes the path of a file, not true"),
+    (TLS + "port = 65536", "[tls] port", "takes an integer from 0 to 65535, not 65536"),
+    (TLS + "port = 11112", "[tls] port", "takes another one than [node] port, not 11112 too"),
+    (TLS + "profile = 'aes'", "[tls] profile", 'takes bcp195 or bcp195-modified, not "aes"'),
     (TLS + 'require_client = "no"', "[tls] require_client", 'takes true or false, not "no"'),
     (
         "[nodes]",
@@ -179,6 +183,9 @@ GOOD = [
     ("", "tls", None),
     (TLS + "require_client = true", "tls.require_client", True),
     (TLS, "tls.ca", None),
+    (TLS, "tls.port", None),
+    (TLS + "port = 2762", "tls.port", 2762),
+    (TLS, "tls.profile", "bcp195"),
 ]
 
 
@@ -275,6 +282,11 @@ WARNED = [
     (OPEN + TLS, ["any machine that reaches it may store"]),
     (OPEN + TLS + "require_client = true", ["with a certificate that it trusts may store"]),
     (OPEN + TLS + "[access]\nany_peer = false", []),
+    (OPEN + TLS + "port = 2762\n[access]\nany_peer = false", ["plain beside [tls] port"]),
+    (
+        OPEN + TLS + "port = 2762\nrequire_client = true",
+        ["any machine that reaches it may store", "plain beside [tls] port"],
+    ),
     ("[storage]\nsync = false", ["power cut"]),
 ]
 

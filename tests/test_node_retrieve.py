@@ -4,8 +4,6 @@ import os
 import re
 import socket
 import sqlite3
-import ssl
-import subprocess
 import threading
 import time
 import zlib
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import Authority
 from destinations import (
     ANY,
     Coming,
@@ -1830,61 +1829,18 @@ def test_a_move_to_the_node_itself(start_node: StartNode) -> None:
     assert node.echoes()
 
 
-@dataclass(frozen=True)
-class Certificates:
-    """Files: an authority, a certificate of its, and one that nobody vouches for."""
-
-    folder: Path
-
-    @property
-    def tables(self) -> dict[str, Any]:
-        """[tls] of a node."""
-        names = {"certificate": "known.pem", "key": "known.key", "ca": "ca.pem"}
-        return {key: str(self.folder / name) for key, name in names.items()}
-
-    def server(self, name: str) -> ssl.SSLContext:
-        """A destination's: it asks for a certificate of the authority."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.folder / f"{name}.pem", self.folder / f"{name}.key")
-        context.load_verify_locations(self.folder / "ca.pem")
-        context.verify_mode = ssl.CERT_REQUIRED
-        return context
-
-    @property
-    def client(self) -> ssl.SSLContext:
-        """A requestor's."""
-        context = ssl.create_default_context(cafile=self.folder / "ca.pem")
-        context.check_hostname = False
-        return context
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    folder = tmp_path_factory.mktemp("certificates")
-    new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    for name in ("ca", "unknown"):
-        openssl("req", "-x509", *new, "-keyout", f"{name}.key", "-out", f"{name}.pem",
-                "-subj", f"/CN={name}")  # fmt: skip
-    openssl("req", *new[:-2], "-keyout", "known.key", "-out", "known.csr", "-subj", "/CN=known")
-    openssl("x509", "-req", "-in", "known.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-            "-set_serial", "7", "-days", "2", "-out", "known.pem")  # fmt: skip
-    return Certificates(folder)
-
-
-def test_tls_per_peer(start_node: StartNode, certificates: Certificates) -> None:
+def test_tls_per_peer(start_node: StartNode, tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "ca", 1)
+    ours, theirs = authority.sign("ours"), Authority(tmp_path, "other", 2).sign("theirs")
     with ExitStack() as stack:
         start = stack.enter_context
-        known = start(Destination().serving(STANDARD, tls=certificates.server("known")))
-        unknown = start(Destination().serving(STANDARD, tls=certificates.server("unknown")))
+        known = start(Destination().serving(STANDARD, tls=authority.server(ours)))
+        unknown = start(Destination().serving(STANDARD, tls=authority.server(theirs)))
         plain = start(Destination().serving(STANDARD))
         silent = start(mute())
         host = {"host": "127.0.0.1"}
         node = start_node(
-            tls=certificates.tables,
+            tls=authority.table(ours),
             peers={
                 "KNOWN": {**host, "port": known.port, "tls": True},
                 "UNKNOWN": {**host, "port": unknown.port, "tls": True},
@@ -1894,7 +1850,7 @@ def test_tls_per_peer(start_node: StartNode, certificates: Certificates) -> None
                 "MUTE": {**host, "port": silent, "tls": True, "acse_timeout": 1},
             },
         )
-        tls = {"tls_args": (certificates.client, None)}
+        tls = {"tls_args": (authority.client(), "127.0.0.1")}
         held = [i for i in HELD if i.study == "chest"]
         with node.association(*{(i.sop_class, i.syntax) for i in held}, **tls) as association:
             for i in held:
