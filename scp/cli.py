@@ -147,6 +147,7 @@ def peers(
 def rebuild(path: ConfigPath = _DEFAULT_CONFIG) -> None:
     """Make the index anew from the tree; the node may run meanwhile."""
     settings = _load(path)
+    from scp.progress import Files, shown
     from storage import rebuilding
     from storage.errors import ArchiveError, FolderError
     from storage.upkeep import begin
@@ -156,9 +157,9 @@ def rebuild(path: ConfigPath = _DEFAULT_CONFIG) -> None:
     storage = settings.storage
     try:
         begin(storage.path)
-        held = rebuilding.rebuild(
-            storage.path, storage.charset, log.Progress("rebuilding the index")
-        )
+        with shown("rebuild") as progress:
+            told = Files(progress, "making the index anew")
+            held = rebuilding.rebuild(storage.path, storage.charset, told)
     except FolderError as error:
         raise _failure(f"{settings.source}: [storage] path: {error}") from None
     except ArchiveError as error:

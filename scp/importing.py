@@ -18,9 +18,9 @@ from pathlib import Path
 
 import typer
 
-from scp import child, contexts, log
+from scp import child, contexts
 from scp.audit import MANY, Audit, trail
-from scp.progress import Shown, shown
+from scp.progress import Files, Shown, shown
 from scp.settings import Settings
 from storage import Archive, OnConflict, rebuilding
 from storage.database import index_path
@@ -104,7 +104,9 @@ def _open(settings: Settings) -> bool:
     except FolderError as error:
         raise FolderError(f"{where}{error}") from error
     if not is_whole:
-        rebuilding.rebuild(storage.path, storage.charset, log.Progress("rebuilding the index"))
+        with shown("import") as progress:
+            told = Files(progress, "making the index anew")
+            rebuilding.rebuild(storage.path, storage.charset, told)
     return True
 
 

@@ -11,15 +11,18 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
-    TransferSpeedColumn,
 )
+from rich.text import Text
 
 logger = logging.getLogger(__name__)
 
 _LOG_SECONDS = 15
+_UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 
 class Shown:
@@ -29,21 +32,21 @@ class Shown:
 
     def __init__(self, command: str) -> None:
         self._command = command
-        self._what, self._total, self._done = "", 0, 0
+        self._what, self._total, self._unit, self._done = "", 0, "bytes", 0
         self._logged = time.monotonic()
 
-    def begin(self, what: str, total: int) -> None:
-        """What comes now, and how many bytes of it there are; 0: nobody knows."""
-        self._what, self._total, self._done = what, total, 0
+    def begin(self, what: str, total: int, unit: str = "bytes") -> None:
+        """What comes now, and how much of it there is, in bytes or files; 0: nobody knows."""
+        self._what, self._total, self._unit, self._done = what, total, unit, 0
 
     def advance(self, count: int) -> None:
-        """How many bytes more are done."""
+        """How much more is done."""
         self._done += count
         if time.monotonic() - self._logged < _LOG_SECONDS:
             return
         self._logged = time.monotonic()
         of = f" of={self._total}" if self._total else ""
-        logger.info("%s %s bytes=%d%s", self._command, self._what, self._done, of)
+        logger.info("%s %s %s=%d%s", self._command, self._what, self._unit, self._done, of)
 
     def name(self, what: str) -> None:
         """What is being done, in other words."""
@@ -62,14 +65,14 @@ class Bar(Shown):
     def __init__(self, command: str, progress: Progress) -> None:
         super().__init__(command)
         self._progress = progress
-        self._task: TaskID = progress.add_task("", total=None)
+        self._task: TaskID = progress.add_task("", total=None, unit="bytes")
 
-    def begin(self, what: str, total: int) -> None:
-        """What comes now, and how many bytes of it there are; 0: nobody knows."""
-        self._progress.reset(self._task, description=what, total=total or None)
+    def begin(self, what: str, total: int, unit: str = "bytes") -> None:
+        """What comes now, and how much of it there is, in bytes or files; 0: nobody knows."""
+        self._progress.reset(self._task, description=what, total=total or None, unit=unit)
 
     def advance(self, count: int) -> None:
-        """How many bytes more are done."""
+        """How much more is done."""
         self._progress.advance(self._task, count)
 
     def name(self, what: str) -> None:
@@ -83,15 +86,49 @@ class Bar(Shown):
         self._progress.start()
 
 
+class Files:
+    """Tells a `Shown` of files: called with how many are done and how many there are."""
+
+    def __init__(self, progress: Shown, what: str) -> None:
+        self._progress = progress
+        self._what = what
+        self._done = -1
+
+    def __call__(self, done: int, of: int) -> None:
+        """So many are done."""
+        if self._done < 0:
+            self._progress.begin(self._what, of, "files")
+            self._done = 0
+        self._progress.advance(done - self._done)
+        self._done = done
+
+
+class _Rate(ProgressColumn):
+    """How fast it goes."""
+
+    def render(self, task: Task) -> Text:
+        """Files or bytes in a second."""
+        speed = task.finished_speed or task.speed or 0.0
+        bytes_in_all = task.fields["unit"] == "bytes"
+        return Text(f"{size(speed)}/s" if bytes_in_all else f"{speed:,.0f} files/s")
+
+
+def size(count: float) -> str:
+    """A number of bytes for people."""
+    for unit in _UNITS[:-1]:
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} {_UNITS[-1]}"
+
+
 @contextmanager
 def shown(command: str) -> Iterator[Shown]:
     """What shows how far `command` is."""
     if not sys.stderr.isatty():
         yield Shown(command)
         return
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
+    columns = TextColumn("{task.description}"), BarColumn(), _Rate(), TimeRemainingColumn()
     console = Console(stderr=True)
     with Progress(
         *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False

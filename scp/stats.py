@@ -7,12 +7,12 @@ from rich.console import Console
 from rich.table import Table
 
 from scp.check import require_index
+from scp.progress import size
 from scp.settings import Settings
 from storage import Archive
 from storage.statistics import Share, Statistics, statistics
 
 _BAR_WIDTH = 30
-_UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 
 def run(settings: Settings, as_json: bool) -> None:
@@ -31,15 +31,6 @@ def run(settings: Settings, as_json: bool) -> None:
     for table in (_modalities(found), _senders(found), _months(found)):
         if table.row_count:
             console.print(table)
-
-
-def size(count: float) -> str:
-    """A number of bytes for people."""
-    for unit in _UNITS[:-1]:
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} {_UNITS[-1]}"
 
 
 def _summary(found: Statistics) -> str:
