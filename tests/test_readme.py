@@ -1,0 +1,119 @@
+"""The session that the README shows, run as it stands there; and what else it claims of files."""
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from support import CLIENT_SECONDS, TEST_FILES, RunningNode, dcmtk, free_port, running_node
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+_MARK = "@@ command"
+# What differs from run to run.
+_VARIES = [
+    (re.compile(r"seconds=[0-9.]+"), "seconds=*"),
+    (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:*"),
+    (re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ +"), ""),
+]
+
+
+@dataclass
+class Step:
+    """A command of the session and what the README shows that it says."""
+
+    command: str
+    shown: list[str] = field(default_factory=list)
+
+
+def blocks(title: str) -> list[list[str]]:
+    """The lines of each fenced block in a section."""
+    section = README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    return [block.splitlines() for language, block in fenced if not language]
+
+
+def steps() -> list[Step]:
+    """The commands of the session after the start of the node, in their order."""
+    found: list[Step] = []
+    for block in blocks("A session"):
+        for line in block if block[0].startswith("$ ") else []:
+            if line.startswith("$ "):
+                found.append(Step(line[2:]))
+            elif found[-1].command.endswith("\\"):
+                found[-1].command += f"\n{line}"
+            else:
+                found[-1].shown.append(line)
+    assert found[0].command == "./scripts/serve"
+    return found[1:]
+
+
+def normal(line: str) -> str:
+    for pattern, text in _VARIES:
+        line = pattern.sub(text, line)
+    return line.replace("\0", " ").rstrip()  # a terminal shows a UID's padding as nothing
+
+
+def follows(shown: list[str], said: list[str]) -> str:
+    """The first line of `shown` that does not come, in its order, in `said`; empty: all do."""
+    rest = iter([normal(line) for line in said])
+    for line in shown:
+        if line != "[...]" and not any(normal(line) == other for other in rest):
+            return line
+    return ""
+
+
+def run_session(node: RunningNode, port: int, folder: Path) -> list[list[str]]:
+    """What each command says."""
+    script = ["set +m"]
+    for step in steps():
+        command = step.command.replace("127.0.0.1 11112", f"127.0.0.1 {node.port}")
+        command = command.replace("11113", str(port))
+        command = re.sub(r"\$\(echo \.venv/\S*/test_files/", f"$(echo {TEST_FILES}/", command)
+        script += [f"echo '{_MARK}'", command]
+        if command.endswith("&"):  # the client that follows needs it
+            script.append(f"until (: < /dev/tcp/127.0.0.1/{port}) 2>/dev/null; do :; done")
+    script += ["kill %1", "wait"]
+    tools = Path(dcmtk("storescu")).parent
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(script)], cwd=folder, text=True, check=False, errors="replace",
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=CLIENT_SECONDS,
+        env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    return [part.splitlines()[1:] for part in done.stdout.split(_MARK)[1:]]
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[list[str]], list[str]]:
+    """What the clients say, and what the node logs."""
+    port = free_port()
+    peers = {"WORKSTATION": {"host": "127.0.0.1", "port": port}}
+    folder = tmp_path_factory.mktemp("session")
+    with running_node(tmp_path_factory.mktemp("node"), {"peers": peers}) as node:
+        said = run_session(node, port, folder)
+        node.wait_for_log("got peer=GETSCU")
+        node.stop()
+        return said, list(node.log)
+
+
+def test_the_session_has_all_its_steps() -> None:
+    programs = [step.command.split()[0] for step in steps()]
+    assert [name for name in programs if name.endswith("scu")] == [
+        "echoscu", "storescu", "findscu", "findscu", "findscu", "movescu",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(steps())))
+def test_each_command_of_the_session_says_what_is_shown(
+    session: tuple[list[list[str]], list[str]], number: int
+) -> None:
+    said, step = session[0][number], steps()[number]
+    assert follows(step.shown, said) == "", "\n".join(said)
+
+
+def test_the_node_logs_what_is_shown(session: tuple[list[list[str]], list[str]]) -> None:
+    (shown,) = [block for block in blocks("A session") if block[0].startswith("association ")]
+    for line in shown:  # of clients that may end in another order
+        assert follows([line], session[1]) == "", "\n".join(session[1])
