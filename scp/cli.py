@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from scp import config, log
+from scp import config, housekeeping, log
 from scp.config import ConfigError
-from scp.settings import READERS, Settings
+from scp.options import DEFAULT_CONFIG, AsJson, ConfigPath, failure, load
+from scp.settings import READERS
 
 logger = logging.getLogger(__name__)
 
@@ -20,21 +21,15 @@ app = typer.Typer(
     help="A DICOM node that stores, finds and gives back.",
 )
 
-ConfigPath = Annotated[
-    Path,
-    typer.Option(
-        "--config", "-c", envvar="MINIPACS_CONFIG", help="The configuration, a TOML file."
-    ),
-]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every detail.")]
+app.add_typer(housekeeping.app)
 
-_DEFAULT_CONFIG = Path("config.toml")
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every detail.")]
 
 
 @app.command()
-def serve(path: ConfigPath = _DEFAULT_CONFIG, verbose: Verbose = False) -> None:
+def serve(path: ConfigPath = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
     """Run the node until SIGTERM or SIGINT, then finish what is under way."""
-    settings = _load(path)
+    settings = load(path)
     # Imported late: what is wrong in the configuration should be said at once.
     from scp import protocol_log
     from scp.supervisor import StartError, Supervisor, bind
@@ -50,9 +45,9 @@ def serve(path: ConfigPath = _DEFAULT_CONFIG, verbose: Verbose = False) -> None:
         doors = bind(settings)
         is_whole = prepare(settings.storage.path, settings.storage.sync, settings.storage.charset)
     except (ConfigError, StartError) as error:
-        raise _failure(str(error)) from None
+        raise failure(str(error)) from None
     except FolderError as error:
-        raise _failure(f"{settings.source}: [storage] path: {error}") from None
+        raise failure(f"{settings.source}: [storage] path: {error}") from None
     for warning in config.warnings(settings):
         logger.warning(warning)
     Supervisor(settings, doors, tls, is_whole).run()
@@ -60,14 +55,14 @@ def serve(path: ConfigPath = _DEFAULT_CONFIG, verbose: Verbose = False) -> None:
 
 @app.command()
 def check(
-    path: ConfigPath = _DEFAULT_CONFIG,
+    path: ConfigPath = DEFAULT_CONFIG,
     repair: Annotated[
         bool, typer.Option("--repair", help="Mend what can be mended; nothing is deleted.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare tree, index and digests; each fault a line, exit code 1 with any."""
-    settings = _load(path)
+    settings = load(path)
     from scp.check import run
     from storage.errors import ArchiveError
 
@@ -76,7 +71,7 @@ def check(
     try:
         left = run(settings, repair, as_json)
     except ArchiveError as error:
-        raise _failure(str(error)) from None
+        raise failure(str(error)) from None
     raise typer.Exit(1 if left else 0)
 
 
@@ -88,10 +83,10 @@ def import_(
             metavar="PATH...", exists=True, help="Files, folders, DICOMDIR or zip archives."
         ),
     ],
-    path: ConfigPath = _DEFAULT_CONFIG,
+    path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Take in files from disk as if they were sent; the node may run meanwhile."""
-    settings = _load(path)
+    settings = load(path)
     from scp.importing import run
     from storage.errors import ArchiveError
 
@@ -100,17 +95,17 @@ def import_(
     try:
         whole = run(settings, paths, settings.node.workers or os.cpu_count() or 1)
     except ArchiveError as error:
-        raise _failure(str(error)) from None
+        raise failure(str(error)) from None
     raise typer.Exit(0 if whole else 1)
 
 
 @app.command()
 def stats(
-    path: ConfigPath = _DEFAULT_CONFIG,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    path: ConfigPath = DEFAULT_CONFIG,
+    as_json: AsJson = False,
 ) -> None:
     """Show what is held: by modality, by sender and by month, and how it grew."""
-    settings = _load(path)
+    settings = load(path)
     from scp.stats import run
     from storage.errors import ArchiveError
 
@@ -118,7 +113,7 @@ def stats(
     try:
         run(settings, as_json)
     except ArchiveError as error:
-        raise _failure(str(error)) from None
+        raise failure(str(error)) from None
 
 
 @app.command()
@@ -126,27 +121,27 @@ def peers(
     titles: Annotated[
         list[str] | None, typer.Argument(metavar="[AET]...", help="AE titles; left out: all.")
     ] = None,
-    path: ConfigPath = _DEFAULT_CONFIG,
+    path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Ask each peer that is sent to for an echo; exit code 1 where one does not answer."""
-    settings = _load(path)
+    settings = load(path)
     unknown = [title for title in titles or () if title not in settings.peers]
     if unknown:
-        raise _failure(f"{settings.source}: [peers.{unknown[0]}]: there is no such table")
+        raise failure(f"{settings.source}: [peers.{unknown[0]}]: there is no such table")
     from scp.echoing import run
 
     log.set_up()
     try:
         answered = run(settings, titles or ())
     except ConfigError as error:
-        raise _failure(str(error)) from None
+        raise failure(str(error)) from None
     raise typer.Exit(0 if answered else 1)
 
 
 @app.command()
-def rebuild(path: ConfigPath = _DEFAULT_CONFIG) -> None:
+def rebuild(path: ConfigPath = DEFAULT_CONFIG) -> None:
     """Make the index anew from the tree; the node may run meanwhile."""
-    settings = _load(path)
+    settings = load(path)
     from scp.progress import Files, shown
     from storage import rebuilding
     from storage.errors import ArchiveError, FolderError
@@ -161,7 +156,7 @@ def rebuild(path: ConfigPath = _DEFAULT_CONFIG) -> None:
             told = Files(progress, "making the index anew")
             held = rebuilding.rebuild(storage.path, storage.charset, told)
     except FolderError as error:
-        raise _failure(f"{settings.source}: [storage] path: {error}") from None
+        raise failure(f"{settings.source}: [storage] path: {error}") from None
     except ArchiveError as error:
         typer.echo(f"minipacs: index not rebuilt: {error}", err=True)
         raise typer.Exit(1) from None
@@ -171,15 +166,3 @@ def rebuild(path: ConfigPath = _DEFAULT_CONFIG) -> None:
 def main() -> None:
     """Run the command line."""
     app(prog_name="minipacs")
-
-
-def _load(path: Path) -> Settings:
-    try:
-        return config.load(path)
-    except ConfigError as error:
-        raise _failure(str(error)) from None
-
-
-def _failure(message: str) -> typer.Exit:
-    typer.echo(f"minipacs: {message}", err=True)
-    return typer.Exit(2)

@@ -9,6 +9,7 @@ from enum import IntEnum
 
 from storage import checking, finding
 from storage.archive import Archive
+from storage.attributes import Level
 from storage.database import reading
 from storage.journal import COMMITMENTS
 
@@ -95,7 +96,7 @@ def failure_of(archive: Archive, commitment: Commitment, reference: Reference) -
     archive.require_whole()
     sop_class, sop_instance = reference
     with reading():
-        held = finding.by_instance_uid(archive.index, sop_instance)
+        held = finding.by_uid(archive.index, Level.IMAGE, sop_instance)
     if not held:
         return FailureReason.NO_SUCH_INSTANCE
     of_class = [location for location in held if location.sop_class_uid == sop_class]

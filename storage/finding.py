@@ -99,17 +99,11 @@ def locations(index: Index, query: Query) -> list[Location]:
     return [_location(row) for row in selected.tuples().iterator()]
 
 
-def by_instance_uid(index: Index, uid: str) -> list[Location]:
-    """The instances of a SOP Instance UID: more than one where it is used in several studies."""
+def by_uid(index: Index, level: Level, uid: str) -> list[Location]:
+    """The instances of what has a unique key: of several, where it is used more than once."""
     selected = _joined(index, Level.IMAGE, _location_columns(index))
-    found = selected.where(index[Level.IMAGE].SOPInstanceUID == uid)
+    found = selected.where(getattr(index[level], UNIQUE[level].column) == uid)
     return [_location(row) for row in found.tuples()]
-
-
-def every_location(index: Index) -> Iterator[Location]:
-    """Every instance of the index."""
-    selected = _joined(index, Level.IMAGE, _location_columns(index))
-    return map(_location, selected.tuples().iterator())
 
 
 def newest(index: Index, level: Level, row_id: int) -> Location | None:

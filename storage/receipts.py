@@ -27,6 +27,7 @@ class Receipt:
     digest: str
     charset: str
     transfer_syntax_uid: str
+    sender: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Receipts:
     uids: Uids
     of_digest: dict[str, Receipt] = field(default_factory=dict)
     withdrawn: bool = False
+    is_open: bool = False  # nothing came after the last one, as where a store was cut off
 
     @property
     def last(self) -> Receipt:
@@ -57,6 +59,7 @@ class Receipts:
         """Add the next one."""
         self.of_digest.pop(receipt.digest, None)
         self.of_digest[receipt.digest] = receipt
+        self.is_open = True
 
     def of(self, path: Path) -> Receipt | None:
         """The one that is of the file at `path`, which is read where there is a choice.
@@ -83,7 +86,7 @@ def last_receipts(tree: Tree, journal: Journal, start: int = 0) -> dict[Path, Re
         if isinstance(receipt, Receipt):
             of_instance.add(receipt)
             continue
-        of_instance.withdrawn = True
+        of_instance.withdrawn, of_instance.is_open = True, False
         if receipt.digest is None:
             of_instance.of_digest.clear()
     return found
@@ -136,7 +139,7 @@ def in_journal(
 
 def _receipt(uids: Uids, line: Mapping[str, Any]) -> Receipt:
     digest, charset, syntax = (str(line[key]) for key in ("digest", "charset", "syntax"))
-    return Receipt(uids, int(line["bytes"]), digest, charset, syntax)
+    return Receipt(uids, int(line["bytes"]), digest, charset, syntax, str(line.get("sender", "")))
 
 
 def withdraw(journal: Journal, uids: Uids, digest: str) -> None:

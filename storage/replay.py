@@ -57,7 +57,7 @@ def withdraw_unplaced(tree: Tree) -> None:
     """
     journal = Journal(tree.data, sync=True)
     for path, receipts in last_receipts(tree, journal, _applied(tree.data)).items():
-        if receipts.of_digest and not receipts.withdrawn and not path.exists():
+        if receipts.is_open and not path.exists():
             give_up(journal, receipts.uids)
             prune(path)
 
@@ -91,10 +91,11 @@ def apply(
 def _drop(path: Path, index: Index, receipts: Receipts, withdrawing: Journal | None) -> bool:
     """Have no row of an instance without a file; whether there was one."""
     if digest_in(index, receipts.uids) is not None:
-        logger.error("lost file=%s: in the index, but not in the tree; its row is dropped", path)
+        if receipts.of_digest:  # else it was deleted
+            logger.error("lost file=%s: in the index, not in the tree; its row is dropped", path)
         forget(index, receipts.uids)
         return True
-    if withdrawing and receipts.of_digest and not receipts.withdrawn:
+    if withdrawing and receipts.is_open:
         give_up(withdrawing, receipts.uids)  # a row is made last: nobody was told Success
         prune(path)
     return False

@@ -62,6 +62,14 @@ class Superseded:
             if kept.stat().st_ino == held.st_ino:
                 self._forget(kept)
 
+    def remove(self, kept: Path) -> None:
+        """Delete what is kept, for good. Raises ResourceError."""
+        try:
+            kept.unlink(missing_ok=True)
+            prune(kept)
+        except OSError as error:
+            raise ResourceError(f"Cannot delete {kept}: {error.strerror}") from error
+
     def walk(self) -> Iterator[Path]:
         """Every instance that is kept."""
         return self.folder.glob("*/*/*.dcm")

@@ -1,0 +1,105 @@
+"""The commands that take out of the archive, and bring back."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scp.options import DEFAULT_CONFIG, ConfigPath, begin, failure
+
+if TYPE_CHECKING:
+    from storage.retiring import Selection
+
+app = typer.Typer()
+
+Patient = Annotated[str, typer.Option("--patient", metavar="ID", help="All of a Patient ID.")]
+Study = Annotated[str, typer.Option("--study", metavar="UID", help="A study.")]
+Series = Annotated[str, typer.Option("--series", metavar="UID", help="A series.")]
+Instance = Annotated[str, typer.Option("--instance", metavar="UID", help="An instance.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Age = Annotated[str, typer.Option(metavar="30d", help="Hours, days or weeks: 12h, 30d, 8w.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")]
+
+
+@app.command()
+def delete(
+    patient: Patient = "",
+    study: Study = "",
+    series: Series = "",
+    instance: Instance = "",
+    yes: Yes = False,
+    path: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Take a patient, study, series or instance out of the archive, into superseded/."""
+    selection = select(patient, study, series, instance)
+    settings = begin(path)
+    from scp import retiring
+    from storage.errors import ArchiveError
+
+    try:
+        found = retiring.delete(settings, selection, _asking(yes))
+    except ArchiveError as error:
+        raise failure(str(error)) from None
+    raise typer.Exit(0 if found else 1)
+
+
+@app.command()
+def restore(
+    patient: Patient = "",
+    study: Study = "",
+    series: Series = "",
+    instance: Instance = "",
+    path: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Bring back from superseded/ what was deleted."""
+    selection = select(patient, study, series, instance)
+    settings = begin(path)
+    from scp import retiring
+    from storage.errors import ArchiveError
+
+    try:
+        found = retiring.restore(settings, selection)
+    except ArchiveError as error:
+        raise failure(str(error)) from None
+    raise typer.Exit(0 if found else 1)
+
+
+@app.command()
+def purge(
+    older_than: Age,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    path: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Delete for good what has been in superseded/ for a time."""
+    from scp import retiring
+    from storage.errors import ArchiveError
+
+    try:
+        age = retiring.seconds(older_than)
+    except ValueError as error:
+        raise failure(f"--older-than: {error}") from None
+    settings = begin(path)
+    try:
+        retiring.purge(settings, age, dry_run, _asking(yes))
+    except ArchiveError as error:
+        raise failure(str(error)) from None
+
+
+def select(patient: str, study: str, series: str, instance: str) -> "Selection":
+    """The one entity that is named; else the command ends."""
+    from storage.attributes import Level
+    from storage.retiring import Selection
+
+    given = [
+        Selection(level, uid)
+        for level, uid in zip(Level, (patient, study, series, instance), strict=True)
+        if uid
+    ]
+    if len(given) != 1:
+        raise failure("takes just one of --patient, --study, --series and --instance")
+    return given[0]
+
+
+def _asking(yes: bool) -> Callable[[str], bool]:
+    return lambda text: yes or typer.confirm(text)

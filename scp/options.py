@@ -1,0 +1,43 @@
+"""What the commands share: the configuration that they take, and how they end."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scp import config, log
+from scp.config import ConfigError
+from scp.settings import READERS, Settings
+
+ConfigPath = Annotated[
+    Path,
+    typer.Option(
+        "--config", "-c", envvar="MINIPACS_CONFIG", help="The configuration, a TOML file."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+DEFAULT_CONFIG = Path("config.toml")
+
+
+def load(path: Path) -> Settings:
+    """The settings of a configuration; else the command ends with what is wrong."""
+    try:
+        return config.load(path)
+    except ConfigError as error:
+        raise failure(str(error)) from None
+
+
+def begin(path: Path) -> Settings:
+    """The same, with the log set up, and files made as they say."""
+    settings = load(path)
+    log.set_up()
+    os.umask(READERS[settings.storage.readers])
+    return settings
+
+
+def failure(message: str) -> typer.Exit:
+    """What ends a command that is used or configured wrongly."""
+    typer.echo(f"minipacs: {message}", err=True)
+    return typer.Exit(2)

@@ -1,0 +1,116 @@
+"""`minipacs delete`, `restore` and `purge`: what leaves the archive, and comes back."""
+
+import getpass
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import typer
+
+from scp.audit import MANY, Audit, trail
+from scp.check import require_index
+from scp.progress import Shown, shown, size
+from scp.settings import Settings
+from storage import Archive, retiring
+from storage.errors import ArchiveError
+from storage.retiring import Selection
+from storage.tree import Uids
+
+_SECONDS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
+_DURATION = re.compile(r"(\d+)([hdw])")
+
+# Asks a person whether to go on.
+Ask = Callable[[str], bool]
+
+
+def seconds(text: str) -> float:
+    """A duration such as 30d, in seconds. Raises ValueError."""
+    found = _DURATION.fullmatch(text.strip())
+    if not found:
+        raise ValueError(f'takes a number of hours, days or weeks such as "30d", not "{text}"')
+    return int(found[1]) * _SECONDS[found[2]]
+
+
+def delete(settings: Settings, selection: Selection, ask: Ask) -> bool:
+    """Move what is selected to superseded/; whether there was any. Raises ArchiveError."""
+    with _archive(settings) as archive:
+        instances = retiring.selected(archive, selection)
+        if not instances:
+            typer.echo(f"{selection}: nothing is held")
+            return False
+        held = size(sum(one.file_bytes for one in instances))
+        studies = len({one.uids[0] for one in instances})
+        text = f"{selection}: studies={studies}, instances={len(instances)}, {held}"
+        if not ask(f"{text}. Delete?"):
+            typer.echo("nothing deleted")
+            return False
+        with shown("delete") as progress:
+            progress.begin("deleting", len(instances), "files")
+            done = _each(settings, "delete", retiring.delete(archive, instances), progress)
+        typer.echo(f"deleted instances={done}: `minipacs restore` brings them back")
+        return True
+
+
+def restore(settings: Settings, selection: Selection) -> bool:
+    """Bring back what is selected; whether there was any. Raises ArchiveError."""
+    charset = settings.storage.charset
+    with _archive(settings) as archive:
+        files = retiring.restorable(archive, selection, charset)
+        if not files:
+            typer.echo(f"{selection}: nothing in superseded/ that is not held")
+            return False
+        with shown("restore") as progress:
+            progress.begin("restoring", len(files), "files")
+            found = retiring.restore(archive, files, charset)
+            done = _each(settings, "restore", found, progress)
+        typer.echo(f"restored instances={done}")
+        return True
+
+
+def purge(settings: Settings, age: float, dry_run: bool, ask: Ask) -> None:
+    """Delete for good what has been in superseded/ for `age` seconds. Raises ArchiveError."""
+    with _archive(settings) as archive:
+        files = list(retiring.older(retiring.kept(archive), age))
+        text = f"superseded/: files={len(files)}, {size(sum(one.bytes for one in files))}"
+        if dry_run or not files:
+            typer.echo(f"{text} to be purged")
+            return
+        if not ask(f"{text}. Delete for good?"):
+            typer.echo("nothing purged")
+            return
+        with shown("purge") as progress:
+            progress.begin("purging", len(files), "files")
+            purged = (one.uids for one in retiring.purge(files, archive))
+            done = _each(settings, "purge", purged, progress)
+        typer.echo(f"purged files={done}")
+
+
+def _each(settings: Settings, event: str, uids: Iterable[Uids], progress: Shown) -> int:
+    """Do it, one by one, and tell the audit trail of what was done, however it ends."""
+    done, studies, outcome = 0, dict[str, None](), "done"
+    try:
+        for one in uids:
+            done += 1
+            progress.advance(1)
+            if len(studies) < MANY:
+                studies[one[0]] = None
+    except (ArchiveError, KeyboardInterrupt) as error:
+        outcome = str(error) or "interrupted"
+        raise
+    finally:
+        audit = Audit(*trail(settings))
+        audit.write(
+            event, user=getpass.getuser(), instances=done, studies=list(studies), outcome=outcome
+        )
+        audit.close()
+    return done
+
+
+@contextmanager
+def _archive(settings: Settings) -> Iterator[Archive]:
+    require_index(settings)
+    archive = Archive(settings.storage.path, settings.storage.sync)
+    try:
+        yield archive
+    finally:
+        archive.close_thread()
