@@ -2,6 +2,8 @@
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -23,11 +25,9 @@ _HELD = {"patient": "patients", "study": "studies", "series": "series", "image":
 def run(settings: Settings, repair: bool, as_json: bool) -> int:
     """Check, and show what is found; returns how many faults are left. Raises ArchiveError."""
     storage = settings.storage
-    require_index(settings)
-    archive = Archive(storage.path, storage.sync)
     found: list[Fault] = []
     faults = left = 0
-    try:
+    with opened(settings) as archive:
         with shown("check") as progress:
             for fault in check(archive, storage.charset, repair, progress):
                 faults += 1
@@ -37,8 +37,6 @@ def run(settings: Settings, repair: bool, as_json: bool) -> int:
                 else:
                     progress.say(str(fault))
         held, size = counts(archive), held_bytes(archive)
-    finally:
-        archive.close_thread()
     if as_json:
         document: dict[str, Any] = {"held": {_HELD[level]: n for level, n in held.items()}}
         document["held"]["bytes"] = size
@@ -62,3 +60,14 @@ def require_index(settings: Settings) -> None:
         raise FolderError(f"{where}: {error.filename or data}: {error.strerror}") from error
     if fault := fault_of_index(index_path(data), look_through=False):
         raise FolderError(f"{data}: index {fault}; `minipacs rebuild` makes it anew")
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Archive]:
+    """The archive, for one command. Raises FolderError unless there is one that is whole."""
+    require_index(settings)
+    archive = Archive(settings.storage.path, settings.storage.sync)
+    try:
+        yield archive
+    finally:
+        archive.close_thread()

@@ -1,22 +1,25 @@
-"""The associations that take a C-MOVE's instances to its destination (PS3.4 C.4.2.2)."""
+"""The associations that take instances to a destination: for a C-MOVE (PS3.4 C.4.2.2) or not."""
 
 import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from scp.calling import Proposal, associate
 from scp.log import one_line
 from scp.outcomes import INTERNAL, AssociationLost, Originator, Outcome, Result, Supply
-from scp.reactor import driver_of
 from scp.request import Request
 from scp.retrieve import FEW
-from scp.settings import Peer
+from scp.settings import Peer, Settings
 from scp.suboperations import Sender
+from scp.tls import Contexts
 from scp.tls_faults import TlsError
 from scp.transcode import reachable
 from storage import Location
+from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +35,49 @@ class _NotReachedError(AssociationLost):
     """There was no association, and another attempt would not make one."""
 
 
+class Waiting(Protocol):
+    """What the thread that iterates waits in."""
+
+    def step(self, seconds: float) -> object:
+        """Wait, for so long at most."""
+
+    def wake(self) -> None:
+        """End the wait, or the next one; from any thread."""
+
+
+class Pause:
+    """Waiting where there is no association to look after meanwhile."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def step(self, seconds: float) -> object:
+        """Wait, for so long at most."""
+        self._event.wait(seconds)
+        self._event.clear()
+        return None
+
+    def wake(self) -> None:
+        """End the wait, or the next one; from any thread."""
+        self._event.set()
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is sent from, and in whose name."""
+
+    settings: Settings
+    tls: Contexts
+    tree: Tree
+    originator: Originator
+
+    @classmethod
+    def of(cls, request: Request) -> "Origin":
+        """For the sub-operations of a request."""
+        node = request.node
+        return cls(node.settings, node.tls, node.archive.tree, Originator.of(request))
+
+
 class Delivery:
     """Sends instances to a destination, in threads of its own, `sends` at once.
 
@@ -40,16 +86,21 @@ class Delivery:
     """
 
     def __init__(
-        self, request: Request, title: str, peer: Peer, locations: Sequence[Location]
+        self,
+        origin: Origin,
+        title: str,
+        peer: Peer,
+        locations: Sequence[Location],
+        waiting: Waiting,
     ) -> None:
-        self._request = request
+        self._origin = origin
         self._title = title
         self._peer = peer
         self._batches = batches(locations, peer.transfer_syntaxes)
         self._outcomes: deque[Outcome | None] = deque()
         # Who reports needs not be woken more often than a response is due.
         self._batch = 1 if len(locations) <= FEW else FEW
-        self._reactor = driver_of(request.association)
+        self._waiting = waiting
         self._stopped = threading.Event()
         self._reconnect = threading.Semaphore(1)
         self._loss = ""
@@ -79,8 +130,8 @@ class Delivery:
         """The outcomes of the lanes, until all have ended; each puts None when it does."""
         while running:
             if not self._outcomes:
-                # What the requestor sends, a C-CANCEL, ends the wait too.
-                self._reactor.step(_TICK_SECONDS)
+                # What a requestor sends, a C-CANCEL, ends the wait too.
+                self._waiting.step(_TICK_SECONDS)
             if not self._outcomes:
                 yield None
                 continue
@@ -93,7 +144,7 @@ class Delivery:
     def _put(self, outcome: Outcome | None) -> None:
         self._outcomes.append(outcome)
         if outcome is None or len(self._outcomes) >= self._batch:
-            self._reactor.wake()
+            self._waiting.wake()
 
     def _run(self, proposals: list[Proposal], held: deque[Location]) -> None:
         """A lane: an association, and one more where it is lost, until nothing is held."""
@@ -140,9 +191,9 @@ class Delivery:
         """A sender on an association with the destination. Raises AssociationLost."""
         if not proposals:
             raise _NotReachedError("is offered none of the stored transfer syntaxes by [peers]")
-        node, peer, started = self._request.node, self._peer, time.monotonic()
+        origin, peer, started = self._origin, self._peer, time.monotonic()
         try:
-            association = associate(node.settings, node.tls, self._title, peer, proposals)
+            association = associate(origin.settings, origin.tls, self._title, peer, proposals)
         except TlsError as error:
             raise _NotReachedError(str(error)) from error
         except OSError as error:
@@ -150,9 +201,9 @@ class Delivery:
         if association.is_established:
             return Sender(
                 association,
-                node.archive.tree,
-                Originator.of(self._request),
-                peer.dimse_timeout or node.settings.limits.dimse_timeout,
+                origin.tree,
+                origin.originator,
+                peer.dimse_timeout or origin.settings.limits.dimse_timeout,
             )
         if association.is_rejected:
             raise _NotReachedError("rejects the association")

@@ -1,4 +1,4 @@
-"""The commands that take out of the archive, and bring back."""
+"""The commands on what is held: send it, take it out of the archive, bring it back."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +19,34 @@ Instance = Annotated[str, typer.Option("--instance", metavar="UID", help="An ins
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Age = Annotated[str, typer.Option(metavar="30d", help="Hours, days or weeks: 12h, 30d, 8w.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")]
+
+
+@app.command()
+def send(
+    title: Annotated[str, typer.Argument(metavar="AET", help="A peer under [peers].")],
+    patient: Patient = "",
+    study: Study = "",
+    series: Series = "",
+    instance: Instance = "",
+    path: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Send a patient, study, series or instance to a peer."""
+    selection = select(patient, study, series, instance)
+    settings = begin(path)
+    from scp import peers, sending
+    from scp.check import opened
+    from scp.config import ConfigError
+    from storage.errors import ArchiveError
+
+    peer = peers.destination(settings, title)
+    if peer is None:
+        raise failure(f"{settings.source}: [peers] {title}: no host and port")
+    try:
+        with opened(settings) as archive:
+            whole = sending.run(settings, title, peer, selection, archive)
+    except (ArchiveError, ConfigError) as error:
+        raise failure(str(error)) from None
+    raise typer.Exit(0 if whole else 1)
 
 
 @app.command()

@@ -2,16 +2,15 @@
 
 import getpass
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 
 import typer
 
 from scp.audit import MANY, Audit, trail
-from scp.check import require_index
+from scp.check import opened
 from scp.progress import Shown, shown, size
 from scp.settings import Settings
-from storage import Archive, retiring
+from storage import retiring
 from storage.errors import ArchiveError
 from storage.retiring import Selection
 from storage.tree import Uids
@@ -33,7 +32,7 @@ def seconds(text: str) -> float:
 
 def delete(settings: Settings, selection: Selection, ask: Ask) -> bool:
     """Move what is selected to superseded/; whether there was any. Raises ArchiveError."""
-    with _archive(settings) as archive:
+    with opened(settings) as archive:
         instances = retiring.selected(archive, selection)
         if not instances:
             typer.echo(f"{selection}: nothing is held")
@@ -54,7 +53,7 @@ def delete(settings: Settings, selection: Selection, ask: Ask) -> bool:
 def restore(settings: Settings, selection: Selection) -> bool:
     """Bring back what is selected; whether there was any. Raises ArchiveError."""
     charset = settings.storage.charset
-    with _archive(settings) as archive:
+    with opened(settings) as archive:
         files = retiring.restorable(archive, selection, charset)
         if not files:
             typer.echo(f"{selection}: nothing in superseded/ that is not held")
@@ -69,7 +68,7 @@ def restore(settings: Settings, selection: Selection) -> bool:
 
 def purge(settings: Settings, age: float, dry_run: bool, ask: Ask) -> None:
     """Delete for good what has been in superseded/ for `age` seconds. Raises ArchiveError."""
-    with _archive(settings) as archive:
+    with opened(settings) as archive:
         files = list(retiring.older(retiring.kept(archive), age))
         text = f"superseded/: files={len(files)}, {size(sum(one.bytes for one in files))}"
         if dry_run or not files:
@@ -104,13 +103,3 @@ def _each(settings: Settings, event: str, uids: Iterable[Uids], progress: Shown)
         )
         audit.close()
     return done
-
-
-@contextmanager
-def _archive(settings: Settings) -> Iterator[Archive]:
-    require_index(settings)
-    archive = Archive(settings.storage.path, settings.storage.sync)
-    try:
-        yield archive
-    finally:
-        archive.close_thread()

@@ -6,10 +6,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from scp.check import require_index
+from scp.check import opened
 from scp.progress import size
 from scp.settings import Settings
-from storage import Archive
 from storage.statistics import Share, Statistics, statistics
 
 _BAR_WIDTH = 30
@@ -17,12 +16,8 @@ _BAR_WIDTH = 30
 
 def run(settings: Settings, as_json: bool) -> None:
     """Show what is held. Raises ArchiveError."""
-    require_index(settings)
-    archive = Archive(settings.storage.path, settings.storage.sync)
-    try:
+    with opened(settings) as archive:
         found = statistics(archive)
-    finally:
-        archive.close_thread()
     if as_json:
         typer.echo(json.dumps(found.as_json(), indent=2))
         return

@@ -4,7 +4,8 @@ import logging
 import time
 
 from scp import peers, retrieve
-from scp.delivery import Delivery
+from scp.delivery import Delivery, Origin
+from scp.reactor import driver_of
 from scp.request import Request
 from scp.status import Status, retrieve_status_of
 from storage.errors import ArchiveError
@@ -32,7 +33,8 @@ def handle(request: Request) -> None:
         request.refuse(error, retrieve_status_of)
         _log_refused(request, error)
         return
-    delivery = Delivery(request, title, peer, locations)
+    waiting = driver_of(request.association)
+    delivery = Delivery(Origin.of(request), title, peer, locations, waiting)
     tally = retrieve.run(request, query, locations, delivery)
     logger.info(
         "moved peer=%s address=%s destination=%s level=%s sent=%d failed=%d warned=%d "

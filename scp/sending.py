@@ -1,0 +1,74 @@
+"""`minipacs send`: what is named goes to a peer, on associations as a C-MOVE would open them."""
+
+import getpass
+import time
+from collections.abc import Iterator
+
+import typer
+
+from scp.audit import MANY, Audit, trail
+from scp.delivery import Delivery, Origin, Pause
+from scp.outcomes import Originator, Outcome, Result
+from scp.progress import shown, size
+from scp.settings import Peer, Settings
+from scp.tls import contexts
+from storage import Archive, Location, retiring
+from storage.retiring import Selection
+
+_UNASKED = Originator("", 0, 0, named=False)
+
+
+def run(settings: Settings, title: str, peer: Peer, selection: Selection, archive: Archive) -> bool:
+    """Send, and show what becomes of it; whether all arrived.
+
+    Raises ArchiveError, and ConfigError where the files of [tls] cannot be used.
+    """
+    started = time.monotonic()
+    locations = retiring.selected(archive, selection)
+    if not locations:
+        typer.echo(f"{selection}: nothing is held")
+        return False
+    origin = Origin(settings, contexts(settings), archive.tree, _UNASKED)
+    found = dict.fromkeys(Result, 0)
+    sent = 0
+    with shown("send") as progress:
+        progress.begin(f"sending to {title}", sum(one.file_bytes for one in locations))
+        for outcome in _outcomes(origin, title, peer, locations):
+            found[outcome.result] += 1
+            sent += outcome.location.file_bytes if outcome.result is not Result.FAILED else 0
+            progress.advance(outcome.location.file_bytes)
+            if outcome.words:
+                progress.say(f"{outcome.location.uids[2]}: {outcome.words}")
+    seconds = time.monotonic() - started
+    counts = {"sent": found[Result.COMPLETED], "warned": found[Result.WARNED],
+              "failed": found[Result.FAILED]}  # fmt: skip
+    _tell_audit(settings, title, locations, counts, seconds)
+    words = ", ".join(f"{name}={count}" for name, count in counts.items())
+    typer.echo(f"{selection} to {title}: {words}, {size(sent)}, seconds={seconds:.1f}")
+    return not found[Result.FAILED]
+
+
+def _outcomes(
+    origin: Origin, title: str, peer: Peer, locations: list[Location]
+) -> Iterator[Outcome]:
+    delivery = Delivery(origin, title, peer, locations, Pause())
+    try:
+        yield from (outcome for outcome in delivery if outcome)
+    finally:
+        delivery.stop()
+
+
+def _tell_audit(
+    settings: Settings,
+    title: str,
+    locations: list[Location],
+    counts: dict[str, int],
+    seconds: float,
+) -> None:
+    audit = Audit(*trail(settings))
+    studies = list(dict.fromkeys(one.uids[0] for one in locations))[:MANY]
+    audit.write(
+        "send", user=getpass.getuser(), destination=title, studies=studies, **counts,
+        seconds=round(seconds, 3),
+    )  # fmt: skip
+    audit.close()
