@@ -139,6 +139,20 @@ def peers(
 
 
 @app.command()
+def conformance(
+    path: ConfigPath = DEFAULT_CONFIG,
+    as_html: Annotated[bool, typer.Option("--html", help="As HTML, not as Markdown.")] = False,
+) -> None:
+    """Print the DICOM Conformance Statement of the node as configured."""
+    settings = load(path)
+    from scp.conformance import document
+    from scp.conformance.statement import statement
+
+    write = document.as_html if as_html else document.as_markdown
+    typer.echo(write(statement(settings)))
+
+
+@app.command()
 def rebuild(path: ConfigPath = DEFAULT_CONFIG) -> None:
     """Make the index anew from the tree; the node may run meanwhile."""
     settings = load(path)

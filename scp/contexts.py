@@ -73,6 +73,14 @@ def is_storage(abstract_syntax: str) -> bool:
     return abstract_syntax.startswith(_STORAGE_ARCS) and "Storage" in name
 
 
+# Those of the standard that PS3.6 names; there are others.
+STORAGE_CLASSES: frozenset[str] = frozenset(
+    uid
+    for uid, entry in UID_dictionary.items()
+    if entry[1] == "SOP Class" and uid.startswith(_STORAGE_ARCS) and is_storage(uid)
+)
+
+
 def service_of(abstract_syntax: str) -> Service | None:
     """The service that a SOP class is for."""
     if is_storage(abstract_syntax):

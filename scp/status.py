@@ -1,7 +1,9 @@
 """The statuses that the node answers with, named, and which error gets which."""
 
+from dataclasses import dataclass
 from enum import IntEnum
 
+from scp.settings import Service
 from storage.errors import (
     ArchiveError,
     DataSetError,
@@ -36,6 +38,92 @@ class Status(IntEnum):
     CANCEL = 0xFE00  # PS3.4 C.4.1.1.4
     PENDING = 0xFF00  # PS3.4 C.4.1.1.4
     PENDING_KEYS_UNSUPPORTED = 0xFF01  # PS3.4 C.4.1.1.4
+
+    @property
+    def kind(self) -> str:
+        """Its class of PS3.7 annex C."""
+        if is_warning(self):
+            return "Warning"
+        named = {Status.SUCCESS: "Success", Status.CANCEL: "Cancel"}
+        pending = self in (Status.PENDING, Status.PENDING_KEYS_UNSUPPORTED)
+        return "Pending" if pending else named.get(self, "Failure")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """When a status is answered to requests of these services."""
+
+    status: Status
+    services: tuple[Service, ...]
+    when: str
+
+
+_STORE, _FIND = Service.STORE, Service.FIND
+_MOVE, _GET, _COMMIT = Service.MOVE, Service.GET, Service.COMMIT
+_ALL = tuple(Service)
+ANSWERS: tuple[Answer, ...] = (
+    Answer(Status.SUCCESS, (Service.ECHO,), "always"),
+    Answer(Status.SUCCESS, (_STORE,), "it is in the archive, on the disk"),
+    Answer(Status.SUCCESS, (_FIND,), "every match was answered"),
+    Answer(Status.SUCCESS, (_MOVE, _GET), "every sub-operation ended in Success; or none matched"),
+    Answer(Status.SUCCESS, (_COMMIT,), "the request is written down"),
+    Answer(Status.PENDING, (_FIND,), "a match"),
+    Answer(Status.PENDING, (_MOVE, _GET), "sub-operations go on"),
+    Answer(Status.PENDING_KEYS_UNSUPPORTED, (_FIND,), "a match; not all keys can be matched"),
+    Answer(Status.CANCEL, (_FIND, _MOVE, _GET), "a C-CANCEL came"),
+    Answer(
+        Status.ELEMENTS_DISCARDED, (_STORE,), "held with other content, and on_conflict is keep"
+    ),
+    Answer(
+        Status.SUB_OPERATIONS_WITH_FAILURES, (_MOVE, _GET), "some sub-operations failed or warned"
+    ),
+    Answer(
+        Status.DUPLICATE_SOP_INSTANCE,
+        (_STORE,),
+        "held with other content, and on_conflict is refuse",
+    ),
+    Answer(
+        Status.OUT_OF_RESOURCES,
+        (_STORE, _FIND),
+        "the disk is full, the index is locked or made anew, or more match than may be sent",
+    ),
+    Answer(Status.UNABLE_TO_COUNT_MATCHES, (_MOVE, _GET), "the index is locked or being made anew"),
+    Answer(Status.UNABLE_TO_PERFORM_SUB_OPERATIONS, (_MOVE, _GET), "every sub-operation failed"),
+    Answer(
+        Status.MOVE_DESTINATION_UNKNOWN,
+        (_MOVE,),
+        "the destination is not configured with an address",
+    ),
+    Answer(
+        Status.DOES_NOT_MATCH_SOP_CLASS,
+        (_STORE,),
+        "a UID is missing, is none, or is not the one of the command",
+    ),
+    Answer(
+        Status.DOES_NOT_MATCH_SOP_CLASS,
+        (_FIND, _MOVE, _GET),
+        "the identifier does not fit the level or the information model",
+    ),
+    Answer(
+        Status.CANNOT_UNDERSTAND,
+        (_STORE, _FIND, _MOVE, _GET),
+        "the data set or identifier cannot be read",
+    ),
+    Answer(Status.NO_SUCH_SOP_INSTANCE, (_COMMIT,), "not the well-known SOP Instance"),
+    Answer(Status.NO_SUCH_ACTION, (_COMMIT,), "not the action of requesting commitment"),
+    Answer(Status.INVALID_ARGUMENT_VALUE, (_COMMIT,), "no reference, or no Transaction UID"),
+    Answer(Status.RESOURCE_LIMITATION, (_COMMIT,), "it cannot be written down"),
+    Answer(
+        Status.SOP_CLASS_NOT_SUPPORTED,
+        tuple(service for service in Service if service is not _STORE),
+        "the SOP class is not that of the presentation context",
+    ),
+    Answer(Status.NOT_AUTHORIZED, (_STORE, _MOVE), "[peers] does not allow it"),
+    Answer(
+        Status.UNRECOGNIZED_OPERATION, _ALL, "the presentation context is not for such a request"
+    ),
+    Answer(Status.PROCESSING_FAILURE, _ALL, "an internal error, which is in the log"),
+)
 
 
 _STATUS_OF: tuple[tuple[type[ArchiveError], Status], ...] = (
