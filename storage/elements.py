@@ -32,7 +32,7 @@ Elements = dict[BaseTag, Element]
 
 def character_set(data_set: Dataset, default: str) -> Charset:
     """The Specific Character Set of `data_set`; `default` where it names none."""
-    raw = data_set.get_item(CHARACTER_SET) if CHARACTER_SET in data_set else None
+    raw = data_set.get_item(CHARACTER_SET, keep_deferred=True)
     ascii_alone = charsets.charset("")
     named = values.text_of(raw, ascii_alone) if isinstance(raw, RawDataElement) else ""
     return charsets.charset(named, default)
@@ -72,7 +72,7 @@ def _read_one(
     depth: int,
     unknown_vr: str,
 ) -> Element | None:
-    raw = data_set.get_item(tag)
+    raw = data_set.get_item(tag, keep_deferred=True)
     vr = values.vr_of(raw) if isinstance(raw, RawDataElement) else str(raw.VR) if raw else "UN"
     if vr == "UN" and isinstance(raw, RawDataElement):
         vr = _private_vr_of(data_set, tag) or unknown_vr
@@ -99,7 +99,7 @@ def _private_vr_of(data_set: Dataset, tag: BaseTag) -> str | None:
     block = Tag(tag.group, tag.element >> 8)
     if not tag.is_private or tag.element < 0x1000 or block not in data_set:
         return None
-    raw = data_set.get_item(block)
+    raw = data_set.get_item(block, keep_deferred=True)
     creator = raw.value if isinstance(raw, RawDataElement) else None
     return private_vr(tag, creator.decode("latin-1").strip(" \0")) if creator else None
 

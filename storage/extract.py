@@ -177,7 +177,7 @@ def read_whole(data: bytes, transfer_syntax: str) -> Dataset:
         raise DataSetError(f"The data set ends at byte {source.tell()} of {len(data)}")
     _check_lengths(data_set)
     for tag in data_set.keys():  # noqa: SIM118
-        raw = data_set.get_item(tag)
+        raw = data_set.get_item(tag, keep_deferred=True)
         if raw and raw.VR == "SQ" and isinstance(raw, RawDataElement) and raw.value:
             _check_items(raw.value, tag, bool(raw.is_little_endian))
     return data_set
@@ -185,7 +185,7 @@ def read_whole(data: bytes, transfer_syntax: str) -> Dataset:
 
 def _check_lengths(data_set: Dataset) -> None:
     for tag in data_set.keys():  # noqa: SIM118
-        raw = data_set.get_item(tag)
+        raw = data_set.get_item(tag, keep_deferred=True)
         if isinstance(raw, RawDataElement) and raw.length != len(raw.value or b""):
             raise DataSetError(f"The element {tag} is cut short")
 
