@@ -10,6 +10,7 @@ from pydicom.tag import BaseTag, Tag
 
 from storage import charsets, values
 from storage.charsets import Charset
+from storage.errors import DataSetError
 
 CHARACTER_SET = Tag(0x0008, 0x0005)
 # Values that are bulk data, or of unknown make: neither matched nor answered.
@@ -42,16 +43,27 @@ def read(
     data_set: Dataset,
     tags: Iterable[BaseTag] | None,
     default_charset: str,
-    depth: int = 0,
     unknown_vr: str = "UN",
 ) -> Elements:
     """The elements of `data_set`, or those of `tags` that it has; without bulk data.
 
-    Raises whatever pydicom does for a sequence that is none.
-
     Text that names no character set is read by `default_charset`. An element whose VR neither
-    the data set nor PS3.6 tells is read as one of `unknown_vr`.
+    the data set nor PS3.6 tells is read as one of `unknown_vr`. Raises DataSetError where a
+    sequence is none, or is nested too deep.
     """
+    try:
+        return _read(data_set, tags, default_charset, 0, unknown_vr)
+    except Exception as error:  # pydicom's readers raise whatever the bytes lead to
+        raise DataSetError(f"The data set cannot be read: {error}") from error
+
+
+def _read(
+    data_set: Dataset,
+    tags: Iterable[BaseTag] | None,
+    default_charset: str,
+    depth: int,
+    unknown_vr: str,
+) -> Elements:
     named = character_set(data_set, default_charset)
     little_endian = data_set.original_encoding[1] is not False
     found: Elements = {}
@@ -84,7 +96,7 @@ def _read_one(
         # An item that names no character set has its data set's (PS3.3 C.12.1.1.2).
         inherited = "\\".join(named.terms)
         items = [
-            read(item, None, inherited, depth + 1, unknown_vr) for item in converted.value or ()
+            _read(item, None, inherited, depth + 1, unknown_vr) for item in converted.value or ()
         ]
         return Element("SQ", items=tuple(items))
     if vr in BULK_VRS:

@@ -92,10 +92,7 @@ def _read(source: BinaryIO, transfer_syntax: str, charset: str) -> dict[str, str
     """The values of any data set. Raises DataSetError."""
     data_set = read_data_set(source, transfer_syntax, _TAGS, _LAST_TAG)
     _check_lengths(data_set)  # a UID that is cut short is another UID
-    try:
-        elements = read(data_set, _READ_TAGS, charset)
-    except Exception as error:  # a sequence whose items are none, and the like
-        raise DataSetError(f"The data set cannot be read: {error}") from error
+    elements = read(data_set, _READ_TAGS, charset)
     return {attribute.column: _text(elements, attribute) for attribute in _STORED}
 
 

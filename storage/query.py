@@ -80,10 +80,7 @@ class Query:
         if len(data) > MAX_IDENTIFIER_BYTES:
             raise DataSetError(f"Identifier longer than {MAX_IDENTIFIER_BYTES} bytes")
         identifier = extract.read_whole(data, transfer_syntax)
-        try:
-            keys = elements.read(identifier, None, charset, unknown_vr="LO")
-        except Exception as error:  # a sequence whose items are none, and the like
-            raise DataSetError(f"The identifier cannot be read: {error}") from error
+        keys = elements.read(identifier, None, charset, unknown_vr="LO")
         level = _level(root, keys)
         _check_lists(keys)
         asked = keys.get(elements.CHARACTER_SET, _ABSENT).text
