@@ -65,6 +65,10 @@ class Loop(DULServiceProvider):
         return len(self._dimse.messages) >= _MAX_WAITING
 
     @property
+    def _artim_runs(self) -> bool:
+        return self.artim_timer._start_time is not None and self.artim_timer._end_time is None
+
+    @property
     def _connection(self) -> NodeSocket:
         return cast(NodeSocket, self.socket)
 
@@ -79,7 +83,8 @@ class Loop(DULServiceProvider):
 
     def _due(self) -> bool:
         """Do one thing: a timer, a primitive to send, or a PDU that came; False: nothing to do."""
-        if self.artim_timer.expired:
+        # One that was stopped too late has expired as well, and means nothing any more.
+        if self._artim_runs and self.artim_timer.expired:
             self.event_queue.put("Evt18")
         elif self.event_queue.empty() and not self._take_primitive() and self._take_pdu():
             return True
@@ -167,7 +172,7 @@ class Loop(DULServiceProvider):
             timeout = 0.0
         elif self.state_machine.current_state == CLOSING:
             timeout = min(timeout, self._close_when_late())
-        if self.artim_timer._start_time is not None and self.artim_timer._end_time is None:
+        if self._artim_runs:
             timeout = min(timeout, max(self.artim_timer.remaining, 0.0) + _LATER_SECONDS)
         readable = self._waiter.wait(connection.connection if connection else None, timeout)
         if connection and (readable or decrypted):
