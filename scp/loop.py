@@ -38,6 +38,8 @@ _OPENING = ("Sta2", "Sta5")
 _MAX_WAITING = 4
 # How long the peer has to close the connection before the node does.
 _CLOSE_SECONDS = 1.0
+# Of a message that has begun: a peer that sends less is as good as silent.
+_SLOWEST_BYTES_PER_SECOND = 64
 # So that a timer has run out when a wait for it is over.
 _LATER_SECONDS = 0.001
 
@@ -49,6 +51,7 @@ class Loop(DULServiceProvider):
         super().__init__(association)
         self._alive = False
         self._closing_since = 0.0
+        self._counted = 0  # bytes that had come when the peer was last taken to be heard
         self._waiter = Waiter()
 
     def is_alive(self) -> bool:
@@ -179,6 +182,7 @@ class Loop(DULServiceProvider):
             self._read(connection)
 
     def _read(self, connection: NodeSocket) -> None:
+        begun = connection.holds_part or self._dimse.is_receiving
         try:
             open_still = connection.fill()
         except OSError as error:  # reset, or TLS that is none
@@ -186,10 +190,17 @@ class Loop(DULServiceProvider):
             if connection.is_tls and self.state_machine.current_state != CLOSING:
                 self._say(error)
         if open_still:
-            self._idle_timer.restart()
+            self._hear(connection.received, begun)
         if open_still is False:
             self._waiter.forget()
             self.event_queue.put("Evt17")
+
+    def _hear(self, received: int, begun: bool) -> None:
+        """Restart the timer for silence, unless a message that has begun only trickles."""
+        fewest = _SLOWEST_BYTES_PER_SECOND * (self._idle_timer.timeout or 0)
+        if not begun or received - self._counted >= fewest:
+            self._idle_timer.restart()
+            self._counted = received
 
     def _close_when_late(self) -> float:
         """Close the connection that the peer should have closed; else the seconds it still has."""
