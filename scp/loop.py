@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu import A_ABORT_RQ
 
+from scp import proposals
 from scp.command import CommandError
 from scp.dimse import NodeDIMSE
 from scp.handshake import refuse
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_P_DATA_TF = 0x04
+_A_ASSOCIATE_RQ, _P_DATA_TF = 0x01, 0x04
 _PDU_TYPES = range(0x01, 0x08)
 # States of PS3.8 9.2.3: idle, data transfer, and waiting for the connection to be closed.
 IDLE, TRANSFER, CLOSING = "Sta1", "Sta6", "Sta13"
@@ -146,6 +147,8 @@ class Loop(DULServiceProvider):
             self._invalid(f"unknown PDU type 0x{pdu[0]:02X}")
             return
         try:
+            if pdu[0] == _A_ASSOCIATE_RQ:
+                proposals.check(pdu)
             decoded, event = self._decode_pdu(bytearray(pdu))
             primitive = decoded.to_primitive()
         except Exception as error:  # pynetdicom's decoders raise whatever the bytes lead to
