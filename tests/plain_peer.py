@@ -1,7 +1,9 @@
 """A peer that is nothing but a connection: it sends what it is told, and takes whole PDUs."""
 
+import select
 import socket
 import struct
+import time
 from contextlib import suppress
 from types import TracebackType
 
@@ -66,6 +68,21 @@ class Wire:
         part = whole.pop() if whole and _is_part(whole[-1]) else b""
         self._held[:] = part
         return whole if block else [*whole, b""]
+
+    def hears(self, seconds: float) -> bool:
+        """Whether something comes within so many seconds, if only the end of the connection."""
+        return bool(select.select([self.connection], [], [], seconds)[0])
+
+    def is_over(self, seconds: float = 0.0) -> bool:
+        """Whether the node ends the connection within so many seconds; what it says is dropped."""
+        deadline = time.monotonic() + seconds
+        while self.hears(max(deadline - time.monotonic(), 0.0)):
+            try:
+                if not self.connection.recv(1 << 16):
+                    return True
+            except ConnectionError:
+                return True
+        return False
 
     def associate(self, data: bytes) -> "Wire":
         """Send an A-ASSOCIATE-RQ that is to be accepted."""
