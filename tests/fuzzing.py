@@ -11,7 +11,7 @@ from pathlib import Path
 from exchange import END_SECONDS, Exchanged, exchange
 from mutations import Input
 from support import RunningNode, data_set_bytes, minipacs
-from watching import assert_no_more, at_rest, files_outside, strays
+from watching import assert_no_more, at_rest, files_outside, grown, strays
 
 from storage.faults import Kind
 
@@ -19,7 +19,7 @@ from storage.faults import Kind
 LIMITS = {"acse_timeout": 1, "dimse_timeout": 2, "network_timeout": 2, "associations": 50}
 _AT_ONCE = 4
 _BATCH = 50
-# What the memory of all processes may grow by, once they have seen a part of the inputs.
+# What the memory of a process may grow by, once they have seen a part of the inputs.
 _GROWTH_KIB = 16 * 1024
 _WARM_UP = 0.25
 # It reads what was replaced once for every row in doubt, and that is nearly all there is.
@@ -62,11 +62,11 @@ class Campaign:
                 assert node.echoes(), f"no echo: {batch}"
                 assert not node.bugs(mark), "\n".join([batch, *node.bugs(mark)])
                 mark = node.mark()
-        assert_no_more(node, before)
-        growth = at_rest(node).memory - before.memory
-        assert growth < _GROWTH_KIB, f"grew by {growth} KiB from {before.memory} KiB"
+        after = assert_no_more(node, before)
+        growth = grown(before, after)
+        assert growth < _GROWTH_KIB, f"grew by {growth} KiB: {before} {after}"
         assert files_outside(node, self.top) == outside
-        return f"memory {before.memory} KiB, grew by {growth} KiB; slowest {self.slowest:.2f} s"
+        return f"slowest {self.slowest:.2f} s, grew by {growth} KiB\n{before}\n{after}"
 
     def _look_at(self, number: int, sent: Input, result: Exchanged) -> None:
         self.slowest = max(self.slowest, result.seconds)

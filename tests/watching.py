@@ -4,7 +4,7 @@ import os
 import re
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from support import RunningNode
@@ -16,17 +16,17 @@ _UID = r"[0-9.]{1,64}"
 _LAYOUT = re.compile(
     rf"tree(/{_UID}(/{_UID}(/{_UID}\.dcm)?)?)?|superseded(/{_UID}(/{_UID}(/{_UID}\.\d+\.dcm)?)?)?"
     r"|incoming|journal(/(receipts\.jsonl|commitments\.jsonl|applied))?"
-    r"|audit(/audit\.jsonl(\.\d+)?)?|index\.(sqlite|sqlite-wal|sqlite-shm|lock)|lock"
+    r"|audit(/audit\.jsonl(\.\d+)?)?|index\.(sqlite|sqlite-wal|sqlite-shm|lock)|lock|beside\.lock"
 )
 # Of the connections to the index that a worker keeps: each of the file, of its log, of the lock.
-INDEX_DESCRIPTORS = 8 * 3 + 1
+_INDEX_DESCRIPTORS = 8 * 3 + 1
 
 
 @dataclass(frozen=True)
 class Resources:
-    """Of all processes of a node: proportional memory in KiB, threads, descriptors.
+    """Of a process: proportional memory in KiB, threads, descriptors.
 
-    Those of the index are counted for themselves: some connections to it are kept.
+    Descriptors of the index are counted for themselves: some connections to it are kept.
     """
 
     memory: int
@@ -35,19 +35,20 @@ class Resources:
     index: int
 
 
-def resources(node: RunningNode) -> Resources:
-    """What a node holds now."""
-    memory = threads = descriptors = index = 0
-    for process in (node.process.pid, *node.workers):
-        memory += pss(process)
-        threads += len(os.listdir(f"/proc/{process}/task"))
-        names = [
-            _target(Path(f"/proc/{process}/fd/{n}")) for n in os.listdir(f"/proc/{process}/fd")
-        ]
-        of_index = sum("/index." in name for name in names)
-        index += of_index
-        descriptors += len(names) - of_index
-    return Resources(memory, threads, descriptors, index)
+# By process ID, of the supervisor and of every worker.
+Held = dict[int, Resources]
+
+
+def resources(node: RunningNode) -> Held:
+    """What a node's processes hold now."""
+    return {process: _of(process) for process in (node.process.pid, *node.workers)}
+
+
+def _of(process: int) -> Resources:
+    threads = len(os.listdir(f"/proc/{process}/task"))
+    names = [_target(link) for link in Path(f"/proc/{process}/fd").iterdir()]
+    of_index = sum("/index." in name for name in names)
+    return Resources(pss(process), threads, len(names) - of_index, of_index)
 
 
 def _target(link: Path) -> str:
@@ -64,32 +65,43 @@ def pss(process: int) -> int:
     raise AssertionError("no Pss")
 
 
-def at_rest(node: RunningNode) -> Resources:
+def at_rest(node: RunningNode) -> Held:
     """What a node holds when nobody is connected: the least of some looks."""
     looks = []
     for _ in range(_LOOKS):
         assert node.echoes()
         looks.append(resources(node))
-    return min(looks, key=lambda look: (look.threads, look.descriptors, look.memory))
+    return {process: _least([look[process] for look in looks]) for process in looks[0]}
 
 
-def settled(node: RunningNode, before: Resources) -> Resources:
-    """What a node holds once its threads and descriptors are no more than before, or too late."""
+def _least(looks: list[Resources]) -> Resources:
+    return Resources(*(min(column) for column in zip(*map(astuple, looks), strict=True)))
+
+
+def assert_no_more(node: RunningNode, before: Held) -> Held:
+    """Each process has as few threads and descriptors as before, soon; returns what it has.
+
+    Of connections to the index there may be as many as are kept.
+    """
     deadline = time.monotonic() + _SETTLE_SECONDS
     while True:
-        assert node.echoes()
-        now = resources(node)
-        fewer = now.threads <= before.threads and now.descriptors <= before.descriptors
-        if fewer or time.monotonic() > deadline:
+        now = at_rest(node)
+        assert now.keys() == before.keys(), "a process was replaced"
+        more = {
+            process: (held, before[process])
+            for process, held in now.items()
+            if held.threads > before[process].threads
+            or held.descriptors > before[process].descriptors
+            or held.index > max(_INDEX_DESCRIPTORS, before[process].index)
+        }
+        if not more:
             return now
+        assert time.monotonic() < deadline, more
 
 
-def assert_no_more(node: RunningNode, before: Resources) -> None:
-    """Threads and descriptors are no more than before, and connections to the index are few."""
-    now = settled(node, before)
-    assert now.threads <= before.threads, (now, before)
-    assert now.descriptors <= before.descriptors, (now, before)
-    assert now.index <= INDEX_DESCRIPTORS * len(node.workers), (now, before)
+def grown(before: Held, after: Held) -> int:
+    """The most KiB that the memory of a process has grown by."""
+    return max(after[process].memory - before[process].memory for process in before)
 
 
 def files_outside(node: RunningNode, top: Path) -> set[Path]:
