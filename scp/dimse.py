@@ -23,6 +23,8 @@ _MAX_COMMAND_BYTES = 64 * 1024
 # Of an identifier, or another data set that is held in memory.
 _MAX_DATA_BYTES = 16 * 1024 * 1024
 _MAX_CANCELS = 10
+# Fragments of nothing in one message: they come to no end by themselves.
+_MAX_EMPTY = 1000
 
 
 class Sink(Protocol):
@@ -76,11 +78,12 @@ class NodeDIMSE(DIMSEServiceProvider):
         self._context_id = 0
         self._message: Message | None = None
         self._taker: Sink = _Gathered()
+        self._empty = 0
 
     @property
     def is_receiving(self) -> bool:
         """Whether part of a message has come."""
-        return bool(self._command) or self._message is not None
+        return bool(self._command) or self._message is not None or self._empty > 0
 
     def receive_primitive(self, primitive: P_DATA) -> None:
         """Take what the state machine hands on; during a release it goes nowhere."""
@@ -103,6 +106,9 @@ class NodeDIMSE(DIMSEServiceProvider):
 
     def take(self, context_id: int, control: int, fragment: memoryview) -> None:
         """Take a fragment of a message. Raises CommandError where it cannot be part of one."""
+        self._empty += not fragment
+        if self._empty > _MAX_EMPTY:
+            raise CommandError(f"a message with more than {_MAX_EMPTY} fragments of nothing")
         if control & COMMAND:
             self._take_command(context_id, control, fragment)
             return
@@ -147,6 +153,7 @@ class NodeDIMSE(DIMSEServiceProvider):
         self._message, self._taker = message, sink or _Gathered()
 
     def _end(self, message: Message) -> None:
+        self._empty = 0
         command = message.command
         if command.field is Field.C_CANCEL_RQ:
             if command.responds_to is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu import A_ABORT_RQ
 
+from scp import proposals
 from scp.command import CommandError
 from scp.dimse import NodeDIMSE
 from scp.handshake import refuse
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_P_DATA_TF = 0x04
+_A_ASSOCIATE_RQ, _P_DATA_TF = 0x01, 0x04
 _PDU_TYPES = range(0x01, 0x08)
 # States of PS3.8 9.2.3: idle, data transfer, and waiting for the connection to be closed.
 IDLE, TRANSFER, CLOSING = "Sta1", "Sta6", "Sta13"
@@ -38,6 +39,8 @@ _OPENING = ("Sta2", "Sta5")
 _MAX_WAITING = 4
 # How long the peer has to close the connection before the node does.
 _CLOSE_SECONDS = 1.0
+# Of a message that has begun: a peer that sends less is as good as silent.
+_SLOWEST_BYTES_PER_SECOND = 64
 # So that a timer has run out when a wait for it is over.
 _LATER_SECONDS = 0.001
 
@@ -49,6 +52,7 @@ class Loop(DULServiceProvider):
         super().__init__(association)
         self._alive = False
         self._closing_since = 0.0
+        self._counted = 0  # bytes that had come when the peer was last taken to be heard
         self._waiter = Waiter()
 
     def is_alive(self) -> bool:
@@ -65,6 +69,10 @@ class Loop(DULServiceProvider):
         return len(self._dimse.messages) >= _MAX_WAITING
 
     @property
+    def _artim_runs(self) -> bool:
+        return self.artim_timer._start_time is not None and self.artim_timer._end_time is None
+
+    @property
     def _connection(self) -> NodeSocket:
         return cast(NodeSocket, self.socket)
 
@@ -79,7 +87,8 @@ class Loop(DULServiceProvider):
 
     def _due(self) -> bool:
         """Do one thing: a timer, a primitive to send, or a PDU that came; False: nothing to do."""
-        if self.artim_timer.expired:
+        # One that was stopped too late has expired as well, and means nothing any more.
+        if self._artim_runs and self.artim_timer.expired:
             self.event_queue.put("Evt18")
         elif self.event_queue.empty() and not self._take_primitive() and self._take_pdu():
             return True
@@ -138,6 +147,8 @@ class Loop(DULServiceProvider):
             self._invalid(f"unknown PDU type 0x{pdu[0]:02X}")
             return
         try:
+            if pdu[0] == _A_ASSOCIATE_RQ:
+                proposals.check(pdu)
             decoded, event = self._decode_pdu(bytearray(pdu))
             primitive = decoded.to_primitive()
         except Exception as error:  # pynetdicom's decoders raise whatever the bytes lead to
@@ -167,13 +178,14 @@ class Loop(DULServiceProvider):
             timeout = 0.0
         elif self.state_machine.current_state == CLOSING:
             timeout = min(timeout, self._close_when_late())
-        if self.artim_timer._start_time is not None and self.artim_timer._end_time is None:
+        if self._artim_runs:
             timeout = min(timeout, max(self.artim_timer.remaining, 0.0) + _LATER_SECONDS)
         readable = self._waiter.wait(connection.connection if connection else None, timeout)
         if connection and (readable or decrypted):
             self._read(connection)
 
     def _read(self, connection: NodeSocket) -> None:
+        begun = connection.holds_part or self._dimse.is_receiving
         try:
             open_still = connection.fill()
         except OSError as error:  # reset, or TLS that is none
@@ -181,10 +193,17 @@ class Loop(DULServiceProvider):
             if connection.is_tls and self.state_machine.current_state != CLOSING:
                 self._say(error)
         if open_still:
-            self._idle_timer.restart()
+            self._hear(connection.received, begun)
         if open_still is False:
             self._waiter.forget()
             self.event_queue.put("Evt17")
+
+    def _hear(self, received: int, begun: bool) -> None:
+        """Restart the timer for silence, unless a message that has begun only trickles."""
+        fewest = _SLOWEST_BYTES_PER_SECOND * (self._idle_timer.timeout or 0)
+        if not begun or received - self._counted >= fewest:
+            self._idle_timer.restart()
+            self._counted = received
 
     def _close_when_late(self) -> float:
         """Close the connection that the peer should have closed; else the seconds it still has."""

@@ -30,6 +30,7 @@ class NodeSocket(AssociationSocket):
 
     longest_pdu = _MAX_CONTROL_BYTES
     last_received = 0.0  # by the monotonic clock
+    received = 0  # bytes in all
     awaited: ssl.SSLContext | None = None  # for the TLS handshake that a caller has to make
     agreed = ""  # what TLS was agreed on, for the log
     _tls: ssl.SSLSocket | None = None
@@ -128,6 +129,7 @@ class NodeSocket(AssociationSocket):
         if not count:
             return False
         self._end += count
+        self.received += count
         self.last_received = time.monotonic()
         acknowledge_at_once(connection)
         return True

@@ -13,9 +13,9 @@ class Waiter:
     """Waits until a connection has something to read, or until `wake` is called."""
 
     def __init__(self) -> None:
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._watched = -1
+        self._watched = self._wake = -1
         self._lock = threading.Lock()
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)  # there may be none left
         self._poll = select.poll()
         self._poll.register(self._wake, select.POLLIN)
 

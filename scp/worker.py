@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import signal
 import socket
 from dataclasses import replace
@@ -43,6 +44,7 @@ def run(
 
     Writes a byte to the descriptor `ready` when it serves.
     """
+    _allow_descriptors()
     storage = settings.storage
     archive = Archive(
         storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes
@@ -67,6 +69,12 @@ def run(
             listener.drain(GRACE_SECONDS)
             return
         node = (_reload if signal.SIGHUP in found else _renew)(node, listener)
+
+
+def _allow_descriptors() -> None:
+    """Have as many as may be had: a connection takes two, and a crowd more than the usual 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _reload(node: Node, listener: Listener) -> Node:

@@ -26,6 +26,9 @@ BUSY_SECONDS = 30
 # How many steps of SQLite's machine go by between two questions whether to stop.
 _STEPS = 200_000
 
+# Connections kept for the next thread: those of a crowd of associations would each keep pages.
+MAX_IDLE = 8
+
 # What peewee raises, and SQLite where it is asked directly.
 _ERRORS = (PeeweeException, sqlite3.Error)
 # Ends what is under way by raising.
@@ -89,6 +92,14 @@ class Connection(sqlite3.Connection):
             self._turn = -1
 
 
+class _Pool(PooledSqliteDatabase):
+    """Keeps what threads close for the next ones, up to a point."""
+
+    def _can_reuse(self, conn: Any) -> bool:
+        reusable: bool = super()._can_reuse(conn)  # type: ignore[no-untyped-call]
+        return reusable and len(self._connections) < MAX_IDLE
+
+
 def index_path(data: Path) -> Path:
     """Where the index of a data folder lies."""
     return data / "index.sqlite"
@@ -101,7 +112,7 @@ def connect(path: Path, sync: bool, pooled: bool = False) -> SqliteDatabase:
     than a store. With `sync` a power cut may take the last commits, which the journal brings
     back, but not the order of them; without, it may take the file.
     """
-    make: Any = partial(PooledSqliteDatabase, max_connections=None) if pooled else SqliteDatabase
+    make: Any = partial(_Pool, max_connections=None) if pooled else SqliteDatabase
     database: SqliteDatabase = make(
         str(path),
         check_same_thread=False,

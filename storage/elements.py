@@ -10,6 +10,7 @@ from pydicom.tag import BaseTag, Tag
 
 from storage import charsets, values
 from storage.charsets import Charset
+from storage.errors import DataSetError
 
 CHARACTER_SET = Tag(0x0008, 0x0005)
 # Values that are bulk data, or of unknown make: neither matched nor answered.
@@ -32,7 +33,7 @@ Elements = dict[BaseTag, Element]
 
 def character_set(data_set: Dataset, default: str) -> Charset:
     """The Specific Character Set of `data_set`; `default` where it names none."""
-    raw = data_set.get_item(CHARACTER_SET) if CHARACTER_SET in data_set else None
+    raw = data_set.get_item(CHARACTER_SET, keep_deferred=True)
     ascii_alone = charsets.charset("")
     named = values.text_of(raw, ascii_alone) if isinstance(raw, RawDataElement) else ""
     return charsets.charset(named, default)
@@ -42,16 +43,27 @@ def read(
     data_set: Dataset,
     tags: Iterable[BaseTag] | None,
     default_charset: str,
-    depth: int = 0,
     unknown_vr: str = "UN",
 ) -> Elements:
     """The elements of `data_set`, or those of `tags` that it has; without bulk data.
 
-    Raises whatever pydicom does for a sequence that is none.
-
     Text that names no character set is read by `default_charset`. An element whose VR neither
-    the data set nor PS3.6 tells is read as one of `unknown_vr`.
+    the data set nor PS3.6 tells is read as one of `unknown_vr`. Raises DataSetError where a
+    sequence is none, or is nested too deep.
     """
+    try:
+        return _read(data_set, tags, default_charset, 0, unknown_vr)
+    except Exception as error:  # pydicom's readers raise whatever the bytes lead to
+        raise DataSetError(f"The data set cannot be read: {error}") from error
+
+
+def _read(
+    data_set: Dataset,
+    tags: Iterable[BaseTag] | None,
+    default_charset: str,
+    depth: int,
+    unknown_vr: str,
+) -> Elements:
     named = character_set(data_set, default_charset)
     little_endian = data_set.original_encoding[1] is not False
     found: Elements = {}
@@ -72,7 +84,7 @@ def _read_one(
     depth: int,
     unknown_vr: str,
 ) -> Element | None:
-    raw = data_set.get_item(tag)
+    raw = data_set.get_item(tag, keep_deferred=True)
     vr = values.vr_of(raw) if isinstance(raw, RawDataElement) else str(raw.VR) if raw else "UN"
     if vr == "UN" and isinstance(raw, RawDataElement):
         vr = _private_vr_of(data_set, tag) or unknown_vr
@@ -84,7 +96,7 @@ def _read_one(
         # An item that names no character set has its data set's (PS3.3 C.12.1.1.2).
         inherited = "\\".join(named.terms)
         items = [
-            read(item, None, inherited, depth + 1, unknown_vr) for item in converted.value or ()
+            _read(item, None, inherited, depth + 1, unknown_vr) for item in converted.value or ()
         ]
         return Element("SQ", items=tuple(items))
     if vr in BULK_VRS:
@@ -99,7 +111,7 @@ def _private_vr_of(data_set: Dataset, tag: BaseTag) -> str | None:
     block = Tag(tag.group, tag.element >> 8)
     if not tag.is_private or tag.element < 0x1000 or block not in data_set:
         return None
-    raw = data_set.get_item(block)
+    raw = data_set.get_item(block, keep_deferred=True)
     creator = raw.value if isinstance(raw, RawDataElement) else None
     return private_vr(tag, creator.decode("latin-1").strip(" \0")) if creator else None
 

@@ -92,10 +92,7 @@ def _read(source: BinaryIO, transfer_syntax: str, charset: str) -> dict[str, str
     """The values of any data set. Raises DataSetError."""
     data_set = read_data_set(source, transfer_syntax, _TAGS, _LAST_TAG)
     _check_lengths(data_set)  # a UID that is cut short is another UID
-    try:
-        elements = read(data_set, _READ_TAGS, charset)
-    except Exception as error:  # a sequence whose items are none, and the like
-        raise DataSetError(f"The data set cannot be read: {error}") from error
+    elements = read(data_set, _READ_TAGS, charset)
     return {attribute.column: _text(elements, attribute) for attribute in _STORED}
 
 
@@ -177,7 +174,7 @@ def read_whole(data: bytes, transfer_syntax: str) -> Dataset:
         raise DataSetError(f"The data set ends at byte {source.tell()} of {len(data)}")
     _check_lengths(data_set)
     for tag in data_set.keys():  # noqa: SIM118
-        raw = data_set.get_item(tag)
+        raw = data_set.get_item(tag, keep_deferred=True)
         if raw and raw.VR == "SQ" and isinstance(raw, RawDataElement) and raw.value:
             _check_items(raw.value, tag, bool(raw.is_little_endian))
     return data_set
@@ -185,7 +182,7 @@ def read_whole(data: bytes, transfer_syntax: str) -> Dataset:
 
 def _check_lengths(data_set: Dataset) -> None:
     for tag in data_set.keys():  # noqa: SIM118
-        raw = data_set.get_item(tag)
+        raw = data_set.get_item(tag, keep_deferred=True)
         if isinstance(raw, RawDataElement) and raw.length != len(raw.value or b""):
             raise DataSetError(f"The element {tag} is cut short")
 

@@ -164,8 +164,9 @@ def matches(vr: str, text: str, key: str, every: bool = False) -> bool:
 def is_universal(vr: str, key: str) -> bool:
     """Whether `key` matches every entity, absent values too (PS3.4 C.2.2.2.3)."""
     # Delimiters alone are an empty name: trailing ones do not count (PS3.5 6.2.1.1).
-    padding = "^= " if vr == "PN" else None
-    parts = [part.strip(padding) for part in ([key] if vr in WHOLE_TEXT_VRS else key.split("\\"))]
+    delimiters = "^= " if vr == "PN" else ""
+    values = [key] if vr in WHOLE_TEXT_VRS else key.split("\\")
+    parts = [value.strip().strip(delimiters) for value in values]
     return not any(parts) or any(part and not part.strip("*") for part in parts)
 
 

@@ -5,6 +5,7 @@ from enum import Enum
 from functools import cached_property
 
 from pydicom.datadict import keyword_for_tag
+from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from storage import elements, extract
@@ -79,15 +80,12 @@ class Query:
         if len(data) > MAX_IDENTIFIER_BYTES:
             raise DataSetError(f"Identifier longer than {MAX_IDENTIFIER_BYTES} bytes")
         identifier = extract.read_whole(data, transfer_syntax)
-        try:
-            keys = elements.read(identifier, None, charset, unknown_vr="LO")
-        except Exception as error:  # a sequence whose items are none, and the like
-            raise DataSetError(f"The identifier cannot be read: {error}") from error
+        keys = elements.read(identifier, None, charset, unknown_vr="LO")
         level = _level(root, keys)
         _check_lists(keys)
         asked = keys.get(elements.CHARACTER_SET, _ABSENT).text
         available = _INSTANCE_AVAILABILITY in keys
-        bulk = [tag for tag in identifier.keys() if tag not in keys and identifier[tag].value]  # noqa: SIM118
+        bulk = [tag for tag in identifier.keys() if tag not in keys and _has_value(identifier, tag)]  # noqa: SIM118
         return cls(root, level, _keys(keys), asked, available, options, tuple(bulk))
 
     def text(self, attribute: Attribute) -> str:
@@ -204,6 +202,12 @@ def _check_lists(keys: Elements) -> None:
             raise IdentifierError(f"More than {MAX_VALUES} values in {name}", tag)
         for item in key.items or ():
             _check_lists(item)
+
+
+def _has_value(identifier: Dataset, tag: BaseTag) -> bool:
+    # As it came: not every value can be converted.
+    held = identifier.get_item(tag, keep_deferred=True)
+    return bool(held and held.value)
 
 
 def _keys(found: Elements) -> Elements:

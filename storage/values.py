@@ -9,12 +9,14 @@ import struct
 from pydicom import config
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
+from pydicom.valuerep import STANDARD_VR
 
 from storage.charsets import Charset, charset, decode, encode
 
 # Values in the field are what they are; a node keeps and finds them without complaint.
 config.settings.reading_validation_mode = config.IGNORE
 
+_VRS = frozenset(map(str, STANDARD_VR)) - {"UN"}
 # VRs whose values are text in the data set's Specific Character Set (PS3.5 6.1.2.2).
 CHARSET_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 # VRs whose single value may hold a backslash (PS3.5 6.2).
@@ -60,8 +62,8 @@ def is_number(vr: str) -> bool:
 
 
 def vr_of(raw: RawDataElement) -> str:
-    """The VR, from the dictionary where the data set does not say (implicit, or UN)."""
-    if raw.VR and raw.VR != "UN":
+    """The VR, from the dictionary where the data set does not say (implicit, UN, or no VR)."""
+    if raw.VR in _VRS:
         return str(raw.VR)
     try:
         return dictionary_VR(raw.tag).split(" ")[0]

@@ -12,6 +12,7 @@ from support import RunningNode, StartNode, running_node
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--long`: what takes minutes too."""
     parser.addoption("--long", action="store_true", help="run the long tests too")
+    parser.addoption("--fuzz-seed", default="1", help="the seed of mutated input")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -86,6 +86,14 @@ Tables = Mapping[str, Mapping[str, Any]]
 
 _LISTENING = re.compile(r"listening on (\S+):(\d+)$")
 _END = "<end of log>"
+# What a node never says, whatever its peers send.
+_BUGS = (
+    "Traceback",
+    "Internal error",
+    " request failed peer=",
+    "association broken",
+    "did not start",
+)
 
 
 # ---- the node
@@ -197,6 +205,13 @@ class RunningNode:
         """The lines that hold all of `words`."""
         return [line for line in self.log[after:] if all(word in line for word in words)]
 
+    def bugs(self, after: int = 0) -> list[str]:
+        """The first line that tells of a bug, and those behind it."""
+        for number, line in enumerate(self.log[after:], after):
+            if any(words in line for words in _BUGS):
+                return self.log[number : number + 30]
+        return []
+
     def wait_for_log(
         self, *words: str, count: int = 1, after: int = 0, seconds: float = START_SECONDS
     ) -> str:
@@ -278,15 +293,6 @@ class RunningNode:
 
 StartNode = Callable[..., RunningNode]
 
-# What a node never says, whatever its peers send.
-_BUGS = (
-    "Traceback",
-    "Internal error",
-    " request failed peer=",
-    "association broken",
-    "did not start",
-)
-
 
 @contextmanager
 def running_node(folder: Path, tables: Tables | None = None) -> Iterator[RunningNode]:
@@ -297,8 +303,7 @@ def running_node(folder: Path, tables: Tables | None = None) -> Iterator[Running
         yield node.start()
         if node.is_running:
             assert node.stop() == 0, "\n".join(node.log[-50:])
-        bugs = [n for n, line in enumerate(node.log) if any(words in line for words in _BUGS)]
-        assert not bugs, "\n".join(node.log[bugs[0] : bugs[0] + 30])
+        assert not node.bugs(), "\n".join(node.bugs())
         assert node.incoming() == []
     finally:
         if node.is_running:
@@ -623,12 +628,14 @@ def got(node: RunningNode, study: str) -> dict[str, bytes]:
     return arrived
 
 
-def minipacs(command: str, node: RunningNode) -> subprocess.CompletedProcess[str]:
+def minipacs(
+    command: str, node: RunningNode, *options: str, seconds: float = CLIENT_SECONDS
+) -> subprocess.CompletedProcess[str]:
     """A command of ours, on the configuration of a node that may be running."""
     return subprocess.run(
-        [sys.executable, "-m", "scp", command, "-c", str(node.config)],
+        [sys.executable, "-m", "scp", command, "-c", str(node.config), *options],
         cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False,
-        timeout=CLIENT_SECONDS,
+        timeout=seconds,
     )  # fmt: skip
 
 

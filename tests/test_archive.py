@@ -27,7 +27,7 @@ from storage import (
     prepare,
 )
 from storage.checking import check
-from storage.database import connection_of
+from storage.database import MAX_IDLE, connection_of
 from storage.errors import ArchiveError, DataSetError, DuplicateError, MismatchError, ResourceError
 from storage.faults import Kind
 from storage.indexing import record
@@ -784,3 +784,24 @@ def test_a_leftover_that_cannot_be_removed_is_told_and_no_error(
             archive.store(replace(instance(("2.1", "2.2", "2.3")), sop_instance_uid="9"))
     assert "left in incoming" in caplog.text
     assert list(check(archive, CHARSET)) == []
+
+
+def test_of_a_crowds_connections_to_the_index_few_are_kept(archive: Archive) -> None:
+    """Each keeps pages of the index in memory."""
+    crowd = 3 * MAX_IDLE
+    start = threading.Barrier(crowd)
+
+    def look() -> None:
+        archive.index.database.connect(reuse_if_open=True)
+        start.wait(SECONDS)
+        assert find(archive, "STUDY") == []
+        archive.close_thread()
+
+    threads = [threading.Thread(target=look) for _ in range(crowd)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SECONDS)
+    # SQLite keeps the descriptors of the index itself for who opens it next, not those of its log.
+    opened = [link.resolve() for link in Path("/proc/self/fd").iterdir()]
+    assert opened.count(archive.tree.data / "index.sqlite-wal") == MAX_IDLE

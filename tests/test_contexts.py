@@ -178,6 +178,18 @@ def test_the_results_are_those_of_ps3_8() -> None:
     assert (ACCEPTED, USER_REJECTION, NO_ABSTRACT_SYNTAX, NO_TRANSFER_SYNTAX) == (0, 1, 3, 4)
 
 
+@pytest.mark.parametrize(("abstract", "result"), [
+    (CT, NO_TRANSFER_SYNTAX), (ECHO, NO_TRANSFER_SYNTAX), ("1.2.840.10008.1.9", NO_ABSTRACT_SYNTAX),
+])  # fmt: skip
+def test_a_context_that_proposes_no_transfer_syntax_is_refused(abstract: str, result: int) -> None:
+    """Against PS3.8 9.3.2.2; the answer still has to have one (9.3.3.2)."""
+    proposed = PresentationContext()
+    proposed.context_id, proposed.abstract_syntax = 17, UID(abstract)
+    answer = negotiate(proposed, {}, EVERYTHING)
+    assert answer.result == result
+    assert len(answer.transfer_syntax) == 1
+
+
 @pytest.mark.parametrize(("proposed", "chosen"), [
     ([IMPLICIT, EXPLICIT], EXPLICIT),  # implicit VR loses private VRs
     ([EXPLICIT, IMPLICIT], EXPLICIT),

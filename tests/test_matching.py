@@ -322,6 +322,8 @@ ROWS = [
     ("a per cent sign in a name", "PN", False, "Smith", "Sm%", False),
     ("a list of names", "PN", False, "Smith^John", "jones\\smith*", True),
     ("a star does not cross names", "PN", True, "A^B\\C^D", "a*d", False),
+    ("spaces of any kind alone are universal", "PN", False, "", " \n\u3000", True),
+    ("a list of spaces is, too", "PN", False, "Smith", "\n\\\u3000", True),
     ("a group of one of several names", "PN", True, f"A^B\\{TAROU}", "山田^太郎", True),
     ("a short text by case", "SH", False, "a1", "A1", False),
     ("a negative number", "SL", False, "-5", "-05", True),

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
+from raw import ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, ex, im
 from support import CT, EXPLICIT, IMPLICIT, ct, encoded, identifier
 
 from storage import Archive, Level, Options, Query, Received, Root, extract, prepare
@@ -506,6 +508,28 @@ def test_keys_in_sequences_match_and_are_answered_from_the_headers(archive: Arch
             assert {tag: held.text for tag, held in only.items()} == {
                 Tag("CodeValue"): f"C{study}", Tag("CodeMeaning"): f"of {study}",
             }  # fmt: skip
+
+
+UNREADABLE = {
+    "no item": ex(0x00081032, "SQ", b"none"),
+    "nested too deep": (ex(0x00081032, "SQ", b"", UNDEFINED) + im(ITEM, b"", UNDEFINED)) * 65
+    + (ITEM_END + SEQUENCE_END) * 65,
+}
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_a_sequence_that_cannot_be_read_is_told_and_the_others_are_found(
+    tmp_path: Path, what: str
+) -> None:
+    """It was received as it came, and is asked for."""
+    prepare(tmp_path / "data", sync=False, charset=CHARSET)
+    archive = Archive(tmp_path / "data", sync=False)
+    for study, sequence in (("1", b""), ("2", UNREADABLE[what])):
+        data = sequence + encoded(ct(study, f"{study}.1", f"{study}.1.1"))
+        archive.store(Received(CT, f"{study}.1.1", EXPLICIT, data, CHARSET))
+    found = archive.find(read("STUDY", StudyInstanceUID="", ProcedureCodeSequence=None), CHARSET)
+    assert [answer.texts[0] for answer in found] == ["1"]
+    assert found.search.unreadable == ["2.1.1"]
 
 
 # ---- the table

@@ -84,3 +84,20 @@ def test_what_is_kept_for_the_next_time_is_never_long() -> None:
     assert fold("PN", long) == "e" * len(long)
     assert fold("PN", long) is not fold("PN", long)
     assert fold("PN", long[1:]) is fold("PN", long[1:])
+
+
+@pytest.mark.parametrize("value", [b"", b"S7"])
+@pytest.mark.parametrize("vr", [b"T\xfe", b"L\x97"])
+def test_a_key_of_no_known_vr_is_read_by_its_tag(archive: Archive, vr: bytes, value: bytes) -> None:
+    """What pydicom cannot convert is not converted."""
+    wanted = element(Tag("QueryRetrieveLevel"), "CS", b"STUDY ")
+    wanted += element(Tag("StudyID"), "SH", value).replace(b"SH", vr)
+    query = Query.read(Root.STUDY, wanted, EXPLICIT, CHARSET)
+    assert [answer.texts for answer in archive.find(query, CHARSET)] == [("S7",)]
+
+
+def test_a_key_of_pixel_data_is_told_as_unsupported_whatever_its_length(archive: Archive) -> None:
+    level = element(Tag("QueryRetrieveLevel"), "", b"STUDY ", implicit_vr=True)
+    pixels = element(Tag("PixelData"), "", b"\1\2", implicit_vr=True)
+    query = Query.read(Root.STUDY, level + pixels, IMPLICIT, CHARSET)
+    assert query.unsupported == [Tag("PixelData")]

@@ -54,10 +54,7 @@ def handle(request: Request) -> None:
 def _asked(request: Request) -> Commitment:
     """The request's Action Information. Raises DataSetError where it lacks something."""
     data_set = extract.read_data_set(BytesIO(request.data), request.transfer_syntax)
-    try:
-        found = read(data_set, (_TRANSACTION_UID, _REFERENCED_SOP_SEQUENCE), request.charset)
-    except Exception as error:  # a sequence whose items are none
-        raise DataSetError(f"The Action Information cannot be read: {error}") from error
+    found = read(data_set, (_TRANSACTION_UID, _REFERENCED_SOP_SEQUENCE), request.charset)
     transaction = found.get(_TRANSACTION_UID, Element("UI")).text
     if not transaction:
         raise DataSetError("No Transaction UID")
