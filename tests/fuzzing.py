@@ -19,8 +19,10 @@ from storage.faults import Kind
 LIMITS = {"acse_timeout": 1, "dimse_timeout": 2, "network_timeout": 2, "associations": 50}
 _AT_ONCE = 4
 _BATCH = 50
-# What the memory of a process may grow by, once they have seen a part of the inputs.
-_GROWTH_KIB = 16 * 1024
+# What the memory of a process may grow by, once it has seen a part of the inputs: the allocator
+# does not give back all that the largest took for a moment, so more of many than of few.
+_GROWTH_KIB, _GROWTH_KIB_OF_MANY = 16 * 1024, 64 * 1024
+_MANY = 10_000
 _WARM_UP = 0.25
 # It reads what was replaced once for every row in doubt, and that is nearly all there is.
 _CHECK_SECONDS = 1800.0
@@ -64,7 +66,8 @@ class Campaign:
                 mark = node.mark()
         after = assert_no_more(node, before)
         growth = grown(before, after)
-        assert growth < _GROWTH_KIB, f"grew by {growth} KiB: {before} {after}"
+        bound = _GROWTH_KIB_OF_MANY if count > _MANY else _GROWTH_KIB
+        assert growth < bound, f"grew by {growth} KiB: {before} {after}"
         assert files_outside(node, self.top) == outside
         return f"slowest {self.slowest:.2f} s, grew by {growth} KiB\n{before}\n{after}"
 
