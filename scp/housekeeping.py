@@ -1,6 +1,7 @@
 """The commands on what is held: send it, take it out of the archive, bring it back."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -112,6 +113,25 @@ def purge(
         retiring.purge(settings, age, dry_run, _asking(yes))
     except ArchiveError as error:
         raise failure(str(error)) from None
+
+
+@app.command()
+def backup(
+    to: Annotated[
+        Path, typer.Argument(metavar="DEST", help="A folder that is empty, or a backup.")
+    ],
+    path: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Bring a copy of the archive up to date; the node may run meanwhile."""
+    settings = begin(path)
+    from scp.backup import run
+    from storage.errors import ArchiveError
+
+    try:
+        whole = run(settings, to)
+    except ArchiveError as error:
+        raise failure(str(error)) from None
+    raise typer.Exit(0 if whole else 1)
 
 
 def select(patient: str, study: str, series: str, instance: str) -> "Selection":

@@ -7,7 +7,7 @@ import signal
 import socket
 from dataclasses import replace
 
-from scp import config, entity
+from scp import config, entity, memory
 from scp.audit import Audit, trail
 from scp.commitment import Reporter
 from scp.config import ConfigError
@@ -45,6 +45,8 @@ def run(
     Writes a byte to the descriptor `ready` when it serves.
     """
     _allow_descriptors()
+    memory.bound()
+    trim = memory.Trimmer()
     storage = settings.storage
     archive = Archive(
         storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes
@@ -53,7 +55,12 @@ def run(
     node = Node(
         settings, archive, entity.build(settings), slots, reporter, Audit(*trail(settings)), tls
     )
-    listener = Listener(node, HANDLERS, doors, beats.beat)
+
+    def beat() -> None:
+        beats.beat()
+        trim()
+
+    listener = Listener(node, HANDLERS, doors, beat)
     stop, wake = socket.socketpair()
     wake.setblocking(False)
     signal.set_wakeup_fd(wake.fileno())

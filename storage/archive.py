@@ -26,9 +26,10 @@ from storage.indexing import FileFacts, digest_in, record
 from storage.intake import Intake
 from storage.journal import RECEIPTS, Journal
 from storage.models import Index, build
+from storage.places import Uids
 from storage.query import Query
 from storage.receipts import withdraw
-from storage.tree import Tree, Uids
+from storage.tree import Tree
 
 
 class OnConflict(StrEnum):

@@ -14,8 +14,8 @@ from storage.extract import Header
 from storage.indexing import FileFacts, digest_in, record
 from storage.intake import Intake
 from storage.journal import RECEIPTS
+from storage.places import Uids
 from storage.receipts import withdraw
-from storage.tree import Uids
 
 Result = Stored | ArchiveError
 

@@ -22,11 +22,11 @@ from storage.held import Chain
 from storage.indexing import digest_in
 from storage.journal import RECEIPTS
 from storage.lost import Lost
+from storage.places import Uids
 from storage.receipts import Receipt, in_journal, receipts_of
 from storage.repair import Mended, mend_row, mend_stray, mending
 from storage.settling import Settling
 from storage.telling import Told, belongs, look_again
-from storage.tree import Uids
 
 # Files without a row that are looked up in the journal together.
 _BATCH = 100_000

@@ -10,8 +10,8 @@ from storage.database import execute, reading, writing
 from storage.indexing import name_parts
 from storage.matching import folded, match_columns
 from storage.models import IDENTITY, TABLES, Index, column_names
+from storage.places import Uids
 from storage.rows import holds_several
-from storage.tree import Uids
 
 _PAGE = 256
 

@@ -18,8 +18,8 @@ from storage.errors import ArchiveError, DataSetError, ResourceError
 from storage.indexing import digest_in
 from storage.intake import Intake
 from storage.part10 import FileMeta
+from storage.places import Uids
 from storage.sources import MEDIA_DIRECTORY, Opener, Source, opened
-from storage.tree import Uids
 
 _BLOCK_BYTES = 1024 * 1024
 # Larger ones are looked up before they are written to be compared.

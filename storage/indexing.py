@@ -18,8 +18,8 @@ from storage.database import connection_of, execute, reading, writing
 from storage.extract import Header
 from storage.matching import NAME_PART_CHARACTERS, folded, match_columns
 from storage.models import IDENTITY, TABLES, Index, column_names
+from storage.places import Uids
 from storage.rows import holds_several, row_of
-from storage.tree import Uids
 
 _OF_INSTANCE = (
     "FROM instance JOIN series ON instance.parent_id = series.id "

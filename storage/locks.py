@@ -26,15 +26,15 @@ def claim(descriptor: int) -> bool:
     return True
 
 
-def lock(descriptor: int, byte: int, deadline: float) -> None:
-    """Lock a byte, at the latest when `time.monotonic()` is at `deadline`. Raises OSError.
+def lock(descriptor: int, byte: int, deadline: float, count: int = 1) -> None:
+    """Lock `count` bytes, at the latest when `time.monotonic()` is at `deadline`. Raises OSError.
 
     The kernel's own wait has no end where who holds it was stopped.
     """
     pause, most = _PAUSES
     while True:
         try:
-            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _request(fcntl.F_WRLCK, byte))
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _request(fcntl.F_WRLCK, byte, count))
             return
         except (BlockingIOError, PermissionError):  # fcntl(2): EAGAIN or EACCES
             if time.monotonic() >= deadline:
@@ -53,5 +53,5 @@ def held_for_too_long() -> TimeoutError:
     return TimeoutError(errno.ETIMEDOUT, "another holds it for too long")
 
 
-def _request(kind: int, byte: int) -> bytes:
-    return struct.pack("hhqqi4x", kind, os.SEEK_SET, byte, 1, 0)
+def _request(kind: int, byte: int, count: int = 1) -> bytes:
+    return struct.pack("hhqqi4x", kind, os.SEEK_SET, byte, count, 0)

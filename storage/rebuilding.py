@@ -14,9 +14,10 @@ from storage.errors import ArchiveError, ResourceError
 from storage.journal import Journal
 from storage.locks import claim
 from storage.models import Index, build, signature
+from storage.places import Uids
 from storage.receipts import last_receipts, record_file
 from storage.replay import apply, received, settle
-from storage.tree import Tree, Uids
+from storage.tree import Tree
 from storage.upkeep import remove_index
 
 logger = logging.getLogger(__name__)

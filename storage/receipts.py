@@ -13,7 +13,8 @@ from storage.errors import DataSetError
 from storage.indexing import FileFacts, record
 from storage.journal import RECEIPTS, Journal
 from storage.models import Index
-from storage.tree import Tree, Uids
+from storage.places import Uids
+from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,9 @@ from storage.errors import DataSetError
 from storage.indexing import digest_in, forget
 from storage.journal import RECEIPTS, Journal
 from storage.models import Index, build
+from storage.places import Uids
 from storage.receipts import Receipts, digest_of_file, give_up, last_receipts, record_file
-from storage.tree import Tree, Uids
+from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
 

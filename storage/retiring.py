@@ -15,8 +15,8 @@ from storage.extract import header
 from storage.finding import Location
 from storage.indexing import forget
 from storage.journal import RECEIPTS
+from storage.places import Uids
 from storage.receipts import Receipt, Receipts, digest_of_file, give_up, in_journal, record_file
-from storage.tree import Uids
 
 _NANOSECONDS = 1_000_000_000
 

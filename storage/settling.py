@@ -11,9 +11,9 @@ from storage.examination import Examined, Unusable, examine
 from storage.extract import UID_KEYWORDS, check_uid
 from storage.faults import Fault, Kind
 from storage.held import Chain
+from storage.places import Uids
 from storage.receipts import Receipt, add_receipts
 from storage.repair import Misplaced, mend_instance, mending
-from storage.tree import Uids
 from storage.verdict import Known
 
 # Mended, they leave no file in its place.

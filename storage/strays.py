@@ -9,7 +9,7 @@ from pathlib import Path
 from storage.errors import MismatchError, ResourceError
 from storage.extract import UID_KEYWORDS, check_uid
 from storage.faults import Fault, Kind
-from storage.tree import Uids
+from storage.places import Uids
 
 # A store makes a folder and then puts the file into it: who looks between sees an empty one.
 _SETTLED_SECONDS = 5

@@ -70,9 +70,9 @@ class Superseded:
         except OSError as error:
             raise ResourceError(f"Cannot delete {kept}: {error.strerror}") from error
 
-    def walk(self) -> Iterator[Path]:
-        """Every instance that is kept."""
-        return self.folder.glob("*/*/*.dcm")
+    def walk(self, study: str = "*", series: str = "*") -> Iterator[Path]:
+        """Every instance that is kept, or those of a study or series."""
+        return self.folder.glob(f"{study}/{series}/*.dcm")
 
     def _place_for(self, path: Path) -> Path:
         relative = path.relative_to(self._tree)

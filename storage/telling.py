@@ -87,7 +87,7 @@ def look_again(
         if header and belongs(now, header):
             told.hear(header)
     if told.doubts():
-        _hear_superseded(tree, told, charsets)
+        _hear_superseded(tree, told, (*above, *own), charsets)
     after = by_number(index, row.level, row.number)
     return told if after and after.values == now.values else None
 
@@ -104,8 +104,8 @@ def _identity(row: Row) -> tuple[str, ...]:
     return (UID_KEYWORDS[row.level - 1],)
 
 
-def _hear_superseded(tree: Tree, told: Told, charsets: set[str]) -> None:
-    for path in tree.superseded.walk():
+def _hear_superseded(tree: Tree, told: Told, uids: tuple[str, ...], charsets: set[str]) -> None:
+    for path in tree.superseded.walk(*uids):
         for charset in charsets:
             header = read_header(path, charset)
             if header and belongs(told.row, header):

@@ -4,24 +4,18 @@ import fcntl
 import itertools
 import logging
 import os
-import time
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from storage.durable import begin_writing, prune, sync_folder
 from storage.errors import FolderError, InUseError, ResourceError
-from storage.locks import claim, lock
+from storage.locks import claim
+from storage.places import Uids, hold
 from storage.superseded import Superseded
 
 logger = logging.getLogger(__name__)
 
-Uids = tuple[str, str, str]  # Study, Series and SOP Instance UID
-
-# How long a store waits for another of the same instance before it gives up with A700.
-LOCK_SECONDS = 30.0
-_LOCK_STRIPES = 1 << 20
 _KNOWN_FOLDERS = 4096
 # Begins the names of what is staged by processes beside the node.
 _BESIDE = "beside-"
@@ -132,26 +126,16 @@ class Tree:
         except OSError as error:
             logger.warning("left in incoming file=%s: %s", staged.name, error.strerror)
 
-    @contextmanager
-    def locked(self, *places: Uids) -> Iterator[None]:
+    def locked(self, *places: Uids) -> AbstractContextManager[None]:
         """Hold the places of instances in the tree against other threads and processes.
 
-        Who holds some asks for no more: all are asked for in one order.
+        Who holds some asks for no more: all are asked for in one order. Raises ResourceError.
         """
-        try:
-            descriptor = os.open(self.data / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise ResourceError(f"Cannot lock: {error.strerror}") from error
-        stripes = {zlib.crc32("/".join(uids).encode()) % _LOCK_STRIPES for uids in places}
-        try:
-            try:
-                for stripe in sorted(stripes):
-                    lock(descriptor, stripe, time.monotonic() + LOCK_SECONDS)
-            except OSError as error:
-                raise ResourceError(f"Cannot lock: {error.strerror}") from error
-            yield
-        finally:
-            os.close(descriptor)
+        return hold(self.data, places)
+
+    def all_locked(self) -> AbstractContextManager[None]:
+        """Hold all places: no store is under way then. Raises ResourceError."""
+        return hold(self.data, None)
 
     def place(self, staged: Path, path: Path, sync: bool = True) -> None:
         """Rename `staged` to `path`, over what is there, and sync the folder, or leave that.

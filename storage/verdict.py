@@ -7,10 +7,11 @@ from storage.attributes import Level
 from storage.examination import Examined, Unusable
 from storage.faults import Fault, Kind
 from storage.held import Chain, Row
+from storage.places import Uids
 from storage.receipts import Receipt
 from storage.rows import row_of
 from storage.telling import belongs
-from storage.tree import Tree, Uids
+from storage.tree import Tree
 
 _MAX_TEXT = 40
 

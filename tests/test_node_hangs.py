@@ -264,7 +264,7 @@ LOCKS: dict[str, Callable[[RunningNode], Any]] = {
     "the turn to write": lambda node: held_by_a_stopped_process(node, "index.lock"),
     "an instance's place": lambda node: held_by_a_stopped_process(node, "lock"),
 }
-BUSY = {"storage.database.BUSY_SECONDS": BUSY_SECONDS, "storage.tree.LOCK_SECONDS": BUSY_SECONDS}
+BUSY = {"storage.database.BUSY_SECONDS": BUSY_SECONDS, "storage.places.LOCK_SECONDS": BUSY_SECONDS}
 
 
 @pytest.mark.parametrize("name", LOCKS)

@@ -25,8 +25,8 @@ from support import (
 
 from storage import Archive, Level, Received, catch_up, prepare, retiring, settle
 from storage.errors import ResourceError
+from storage.places import Uids
 from storage.retiring import Selection
-from storage.tree import Uids
 
 ROOT = Path(__file__).parent.parent
 CHARSET = "ISO_IR 100"

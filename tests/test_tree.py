@@ -16,7 +16,8 @@ import pytest
 
 from storage.content import digest_of_rest, same_bytes
 from storage.errors import FolderError, ResourceError
-from storage.tree import Tree, Uids
+from storage.places import Uids
+from storage.tree import Tree
 
 UIDS: Uids = ("1.1", "1.2", "1.3")
 OTHER: Uids = ("1.1", "1.2", "1.4")

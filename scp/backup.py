@@ -1,0 +1,40 @@
+"""`minipacs backup`: a copy that is whole, made while the node serves."""
+
+import getpass
+import time
+from pathlib import Path
+
+import typer
+
+from scp.audit import Audit, trail
+from scp.check import opened
+from scp.progress import shown, size
+from scp.settings import Settings
+from storage.backup import back_up
+from storage.checking import held_bytes
+
+
+def run(settings: Settings, to: Path) -> bool:
+    """Back up, and show what is done; whether all that was copied is as it was received.
+
+    Raises ArchiveError.
+    """
+    started = time.monotonic()
+    with opened(settings) as archive, shown("backup") as progress:
+        progress.begin("copying", held_bytes(archive))
+        done = back_up(archive, to, progress.advance)
+        for fault in done.faults:
+            progress.say(fault)
+    seconds = time.monotonic() - started
+    audit = Audit(*trail(settings))
+    counts = {"copied": done.copied, "unchanged": done.unchanged, "removed": done.removed,
+              "faults": len(done.faults)}  # fmt: skip
+    audit.write(
+        "backup", user=getpass.getuser(), to=str(to), bytes=done.bytes, **counts,
+        seconds=round(seconds, 3),
+    )  # fmt: skip
+    audit.close()
+    words = ", ".join(f"{name}={count}" for name, count in counts.items())
+    typer.echo(f"backup of {settings.storage.path} to {to}: {words}, {size(done.bytes)}, "
+               f"seconds={seconds:.1f}")  # fmt: skip
+    return not done.faults

@@ -1,0 +1,221 @@
+"""A copy of tree, superseded/ and journal that agree with each other, made while a node serves.
+
+All that can take long is copied first. Then stores are held up for the moment that it takes to
+copy what came meanwhile.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from storage import part10
+from storage.archive import Archive
+from storage.content import digest_of_rest
+from storage.durable import prune, sync_folder
+from storage.errors import DataSetError, FolderError, ResourceError
+from storage.indexing import digest_in
+from storage.journal import COMMITMENTS, RECEIPTS, now
+from storage.receipts import in_journal
+from storage.strays import uids_of
+
+# Says of a folder that it is a backup, and of what.
+_MARK = "minipacs-backup.json"
+_BLOCK_BYTES = 1 << 20
+# Less of the journal than this is copied while stores wait.
+_LITTLE_BYTES = 64 * 1024
+_ROUNDS = 10
+
+# Is told of each file: its bytes.
+Progress = Callable[[int], None]
+
+
+@dataclass
+class Backup:
+    """What was done; `faults` are files whose bytes are not those that were received."""
+
+    copied: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    bytes: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+def back_up(archive: Archive, to: Path, progress: Progress) -> Backup:
+    """Bring the backup `to` up to the archive; only what changed is copied.
+
+    Raises FolderError where `to` cannot be one, ResourceError where it cannot go on: what is
+    there then is brought to its end by the next one.
+    """
+    data = archive.tree.data
+    _claim(data, to)
+    copy = _Copy(archive, to, progress)
+    try:
+        return copy.run()
+    except OSError as error:
+        raise ResourceError(f"{error.filename or to}: {error.strerror}") from error
+
+
+def _claim(data: Path, to: Path) -> None:
+    """See that a folder is a backup of this archive, or empty."""
+    here, there = data.resolve(), to.resolve()
+    if here == there or here in there.parents or there in here.parents:
+        raise FolderError(f"{to}: lies in the archive, or the archive in it")
+    mark = to / _MARK
+    try:
+        to.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not mark.exists():
+            if any(to.iterdir()):
+                raise FolderError(f"{to}: is not empty, and no backup")
+            mark.write_text(json.dumps({"of": str(here), "since": now()}) + "\n")
+        if json.loads(mark.read_text())["of"] != str(here):
+            raise FolderError(f"{to}: is a backup of another folder")
+    except (OSError, ValueError, KeyError) as error:
+        raise FolderError(f"{to}: cannot be a backup: {error}") from error
+
+
+class _Copy:
+    """One run."""
+
+    def __init__(self, archive: Archive, to: Path, progress: Progress) -> None:
+        self._archive = archive
+        self._data = archive.tree.data
+        self._to = to
+        self._progress = progress
+        self._done = Backup()
+        self._folders: set[Path] = set()
+        self._is_alone = False  # no store can come in between
+
+    def run(self) -> Backup:
+        start = self._archive.journal.size(RECEIPTS)
+        for name in ("tree", "superseded"):
+            for path in sorted(self._files(name)):
+                self._bring(path)
+        for _ in range(_ROUNDS):
+            end = self._archive.journal.size(RECEIPTS)
+            self._changed_since(start, end)
+            start, is_little = end, end - start <= _LITTLE_BYTES
+            if is_little:
+                break
+        with self._archive.tree.all_locked():
+            self._is_alone = True
+            self._changed_since(start, self._archive.journal.size(RECEIPTS))
+            self._remove_gone()
+            for name in (RECEIPTS, COMMITMENTS):
+                self._copy_journal(name)
+        for folder in sorted(self._folders):
+            sync_folder(folder)
+        return self._done
+
+    def _files(self, name: str) -> Iterator[Path]:
+        return (self._data / name).glob("*/*/*.dcm")
+
+    def _changed_since(self, start: int, end: int) -> None:
+        uids = {uids for uids, _ in in_journal(self._archive.journal, start, end)}
+        for one in sorted(uids):
+            self._bring(self._archive.tree.path(one))
+        if uids:
+            for path in self._files("superseded"):
+                self._bring(path, again=True)
+
+    def _bring(self, path: Path, again: bool = False) -> None:
+        """Have the copy of a file be as the file is."""
+        target = self._to / path.relative_to(self._data)
+        try:
+            held = path.stat()
+        except FileNotFoundError:  # deleted or replaced since; `_remove_gone` sees to the copy
+            return
+        try:
+            there = target.stat()
+            same = (there.st_size, there.st_mtime_ns) == (held.st_size, held.st_mtime_ns)
+        except FileNotFoundError:
+            same = False
+        if same:
+            self._done.unchanged += not again
+        else:
+            self._copy(path, target, held)
+        if not again:
+            self._progress(held.st_size)
+
+    def _copy(self, path: Path, target: Path, held: os.stat_result) -> None:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = target.with_suffix(".part")
+        digest = ""
+        with path.open("rb") as source, fresh.open("wb") as copy:
+            os.fchmod(copy.fileno(), 0o600)
+            shutil.copyfileobj(source, copy, _BLOCK_BYTES)
+            copy.flush()
+            os.fsync(copy.fileno())
+        os.utime(fresh, ns=(held.st_atime_ns, held.st_mtime_ns))
+        digest = _digest(fresh)
+        os.replace(fresh, target)
+        self._folders |= {target.parent, target.parent.parent, target.parent.parent.parent}
+        self._done.copied += 1
+        self._done.bytes += held.st_size
+        self._verify(path, digest)
+
+    def _verify(self, path: Path, digest: str) -> None:
+        """Hold what was copied to the digest taken at its receipt."""
+        uids = uids_of(self._archive.tree.root, path) if self._in_tree(path) else None
+        known = digest_in(self._archive.index, uids) if uids else None
+        if uids is None or not known or digest == known:
+            return
+        # It may have been replaced in between: then it is copied once more.
+        tree = self._archive.tree
+        with nullcontext() if self._is_alone else tree.locked(uids):
+            is_damaged = path.exists() and _digest(path) != digest_in(self._archive.index, uids)
+        if is_damaged:
+            self._done.faults.append(f"{path}: not the bytes that were received")
+
+    def _in_tree(self, path: Path) -> bool:
+        return path.is_relative_to(self._archive.tree.root)
+
+    def _remove_gone(self) -> None:
+        for name in ("tree", "superseded"):
+            for copy in (self._to / name).glob("*/*/*"):
+                if not (self._data / copy.relative_to(self._to)).exists():
+                    copy.unlink()
+                    prune(copy)
+                    self._done.removed += 1
+
+    def _copy_journal(self, name: str) -> None:
+        source = self._data / "journal" / f"{name}.jsonl"
+        target = self._to / "journal" / source.name
+        if not source.exists():
+            return
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        start = target.stat().st_size if target.exists() else 0
+        if start and (start > source.stat().st_size or not _begins(source, target, start)):
+            start = 0
+        with source.open("rb") as read, target.open("r+b" if start else "wb") as write:
+            os.fchmod(write.fileno(), 0o600)
+            read.seek(start)
+            write.seek(start)
+            shutil.copyfileobj(read, write, _BLOCK_BYTES)
+            write.flush()
+            os.fsync(write.fileno())
+        self._folders |= {target.parent, self._to}
+
+
+def _begins(source: Path, target: Path, length: int) -> bool:
+    """Whether the last block of `target` is that of `source` at the same place."""
+    with source.open("rb") as one, target.open("rb") as other:
+        at = max(length - _BLOCK_BYTES, 0)
+        one.seek(at)
+        other.seek(at)
+        return one.read(length - at) == other.read(length - at)
+
+
+def _digest(path: Path) -> str:
+    """The digest of the data set in a file; of what is none, of all of it."""
+    with path.open("rb") as file:
+        try:
+            part10.read(file)
+        except DataSetError:
+            file.seek(0)
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        return digest_of_rest(file)
