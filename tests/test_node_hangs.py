@@ -318,7 +318,9 @@ def test_a_worker_that_is_stopped_with_the_turn_is_replaced(start: Start, tmp_pa
     """The others wait for it that long, and then store; what it had in hand is caught up."""
     flag = str(tmp_path / "stopped")
     once = f"__import__('os').path.exists({flag!r}) or open({flag!r}, 'w').close()"
-    stop = f"{once} or __import__('os').kill(__import__('os').getpid(), {int(signal.SIGSTOP)})"
+    # Over and over: one alone was seen to be lost.
+    kill = f"__import__('os').kill(__import__('os').getpid(), {int(signal.SIGSTOP)})"
+    stop = f"{once} or [({kill}, __import__('time').sleep(0.01)) for _ in range(6000)]"
     whole = "storage.indexing._delete"
     code = f"lambda index, uids, w={whole}: (uids[2] == '1.4.9' and ({stop}), w(index, uids))[1]"
     node = start(2, **SHORT, **{whole: Code(code)})
