@@ -12,6 +12,7 @@ from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.association import Association
 from pynetdicom.transport import AddressInformation
 
+from scp import accounts
 from scp.command import Command, Field
 from scp.contexts import is_storage, service_of
 from scp.dimse import Message, NodeDIMSE, Sink
@@ -162,17 +163,9 @@ class NodeAssociation(Association):
         if self._acse.slot is None:
             return  # it was never established, and is in the log as rejected, or was no DICOM
         self._node.slots.give_back(self._acse.slot)
-        traffic, seconds = self._traffic, time.monotonic() - self._opened
+        seconds = time.monotonic() - self._opened
         by = "release" if self.is_released else "abort"
-        traffic.stored.write(self._node.audit, self._acse.identity)
-        self._node.audit.write(
-            "association", **self._acse.identity, outcome=by, requests=traffic.requests,
-            bytes_in=traffic.bytes_in, bytes_out=traffic.bytes_out, seconds=round(seconds, 3),
-        )  # fmt: skip
-        logger.info(
-            "association closed %s by=%s requests=%d bytes_in=%d bytes_out=%d seconds=%.3f",
-            self.who, by, traffic.requests, traffic.bytes_in, traffic.bytes_out, seconds,
-        )  # fmt: skip
+        accounts.ended(self._node, self._acse.identity, self.who, self._traffic, by, seconds)
 
     @property
     def who(self) -> str:
@@ -203,6 +196,7 @@ class NodeAssociation(Association):
             return
         request = Request(self._node, self, message, context, self._traffic)
         started = time.monotonic()
+        before = self._traffic.bytes_in, self._traffic.bytes_out
         with self._serving:
             try:
                 self._handle(handler, request)
@@ -210,17 +204,11 @@ class NodeAssociation(Association):
                 self.dimse.cancelled.pop(command.message_id or 0, None)
                 if message.sink:
                     message.sink.discard()
-        self._traffic.requests += 1
         self._last_served = time.monotonic()
-        if handler.service is Service.STORE:  # those are told together
-            if self._traffic.stored.is_full:
-                self._traffic.stored.write(self._node.audit, self._acse.identity)
-        else:
-            self._node.audit.write(
-                str(handler.service), **self._acse.identity, **request.audit,
-                status=f"{request.final_status:04X}" if request.final_status is not None else None,
-                seconds=round(self._last_served - started, 3),
-            )  # fmt: skip
+        accounts.served(
+            self._node, self._acse.identity, handler.service, request,
+            self._last_served - started, before,
+        )  # fmt: skip
         self.dul._idle_timer.restart()  # who waited for a long answer was not silent
 
     def _handle(self, handler: Handler, request: Request) -> None:

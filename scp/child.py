@@ -10,7 +10,7 @@ from scp import log
 
 logger = logging.getLogger(__name__)
 
-_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15  # <linux/prctl.h>
 
 
 def fork(name: str, work: Callable[[], None]) -> int:
@@ -25,6 +25,8 @@ def fork(name: str, work: Callable[[], None]) -> int:
     code = 1
     try:
         end_with(parent)
+        # What `ps` shows: 15 characters.
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
         work()
         code = 0
     except BaseException as error:

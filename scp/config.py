@@ -127,6 +127,8 @@ def fixed(old: Settings, new: Settings) -> list[str]:
         for table, key in _FIXED
         if getattr(getattr(old, table), key) != getattr(getattr(new, table), key)
     ]
+    if old.metrics != new.metrics:
+        found.append(f"{new.source}: [metrics]: takes effect at the next start")
     if _tls_port(old) != _tls_port(new):
         found.append(
             f"{new.source}: [tls] port: takes effect at the next start, and so all of [tls]"

@@ -10,10 +10,11 @@ class Doors:
 
     main: socket.socket
     tls: socket.socket | None = None  # beside the main one, which is plain then
+    metrics: socket.socket | None = None  # which speaks HTTP
 
     @property
     def all(self) -> tuple[socket.socket, ...]:
-        """Each of them."""
+        """Each at which associations come."""
         return (self.main, self.tls) if self.tls else (self.main,)
 
     def is_for_tls(self, door: socket.socket) -> bool:

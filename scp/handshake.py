@@ -70,7 +70,9 @@ def refuse(association: "NodeAssociation", words: str) -> None:
     requestor = association.requestor
     address = requestor.address_info
     where = f"{address.address}:{address.port}" if address else "?"
-    cast(NodeACSE, association.acse).node.audit.write(
+    node = cast(NodeACSE, association.acse).node
+    node.count("", "refused")
+    node.audit.write(
         "association", peer="", address=requestor.address, called="", outcome="refused",
         reason=words,
     )  # fmt: skip

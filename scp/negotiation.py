@@ -100,6 +100,7 @@ class NodeACSE(ACSE):
         self.node.audit.write(
             "association", **self.identity, outcome="rejected", reason=rejection.words
         )
+        self.node.count(self.requestor.ae_title.strip(), "rejected")
         self.send_reject(rejection.result, rejection.source, rejection.reason)
         self.assoc.is_rejected = True
         evt.trigger(self.assoc, evt.EVT_REJECTED, {})

@@ -180,6 +180,13 @@ class Audit(Table):
     files: Annotated[int, _integer(1, 1000)] = 20
 
 
+class Metrics(Table):
+    """Where metrics and health are to be had, over HTTP; port 0 lets the kernel pick one."""
+
+    host: Annotated[str, _HOST] = "127.0.0.1"
+    port: Annotated[int, _integer(0, 65535)]
+
+
 class Document(Table):
     """All that config.toml can hold."""
 
@@ -190,6 +197,7 @@ class Document(Table):
     peers: dict[AETitle, Peer] = {}
     tls: Tls | None = None
     audit: Audit = Audit()
+    metrics: Metrics | None = None
 
 
 class Settings(Document):

@@ -13,8 +13,10 @@ import time
 
 from scp import certificates, child, config, log, watch, worker
 from scp.config import ConfigError
+from scp.counters import Counters, series
 from scp.doors import Doors
 from scp.keeper import Keeper
+from scp.metrics import Exporter
 from scp.settings import Settings
 from scp.slots import Slots
 from scp.tls import Contexts, contexts
@@ -24,7 +26,7 @@ from storage.tree import Tree
 logger = logging.getLogger(__name__)
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
-_BACKLOG = 256
+_BACKLOG = 2048
 # A worker that dies is not started more often than this.
 _RESTART_SECONDS = 1.0
 # How often a start that takes long looks whether the node is to end.
@@ -39,14 +41,15 @@ class StartError(Exception):
 
 def bind(settings: Settings) -> Doors:
     """The listening sockets. Raises StartError where an address cannot be had."""
-    main = _bind(settings, settings.node.port, "[node] host, port")
-    if settings.tls is None or settings.tls.port is None:
-        return Doors(main)
-    return Doors(main, _bind(settings, settings.tls.port, "[tls] port"))
+    host, tls, metrics = settings.node.host, settings.tls, settings.metrics
+    return Doors(
+        _bind(settings, host, settings.node.port, "[node] host, port"),
+        _bind(settings, host, tls.port, "[tls] port") if tls and tls.port is not None else None,
+        _bind(settings, metrics.host, metrics.port, "[metrics] host, port") if metrics else None,
+    )
 
 
-def _bind(settings: Settings, port: int, keys: str) -> socket.socket:
-    host = settings.node.host
+def _bind(settings: Settings, host: str, port: int, keys: str) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -79,6 +82,8 @@ class Supervisor:
         self._slots = Slots(settings.limits.associations, self._count)
         self._beats = Beats(self._count)
         self._watch = Watch(self._beats)
+        self._counters = Counters(series(settings), self._count)
+        self._exporter = Exporter(settings, doors.metrics, self._counters, self._slots, self._beats)
         self._workers: dict[int, int] = {}  # process id -> number
         self._due: dict[int, float] = {}  # number -> when it is started again
         self._life, self._life_end = os.pipe()
@@ -96,6 +101,7 @@ class Supervisor:
         for number in range(self._count):
             self._start(number)
         self._await_start()
+        self._exporter.begin()
         host, port = self._doors.main.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         secure = f" and TLS on port={self._doors.tls.getsockname()[1]}" if self._doors.tls else ""
@@ -116,6 +122,7 @@ class Supervisor:
         logger.info("stopping: %s", signal.Signals(number).name)
         self._stop()
         self._keeper.end()
+        self._exporter.end()
 
     def _patience(self) -> float:
         """Seconds until something is to be done."""
@@ -129,6 +136,7 @@ class Supervisor:
         for ended in self._reap():
             words = "died" if self._beats.of(ended) else "did not start"
             logger.error("worker=%d %s, starting another", ended, words)
+            self._counters.add([(("restarts",), 1)])
             self._due[ended] = time.monotonic() + _RESTART_SECONDS
 
     def _tend(self) -> None:
@@ -138,6 +146,7 @@ class Supervisor:
             del self._due[number]
             self._start(number)
         self._keeper.tend(self._settings.storage.charset)
+        self._exporter.tend()
         if fresh := self._certificates.tend(self._settings, self._tls):
             self._tls = fresh
             self._send(worker.RENEW)
@@ -179,9 +188,10 @@ class Supervisor:
             os.close(self._life_end)
             self._slots.adopt(number)
             self._beats.adopt(number)
+            self._counters.adopt(number)
             worker.run(
                 self._settings, self._doors, self._tls, self._slots, self._beats,
-                ready_end, self._life,
+                self._counters, ready_end, self._life,
             )  # fmt: skip
 
         self._watch.forget(number)

@@ -11,6 +11,7 @@ from scp import config, entity, memory
 from scp.audit import Audit, trail
 from scp.commitment import Reporter
 from scp.config import ConfigError
+from scp.counters import Counters
 from scp.doors import Doors
 from scp.handlers import HANDLERS
 from scp.listener import Listener
@@ -37,6 +38,7 @@ def run(
     tls: Contexts,
     slots: Slots,
     beats: Beats,
+    counters: Counters,
     ready: int,
     life: int,
 ) -> None:
@@ -53,8 +55,9 @@ def run(
     )
     reporter = Reporter(settings, archive, tls)
     node = Node(
-        settings, archive, entity.build(settings), slots, reporter, Audit(*trail(settings)), tls
-    )
+        settings, archive, entity.build(settings), slots, reporter, Audit(*trail(settings)), tls,
+        counters, frozenset(settings.peers),
+    )  # fmt: skip
 
     def beat() -> None:
         beats.beat()

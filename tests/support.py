@@ -270,7 +270,8 @@ class RunningNode:
     def workers(self) -> list[int]:
         """The process ids of the workers."""
         pid = self.process.pid
-        return [int(w) for w in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(one) for one in children if _name(int(one)) != "metrics"]
 
     def echoes(self) -> bool:
         """Whether it answers a C-ECHO on a new association."""
@@ -292,6 +293,13 @@ class RunningNode:
 
 
 StartNode = Callable[..., RunningNode]
+
+
+def _name(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/comm").read_text().strip()
+    except OSError:  # it has ended
+        return ""
 
 
 @contextmanager

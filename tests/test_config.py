@@ -329,9 +329,9 @@ def test_the_examples_in_the_shipped_config_can_be_uncommented(config: Path) -> 
     assert settings.tls is not None
 
 
-def test_only_the_examples_of_peers_and_tls_are_commented_out() -> None:
+def test_only_the_examples_of_what_is_off_are_commented_out() -> None:
     tables = tomllib.loads(SHIPPED.read_text("utf-8"))
-    assert tables.keys() == keys_of(Document) - {"peers", "tls"}
+    assert tables.keys() == keys_of(Document) - {"peers", "tls", "metrics"}
 
 
 def test_every_key_says_what_it_takes() -> None:

@@ -1,0 +1,59 @@
+"""What became of associations and requests: for log, audit trail and metrics."""
+
+import logging
+
+from scp import counters
+from scp.node import Node
+from scp.request import Request, Traffic
+from scp.settings import Service
+from scp.status import Status
+
+logger = logging.getLogger(__name__)
+
+_KNOWN = frozenset(Status)
+
+
+def ended(
+    node: Node, identity: dict[str, str], who: str, traffic: Traffic, by: str, seconds: float
+) -> None:
+    """An association that was established has ended."""
+    traffic.stored.write(node.audit, identity)
+    node.audit.write(
+        "association", **identity, outcome=by, requests=traffic.requests,
+        bytes_in=traffic.bytes_in, bytes_out=traffic.bytes_out, seconds=round(seconds, 3),
+    )  # fmt: skip
+    node.count(identity["peer"], by)
+    logger.info(
+        "association closed %s by=%s requests=%d bytes_in=%d bytes_out=%d seconds=%.3f",
+        who, by, traffic.requests, traffic.bytes_in, traffic.bytes_out, seconds,
+    )  # fmt: skip
+
+
+def served(
+    node: Node,
+    identity: dict[str, str],
+    service: Service,
+    request: Request,
+    seconds: float,
+    before: tuple[int, int],
+) -> None:
+    """A request was served; `before` are the bytes in and out until then."""
+    traffic, status = request.traffic, request.final_status
+    traffic.requests += 1
+    sizes = traffic.bytes_in - before[0], traffic.bytes_out - before[1]
+    sent = int(request.audit.get("sent", 0))
+    node.counters.add(counters.of_request(service, _kind(status), seconds, sizes, sent))
+    if service is Service.STORE:  # those are told together
+        if traffic.stored.is_full:
+            traffic.stored.write(node.audit, identity)
+        return
+    node.audit.write(
+        str(service), **identity, **request.audit,
+        status=f"{status:04X}" if status is not None else None, seconds=round(seconds, 3),
+    )  # fmt: skip
+
+
+def _kind(status: int | None) -> str:
+    if status is None:  # the peer was gone before it could be answered
+        return "none"
+    return Status(status).kind if status in _KNOWN else "Failure"
