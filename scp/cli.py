@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scp import config, housekeeping, log
+from scp import config, housekeeping, log, setting_up
 from scp.config import ConfigError
 from scp.options import DEFAULT_CONFIG, AsJson, ConfigPath, failure, load
 from scp.settings import READERS
@@ -15,12 +15,13 @@ from scp.settings import READERS
 logger = logging.getLogger(__name__)
 
 app = typer.Typer(
-    add_completion=False,
+    add_completion=True,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="A DICOM node that stores, finds and gives back.",
 )
 
+app.add_typer(setting_up.app)
 app.add_typer(housekeeping.app)
 
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every detail.")]
@@ -32,12 +33,13 @@ def serve(path: ConfigPath = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
     settings = load(path)
     # Imported late: what is wrong in the configuration should be said at once.
     from scp import protocol_log
-    from scp.supervisor import StartError, Supervisor, bind
+    from scp.doors import StartError, bind
+    from scp.supervisor import Supervisor
     from scp.tls import contexts
     from storage import prepare
     from storage.errors import FolderError
 
-    log.set_up(verbose)
+    log.set_up(verbose, settings.log.format == "json")
     protocol_log.set_up(verbose)
     os.umask(READERS[settings.storage.readers])
     try:

@@ -117,7 +117,8 @@ def warnings(settings: Settings) -> list[str]:
 
 # Of these the node makes something when it starts: sockets, processes, an archive.
 _FIXED = (("node", "host"), ("node", "port"), ("node", "workers"),
-          ("storage", "path"), ("storage", "sync"), ("storage", "readers"))  # fmt: skip
+          ("storage", "path"), ("storage", "sync"), ("storage", "readers"),
+          ("log", "format"))  # fmt: skip
 
 
 def fixed(old: Settings, new: Settings) -> list[str]:

@@ -3,6 +3,12 @@
 import socket
 from dataclasses import dataclass
 
+from scp import systemd
+from scp.settings import Settings
+
+# Callers that wait to be accepted; the kernel may take fewer.
+_BACKLOG = 2048
+
 
 @dataclass(frozen=True)
 class Doors:
@@ -20,3 +26,38 @@ class Doors:
     def is_for_tls(self, door: socket.socket) -> bool:
         """Whether callers at this one speak TLS, where there is any."""
         return door is self.tls or self.tls is None
+
+
+class StartError(Exception):
+    """The node cannot start; the text says why, to a person."""
+
+
+def bind(settings: Settings) -> Doors:
+    """The listening sockets. Raises StartError where an address cannot be had."""
+    host, tls, metrics = settings.node.host, settings.tls, settings.metrics
+    given = systemd.inherited()
+    secure = given.pop("tls", [None])[0]
+    plain = next((one for some in given.values() for one in some), None)
+    if secure is None and tls and tls.port is not None:
+        secure = _bind(settings, host, tls.port, "[tls] port")
+    return Doors(
+        plain or _bind(settings, host, settings.node.port, "[node] host, port"),
+        secure if tls and tls.port is not None else None,
+        _bind(settings, metrics.host, metrics.port, "[metrics] host, port") if metrics else None,
+    )
+
+
+def _bind(settings: Settings, host: str, port: int, keys: str) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        raise StartError(
+            f"{settings.source}: {keys}: cannot listen on {host}:{port}: {error.strerror or error}"
+        ) from error
+    return listening

@@ -1,11 +1,15 @@
 """Logging: one line an event, no tracebacks on a user's screen."""
 
+import json
 import logging
+import re
 import sys
 import time
 import warnings
+from datetime import UTC, datetime
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
+_FIELD = re.compile(r"\b([a-z_]+)=(\S+)")
 
 
 _PROGRESS_SECONDS = 5.0
@@ -38,15 +42,29 @@ class OneLineFormatter(logging.Formatter):
         return f"{text}: {one_line(error)}" if error else text
 
 
+class JsonFormatter(OneLineFormatter):
+    """Formats a record as a JSON object; what the message has as key=value, as fields too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        message = super().format(record)
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        told = {
+            "at": at, "level": record.levelname, "logger": record.name, "process": record.process,
+            "message": message,
+        }  # fmt: skip
+        return json.dumps({**dict(_FIELD.findall(message)), **told}, ensure_ascii=False)
+
+
 def one_line(error: BaseException | None) -> str:
     """What an exception says, with its kind, in one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def set_up(verbose: bool = False) -> None:
+def set_up(verbose: bool = False, as_json: bool = False) -> None:
     """Log to stderr. Once per process."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(OneLineFormatter(_FORMAT))
+    handler.setFormatter(JsonFormatter() if as_json else OneLineFormatter(_FORMAT))
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True
     )

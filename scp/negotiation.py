@@ -15,7 +15,7 @@ from pynetdicom.pdu_primitives import (
     SOPClassExtendedNegotiation,
 )
 
-from scp import contexts, extended, peers
+from scp import contexts, explaining, extended, peers
 from scp.node import Node
 from scp.settings import Service
 
@@ -129,6 +129,9 @@ class NodeACSE(ACSE):
         self.assoc._accepted_cx = {cast(int, cx.context_id): cx for cx in accepted}
         self.assoc._rejected_cx = [cx for cx in answers if cx.result != contexts.ACCEPTED]
         self._log_denied(allowed)
+        if logger.isEnabledFor(logging.DEBUG):
+            for line in explaining.lines(request, answers):
+                logger.debug("negotiation peer=%s: %s", self.requestor.ae_title.strip(), line)
         for abstract_syntax in sorted({str(cx.abstract_syntax) for cx in accepted} & set(roles)):
             granted = contexts.granted_roles(abstract_syntax, roles, allowed)
             item = SCP_SCU_RoleSelectionNegotiation()

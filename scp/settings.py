@@ -20,6 +20,7 @@ OnConflict = Literal["replace", "keep", "refuse"]
 TlsProfile = Literal["bcp195", "bcp195-modified"]  # PS3.15 B.12, B.13
 # Who may read what is received, and the umask that leaves it so.
 READERS = {"owner": 0o077, "group": 0o027, "everyone": 0o022}
+LogFormat = Literal["text", "json"]
 Readers = Literal["owner", "group", "everyone"]
 
 
@@ -180,6 +181,12 @@ class Audit(Table):
     files: Annotated[int, _integer(1, 1000)] = 20
 
 
+class Log(Table):
+    """How the log is written: for people, or as JSON lines."""
+
+    format: Annotated[LogFormat, _takes(" or ".join(get_args(LogFormat)))] = "text"
+
+
 class Metrics(Table):
     """Where metrics and health are to be had, over HTTP; port 0 lets the kernel pick one."""
 
@@ -197,6 +204,7 @@ class Document(Table):
     peers: dict[AETitle, Peer] = {}
     tls: Tls | None = None
     audit: Audit = Audit()
+    log: Log = Log()
     metrics: Metrics | None = None
 
 

@@ -8,10 +8,9 @@ import logging
 import os
 import select
 import signal
-import socket
 import time
 
-from scp import certificates, child, config, log, watch, worker
+from scp import certificates, child, config, log, systemd, watch, worker
 from scp.config import ConfigError
 from scp.counters import Counters, series
 from scp.doors import Doors
@@ -26,43 +25,12 @@ from storage.tree import Tree
 logger = logging.getLogger(__name__)
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
-_BACKLOG = 2048
 # A worker that dies is not started more often than this.
 _RESTART_SECONDS = 1.0
 # How often a start that takes long looks whether the node is to end.
 _START_STEP_SECONDS = 0.2
 # Beyond the workers' own grace time: one that still runs then hangs.
 _KILL_SECONDS = worker.GRACE_SECONDS + 5
-
-
-class StartError(Exception):
-    """The node cannot start; the text says why, to a person."""
-
-
-def bind(settings: Settings) -> Doors:
-    """The listening sockets. Raises StartError where an address cannot be had."""
-    host, tls, metrics = settings.node.host, settings.tls, settings.metrics
-    return Doors(
-        _bind(settings, host, settings.node.port, "[node] host, port"),
-        _bind(settings, host, tls.port, "[tls] port") if tls and tls.port is not None else None,
-        _bind(settings, metrics.host, metrics.port, "[metrics] host, port") if metrics else None,
-    )
-
-
-def _bind(settings: Settings, host: str, port: int, keys: str) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(_BACKLOG)
-    except OSError as error:
-        raise StartError(
-            f"{settings.source}: {keys}: cannot listen on {host}:{port}: {error.strerror or error}"
-        ) from error
-    return listening
 
 
 class Supervisor:
@@ -109,6 +77,7 @@ class Supervisor:
             "%s serves %s with workers=%d%s, listening on %s:%d", self._settings.node.ae_title,
             self._settings.storage.path, self._count, secure, shown, port,
         )  # fmt: skip
+        systemd.notify("READY=1", f"STATUS=listening on {shown}:{port}")
         while True:
             found = signal.sigtimedwait(_SIGNALS, self._patience())
             number = found.si_signo if found else 0
@@ -120,6 +89,7 @@ class Supervisor:
                 break
             self._tend()
         logger.info("stopping: %s", signal.Signals(number).name)
+        systemd.notify("STOPPING=1")
         self._stop()
         self._keeper.end()
         self._exporter.end()
@@ -153,6 +123,7 @@ class Supervisor:
         if self._next_look > now:
             return
         self._next_look = now + watch.BEAT_SECONDS
+        systemd.notify("WATCHDOG=1")
         for process, number in self._workers.items():
             if self._watch.hangs(number):
                 logger.error("worker=%d hangs, killed: it shows no sign of life", number)

@@ -1,0 +1,125 @@
+"""`minipacs init` and `minipacs config`: a configuration made, and told."""
+
+import json
+import os
+import socket
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic_core import PydanticUndefined
+
+from scp import config
+from scp.config import ConfigError
+from scp.settings import TABLES, Settings
+from storage.mounts import network_file_system
+
+_WIDTH = 28  # of a key and its value, before the comment
+
+
+def text_of(chosen: dict[tuple[str, str], Any]) -> str:
+    """A config.toml of all keys with what each takes; `chosen` by table and key, else defaults."""
+    lines = ["# The configuration of a minipacs node. What is commented out is off."]
+    for name, table in TABLES.items():
+        lines += ["", f"# {' '.join((table.__doc__ or '').split())}"]
+        if name == "peers":
+            name, off = "peers.AE_TITLE", "# "
+        else:
+            off = "# " if name in ("tls", "metrics") else ""
+        lines.append(f"{off}[{name}]")
+        for key, field in table.model_fields.items():
+            value = chosen.get((name, key), field.get_default(call_default_factory=True))
+            title = field.alias or key
+            missing = value is PydanticUndefined or value is None
+            shown = "..." if missing else _toml(value)
+            mark = "# " if off or missing else ""
+            pair = f"{mark}{title} = {shown}"
+            lines.append(f"{pair:{_WIDTH}}# {field.description}")
+    return "\n".join(lines) + "\n"
+
+
+def write(path: Path, chosen: dict[tuple[str, str], Any], force: bool) -> list[str]:
+    """Write a configuration that loads, with a port and a folder that will do; its warnings.
+
+    Raises ConfigError where one does not, or where the file exists and not `force`.
+    """
+    if path.exists() and not force:
+        raise ConfigError(f"{path}: exists; --force writes over it")
+    text = text_of(chosen)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".toml") as draft:
+            draft.write(text)
+            draft.flush()
+            try:
+                settings = config.load(Path(draft.name))
+            except ConfigError as error:
+                raise ConfigError(str(error).replace(draft.name, str(path))) from None
+            _check_port(settings, path)
+            _check_folder(settings, path)
+        path.write_text(text)
+    except OSError as error:
+        raise ConfigError(f"{error.filename or path}: {error.strerror}") from error
+    return config.warnings(config.load(path))
+
+
+def tell(settings: Settings, as_json: bool) -> None:
+    """Print every value in force and where it comes from."""
+    given = tomllib.loads(settings.source.read_text())
+    rows = []
+    for name in TABLES:
+        table = getattr(settings, name)
+        tables = {f"{name}.{title}": one for title, one in table.items()} if isinstance(
+            table, dict) else {name: table} if table is not None else {}  # fmt: skip
+        for title, one in tables.items():
+            told = given.get(name, {})
+            if title != name:
+                told = next((v for k, v in told.items() if k.strip() == title[len(name) + 1 :]), {})
+            for key, field in type(one).model_fields.items():
+                alias = field.alias or key
+                origin = str(settings.source) if alias in told else "default"
+                rows.append((f"[{title}] {alias}", _plain(getattr(one, key)), origin))
+    if as_json:
+        typer.echo(json.dumps([dict(zip(("key", "value", "from"), r, strict=True)) for r in rows],
+                              indent=2))  # fmt: skip
+        return
+    widths = [max(len(str(row[at])) for row in rows) for at in (0, 1)]
+    for key, value, origin in rows:
+        typer.echo(f"{key:{widths[0]}}  {value!s:{widths[1]}}  {origin}")
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, str | int | float | bool) or value is None:
+        return value
+    if isinstance(value, tuple | frozenset):
+        return sorted(str(one) for one in value)
+    return str(value)
+
+
+def _toml(value: object) -> str:
+    plain = _plain(value)
+    return json.dumps(plain)
+
+
+def _check_port(settings: Settings, path: Path) -> None:
+    host, port = settings.node.host, settings.node.port
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        with socket.socket(*found[0][:2]) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(found[0][4])
+    except OSError as error:
+        words = f"[node] host, port: cannot listen on {host}:{port}: {error.strerror}"
+        raise ConfigError(f"{path}: {words}") from error
+
+
+def _check_folder(settings: Settings, path: Path) -> None:
+    data = settings.storage.path
+    there = next(folder for folder in (data, *data.parents) if folder.exists())
+    where = f"{path}: [storage] path: {data}"
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"{where}: {there} cannot be written")
+    if kind := network_file_system(there):
+        raise ConfigError(f"{where}: on a network file system ({kind}); take a local disk")

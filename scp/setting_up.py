@@ -1,0 +1,58 @@
+"""The commands that make a configuration, and tell what is in force."""
+
+from typing import Annotated, Any
+
+import typer
+
+from scp.config import ConfigError
+from scp.options import DEFAULT_CONFIG, AsJson, ConfigPath, failure, load
+
+app = typer.Typer()
+
+
+@app.command()
+def init(
+    ae_title: Annotated[str, typer.Option(help="The node's AE title.")] = "",
+    host: Annotated[str, typer.Option(help="Where it listens.")] = "",
+    port: Annotated[int, typer.Option(help="On which port.")] = -1,
+    data: Annotated[str, typer.Option("--path", help="Where it keeps what it receives.")] = "",
+    any_peer: Annotated[bool | None, typer.Option(help="Whether anyone may call.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Take the defaults.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file.")] = False,
+    path: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Write a commented config.toml, after a few questions."""
+    from scp import beginning
+
+    def ask(words: str, given: Any, default: Any) -> Any:
+        if given not in ("", -1, None):
+            return given
+        if yes:
+            return default
+        kind = typer.confirm if isinstance(default, bool) else typer.prompt
+        return kind(words, default=default)
+
+    try:
+        chosen = {
+            ("node", "ae_title"): ask("AE title of the node", ae_title, "MINIPACS"),
+            ("node", "host"): ask("Address to listen on", host, "127.0.0.1"),
+            ("node", "port"): int(ask("Port", port, 11112)),
+            ("storage", "path"): ask("Folder for what is received", data, "data"),
+            ("access", "any_peer"): ask("May anyone call (else only [peers])", any_peer, True),
+        }
+        for warning in beginning.write(path, chosen, force):
+            typer.echo(f"warning: {warning}", err=True)
+    except typer.Abort:
+        raise failure("nothing written") from None
+    except (ConfigError, ValueError) as error:
+        raise failure(str(error)) from None
+    typer.echo(f"{path} written; `minipacs serve -c {path}` runs the node")
+
+
+@app.command()
+def config(path: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """Print what is in force, and where each value comes from."""
+    settings = load(path)
+    from scp import beginning
+
+    beginning.tell(settings, as_json)
