@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
+    BrokenExecutor,
     Future,
     ProcessPoolExecutor,
     wait,
@@ -24,7 +25,7 @@ from scp.progress import Files, Shown, shown
 from scp.settings import Settings
 from storage import Archive, OnConflict, rebuilding
 from storage.database import index_path
-from storage.errors import ArchiveError, FolderError, InUseError
+from storage.errors import ArchiveError, FolderError, InUseError, ResourceError
 from storage.importing import Importer, Taken
 from storage.replay import settle
 from storage.sources import Source, Unusable, under
@@ -115,7 +116,10 @@ def _pool(settings: Settings, processes: int) -> ProcessPoolExecutor:
     pool = ProcessPoolExecutor(
         processes, get_context("fork"), initializer=_begin, initargs=(settings, os.getpid())
     )
-    pool.submit(int).result()  # forked now, while there is one thread
+    try:
+        pool.submit(int).result()  # forked now, while there is one thread
+    except BrokenExecutor as error:
+        raise ResourceError(f"{settings.storage.path}: no process can work on it") from error
     return pool
 
 
@@ -165,11 +169,11 @@ class _Import:
         try:
             self._measure()
             for chunk in self._chunks():
+                if self.summary.ended_by:
+                    break
                 self._waiting.add(self._pool.submit(_take, chunk))
                 while len(self._waiting) > ahead:
                     self._note()
-                if self.summary.ended_by:
-                    break
         except KeyboardInterrupt:
             self.summary.ended_by = "interrupted: run it again to go on"
         while self._waiting:
@@ -202,7 +206,10 @@ class _Import:
         """Wait for a chunk, and count what became of it."""
         done, self._waiting = wait(self._waiting, return_when=FIRST_COMPLETED)
         for future in done:
-            taken, ended_by = future.result()
+            try:
+                taken, ended_by = future.result()
+            except BrokenExecutor:  # and with it all that wait
+                taken, ended_by = [], "a process of it was killed: run it again to go on"
             self.summary.ended_by = self.summary.ended_by or ended_by
             for one in taken:
                 if one.refused:

@@ -335,6 +335,24 @@ def test_an_import_that_was_ended_goes_on_when_it_is_run_again(
     archive.close_thread()
 
 
+def test_a_process_of_it_that_is_killed_ends_it_with_a_line(node: RunningNode, files: Path) -> None:
+    for one in range(3000):
+        (files / f"{one:04}").write_bytes(part10_file(one))
+    with subprocess.Popen(
+        command(node, files), cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        journal = node.data / "journal" / f"{RECEIPTS}.jsonl"
+        while not journal.exists() or journal.stat().st_size == 0:
+            assert process.poll() is None
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+        _, errors = process.communicate(timeout=CLIENT_SECONDS)
+    assert process.returncode == 1
+    assert errors.splitlines()[-1] == "minipacs: a process of it was killed: run it again to go on"
+    assert imported(node, files).code == 0
+    assert len(node.files()) == 3000
+
+
 def test_an_import_beside_a_running_node_is_found_at_once(
     start_node: StartNode, files: Path
 ) -> None:
