@@ -4,6 +4,7 @@ Of an attribute that they tell differently the one received last answers, also w
 superseded by an instance without it: so a row may hold what any of them told, but nothing else.
 """
 
+from functools import lru_cache
 from pathlib import Path
 
 from storage import extract, part10
@@ -107,9 +108,14 @@ def _identity(row: Row) -> tuple[str, ...]:
 def _hear_superseded(tree: Tree, told: Told, uids: tuple[str, ...], charsets: set[str]) -> None:
     for path in tree.superseded.walk(*uids):
         for charset in charsets:
-            header = read_header(path, charset)
+            header = _kept_header(path, charset)
             if header and belongs(told.row, header):
                 told.hear_superseded(header)
+
+
+@lru_cache(maxsize=4096)  # read for each row that is doubtful; nothing there ever changes
+def _kept_header(path: Path, charset: str) -> Header | None:
+    return read_header(path, charset)
 
 
 def read_header(path: Path, charset: str) -> Header | None:
