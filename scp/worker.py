@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import socket
+from contextlib import suppress
 from dataclasses import replace
 
 from scp import config, entity, memory
@@ -21,6 +22,7 @@ from scp.slots import Slots
 from scp.tls import Contexts, contexts
 from scp.watch import Beats
 from storage import Archive, OnConflict
+from storage.errors import ResourceError
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +64,8 @@ def run(
     def beat() -> None:
         beats.beat()
         trim()
+        with suppress(ResourceError):  # tried again with the next beat
+            archive.withdrawals.pay()
 
     listener = Listener(node, HANDLERS, doors, beat)
     stop, wake = socket.socketpair()

@@ -28,8 +28,8 @@ from storage.journal import RECEIPTS, Journal
 from storage.models import Index, build
 from storage.places import Uids
 from storage.query import Query
-from storage.receipts import withdraw
 from storage.tree import Tree
+from storage.withdrawals import Withdrawals
 
 
 class OnConflict(StrEnum):
@@ -85,6 +85,7 @@ class Archive:
     ) -> None:
         self.tree = Tree(data, sync)
         self.journal = Journal(data, sync)
+        self.withdrawals = Withdrawals(self.journal)
         self.index: Index = build(connect(index_path(data), sync, pooled=True))
         self._is_whole = False
         self.set_policy(on_conflict, free_bytes)
@@ -101,10 +102,7 @@ class Archive:
         self._on_conflict, self._free_bytes = on_conflict, free_bytes
 
     def store(self, received: Received) -> Stored:
-        """Write the file, then its index row; when it returns, both are on the disk.
-
-        What fails halfway leaves no trace in tree or index.
-        """
+        """Write the file, then its index row: on the disk when it returns, or no trace of it."""
         data = received.data_set
         if isinstance(data, Intake):
             return self._store(received, data)
@@ -176,11 +174,12 @@ class Archive:
         facts = facts_of(received, intake)
         # First: who comes after a kill or a power cut then knows where to look.
         try:
+            self.withdrawals.pay()
             self.journal.append(RECEIPTS, **receipt(header, received, facts))
             self._place(path, outcome, intake, header, facts)
         except ArchiveError:
             # Else a rebuild would hold the file that stays to the digest of this one.
-            withdraw(self.journal, header.uids, facts.digest)
+            self.withdrawals.owe(header.uids, facts.digest)
             raise
         return outcome
 

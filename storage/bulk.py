@@ -15,7 +15,6 @@ from storage.indexing import FileFacts, digest_in, record
 from storage.intake import Intake
 from storage.journal import RECEIPTS
 from storage.places import Uids
-from storage.receipts import withdraw
 
 Result = Stored | ArchiveError
 
@@ -112,5 +111,5 @@ def _commit(archive: Archive, new: list[_New]) -> None:
         for path in placed:
             tree.withdraw(path, None)
         for one in new:
-            withdraw(archive.journal, one.header.uids, one.intake.digest)
+            archive.withdrawals.owe(one.header.uids, one.intake.digest)
         raise

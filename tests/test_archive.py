@@ -805,3 +805,21 @@ def test_of_a_crowds_connections_to_the_index_few_are_kept(archive: Archive) -> 
     # SQLite keeps the descriptors of the index itself for who opens it next, not those of its log.
     opened = [link.resolve() for link in Path("/proc/self/fd").iterdir()]
     assert opened.count(archive.tree.data / "index.sqlite-wal") == MAX_IDLE
+
+
+def test_a_receipt_that_cannot_be_withdrawn_is_withdrawn_with_the_next_store(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk without a byte left: else a check would tell of an instance that is lost."""
+    with monkeypatch.context() as patch:
+        patch.setattr("storage.archive.record", _full)
+        patch.setattr("storage.withdrawals.withdraw", _full)
+        with pytest.raises(ResourceError, match="no room"):
+            archive.store(instance())
+    assert [fault.kind for fault in check(archive, CHARSET)] == [Kind.LOST]
+    archive.store(OLD)
+    assert list(check(archive, CHARSET)) == []
+
+
+def _full(*given: object) -> None:
+    raise ResourceError("no room")
