@@ -3,6 +3,7 @@
 One JSON object a line, empty lines between. A line that was cut short is passed over.
 """
 
+import errno
 import json
 import os
 import threading
@@ -55,7 +56,8 @@ class Journal:
             descriptor = self._open(name)
             # One write in append mode: lines of several processes do not mix.
             if os.write(descriptor, line) != len(line):
-                raise OSError(0, "written in part")
+                # A file takes only a part where the disk has no more room (write(2)).
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise ResourceError(f"The journal cannot be written: {error.strerror}") from error
         with self._lock:
