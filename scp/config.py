@@ -12,6 +12,8 @@ from pydantic_core import ErrorDetails
 
 from scp.settings import AE_TITLE_RULE, TABLES, Document, Settings
 
+_LOOPBACK = re.compile(r"127(\.\d+){3}|::1|localhost")
+
 
 class ConfigError(Exception):
     """The configuration cannot be used; its text has one line per fault."""
@@ -95,7 +97,7 @@ def _fault(detail: ErrorDetails) -> str:
 def warnings(settings: Settings) -> list[str]:
     """What the settings allow that should be done knowingly, a sentence each."""
     host, tls, found = settings.node.host, settings.tls, []
-    outside = not re.fullmatch(r"127(\.\d+){3}|::1|localhost", host)
+    outside = not _LOOPBACK.fullmatch(host)
     if outside and settings.access.any_peer:
         proven = tls and tls.require_client and tls.port is None
         holder = " with a certificate that it trusts" if proven else ""
@@ -109,6 +111,11 @@ def warnings(settings: Settings) -> list[str]:
         found.append(
             f"[node] host is {host} and [node] port is plain beside [tls] port: patient data of "
             "those who call it travels unencrypted."
+        )
+    if settings.metrics and not _LOOPBACK.fullmatch(settings.metrics.host):
+        found.append(
+            f"[metrics] host is {settings.metrics.host}: any machine that reaches it may read how "
+            "much comes and goes, and the AE titles of [peers]."
         )
     if not settings.storage.sync:
         found.append("[storage] sync is false: a power cut can lose instances answered Success.")
@@ -145,4 +152,4 @@ def renewed(old: Settings, new: Settings) -> Settings:
     tables = {t: getattr(new, t).model_copy(update=values) for t, values in kept.items()}
     # A port comes and goes with a start, and without it the others would be another one's.
     tls = new.tls if _tls_port(old) == _tls_port(new) else old.tls
-    return new.model_copy(update={**tables, "tls": tls})
+    return new.model_copy(update={**tables, "tls": tls, "metrics": old.metrics})

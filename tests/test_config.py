@@ -288,6 +288,8 @@ WARNED = [
         ["any machine that reaches it may store", "plain beside [tls] port"],
     ),
     ("[storage]\nsync = false", ["power cut"]),
+    ("[metrics]\nport = 0", []),
+    ('[metrics]\nhost = "0.0.0.0"\nport = 0', ["[metrics] host is 0.0.0.0: any machine"]),
 ]
 
 
