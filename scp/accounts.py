@@ -6,11 +6,8 @@ from scp import counters
 from scp.node import Node
 from scp.request import Request, Traffic
 from scp.settings import Service
-from scp.status import Status
 
 logger = logging.getLogger(__name__)
-
-_KNOWN = frozenset(Status)
 
 
 def ended(
@@ -22,7 +19,7 @@ def ended(
         "association", **identity, outcome=by, requests=traffic.requests,
         bytes_in=traffic.bytes_in, bytes_out=traffic.bytes_out, seconds=round(seconds, 3),
     )  # fmt: skip
-    node.count(identity["peer"], by)
+    node.counters.associate(identity["peer"], by)
     logger.info(
         "association closed %s by=%s requests=%d bytes_in=%d bytes_out=%d seconds=%.3f",
         who, by, traffic.requests, traffic.bytes_in, traffic.bytes_out, seconds,
@@ -40,9 +37,9 @@ def served(
     """A request was served; `before` are the bytes in and out until then."""
     traffic, status = request.traffic, request.final_status
     traffic.requests += 1
-    sizes = traffic.bytes_in - before[0], traffic.bytes_out - before[1]
-    sent = int(request.audit.get("sent", 0))
-    node.counters.add(counters.of_request(service, _kind(status), seconds, sizes, sent))
+    sent = traffic.bytes_out - before[1] - request.sent_bytes  # those are counted
+    sizes = traffic.bytes_in - before[0], sent
+    node.counters.add(counters.of_request(service, status, seconds, sizes))
     if service is Service.STORE:  # those are told together
         if traffic.stored.is_full:
             traffic.stored.write(node.audit, identity)
@@ -51,9 +48,3 @@ def served(
         str(service), **identity, **request.audit,
         status=f"{status:04X}" if status is not None else None, seconds=round(seconds, 3),
     )  # fmt: skip
-
-
-def _kind(status: int | None) -> str:
-    if status is None:  # the peer was gone before it could be answered
-        return "none"
-    return Status(status).kind if status in _KNOWN else "Failure"

@@ -13,6 +13,7 @@ from scp import command, identifier, messages, peers
 from scp.calling import associate, finish
 from scp.command import Command, Field
 from scp.contexts import STORAGE_COMMITMENT, UNCOMPRESSED_SYNTAXES
+from scp.counters import COMMITMENTS, Counters
 from scp.log import one_line
 from scp.reactor import driver_of, messages_of
 from scp.request import Request
@@ -40,22 +41,28 @@ _RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0)
 class Reporter:
     """Looks into requests and tells who asked, in a thread of its own."""
 
-    def __init__(self, settings: Settings, archive: Archive, tls: Contexts) -> None:
+    def __init__(
+        self, settings: Settings, archive: Archive, tls: Contexts, counters: Counters
+    ) -> None:
         self.settings = settings
         self.tls = tls
         self._archive = archive
+        self._counters = counters
         self._due: queue.PriorityQueue[tuple[float, int, int, Commitment]] = queue.PriorityQueue()
         self._numbers = iter(range(1 << 62))
         threading.Thread(target=self._run, name="commitments", daemon=True).start()
 
     def resume(self, worker: int, workers: int) -> None:
         """Take up what was unfinished when the node ended."""
-        for commitment in commitments.unfinished(self._archive, worker, workers):
+        unfinished = commitments.unfinished(self._archive, worker, workers)
+        self._counters.put(COMMITMENTS, len(unfinished))
+        for commitment in unfinished:
             logger.info("commitment resumed transaction=%s", commitment.transaction_uid)
             self._put(commitment, 0.0, 0)
 
     def report(self, commitment: Commitment, request: Request) -> None:
         """Tell the requestor on its own association, where it keeps that open; else later."""
+        self._counters.add([(COMMITMENTS, 1)])
         try:
             told = _tell_requestor(request, *self._result(commitment))
         except ArchiveError as error:
@@ -102,6 +109,7 @@ class Reporter:
         self._put(commitment, delay, attempt + 1)
 
     def _end(self, commitment: Commitment, end: str) -> None:
+        self._counters.add([(COMMITMENTS, -1)])
         try:
             commitments.reported(self._archive, commitment, end)
         except ArchiveError as error:

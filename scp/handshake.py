@@ -71,7 +71,7 @@ def refuse(association: "NodeAssociation", words: str) -> None:
     address = requestor.address_info
     where = f"{address.address}:{address.port}" if address else "?"
     node = cast(NodeACSE, association.acse).node
-    node.count("", "refused")
+    node.counters.associate("", "refused")
     node.audit.write(
         "association", peer="", address=requestor.address, called="", outcome="refused",
         reason=words,

@@ -73,6 +73,7 @@ class NodeACSE(ACSE):
         most, where = peers.most_associations(self.node.settings, title)
         self.slot = self.node.slots.take(title, most)
         if self.slot is not None:
+            self.node.counters.associate(title, "accepted")
             return None
         if most and self.node.slots.taken_by(title) >= most:
             return peers.local_limit_exceeded(f"{where} = {most} are open")
@@ -100,7 +101,7 @@ class NodeACSE(ACSE):
         self.node.audit.write(
             "association", **self.identity, outcome="rejected", reason=rejection.words
         )
-        self.node.count(self.requestor.ae_title.strip(), "rejected")
+        self.node.counters.associate(self.requestor.ae_title, "rejected")
         self.send_reject(rejection.result, rejection.source, rejection.reason)
         self.assoc.is_rejected = True
         evt.trigger(self.assoc, evt.EVT_REJECTED, {})

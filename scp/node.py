@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pynetdicom.ae import ApplicationEntity
 
 from scp.audit import Audit
-from scp.counters import OTHER, Counters
+from scp.counters import Counters
 from scp.settings import Settings
 from scp.slots import Slots
 from scp.tls import Contexts
@@ -28,9 +28,3 @@ class Node:
     audit: Audit
     tls: Contexts
     counters: Counters
-    titles: frozenset[str]  # those that are counted by name: of [peers] when the node began
-
-    def count(self, title: str, outcome: str) -> None:
-        """An association of a caller has ended, or was not had at all."""
-        known = title if title in self.titles else OTHER
-        self.counters.add([(("associations", known, outcome), 1)])

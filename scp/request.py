@@ -60,6 +60,7 @@ class Request:
     traffic: Traffic
     audit: dict[str, Any] = field(default_factory=dict)  # what the trail says of it
     final_status: int | None = field(default=None, init=False)
+    sent_bytes: int = field(default=0, init=False)  # of instances that arrived
     _pending: tuple[Status, bytes] | None = field(default=None, init=False)
 
     @property
@@ -146,6 +147,12 @@ class Request:
             self._pending = status, command
         messages.send(self.association, self._context_id, self._pending[1], identifier)
         self.traffic.bytes_out += len(identifier)
+
+    def count_sent(self, size: int) -> None:
+        """Count an instance that was sent for this request: at once, a retrieve may take hours."""
+        self.sent_bytes += size
+        self.traffic.bytes_out += size
+        self.node.counters.add([(("instances", "out"), 1), (("bytes", "out"), size)])
 
     def refuse(
         self, error: ArchiveError, statuses: Callable[[ArchiveError], Status] = status_of

@@ -109,6 +109,8 @@ def run(request: Request, query: Query, locations: list[Location], source: Sourc
         for outcome in source:
             if outcome:
                 tally.add(outcome)
+                if outcome.result is not Result.FAILED:
+                    request.count_sent(outcome.location.file_bytes)
                 _log(request, outcome)
             # Asked always: it also tells that there is nobody left to answer.
             if request.is_cancelled() and not cancelled:
@@ -122,9 +124,8 @@ def run(request: Request, query: Query, locations: list[Location], source: Sourc
                 reported, counted = time.monotonic(), ended
     finally:
         source.stop()
+        request.audit |= tally.audited
     _finish(request, tally, Status.CANCEL if cancelled else tally.final_status)
-    request.traffic.bytes_out += tally.sent_bytes
-    request.audit |= tally.audited
     return tally
 
 

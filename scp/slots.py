@@ -84,6 +84,13 @@ class Slots:
                 at += _TITLE_BYTES
         return found
 
+    def callers(self, worker: int) -> list[str]:
+        """Whose slots a worker has."""
+        start = worker * _WORKER_BYTES + _TAKEN.size
+        places = (start + place * _TITLE_BYTES for place in range(_PLACES))
+        held = (self._memory[at : at + _TITLE_BYTES] for at in places)
+        return [name.decode("utf-8", "replace").rstrip() for name in held if name != _FREE]
+
     def _count(self, worker: int) -> int:
         count: int = _TAKEN.unpack_from(self._memory, worker * _WORKER_BYTES)[0]
         return count

@@ -12,7 +12,7 @@ import time
 
 from scp import certificates, child, config, log, systemd, watch, worker
 from scp.config import ConfigError
-from scp.counters import Counters, series
+from scp.counters import RESTARTS, Counters
 from scp.doors import Doors
 from scp.keeper import Keeper
 from scp.metrics import Exporter
@@ -48,9 +48,11 @@ class Supervisor:
         self._tls = tls
         self._count = settings.node.workers or os.cpu_count() or 1
         self._slots = Slots(settings.limits.associations, self._count)
-        self._beats = Beats(self._count)
+        self._beats = Beats(self._count + 1)  # the last is its own
+        self._beats.adopt(self._count)
         self._watch = Watch(self._beats)
-        self._counters = Counters(series(settings), self._count)
+        self._counters = Counters(self._count)
+        self._counters.name(settings.peers)
         self._exporter = Exporter(settings, doors.metrics, self._counters, self._slots, self._beats)
         self._workers: dict[int, int] = {}  # process id -> number
         self._due: dict[int, float] = {}  # number -> when it is started again
@@ -69,6 +71,7 @@ class Supervisor:
         for number in range(self._count):
             self._start(number)
         self._await_start()
+        self._beats.beat()
         self._exporter.begin()
         host, port = self._doors.main.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
@@ -90,6 +93,7 @@ class Supervisor:
             self._tend()
         logger.info("stopping: %s", signal.Signals(number).name)
         systemd.notify("STOPPING=1")
+        self._exporter.stop()
         self._stop()
         self._keeper.end()
         self._exporter.end()
@@ -106,7 +110,7 @@ class Supervisor:
         for ended in self._reap():
             words = "died" if self._beats.of(ended) else "did not start"
             logger.error("worker=%d %s, starting another", ended, words)
-            self._counters.add([(("restarts",), 1)])
+            self._counters.add([(RESTARTS, 1)])
             self._due[ended] = time.monotonic() + _RESTART_SECONDS
 
     def _tend(self) -> None:
@@ -124,6 +128,7 @@ class Supervisor:
             return
         self._next_look = now + watch.BEAT_SECONDS
         systemd.notify("WATCHDOG=1")
+        self._beats.beat()
         for process, number in self._workers.items():
             if self._watch.hangs(number):
                 logger.error("worker=%d hangs, killed: it shows no sign of life", number)
@@ -143,7 +148,9 @@ class Supervisor:
         # For workers that are started later; those that run read the file themselves.
         self._settings, self._tls = settings, tls
         self._slots.limit = fresh.limits.associations
+        self._counters.name(settings.peers)
         self._certificates.tell(settings)
+        self._exporter.renew(settings)
         self._send(signal.SIGHUP)
 
     def _send(self, number: int) -> None:
@@ -187,6 +194,8 @@ class Supervisor:
                 number = self._workers.pop(process)
                 if status:
                     self._keeper.left_behind()
+                for title in self._slots.callers(number):
+                    self._counters.associate(title, "lost")
                 self._slots.clear(number)
                 self._clear(process)
                 ended.append(number)

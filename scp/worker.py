@@ -55,10 +55,10 @@ def run(
     archive = Archive(
         storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes
     )
-    reporter = Reporter(settings, archive, tls)
+    reporter = Reporter(settings, archive, tls, counters)
     node = Node(
         settings, archive, entity.build(settings), slots, reporter, Audit(*trail(settings)), tls,
-        counters, frozenset(settings.peers),
+        counters,
     )  # fmt: skip
 
     def beat() -> None:
@@ -103,6 +103,7 @@ def _reload(node: Node, listener: Listener) -> Node:
     node.reporter.settings, node.reporter.tls = settings, tls
     node.slots.limit = settings.limits.associations
     node.audit.renew(*trail(settings))
+    node.counters.learn()
     node = replace(node, settings=settings, entity=entity.build(settings), tls=tls)
     listener.renew(node)
     logger.info("configuration reloaded source=%s", settings.source)

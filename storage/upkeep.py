@@ -3,6 +3,7 @@
 import logging
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from peewee import PeeweeException
@@ -91,6 +92,23 @@ def fault_of_index(path: Path, look_through: bool) -> str:
             return ""
     except (PeeweeException, sqlite3.DatabaseError) as error:
         return f"damaged: {error}"
+
+
+def fault_of_version(path: Path) -> str:
+    """Why the index cannot answer, as far as its number tells: that is quick; empty where it can.
+
+    Nothing is made or changed by the look.
+    """
+    if not path.exists():
+        return "not there"
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            ((version,),) = database.execute("PRAGMA user_version")
+    except sqlite3.Error as error:
+        return f"not to be read: {error}"
+    if version == 0:
+        return UNFINISHED
+    return "" if version == signature() else "of another version"
 
 
 def remove_index(path: Path) -> None:
