@@ -206,7 +206,7 @@ class NodeAssociation(Association):
                     message.sink.discard()
         self._last_served = time.monotonic()
         accounts.served(
-            self._node, self._acse.identity, handler.service, request,
+            self._node, lambda: self._acse.identity, handler.service, request,
             self._last_served - started, before,
         )  # fmt: skip
         self.dul._idle_timer.restart()  # who waited for a long answer was not silent

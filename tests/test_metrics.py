@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from certificates import Authority
 from cryptography.x509 import load_pem_x509_certificate
+from destinations import Destination, Gate, at, hold
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as openmetrics_families,
 )
@@ -320,26 +321,28 @@ def test_invented_titles_do_not_make_it_grow(node: RunningNode) -> None:
     assert len(after) < 40_000
 
 
-def test_a_requestor_that_leaves_does_not_take_the_count_of_what_was_sent(
+def test_what_a_retrieve_sends_is_counted_while_it_goes_on_and_though_it_is_left(
     start_node: StartNode,
 ) -> None:
-    with destination("DEST", CT) as (inbox, port):
-        peers = {"DEST": {"host": "127.0.0.1", "port": port}}
+    gate, study = Gate(), identifier("STUDY", StudyInstanceUID="1.1")
+    with Destination().serving([(CT, [EXPLICIT])]) as peer, peer.does(at(6, do=hold(gate))):
+        peers = {"DEST": {"host": "127.0.0.1", "port": peer.port}}
         node = start_node(metrics={"port": 0}, peers=peers)
-        store(node, "CT1", *range(30))
-        with node.association((MOVE["STUDY"], EXPLICIT)) as association:
-            study = identifier("STUDY", StudyInstanceUID="1.1")
-            next(association.send_c_move(study, "DEST", MOVE["STUDY"]))
-            # All but the last of a retrieve that goes on are counted while it does.
-            until(lambda: of(scrape(node), "instances_total", direction="out") > 0)
-            association.abort()
-            found = quiet(node)
-            sent = of(found, "instances_total", direction="out")
-            # What was on its way just then is told to nobody.
-            assert 0 < len(inbox.arrived) - 2 <= sent <= len(inbox.arrived) <= 30
-            association.is_aborted = True
-            association.is_established = True
-            association.release = lambda: None
+        size = store(node, "CT1", *range(30)) / 30
+        association = node.associate((MOVE["STUDY"], EXPLICIT))
+        next(association.send_c_move(study, "DEST", MOVE["STUDY"]))
+        gate.wait_until_reached()
+        until(lambda: of(scrape(node), "instances_total", direction="out") == 5)
+        assert of(scrape(node), "requests_total", service="move") == 0
+        association.abort()
+        until(lambda: of(scrape(node), "requests_total", service="move", status="none") == 1)
+        gate.open()
+        found = quiet(node)
+    assert of(found, "instances_total", direction="out") == 5
+    assert of(found, "bytes_total", direction="out") == pytest.approx(5 * size, abs=30)
+    trail = (node.data / "audit" / "audit.jsonl").read_text().splitlines()
+    (line,) = (one for one in map(json.loads, trail) if one["event"] == "move")
+    assert (line["sent"], line["failed"], line["status"]) == (5, 0, None)
 
 
 def test_open_commitments_are_counted_past_the_death_of_a_worker(start_node: StartNode) -> None:
