@@ -36,7 +36,8 @@ def overview(settings: Settings) -> tuple[Section, ...]:
             "Supported content",
             (
                 "SOP classes of Storage, and the roles of the node. Beside these it takes every "
-                "later Storage SOP class of the standard and every private SOP class.",
+                "later Storage SOP class of the standard and every private SOP class; but none of "
+                "those that belong to no study (PS3.4 annex GG).",
                 _classes(sorted(STORAGE_CLASSES, key=name_of)),
             ),
         ),
@@ -46,7 +47,7 @@ def overview(settings: Settings) -> tuple[Section, ...]:
             2,
             "Specific Character Sets",
             (
-                "Defined terms that are read, matched and written, with their code extensions "
+                "Defined terms in which text is read and matched, with their code extensions "
                 "(PS3.3 C.12.1.1.2):",
                 table(("Defined term",), ((term,) for term in sorted(CHARSETS))),
             ),

@@ -95,13 +95,13 @@ def _answers(settings: Settings) -> tuple[str, ...]:
         if limit
         else "The number of answers is not limited."
     )
-    unique = ", ".join(attribute.keyword for attribute in UNIQUE.values())
+    unique = ", ".join(one.keyword for level, one in UNIQUE.items() if level < Level.IMAGE)
     return (
         "Hierarchical, or relational where that is negotiated. A hierarchical query has a single "
         f"value for the unique key of each level above its own ({unique}), else it is answered "
-        f"{code(Status.DOES_NOT_MATCH_SOP_CLASS)}. Other keys of levels above its own take no "
-        f"part in it, and have the answers come with {code(Status.PENDING_KEYS_UNSUPPORTED)} "
-        "where they have a value.",
+        f"{code(Status.DOES_NOT_MATCH_SOP_CLASS)}. Other keys that belong to another level "
+        "take no part in it, and where they have a value the answers come with "
+        f"{code(Status.PENDING_KEYS_UNSUPPORTED)}.",
         "In the Study Root model the attributes of the patient are keys at STUDY level.",
         f"Each entity is answered once, in no order. {most} An identifier may be of "
         f"{MAX_IDENTIFIER_BYTES} bytes.",

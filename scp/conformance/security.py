@@ -20,8 +20,8 @@ def sections(settings: Settings) -> tuple[Section, ...]:
             2,
             "Introduction",
             (
-                "Callers are known by AE title and address, with TLS by certificate too. What is "
-                "stored is not encrypted.",
+                "Callers are known by AE title and address, and to TLS by their certificates. "
+                "What is stored is not encrypted.",
             ),
         ),
         Section(
