@@ -5,6 +5,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
+from io import BytesIO
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_GET, C_MOVE, N_ACTION
 from pynetdicom.pdu_primitives import (
     AsynchronousOperationsWindowNegotiation,
     SOPClassExtendedNegotiation,
@@ -576,3 +578,319 @@ def gets(node: RunningNode, uid: str, syntax: str) -> bool:
     arrived = inbox.take_all()
     assert status == (0 if arrived else 0xA702)
     return bool(arrived)
+
+
+# ---- statuses
+
+SERVICES = {
+    "C-ECHO": ECHO, "C-STORE": CT, "C-FIND": FIND["STUDY"], "C-MOVE": MOVE["STUDY"],
+    "C-GET": GET["STUDY"], "N-ACTION": COMMIT,
+}  # fmt: skip
+TITLES = {
+    **{service: f"Statuses of {service}" for service in SERVICES},
+    "N-ACTION": "Statuses of N-ACTION, Storage Commitment Push Model SOP Class",
+}
+# What other tests have the node answer: it takes faults of the disk, or the right moment.
+NOT_PROVOKED = {
+    "C-ECHO": {"0110"},
+    "C-STORE": {"0110", "A700"},
+    "C-FIND": {"0110", "FE00"},
+    "C-MOVE": {"0110", "A701", "FE00"},
+    "C-GET": {"0110", "A701", "FE00"},
+    "N-ACTION": {"0110", "0213"},
+}
+GARBAGE = b"\x08\x00\x05\x00CS\xff\x00ISO"
+
+
+def query(level: str = "STUDY", **values: str) -> bytes:
+    return encoded(identifier(level, **values))
+
+
+def reference(transaction: str = "1.9.1", count: int = 1) -> bytes:
+    information = Dataset()
+    information.TransactionUID = transaction
+    information.ReferencedSOPSequence = [Dataset() for _ in range(count)]
+    for item in information.ReferencedSOPSequence:
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = CT, "1.7.1"
+    return encoded(information)
+
+
+def request(service: str, named: str, data: bytes, **values: Any) -> Any:
+    """A request of a service, whatever SOP class it names."""
+    if service == "C-STORE":
+        return store_request(named, values.get("instance", "1.7.1"), data)
+    made: Any = {
+        "C-ECHO": C_ECHO, "C-FIND": C_FIND, "C-MOVE": C_MOVE, "C-GET": C_GET, "N-ACTION": N_ACTION,
+    }[service]()  # fmt: skip
+    made.MessageID = 1
+    if service == "N-ACTION":
+        made.RequestedSOPClassUID = named
+        made.RequestedSOPInstanceUID = values.get("instance", COMMIT_INSTANCE)
+        made.ActionTypeID = values.get("action", 1)
+        made.ActionInformation = BytesIO(data)
+        return made
+    made.AffectedSOPClassUID = named
+    if service != "C-ECHO":
+        made.Priority, made.Identifier = 2, BytesIO(data)
+    if service == "C-MOVE":
+        made.MoveDestination = values.get("to", "NOWHERE")
+    return made
+
+
+def statuses(node: RunningNode, context: str, sent: Any, **options: Any) -> set[str]:
+    """The statuses of all responses to a request on a presentation context."""
+    found, last = set[str](), "FF00"
+    with node.association((context, EXPLICIT), **options) as association, at_rest(association):
+        association.dimse.send_msg(sent, accepted(association, context, EXPLICIT))
+        while last in ("FF00", "FF01"):
+            response = next_message(association)
+            assert response, "no response, or the association was aborted"
+            last = f"{response.Status:04X}"
+            found.add(last)
+    return found
+
+
+# Requests that bring out one status or more; `1.7.1` to `1.7.4` are held, each a study.
+PROVOKED: list[tuple[str, bytes, dict[str, Any]]] = [
+    ("C-ECHO", b"", {}),
+    ("C-STORE", encoded(ct("1.7.1", "1.7.1", "1.7.1")), {}),
+    ("C-STORE", encoded(ct("1.7.1", "1.7.1", "1.7.1", PatientID="OTHER")), {}),  # B006
+    ("C-STORE", encoded(ct("1.7.1", "1.7.1", "1.7.2")), {}),  # A900
+    ("C-STORE", GARBAGE, {}),  # C000
+    ("C-FIND", query(StudyInstanceUID="1.7.1"), {}),
+    ("C-FIND", query(StudyInstanceUID="1.7.1", SeriesInstanceUID="1.7.1"), {}),  # FF01
+    ("C-FIND", query(), {}),  # A700, of [limits] find_responses
+    ("C-FIND", query("PLANET"), {}),  # A900
+    ("C-FIND", GARBAGE, {}),  # C000
+    ("C-MOVE", query(StudyInstanceUID="9.9"), {}),  # 0000, none matched
+    ("C-MOVE", query(StudyInstanceUID="1.7.1"), {}),  # A702
+    ("C-MOVE", query(StudyInstanceUID="1.7.1"), {"to": "NOBODY"}),  # A801
+    ("C-MOVE", query(), {}),  # A900
+    ("C-MOVE", GARBAGE, {}),  # C000
+    ("C-MOVE", query(StudyInstanceUID="1.7.1\\1.7.2"), {"to": "INBOX"}),  # FF00, B000
+    ("C-GET", query(StudyInstanceUID="9.9"), {}),  # 0000, none matched
+    ("C-GET", query(StudyInstanceUID="1.7.1"), {}),  # A702: no context for CT
+    ("C-GET", query(), {}),  # A900
+    ("C-GET", GARBAGE, {}),  # C000
+    ("N-ACTION", reference(), {}),
+    ("N-ACTION", reference(count=0), {}),  # 0115
+    ("N-ACTION", reference(), {"instance": "1.2.3"}),  # 0112
+    ("N-ACTION", reference(), {"action": 2}),  # 0123
+    *(
+        (service, query(), {"sop_class": MR}) for service in SERVICES if service != "C-STORE"
+    ),  # 0122
+    *((service, query(), {"sop_class": ECHO, "context": ECHO}) for service in SERVICES),  # 0211
+    ("C-ECHO", b"", {"sop_class": FIND["STUDY"], "context": FIND["STUDY"]}),  # 0211
+]
+
+
+def test_the_statuses_that_are_answered_are_those_that_are_claimed(start_node: StartNode) -> None:
+    found: dict[str, set[str]] = {service: set() for service in SERVICES}
+    with destination("INBOX") as (inbox, port):
+        inbox.statuses["1.7.2"] = 0xA700
+        tables: dict[str, dict[str, Any]] = {
+            **NODE, "peers": {**NODE["peers"], "INBOX": {"host": "127.0.0.1", "port": port}},
+        }  # fmt: skip
+        node = start_node(**tables)
+        with node.association((CT, EXPLICIT)) as association:
+            for uid in ("1.7.1", "1.7.2", "1.7.3", "1.7.4"):
+                assert send(association, CT, uid, encoded(ct(uid, uid, uid))).Status == 0
+        for service, data, values in PROVOKED:
+            named = values.get("sop_class", SERVICES[service])
+            sent = request(service, named, data, **values)
+            found[service] |= statuses(node, values.get("context", SERVICES[service]), sent)
+        sent = request("C-STORE", CT, encoded(ct("1.7.5", "1.7.5", "1.7.5")), instance="1.7.5")
+        as_scp = [build_role(CT, scp_role=True)]
+        found["C-STORE"] |= statuses(node, CT, sent, ae_title="GETS", ext_neg=as_scp)  # 0124
+        found["C-GET"] |= got(node)
+        node.configure({**tables, "storage": {"on_conflict": "refuse"}})
+        node.reload()
+        sent = request("C-STORE", CT, encoded(ct("1.7.1", "1.7.1", "1.7.1", PatientID="OTHER")))
+        found["C-STORE"] |= statuses(node, CT, sent)  # 0111
+        printed = read(conformance(node.config).stdout)
+    claimed = {
+        service: {row["Status"] for row in printed.rows(title)} for service, title in TITLES.items()
+    }
+    assert found == {service: claimed[service] - NOT_PROVOKED[service] for service in SERVICES}
+    assert all(NOT_PROVOKED[service] <= claimed[service] for service in SERVICES)
+
+
+def got(node: RunningNode) -> set[str]:
+    """The statuses of a C-GET of which one sub-operation fails."""
+    inbox, contexts = Inbox(statuses={"1.7.2": 0xA700}), [(GET["STUDY"], EXPLICIT), (CT, EXPLICIT)]
+    with node.association(*contexts, **getting(inbox, contexts)) as association:
+        asked = identifier("STUDY", StudyInstanceUID="1.7.1\\1.7.2")
+        answers = list(association.send_c_get(asked, GET["STUDY"]))
+    return {f"{status.Status:04X}" for status, _ in answers}
+
+
+# ---- the configuration
+
+
+def test_the_overview_is_of_what_the_sections_say(printed: Printed) -> None:
+    roles = {row["UID"]: row for row in printed.rows(OTHERS)}
+    assert {uid for uid, row in roles.items() if row["User (SCU)"] == "Y"} == {ECHO}
+    assert {row["Provider (SCP)"] for row in roles.values()} == {"Y"}
+    initiated = {row["Content"]: row["Role"] for row in printed.rows("Association initiation")}
+    assert initiated == {
+        "C-STORE requests": "SCU", "N-EVENT-REPORT request": "SCP", "C-ECHO request": "SCU",
+    }  # fmt: skip
+    for title in ("Basic Worklist Management service", "Print Management service",
+                  "Modality Performed Procedure Step service"):  # fmt: skip
+        assert printed.words(title) == "Not supported."
+
+
+def test_the_sections_are_those_of_the_template(printed: Printed, text: str) -> None:
+    first = {number: title for title, number in printed.numbers.items() if "." not in number}
+    assert first == {
+        "1": "Overview", "2": "Table of contents", "3": "Introduction", "4": "Implementation model",
+        "5": "Service and interoperability description", "6": "Configuration",
+        "7": "Network and media communication details", "8": "Security",
+    }  # fmt: skip
+    listed = [line.strip() for line in text.splitlines() if line.strip().startswith("- ")]
+    assert listed == [
+        f"- {number} {title}" for title, number in printed.numbers.items() if number.count(".") < 3
+    ]
+
+
+def test_what_is_in_force_is_told_and_nothing_else(node: RunningNode, printed: Printed) -> None:
+    rows = {row["Key"]: row for row in printed.rows("General configuration parameters")}
+    for key_, wanted in {
+        "[limits] pdu_bytes": ("1048576", "65536"),
+        "[limits] associations": ("100", "7"),
+        "[storage] on_conflict": ("replace", "keep"),
+        "[access] any_peer": ("true", "true"),
+        "[node] port": ("11112", "0"),
+        "[tls] certificate": ("none", "-"),
+    }.items():
+        assert (rows[key_]["Default"], rows[key_]["In force"]) == wanted
+    peers = {row["AE title"]: row for row in printed.rows("Known peers")}
+    assert list(peers) == list(NODE["peers"])
+    assert peers["CT1"]["May call from"] == "127.0.0.0/8"
+    assert peers["NOWHERE"]["Address"] == "127.0.0.1:1"
+    assert peers["NOWHERE"]["Associations opened"] == "2"
+    assert "A query that more than 3 match ends in A700." in printed.words("SCP of C-FIND")
+
+
+OPEN = "plain and open"
+SAYS: dict[str, tuple[Tables, dict[str, str]]] = {
+    OPEN: (
+        {},
+        {
+            "Known peers": "None.",
+            "Secure transport": "None is configured",
+            "SCP of the Storage SOP classes": "`on_conflict` is `replace`: the new one takes its "
+            "place, and the old one is kept aside: 0000.",
+        },
+    ),
+    "closed": (
+        {
+            "node": {"ae_title": "ELSE"},
+            "access": {"any_peer": False},
+            "storage": {"on_conflict": "refuse", "charset": "ISO_IR 144"},
+            "tls": {"certificate": "a", "key": "b", "ca": "c", "require_client": True},
+            "audit": {"files": 3},
+            "peers": {
+                "A": {"pdu_bytes": 8192, "transfer_syntaxes": ["ExplicitVRLittleEndian"]},
+            },
+        },
+        {
+            "Who may do what": "name `ELSE` as the called AE title. Only AE titles that are "
+            "configured may call",
+            "SCP of the Storage SOP classes": "`on_conflict` is `refuse`: the old one stays, and "
+            "the new one is refused: 0111.",
+            "Use of Specific Character Sets": "Text that names none is taken for ISO_IR 144",
+            "Secure transport": "A caller has to show a certificate",
+            "Audit trail": "3 files of",
+            "Known peers": "`A`: transfer syntaxes offered to it: 1.2.840.10008.1.2.1.",
+        },
+    ),
+    "careless": (
+        {
+            "access": {"any_called_title": True},
+            "storage": {"sync": False},
+            "tls": {"certificate": "a", "key": "b"},
+            "audit": {"enabled": False},
+        },
+        {
+            "Who may do what": "Any called AE title is taken.",
+            "SCP of the Storage SOP classes": "(`sync` is false)",
+            "Secure transport": "A caller is asked for no certificate.",
+            "Audit trail": "Switched off.",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_the_statement_follows_the_configuration(
+    tmp_path: Path, printed: Printed, name: str
+) -> None:
+    tables, said = SAYS[name]
+    found = read(conformance(RunningNode(tmp_path, tables).config).stdout)
+    for title, words in said.items():
+        assert words in found.words(title)
+        # The module's node is configured otherwise, but has no TLS either.
+        assert words not in printed.words(title) or (name, title) == (OPEN, "Secure transport")
+
+
+def test_the_ports_and_the_profile_of_tls_are_told(tmp_path: Path) -> None:
+    tls = {"certificate": "a", "key": "b", "profile": "bcp195-modified"}
+    for port, wanted in (
+        ({}, [("127.0.0.1:0", "DICOM over TLS")]),
+        ({"port": 2762}, [("127.0.0.1:0", "DICOM, not encrypted"),
+                          ("127.0.0.1:2762", "DICOM over TLS")]),
+    ):  # fmt: skip
+        found = read(conformance(RunningNode(tmp_path, {"tls": {**tls, **port}}).config).stdout)
+        rows = found.rows("TCP port configuration")
+        assert [(row["Address"], row["What"]) for row in rows] == wanted
+        assert "PS3.15 B.13" in found.words("Secure transport")
+        suites = [row["Suite"] for row in found.rows("Secure transport")]
+        assert "ECDHE-RSA-CHACHA20-POLY1305" in suites
+
+
+# ---- the command
+
+
+def test_html_says_the_same_and_needs_nothing_else(node: RunningNode, printed: Printed) -> None:
+    done = conformance(node.config, "--html")
+    assert (done.returncode, done.stderr) == (0, "")
+    page = Page(done.stdout)
+    titles = [f"{number} {title}" for title, number in printed.numbers.items()]
+    assert page.headings == ["DICOM Conformance Statement of minipacs as MINIPACS", *titles]
+    tables = [table for tables in printed.tables.values() for table in tables]
+    cells = [cell for rows in tables for cell in (*rows[0], *(c for r in rows for c in r.values()))]
+    assert page.cells == [cell.replace("`", "") for cell in cells]
+    assert not {"script", "link", "img", "iframe"} & set(page.tags)
+    anchors = {value for name, value in page.attributes if name == "id"}
+    links = {(value or "")[1:] for name, value in page.attributes if name == "href"}
+    assert links
+    assert links <= anchors
+    assert "src" not in dict(page.attributes)
+
+
+@pytest.mark.parametrize("options", [(), ("--html",)])
+def test_it_is_written_to_a_file_where_one_is_named(
+    node: RunningNode, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    done = conformance(node.config, *options, "-o", str(tmp_path / "page"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "page").read_text("utf-8") == conformance(node.config, *options).stdout
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    (("--pdf",), "No such option"), (("-c", "no.such.file"), "no.such.file: not found"),
+    (("surplus",), "unexpected extra argument"), (("-o",), "requires an argument"),
+    (("-o", "/nowhere/page"), "/nowhere/page: cannot be written: No such file or directory"),
+])  # fmt: skip
+def test_wrong_usage_is_told(node: RunningNode, options: tuple[str, ...], words: str) -> None:
+    done = conformance(node.config, *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+
+
+def test_wrong_configuration_is_told(tmp_path: Path) -> None:
+    config = RunningNode(tmp_path, {"limits": {"pdu_bytes": 1}}).config
+    done = conformance(config)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "[limits] pdu_bytes: takes an integer from 4096" in done.stderr

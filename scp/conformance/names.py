@@ -14,8 +14,16 @@ _ALL = frozenset(Service)
 
 
 def name_of(uid: str) -> str:
-    """The name that PS3.6 gives to a UID."""
-    return str(UID_dictionary[uid][0]) if uid in UID_dictionary else uid
+    """The name that PS3.6 gives to a UID, and whether it is retired: some share a name."""
+    entry = UID_dictionary.get(uid)
+    if entry is None:
+        return uid
+    return f"{entry[0]} (Retired)" if entry[3] else str(entry[0])
+
+
+def by_name(uids: Iterable[str]) -> list[str]:
+    """UIDs in the order of their names."""
+    return sorted(uids, key=lambda uid: (name_of(uid), uid))
 
 
 def yes(is_so: object) -> str:
@@ -31,11 +39,6 @@ def is_provider(sop_class: str) -> bool:
 def is_user_for_callers(sop_class: str) -> bool:
     """Whether the node is SCU of a SOP class on an association that it accepts (C-GET)."""
     return granted_roles(sop_class, {sop_class: (True, True)}, _ALL)[1]
-
-
-def syntaxes(uids: Iterable[str]) -> Table:
-    """Transfer syntaxes, by name and UID."""
-    return table(("Transfer syntax", "UID"), sorted((name_of(uid), uid) for uid in uids))
 
 
 def code(status: Status) -> str:

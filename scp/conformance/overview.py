@@ -2,7 +2,7 @@
 
 from scp.conformance.document import Contents, Section, Table, table
 from scp.conformance.initiation import ACTIVITIES
-from scp.conformance.names import is_provider, name_of, yes
+from scp.conformance.names import by_name, is_provider, name_of, yes
 from scp.contexts import (
     QUERY_RETRIEVE,
     STORAGE_CLASSES,
@@ -38,7 +38,7 @@ def overview(settings: Settings) -> tuple[Section, ...]:
                 "SOP classes of Storage, and the roles of the node. Beside these it takes every "
                 "later Storage SOP class of the standard and every private SOP class; but none of "
                 "those that belong to no study (PS3.4 annex GG).",
-                _classes(sorted(STORAGE_CLASSES, key=name_of)),
+                _classes(by_name(STORAGE_CLASSES)),
             ),
         ),
         Section(2, "DIMSE services", ("Roles of the node:", _classes(OTHER_CLASSES))),
@@ -90,7 +90,7 @@ def _not_dimse() -> tuple[Section, ...]:
 def _syntaxes() -> Table:
     rows = (
         (name_of(uid), uid, yes(uid in UNCOMPRESSED_SYNTAXES), yes(reachable(uid)))
-        for uid in sorted(STORAGE_SYNTAXES, key=name_of)
+        for uid in by_name(STORAGE_SYNTAXES)
     )
     return table(("Transfer syntax", "UID", "Other services", "Can be converted"), rows)
 

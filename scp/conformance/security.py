@@ -18,7 +18,7 @@ def sections(settings: Settings) -> tuple[Section, ...]:
         Section(1, "Security"),
         Section(
             2,
-            "Introduction",
+            "Introduction to security",
             (
                 "Callers are known by AE title and address, and to TLS by their certificates. "
                 "What is stored is not encrypted.",

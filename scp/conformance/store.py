@@ -2,7 +2,7 @@
 
 from scp.commitment import RETRY_SECONDS, SAME_ASSOCIATION_SECONDS
 from scp.conformance.document import Section, table
-from scp.conformance.names import code, name_of
+from scp.conformance.names import by_name, code, name_of
 from scp.contexts import STORAGE_SYNTAXES
 from scp.settings import OnConflict, Settings
 from scp.status import Status
@@ -57,7 +57,7 @@ def sections(settings: Settings) -> tuple[Section, ...]:
 def _conversions() -> list[tuple[str, str]]:
     return [
         (name_of(uid), ", ".join(map(name_of, reachable(uid))) or "-")
-        for uid in sorted(STORAGE_SYNTAXES, key=name_of)
+        for uid in by_name(STORAGE_SYNTAXES)
     ]
 
 
