@@ -144,6 +144,9 @@ def peers(
 def conformance(
     path: ConfigPath = DEFAULT_CONFIG,
     as_html: Annotated[bool, typer.Option("--html", help="As HTML, not as Markdown.")] = False,
+    to: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it there.")
+    ] = None,
 ) -> None:
     """Print the DICOM Conformance Statement of the node as configured."""
     settings = load(path)
@@ -151,7 +154,14 @@ def conformance(
     from scp.conformance.statement import statement
 
     write = document.as_html if as_html else document.as_markdown
-    typer.echo(write(statement(settings)))
+    page = write(statement(settings))
+    if to is None:
+        typer.echo(page)
+        return
+    try:
+        to.write_text(page + "\n", "utf-8")
+    except OSError as error:
+        raise failure(f"{to}: cannot be written: {error.strerror}") from None
 
 
 @app.command()

@@ -32,10 +32,12 @@ WELL_KNOWN_INSTANCE = "1.2.840.10008.1.20.1.1"
 _ALL_COMMITTED, _FAILURES_EXIST = 1, 2  # Event Type ID, PS3.4 table J.3-2
 
 # How long the requestor's own association is waited for: it may be about to end it.
-_SAME_ASSOCIATION_SECONDS = 5.0
+SAME_ASSOCIATION_SECONDS = 5.0
 _LOOK_SECONDS = 0.2
+# What an association of the node's own proposes; the node is the SCP, though it calls.
+REPORT_CONTEXT = (STORAGE_COMMITMENT, tuple(sorted(UNCOMPRESSED_SYNTAXES)))
 # Between attempts on associations of the node's own; the last of these again and again.
-_RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0)
+RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0)
 
 
 class Reporter:
@@ -156,7 +158,7 @@ class Reporter:
                 self.tls,
                 commitment.peer,
                 peer,
-                [(STORAGE_COMMITMENT, sorted(UNCOMPRESSED_SYNTAXES))],
+                [REPORT_CONTEXT],
                 [build_role(STORAGE_COMMITMENT, scp_role=True)],
             )
         except TlsError as error:
@@ -176,7 +178,7 @@ class Reporter:
 
 
 def _delay(attempt: int) -> float:
-    return _RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)]
+    return RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)]
 
 
 def _tell_requestor(request: Request, event_type: int, information: Elements) -> bool:
@@ -187,7 +189,7 @@ def _tell_requestor(request: Request, event_type: int, information: Elements) ->
         return False
     _send(request.association, request.context.context_id or 0, request.transfer_syntax,
           event_type, information)  # fmt: skip
-    answer = reactor.message(_SAME_ASSOCIATION_SECONDS)
+    answer = reactor.message(SAME_ASSOCIATION_SECONDS)
     if answer is None:
         return False
     if answer.command.field is not Field.N_EVENT_REPORT_RSP:

@@ -100,7 +100,7 @@ def negotiate(
     answer = PresentationContext()
     answer.context_id = proposed.context_id
     answer.abstract_syntax = UID(abstract_syntax)
-    syntaxes = _syntaxes(abstract_syntax)
+    syntaxes = syntaxes_of(abstract_syntax)
     granted = granted_roles(abstract_syntax, roles, allowed)
     offered = [str(syntax) for syntax in proposed.transfer_syntax]
     if granted[1] and abstract_syntax not in _VIDEO:
@@ -134,7 +134,8 @@ def granted_roles(
     return wanted[0] and service_of(abstract_syntax) in allowed, False
 
 
-def _syntaxes(abstract_syntax: str) -> frozenset[str]:
+def syntaxes_of(abstract_syntax: str) -> frozenset[str]:
+    """The transfer syntaxes that are accepted for a SOP class; none where it is not served."""
     if abstract_syntax in _SERVICES:
         return UNCOMPRESSED_SYNTAXES
     return STORAGE_SYNTAXES if is_storage(abstract_syntax) else frozenset()

@@ -21,7 +21,7 @@ from scp.tls import Contexts, contexts
 from scp.tls_faults import TlsError
 
 _AT_ONCE = 16
-_SYNTAXES = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
+SYNTAXES = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def echo(settings: Settings, tls: Contexts, title: str, peer: Peer) -> Echo:
 
 
 def _echo(settings: Settings, tls: Contexts, title: str, peer: Peer) -> str:
-    association = associate(settings, tls, title, peer, [(VERIFICATION, _SYNTAXES)])
+    association = associate(settings, tls, title, peer, [(VERIFICATION, SYNTAXES)])
     if not association.is_established:
         refusal = association.acceptor.primitive
         if association.is_rejected and isinstance(refusal, A_ASSOCIATE):

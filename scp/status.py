@@ -84,8 +84,14 @@ ANSWERS: tuple[Answer, ...] = (
     ),
     Answer(
         Status.OUT_OF_RESOURCES,
-        (_STORE, _FIND),
-        "the disk is full, the index is locked or made anew, or more match than may be sent",
+        (_STORE,),
+        "the disk has less free than [limits] free_bytes, or takes no more; or the index is locked",
+    ),
+    Answer(
+        Status.OUT_OF_RESOURCES,
+        (_FIND,),
+        "more match than [limits] find_responses, a stored header cannot be read, or the index is "
+        "locked or made anew",
     ),
     Answer(Status.UNABLE_TO_COUNT_MATCHES, (_MOVE, _GET), "the index is locked or being made anew"),
     Answer(Status.UNABLE_TO_PERFORM_SUB_OPERATIONS, (_MOVE, _GET), "every sub-operation failed"),
@@ -118,7 +124,11 @@ ANSWERS: tuple[Answer, ...] = (
         tuple(service for service in Service if service is not _STORE),
         "the SOP class is not that of the presentation context",
     ),
-    Answer(Status.NOT_AUTHORIZED, (_STORE, _MOVE), "[peers] does not allow it"),
+    Answer(
+        Status.NOT_AUTHORIZED,
+        (_STORE,),
+        "its presentation context was granted for the sub-operations of C-GET alone",
+    ),
     Answer(
         Status.UNRECOGNIZED_OPERATION, _ALL, "the presentation context is not for such a request"
     ),

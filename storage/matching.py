@@ -54,6 +54,7 @@ class Rule:
     applies: Callable[[str, str], bool]  # (VR, key)
     accepts: Callable[[str, str, str], bool]  # (VR, folded value, key)
     sql: Callable[[str, Any, str], Any]  # (VR, column, key)
+    kinds: tuple[str, ...] = ()  # of PS3.4 C.2.2.2, where it serves others than its name says
 
 
 def match_columns(attribute: Attribute) -> tuple[str, ...]:
@@ -306,6 +307,7 @@ RULES: tuple[Rule, ...] = (
         applies=lambda vr, key: vr == "UI",
         accepts=lambda vr, value, key: value in _uids(key),
         sql=_uids_sql,
+        kinds=("single value", "list of UID"),
     ),
     Rule(
         "range",
@@ -315,6 +317,7 @@ RULES: tuple[Rule, ...] = (
         applies=lambda vr, key: vr in RANGE_VRS,
         accepts=_in_range,
         sql=_in_range_sql,
+        kinds=("single value", "range"),
     ),
     Rule(
         "wildcard",

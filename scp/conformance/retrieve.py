@@ -1,52 +1,47 @@
-"""What the statement says of retrieves."""
+"""What the statement says of retrieves: PS3.2 N.5.2.7, the C-MOVE and C-GET part."""
 
-from scp.conformance.document import Section, table
-from scp.conformance.names import name_of, statuses, syntaxes
-from scp.contexts import STORAGE_SYNTAXES, UNCOMPRESSED_SYNTAXES
-from scp.settings import Service, Settings
-from scp.transcode import reachable
+from scp.conformance.document import Section
+from scp.conformance.names import code
+from scp.retrieve import FEW
+from scp.status import Status
 
 
-def sections(settings: Settings) -> tuple[Section, ...]:
+def sections() -> tuple[Section, ...]:
     """Retrieve."""
-    peers = [
-        (title, f"{peer.host}:{peer.port}", "yes" if peer.tls else "no", peer.sends)
-        for title, peer in settings.peers.items()
-        if peer.host
-    ]
-    conversions = [
-        (name_of(uid), "yes" if reachable(uid) else "no") for uid in sorted(STORAGE_SYNTAXES)
-    ]
     return (
         Section(
-            2,
-            "Retrieve",
+            4,
+            "SCP of C-MOVE and C-GET",
             (
-                "As SCP of C-MOVE and C-GET. Identifiers hold unique keys; lists of UIDs at the "
-                "level of the retrieve. Each instance is sent in the transfer syntax in which it "
-                "is stored where the receiver accepts that, else converted; one that cannot be "
-                "sent has failed, and the others are sent.",
-                "The requests of a C-MOVE name the Move Originator and its Message ID. Pending "
-                "responses come with every instance of few, else with every 50th, and at least "
-                "once a second. An association that is lost is opened once more.",
-                syntaxes(UNCOMPRESSED_SYNTAXES),
+                "An identifier holds the unique keys of its level and of those above: single "
+                "values, at the level of the retrieve a list of UIDs too (but not of Patient "
+                "IDs); no wildcards, no universal matching. Other keys are ignored. A relational "
+                "retrieve may leave out the keys of the levels above.",
+                f"Pending responses come with every instance of up to {FEW}, else with every "
+                f"{FEW}th, and at least once a second. An instance that cannot be sent has "
+                "failed, and the others are sent. After a C-CANCEL what is under way still ends.",
+                "Counts are those of instances, 65535 at most. Final responses with failures "
+                "have the Failed SOP Instance UID List, as far as 65534 bytes go.",
             ),
         ),
         Section(
-            3,
-            "Conversion",
+            5,
+            "C-MOVE",
             (
-                "Into these, where the stored transfer syntax can be read:",
-                syntaxes(UNCOMPRESSED_SYNTAXES),
-                table(("Stored transfer syntax", "Can be converted"), conversions),
+                "The destination is a configured AE title; of any other, or of one without an "
+                f"address, the answer is {code(Status.MOVE_DESTINATION_UNKNOWN)}. Its C-STORE "
+                "requests name the Move Originator and its Message ID, and have the priority of "
+                "the request. As many associations as are configured are used at once; one that "
+                "is lost is opened once more.",
             ),
         ),
         Section(
-            3,
-            "Destinations",
-            (table(("AE title", "Address", "TLS", "Associations at once"), peers),)
-            if peers
-            else ("None is configured: every C-MOVE is answered A801.",),
+            5,
+            "C-GET",
+            (
+                "Instances go back over the requestor's association, of the SOP classes for which "
+                "it was granted the role SCP. There uncompressed transfer syntaxes are accepted "
+                "before others, but for video.",
+            ),
         ),
-        Section(3, "Statuses of C-MOVE and C-GET", (statuses(Service.MOVE, Service.GET),)),
     )

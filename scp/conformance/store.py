@@ -1,76 +1,109 @@
-"""What the statement says of storage and of storage commitment."""
+"""What the statement says of storage and of storage commitment: PS3.2 N.5.2.5 and N.5.2.6."""
 
+from scp.commitment import RETRY_SECONDS, SAME_ASSOCIATION_SECONDS
 from scp.conformance.document import Section, table
-from scp.conformance.names import name_of, statuses, syntaxes
-from scp.contexts import STORAGE_CLASSES, STORAGE_SYNTAXES, UNCOMPRESSED_SYNTAXES
-from scp.settings import Service, Settings
+from scp.conformance.names import by_name, code, name_of
+from scp.contexts import STORAGE_SYNTAXES
+from scp.settings import OnConflict, Settings
+from scp.status import Status
+from scp.transcode import reachable
 from storage.commitments import FailureReason
 
-_CONFLICTS = {
-    "replace": "the new one takes the place of the old one, which is kept aside: Success",
-    "keep": "the old one stays, and the new one is not kept: a warning, B006",
-    "refuse": "the old one stays, and the new one is refused: 0111",
+_CONFLICTS: dict[OnConflict, str] = {
+    "replace": "the new one takes its place, and the old one is kept aside: "
+    f"{code(Status.SUCCESS)}",
+    "keep": "the old one stays, and the new one is dropped: a warning, "
+    f"{code(Status.ELEMENTS_DISCARDED)}",
+    "refuse": f"the old one stays, and the new one is refused: "
+    f"{code(Status.DUPLICATE_SOP_INSTANCE)}",
+}
+_REASONS = {
+    FailureReason.PROCESSING_FAILURE: "its file is gone, is damaged, or cannot be read",
+    FailureReason.NO_SUCH_INSTANCE: "it is not held",
+    FailureReason.CLASS_INSTANCE_CONFLICT: "it is held with another SOP class",
+    FailureReason.DUPLICATE_TRANSACTION: "the Transaction UID was used before",
 }
 
 
 def sections(settings: Settings) -> tuple[Section, ...]:
     """Storage."""
-    classes = sorted((name_of(uid), uid) for uid in STORAGE_CLASSES)
     return (
+        Section(3, "Storage service"),
         Section(
-            2,
-            "Storage",
+            4,
+            "SCU of the Storage SOP classes",
             (
-                "As SCP at level 2 (full) of PS3.4 B.4.1: all attributes are kept, standard and "
-                "private ones. As SCU the node sends what it holds to destinations of C-MOVE "
-                "requests and of `minipacs send`; nothing is coerced either way.",
-                "Values are not judged: all that an instance needs is a Study, a Series and a SOP "
-                "Instance UID. The same instance again is Success. For other content under the "
-                f"same UIDs `on_conflict` is `{settings.storage.on_conflict}`: "
-                f"{_CONFLICTS[settings.storage.on_conflict]}.",
-                "Text that names no Specific Character Set is taken for "
-                f"{settings.storage.charset}, or for what is configured for its sender.",
+                "Instances go to destinations of C-MOVE, to those of `minipacs send`, and, over "
+                "the requestor's association, to those who ask with C-GET. UIDs and attributes "
+                "stay as they are.",
             ),
         ),
         Section(
-            3,
-            "SOP classes of Storage",
+            5,
+            "Transcoding of transfer syntaxes",
             (
-                "Role SCP, and SCU towards destinations. Accepted as well: retired ones, every "
-                "later storage class below the same arcs, and private SOP classes. Refused are "
-                "those that belong to no study (PS3.4 annex GG).",
-                table(("SOP class", "UID"), classes),
+                "An instance is sent in the transfer syntax in which it is stored where the "
+                "receiver accepts that, byte for byte; else in the first of these that it "
+                "accepts. Pixel Data is decompressed, never compressed anew, under the same SOP "
+                "Instance UID. What can be had in none of the accepted ones has failed, and the "
+                "others are sent.",
+                table(("Stored transfer syntax", "Sent as, if not as stored"), _conversions()),
             ),
         ),
-        Section(
-            3,
-            "Transfer syntaxes of Storage",
-            (
-                "Of those proposed in a presentation context the first is accepted; Explicit VR "
-                "Little Endian comes before Implicit VR Little Endian, which loses the VRs of "
-                "private elements.",
-                syntaxes(STORAGE_SYNTAXES),
-            ),
-        ),
-        Section(3, "Statuses of C-STORE", (statuses(Service.STORE),)),
+        Section(4, "SCP of the Storage SOP classes", _provider(settings)),
     )
 
 
-def commitment_sections() -> tuple[Section, ...]:
-    """Storage commitment."""
-    reasons = [(f"{one:04X}", one.name.replace("_", " ").lower()) for one in FailureReason]
+def _conversions() -> list[tuple[str, str]]:
+    return [
+        (name_of(uid), ", ".join(map(name_of, reachable(uid))) or "-")
+        for uid in by_name(STORAGE_SYNTAXES)
+    ]
+
+
+def _provider(settings: Settings) -> tuple[str, ...]:
+    conflict = settings.storage.on_conflict
     return (
+        "Level 2 (Full) of PS3.4 B.4.1: all attributes are kept, standard, standard extended and "
+        "private ones. Nothing is coerced. Digital signatures are kept as they came; none is made "
+        "or verified.",
+        "Values are not judged: all that an instance needs is a Study, a Series and a SOP Instance "
+        "UID, and that its SOP class and SOP instance are those of the request.",
+        "The same instance once more is Success. For an instance that is held with other content "
+        f"`on_conflict` is `{conflict}`: {_CONFLICTS[conflict]}.",
+        "Success is answered when the instance can be found by C-FIND, and its file "
+        + ("is on the disk." if settings.storage.sync else "has been written (`sync` is false)."),
+        f"Less than {settings.limits.free_bytes} bytes free on the disk: nothing more is taken, "
+        f"{code(Status.OUT_OF_RESOURCES)}.",
+        "Instances are kept until somebody deletes them by a command of the node's.",
+    )
+
+
+def commitment_sections(settings: Settings) -> tuple[Section, ...]:
+    """Storage commitment."""
+    retries = ", ".join(f"{seconds:g}" for seconds in RETRY_SECONDS)
+    reasons = [(f"{one:04X}", one.name.replace("_", " ").lower(), _REASONS[one])
+               for one in FailureReason]  # fmt: skip
+    return (
+        Section(3, "Storage Commitment service"),
+        Section(4, "SCU of Storage Commitment", ("Not supported.",)),
         Section(
-            2,
-            "Storage Commitment Push Model",
+            4,
+            "SCP of Storage Commitment",
             (
-                "As SCP. The files of the instances are read again and held to the digest taken at "
-                "their receipt. The N-EVENT-REPORT goes over the requestor's association while "
-                "that is open, else over one that the node opens (role selection: SCP), until it "
-                "is taken; also after a restart.",
-                syntaxes(UNCOMPRESSED_SYNTAXES),
-                table(("Failure Reason", "Meaning"), reasons),
-                statuses(Service.COMMIT),
+                "Push Model. The N-ACTION is answered when the request is written down. Then the "
+                "file of each instance is read and held to the digest taken at its receipt.",
+                "The N-EVENT-REPORT goes over the requestor's association while that is open "
+                f"(and is answered within {SAME_ASSOCIATION_SECONDS:g} s), else over one that the "
+                "node opens to the address configured for the requestor, with the role SCP. Where "
+                f"it is not taken it is sent again, after {retries} s and so on, also after a "
+                "restart. A requestor without an address is told on its own association or not "
+                "at all.",
+                "It holds the Retrieve AE Title, "
+                f"`{settings.node.ae_title}`. Storage Media File-Set attributes are not supported. "
+                "What is committed to stays until somebody deletes it by a command of the node's.",
+                "Failure Reason (0008,1197):",
+                table(("Failure Reason", "Name", "When"), reasons),
             ),
         ),
     )

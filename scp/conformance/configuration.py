@@ -1,0 +1,90 @@
+"""The configuration in force: PS3.2 N.6."""
+
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from scp.conformance.document import Section, Table, table
+from scp.conformance.names import address, value
+from scp.settings import TABLES, Peer, Settings
+
+
+def sections(settings: Settings) -> tuple[Section, ...]:
+    """PS3.2 N.6."""
+    return (
+        Section(1, "Configuration"),
+        Section(
+            2,
+            "General configuration parameters",
+            (
+                "All of it is in one file, which is checked when it is read: at the start, and on "
+                "SIGHUP.",
+                table(("Key", "Takes", "Default", "In force"), _general(settings)),
+            ),
+        ),
+        Section(2, "Configuration of DIMSE services"),
+        Section(3, "Known peers", _peers(settings)),
+    )
+
+
+def _general(settings: Settings) -> list[tuple[str, str, str, str]]:
+    rows = []
+    for name, kind in TABLES.items():
+        if kind is Peer:
+            continue
+        given = getattr(settings, name)
+        for key, field in kind.model_fields.items():
+            held = value(getattr(given, key)) if isinstance(given, BaseModel) else "-"
+            rows.append((f"[{name}] {key}", field.description or "", _default(field), held))
+    return rows
+
+
+def _default(field: FieldInfo) -> str:
+    return "none" if field.is_required() else value(field.default)
+
+
+def _peers(settings: Settings) -> tuple[str | Table, ...]:
+    if not settings.peers:
+        return ("None.",)
+    rows = [
+        (
+            title,
+            address(peer.host, peer.port) if peer.host else "-",
+            value(peer.tls),
+            value(peer.sources) if peer.sources else "any",
+            value(peer.allow),
+            _associations(settings, peer),
+            str(peer.sends),
+            peer.charset or settings.storage.charset,
+        )
+        for title, peer in settings.peers.items()
+    ]
+    headings = (
+        "AE title", "Address", "TLS", "May call from", "May ask for", "Associations accepted",
+        "Associations opened", "Text without a character set",
+    )  # fmt: skip
+    return (
+        table(headings, rows),
+        *(part for title, peer in settings.peers.items() for part in _differs(title, peer)),
+    )
+
+
+def _associations(settings: Settings, peer: Peer) -> str:
+    most = peer.associations
+    most = settings.limits.peer_associations if most is None else most
+    return str(most or settings.limits.associations)
+
+
+def _differs(title: str, peer: Peer) -> list[str]:
+    """What is set for a peer beside what has a column, a sentence each."""
+    found: dict[str, Any] = {
+        "transfer syntaxes offered to it": peer.transfer_syntaxes or None,
+        "Maximum PDU size as its requestor": peer.pdu_bytes,
+        "seconds for its association": peer.acse_timeout,
+        "seconds for its responses": peer.dimse_timeout,
+        "name in its certificate": peer.tls_name,
+    }
+    return [
+        f"`{title}`: {words}: {value(held)}." for words, held in found.items() if held is not None
+    ]

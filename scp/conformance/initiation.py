@@ -1,0 +1,38 @@
+"""The associations that the node opens itself, as the statement lists them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from scp.commitment import REPORT_CONTEXT
+from scp.contexts import STORAGE_CLASSES, STORAGE_SYNTAXES, VERIFICATION
+from scp.echoing import SYNTAXES
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What has the node open associations, and what it proposes in them."""
+
+    name: str
+    content: str
+    sop_classes: frozenset[str]
+    transfer_syntaxes: Iterable[str]
+    role: str
+
+
+ACTIVITIES = (
+    Activity(
+        "C-MOVE request, `minipacs send`",
+        "C-STORE requests",
+        STORAGE_CLASSES,
+        STORAGE_SYNTAXES,
+        "SCU",
+    ),
+    Activity(
+        "Report of storage commitment",
+        "N-EVENT-REPORT request",
+        frozenset(REPORT_CONTEXT[:1]),
+        REPORT_CONTEXT[1],
+        "SCP",
+    ),
+    Activity("`minipacs peers`", "C-ECHO request", frozenset({VERIFICATION}), SYNTAXES, "SCU"),
+)
