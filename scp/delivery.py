@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from scp.calling import Proposal, associate
+from scp.copies import AsStored, Copies
 from scp.log import one_line
 from scp.outcomes import INTERNAL, AssociationLost, Originator, Outcome, Result, Supply
 from scp.request import Request
@@ -19,7 +20,6 @@ from scp.tls import Contexts
 from scp.tls_faults import TlsError
 from scp.transcode import reachable
 from storage import Location
-from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
 
@@ -68,14 +68,14 @@ class Origin:
 
     settings: Settings
     tls: Contexts
-    tree: Tree
+    copies: Copies
     originator: Originator
 
     @classmethod
     def of(cls, request: Request) -> "Origin":
         """For the sub-operations of a request."""
         node = request.node
-        return cls(node.settings, node.tls, node.archive.tree, Originator.of(request))
+        return cls(node.settings, node.tls, AsStored(node.archive.tree), Originator.of(request))
 
 
 class Delivery:
@@ -201,7 +201,7 @@ class Delivery:
         if association.is_established:
             return Sender(
                 association,
-                origin.tree,
+                origin.copies,
                 origin.originator,
                 peer.dimse_timeout or origin.settings.limits.dimse_timeout,
             )

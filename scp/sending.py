@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import typer
 
 from scp.audit import MANY, Audit, trail
+from scp.copies import AsStored
 from scp.delivery import Delivery, Origin, Pause
 from scp.outcomes import Originator, Outcome, Result
 from scp.progress import shown, size
@@ -28,7 +29,7 @@ def run(settings: Settings, title: str, peer: Peer, selection: Selection, archiv
     if not locations:
         typer.echo(f"{selection}: nothing is held")
         return False
-    origin = Origin(settings, contexts(settings), archive.tree, _UNASKED)
+    origin = Origin(settings, contexts(settings), AsStored(archive.tree), _UNASKED)
     found = dict.fromkeys(Result, 0)
     sent = 0
     with shown("send") as progress:

@@ -1,7 +1,6 @@
 """One C-STORE sub-operation: from the file to the response (PS3.7 9.1.1, PS3.4 C.4.2.2)."""
 
 import logging
-import os
 import socket
 from collections import deque
 from collections.abc import Iterator
@@ -13,15 +12,15 @@ from pynetdicom.association import Association
 
 from scp import calling, messages
 from scp.command import Command, Field
+from scp.copies import Copies, Copy
 from scp.dimse import Message
 from scp.log import one_line
 from scp.outcomes import INTERNAL, AssociationLost, Originator, Outcome, Result, Supply
 from scp.reactor import driver_of, messages_of
 from scp.status import Status, is_warning
-from scp.transcode import TranscodeError, reachable, transcode
-from storage import Location, checking, part10
+from scp.transcode import TranscodeError, reachable, transcode_file
+from storage import Location, part10
 from storage.errors import ArchiveError
-from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +34,7 @@ class _Ready:
 
     location: Location
     context_id: int
+    sop_instance_uid: str
     source: BinaryIO
 
 
@@ -42,10 +42,10 @@ class Sender:
     """Sends instances over one established association, one at a time."""
 
     def __init__(
-        self, association: Association, tree: Tree, originator: Originator, timeout: float
+        self, association: Association, copies: Copies, originator: Originator, timeout: float
     ) -> None:
         self._association = association
-        self._tree = tree
+        self._copies = copies
         self._originator = originator
         self._timeout = timeout
         self._number = 0
@@ -105,35 +105,29 @@ class Sender:
         return Outcome(location, Result.FAILED, words)
 
     def _open(self, location: Location) -> "_Ready | Outcome":
-        file = self._tree.path(location.uids).open("rb")
+        copy = self._copies.open(location)
         ready = None
         try:
-            ready = self._prepare(location, file)
+            ready = self._prepare(location, copy)
             return ready
         finally:
-            if not isinstance(ready, _Ready) or ready.source is not file:
-                file.close()
+            if not isinstance(ready, _Ready) or ready.source is not copy.file:
+                copy.file.close()
 
-    def _prepare(self, location: Location, file: BinaryIO) -> "_Ready | Outcome":
-        meta = part10.read(file)
-        stored = meta.transfer_syntax_uid
-        held = os.fstat(file.fileno()).st_size - meta.data_set_offset
-        if held != location.file_bytes:
-            words = f"its file holds {held} bytes, {location.file_bytes} were received"
-            return Outcome(location, Result.FAILED, words)
+    def _prepare(self, location: Location, copy: Copy) -> "_Ready | Outcome":
+        stored = part10.read(copy.file).transfer_syntax_uid
         accepted = self._contexts.get(location.sop_class_uid)
         if not accepted:
             return Outcome(location, Result.FAILED, "its SOP class was not accepted")
         if stored in accepted:
-            return _Ready(location, accepted[stored], file)
-        return self._convert(location, stored, accepted)
+            return _Ready(location, accepted[stored], copy.sop_instance_uid, copy.file)
+        return self._convert(location, copy, stored, accepted)
 
     def _convert(
-        self, location: Location, stored: str, accepted: dict[str, int]
+        self, location: Location, copy: Copy, stored: str, accepted: dict[str, int]
     ) -> "_Ready | Outcome":
-        path = self._tree.path(location.uids)
         # A decoder makes an image even of bytes that are not the ones received.
-        fault = checking.fault_of(path, location)
+        fault = self._copies.fault_of(location)
         if fault:
             return Outcome(location, Result.FAILED, f"cannot be converted: {fault}")
         words = f"no transfer syntax for {stored} was accepted"
@@ -141,7 +135,9 @@ class Sender:
             if syntax not in accepted:
                 continue
             try:
-                return _Ready(location, accepted[syntax], transcode(path, syntax))
+                copy.file.seek(0)
+                source = transcode_file(copy.file, syntax)
+                return _Ready(location, accepted[syntax], copy.sop_instance_uid, source)
             except TranscodeError as error:  # another one may still be possible
                 words = f"cannot be sent: {error}"
         return Outcome(location, Result.FAILED, words)
@@ -152,7 +148,7 @@ class Sender:
         originator = self._originator
         command = messages.store_request(
             ready.location.sop_class_uid,
-            ready.location.uids[2],
+            ready.sop_instance_uid,
             self._number,
             originator.priority,
             (originator.title, originator.message_id) if originator.named else None,

@@ -13,7 +13,7 @@ from scp.conversion.rewrite import Writer
 from scp.conversion.syntaxes import COMPRESSED, SYNTAXES, UNCOMPRESSED, Syntax
 from storage import part10
 
-__all__ = ["TranscodeError", "reachable", "transcode"]
+__all__ = ["TranscodeError", "reachable", "transcode", "transcode_file"]
 
 _IN_MEMORY_BYTES = 8 * 1024 * 1024
 _CHUNK = 1 << 20
@@ -32,20 +32,31 @@ def reachable(transfer_syntax_uid: str) -> tuple[str, ...]:
 
 
 def transcode(path: Path, target: str, folder: Path | None = None) -> BinaryIO:
+    """`transcode_file` of the Part 10 file at `path`."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise TranscodeError(f"it cannot be converted: {error}") from error
+    with file:
+        return transcode_file(file, target, folder)
+
+
+def transcode_file(file: BinaryIO, target: str, folder: Path | None = None) -> BinaryIO:
     """The data set of a Part 10 file in the transfer syntax `target`, without the header.
 
     Values stay byte for byte where the encoding allows; compressed Pixel Data is decompressed,
-    under the same SOP Instance UID (PS3.3 C.7.6.1.1.5). The file returned stands at its start, is
-    closed by the caller, and lies in memory or, from 8 MiB on, in `folder` (default: where
-    temporary files lie). Raises TranscodeError where it cannot be had.
+    under the same SOP Instance UID (PS3.3 C.7.6.1.1.5). `file` stands at its start and stays
+    open. So does the file returned, for the caller to close: it lies in memory or, from 8 MiB on,
+    in `folder` (default: where temporary files lie). Raises TranscodeError where it cannot be had.
     """
     try:
-        with path.open("rb") as file:
-            syntax_uid = part10.read(file).transfer_syntax_uid
-            if target not in reachable(syntax_uid):
-                raise TranscodeError(f"there is no way from {syntax_uid} to {target}")
-            with _readable(file, SYNTAXES[syntax_uid], folder) as data:
-                return _converted(data, syntax_uid, UNCOMPRESSED[target], folder)
+        syntax_uid = part10.read(file).transfer_syntax_uid
+        if target not in reachable(syntax_uid):
+            raise TranscodeError(f"there is no way from {syntax_uid} to {target}")
+        if not SYNTAXES[syntax_uid].deflated:
+            return _converted(file, syntax_uid, UNCOMPRESSED[target], folder)
+        with _inflated(file, folder) as data:
+            return _converted(data, syntax_uid, UNCOMPRESSED[target], folder)
     except TranscodeError:
         raise
     except Exception as error:  # a damaged file, or a full disk: one instance fails, no more
@@ -75,10 +86,8 @@ def _spool(folder: Path | None) -> BinaryIO:
     return cast(BinaryIO, spool)
 
 
-def _readable(file: BinaryIO, syntax: Syntax, folder: Path | None) -> BinaryIO:
-    """The data set where `file` stands, inflated where it is deflated (PS3.5 A.5)."""
-    if not syntax.deflated:
-        return file
+def _inflated(file: BinaryIO, folder: Path | None) -> BinaryIO:
+    """The deflated data set where `file` stands (PS3.5 A.5), readable."""
     out = _spool(folder)
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     while not inflater.eof:

@@ -25,7 +25,7 @@ from pydicom.tag import BaseTag
 from raw import ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, ex, im
 
 from scp import transcode as module
-from scp.transcode import TranscodeError, reachable, transcode
+from scp.transcode import TranscodeError, reachable, transcode, transcode_file
 from storage import part10
 
 
@@ -397,3 +397,16 @@ def test_a_large_result_lies_where_it_should(tmp_path: Path) -> None:
     with transcode(path, IMPLICIT, folder) as file:
         assert file.read() == im(0x7FE00010, value)
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, DEFLATED])
+def test_a_file_that_is_converted_stays_open_for_another_attempt(
+    syntax: str, stored: Store
+) -> None:
+    data = ex(NAME, "PN", b"ab")
+    held = zlib.compress(data, wbits=-15) if syntax == DEFLATED else data
+    with stored(held, syntax).open("rb") as file:
+        for target in (IMPLICIT, BIG_ENDIAN):
+            file.seek(0)
+            with transcode_file(file, target) as made:
+                assert made.read()
