@@ -527,7 +527,7 @@ def test_the_room_on_the_disk_is_told(tree: Tree) -> None:
 @pytest.mark.parametrize(("data", "same"), [
     (b"body", True), (b"bodY", False), (b"bod", False), (b"bodyy", False), (b"", False),
     (memoryview(b"body"), True),
-], ids=repr)  # fmt: skip
+], ids=lambda one: repr(bytes(one)) if isinstance(one, memoryview) else repr(one))  # fmt: skip
 def test_bytes_are_compared_from_an_offset_on(
     tmp_path: Path, data: bytes | memoryview, same: bool
 ) -> None:
