@@ -9,7 +9,7 @@ from peewee import OP, SQL, EnclosedNodeList, Expression, fn
 
 from storage.attributes import BY_KEYWORD, UNIQUE, Attribute, Level
 from storage.conditions import joined
-from storage.database import execute, stream
+from storage.database import execute, reading, stream
 from storage.matching import (
     combined_range,
     condition,
@@ -104,6 +104,13 @@ def by_uid(index: Index, level: Level, uid: str) -> list[Location]:
     selected = _joined(index, Level.IMAGE, _location_columns(index))
     found = selected.where(getattr(index[level], UNIQUE[level].column) == uid)
     return [_location(row) for row in found.tuples()]
+
+
+def is_entered(index: Index, sop_instance_uid: str) -> bool:
+    """Whether there is a row of an instance, in whatever study. Raises ResourceError."""
+    statement = "SELECT 1 FROM instance WHERE SOPInstanceUID = ? LIMIT 1"
+    with reading():
+        return bool(execute(index.database, statement, (sop_instance_uid,)))
 
 
 def newest(index: Index, level: Level, row_id: int) -> Location | None:

@@ -15,6 +15,7 @@ from storage.archive import Archive, Received
 from storage.bulk import store_all
 from storage.content import digest_of_rest
 from storage.errors import ArchiveError, DataSetError, ResourceError
+from storage.finding import is_entered
 from storage.indexing import digest_in
 from storage.intake import Intake
 from storage.part10 import FileMeta
@@ -102,6 +103,8 @@ class Importer:
 
     def _study_of_held(self, file: BinaryIO, meta: FileMeta) -> str:
         """The study of an instance that is held as it is in `file`, else nothing."""
+        if not is_entered(self.archive.index, meta.sop_instance_uid):
+            return ""
         header = extract.header(file, meta.transfer_syntax_uid, self.charset)
         file.seek(meta.data_set_offset)
         held = digest_in(self.archive.index, header.uids)
