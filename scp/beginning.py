@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import tempfile
 import tomllib
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic_core import PydanticUndefined
 
 from scp import config
 from scp.config import ConfigError
+from scp.doors import bound
 from scp.settings import TABLES, Settings
 from storage.mounts import network_file_system
 
@@ -106,10 +106,7 @@ def _toml(value: object) -> str:
 def _check_port(settings: Settings, path: Path) -> None:
     host, port = settings.node.host, settings.node.port
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        with socket.socket(*found[0][:2]) as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            trial.bind(found[0][4])
+        bound(host, port).close()
     except OSError as error:
         words = f"[node] host, port: cannot listen on {host}:{port}: {error.strerror}"
         raise ConfigError(f"{path}: {words}") from error

@@ -38,23 +38,38 @@ def bind(settings: Settings) -> Doors:
     given = systemd.inherited()
     secure = given.pop("tls", [None])[0]
     plain = next((one for some in given.values() for one in some), None)
+    if secure and not (tls and tls.port is not None):
+        raise StartError(
+            f"{settings.source}: [tls] port: missing, though systemd gives a socket named tls; "
+            "set it, or take the socket out of the unit"
+        )
     if secure is None and tls and tls.port is not None:
         secure = _bind(settings, host, tls.port, "[tls] port")
     return Doors(
         plain or _bind(settings, host, settings.node.port, "[node] host, port"),
-        secure if tls and tls.port is not None else None,
+        secure,
         _bind(settings, metrics.host, metrics.port, "[metrics] host, port") if metrics else None,
     )
 
 
+def bound(host: str, port: int) -> socket.socket:
+    """A socket at an address of the node's. Raises OSError."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    made = socket.socket(family, kind, protocol)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
 def _bind(settings: Settings, host: str, port: int, keys: str) -> socket.socket:
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
+        listening = bound(host, port)
         listening.listen(_BACKLOG)
     except OSError as error:
         raise StartError(

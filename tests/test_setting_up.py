@@ -191,20 +191,25 @@ def test_verbose_says_why_contexts_are_refused(tmp_path: Path) -> None:
 # ---- systemd
 
 
+def started_with(node: RunningNode, door: socket.socket, name: str) -> subprocess.Popen[str]:
+    """The node, given a socket of that name as systemd does."""
+    command = [sys.executable, "-m", "scp", "serve", "-c", str(node.config)]
+    program = (
+        f"import os; os.dup2({door.fileno()}, 3); os.environ['LISTEN_PID'] = str(os.getpid());"
+        f"os.environ.update(LISTEN_FDS='1', LISTEN_FDNAMES={name!r});"
+        f"os.execv({command[0]!r}, {command!r})"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, text=True, stderr=subprocess.PIPE,
+        pass_fds=(door.fileno(), *((3,) if door.fileno() == 3 else ())),
+    )  # fmt: skip
+
+
 def test_sockets_that_were_opened_before_are_taken(tmp_path: Path) -> None:
     node = RunningNode(tmp_path, {"node": {"port": 1}})  # which it could not have
     with socket.create_server(("127.0.0.1", 0)) as door:
         port = door.getsockname()[1]
-        command = [sys.executable, "-m", "scp", "serve", "-c", str(node.config)]
-        program = (
-            f"import os; os.dup2({door.fileno()}, 3); os.environ['LISTEN_PID'] = str(os.getpid());"
-            "os.environ.update(LISTEN_FDS='1', LISTEN_FDNAMES='dicom');"
-            f"os.execv({command[0]!r}, {command!r})"
-        )
-        with subprocess.Popen(
-            [sys.executable, "-c", program], cwd=ROOT, text=True, stderr=subprocess.PIPE,
-            pass_fds=(door.fileno(), *((3,) if door.fileno() == 3 else ())),
-        ) as process:  # fmt: skip
+        with started_with(node, door, "dicom") as process:
             assert process.stderr
             line = ""
             while "listening on" not in line:
@@ -215,6 +220,18 @@ def test_sockets_that_were_opened_before_are_taken(tmp_path: Path) -> None:
             assert node.echoes()
             process.send_signal(signal.SIGTERM)
             assert process.wait(START_SECONDS) == 0
+
+
+def test_a_socket_for_tls_that_no_port_is_set_for_is_no_start(tmp_path: Path) -> None:
+    node = RunningNode(tmp_path)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as door,
+        started_with(node, door, "tls") as process,
+    ):
+        _, told = process.communicate(timeout=START_SECONDS)
+    assert process.returncode == 2
+    assert f"{node.config}: [tls] port: missing" in told
+    assert "Traceback" not in told
 
 
 def test_systemd_is_told_how_it_goes(tmp_path: Path) -> None:
