@@ -199,7 +199,7 @@ class NodeAssociation(Association):
         before = self._traffic.bytes_in, self._traffic.bytes_out
         with self._serving:
             try:
-                self._handle(handler, request)
+                self._answer(handler, request)
             finally:
                 self.dimse.cancelled.pop(command.message_id or 0, None)
                 if message.sink:
@@ -211,7 +211,7 @@ class NodeAssociation(Association):
         )  # fmt: skip
         self.dul._idle_timer.restart()  # who waited for a long answer was not silent
 
-    def _handle(self, handler: Handler, request: Request) -> None:
+    def _answer(self, handler: Handler, request: Request) -> None:
         said, agreed = request.sop_class, str(request.context.abstract_syntax)
         try:
             if said != agreed:

@@ -4,6 +4,7 @@ import inspect
 import os
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -34,8 +35,10 @@ from support import (
 )
 
 from scp import messages
+from scp.association import NodeAssociation
 from scp.command import Command, Field, decode, encode
 from scp.dimse import COMMAND, LAST
+from scp.loop import Loop
 
 # ---- what it relies on
 
@@ -538,3 +541,15 @@ def test_a_request_longer_than_any_gets_one_abort(served: RunningNode) -> None:
     with Peer(served) as peer:
         peer.send(struct.pack(">BxI", 0x01, 1 << 24) + bytes(100))
         assert_one_abort(served, peer, 0)  # action AA-1, of PS3.8 table 9-9
+
+
+# What threads have of their own in some version of Python from 3.11 on.
+OF_THREADS = {"_handle", "_os_thread_handle", "_context", "_tstate_lock", "_is_stopped", "_stop"}
+
+
+@pytest.mark.parametrize("kind", [NodeAssociation, Loop])
+def test_no_name_is_taken_from_the_thread_that_it_runs_in(kind: type[threading.Thread]) -> None:
+    of_threads = OF_THREADS | {one for one in dir(threading.Thread()) if not one.startswith("__")}
+    assert {"_target", "run", "is_alive"} <= of_threads
+    assert not {one for one in vars(kind) if one in of_threads} - {"run", "is_alive"}
+    assert not set(kind.__init__.__code__.co_names) & of_threads
