@@ -129,6 +129,8 @@ _of_process: list[Importer] = []
 def _begin(settings: Settings, parent: int) -> None:
     child.end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees to the end
+    # The parent's would make it one more result, and the parent wait for ever.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     storage = settings.storage
     archive = Archive(
         storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from certificates import Authority
+from certificates import Authority, trusting
 from pynetdicom.association import Association
 from support import (
     CLIENT_SECONDS,
@@ -538,7 +538,7 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def client_context(pki: Path, trusted: str = "ca", shown: str = "") -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=pki / f"{trusted}.pem")
+    context = trusting(pki / f"{trusted}.pem")
     if shown:
         context.load_cert_chain(pki / f"{shown}.pem", pki / f"{shown}.key")
     return context
