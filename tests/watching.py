@@ -24,7 +24,7 @@ _INDEX_DESCRIPTORS = 8 * 3 + 1
 
 @dataclass(frozen=True)
 class Resources:
-    """Of a process: proportional memory in KiB, threads, descriptors.
+    """Of a process: memory of its own in KiB, threads, descriptors.
 
     Descriptors of the index are counted for themselves: some connections to it are kept.
     """
@@ -48,7 +48,7 @@ def _of(process: int) -> Resources:
     threads = len(os.listdir(f"/proc/{process}/task"))
     names = [_target(link) for link in Path(f"/proc/{process}/fd").iterdir()]
     of_index = sum("/index." in name for name in names)
-    return Resources(pss(process), threads, len(names) - of_index, of_index)
+    return Resources(anonymous(process), threads, len(names) - of_index, of_index)
 
 
 def _target(link: Path) -> str:
@@ -57,12 +57,12 @@ def _target(link: Path) -> str:
     return ""
 
 
-def pss(process: int) -> int:
-    """The proportional set size of a process in KiB."""
+def anonymous(process: int) -> int:
+    """The KiB of memory that are no file's; shared or not, as others come and go that share it."""
     for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
+        if line.startswith("Anonymous:"):
             return int(line.split()[1])
-    raise AssertionError("no Pss")
+    raise AssertionError("no Anonymous")
 
 
 def at_rest(node: RunningNode) -> Held:
