@@ -26,7 +26,7 @@ from support import (
     send,
 )
 from support import running_node as running_node_in
-from watching import assert_no_more, at_rest, pss
+from watching import anonymous, assert_no_more, at_rest
 from wire import (
     COMMAND,
     LAST,
@@ -82,7 +82,7 @@ def echo_seconds(node: RunningNode) -> float:
 
 def held_kib(node: RunningNode) -> int:
     """The memory of all workers."""
-    return sum(map(pss, node.workers))
+    return sum(map(anonymous, node.workers))
 
 
 def until_ended(
