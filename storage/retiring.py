@@ -16,7 +16,14 @@ from storage.finding import Location
 from storage.indexing import forget
 from storage.journal import RECEIPTS
 from storage.places import Uids
-from storage.receipts import Receipt, Receipts, digest_of_file, give_up, in_journal, record_file
+from storage.receipts import (
+    Receipt,
+    Receipts,
+    digest_of_file,
+    give_up_held,
+    in_journal,
+    record_file,
+)
 
 _NANOSECONDS = 1_000_000_000
 
@@ -60,7 +67,7 @@ def delete(archive: Archive, instances: Iterable[Location]) -> Iterator[Uids]:
         with archive.tree.locked(one.uids):
             path = archive.tree.path(one.uids)
             # First: a start after a kill then does not take it for lost.
-            give_up(archive.journal, one.uids)
+            give_up_held(archive.journal, one.uids)
             if path.exists():
                 archive.tree.superseded.take(path)
             forget(archive.index, one.uids)
