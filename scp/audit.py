@@ -5,6 +5,7 @@ to answer who has seen or sent which study (PS3.15 A.5 says what such a trail is
 """
 
 import fcntl
+import getpass
 import json
 import logging
 import os
@@ -106,6 +107,13 @@ class Audit:
                 path.unlink()
         finally:
             os.close(folder)
+
+
+def tell(settings: Settings, event: str, **fields: Any) -> None:
+    """Add the line of an act of a command: who ran it, and what it did."""
+    audit = Audit(*trail(settings))
+    audit.write(event, user=getpass.getuser(), **fields)
+    audit.close()
 
 
 @dataclass

@@ -1,12 +1,11 @@
 """`minipacs backup`: a copy that is whole, made while the node serves."""
 
-import getpass
 import time
 from pathlib import Path
 
 import typer
 
-from scp.audit import Audit, trail
+from scp.audit import tell
 from scp.check import opened
 from scp.progress import shown, size
 from scp.settings import Settings
@@ -26,14 +25,9 @@ def run(settings: Settings, to: Path) -> bool:
         for fault in done.faults:
             progress.say(fault)
     seconds = time.monotonic() - started
-    audit = Audit(*trail(settings))
     counts = {"copied": done.copied, "unchanged": done.unchanged, "removed": done.removed,
               "faults": len(done.faults)}  # fmt: skip
-    audit.write(
-        "backup", user=getpass.getuser(), to=str(to), bytes=done.bytes, **counts,
-        seconds=round(seconds, 3),
-    )  # fmt: skip
-    audit.close()
+    tell(settings, "backup", to=str(to), bytes=done.bytes, **counts, seconds=round(seconds, 3))
     words = ", ".join(f"{name}={count}" for name, count in counts.items())
     typer.echo(f"backup of {settings.storage.path} to {to}: {words}, {size(done.bytes)}, "
                f"seconds={seconds:.1f}")  # fmt: skip

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from scp import config, housekeeping, log, setting_up
+from scp import commands_retention, config, housekeeping, log, setting_up
 from scp.config import ConfigError
-from scp.options import DEFAULT_CONFIG, AsJson, ConfigPath, failure, load
+from scp.options import DEFAULT_CONFIG, AsJson, ConfigPath, begin, failure, load, told
 from scp.settings import READERS
 
 logger = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ app = typer.Typer(
 
 app.add_typer(setting_up.app)
 app.add_typer(housekeeping.app)
+app.add_typer(commands_retention.app)
 
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every detail.")]
 
@@ -64,16 +65,11 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Compare tree, index and digests; each fault a line, exit code 1 with any."""
-    settings = load(path)
+    settings = begin(path)
     from scp.check import run
-    from storage.errors import ArchiveError
 
-    log.set_up()
-    os.umask(READERS[settings.storage.readers])
-    try:
+    with told():
         left = run(settings, repair, as_json)
-    except ArchiveError as error:
-        raise failure(str(error)) from None
     raise typer.Exit(1 if left else 0)
 
 
@@ -88,16 +84,11 @@ def import_(
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Take in files from disk as if they were sent; the node may run meanwhile."""
-    settings = load(path)
+    settings = begin(path)
     from scp.importing import run
-    from storage.errors import ArchiveError
 
-    log.set_up()
-    os.umask(READERS[settings.storage.readers])
-    try:
+    with told():
         whole = run(settings, paths, settings.node.workers or os.cpu_count() or 1)
-    except ArchiveError as error:
-        raise failure(str(error)) from None
     raise typer.Exit(0 if whole else 1)
 
 
@@ -107,15 +98,11 @@ def stats(
     as_json: AsJson = False,
 ) -> None:
     """Show what is held: by modality, by sender and by month, and how it grew."""
-    settings = load(path)
+    settings = begin(path)
     from scp.stats import run
-    from storage.errors import ArchiveError
 
-    log.set_up()
-    try:
+    with told():
         run(settings, as_json)
-    except ArchiveError as error:
-        raise failure(str(error)) from None
 
 
 @app.command()
@@ -167,17 +154,14 @@ def conformance(
 @app.command()
 def rebuild(path: ConfigPath = DEFAULT_CONFIG) -> None:
     """Make the index anew from the tree; the node may run meanwhile."""
-    settings = load(path)
+    settings = begin(path)
     from scp.progress import Files, shown
-    from storage import rebuilding
+    from storage import rebuilding, upkeep
     from storage.errors import ArchiveError, FolderError
-    from storage.upkeep import begin
 
-    log.set_up()
-    os.umask(READERS[settings.storage.readers])
     storage = settings.storage
     try:
-        begin(storage.path)
+        upkeep.begin(storage.path)
         with shown("rebuild") as progress:
             told = Files(progress, "making the index anew")
             held = rebuilding.rebuild(storage.path, storage.charset, told)

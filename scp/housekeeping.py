@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scp.options import DEFAULT_CONFIG, ConfigPath, begin, failure
+from scp.options import DEFAULT_CONFIG, ConfigPath, begin, failure, told
 
 if TYPE_CHECKING:
     from storage.retiring import Selection
@@ -36,17 +36,12 @@ def send(
     settings = begin(path)
     from scp import peers, sending
     from scp.check import opened
-    from scp.config import ConfigError
-    from storage.errors import ArchiveError
 
     peer = peers.destination(settings, title)
     if peer is None:
         raise failure(f"{settings.source}: [peers] {title}: no host and port")
-    try:
-        with opened(settings) as archive:
-            whole = sending.run(settings, title, peer, selection, archive)
-    except (ArchiveError, ConfigError) as error:
-        raise failure(str(error)) from None
+    with told(), opened(settings) as archive:
+        whole = sending.run(settings, title, peer, selection, archive)
     raise typer.Exit(0 if whole else 1)
 
 
@@ -63,12 +58,9 @@ def delete(
     selection = select(patient, study, series, instance)
     settings = begin(path)
     from scp import retiring
-    from storage.errors import ArchiveError
 
-    try:
-        found = retiring.delete(settings, selection, _asking(yes))
-    except ArchiveError as error:
-        raise failure(str(error)) from None
+    with told():
+        found = retiring.delete(settings, selection, asking(yes))
     raise typer.Exit(0 if found else 1)
 
 
@@ -84,12 +76,9 @@ def restore(
     selection = select(patient, study, series, instance)
     settings = begin(path)
     from scp import retiring
-    from storage.errors import ArchiveError
 
-    try:
+    with told():
         found = retiring.restore(settings, selection)
-    except ArchiveError as error:
-        raise failure(str(error)) from None
     raise typer.Exit(0 if found else 1)
 
 
@@ -102,17 +91,14 @@ def purge(
 ) -> None:
     """Delete for good what has been in superseded/ for a time."""
     from scp import retiring
-    from storage.errors import ArchiveError
 
     try:
         age = retiring.seconds(older_than)
     except ValueError as error:
         raise failure(f"--older-than: {error}") from None
     settings = begin(path)
-    try:
-        retiring.purge(settings, age, dry_run, _asking(yes))
-    except ArchiveError as error:
-        raise failure(str(error)) from None
+    with told():
+        retiring.purge(settings, age, dry_run, asking(yes))
 
 
 @app.command()
@@ -125,12 +111,9 @@ def backup(
     """Bring a copy of the archive up to date; the node may run meanwhile."""
     settings = begin(path)
     from scp.backup import run
-    from storage.errors import ArchiveError
 
-    try:
+    with told():
         whole = run(settings, to)
-    except ArchiveError as error:
-        raise failure(str(error)) from None
     raise typer.Exit(0 if whole else 1)
 
 
@@ -149,5 +132,6 @@ def select(patient: str, study: str, series: str, instance: str) -> "Selection":
     return given[0]
 
 
-def _asking(yes: bool) -> Callable[[str], bool]:
+def asking(yes: bool) -> Callable[[str], bool]:
+    """Asks the person at the terminal, unless the answer was given with the command."""
     return lambda text: yes or typer.confirm(text)

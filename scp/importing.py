@@ -1,6 +1,5 @@
 """`minipacs import`: files from disk through the same door as C-STORE, by several processes."""
 
-import getpass
 import os
 import signal
 import time
@@ -20,7 +19,7 @@ from pathlib import Path
 import typer
 
 from scp import child, contexts
-from scp.audit import MANY, Audit, trail
+from scp.audit import MANY, tell
 from scp.progress import Files, Shown, shown
 from scp.settings import Settings
 from storage import Archive, OnConflict, rebuilding
@@ -227,10 +226,8 @@ class _Import:
 
 
 def _tell_audit(settings: Settings, summary: Summary, seconds: float) -> None:
-    audit = Audit(*trail(settings))
-    audit.write(
-        "import", user=getpass.getuser(), files=summary.files, bytes=summary.bytes,
+    tell(
+        settings, "import", files=summary.files, bytes=summary.bytes,
         outcomes=summary.outcomes, refused=summary.refused, studies=list(summary.studies),
         ended_by=summary.ended_by, seconds=round(seconds, 3),
     )  # fmt: skip
-    audit.close()

@@ -51,6 +51,11 @@ class Keeper:
             self.tend(charset)
             signal.sigtimedwait((signal.SIGCHLD,), _WAIT_SECONDS)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the index answers: it is not being made anew."""
+        return self._is_whole
+
     def left_behind(self) -> None:
         """Note that a worker was killed: the index may lack what it had in hand."""
         self._left += 1

@@ -1,6 +1,8 @@
 """What the commands share: the configuration that they take, and how they end."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +37,17 @@ def begin(path: Path) -> Settings:
     log.set_up()
     os.umask(READERS[settings.storage.readers])
     return settings
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What the archive or the configuration refuses in here ends the command with its words."""
+    from storage.errors import ArchiveError
+
+    try:
+        yield
+    except (ArchiveError, ConfigError) as error:
+        raise failure(str(error)) from None
 
 
 def failure(message: str) -> typer.Exit:

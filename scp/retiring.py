@@ -1,12 +1,11 @@
 """`minipacs delete`, `restore` and `purge`: what leaves the archive, and comes back."""
 
-import getpass
 import re
 from collections.abc import Callable, Iterable
 
 import typer
 
-from scp.audit import MANY, Audit, trail
+from scp.audit import MANY, tell
 from scp.check import opened
 from scp.progress import Shown, shown, size
 from scp.settings import Settings
@@ -97,9 +96,5 @@ def _each(settings: Settings, event: str, uids: Iterable[Uids], progress: Shown)
         outcome = str(error) or "interrupted"
         raise
     finally:
-        audit = Audit(*trail(settings))
-        audit.write(
-            event, user=getpass.getuser(), instances=done, studies=list(studies), outcome=outcome
-        )
-        audit.close()
+        tell(settings, event, instances=done, studies=list(studies), outcome=outcome)
     return done

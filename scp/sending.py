@@ -1,12 +1,11 @@
 """`minipacs send`: what is named goes to a peer, on associations as a C-MOVE would open them."""
 
-import getpass
 import time
 from collections.abc import Iterator
 
 import typer
 
-from scp.audit import MANY, Audit, trail
+from scp.audit import MANY, tell
 from scp.copies import AsStored
 from scp.delivery import Delivery, Origin, Pause
 from scp.outcomes import Originator, Outcome, Result
@@ -43,7 +42,8 @@ def run(settings: Settings, title: str, peer: Peer, selection: Selection, archiv
     seconds = time.monotonic() - started
     counts = {"sent": found[Result.COMPLETED], "warned": found[Result.WARNED],
               "failed": found[Result.FAILED]}  # fmt: skip
-    _tell_audit(settings, title, locations, counts, seconds)
+    studies = list(dict.fromkeys(one.uids[0] for one in locations))[:MANY]
+    tell(settings, "send", destination=title, studies=studies, **counts, seconds=round(seconds, 3))
     words = ", ".join(f"{name}={count}" for name, count in counts.items())
     typer.echo(f"{selection} to {title}: {words}, {size(sent)}, seconds={seconds:.1f}")
     return not found[Result.FAILED]
@@ -57,19 +57,3 @@ def _outcomes(
         yield from (outcome for outcome in delivery if outcome)
     finally:
         delivery.stop()
-
-
-def _tell_audit(
-    settings: Settings,
-    title: str,
-    locations: list[Location],
-    counts: dict[str, int],
-    seconds: float,
-) -> None:
-    audit = Audit(*trail(settings))
-    studies = list(dict.fromkeys(one.uids[0] for one in locations))[:MANY]
-    audit.write(
-        "send", user=getpass.getuser(), destination=title, studies=studies, **counts,
-        seconds=round(seconds, 3),
-    )  # fmt: skip
-    audit.close()

@@ -181,6 +181,15 @@ class Audit(Table):
     files: Annotated[int, _integer(1, 1000)] = 20
 
 
+class Retention(Table):
+    """What leaves the archive by itself; a rule that is left out lets nothing go."""
+
+    days: Annotated[int | None, _integer(1)] = None
+    bytes: Annotated[int | None, _integer(1, unit=" (bytes)")] = None
+    studies: Annotated[int | None, _integer(1)] = None
+    superseded_days: Annotated[int | None, _integer(1)] = None
+
+
 class Log(Table):
     """How the log is written: for people, or as JSON lines."""
 
@@ -204,6 +213,7 @@ class Document(Table):
     peers: dict[AETitle, Peer] = {}
     tls: Tls | None = None
     audit: Audit = Audit()
+    retention: Retention = Retention()
     log: Log = Log()
     metrics: Metrics | None = None
 

@@ -16,6 +16,7 @@ from scp.counters import RESTARTS, Counters
 from scp.doors import Doors
 from scp.keeper import Keeper
 from scp.metrics import Exporter
+from scp.retaining import Retainer
 from scp.settings import Settings
 from scp.slots import Slots
 from scp.tls import Contexts, contexts
@@ -60,6 +61,7 @@ class Supervisor:
         self._data = settings.storage.path
         self._ready: dict[int, int] = {}  # number -> what can be read when it serves or has ended
         self._keeper = Keeper(self._data, is_whole)
+        self._retainer = Retainer(self._keeper)
         self._certificates = certificates.Keeper()
         self._next_look = 0.0
 
@@ -95,6 +97,7 @@ class Supervisor:
         systemd.notify("STOPPING=1")
         self._exporter.stop()
         self._stop()
+        self._retainer.end()
         self._keeper.end()
         self._exporter.end()
 
@@ -120,6 +123,7 @@ class Supervisor:
             del self._due[number]
             self._start(number)
         self._keeper.tend(self._settings.storage.charset)
+        self._retainer.tend(self._settings)
         self._exporter.tend()
         if fresh := self._certificates.tend(self._settings, self._tls):
             self._tls = fresh

@@ -4,7 +4,6 @@ All that can take long is copied first. Then stores are held up for the moment t
 copy what came meanwhile.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -12,15 +11,17 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from storage import part10
 from storage.archive import Archive
-from storage.content import digest_of_rest
+from storage.content import copy_of_rest
 from storage.durable import prune, sync_folder
 from storage.errors import DataSetError, FolderError, ResourceError
 from storage.indexing import digest_in
-from storage.journal import COMMITMENTS, RECEIPTS, now
-from storage.receipts import in_journal
+from storage.journal import RECEIPTS, now
+from storage.places import Uids
+from storage.receipts import digest_of_file, in_journal
 from storage.strays import uids_of
 
 # Says of a folder that it is a backup, and of what.
@@ -88,6 +89,7 @@ class _Copy:
         self._progress = progress
         self._done = Backup()
         self._folders: set[Path] = set()
+        self._changed: set[Uids] = set()  # what the journal has told of since the beginning
         self._is_alone = False  # no store can come in between
 
     def run(self) -> Backup:
@@ -101,12 +103,13 @@ class _Copy:
             start, is_little = end, end - start <= _LITTLE_BYTES
             if is_little:
                 break
+        gone = self._gone()
         with self._archive.tree.all_locked():
             self._is_alone = True
             self._changed_since(start, self._archive.journal.size(RECEIPTS))
-            self._remove_gone()
-            for name in (RECEIPTS, COMMITMENTS):
-                self._copy_journal(name)
+            self._remove(gone)
+            for path in sorted((self._data / "journal").glob("*.jsonl")):
+                self._copy_journal(path)
         for folder in sorted(self._folders):
             sync_folder(folder)
         return self._done
@@ -115,12 +118,15 @@ class _Copy:
         return (self._data / name).glob("*/*/*.dcm")
 
     def _changed_since(self, start: int, end: int) -> None:
+        tree = self._archive.tree
         uids = {uids for uids, _ in in_journal(self._archive.journal, start, end)}
         for one in sorted(uids):
-            self._bring(self._archive.tree.path(one))
-        if uids:
-            for path in self._files("superseded"):
+            self._bring(tree.path(one))
+        # What they displaced: not all of superseded/, while stores wait.
+        for study, series in sorted({one[:2] for one in uids}):
+            for path in tree.superseded.walk(study, series):
                 self._bring(path, again=True)
+        self._changed |= uids
 
     def _bring(self, path: Path, again: bool = False) -> None:
         """Have the copy of a file be as the file is."""
@@ -144,14 +150,14 @@ class _Copy:
     def _copy(self, path: Path, target: Path, held: os.stat_result) -> None:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = target.with_suffix(".part")
-        digest = ""
         with path.open("rb") as source, fresh.open("wb") as copy:
             os.fchmod(copy.fileno(), 0o600)
-            shutil.copyfileobj(source, copy, _BLOCK_BYTES)
+            head = _head_bytes(source)
+            copy.write(source.read(head))
+            digest = copy_of_rest(source, copy)
             copy.flush()
             os.fsync(copy.fileno())
         os.utime(fresh, ns=(held.st_atime_ns, held.st_mtime_ns))
-        digest = _digest(fresh)
         os.replace(fresh, target)
         self._folders |= {target.parent, target.parent.parent, target.parent.parent.parent}
         self._done.copied += 1
@@ -174,19 +180,25 @@ class _Copy:
     def _in_tree(self, path: Path) -> bool:
         return path.is_relative_to(self._archive.tree.root)
 
-    def _remove_gone(self) -> None:
-        for name in ("tree", "superseded"):
-            for copy in (self._to / name).glob("*/*/*"):
-                if not (self._data / copy.relative_to(self._to)).exists():
-                    copy.unlink()
-                    prune(copy)
-                    self._done.removed += 1
+    def _gone(self) -> list[Path]:
+        """The copies of what is not in the archive; looked for before stores are held up."""
+        copies = (one for name in ("tree", "superseded") for one in (self._to / name).glob("*/*/*"))
+        return [one for one in copies if not (self._data / one.relative_to(self._to)).exists()]
 
-    def _copy_journal(self, name: str) -> None:
-        source = self._data / "journal" / f"{name}.jsonl"
+    def _remove(self, gone: list[Path]) -> None:
+        """Remove these copies, and those of what went meanwhile, unless it came back."""
+        root = self._archive.tree.path
+        copies = {self._to / root(uids).relative_to(self._data) for uids in self._changed}
+        for study, series in {uids[:2] for uids in self._changed}:
+            copies.update((self._to / "superseded" / study / series).glob("*"))
+        for copy in copies.union(gone):
+            if copy.exists() and not (self._data / copy.relative_to(self._to)).exists():
+                copy.unlink()
+                prune(copy)
+                self._done.removed += 1
+
+    def _copy_journal(self, source: Path) -> None:
         target = self._to / "journal" / source.name
-        if not source.exists():
-            return
         target.parent.mkdir(mode=0o700, exist_ok=True)
         start = target.stat().st_size if target.exists() else 0
         if start and (start > source.stat().st_size or not _begins(source, target, start)):
@@ -210,12 +222,19 @@ def _begins(source: Path, target: Path, length: int) -> bool:
         return one.read(length - at) == other.read(length - at)
 
 
+def _head_bytes(file: BinaryIO) -> int:
+    """How long the Part 10 header of a file is, which is then read from its start; 0: has none."""
+    try:
+        length = part10.read(file).data_set_offset
+    except DataSetError:
+        length = 0
+    file.seek(0)
+    return length
+
+
 def _digest(path: Path) -> str:
-    """The digest of the data set in a file; of what is none, of all of it."""
-    with path.open("rb") as file:
-        try:
-            part10.read(file)
-        except DataSetError:
-            file.seek(0)
-            return hashlib.file_digest(file, "sha256").hexdigest()
-        return digest_of_rest(file)
+    """The digest of the data set in a file; of what is none, nothing."""
+    try:
+        return digest_of_file(path)
+    except DataSetError:
+        return ""

@@ -27,3 +27,12 @@ def digest_of_rest(file: BinaryIO) -> str:
     while part := file.read(_COMPARE_BYTES):
         digest.update(part)
     return digest.hexdigest()
+
+
+def copy_of_rest(file: BinaryIO, copy: BinaryIO) -> str:
+    """The same, while what lies there is written to `copy`. Raises OSError."""
+    digest = hashlib.sha256()
+    while part := file.read(_COMPARE_BYTES):
+        digest.update(part)
+        copy.write(part)
+    return digest.hexdigest()

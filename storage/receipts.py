@@ -33,9 +33,13 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Withdrawn:
-    """A line that withdraws the last receipt of a digest, or without one all before it."""
+    """A line that withdraws the last receipt of a digest, or without one all before it.
+
+    `deleted`: it was written before the file was to go, which may have stayed after all.
+    """
 
     digest: str | None
+    deleted: bool = False
 
 
 @dataclass
@@ -50,6 +54,7 @@ class Receipts:
     of_digest: dict[str, Receipt] = field(default_factory=dict)
     withdrawn: bool = False
     is_open: bool = False  # nothing came after the last one, as where a store was cut off
+    is_deleted: bool = False  # nothing came after a deletion, as also where that was cut off
 
     @property
     def last(self) -> Receipt:
@@ -60,7 +65,7 @@ class Receipts:
         """Add the next one."""
         self.of_digest.pop(receipt.digest, None)
         self.of_digest[receipt.digest] = receipt
-        self.is_open = True
+        self.is_open, self.is_deleted = True, False
 
     def of(self, path: Path) -> Receipt | None:
         """The one that is of the file at `path`, which is read where there is a choice.
@@ -88,7 +93,9 @@ def last_receipts(tree: Tree, journal: Journal, start: int = 0) -> dict[Path, Re
             of_instance.add(receipt)
             continue
         of_instance.withdrawn, of_instance.is_open = True, False
-        if receipt.digest is None:
+        of_instance.is_deleted = receipt.deleted
+        # Of what was to be deleted they stay: a kill may have left the file where it was.
+        if receipt.digest is None and not receipt.deleted:
             of_instance.of_digest.clear()
     return found
 
@@ -132,8 +139,7 @@ def in_journal(
         try:
             study, series, instance = line["uids"]
             uids = (study, series, instance)
-            withdrawn = line.get("withdrawn", False)
-            yield uids, Withdrawn(line.get("digest")) if withdrawn else _receipt(uids, line)
+            yield uids, _withdrawn(line) if line.get("withdrawn") else _receipt(uids, line)
         except (KeyError, TypeError, ValueError):
             logger.error("a line of the journal is damaged, and passed over: %.200s", line)
 
@@ -141,6 +147,10 @@ def in_journal(
 def _receipt(uids: Uids, line: Mapping[str, Any]) -> Receipt:
     digest, charset, syntax = (str(line[key]) for key in ("digest", "charset", "syntax"))
     return Receipt(uids, int(line["bytes"]), digest, charset, syntax, str(line.get("sender", "")))
+
+
+def _withdrawn(line: Mapping[str, Any]) -> Withdrawn:
+    return Withdrawn(line.get("digest"), bool(line.get("deleted")))
 
 
 def withdraw(journal: Journal, uids: Uids, digest: str) -> None:
@@ -151,6 +161,11 @@ def withdraw(journal: Journal, uids: Uids, digest: str) -> None:
 def give_up(journal: Journal, uids: Uids) -> None:
     """Have the journal say that there is no file of an instance. Raises ResourceError."""
     journal.append(RECEIPTS, uids=uids, withdrawn=True)
+
+
+def give_up_held(journal: Journal, uids: Uids) -> None:
+    """The same of a file that is to be taken away next. Raises ResourceError."""
+    journal.append(RECEIPTS, uids=uids, withdrawn=True, deleted=True)
 
 
 def record_file(

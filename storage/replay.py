@@ -92,7 +92,7 @@ def apply(
 def _drop(path: Path, index: Index, receipts: Receipts, withdrawing: Journal | None) -> bool:
     """Have no row of an instance without a file; whether there was one."""
     if digest_in(index, receipts.uids) is not None:
-        if receipts.of_digest:  # else it was deleted
+        if receipts.of_digest and not receipts.is_deleted:
             logger.error("lost file=%s: in the index, not in the tree; its row is dropped", path)
         forget(index, receipts.uids)
         return True

@@ -1,7 +1,7 @@
 """What is deleted goes to superseded/, comes back from there, and leaves it after a time."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,14 @@ from storage.finding import Location
 from storage.indexing import forget
 from storage.journal import RECEIPTS
 from storage.places import Uids
-from storage.receipts import Receipt, Receipts, digest_of_file, give_up, in_journal, record_file
+from storage.receipts import (
+    Receipt,
+    Receipts,
+    digest_of_file,
+    give_up_held,
+    in_journal,
+    record_file,
+)
 
 _NANOSECONDS = 1_000_000_000
 
@@ -50,17 +57,22 @@ def selected(archive: Archive, selection: Selection) -> list[Location]:
         return finding.by_uid(archive.index, selection.level, selection.uid)
 
 
-def delete(archive: Archive, instances: Iterable[Location]) -> Iterator[Uids]:
+def delete(
+    archive: Archive, instances: Iterable[Location], may: Callable[[], bool] = lambda: True
+) -> Iterator[Uids]:
     """Move the files of instances to superseded/, and drop their rows; each as it is done.
 
+    `may` is asked while nobody can store the instance; one that it denies stays.
     A kill leaves an instance held or deleted, with what is left to do for the next start. Raises
     ResourceError.
     """
     for one in instances:
         with archive.tree.locked(one.uids):
+            if not may():
+                continue
             path = archive.tree.path(one.uids)
             # First: a start after a kill then does not take it for lost.
-            give_up(archive.journal, one.uids)
+            give_up_held(archive.journal, one.uids)
             if path.exists():
                 archive.tree.superseded.take(path)
             forget(archive.index, one.uids)

@@ -23,8 +23,9 @@ from support import (
     send,
 )
 
-from storage import Archive, Level, Received, catch_up, prepare, retiring, settle
+from storage import Archive, Level, Received, catch_up, prepare, rebuilding, retiring, settle
 from storage.errors import ResourceError
+from storage.indexing import digest_in
 from storage.places import Uids
 from storage.retiring import Selection
 
@@ -187,7 +188,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 
 STUDY = Selection(Level.STUDY, "1.1")
 STEPS = [
-    ("delete", "storage.retiring.give_up"),
+    ("delete", "storage.retiring.give_up_held"),
     ("delete", "storage.superseded.Superseded.take"),
     ("delete", "storage.retiring.forget"),
     ("restore", "storage.journal.Journal.append"),
@@ -242,6 +243,30 @@ def test_a_kill_halfway_loses_nothing_and_is_mended_by_the_next_start(
     restore(archive)
     assert whole(archive) == everything
     assert held <= everything
+
+
+@pytest.mark.parametrize("step", ["give_up_held", "forget"])
+def test_a_kill_halfway_leaves_each_instance_that_is_held_its_digest(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Also where the index is made anew, with nothing but the journal to tell."""
+    digests = {uids: digest_in(archive.index, uids) for uids in whole(archive)}
+    real = getattr(retiring, step)
+
+    def killed(*given: object) -> None:
+        real(*given)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(retiring, step, killed)
+        with pytest.raises(Killed):
+            delete(archive)
+    rebuilding.rebuild(archive.tree.data, CHARSET)
+    left = whole(archive)
+    assert len(left) == len(HELD) - (step == "forget")
+    assert {uids: digest_in(archive.index, uids) for uids in left} == {
+        uids: digests[uids] for uids in left
+    }
 
 
 def test_a_restore_that_meets_a_store_ends_and_changes_nothing(archive: Archive) -> None:
