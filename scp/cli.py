@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scp import commands_retention, config, housekeeping, log, setting_up
+from scp import commands_correct, commands_retention, config, housekeeping, log, setting_up
 from scp.config import ConfigError
 from scp.options import DEFAULT_CONFIG, AsJson, ConfigPath, begin, failure, load, told
 from scp.settings import READERS
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.add_typer(setting_up.app)
 app.add_typer(housekeeping.app)
 app.add_typer(commands_retention.app)
+app.add_typer(commands_correct.app)
 
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every detail.")]
 

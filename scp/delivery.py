@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from scp.calling import Proposal, associate
-from scp.copies import AsStored, Copies
+from scp.copies import AsCorrected, Copies
 from scp.log import one_line
 from scp.outcomes import INTERNAL, AssociationLost, Originator, Outcome, Result, Supply
 from scp.request import Request
@@ -75,7 +75,8 @@ class Origin:
     def of(cls, request: Request) -> "Origin":
         """For the sub-operations of a request."""
         node = request.node
-        return cls(node.settings, node.tls, AsStored(node.archive.tree), Originator.of(request))
+        copies = AsCorrected(node.archive.tree, node.settings.node.ae_title)
+        return cls(node.settings, node.tls, copies, Originator.of(request))
 
 
 class Delivery:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scp import child, log
-from storage import catch_up, is_settled, settle
+from storage import catch_up, correcting, is_settled, settle
 from storage import received as received_bytes
+from storage.correcting import catch_up_corrections
 from storage.errors import ArchiveError
 from storage.rebuilding import rebuild
 
@@ -71,6 +72,8 @@ class Keeper:
                 self._start("index not made anew", lambda: _make_anew(self._data, charset))
             elif self._is_behind:
                 self._start("index not caught up yet", lambda: catch_up(self._data, charset))
+            elif correcting.is_behind(self._data):  # by a command that was killed
+                self._start("index not corrected yet", lambda: catch_up_corrections(self._data))
         if self._next_settle <= now:
             self._next_settle = now + _SETTLE_SECONDS
             # Whose receipt was there a minute ago has its row by now.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import typer
 
 from scp.audit import MANY, tell
-from scp.copies import AsStored
+from scp.copies import AsCorrected
 from scp.delivery import Delivery, Origin, Pause
 from scp.outcomes import Originator, Outcome, Result
 from scp.progress import shown, size
@@ -28,7 +28,9 @@ def run(settings: Settings, title: str, peer: Peer, selection: Selection, archiv
     if not locations:
         typer.echo(f"{selection}: nothing is held")
         return False
-    origin = Origin(settings, contexts(settings), AsStored(archive.tree), _UNASKED)
+    origin = Origin(
+        settings, contexts(settings), AsCorrected(archive.tree, settings.node.ae_title), _UNASKED
+    )
     found = dict.fromkeys(Result, 0)
     sent = 0
     with shown("send") as progress:

@@ -13,7 +13,7 @@ from scp.conversion.rewrite import Writer
 from scp.conversion.syntaxes import COMPRESSED, SYNTAXES, UNCOMPRESSED, Syntax
 from storage import part10
 
-__all__ = ["TranscodeError", "reachable", "transcode", "transcode_file"]
+__all__ = ["TranscodeError", "deflated", "inflated", "reachable", "transcode", "transcode_file"]
 
 _IN_MEMORY_BYTES = 8 * 1024 * 1024
 _CHUNK = 1 << 20
@@ -55,7 +55,7 @@ def transcode_file(file: BinaryIO, target: str, folder: Path | None = None) -> B
             raise TranscodeError(f"there is no way from {syntax_uid} to {target}")
         if not SYNTAXES[syntax_uid].deflated:
             return _converted(file, syntax_uid, UNCOMPRESSED[target], folder)
-        with _inflated(file, folder) as data:
+        with inflated(file, folder) as data:
             return _converted(data, syntax_uid, UNCOMPRESSED[target], folder)
     except TranscodeError:
         raise
@@ -75,7 +75,7 @@ def _converted(data: BinaryIO, syntax_uid: str, target: Syntax, folder: Path | N
         adapt = Decompressor(syntax_uid, stored).adapt
         Writer(out, target, adapt, same and syntax_uid not in COMPRESSED).write(source)
         out.seek(0)
-        return _deflated(out, folder) if target.deflated else out
+        return deflated(out, folder) if target.deflated else out
     except BaseException:
         out.close()
         raise
@@ -86,7 +86,7 @@ def _spool(folder: Path | None) -> BinaryIO:
     return cast(BinaryIO, spool)
 
 
-def _inflated(file: BinaryIO, folder: Path | None) -> BinaryIO:
+def inflated(file: BinaryIO, folder: Path | None = None) -> BinaryIO:
     """The deflated data set where `file` stands (PS3.5 A.5), readable."""
     out = _spool(folder)
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -103,7 +103,7 @@ def _inflated(file: BinaryIO, folder: Path | None) -> BinaryIO:
     return out
 
 
-def _deflated(data: BinaryIO, folder: Path | None) -> BinaryIO:
+def deflated(data: BinaryIO, folder: Path | None = None) -> BinaryIO:
     """The same, deflated; closes `data`."""
     out = _spool(folder)
     with data:

@@ -8,6 +8,7 @@ from typing import Any
 from pydicom.tag import Tag
 
 from storage import extract, finding, part10
+from storage.corrections import in_force
 from storage.database import Stop, connect, index_path, never, reading, user_version
 from storage.disagreements import about
 from storage.errors import (
@@ -194,7 +195,7 @@ class Archive:
                 self.tree.settle(path)  # who placed it may have ended before it was synced
             else:
                 self.tree.place(intake.settle(), path)
-            record(self.index, header, facts)
+            record(self.index, in_force(self.tree.data).corrected(header), facts)
         except ArchiveError:
             if outcome is not Outcome.UNCHANGED:
                 self.tree.withdraw(path, kept)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from storage.archive import Archive, Outcome, Received, Stored, facts_of, receipt
+from storage.corrections import in_force
 from storage.database import reading, writing
 from storage.errors import ArchiveError
 from storage.extract import Header
@@ -104,9 +105,10 @@ def _commit(archive: Archive, new: list[_New]) -> None:
             placed.append(path)
             tree.place(one.intake.path, path, sync=False)
         tree.settle(*placed)
+        corrections = in_force(tree.data)
         with writing(archive.index.database):
             for one in new:
-                record(archive.index, one.header, one.facts)
+                record(archive.index, corrections.corrected(one.header), one.facts)
     except ArchiveError:
         for path in placed:
             tree.withdraw(path, None)

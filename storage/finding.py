@@ -100,9 +100,10 @@ def locations(index: Index, query: Query) -> list[Location]:
 
 
 def by_uid(index: Index, level: Level, uid: str) -> list[Location]:
-    """The instances of what has a unique key: of several, where it is used more than once."""
+    """The instances of what has a unique key, also where it is used twice; as they arrived."""
     selected = _joined(index, Level.IMAGE, _location_columns(index))
     found = selected.where(getattr(index[level], UNIQUE[level].column) == uid)
+    found = found.order_by(index[Level.IMAGE].id)
     return [_location(row) for row in found.tuples()]
 
 

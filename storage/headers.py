@@ -5,10 +5,12 @@ For an entity above the instance the header of the instance received last speaks
 
 from dataclasses import dataclass, field
 
+from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from storage import elements, extract, finding, part10
+from storage.corrections import in_force
 from storage.elements import Element, Elements
 from storage.errors import DataSetError
 from storage.folding import fold
@@ -20,6 +22,7 @@ from storage.tree import Tree
 
 # Pixel Data and what follows it: bulk, and the end of a header.
 _LAST_HEADER_TAG = 0x7FDFFFFF
+_PATIENT_ID = Tag("PatientID")
 
 
 @dataclass
@@ -48,6 +51,7 @@ class HeaderSearch:
             header = self._header(held)
             charset = held.charset or self.charset
             found = {t: self._find(header, t, key, charset) for t, key in self._keys.items()}
+            found |= self._corrected(held, header, charset)
         except (DataSetError, OSError):
             self.unreadable.append(held.uids[2])
             return None
@@ -55,6 +59,18 @@ class HeaderSearch:
             if not _is_creator(tag) and not self._matches(found[tag], key):
                 return None
         return {tag: _restricted(found[tag], key, self) for tag, key in self._keys.items()}
+
+    def _corrected(
+        self, held: finding.Location, header: Dataset, charset: str
+    ) -> dict[BaseTag, Element]:
+        """The keys whose values were corrected."""
+        corrections = in_force(self.tree.data)
+        if not corrections:
+            return {}
+        patient = elements.read(header, (_PATIENT_ID,), charset).get(_PATIENT_ID)
+        changed = corrections.changes(held.uids, patient.text if patient else "")
+        texts = {Tag(keyword): text for keyword, text in changed.items()}
+        return {tag: Element(dictionary_VR(tag), texts[tag]) for tag in self._keys if tag in texts}
 
     def _header(self, held: finding.Location) -> Dataset:
         with self.tree.path(held.uids).open("rb") as file:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from peewee import PeeweeException
 
+from storage.correcting import swapping
+from storage.corrections import CORRECTIONS
 from storage.database import connect, connection_of, execute, index_path
 from storage.errors import ArchiveError, ResourceError
 from storage.journal import Journal
@@ -52,6 +54,7 @@ def rebuild(data: Path, charset: str, progress: Progress = lambda done, of: None
 
 def _rebuild(tree: Tree, path: Path, fresh: Path, charset: str, progress: Progress) -> int:
     start = end = received(tree.data)
+    corrected = Journal(tree.data, sync=False).size(CORRECTIONS)
     database = connect(fresh, sync=False)
     index = build(database)
     with database.connection_context():
@@ -62,7 +65,8 @@ def _rebuild(tree: Tree, path: Path, fresh: Path, charset: str, progress: Progre
             with database.atomic():
                 apply(tree, index, charset, start, _unguarded)
             end = size
-        end = _swap(tree, index, path, charset, start)
+        with swapping(tree, corrected):
+            end = _swap(tree, index, path, charset, start)
         ((held,),) = execute(database, "SELECT count(*) FROM instance", ())
     settle(tree.data, end)
     return int(held)

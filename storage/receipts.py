@@ -9,6 +9,7 @@ from typing import Any
 
 from storage import extract, part10
 from storage.content import digest_of_rest
+from storage.corrections import in_force
 from storage.errors import DataSetError
 from storage.indexing import FileFacts, record
 from storage.journal import RECEIPTS, Journal
@@ -185,5 +186,6 @@ def record_file(
         raise DataSetError("its UIDs belong to another path")
     # A file that was put into the tree by hand has no receipt, and so no digest to hold it to.
     digest = receipt.digest if receipt and receipt.file_bytes == file_bytes else ""
-    record(index, header, FileFacts(meta.transfer_syntax_uid, file_bytes, digest, charset))
+    facts = FileFacts(meta.transfer_syntax_uid, file_bytes, digest, charset)
+    record(index, in_force(tree.data).corrected(header), facts)
     return 1

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from storage.archive import Archive
+from storage.corrections import in_force
 from storage.errors import ArchiveError
 from storage.examination import Examined
 from storage.faults import Fault, Kind
@@ -76,7 +77,8 @@ def enter(archive: Archive, known: Known, found: Examined) -> None:
         digest = found.digest
     header = found.header
     if charset != known.charset:
-        header = read_header(known.path, charset) or header
+        again = read_header(known.path, charset)
+        header = in_force(archive.tree.data).corrected(again) if again else header
     facts = FileFacts(found.transfer_syntax_uid, found.file_bytes, digest, charset)
     record(archive.index, header, facts)
 

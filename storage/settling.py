@@ -1,11 +1,12 @@
 """An instance looked at, and looked at again while nobody can store it, before it has a fault."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from storage import held, verdict
 from storage.archive import Archive
+from storage.corrections import in_force
 from storage.errors import MismatchError, ResourceError
 from storage.examination import Examined, Unusable, examine
 from storage.extract import UID_KEYWORDS, check_uid
@@ -53,6 +54,9 @@ class Settling:
             found: Examined | Unusable = Unusable(Kind.MISSING)
         else:
             found = examine(path, charset, self.passed)
+        if isinstance(found, Examined):
+            shown = in_force(self.archive.tree.data).corrected(found.header)
+            found = replace(found, header=shown)
         return Known(
             uids, path, chain, found, charset, None if receipts is None else tuple(receipts)
         )

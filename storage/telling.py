@@ -9,6 +9,7 @@ from pathlib import Path
 
 from storage import extract, part10
 from storage.attributes import Level, stored_at
+from storage.corrections import in_force
 from storage.errors import ArchiveError
 from storage.extract import UID_KEYWORDS, Header
 from storage.folding import fold
@@ -85,7 +86,7 @@ def look_again(
         held_charset = str(chain[-1].values["charset"]) or charset
         charsets.add(held_charset)
         header = read_header(tree.path((study, series, instance)), held_charset)
-        if header and belongs(now, header):
+        if header and belongs(now, header := in_force(tree.data).corrected(header)):
             told.hear(header)
     if told.doubts():
         _hear_superseded(tree, told, (*above, *own), charsets)

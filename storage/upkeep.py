@@ -8,6 +8,7 @@ from pathlib import Path
 
 from peewee import PeeweeException
 
+from storage.correcting import catch_up_corrections
 from storage.database import connect, execute, index_path, user_version
 from storage.errors import ArchiveError, FolderError, ResourceError
 from storage.journal import Journal
@@ -64,6 +65,7 @@ def _bring_up(data: Path, charset: str) -> None:
     """Catch the index up; on a full disk that is done later, so that queries go on meanwhile."""
     try:
         catch_up(data, charset)
+        catch_up_corrections(data)
         settle(data)
     except (ResourceError, OSError) as error:
         logger.warning("index not caught up yet: %s", error)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from scp import retrieve
-from scp.copies import AsStored
+from scp.copies import AsCorrected
 from scp.outcomes import AssociationLost, Originator, Outcome, Supply
 from scp.request import PeerGone, Request
 from scp.status import retrieve_status_of
@@ -47,7 +47,7 @@ class Returns:
         self._supply = Supply(deque(locations), self._stopped)
         self._sender = Sender(
             request.association,
-            AsStored(request.node.archive.tree),
+            AsCorrected(request.node.archive.tree, request.node.settings.node.ae_title),
             Originator.of(request),
             request.node.settings.limits.dimse_timeout,
         )
