@@ -4,7 +4,6 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import takewhile
 from typing import BinaryIO
 
 from pydicom.datadict import dictionary_VR
@@ -47,7 +46,9 @@ def amended(
     syntax = UID(syntax_uid)
     end = file.seek(0, 2)
     source = Source(file, start, end, syntax.is_implicit_VR, syntax.is_little_endian)
-    head = list(takewhile(lambda one: one.tag < PIXEL_DATA & 0xFFFF0000, source.elements()))
+    head = source.elements_before(PIXEL_DATA & 0xFFFF0000)
+    if not any(one.vr for one in head):  # Implicit VR, whatever its transfer syntax says
+        source = Source(file, start, end, True, source.little_endian)
     rest = head[-1].end if head else start
     named = _named(Scope(source, list(head)), charset)
     texts = [text for one in corrections for text in one.values.values()]

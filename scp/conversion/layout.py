@@ -69,6 +69,20 @@ class Source:
         """The elements of the data set itself."""
         return self._level(self.start, self.end, 0)[0]
 
+    def elements_before(self, tag: int) -> list[Element]:
+        """Those in front of the first element of `tag` or a higher one, which is not looked at."""
+        found: list[Element] = []
+        at = self.start
+        while at + 8 <= self.end:
+            next_tag, head = self._head(at)
+            if next_tag >= tag:
+                break
+            if len(found) >= _MAX_ELEMENTS:
+                raise TranscodeError(f"more than {_MAX_ELEMENTS} elements at one level")
+            found.append(self._element(at, next_tag, head, self.end, 0))
+            at = found[-1].end
+        return found
+
     def items(self, sequence: Element, depth: int) -> Iterator[Item]:
         """The items of a sequence; `depth` is that of their elements, 1 in the data set itself."""
         for start, end, elements in self._items(sequence, depth):
