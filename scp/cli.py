@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scp import config, housekeeping, log, setting_up
+from scp import commands_forward, config, housekeeping, log, setting_up
 from scp.config import ConfigError
 from scp.options import DEFAULT_CONFIG, AsJson, ConfigPath, failure, load
 from scp.settings import READERS
@@ -23,6 +23,7 @@ app = typer.Typer(
 
 app.add_typer(setting_up.app)
 app.add_typer(housekeeping.app)
+app.add_typer(commands_forward.app)
 
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every detail.")]
 

@@ -85,6 +85,11 @@ _to_network = BeforeValidator(lambda given: ip_network(given) if isinstance(give
 Network = Annotated[IPv4Network | IPv6Network, _to_network]
 _SECONDS = _takes("a number of seconds above 0", gt=0, allow_inf_nan=False)
 Seconds = Annotated[float, _SECONDS]
+_TITLES = _takes("a list of AE titles under [peers]", strict=False, min_length=1)
+_PATTERNS = _takes('a list of texts, with * and ? as wildcards, such as "CT*"', strict=False)
+_SENDERS = _takes(_PATTERNS.description, alias="from", strict=False)
+_RULES = _takes("tables", strict=False)
+Pattern = Annotated[str, Field(min_length=1)]
 
 
 class Table(BaseModel):
@@ -194,6 +199,18 @@ class Metrics(Table):
     port: Annotated[int, _integer(0, 65535)]
 
 
+class Forward(Table):
+    """What is sent on as it arrives, and to which peers; a criterion left out takes any."""
+
+    to: Annotated[tuple[AETitle, ...], _TITLES]
+    modality: Annotated[tuple[Pattern, ...], _PATTERNS] = ()
+    senders: Annotated[tuple[Pattern, ...], _SENDERS] = ()
+    station: Annotated[tuple[Pattern, ...], _PATTERNS] = ()
+    description: Annotated[tuple[Pattern, ...], _PATTERNS] = ()
+    body_part: Annotated[tuple[Pattern, ...], _PATTERNS] = ()
+    quiet: Annotated[float | None, _SECONDS] = None
+
+
 class Document(Table):
     """All that config.toml can hold."""
 
@@ -206,6 +223,7 @@ class Document(Table):
     audit: Audit = Audit()
     log: Log = Log()
     metrics: Metrics | None = None
+    forward: Annotated[tuple[Forward, ...], _RULES] = ()
 
 
 class Settings(Document):

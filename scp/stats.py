@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scp.check import opened
+from scp.forwarding import telling
 from scp.progress import size
 from scp.settings import Settings
 from storage.statistics import Share, Statistics, statistics
@@ -18,12 +19,15 @@ def run(settings: Settings, as_json: bool) -> None:
     """Show what is held. Raises ArchiveError."""
     with opened(settings) as archive:
         found = statistics(archive)
+    forwarding = telling.standings(settings)
     if as_json:
-        typer.echo(json.dumps(found.as_json(), indent=2))
+        document = {**found.as_json(), "forwarding": telling.as_json(forwarding)}
+        typer.echo(json.dumps(document, indent=2))
         return
     console = Console(highlight=False)
     console.print(_summary(found), soft_wrap=True)
-    for table in (_modalities(found), _senders(found), _months(found)):
+    tables = (_modalities(found), _senders(found), _months(found), telling.shown(forwarding))
+    for table in tables:
         if table.row_count:
             console.print(table)
 

@@ -14,6 +14,7 @@ from scp import certificates, child, config, log, systemd, watch, worker
 from scp.config import ConfigError
 from scp.counters import RESTARTS, Counters
 from scp.doors import Doors
+from scp.forwarding.forwarder import Forwarder
 from scp.keeper import Keeper
 from scp.metrics import Exporter
 from scp.settings import Settings
@@ -60,6 +61,7 @@ class Supervisor:
         self._data = settings.storage.path
         self._ready: dict[int, int] = {}  # number -> what can be read when it serves or has ended
         self._keeper = Keeper(self._data, is_whole)
+        self._forwarder = Forwarder(settings, tls)
         self._certificates = certificates.Keeper()
         self._next_look = 0.0
 
@@ -68,6 +70,7 @@ class Supervisor:
         # Taken by sigwait: nothing interrupts, and none is lost between a look and a wait.
         signal.pthread_sigmask(signal.SIG_BLOCK, (*_SIGNALS, worker.RENEW))
         self._keeper.begin(self._settings.storage.charset)
+        self._forwarder.begin()
         for number in range(self._count):
             self._start(number)
         self._await_start()
@@ -94,7 +97,9 @@ class Supervisor:
         logger.info("stopping: %s", signal.Signals(number).name)
         systemd.notify("STOPPING=1")
         self._exporter.stop()
+        self._forwarder.stop()
         self._stop()
+        self._forwarder.end()
         self._keeper.end()
         self._exporter.end()
 
@@ -121,8 +126,10 @@ class Supervisor:
             self._start(number)
         self._keeper.tend(self._settings.storage.charset)
         self._exporter.tend()
+        self._forwarder.tend()
         if fresh := self._certificates.tend(self._settings, self._tls):
             self._tls = fresh
+            self._forwarder.renew(self._settings, fresh)
             self._send(worker.RENEW)
         if self._next_look > now:
             return
@@ -151,6 +158,7 @@ class Supervisor:
         self._counters.name(settings.peers)
         self._certificates.tell(settings)
         self._exporter.renew(settings)
+        self._forwarder.renew(settings, tls)
         self._send(signal.SIGHUP)
 
     def _send(self, number: int) -> None:
