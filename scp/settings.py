@@ -85,11 +85,17 @@ _to_network = BeforeValidator(lambda given: ip_network(given) if isinstance(give
 Network = Annotated[IPv4Network | IPv6Network, _to_network]
 _SECONDS = _takes("a number of seconds above 0", gt=0, allow_inf_nan=False)
 Seconds = Annotated[float, _SECONDS]
-_TITLES = _takes("a list of AE titles under [peers]", strict=False, min_length=1)
+_TITLES = _takes("a list of AE titles under [peers]", strict=False)
 _PATTERNS = _takes('a list of texts, with * and ? as wildcards, such as "CT*"', strict=False)
 _SENDERS = _takes(_PATTERNS.description, alias="from", strict=False)
 _RULES = _takes("tables", strict=False)
 Pattern = Annotated[str, Field(min_length=1)]
+
+
+def _not_empty(given: tuple[str, ...]) -> tuple[str, ...]:
+    if not given:
+        raise ValueError("empty")
+    return given
 
 
 class Table(BaseModel):
@@ -202,7 +208,7 @@ class Metrics(Table):
 class Forward(Table):
     """What is sent on as it arrives, and to which peers; a criterion left out takes any."""
 
-    to: Annotated[tuple[AETitle, ...], _TITLES]
+    to: Annotated[tuple[AETitle, ...], _TITLES, AfterValidator(_not_empty)]
     modality: Annotated[tuple[Pattern, ...], _PATTERNS] = ()
     senders: Annotated[tuple[Pattern, ...], _SENDERS] = ()
     station: Annotated[tuple[Pattern, ...], _PATTERNS] = ()
