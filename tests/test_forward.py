@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,12 +15,16 @@ from destinations import Gate
 from receivers import MR, Receiver
 from support import CLIENT_SECONDS, CT, EXPLICIT, RunningNode, ct, encoded, minipacs, send
 
+from scp.config import load
+from scp.forwarding import telling
+
 QUICK = {
     "scp.forwarding.courier.RETRY_SECONDS": (0.3, 0.3),
     "scp.forwarding.courier.ASK_SECONDS": 0.3,
     "scp.forwarding.reports.AGAIN_SECONDS": 0.3,
     "scp.forwarding.forwarder._RETRY_SECONDS": 0.3,
 }
+LOOK = threading.Event()  # never set: the queue tells nobody that it has changed
 Start = Callable[..., RunningNode]
 
 
@@ -90,9 +95,13 @@ def told(node: RunningNode) -> dict[str, Any]:
 
 def wait_until(node: RunningNode, title: str, **wanted: int) -> None:
     """Wait until the node tells that of a destination."""
-    deadline = time.monotonic() + CLIENT_SECONDS
-    while any(told(node)["forwarding"][title][key] != count for key, count in wanted.items()):
-        assert time.monotonic() < deadline, f"not {wanted}: {told(node)}"
+    deadline, settings = time.monotonic() + CLIENT_SECONDS, load(node.config)
+    while True:
+        found = vars(telling.standings(settings)[title])
+        if all(found[key] == count for key, count in wanted.items()):
+            return
+        assert time.monotonic() < deadline, f"not {wanted}: {found}"
+        LOOK.wait(0.05)
 
 
 def forwarder(node: RunningNode) -> int:

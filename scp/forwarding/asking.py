@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 _MOST = 500
 # How long a report is waited for before the association is released; it may come on another.
 REPORT_SECONDS = 3.0
+# How often it is looked meanwhile whether all is to stop.
+_STEP_SECONDS = 0.25
 _REQUEST_STORAGE_COMMITMENT = 1  # PS3.4 table J.3-1
 
 
@@ -104,10 +106,11 @@ class _Asking:
         """Take the reports that come at once."""
         deadline = time.monotonic() + seconds
         while self._open and not self._post.stopped.is_set():
-            message = self._reactor.message(max(deadline - time.monotonic(), 0.0))
-            if message is None:
+            left = deadline - time.monotonic()
+            if left <= 0 or self._reactor.is_over():
                 return
-            self._take(message)
+            if message := self._reactor.message(min(left, _STEP_SECONDS)):
+                self._take(message)
 
     def _status(self) -> int | None:
         """The answer to the request; a report may come before it."""

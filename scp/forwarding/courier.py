@@ -56,6 +56,8 @@ class Courier:
         """Send, until all is to stop. Raises ResourceError where queue or archive are broken."""
         while not self._post.stopped.is_set():
             now = time.monotonic()
+            if self._next_try > now and not self._post.outbox.is_blamed(self._title):
+                self._tries, self._next_try = 0, now  # somebody wants it tried at once
             if self._next_try <= now and (items := self._due()):
                 self._send(items)
                 continue

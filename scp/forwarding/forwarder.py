@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 
 # What `ps` shows.
 NAME = "forwarder"
-# How soon the process is started again.
-_RETRY_SECONDS = 2.0
+# How soon the process is started again, at first, and where it ends again and again.
+_RETRY_SECONDS, _MOST_RETRY_SECONDS = 2.0, 60.0
 # How long what is under way may take once it is to end.
 GRACE_SECONDS = 5.0
 _LOOK_SECONDS = 0.5
@@ -42,7 +42,8 @@ class Forwarder:
     def __init__(self, settings: Settings, tls: Contexts) -> None:
         self._settings, self._tls = settings, tls
         self._process = 0
-        self._next_start = 0.0
+        self._next_start, self._delay = 0.0, _RETRY_SECONDS
+        self._started = 0.0
         self._killed_at = 0.0  # where it was told to end: when it has to have done so
         self._is_over = False
 
@@ -64,7 +65,7 @@ class Forwarder:
             os.kill(self._process, signal.SIGKILL)
         if self._process or self._is_over or self._next_start > now or not self._settings.forward:
             return
-        self._next_start = now + _RETRY_SECONDS
+        self._started = now
         settings, tls = self._settings, self._tls
         self._process = child.fork(NAME, lambda: _run(settings, tls))
 
@@ -75,7 +76,7 @@ class Forwarder:
         if began != bool(settings.forward):
             self.begin()
         self.stop()
-        self._next_start, self._is_over = 0.0, False
+        self._next_start, self._delay, self._is_over = 0.0, _RETRY_SECONDS, False
 
     def stop(self) -> None:
         """Have it end, and not start again."""
@@ -96,7 +97,11 @@ class Forwarder:
         if not os.waitpid(self._process, os.WNOHANG)[0]:
             return False
         if not self._killed_at:
-            logger.error("%s ended, starting again", NAME)
+            now = time.monotonic()
+            lasted = now - self._started > _MOST_RETRY_SECONDS
+            self._delay = _RETRY_SECONDS if lasted else min(self._delay * 2, _MOST_RETRY_SECONDS)
+            self._next_start = now + self._delay
+            logger.error("%s ended, starting again in seconds=%g", NAME, self._delay)
         self._process, self._killed_at = 0, 0.0
         return True
 

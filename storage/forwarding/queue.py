@@ -143,6 +143,11 @@ class Outbox:
             db.execute("UPDATE destination SET error = ?, error_at = ? WHERE name = ?",
                        (words, time.time(), destination))  # fmt: skip
 
+    def is_blamed(self, destination: str) -> bool:
+        """Whether something went wrong with a destination, and nobody has asked for more since."""
+        return bool(self.select("SELECT 1 FROM destination WHERE name = ? AND error_at IS NOT NULL",
+                                destination))  # fmt: skip
+
     def forget_studies(self) -> None:
         """Forget when studies came of which nothing waits."""
         with self.writing() as db:

@@ -76,6 +76,8 @@ def retry(outbox: Outbox, destination: str = "") -> int:
         ).rowcount  # fmt: skip
         db.execute("UPDATE item SET due = 0 WHERE state = 'waiting' AND ? IN ('', destination)",
                    (destination,))  # fmt: skip
+        db.execute("UPDATE destination SET error = '', error_at = NULL WHERE ? IN ('', name)",
+                   (destination,))  # fmt: skip
     return count
 
 
