@@ -93,6 +93,11 @@ class Receiver:
             self._changed.wait_for(lambda: len(self.order) >= count, seconds)
             assert len(self.order) >= count, f"{self.title} has {len(self.order)} of {count}"
 
+    def wait_for_instance(self, uid: str) -> None:
+        """Wait until it was acknowledged."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: uid in self.order, CLIENT_SECONDS), uid
+
     def wait_until_asked(self, count: int = 1) -> None:
         """Wait until it was asked to commit so often."""
         with self._changed:

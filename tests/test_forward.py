@@ -396,6 +396,7 @@ def test_after_a_kill_everything_arrives_and_what_was_noted_not_twice(
             node.wait_for_log("forwarder ended, starting again", after=mark)
     sent |= store(node, range(1000, 1001))
     for receiver in (one, two):
+        receiver.wait_for_instance(uid(1000))  # the journal was followed to its end
         wait_until(node, receiver.title, waiting=0, failed=0)
         assert {uid for uid, _ in receiver.acknowledged} == set(sent)
         twice = receiver.acknowledged.total() - len(sent)
