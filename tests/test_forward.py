@@ -33,11 +33,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Start a node with rules; times are short. It has to end well, if it still runs."""
     with ExitStack() as stack:
 
-        def starting(rules: list[dict[str, Any]], *to: Receiver, **tables: Any) -> RunningNode:
+        def starting(rules: list[dict[str, Any]], *to: Receiver, **times: Any) -> RunningNode:
             folder = tmp_path / "node"
             folder.mkdir()
-            node = RunningNode(folder, {**tables, **tables_of(rules, *to)})
-            node.constants = dict(QUICK)
+            node = RunningNode(folder, tables_of(rules, *to))
+            own = {f"scp.forwarding.courier.{name}": value for name, value in times.items()}
+            node.constants = {**QUICK, **own}
             stack.callback(_end, node)
             return node.start()
 
@@ -173,6 +174,23 @@ def test_a_receiver_that_is_down_gets_it_when_it_is_up(start: Start) -> None:
     assert late.has(sent)
 
 
+def test_who_asks_for_another_attempt_need_not_wait(start: Start) -> None:
+    late = Receiver("LATE").start()
+    late.stop()
+    node = start([{"to": ["LATE"]}], late, RETRY_SECONDS=(1000.0,))
+    sent = store(node, range(2))
+    node.wait_for_log("forwarding waits destination=LATE", "again in seconds=1000")
+    with late.up():
+        assert minipacs("forward", node, "--retry").stdout == "sent again instances=0\n"
+        late.wait_for(2)
+        wait_until(node, "LATE", waiting=0, sent=2)
+    assert late.has(sent)
+    lines = (node.data / "audit" / "audit.jsonl").read_text().splitlines()
+    (line,) = [one for one in map(json.loads, lines) if one["event"] == "forward-retry"]
+    assert (line["destination"], line["instances"]) == (None, 0)
+    assert line["user"]
+
+
 def test_one_that_hangs_holds_up_nobody_else(
     start: Start, receivers: Callable[..., Receiver]
 ) -> None:
@@ -222,8 +240,8 @@ def test_what_is_refused_is_given_up_told_and_sent_again_on_request(start: Start
     sent = store(node, range(3))
     sent |= store(node, range(3, 5), SOPClassUID=MR)
     picky.wait_for(3)
-    node.wait_for_log("not forwarded", f"instance={uid(3)}", "attempt=3", "given up")
-    node.wait_for_log("not forwarded", f"instance={uid(4)}", "attempt=3", "given up")
+    node.wait_for_log("not forwarded", f"instance={uid(3)}", "attempt=4", "given up")
+    node.wait_for_log("not forwarded", f"instance={uid(4)}", "attempt=4", "given up")
     picky.stop()
     done = minipacs("forward", node)
     assert done.returncode == 1
@@ -261,7 +279,7 @@ def test_a_failed_status_is_tried_again_as_it_is_worth(
         wait_until(node, "WARD", waiting=0, failed=1, sent=0)
         (failed,) = told(node)["failed"]
         assert failed["words"].startswith(f"status {status:04X}")
-        assert len(refused) == 3
+        assert len(refused) == 4
 
 
 def test_a_warning_is_an_acknowledgement(start: Start, receivers: Callable[..., Receiver]) -> None:

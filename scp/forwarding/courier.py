@@ -19,9 +19,9 @@ from storage.forwarding.queue import Item
 logger = logging.getLogger(__name__)
 
 # Between attempts, the last of these again and again: of an instance, and of a destination.
-RETRY_SECONDS = (2.0, 5.0, 15.0, 60.0, 300.0)
+RETRY_SECONDS = (5.0, 15.0, 60.0, 180.0, 300.0)
 # How often an instance is sent that its destination refuses for what it is.
-ATTEMPTS = 3
+ATTEMPTS = 4
 # How often the queue is looked at, while nothing comes.
 LOOK_SECONDS = 0.25
 # How long what was sent is gathered before the destination is asked to commit to it.
@@ -54,6 +54,9 @@ class Courier:
 
     def run(self) -> None:
         """Send, until all is to stop. Raises ResourceError where queue or archive are broken."""
+        # A study may go on in what came while nothing was sent.
+        while not self._post.followed.wait(LOOK_SECONDS) and not self._post.stopped.is_set():
+            pass
         while not self._post.stopped.is_set():
             now = time.monotonic()
             if self._next_try > now and not self._post.outbox.is_blamed(self._title):

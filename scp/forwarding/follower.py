@@ -42,6 +42,7 @@ class Follower:
                 self._post.stopped.wait(_RETRY_SECONDS)
                 continue
             if found is None:
+                self._post.followed.set()
                 self._tidy()
                 self._post.stopped.wait(LOOK_SECONDS)
                 continue

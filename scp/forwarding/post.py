@@ -17,7 +17,10 @@ _UNASKED = Originator("", 0, 0, named=False)
 
 @dataclass(frozen=True)
 class Post:
-    """What is in force, and what is open; `stopped` is set when no more is to be sent."""
+    """What is in force, and what is open; `stopped` is set when no more is to be sent.
+
+    `followed` is set once the journal was followed to its end.
+    """
 
     settings: Settings
     tls: Contexts
@@ -25,6 +28,7 @@ class Post:
     outbox: Outbox
     audit: Audit
     stopped: threading.Event = field(default_factory=threading.Event)
+    followed: threading.Event = field(default_factory=threading.Event)
 
     @property
     def origin(self) -> Origin:
