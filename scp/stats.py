@@ -10,6 +10,8 @@ from scp.check import opened
 from scp.forwarding import telling
 from scp.progress import size
 from scp.settings import Settings
+from storage.errors import ResourceError
+from storage.forwarding.telling import Standing
 from storage.statistics import Share, Statistics, statistics
 
 _BAR_WIDTH = 30
@@ -19,7 +21,7 @@ def run(settings: Settings, as_json: bool) -> None:
     """Show what is held. Raises ArchiveError."""
     with opened(settings) as archive:
         found = statistics(archive)
-    forwarding = telling.standings(settings)
+    forwarding = _forwarding(settings)
     if as_json:
         document = {**found.as_json(), "forwarding": telling.as_json(forwarding)}
         typer.echo(json.dumps(document, indent=2))
@@ -30,6 +32,15 @@ def run(settings: Settings, as_json: bool) -> None:
     for table in tables:
         if table.row_count:
             console.print(table)
+
+
+def _forwarding(settings: Settings) -> dict[str, Standing]:
+    """How far each destination is; a queue that cannot be read does not hide the rest."""
+    try:
+        return telling.standings(settings)
+    except ResourceError as error:
+        typer.echo(f"minipacs: {error}", err=True)
+        return {}
 
 
 def _summary(found: Statistics) -> str:

@@ -464,6 +464,29 @@ def test_a_queue_that_vanishes_under_a_node_is_made_again(
     assert ward.has(sent)
 
 
+def test_a_queue_that_cannot_be_had_holds_up_nobody(
+    start: Start, receivers: Callable[..., Receiver]
+) -> None:
+    ward = receivers("WARD")
+    node = start([], ward)
+    (node.data / "forward.sqlite").mkdir()
+    node.configure(tables_of([{"to": ["WARD"]}], ward))
+    node.reload("forwarding does not begin: ")
+    store(node, range(3))
+    done = minipacs("stats", node)
+    assert (done.returncode, "3 instances" in done.stdout) == (0, True)
+    assert "forward.sqlite" in done.stderr or "forwarding queue" in done.stderr
+    done = minipacs("forward", node)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "The forwarding queue" in done.stderr
+    (node.data / "forward.sqlite").rmdir()
+    node.wait_for_log("forwarding begins: ")
+    sent = store(node, range(3, 5))
+    ward.wait_for(2)
+    wait_until(node, "WARD", sent=2)
+    assert ward.has(sent)
+
+
 @pytest.mark.parametrize(("given", "words"), [
     (("NOBODY",), "NOBODY: nothing goes there"), (("--retry", "NOBODY"), "nothing goes there"),
     (("--retry",), "nothing was ever sent on"),
