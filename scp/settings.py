@@ -7,15 +7,12 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 import pydantic
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydicom._uid_dict import UID_dictionary
 from pydicom.charset import python_encoding
+
+from scp.syntaxes import Syntax
 
 # PS3.3 C.12.1.1.2. pydicom also reads the empty value and two misspellings.
 CHARSETS = frozenset(python_encoding) - {"", "ISO 2022 58", "ISO 2022 GBK"}
-# PS3.6 A, keyword -> UID.
-TRANSFER_SYNTAXES = {
-    entry[4]: uid for uid, entry in UID_dictionary.items() if entry[1] == "Transfer Syntax"
-}
 OnConflict = Literal["replace", "keep", "refuse"]
 TlsProfile = Literal["bcp195", "bcp195-modified"]  # PS3.15 B.12, B.13
 # Who may read what is received, and the umask that leaves it so.
@@ -51,20 +48,6 @@ def _integer(low: int, high: int | None = None, unit: str = "") -> Any:
 _SYNTAXES = _takes(
     'a list of transfer syntaxes by keyword or UID such as "ExplicitVRLittleEndian"', strict=False
 )
-
-
-def _to_syntax(given: object) -> object:
-    # By the keyword of PS3.6 too: nobody knows the UIDs by heart.
-    return TRANSFER_SYNTAXES.get(given, given) if isinstance(given, str) else given
-
-
-def _is_syntax(uid: str) -> str:
-    if uid not in TRANSFER_SYNTAXES.values():
-        raise ValueError("not a transfer syntax of PS3.6")
-    return uid
-
-
-Syntax = Annotated[str, BeforeValidator(_to_syntax), AfterValidator(_is_syntax)]
 
 # PS3.5 6.2, VR AE: leading and trailing spaces are not significant.
 AE_TITLE_RULE = _takes(

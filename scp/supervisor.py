@@ -55,13 +55,13 @@ class Supervisor:
         self._counters = Counters(self._count)
         self._counters.name(settings.peers)
         self._exporter = Exporter(settings, doors.metrics, self._counters, self._slots, self._beats)
+        self._forwarder = Forwarder(settings, tls)
         self._workers: dict[int, int] = {}  # process id -> number
         self._due: dict[int, float] = {}  # number -> when it is started again
         self._life, self._life_end = os.pipe()
         self._data = settings.storage.path
         self._ready: dict[int, int] = {}  # number -> what can be read when it serves or has ended
         self._keeper = Keeper(self._data, is_whole)
-        self._forwarder = Forwarder(settings, tls)
         self._certificates = certificates.Keeper()
         self._next_look = 0.0
 
@@ -99,9 +99,9 @@ class Supervisor:
         self._exporter.stop()
         self._forwarder.stop()
         self._stop()
-        self._forwarder.end()
         self._keeper.end()
         self._exporter.end()
+        self._forwarder.end()
 
     def _patience(self) -> float:
         """Seconds until something is to be done."""
