@@ -216,7 +216,8 @@ class NodeAssociation(Association):
         try:
             if said != agreed:
                 request.refuse_sop_class(said, agreed)
-            elif not request.context.as_scp:  # granted for C-GET's sub-operations alone
+            elif not (request.context.as_scp or _is_report(request)):
+                # Granted for C-GET's sub-operations alone.
                 request.respond(Status.NOT_AUTHORIZED, "[peers] does not allow it")
             elif handler.service is not service_of(agreed):
                 words = f"The presentation context is not for {request.command.field.service}"
@@ -235,3 +236,8 @@ class NodeAssociation(Association):
             logger.debug("details", exc_info=True)
             if request.final_status is None:
                 request.respond(Status.PROCESSING_FAILURE, "Internal error, see the node's log")
+
+
+def _is_report(request: Request) -> bool:
+    """Whether it comes from the SCP of its context, which is the one that calls (PS3.4 J.3.3)."""
+    return request.command.field is Field.N_EVENT_REPORT_RQ and bool(request.context.as_scu)

@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 from scp import config
 from scp.config import ConfigError
 from scp.doors import bound
-from scp.settings import TABLES, Settings
+from scp.settings import TABLES, Settings, Table
 from storage.mounts import network_file_system
 
 _WIDTH = 28  # of a key and its value, before the comment
@@ -27,8 +27,8 @@ def text_of(chosen: dict[tuple[str, str], Any]) -> str:
         if name == "peers":
             name, off = "peers.AE_TITLE", "# "
         else:
-            off = "# " if name in ("tls", "metrics") else ""
-        lines.append(f"{off}[{name}]")
+            off = "# " if name in ("tls", "metrics", "forward") else ""
+        lines.append(f"{off}[[{name}]]" if name == "forward" else f"{off}[{name}]")
         for key, field in table.model_fields.items():
             value = chosen.get((name, key), field.get_default(call_default_factory=True))
             title = field.alias or key
@@ -68,19 +68,21 @@ def write(path: Path, chosen: dict[tuple[str, str], Any], force: bool) -> list[s
 def tell(settings: Settings, as_json: bool) -> None:
     """Print every value in force and where it comes from."""
     given = tomllib.loads(settings.source.read_text())
-    rows = []
+    rows: list[tuple[str, Any, str]] = []
     for name in TABLES:
         table = getattr(settings, name)
+        if isinstance(table, tuple):  # an array of tables
+            for number, one in enumerate(table, 1):
+                told = given[name][number - 1]
+                rows += _rows(f"[[{name}]] {number}", one, told, settings.source)
+            continue
         tables = {f"{name}.{title}": one for title, one in table.items()} if isinstance(
             table, dict) else {name: table} if table is not None else {}  # fmt: skip
         for title, one in tables.items():
             told = given.get(name, {})
             if title != name:
                 told = next((v for k, v in told.items() if k.strip() == title[len(name) + 1 :]), {})
-            for key, field in type(one).model_fields.items():
-                alias = field.alias or key
-                origin = str(settings.source) if alias in told else "default"
-                rows.append((f"[{title}] {alias}", _plain(getattr(one, key)), origin))
+            rows += _rows(f"[{title}]", one, told, settings.source)
     if as_json:
         typer.echo(json.dumps([dict(zip(("key", "value", "from"), r, strict=True)) for r in rows],
                               indent=2))  # fmt: skip
@@ -88,6 +90,17 @@ def tell(settings: Settings, as_json: bool) -> None:
     widths = [max(len(str(row[at])) for row in rows) for at in (0, 1)]
     for key, value, origin in rows:
         typer.echo(f"{key:{widths[0]}}  {value!s:{widths[1]}}  {origin}")
+
+
+def _rows(header: str, table: Table, told: object, source: Path) -> list[tuple[str, Any, str]]:
+    """Each key of a table, its value, and whether it was `told` or is the default."""
+    keys = {field.alias or key: key for key, field in type(table).model_fields.items()}
+    given = told if isinstance(told, dict) else {}
+    return [
+        (f"{header} {alias}", _plain(getattr(table, key)), str(source) if alias in given else
+         "default")
+        for alias, key in keys.items()
+    ]  # fmt: skip
 
 
 def _plain(value: object) -> Any:

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from scp import commands_correct, commands_retention, config, housekeeping, log, setting_up
+from scp import (
+    commands_correct,
+    commands_forward,
+    commands_retention,
+    config,
+    housekeeping,
+    log,
+    setting_up,
+)
 from scp.config import ConfigError
 from scp.options import DEFAULT_CONFIG, AsJson, ConfigPath, begin, failure, load, told
 from scp.settings import READERS
@@ -25,6 +33,7 @@ app.add_typer(setting_up.app)
 app.add_typer(housekeeping.app)
 app.add_typer(commands_retention.app)
 app.add_typer(commands_correct.app)
+app.add_typer(commands_forward.app)
 
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every detail.")]
 

@@ -29,6 +29,7 @@ def load(path: Path) -> Settings:
     try:
         document = Document.model_validate(raw, context=context, by_alias=True, by_name=False)
         faults += _same_ports(document)
+        faults += _no_destinations(document)
     except pydantic.ValidationError as error:
         faults += [_fault(detail) for detail in error.errors()]
     if faults:
@@ -61,6 +62,15 @@ def _same_ports(document: Document) -> Iterator[str]:
         yield f"[tls] port: takes another one than [node] port, not {document.node.port} too"
 
 
+def _no_destinations(document: Document) -> Iterator[str]:
+    for number, rule in enumerate(document.forward, 1):
+        for title in rule.to:
+            peer = document.peers.get(title)
+            if peer is None or peer.host is None:
+                lacks = "there is no such table" if peer is None else "has no host and port"
+                yield f"[[forward]] {number} to: [{_key('peers', title)}] {lacks}"
+
+
 def _tls_port(document: Document) -> int | None:
     return document.tls.port if document.tls else None
 
@@ -75,14 +85,17 @@ def _key(*names: str) -> str:
 
 def _fault(detail: ErrorDetails) -> str:
     loc, given = [str(part) for part in detail["loc"]], detail["input"]
-    depth = 2 if loc[0] == "peers" else 1
+    depth = 2 if loc[0] in ("peers", "forward") else 1
     header, rest = f"[{_key(*loc[:depth])}]", loc[depth:]
+    if loc[0] == "forward":  # an array of tables: they are counted
+        header = " ".join(["[[forward]]", *(str(int(number) + 1) for number in loc[1:depth])])
     if loc[0] not in TABLES:
         where = header if isinstance(given, dict) else _key(loc[0])
         return f"{where}: unknown; the tables are {', '.join(f'[{name}]' for name in TABLES)}"
     if not rest:
         rule = detail.get("ctx", {}).get("error")  # one between keys
-        return f"{header} {rule}" if rule else f"{header}: takes a table, not {_toml(given)}"
+        kind = "an array of tables" if header == "[[forward]]" else "a table"
+        return f"{header} {rule}" if rule else f"{header}: takes {kind}, not {_toml(given)}"
     if rest == ["[key]"]:
         return f"{header}: takes {AE_TITLE_RULE.description}, not {_toml(given)}"
     fields, key = TABLES[loc[0]].model_fields, rest[0]

@@ -89,10 +89,14 @@ def service_of(abstract_syntax: str) -> Service | None:
 
 
 def negotiate(
-    proposed: PresentationContext, roles: Mapping[str, Roles], allowed: frozenset[Service]
+    proposed: PresentationContext,
+    roles: Mapping[str, Roles],
+    allowed: frozenset[Service],
+    reports: bool = False,
 ) -> PresentationContext:
     """The answer to one proposed presentation context, for a peer with the rights `allowed`.
 
+    `reports`: it may be asked for storage commitment, and so may report on that.
     `roles` are the role selections proposed, by SOP class. Where instances are to go back
     (C-GET), uncompressed is better: all but video can be sent so, and not the reverse.
     """
@@ -101,7 +105,7 @@ def negotiate(
     answer.context_id = proposed.context_id
     answer.abstract_syntax = UID(abstract_syntax)
     syntaxes = syntaxes_of(abstract_syntax)
-    granted = granted_roles(abstract_syntax, roles, allowed)
+    granted = granted_roles(abstract_syntax, roles, allowed, reports)
     offered = [str(syntax) for syntax in proposed.transfer_syntax]
     if granted[1] and abstract_syntax not in _VIDEO:
         offered.sort(key=lambda syntax: syntax not in UNCOMPRESSED_SYNTAXES)
@@ -122,16 +126,21 @@ def negotiate(
 
 
 def granted_roles(
-    abstract_syntax: str, roles: Mapping[str, Roles], allowed: frozenset[Service]
+    abstract_syntax: str,
+    roles: Mapping[str, Roles],
+    allowed: frozenset[Service],
+    reports: bool = False,
 ) -> Roles:
     """The roles that the requestor gets for a SOP class.
 
-    Storage takes both: SCU for who may store, SCP for who may get (PS3.4 C.5.3).
+    Storage takes both: SCU for who may store, SCP for who may get (PS3.4 C.5.3). So does storage
+    commitment: SCU for who may ask, SCP for who was asked, to report (PS3.4 J.3.3).
     """
     wanted = roles.get(abstract_syntax, (True, False))
     if is_storage(abstract_syntax):
         return wanted[0] and Service.STORE in allowed, wanted[1] and Service.GET in allowed
-    return wanted[0] and service_of(abstract_syntax) in allowed, False
+    is_scp = wanted[1] and reports and abstract_syntax == STORAGE_COMMITMENT
+    return wanted[0] and service_of(abstract_syntax) in allowed, is_scp
 
 
 def syntaxes_of(abstract_syntax: str) -> frozenset[str]:

@@ -4,27 +4,25 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from scp.batches import batches
 from scp.calling import Proposal, associate
 from scp.copies import AsCorrected, Copies
 from scp.log import one_line
-from scp.outcomes import INTERNAL, AssociationLost, Originator, Outcome, Result, Supply
+from scp.outcomes import INTERNAL, AssociationLost, Cause, Originator, Outcome, Result, Supply
 from scp.request import Request
 from scp.retrieve import FEW
 from scp.settings import Peer, Settings
 from scp.suboperations import Sender
 from scp.tls import Contexts
 from scp.tls_faults import TlsError
-from scp.transcode import reachable
 from storage import Location
 
 logger = logging.getLogger(__name__)
 
-# Presentation context IDs are odd numbers of one byte (PS3.8 9.3.2.2).
-_MAX_CONTEXTS = 128
 # How often the requestor is thought of while nothing happens.
 _TICK_SECONDS = 0.1
 # How long a destination may hold up the final response with its A-RELEASE-RP.
@@ -33,6 +31,10 @@ _RELEASE_SECONDS = 1.0
 
 class _NotReachedError(AssociationLost):
     """There was no association, and another attempt would not make one."""
+
+
+class _NotTakenError(_NotReachedError):
+    """The destination is there, and takes none of what it was to get."""
 
 
 class Waiting(Protocol):
@@ -84,6 +86,8 @@ class Delivery:
 
     Iterate for the outcomes, and for None when nothing has happened for a while. One association
     that is lost is opened once more; what no association is left for has failed.
+
+    `note` is called with each outcome before anything else is sent on its association.
     """
 
     def __init__(
@@ -93,7 +97,9 @@ class Delivery:
         peer: Peer,
         locations: Sequence[Location],
         waiting: Waiting,
+        note: Callable[[Outcome], None] = lambda outcome: None,
     ) -> None:
+        self._note = note
         self._origin = origin
         self._title = title
         self._peer = peer
@@ -104,7 +110,7 @@ class Delivery:
         self._waiting = waiting
         self._stopped = threading.Event()
         self._reconnect = threading.Semaphore(1)
-        self._loss = ""
+        self._loss, self._cause = "", Cause.DESTINATION
 
     def stop(self) -> None:
         """Send no more; what is under way still ends."""
@@ -122,7 +128,9 @@ class Delivery:
                 lane.start()
             yield from self._drain(len(lanes))
             while held and not self._stopped.is_set():
-                yield Outcome(held.popleft(), Result.FAILED, self._loss)
+                left = Outcome(held.popleft(), Result.FAILED, self._loss, self._cause)
+                self._note(left)
+                yield left
             # A destination may take one association at a time; but none waits for its release.
             for lane in lanes:
                 lane.join(_RELEASE_SECONDS)
@@ -143,6 +151,8 @@ class Delivery:
             yield outcome
 
     def _put(self, outcome: Outcome | None) -> None:
+        if outcome:
+            self._note(outcome)
         self._outcomes.append(outcome)
         if outcome is None or len(self._outcomes) >= self._batch:
             self._waiting.wake()
@@ -163,6 +173,8 @@ class Delivery:
                         raise
         except AssociationLost as error:
             self._loss = f"{self._where} {error}"
+            taken = not isinstance(error, _NotTakenError)
+            self._cause = Cause.DESTINATION if taken else Cause.INSTANCE
         except Exception as error:
             logger.error("delivery failed destination=%s: %s", self._title, one_line(error))
             self._loss = INTERNAL
@@ -181,7 +193,7 @@ class Delivery:
             # It may be what ended the association, so it is not tried again.
             if error.location:
                 words = f"{self._where} {error}"
-                self._put(Outcome(error.location, Result.FAILED, words))
+                self._put(Outcome(error.location, Result.FAILED, words, Cause.ASSOCIATION))
             raise
 
     @property
@@ -191,7 +203,7 @@ class Delivery:
     def _connect(self, proposals: list[Proposal]) -> Sender:
         """A sender on an association with the destination. Raises AssociationLost."""
         if not proposals:
-            raise _NotReachedError("is offered none of the stored transfer syntaxes by [peers]")
+            raise _NotTakenError("is offered none of the stored transfer syntaxes by [peers]")
         origin, peer, started = self._origin, self._peer, time.monotonic()
         try:
             association = associate(origin.settings, origin.tls, self._title, peer, proposals)
@@ -209,41 +221,9 @@ class Delivery:
         if association.is_rejected:
             raise _NotReachedError("rejects the association")
         if association.rejected_contexts:
-            raise _NotReachedError("accepts none of the SOP classes")
+            raise _NotTakenError("accepts none of the SOP classes")
         if time.monotonic() - started >= (association.acse_timeout or 0):
             raise _NotReachedError("does not answer")
         # In TLS 1.3 it may say so only when we think that all is well (RFC 8446 4.4.2.4).
         distrust = ": it may not trust our certificate" if peer.tls else ""
         raise AssociationLost(f"cannot be reached, or ended the association at once{distrust}")
-
-
-def batches(
-    locations: Iterable[Location], offered: tuple[str, ...]
-) -> Iterator[tuple[list[Proposal], deque[Location]]]:
-    """Runs of `locations` that one association can carry, with the contexts for them.
-
-    Each class is proposed in the transfer syntax stored, alone, so that the destination can
-    take that first; and in those that it can be converted to. `offered` limits both.
-    """
-    proposals: dict[Proposal, None] = {}
-    held: deque[Location] = deque()
-    for location in locations:
-        wanted = _proposals(location, offered)
-        if held and len(proposals | wanted) > _MAX_CONTEXTS:
-            yield list(proposals), held
-            proposals, held = {}, deque()
-        proposals |= wanted
-        held.append(location)
-    if held:
-        yield list(proposals), held
-
-
-def _proposals(location: Location, offered: tuple[str, ...]) -> dict[Proposal, None]:
-    stored = location.transfer_syntax_uid
-    others = tuple(s for s in reachable(stored) if not offered or s in offered)
-    wanted: dict[Proposal, None] = {}
-    if not offered or stored in offered:
-        wanted[location.sop_class_uid, (stored,)] = None
-    if others:
-        wanted[location.sop_class_uid, others] = None
-    return wanted

@@ -118,12 +118,13 @@ class NodeACSE(ACSE):
 
     def _negotiate_contexts(self, request: A_ASSOCIATE) -> None:
         allowed = peers.rights(self.node.settings, request.calling_ae_title)
+        reports = peers.is_forwarded_to(self.node.settings, request.calling_ae_title)
         roles = {
             str(uid): (bool(item.scu_role), bool(item.scp_role))
             for uid, item in self.requestor.role_selection.items()
         }
         answers = [
-            contexts.negotiate(proposed, roles, allowed)
+            contexts.negotiate(proposed, roles, allowed, reports)
             for proposed in request.presentation_context_definition_list
         ]
         accepted = [answer for answer in answers if answer.result == contexts.ACCEPTED]
@@ -134,7 +135,7 @@ class NodeACSE(ACSE):
             for line in explaining.lines(request, answers):
                 logger.debug("negotiation peer=%s: %s", self.requestor.ae_title.strip(), line)
         for abstract_syntax in sorted({str(cx.abstract_syntax) for cx in accepted} & set(roles)):
-            granted = contexts.granted_roles(abstract_syntax, roles, allowed)
+            granted = contexts.granted_roles(abstract_syntax, roles, allowed, reports)
             item = SCP_SCU_RoleSelectionNegotiation()
             item.sop_class_uid = UID(abstract_syntax)
             item.scu_role, item.scp_role = granted

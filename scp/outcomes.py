@@ -20,6 +20,14 @@ class Result(Enum):
     FAILED = auto()
 
 
+class Cause(Enum):
+    """What a sub-operation failed for."""
+
+    INSTANCE = auto()  # it was refused, or could not be read or converted
+    ASSOCIATION = auto()  # it ended meanwhile
+    DESTINATION = auto()  # there was no association
+
+
 @dataclass(frozen=True)
 class Outcome:
     """The end of one sub-operation, with words for log and Error Comment."""
@@ -27,6 +35,8 @@ class Outcome:
     location: Location
     result: Result
     words: str = ""
+    cause: Cause = Cause.INSTANCE
+    status: int | None = None  # that was answered
 
 
 @dataclass(frozen=True)

@@ -80,3 +80,8 @@ def destination(settings: Settings, ae_title: str) -> Peer | None:
     """The peer to send to, or None where no address of it is known."""
     peer = settings.peer(ae_title)
     return peer if peer and peer.host and peer.port else None
+
+
+def is_forwarded_to(settings: Settings, ae_title: str) -> bool:
+    """Whether instances go on to a peer by [[forward]]."""
+    return any(ae_title.strip(" ") in rule.to for rule in settings.forward)

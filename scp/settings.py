@@ -7,15 +7,12 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 import pydantic
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydicom._uid_dict import UID_dictionary
 from pydicom.charset import python_encoding
+
+from scp.syntaxes import Syntax
 
 # PS3.3 C.12.1.1.2. pydicom also reads the empty value and two misspellings.
 CHARSETS = frozenset(python_encoding) - {"", "ISO 2022 58", "ISO 2022 GBK"}
-# PS3.6 A, keyword -> UID.
-TRANSFER_SYNTAXES = {
-    entry[4]: uid for uid, entry in UID_dictionary.items() if entry[1] == "Transfer Syntax"
-}
 OnConflict = Literal["replace", "keep", "refuse"]
 TlsProfile = Literal["bcp195", "bcp195-modified"]  # PS3.15 B.12, B.13
 # Who may read what is received, and the umask that leaves it so.
@@ -52,20 +49,6 @@ _SYNTAXES = _takes(
     'a list of transfer syntaxes by keyword or UID such as "ExplicitVRLittleEndian"', strict=False
 )
 
-
-def _to_syntax(given: object) -> object:
-    # By the keyword of PS3.6 too: nobody knows the UIDs by heart.
-    return TRANSFER_SYNTAXES.get(given, given) if isinstance(given, str) else given
-
-
-def _is_syntax(uid: str) -> str:
-    if uid not in TRANSFER_SYNTAXES.values():
-        raise ValueError("not a transfer syntax of PS3.6")
-    return uid
-
-
-Syntax = Annotated[str, BeforeValidator(_to_syntax), AfterValidator(_is_syntax)]
-
 # PS3.5 6.2, VR AE: leading and trailing spaces are not significant.
 AE_TITLE_RULE = _takes(
     "an AE title: 1 to 16 printable ASCII characters, no backslash, not only spaces",
@@ -85,6 +68,17 @@ _to_network = BeforeValidator(lambda given: ip_network(given) if isinstance(give
 Network = Annotated[IPv4Network | IPv6Network, _to_network]
 _SECONDS = _takes("a number of seconds above 0", gt=0, allow_inf_nan=False)
 Seconds = Annotated[float, _SECONDS]
+_TITLES = _takes("a list of AE titles under [peers]", strict=False)
+_PATTERNS = _takes('a list of texts, with * and ? as wildcards, such as "CT*"', strict=False)
+_SENDERS = _takes(_PATTERNS.description, alias="from", strict=False)
+_RULES = _takes("tables", strict=False)
+Pattern = Annotated[str, Field(min_length=1)]
+
+
+def _not_empty(given: tuple[str, ...]) -> tuple[str, ...]:
+    if not given:
+        raise ValueError("empty")
+    return given
 
 
 class Table(BaseModel):
@@ -203,6 +197,18 @@ class Metrics(Table):
     port: Annotated[int, _integer(0, 65535)]
 
 
+class Forward(Table):
+    """What is sent on as it arrives, and to which peers; a criterion left out takes any."""
+
+    to: Annotated[tuple[AETitle, ...], _TITLES, AfterValidator(_not_empty)]
+    modality: Annotated[tuple[Pattern, ...], _PATTERNS] = ()
+    senders: Annotated[tuple[Pattern, ...], _SENDERS] = ()
+    station: Annotated[tuple[Pattern, ...], _PATTERNS] = ()
+    description: Annotated[tuple[Pattern, ...], _PATTERNS] = ()
+    body_part: Annotated[tuple[Pattern, ...], _PATTERNS] = ()
+    quiet: Annotated[float | None, _SECONDS] = None
+
+
 class Document(Table):
     """All that config.toml can hold."""
 
@@ -216,6 +222,7 @@ class Document(Table):
     retention: Retention = Retention()
     log: Log = Log()
     metrics: Metrics | None = None
+    forward: Annotated[tuple[Forward, ...], _RULES] = ()
 
 
 class Settings(Document):

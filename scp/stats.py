@@ -7,8 +7,11 @@ from rich.console import Console
 from rich.table import Table
 
 from scp.check import opened
+from scp.forwarding import telling
 from scp.progress import size
 from scp.settings import Settings
+from storage.errors import ResourceError
+from storage.forwarding.telling import Standing
 from storage.statistics import Share, Statistics, statistics
 
 _BAR_WIDTH = 30
@@ -18,14 +21,26 @@ def run(settings: Settings, as_json: bool) -> None:
     """Show what is held. Raises ArchiveError."""
     with opened(settings) as archive:
         found = statistics(archive)
+    forwarding = _forwarding(settings)
     if as_json:
-        typer.echo(json.dumps(found.as_json(), indent=2))
+        document = {**found.as_json(), "forwarding": telling.as_json(forwarding)}
+        typer.echo(json.dumps(document, indent=2))
         return
     console = Console(highlight=False)
     console.print(_summary(found), soft_wrap=True)
-    for table in (_modalities(found), _senders(found), _months(found)):
+    tables = (_modalities(found), _senders(found), _months(found), telling.shown(forwarding))
+    for table in tables:
         if table.row_count:
             console.print(table)
+
+
+def _forwarding(settings: Settings) -> dict[str, Standing]:
+    """How far each destination is; a queue that cannot be read does not hide the rest."""
+    try:
+        return telling.standings(settings)
+    except ResourceError as error:
+        typer.echo(f"minipacs: {error}", err=True)
+        return {}
 
 
 def _summary(found: Statistics) -> str:

@@ -117,7 +117,11 @@ ANSWERS: tuple[Answer, ...] = (
     ),
     Answer(Status.NO_SUCH_SOP_INSTANCE, (_COMMIT,), "not the well-known SOP Instance"),
     Answer(Status.NO_SUCH_ACTION, (_COMMIT,), "not the action of requesting commitment"),
-    Answer(Status.INVALID_ARGUMENT_VALUE, (_COMMIT,), "no reference, or no Transaction UID"),
+    Answer(
+        Status.INVALID_ARGUMENT_VALUE,
+        (_COMMIT,),
+        "no reference, or no Transaction UID; of a report: none that was asked for",
+    ),
     Answer(Status.RESOURCE_LIMITATION, (_COMMIT,), "it cannot be written down"),
     Answer(
         Status.SOP_CLASS_NOT_SUPPORTED,

@@ -168,11 +168,11 @@ class Sender:
         location, response = ready.location, self._response(ready.location)
         status = response.status or 0
         if is_warning(status):
-            return Outcome(location, Result.WARNED, f"status {status:04X}")
+            return Outcome(location, Result.WARNED, f"status {status:04X}", status=status)
         if status != Status.SUCCESS:
             words = f"status {status:04X} {response.comment}".strip()
-            return Outcome(location, Result.FAILED, words)
-        return Outcome(location, Result.COMPLETED)
+            return Outcome(location, Result.FAILED, words, status=status)
+        return Outcome(location, Result.COMPLETED, status=status)
 
     def _response(self, location: Location) -> Command:
         response = self._next_response(location)

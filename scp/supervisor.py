@@ -14,6 +14,7 @@ from scp import certificates, child, config, log, systemd, watch, worker
 from scp.config import ConfigError
 from scp.counters import RESTARTS, Counters
 from scp.doors import Doors
+from scp.forwarding.forwarder import Forwarder
 from scp.keeper import Keeper
 from scp.metrics import Exporter
 from scp.retaining import Retainer
@@ -55,6 +56,7 @@ class Supervisor:
         self._counters = Counters(self._count)
         self._counters.name(settings.peers)
         self._exporter = Exporter(settings, doors.metrics, self._counters, self._slots, self._beats)
+        self._forwarder = Forwarder(settings, tls)
         self._workers: dict[int, int] = {}  # process id -> number
         self._due: dict[int, float] = {}  # number -> when it is started again
         self._life, self._life_end = os.pipe()
@@ -70,6 +72,7 @@ class Supervisor:
         # Taken by sigwait: nothing interrupts, and none is lost between a look and a wait.
         signal.pthread_sigmask(signal.SIG_BLOCK, (*_SIGNALS, worker.RENEW))
         self._keeper.begin(self._settings.storage.charset)
+        self._forwarder.begin()
         for number in range(self._count):
             self._start(number)
         self._await_start()
@@ -96,10 +99,12 @@ class Supervisor:
         logger.info("stopping: %s", signal.Signals(number).name)
         systemd.notify("STOPPING=1")
         self._exporter.stop()
+        self._forwarder.stop()
         self._stop()
         self._retainer.end()
         self._keeper.end()
         self._exporter.end()
+        self._forwarder.end()
 
     def _patience(self) -> float:
         """Seconds until something is to be done."""
@@ -125,8 +130,10 @@ class Supervisor:
         self._keeper.tend(self._settings.storage.charset)
         self._retainer.tend(self._settings)
         self._exporter.tend()
+        self._forwarder.tend()
         if fresh := self._certificates.tend(self._settings, self._tls):
             self._tls = fresh
+            self._forwarder.renew(self._settings, fresh)
             self._send(worker.RENEW)
         if self._next_look > now:
             return
@@ -155,6 +162,7 @@ class Supervisor:
         self._counters.name(settings.peers)
         self._certificates.tell(settings)
         self._exporter.renew(settings)
+        self._forwarder.renew(settings, tls)
         self._send(signal.SIGHUP)
 
     def _send(self, number: int) -> None:

@@ -86,6 +86,8 @@ Tables = Mapping[str, Mapping[str, Any]]
 
 _LISTENING = re.compile(r"listening on (\S+):(\d+)$")
 _END = "<end of log>"
+# Processes of the node that are no workers.
+_OTHERS = ("metrics", "forwarder")
 # What a node never says, whatever its peers send.
 _BUGS = (
     "Traceback",
@@ -103,6 +105,10 @@ def toml(tables: Tables) -> str:
     """The tables as a config file; peers are tables in a table."""
     lines: list[str] = []
     for name, table in tables.items():
+        if isinstance(table, list):  # an array of tables
+            for one in table:
+                lines += [f"[[{name}]]", *(f"{k} = {json.dumps(v)}" for k, v in one.items())]
+            continue
         inner = {key: value for key, value in table.items() if isinstance(value, Mapping)}
         lines.append(f"[{name}]")
         lines += [f"{key} = {json.dumps(table[key])}" for key in table if key not in inner]
@@ -176,7 +182,7 @@ class RunningNode:
     def _program(self) -> list[str]:
         if not self.constants:
             return ["-m", "scp"]
-        modules = {".".join(name.split(".")[:2]) for name in self.constants}
+        modules = {_module_of(name) for name in self.constants}
         lines = [f"import {module}" for module in sorted(modules)]
         lines += [f"{name} = {value!r}" for name, value in self.constants.items()]
         return ["-c", "\n".join([*lines, "from scp.cli import main", "main()"])]
@@ -271,7 +277,7 @@ class RunningNode:
         """The process ids of the workers."""
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [int(one) for one in children if _name(int(one)) != "metrics"]
+        return [int(one) for one in children if _name(int(one)) not in _OTHERS]
 
     def echoes(self) -> bool:
         """Whether it answers a C-ECHO on a new association."""
@@ -290,6 +296,13 @@ class RunningNode:
         """Where a data set lies in the tree."""
         uids = (data_set.StudyInstanceUID, data_set.SeriesInstanceUID, data_set.SOPInstanceUID)
         return self.data.joinpath("tree", *uids[:2], f"{uids[2]}.dcm")
+
+
+def _module_of(name: str) -> str:
+    """The module that a constant is of: what comes after that may be a class."""
+    parts = name.split(".")
+    whole = Path(__file__).parent.parent.joinpath(*parts[:3]).with_suffix(".py")
+    return ".".join(parts[: 3 if whole.exists() else 2])
 
 
 StartNode = Callable[..., RunningNode]

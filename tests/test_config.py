@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from scp.config import ConfigError, load, warnings
-from scp.settings import TABLES, Document, Peer, Service, Settings, Table, Tls
+from scp.settings import TABLES, Document, Forward, Peer, Service, Settings, Table, Tls
 
 SHIPPED = Path(__file__).parent.parent / "config.toml"
 
@@ -38,6 +38,7 @@ def keys_of(table: type[Table]) -> set[str]:
 
 
 PEER = "[peers.WS]\n"
+FORWARD = "[peers.WS]\nhost = 'ws'\nport = 104\n[[forward]]\nto = ['WS']\n"
 TLS = '[tls]\ncertificate = "a"\nkey = "b"\n'
 
 BAD = [
@@ -125,6 +126,25 @@ BAD = [
     (TLS + "port = 11112", "[tls] port", "takes another one than [node] port, not 11112 too"),
     (TLS + "profile = 'aes'", "[tls] profile", 'takes bcp195 or bcp195-modified, not "aes"'),
     (TLS + 'require_client = "no"', "[tls] require_client", 'takes true or false, not "no"'),
+    ("[[forward]]", "[[forward]] 1 to", "missing; takes a list of AE titles under [peers]"),
+    ("[[forward]]\nto = []", "[[forward]] 1 to", "takes a list of AE titles under [peers], not []"),
+    ("[[forward]]\nto = 'WS'", "[[forward]] 1 to", 'not "WS"'),
+    ("[[forward]]\nto = ['']", "[[forward]] 1 to", 'not ""'),
+    ("[[forward]]\nto = ['WS']", "[[forward]] 1 to", "[peers.WS] there is no such table"),
+    (
+        "[[forward]]\nto = ['A']\n[[forward]]\nto = ['WS']\n[peers.WS]\n"
+        "[peers.A]\nhost = 'a'\nport = 104",
+        "[[forward]] 2 to",
+        "[peers.WS] has no host and port",
+    ),
+    (FORWARD + "modality = 'CT'", "[[forward]] 1 modality", "a list of texts, with * and ? as"),
+    (FORWARD + "modality = ['']", "[[forward]] 1 modality", 'not ""'),
+    (FORWARD + "from = [1]", "[[forward]] 1 from", "not 1"),
+    (FORWARD + "senders = ['A']", "[[forward]] 1 senders", "takes to, modality, from, station"),
+    (FORWARD + "quiet = 0", "[[forward]] 1 quiet", "a number of seconds above 0, not 0"),
+    (FORWARD + "[[forward]]\nto = ['WS']\nage = 3", "[[forward]] 2 age", "unknown key"),
+    ("[forward]\nto = ['WS']", "[[forward]]", 'takes an array of tables, not {"to": ["WS"]}'),
+    ("forward = [1]", "[[forward]] 1", "takes a table, not 1"),
     (
         "[nodes]",
         "[nodes]",
@@ -180,6 +200,8 @@ GOOD = [
         "peers",
         {"WS": Peer(sources=tuple(map(ip_network, ("10.0.0.0/8", "192.0.2.1", "2001:db8::/32"))))},
     ),
+    (FORWARD + "quiet = 5", "forward", (Forward(to=("WS",), quiet=5),)),
+    (FORWARD + "from = ['A*']", "forward", (Forward(to=("WS",), senders=("A*",)),)),
     ("", "tls", None),
     (TLS + "require_client = true", "tls.require_client", True),
     (TLS, "tls.ca", None),
@@ -315,6 +337,7 @@ def test_the_shipped_config_shows_every_key_and_no_other() -> None:
     tables = tomllib.loads(uncommented(SHIPPED.read_text("utf-8")))
     assert tables.keys() == keys_of(Document)
     (tables["peers"],) = tables["peers"].values()
+    (tables["forward"],) = tables["forward"]
     shown = {name: set(table) for name, table in tables.items()}
     assert shown == {name: keys_of(table) for name, table in TABLES.items()}
 
@@ -329,11 +352,12 @@ def test_the_examples_in_the_shipped_config_can_be_uncommented(config: Path) -> 
     settings = loaded(config, uncommented(SHIPPED.read_text("utf-8")))
     assert settings.peers
     assert settings.tls is not None
+    assert settings.forward
 
 
 def test_only_the_examples_of_what_is_off_are_commented_out() -> None:
     tables = tomllib.loads(SHIPPED.read_text("utf-8"))
-    assert tables.keys() == keys_of(Document) - {"peers", "tls", "metrics"}
+    assert tables.keys() == keys_of(Document) - {"peers", "tls", "metrics", "forward"}
 
 
 def test_every_key_says_what_it_takes() -> None:

@@ -735,11 +735,12 @@ def got(node: RunningNode) -> set[str]:
 
 def test_the_overview_is_of_what_the_sections_say(printed: Printed) -> None:
     roles = {row["UID"]: row for row in printed.rows(OTHERS)}
-    assert {uid for uid, row in roles.items() if row["User (SCU)"] == "Y"} == {ECHO}
+    assert {uid for uid, row in roles.items() if row["User (SCU)"] == "Y"} == {ECHO, COMMIT}
     assert {row["Provider (SCP)"] for row in roles.values()} == {"Y"}
     initiated = {row["Content"]: row["Role"] for row in printed.rows("Association initiation")}
     assert initiated == {
         "C-STORE requests": "SCU", "N-EVENT-REPORT request": "SCP", "C-ECHO request": "SCU",
+        "N-ACTION request of storage commitment": "SCU",
     }  # fmt: skip
     for title in ("Basic Worklist Management service", "Print Management service",
                   "Modality Performed Procedure Step service"):  # fmt: skip

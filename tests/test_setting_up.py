@@ -106,13 +106,18 @@ def test_what_is_opened_to_all_is_warned_of(tmp_path: Path) -> None:
 
 def test_what_is_in_force_is_told_with_its_origin(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
-    path.write_text('[node]\nport = 4242\n[peers."CT 1"]\nfrom = ["10.0.0.0/8"]\n')
+    path.write_text(
+        '[node]\nport = 4242\n[peers."CT 1"]\nfrom = ["10.0.0.0/8"]\nhost = "ct"\nport = 104\n'
+        '[[forward]]\nto = ["CT 1"]\nquiet = 5\n'
+    )
     lines = [re.split(r"  +", line) for line in run("config", "-c", path).stdout.splitlines()]
     told = {line[0]: line[1:] for line in lines}
     assert told["[node] port"] == ["4242", str(path)]
     assert told["[node] host"] == ["127.0.0.1", "default"]
     assert told["[peers.CT 1] from"] == ["['10.0.0.0/8']", str(path)]
     assert told["[peers.CT 1] sends"] == ["1", "default"]
+    assert told["[[forward]] 1 to"] == ["['CT 1']", str(path)]
+    assert told["[[forward]] 1 from"] == ["[]", "default"]
     rows = json.loads(run("config", "--json", "-c", path).stdout)
     assert {"key": "[node] port", "value": 4242, "from": str(path)} in rows
     assert len(rows) == len(lines)

@@ -9,6 +9,8 @@ from scp.conformance.document import Section, Table, table
 from scp.conformance.names import address, value
 from scp.settings import TABLES, Peer, Settings
 
+Row = tuple[str, str, str, str]
+
 
 def sections(settings: Settings) -> tuple[Section, ...]:
     """PS3.2 N.6."""
@@ -28,16 +30,35 @@ def sections(settings: Settings) -> tuple[Section, ...]:
     )
 
 
-def _general(settings: Settings) -> list[tuple[str, str, str, str]]:
-    rows = []
+def _general(settings: Settings) -> list[Row]:
+    rows: list[Row] = []
     for name, kind in TABLES.items():
         if kind is Peer:
             continue
         given = getattr(settings, name)
+        if isinstance(given, tuple):  # an array of tables
+            rows += _rules(name, kind, given)
+            continue
         for key, field in kind.model_fields.items():
             held = value(getattr(given, key)) if isinstance(given, BaseModel) else "-"
             rows.append((f"[{name}] {key}", field.description or "", _default(field), held))
     return rows
+
+
+def _rules(name: str, kind: type[BaseModel], given: tuple[BaseModel, ...]) -> list[Row]:
+    """The keys of each of them; of none, the keys that one takes."""
+    return [
+        (
+            f"[[{name}]] {number} {field.alias or key}"
+            if one
+            else f"[[{name}]] {field.alias or key}",
+            field.description or "",
+            _default(field),
+            value(getattr(one, key)) if one else "-",
+        )
+        for number, one in enumerate(given or (None,), 1)
+        for key, field in kind.model_fields.items()
+    ]
 
 
 def _default(field: FieldInfo) -> str:

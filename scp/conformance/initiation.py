@@ -21,7 +21,7 @@ class Activity:
 
 ACTIVITIES = (
     Activity(
-        "C-MOVE request, `minipacs send`",
+        "C-MOVE request, `minipacs send`, `[[forward]]`",
         "C-STORE requests",
         STORAGE_CLASSES,
         STORAGE_SYNTAXES,
@@ -33,6 +33,13 @@ ACTIVITIES = (
         frozenset(REPORT_CONTEXT[:1]),
         REPORT_CONTEXT[1],
         "SCP",
+    ),
+    Activity(
+        "`[[forward]]`",
+        "N-ACTION request of storage commitment",
+        frozenset(REPORT_CONTEXT[:1]),
+        REPORT_CONTEXT[1],
+        "SCU",
     ),
     Activity("`minipacs peers`", "C-ECHO request", frozenset({VERIFICATION}), SYNTAXES, "SCU"),
 )

@@ -4,6 +4,10 @@ from scp.commitment import RETRY_SECONDS, SAME_ASSOCIATION_SECONDS
 from scp.conformance.document import Section, table
 from scp.conformance.names import by_name, code, name_of
 from scp.contexts import STORAGE_SYNTAXES
+from scp.forwarding.asking import REPORT_SECONDS
+from scp.forwarding.courier import ATTEMPTS
+from scp.forwarding.courier import RETRY_SECONDS as FORWARD_SECONDS
+from scp.forwarding.reports import MOST
 from scp.settings import OnConflict, Settings
 from scp.status import Status
 from scp.transcode import reachable
@@ -33,7 +37,8 @@ def sections(settings: Settings) -> tuple[Section, ...]:
             4,
             "SCU of the Storage SOP classes",
             (
-                "Instances go to destinations of C-MOVE, to those of `minipacs send`, and, over "
+                "Instances go to destinations of C-MOVE, to those of `minipacs send` and of "
+                "`[[forward]]`, and, over "
                 "the requestor's association, to those who ask with C-GET. UIDs and attributes "
                 "stay as they are.",
             ),
@@ -79,6 +84,20 @@ def _provider(settings: Settings) -> tuple[str, ...]:
     )
 
 
+def _user() -> tuple[str, ...]:
+    retries = ", ".join(f"{seconds:g}" for seconds in FORWARD_SECONDS)
+    return (
+        "Of destinations of `[[forward]]`. What a destination acknowledged is asked for on an "
+        f"association of its own, some seconds later; the report is waited for on it for "
+        f"{REPORT_SECONDS:g} s, and taken on any association that the destination opens, with the "
+        "role SCP where it selects that. What it does not commit to is sent again, "
+        f"{MOST} times at most. A destination that does not accept the SOP class is not asked.",
+        "What no response came for is sent again after "
+        f"{retries} s and so on, also after a restart; so is what was answered A7xx. What was "
+        f"refused for another reason is sent {ATTEMPTS} times, and then kept as failed.",
+    )
+
+
 def commitment_sections(settings: Settings) -> tuple[Section, ...]:
     """Storage commitment."""
     retries = ", ".join(f"{seconds:g}" for seconds in RETRY_SECONDS)
@@ -86,7 +105,7 @@ def commitment_sections(settings: Settings) -> tuple[Section, ...]:
                for one in FailureReason]  # fmt: skip
     return (
         Section(3, "Storage Commitment service"),
-        Section(4, "SCU of Storage Commitment", ("Not supported.",)),
+        Section(4, "SCU of Storage Commitment", _user()),
         Section(
             4,
             "SCP of Storage Commitment",

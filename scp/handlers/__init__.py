@@ -2,7 +2,7 @@
 
 from scp.association import Handler, Handlers
 from scp.command import Field
-from scp.handlers import commit, echo, find, get, move, store
+from scp.handlers import commit, echo, find, get, move, report, store
 from scp.settings import Service
 
 HANDLERS: Handlers = {
@@ -12,4 +12,5 @@ HANDLERS: Handlers = {
     Field.C_MOVE_RQ: Handler(Service.MOVE, move.handle),
     Field.C_GET_RQ: Handler(Service.GET, get.handle),
     Field.N_ACTION_RQ: Handler(Service.COMMIT, commit.handle),
+    Field.N_EVENT_REPORT_RQ: Handler(Service.COMMIT, report.handle),
 }

@@ -1,0 +1,1 @@
+"""What arrives goes on to other nodes, by the rules of [[forward]]."""

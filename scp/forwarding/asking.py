@@ -1,0 +1,154 @@
+"""Destinations asked to commit to what they took (PS3.4 J.3), and what they say at once."""
+
+import logging
+import time
+
+from pydicom.tag import Tag
+from pydicom.uid import generate_uid
+from pynetdicom.association import Association
+
+from scp import command, identifier, messages
+from scp.calling import associate, finish
+from scp.command import Command, Field
+from scp.commitment import REPORT_CONTEXT, WELL_KNOWN_INSTANCE
+from scp.contexts import STORAGE_COMMITMENT
+from scp.dimse import Message
+from scp.forwarding import reports
+from scp.forwarding.post import Post
+from scp.reactor import driver_of
+from scp.settings import Peer
+from scp.status import Status
+from scp.tls_faults import TlsError
+from storage.elements import Element
+from storage.errors import DataSetError
+from storage.forwarding import requests
+from storage.forwarding.requests import Asked
+
+logger = logging.getLogger(__name__)
+
+# Instances of one request.
+_MOST = 500
+# How long a report is waited for before the association is released; it may come on another.
+REPORT_SECONDS = 3.0
+# How often it is looked meanwhile whether all is to stop.
+_STEP_SECONDS = 0.25
+_REQUEST_STORAGE_COMMITMENT = 1  # PS3.4 table J.3-1
+
+
+class NotAskedError(Exception):
+    """The destination could not be asked; says why."""
+
+
+def ask(post: Post, title: str, peer: Peer) -> bool:
+    """Ask a destination for all that it took; False where it commits to nothing.
+
+    Raises NotAskedError, and ResourceError where the queue is broken.
+    """
+    try:
+        association = associate(post.settings, post.tls, title, peer, [REPORT_CONTEXT])
+    except TlsError as error:
+        raise NotAskedError(str(error)) from error
+    except OSError as error:
+        raise NotAskedError(f"cannot be reached: {error.strerror or error}") from error
+    if not association.is_established:
+        if association.rejected_contexts:
+            return False
+        raise NotAskedError("does not take an association for storage commitment")
+    asking = _Asking(post, title, association)
+    try:
+        while asked := requests.ask(post.outbox, title, generate_uid(prefix=None), _MOST):
+            asking.ask(asked)
+        asking.wait(REPORT_SECONDS)
+    finally:
+        association.release()
+        finish(association)
+    return True
+
+
+class _Asking:
+    """An association on which a destination is asked."""
+
+    def __init__(self, post: Post, title: str, association: Association) -> None:
+        self._post = post
+        self._title = title
+        self._association = association
+        self._reactor = driver_of(association)
+        context = association.accepted_contexts[0]
+        self._context_id = context.context_id or 0
+        self._syntax = str(context.transfer_syntax[0])
+        self._number = 0
+        self._open: set[str] = set()  # what was asked for here, and not reported on
+
+    def ask(self, asked: Asked) -> None:
+        """Make a request. Raises NotAskedError where it is not taken."""
+        self._number += 1
+        action = Command(
+            Field.N_ACTION_RQ,
+            message_id=self._number,
+            sop_class=STORAGE_COMMITMENT,
+            sop_instance=WELL_KNOWN_INSTANCE,
+            action_type=_REQUEST_STORAGE_COMMITMENT,
+            has_data_set=True,
+        )
+        self._open.add(asked.uid)
+        data = _action_information(asked, self._syntax)
+        messages.send(self._association, self._context_id, command.encode(action), data)
+        status = self._status()
+        if status != Status.SUCCESS:
+            if status is not None:  # else it may be under way, and reported on
+                requests.take_back(self._post.outbox, asked.uid)
+            words = "nothing" if status is None else f"status {status:04X}"
+            raise NotAskedError(f"answers {words} to a request of storage commitment")
+        logger.info("commitment asked destination=%s transaction=%s instances=%d",
+                    self._title, asked.uid, len(asked.references))  # fmt: skip
+
+    def wait(self, seconds: float) -> None:
+        """Take the reports that come at once."""
+        deadline = time.monotonic() + seconds
+        while self._open and not self._post.stopped.is_set():
+            left = deadline - time.monotonic()
+            if left <= 0 or self._reactor.is_over():
+                return
+            if message := self._reactor.message(min(left, _STEP_SECONDS)):
+                self._take(message)
+
+    def _status(self) -> int | None:
+        """The answer to the request; a report may come before it."""
+        timeout = self._association.dimse_timeout or 0.0
+        while message := self._reactor.message(timeout):
+            answer = message.command
+            if answer.field is Field.N_ACTION_RSP and answer.responds_to == self._number:
+                return answer.status
+            self._take(message)
+        return None
+
+    def _take(self, message: Message) -> None:
+        if message.command.field is not Field.N_EVENT_REPORT_RQ:
+            return
+        status = Status.INVALID_ARGUMENT_VALUE
+        try:
+            said = reports.parse(message.data or b"", self._syntax, "ISO_IR 6")
+        except DataSetError as error:
+            logger.error("commitment destination=%s: %s", self._title, error)
+        else:
+            self._open.discard(said.uid)
+            if reports.note(self._post.outbox, self._title, said):
+                status = Status.SUCCESS
+        answer = messages.response(message.command, status)
+        messages.send(self._association, message.context_id, answer)
+
+
+def _action_information(asked: Asked, syntax: str) -> bytes:
+    """PS3.4 table J.3-1."""
+    information = identifier.from_texts({Tag("TransactionUID"): asked.uid})
+    items = tuple(
+        identifier.from_texts(
+            {
+                Tag("ReferencedSOPClassUID"): sop_class,
+                Tag("ReferencedSOPInstanceUID"): instance,
+            }
+        )
+        for sop_class, instance in asked.references
+    )
+    information[Tag("ReferencedSOPSequence")] = Element("SQ", items=items)
+    return identifier.encode(information, syntax)

@@ -1,0 +1,71 @@
+"""The journal followed into the queue: what has arrived, and where it is to go."""
+
+import logging
+import time
+
+from scp.forwarding.post import Post
+from scp.forwarding.rules import destinations
+from scp.log import one_line
+from storage.errors import ArchiveError, DataSetError
+from storage.forwarding.arrivals import arrived, end_of_lines, receipts
+from storage.forwarding.queue import Wanted
+from storage.journal import RECEIPTS
+
+logger = logging.getLogger(__name__)
+
+# How often the journal is looked at, while nothing comes.
+LOOK_SECONDS = 0.25
+# How soon what could not be read is tried again.
+_RETRY_SECONDS = 2.0
+_TIDY_SECONDS = 3600.0
+
+
+class Follower:
+    """Reads the journal from where the queue is; a store does nothing for it."""
+
+    def __init__(self, post: Post) -> None:
+        self._post = post
+        self._position = post.outbox.position
+        self._next_tidy = 0.0
+        if post.archive.journal.size(RECEIPTS) < self._position:
+            logger.error("the journal is shorter than it was: it is followed from its end")
+            self._position = post.archive.journal.size(RECEIPTS)
+            post.outbox.take([], set(), self._position)
+
+    def run(self) -> None:
+        """Follow, until all is to stop. Raises ResourceError where the queue is broken."""
+        while not self._post.stopped.is_set():
+            try:
+                found = self._read()
+            except ArchiveError as error:  # the archive's, which may pass
+                logger.warning("forwarding waits for the archive: %s", one_line(error))
+                self._post.stopped.wait(_RETRY_SECONDS)
+                continue
+            if found is None:
+                self._post.followed.set()
+                self._tidy()
+                self._post.stopped.wait(LOOK_SECONDS)
+                continue
+            self._post.outbox.take(*found)
+            self._position = found[2]
+
+    def _read(self) -> tuple[list[Wanted], set[str], int] | None:
+        """The next part of the journal: what is to go on, the studies, and where it ends."""
+        archive, rules = self._post.archive, self._post.settings.forward
+        end = end_of_lines(archive, self._position)
+        if end == self._position:
+            return None
+        found = receipts(archive, self._position, end)
+        wanted = []
+        for one in arrived(archive, found):
+            if isinstance(one, DataSetError):
+                logger.error("not forwarded: %s", one)
+                continue
+            if to := destinations(rules, one.header, one.sender):
+                wanted.append(Wanted(one.location, to))
+        return wanted, {receipt.uids[0] for receipt in found}, end
+
+    def _tidy(self) -> None:
+        if self._next_tidy <= time.monotonic():
+            self._next_tidy = time.monotonic() + _TIDY_SECONDS
+            self._post.outbox.forget_studies()

@@ -1,0 +1,157 @@
+"""The forwarding process: it follows the journal, and has a thread for each destination.
+
+Nothing that it does, or that a destination does to it, holds up a store.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+from scp import child, log, memory, peers
+from scp.audit import Audit, trail
+from scp.forwarding.courier import Courier
+from scp.forwarding.follower import Follower
+from scp.forwarding.post import Post
+from scp.settings import Settings
+from scp.tls import Contexts
+from storage import Archive
+from storage.errors import ResourceError
+from storage.forwarding import file
+from storage.forwarding.queue import Outbox
+from storage.forwarding.telling import standings
+
+logger = logging.getLogger(__name__)
+
+# What `ps` shows.
+NAME = "forwarder"
+# How soon the process is started again, at first, and where it ends again and again.
+_RETRY_SECONDS, _MOST_RETRY_SECONDS = 2.0, 60.0
+# How long what is under way may take once it is to end.
+GRACE_SECONDS = 5.0
+_LOOK_SECONDS = 0.5
+# Lower than that of the workers: who sends should not notice.
+_NICENESS = 5
+
+
+class Forwarder:
+    """The process, seen from the supervisor, which calls `tend` every few seconds."""
+
+    def __init__(self, settings: Settings, tls: Contexts) -> None:
+        self._settings, self._tls = settings, tls
+        self._process = 0
+        self._next_start, self._delay = 0.0, _RETRY_SECONDS
+        self._started = 0.0
+        self._killed_at = 0.0  # where it was told to end: when it has to have done so
+        self._is_over = False
+
+    def begin(self) -> None:
+        """Take the place in the journal where it begins; before the workers store."""
+        data = self._settings.storage.path
+        try:
+            if self._settings.forward:
+                file.prepare(data, self._settings.storage.sync)
+            else:
+                file.leave(data)
+        except ResourceError as error:
+            logger.error("forwarding does not begin: %s", error)
+
+    def tend(self) -> None:
+        """Start it where it does not run, and see to its end where it should."""
+        now = time.monotonic()
+        if self._process and not self._reap() and self._killed_at and self._killed_at <= now:
+            os.kill(self._process, signal.SIGKILL)
+        if self._process or self._is_over or self._next_start > now or not self._settings.forward:
+            return
+        self._started = now
+        settings, tls = self._settings, self._tls
+        self._process = child.fork(NAME, lambda: _run(settings, tls))
+
+    def renew(self, settings: Settings, tls: Contexts) -> None:
+        """Go by these settings from now on."""
+        began = bool(self._settings.forward)
+        self._settings, self._tls = settings, tls
+        if began != bool(settings.forward):
+            self.begin()
+        self.stop()
+        self._next_start, self._delay, self._is_over = 0.0, _RETRY_SECONDS, False
+
+    def stop(self) -> None:
+        """Have it end, and not start again."""
+        self._is_over = True
+        if self._process and not self._killed_at:
+            os.kill(self._process, signal.SIGTERM)
+            self._killed_at = time.monotonic() + GRACE_SECONDS + 1
+
+    def end(self) -> None:
+        """Wait for its end."""
+        self.stop()
+        while self._process:
+            self.tend()
+            if self._process:
+                signal.sigtimedwait((signal.SIGCHLD,), _LOOK_SECONDS)
+
+    def _reap(self) -> bool:
+        if not os.waitpid(self._process, os.WNOHANG)[0]:
+            return False
+        if not self._killed_at:
+            now = time.monotonic()
+            lasted = now - self._started > _MOST_RETRY_SECONDS
+            self._delay = _RETRY_SECONDS if lasted else min(self._delay * 2, _MOST_RETRY_SECONDS)
+            self._next_start = now + self._delay
+            logger.error("%s ended, starting again in seconds=%g", NAME, self._delay)
+        self._process, self._killed_at = 0, 0.0
+        return True
+
+
+def _run(settings: Settings, tls: Contexts) -> None:
+    """The process. Raises where it cannot go on: another one begins anew."""
+    memory.bound()
+    os.nice(_NICENESS)
+    storage = settings.storage
+    file.prepare(storage.path, storage.sync)
+    post = Post(
+        settings, tls, Archive(storage.path, storage.sync), Outbox(storage.path, storage.sync),
+        Audit(*trail(settings)),
+    )  # fmt: skip
+    waiting = {title: one.waiting for title, one in standings(post.outbox).items() if one.waiting}
+    rules = sorted({title for rule in settings.forward for title in rule.to})
+    work: list[Callable[[], None]] = [Follower(post).run]
+    for title in sorted({*rules, *waiting}):
+        peer = peers.destination(settings, title)
+        if peer is None:
+            logger.warning("forwarding waits destination=%s instances=%d: no host and port under "
+                           "[peers]", title, waiting[title])  # fmt: skip
+            continue
+        work.append(Courier(post, title, peer).run)
+    logger.info("forwarding to=%s waiting=%d", ",".join(rules), sum(waiting.values()))
+    _run_all(post, work)
+
+
+def _run_all(post: Post, work: list[Callable[[], None]]) -> None:
+    """Do all at once until SIGTERM; raises what one of them raises."""
+    raised: list[BaseException] = []
+
+    def run(one: Callable[[], None]) -> None:
+        try:
+            one()
+        except BaseException as error:  # handed on below
+            logger.debug("details", exc_info=True)
+            raised.append(error)
+            post.stopped.set()
+
+    threads = [threading.Thread(target=run, args=(one,), daemon=True) for one in work]
+    for thread in threads:
+        thread.start()
+    # Blocked since the supervisor's start: it is waited for, and interrupts nothing.
+    while not post.stopped.is_set() and not signal.sigtimedwait((signal.SIGTERM,), _LOOK_SECONDS):
+        pass
+    post.stopped.set()
+    deadline = time.monotonic() + GRACE_SECONDS
+    for thread in threads:
+        thread.join(max(deadline - time.monotonic(), 0.0))
+    if raised:
+        logger.error("forwarding begins again: %s", log.one_line(raised[0]))
+        raise raised[0]

@@ -1,0 +1,49 @@
+"""N-EVENT-REPORT of storage commitment, on an association that a destination opens (PS3.4 J.3.3).
+
+Reports are of what the node asked for when it sent instances on.
+"""
+
+import logging
+
+from scp.commitment import WELL_KNOWN_INSTANCE
+from scp.forwarding import reports
+from scp.request import Request
+from scp.status import Status
+from storage.errors import ArchiveError, DataSetError
+from storage.forwarding.queue import opened
+
+logger = logging.getLogger(__name__)
+
+
+def handle(request: Request) -> None:
+    """Write down what is reported, and answer."""
+    if request.sop_instance != WELL_KNOWN_INSTANCE:
+        _refuse(request, Status.NO_SUCH_SOP_INSTANCE, "Not the well-known SOP Instance")
+        return
+    try:
+        said = reports.parse(request.data, request.transfer_syntax, request.charset)
+    except DataSetError as error:
+        _refuse(request, Status.INVALID_ARGUMENT_VALUE, str(error))
+        return
+    request.audit |= {
+        "transaction": said.uid,
+        "committed": len(said.committed),
+        "failed": len(said.failures),
+    }
+    storage = request.node.settings.storage
+    try:
+        with opened(storage.path, storage.sync) as outbox:
+            known = outbox is not None and reports.note(outbox, request.peer, said)
+    except ArchiveError as error:
+        _refuse(request, Status.RESOURCE_LIMITATION, str(error))
+        return
+    if known:
+        request.respond(Status.SUCCESS)
+    else:
+        _refuse(request, Status.INVALID_ARGUMENT_VALUE, "No such Transaction UID was asked for")
+
+
+def _refuse(request: Request, status: Status, words: str) -> None:
+    request.audit["reason"] = words
+    request.respond(status, words)
+    logger.error("report refused peer=%s address=%s: %s", request.peer, request.address, words)
