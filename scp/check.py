@@ -10,9 +10,10 @@ import typer
 
 from scp.progress import shown
 from scp.settings import Settings
-from storage import Archive
+from storage import Archive, catch_up
 from storage.checking import check, counts, held_bytes
 from storage.database import index_path
+from storage.doing import cut_off, doing
 from storage.errors import FolderError
 from storage.faults import Fault
 from storage.upkeep import fault_of_index
@@ -71,3 +72,14 @@ def opened(settings: Settings) -> Iterator[Archive]:
         yield archive
     finally:
         archive.close_thread()
+
+
+@contextmanager
+def changing(settings: Settings) -> Iterator[Archive]:
+    """The same to change files and rows: what an earlier one left half-done is ended first."""
+    with opened(settings) as archive:
+        data = settings.storage.path
+        if cut_off(data):
+            catch_up(data, settings.storage.charset)
+        with doing(data):
+            yield archive

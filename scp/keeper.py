@@ -15,6 +15,7 @@ from scp import child, log
 from storage import catch_up, correcting, is_settled, settle
 from storage import received as received_bytes
 from storage.correcting import catch_up_corrections
+from storage.doing import cut_off
 from storage.errors import ArchiveError
 from storage.rebuilding import rebuild
 
@@ -89,7 +90,7 @@ class Keeper:
 
     @property
     def _is_behind(self) -> bool:
-        return self._left != self._caught_up
+        return self._left != self._caught_up or bool(cut_off(self._data))
 
     def _start(self, fault: str, work: Callable[[], None]) -> None:
         self._next_try, self._will_have = time.monotonic() + _RETRY_SECONDS, self._left

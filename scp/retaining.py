@@ -10,7 +10,7 @@ import typer
 
 from scp import child
 from scp.audit import MANY, tell
-from scp.check import opened
+from scp.check import changing, opened
 from scp.keeper import Keeper
 from scp.progress import Shown, shown, size
 from scp.settings import Settings
@@ -33,7 +33,7 @@ def is_wanted(settings: Settings) -> bool:
 
 def run(settings: Settings, dry_run: bool, ask: Callable[[str], bool]) -> None:
     """Show what is to go, and have it go. Raises ArchiveError."""
-    with opened(settings) as archive:
+    with (opened if dry_run else changing)(settings) as archive:
         plan = retention.plan(archive, _rules(settings))
         for due in plan.studies:
             typer.echo(str(due))
@@ -152,7 +152,7 @@ class Retainer:
 
 def _apply(settings: Settings) -> None:
     os.nice(_NICENESS)
-    with opened(settings) as archive:
+    with changing(settings) as archive:
         plan = retention.plan(archive, _rules(settings))
         for due in plan.studies:
             logger.info("retention takes %s", due)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 import typer
 
 from scp.audit import MANY, tell
-from scp.check import opened
+from scp.check import changing, opened
 from scp.progress import Shown, shown, size
 from scp.settings import Settings
 from storage import retiring
@@ -31,7 +31,7 @@ def seconds(text: str) -> float:
 
 def delete(settings: Settings, selection: Selection, ask: Ask) -> bool:
     """Move what is selected to superseded/; whether there was any. Raises ArchiveError."""
-    with opened(settings) as archive:
+    with changing(settings) as archive:
         instances = retiring.selected(archive, selection)
         if not instances:
             typer.echo(f"{selection}: nothing is held")
@@ -52,7 +52,7 @@ def delete(settings: Settings, selection: Selection, ask: Ask) -> bool:
 def restore(settings: Settings, selection: Selection) -> bool:
     """Bring back what is selected; whether there was any. Raises ArchiveError."""
     charset = settings.storage.charset
-    with opened(settings) as archive:
+    with changing(settings) as archive:
         files = retiring.restorable(archive, selection, charset)
         if not files:
             typer.echo(f"{selection}: nothing in superseded/ that is not held")

@@ -75,7 +75,7 @@ def _claim(data: Path, to: Path) -> None:
             mark.write_text(json.dumps({"of": str(here), "since": now()}) + "\n")
         if json.loads(mark.read_text())["of"] != str(here):
             raise FolderError(f"{to}: is a backup of another folder")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise FolderError(f"{to}: cannot be a backup: {error}") from error
 
 

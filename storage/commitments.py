@@ -4,14 +4,19 @@ They lie in the journal: a request is written down before it is answered, and it
 requestor has taken the report.
 """
 
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from storage import checking, finding
 from storage.archive import Archive
 from storage.attributes import Level
 from storage.database import reading
 from storage.journal import COMMITMENTS
+
+logger = logging.getLogger(__name__)
 
 # SOP Class UID, SOP Instance UID.
 Reference = tuple[str, str]
@@ -75,15 +80,23 @@ def unfinished(archive: Archive, worker: int, workers: int) -> list[Commitment]:
     """The requests of a worker that have not ended; the first has those of workers no more."""
     found: dict[tuple[str, str, bool], Commitment] = {}
     for record in archive.journal.read(COMMITMENTS):
-        key = str(record["transaction"]), str(record["peer"]), bool(record["duplicate"])
-        if record["kind"] == "ended":
-            found.pop(key, None)
-            continue
-        references = tuple((str(c), str(i)) for c, i in record["references"])
-        number = int(record["worker"]) if int(record["worker"]) < workers else 0
-        if number == worker:
-            found[key] = Commitment(key[0], key[1], references, number, key[2])
+        try:
+            key = str(record["transaction"]), str(record["peer"]), bool(record["duplicate"])
+            if record["kind"] == "ended":
+                found.pop(key, None)
+            elif record["kind"] == "requested":
+                one = _requested(key, record, workers)
+                if one.worker == worker:
+                    found[key] = one
+        except (KeyError, TypeError, ValueError):
+            logger.error("a line of the journal is damaged, and passed over: %.200s", record)
     return list(found.values())
+
+
+def _requested(key: tuple[str, str, bool], record: Mapping[str, Any], workers: int) -> Commitment:
+    references = tuple((str(c), str(i)) for c, i in record["references"])
+    number = int(record["worker"]) if int(record["worker"]) < workers else 0
+    return Commitment(key[0], key[1], references, number, key[2])
 
 
 def failure_of(archive: Archive, commitment: Commitment, reference: Reference) -> int | None:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from storage.database import connect, execute, index_path, reading
+from storage.doing import cut_off, marks
 from storage.durable import prune
 from storage.errors import DataSetError
 from storage.indexing import digest_in, forget
@@ -30,7 +31,10 @@ def catch_up(data: Path, charset: str) -> None:
 
     Raises ResourceError.
     """
+    left = cut_off(data)
     changed = _replay(Tree(data, sync=False), charset)
+    for mark in left:
+        mark.unlink(missing_ok=True)
     if changed:
         logger.warning("index caught up instances=%d: behind after an unclean end", changed)
 
@@ -58,8 +62,11 @@ def withdraw_unplaced(tree: Tree) -> None:
     """
     journal = Journal(tree.data, sync=True)
     for path, receipts in last_receipts(tree, journal, _applied(tree.data)).items():
-        if receipts.is_open and not path.exists():
+        if path.exists():
+            continue
+        if receipts.is_open:
             give_up(journal, receipts.uids)
+        if receipts.is_open or receipts.is_deleted:
             prune(path)
 
 
@@ -91,15 +98,16 @@ def apply(
 
 def _drop(path: Path, index: Index, receipts: Receipts, withdrawing: Journal | None) -> bool:
     """Have no row of an instance without a file; whether there was one."""
-    if digest_in(index, receipts.uids) is not None:
+    has_row = digest_in(index, receipts.uids) is not None
+    if has_row:
         if receipts.of_digest and not receipts.is_deleted:
             logger.error("lost file=%s: in the index, not in the tree; its row is dropped", path)
         forget(index, receipts.uids)
-        return True
-    if withdrawing and receipts.is_open:
+    elif withdrawing and receipts.is_open:
         give_up(withdrawing, receipts.uids)  # a row is made last: nobody was told Success
+    if withdrawing and (receipts.is_open or receipts.is_deleted):
         prune(path)
-    return False
+    return has_row
 
 
 def _enter(tree: Tree, path: Path, index: Index, charset: str, receipts: Receipts) -> bool:
@@ -123,8 +131,8 @@ def settle(data: Path, end: int | None = None) -> None:
     Does nothing where nothing was received since the last time. Raises OSError, ResourceError.
     """
     end = received(data) if end is None else end
-    if end == _applied(data):
-        return
+    if end == _applied(data) or marks(data):
+        return  # where a change is under way, or was cut off, that part is to be replayed
     with reading():
         database = connect(index_path(data), sync=True)
         try:
@@ -143,7 +151,7 @@ def received(data: Path) -> int:
 
 def is_settled(data: Path) -> bool:
     """Whether the index surely holds all of the journal."""
-    return received(data) == _applied(data)
+    return received(data) == _applied(data) and not marks(data)
 
 
 def write_applied(data: Path, end: int) -> None:

@@ -144,8 +144,8 @@ class Tree:
         """
         try:
             for attempt in itertools.count():
-                self._make_folder(path.parent)
                 try:
+                    self._make_folder(path.parent)
                     os.rename(staged, path)
                     break
                 except FileNotFoundError:  # the folder was empty and pruned just now

@@ -205,6 +205,21 @@ def test_what_cannot_be_a_backup_is_told_and_left_alone(tmp_path: Path, name: st
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["notes"]
 
 
+@pytest.mark.parametrize("mark", ["", "[]", "{}", "7", '{"of": 7}', "\0"])
+def test_a_folder_whose_mark_is_not_of_a_backup_is_left_alone(
+    start_node: StartNode, tmp_path: Path, mark: str
+) -> None:
+    node, to = start_node(), tmp_path / "backup"
+    to.mkdir()
+    (to / "minipacs-backup.json").write_text(mark)
+    done = back_up(node, to)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert str(to) in done.stderr
+    assert [(path.name, path.read_text()) for path in to.iterdir()] == [
+        ("minipacs-backup.json", mark)
+    ]
+
+
 def test_a_backup_of_another_archive_is_left_alone(tmp_path: Path, start_node: StartNode) -> None:
     one, other = start_node(), start_node()
     assert back_up(one, tmp_path / "backup").returncode == 0

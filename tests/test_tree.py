@@ -553,3 +553,24 @@ def test_a_digest_is_of_what_follows(tmp_path: Path) -> None:
     with path.open("rb") as file:
         file.seek(4)
         assert digest_of_rest(file) == hashlib.sha256(data).hexdigest()
+
+
+def test_a_folder_that_is_pruned_while_its_way_is_synced_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Tree(tmp_path, sync=True)
+    made.prepare()
+    staged, path = made.stage(b"one"), made.path(("1.1", "1.2", "1.3"))
+    real, pruned = Tree._sync_folder, []
+
+    def sync(self: Tree, folder: Path) -> None:
+        if folder == path.parent.parent and not pruned:
+            path.parent.rmdir()
+            folder.rmdir()
+            pruned.append(folder)
+        real(self, folder)
+
+    monkeypatch.setattr(Tree, "_sync_folder", sync)
+    made.place(staged, path)
+    assert pruned
+    assert path.read_bytes() == b"one"
