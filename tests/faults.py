@@ -1,6 +1,9 @@
 """Senders that remember what was acknowledged, and a full comparison of that with a node."""
 
 import random
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,6 +12,7 @@ from pathlib import Path
 
 from pynetdicom.association import Association
 from support import (
+    CLIENT_SECONDS,
     CT,
     EXPLICIT,
     FIND,
@@ -25,6 +29,7 @@ from storage import Archive
 from storage.checking import check
 from storage.faults import Fault, Kind
 
+ROOT = Path(__file__).parent.parent
 CHARSET = "ISO_IR 100"
 SMALL, LARGE = (1_000, 40_000), (1_000_000, 2_000_000)  # bytes of pixel data, even
 
@@ -260,3 +265,31 @@ def _compare_study(node: RunningNode, study: str, wanted: dict[Uids, Content]) -
     assert {u: sha256(d).hexdigest() for u, d in got(node, study).items()} == {
         uids[2]: content.digest for uids, content in wanted.items()
     }
+
+
+# The command with kill -9 at the given call of a function, before it does anything.
+KILLED = """
+import os, pkgutil, signal
+owner, name = {step!r}.rsplit(".", 1)
+owner, calls = pkgutil.resolve_name(owner), 0
+real = getattr(owner, name)
+def killed(*given, **named):
+    global calls
+    calls += 1
+    if calls == {call}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*given, **named)
+setattr(owner, name, killed)
+from scp.cli import main
+main()
+"""
+
+
+def killed(node: RunningNode, step: str, call: int, command: str, *options: str) -> None:
+    """Run a command that is killed at a moment."""
+    code = KILLED.format(step=step, call=call)
+    done = subprocess.run(
+        [sys.executable, "-c", code, command, "-c", str(node.config), *options], cwd=ROOT,
+        capture_output=True, text=True, check=False, timeout=CLIENT_SECONDS,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr

@@ -1,13 +1,11 @@
 """kill -9 of a command, or of the node, at exact moments of what changes the archive."""
 
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faults import faults
+from faults import faults, killed
 from support import (
     CLIENT_SECONDS,
     CT,
@@ -30,39 +28,12 @@ ROOT = Path(__file__).parent.parent
 OLD, NEW = "1.1", "1.2"
 STUDIES = {study: [f"{study}.1.{number}" for number in range(3)] for study in (OLD, NEW)}
 
-# The command with kill -9 at the given call of a function, before it does anything.
-KILLED = """
-import os, pkgutil, signal
-owner, name = {step!r}.rsplit(".", 1)
-owner, calls = pkgutil.resolve_name(owner), 0
-real = getattr(owner, name)
-def killed(*given, **named):
-    global calls
-    calls += 1
-    if calls == {call}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return real(*given, **named)
-setattr(owner, name, killed)
-from scp.cli import main
-main()
-"""
-
 
 def data_set(study: str, uid: str) -> bytes:
     return encoded(ct(study, f"{study}.1", uid, PatientID=study))
 
 
 SENT = {uid: data_set(study, uid) for study, uids in STUDIES.items() for uid in uids}
-
-
-def killed(node: RunningNode, step: str, call: int, command: str, *options: str) -> None:
-    """Run a command that is killed at a moment."""
-    code = KILLED.format(step=step, call=call)
-    done = subprocess.run(
-        [sys.executable, "-c", code, command, "-c", str(node.config), *options], cwd=ROOT,
-        capture_output=True, text=True, check=False, timeout=CLIENT_SECONDS,
-    )  # fmt: skip
-    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
 
 
 @pytest.fixture
