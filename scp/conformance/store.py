@@ -39,8 +39,10 @@ def sections(settings: Settings) -> tuple[Section, ...]:
             (
                 "Instances go to destinations of C-MOVE, to those of `minipacs send` and of "
                 "`[[forward]]`, and, over "
-                "the requestor's association, to those who ask with C-GET. UIDs and attributes "
-                "stay as they are.",
+                "the requestor's association, to those who ask with C-GET. UIDs stay as they "
+                "are, and attributes but for those that a person has corrected by a command of "
+                "the node's: these are coerced, and Original Attributes Sequence (0400,0561) has "
+                "the values received.",
             ),
         ),
         Section(
@@ -66,11 +68,17 @@ def _conversions() -> list[tuple[str, str]]:
     ]
 
 
+def _kept(settings: Settings) -> str:
+    rules = [key for key, value in settings.retention if value and key != "superseded_days"]
+    by_rule = f", or [retention] lets their study go ({', '.join(rules)})" if rules else ""
+    return f"Instances are kept until somebody deletes them by a command of the node's{by_rule}."
+
+
 def _provider(settings: Settings) -> tuple[str, ...]:
     conflict = settings.storage.on_conflict
     return (
         "Level 2 (Full) of PS3.4 B.4.1: all attributes are kept, standard, standard extended and "
-        "private ones. Nothing is coerced. Digital signatures are kept as they came; none is made "
+        "private ones. Nothing is coerced when it is stored. Digital signatures are kept as they came; none is made "
         "or verified.",
         "Values are not judged: all that an instance needs is a Study, a Series and a SOP Instance "
         "UID, and that its SOP class and SOP instance are those of the request.",
@@ -80,7 +88,7 @@ def _provider(settings: Settings) -> tuple[str, ...]:
         + ("is on the disk." if settings.storage.sync else "has been written (`sync` is false)."),
         f"Less than {settings.limits.free_bytes} bytes free on the disk: nothing more is taken, "
         f"{code(Status.OUT_OF_RESOURCES)}.",
-        "Instances are kept until somebody deletes them by a command of the node's.",
+        _kept(settings),
     )
 
 
@@ -120,7 +128,7 @@ def commitment_sections(settings: Settings) -> tuple[Section, ...]:
                 "at all.",
                 "It holds the Retrieve AE Title, "
                 f"`{settings.node.ae_title}`. Storage Media File-Set attributes are not supported. "
-                "What is committed to stays until somebody deletes it by a command of the node's.",
+                _kept(settings),
                 "Failure Reason (0008,1197):",
                 table(("Failure Reason", "Name", "When"), reasons),
             ),
