@@ -28,8 +28,8 @@ def overview(settings: Settings) -> tuple[Section, ...]:
             (
                 "minipacs is a DICOM archive node. It stores what is sent to it, answers queries "
                 "about that, sends it to others or gives it back, and commits to keeping it. Data "
-                "sets are kept byte for byte as they came; it creates none, and changes none but as "
-                "a person has corrected it.",
+                "sets are kept byte for byte as they came; it creates none, and changes none but "
+                "as a person has corrected it.",
             ),
         ),
         Section(

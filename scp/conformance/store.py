@@ -78,8 +78,8 @@ def _provider(settings: Settings) -> tuple[str, ...]:
     conflict = settings.storage.on_conflict
     return (
         "Level 2 (Full) of PS3.4 B.4.1: all attributes are kept, standard, standard extended and "
-        "private ones. Nothing is coerced when it is stored. Digital signatures are kept as they came; none is made "
-        "or verified.",
+        "private ones. Nothing is coerced when it is stored. Digital signatures are kept as they "
+        "came; none is made or verified.",
         "Values are not judged: all that an instance needs is a Study, a Series and a SOP Instance "
         "UID, and that its SOP class and SOP instance are those of the request.",
         "The same instance once more is Success. For an instance that is held with other content "
@@ -127,7 +127,7 @@ def commitment_sections(settings: Settings) -> tuple[Section, ...]:
                 "restart. A requestor without an address is told on its own association or not "
                 "at all.",
                 "It holds the Retrieve AE Title, "
-                f"`{settings.node.ae_title}`. Storage Media File-Set attributes are not supported. "
+                f"`{settings.node.ae_title}`. Storage Media File-Set attributes are not supported.",
                 _kept(settings),
                 "Failure Reason (0008,1197):",
                 table(("Failure Reason", "Name", "When"), reasons),
