@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +147,7 @@ def _write(tree: Tree, told: dict[str, Any]) -> int:
         lines = journal.read(CORRECTIONS)
         number = max((int(line["number"]) for line in lines if "number" in line), default=0) + 1
         # Who stores has his row made by now, or sees the line.
-        with tree.all_locked():
+        with closing(journal), tree.all_locked():
             journal.append(CORRECTIONS, number=number, **told)
         _apply(tree, _applied(tree.data))
     return number

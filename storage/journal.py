@@ -35,6 +35,13 @@ class Journal:
         """Make the folder. Raises OSError."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
+    def close(self) -> None:
+        """Close its files: for who does not keep it for as long as the process lasts."""
+        with self._lock:
+            for descriptor in self._descriptors.values():
+                os.close(descriptor)
+            self._descriptors.clear()
+
     def append(self, name: str, **record: Any) -> None:
         """Add a line to the file `name`, synced. Raises ResourceError."""
         self.sync(name, self.write(name, **record))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.dataelem import RawDataElement
-from support import CT, Sample, ct, encoded, samples
+from support import CT, ct, encoded, samples
 
 from scp.copies import AsCorrected
 from scp.transcode import transcode_file
@@ -25,12 +25,23 @@ SAMPLES = {
 }
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+    data = tmp_path_factory.mktemp("shared") / "data"
+    prepare(data, sync=False, charset=CHARSET)
+    made = Archive(data, sync=False)
+    yield made
+    made.close_thread()
+    made.journal.close()
+
+
 @pytest.fixture
 def archive(tmp_path: Path) -> Iterator[Archive]:
     prepare(tmp_path / "data", sync=False, charset=CHARSET)
     made = Archive(tmp_path / "data", sync=False)
     yield made
     made.close_thread()
+    made.journal.close()
 
 
 def held(archive: Archive, study: str) -> Location:
@@ -65,12 +76,12 @@ def values(data_set: Dataset) -> dict[int, bytes]:
 @pytest.mark.parametrize("name", SAMPLES)
 @pytest.mark.parametrize("new", ["Doe^Jané", "山田^太郎", ""])
 def test_all_but_what_was_corrected_is_as_it_was_received(
-    archive: Archive, name: str, new: str
+    shared: Archive, name: str, new: str
 ) -> None:
-    sample: Sample = SAMPLES[name]
+    archive, sample = shared, SAMPLES[name]
     study = store(archive, sample.path)
     before = copy_of(archive, study)
-    correct(archive, study, PatientName=new)
+    made = correct(archive, study, PatientName=new)
     after = copy_of(archive, study)
     original, corrected = dcmread(BytesIO(before)), dcmread(BytesIO(after))
     assert str(corrected.get("PatientName", "")) == new
@@ -83,8 +94,9 @@ def test_all_but_what_was_corrected_is_as_it_was_received(
     assert (told.ModifyingSystem, told.ReasonForTheAttributeModification) == ("NODE", "CORRECT")
     (was,) = told.ModifiedAttributesSequence
     assert str(was.PatientName or "") == str(original.get("PatientName") or "")
-    correcting.undo(archive.tree, 1, "me")
+    correcting.undo(archive.tree, made.number, "me")
     assert copy_of(archive, study) == before
+    list(retiring.delete(archive, [held(archive, study)]))
 
 
 def store(archive: Archive, path: Path) -> str:
