@@ -10,12 +10,14 @@ from scp.audit import tell
 from scp.check import opened
 from scp.settings import Settings
 from storage import Archive, Level, Location, correcting, retiring
+from storage.attributes import stored_at
 from storage.correctable import UncorrectableError, checked
 from storage.corrections import PATIENT_ID, Correction, Entity, in_force
 from storage.database import execute, reading
 from storage.errors import FolderError
 from storage.retiring import Selection
 
+_PERSON = frozenset(one.keyword for one in stored_at(Level.PATIENT))
 # What makes out who a patient is (PS3.3 C.7.1.1), and goes with a merge.
 _IDENTITY = (PATIENT_ID, "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
 
@@ -48,6 +50,8 @@ def correct(
         if selection.level is Level.PATIENT and new_id and _patients(archive, new_id):
             hint = f"minipacs merge-patient {selection.uid} {new_id}"
             raise UncorrectableError(f"{PATIENT_ID}: {new_id} is held: `{hint}`")
+        if selection.level is Level.STUDY and new_id is None and _PERSON & values.keys():
+            _tell_of_others(archive, selection, held)
         before = correcting.shown(archive.tree, held, values)
         if before == {keyword: [text] for keyword, text in values.items()}:
             raise UncorrectableError(f"{selection}: has just these values")
@@ -135,6 +139,18 @@ def _make(
     typer.echo(
         f"corrected {made.number}: instances={len(held)}; `minipacs undo {made.number}` undoes it"
     )
+
+
+def _tell_of_others(archive: Archive, selection: Selection, held: list[Location]) -> None:
+    """Say where a patient has other studies: of one Patient ID one name is shown for all."""
+    for patient_id in correcting.shown(archive.tree, held, [PATIENT_ID])[PATIENT_ID]:
+        of_patient = retiring.selected(archive, Selection(Level.PATIENT, patient_id))
+        others = {one.uids[0] for one in of_patient} - {selection.uid}
+        if patient_id and others:
+            typer.echo(
+                f"patient {patient_id} has studies={len(others)} beside this one, which are shown "
+                f"with it: `minipacs correct --patient {patient_id}` corrects all"
+            )
 
 
 def _held(archive: Archive, selection: Selection) -> list[Location]:

@@ -194,6 +194,20 @@ def test_a_move_and_minipacs_send_give_out_what_was_corrected(start_node: StartN
     assert dcmread(BytesIO(sent), force=True).PatientName == "Right"
 
 
+def test_who_has_other_studies_is_told_of_and_a_rebuild_shows_the_same(node: RunningNode) -> None:
+    told = correct(node, "--study", "1.1", "PatientName=Right")
+    assert "patient P1 has studies=1 beside this one" in told
+    assert "1.1" in studies(node, PatientName="Right")
+    assert studies(node, PatientName="Wrong*") == []
+    run(node, "rebuild")
+    assert "1.1" in studies(node, PatientName="Right")
+    assert studies(node, PatientName="Wrong*") == []
+    assert [str(copy.PatientName) for copy in copies(node, "2.1")] == ["Wrong^Name"]
+    correct(node, "--patient", "P1", "PatientName=Right")
+    assert [str(copy.PatientName) for copy in copies(node, "2.1")] == ["Right"]
+    assert run(node, "check").endswith(" faults=0\n")
+
+
 def test_history_tells_who_corrected_what_from_what_to_what(node: RunningNode) -> None:
     correct(node, "--study", "1.1", "StudyDescription=Thorax", "--reason", "typed wrongly")
     correct(node, "--instance", "1.3.1", "InstanceNumber=7")
