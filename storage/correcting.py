@@ -33,6 +33,7 @@ from storage.finding import Location
 from storage.indexing import FileFacts, digest_in, forget, record
 from storage.journal import Journal
 from storage.locks import lock
+from storage.marks import read_mark, write_mark
 from storage.models import Index, build
 from storage.places import LOCK_SECONDS
 from storage.tree import Tree
@@ -105,13 +106,13 @@ def undo(tree: Tree, number: int, user: str) -> None:
 def catch_up_corrections(data: Path) -> None:
     """Bring into the index what it lacks of the corrections. Raises ResourceError."""
     with alone(data):
-        _apply(Tree(data, sync=True), _applied(data))
+        _apply(Tree(data, sync=True), read_mark(data, _APPLIED))
 
 
 def is_behind(data: Path) -> bool:
     """Whether the index may lack corrections."""
     size = Journal(data, sync=False).size(CORRECTIONS)
-    return size > 0 and size != _applied(data)
+    return size > 0 and size != read_mark(data, _APPLIED)
 
 
 @contextmanager
@@ -124,32 +125,21 @@ def swapping(tree: Tree, start: int) -> Iterator[None]:
         yield
         return
     with alone(tree.data):
-        _note_applied(tree.data, start)
+        write_mark(tree.data, _APPLIED, start)
         yield
         _apply(tree, start)
 
 
-def _note_applied(data: Path, end: int) -> None:
-    """Write down that the index holds what the first `end` bytes tell. Raises OSError."""
-    path = data / "journal" / _APPLIED
-    fresh = path.with_suffix(".new")
-    with fresh.open("w") as file:
-        file.write(f"{end}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path)
-
-
 def _write(tree: Tree, told: dict[str, Any]) -> int:
     with alone(tree.data):
-        _apply(tree, _applied(tree.data))  # what a kill has left: the number goes by all
+        _apply(tree, read_mark(tree.data, _APPLIED))  # what a kill has left: the number goes by all
         journal = Journal(tree.data, sync=True)
         lines = journal.read(CORRECTIONS)
         number = max((int(line["number"]) for line in lines if "number" in line), default=0) + 1
         # Who stores has his row made by now, or sees the line.
         with closing(journal), tree.all_locked():
             journal.append(CORRECTIONS, number=number, **told)
-        _apply(tree, _applied(tree.data))
+        _apply(tree, read_mark(tree.data, _APPLIED))
     return number
 
 
@@ -172,13 +162,6 @@ def alone(data: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _applied(data: Path) -> int:
-    try:
-        return int((data / "journal" / _APPLIED).read_text())
-    except (FileNotFoundError, ValueError):
-        return 0
-
-
 def _apply(tree: Tree, start: int) -> None:
     """Enter anew what the corrections from byte `start` on are of. Raises ResourceError."""
     journal = Journal(tree.data, sync=False)
@@ -192,7 +175,7 @@ def _apply(tree: Tree, start: int) -> None:
             # A commit is on the disk then, also after a power cut.
             execute(index.database, "PRAGMA synchronous = FULL", ())
             changed = sum(_enter(tree, index, entity) for entity in entities)
-        _note_applied(tree.data, end)
+        write_mark(tree.data, _APPLIED, end)
     except OSError as error:
         raise ResourceError(f"{error.filename}: {error.strerror}") from error
     logger.info("corrected instances=%d", changed)

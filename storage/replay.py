@@ -5,7 +5,6 @@ much of the journal is surely in the index is written beside it.
 """
 
 import logging
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,6 +15,7 @@ from storage.durable import prune
 from storage.errors import DataSetError
 from storage.indexing import digest_in, forget
 from storage.journal import RECEIPTS, Journal
+from storage.marks import read_mark, write_mark
 from storage.models import Index, build
 from storage.places import Uids
 from storage.receipts import Receipts, digest_of_file, give_up, last_receipts, record_file
@@ -156,18 +156,8 @@ def is_settled(data: Path) -> bool:
 
 def write_applied(data: Path, end: int) -> None:
     """Write down that the index surely holds the first `end` bytes of the journal's receipts."""
-    path = data / "journal" / _APPLIED
-    fresh = path.with_suffix(".new")
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    with fresh.open("w") as file:
-        file.write(f"{end}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path)
+    write_mark(data, _APPLIED, end)
 
 
 def _applied(data: Path) -> int:
-    try:
-        return int((data / "journal" / _APPLIED).read_text())
-    except (FileNotFoundError, ValueError):
-        return 0
+    return read_mark(data, _APPLIED)

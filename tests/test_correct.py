@@ -291,7 +291,7 @@ def test_bad_merges_are_refused(quiet: RunningNode, given: tuple[str, str], word
 
 STEPS = [
     ("storage.correcting.finding.by_uid", 1), ("storage.correcting.forget", 2),
-    ("storage.correcting.record", 3), ("storage.correcting._note_applied", 1),
+    ("storage.correcting.record", 3), ("storage.correcting.write_mark", 1),
 ]  # fmt: skip
 
 
