@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from scp.deidentify.flags import BurnedIn, Deidentify, PatientId, PatientName, Retained, asked
 from scp.housekeeping import Instance, Patient, Series, Study, select
 from scp.options import DEFAULT_CONFIG, ConfigPath, begin, told
 
@@ -26,20 +27,27 @@ def export(
             help="For media: a DICOMDIR, names of 8 characters, General Purpose profile.",
         ),
     ] = False,
+    deidentify: Deidentify = False,
+    retain: Retained = None,
+    patient_id: PatientId = "",
+    patient_name: PatientName = "",
+    burned_in: BurnedIn = False,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Write a patient, study, series or instance as DICOM files."""
     selection = select(patient, study, series, instance)
+    profile = asked(deidentify, retain, patient_id, patient_name, burned_in)
     settings = begin(path)
     from scp import exporting
     from scp.check import opened
-    from scp.copies import AsCorrected, Copies
+    from scp.deidentify.copies import copies_for
     from storage.errors import ResourceError
 
-    wanted = exporting.Export(selection, to, zipped, dicomdir)
+    how = str(profile) if profile else ""
+    wanted = exporting.Export(selection, to, zipped, dicomdir, how)
     with told(), opened(settings) as archive:
-        copies: Copies = AsCorrected(archive.tree, settings.node.ae_title)
         try:
+            copies = copies_for(archive, settings.node.ae_title, profile)
             whole = exporting.run(settings, wanted, copies, archive)
         except ResourceError as error:  # well asked for: it is the disk that ends it
             typer.echo(f"minipacs: {error}", err=True)
