@@ -9,6 +9,7 @@ import typer
 
 from scp import (
     commands_correct,
+    commands_export,
     commands_forward,
     commands_retention,
     config,
@@ -33,6 +34,7 @@ app.add_typer(setting_up.app)
 app.add_typer(housekeeping.app)
 app.add_typer(commands_retention.app)
 app.add_typer(commands_correct.app)
+app.add_typer(commands_export.app)
 app.add_typer(commands_forward.app)
 
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every detail.")]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scp.deidentify.flags import BurnedIn, Deidentify, PatientId, PatientName, Retained, asked
 from scp.options import DEFAULT_CONFIG, ConfigPath, begin, failure, told
 
 if TYPE_CHECKING:
@@ -29,10 +30,16 @@ def send(
     study: Study = "",
     series: Series = "",
     instance: Instance = "",
+    deidentify: Deidentify = False,
+    retain: Retained = None,
+    patient_id: PatientId = "",
+    patient_name: PatientName = "",
+    burned_in: BurnedIn = False,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Send a patient, study, series or instance to a peer."""
     selection = select(patient, study, series, instance)
+    profile = asked(deidentify, retain, patient_id, patient_name, burned_in)
     settings = begin(path)
     from scp import peers, sending
     from scp.check import opened
@@ -41,7 +48,7 @@ def send(
     if peer is None:
         raise failure(f"{settings.source}: [peers] {title}: no host and port")
     with told(), opened(settings) as archive:
-        whole = sending.run(settings, title, peer, selection, archive)
+        whole = sending.run(settings, title, peer, selection, archive, profile)
     raise typer.Exit(0 if whole else 1)
 
 

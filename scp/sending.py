@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import typer
 
 from scp.audit import MANY, tell
-from scp.copies import AsCorrected
+from scp.deidentify.copies import copies_for
+from scp.deidentify.profile import Profile
 from scp.delivery import Delivery, Origin, Pause
 from scp.outcomes import Originator, Outcome, Result
 from scp.progress import shown, size
@@ -18,7 +19,10 @@ from storage.retiring import Selection
 _UNASKED = Originator("", 0, 0, named=False)
 
 
-def run(settings: Settings, title: str, peer: Peer, selection: Selection, archive: Archive) -> bool:
+def run(
+    settings: Settings, title: str, peer: Peer, selection: Selection, archive: Archive,
+    profile: Profile | None = None,
+) -> bool:  # fmt: skip
     """Send, and show what becomes of it; whether all arrived.
 
     Raises ArchiveError, and ConfigError where the files of [tls] cannot be used.
@@ -28,9 +32,8 @@ def run(settings: Settings, title: str, peer: Peer, selection: Selection, archiv
     if not locations:
         typer.echo(f"{selection}: nothing is held")
         return False
-    origin = Origin(
-        settings, contexts(settings), AsCorrected(archive.tree, settings.node.ae_title), _UNASKED
-    )
+    copies = copies_for(archive, settings.node.ae_title, profile)
+    origin = Origin(settings, contexts(settings), copies, _UNASKED)
     found = dict.fromkeys(Result, 0)
     sent = 0
     with shown("send") as progress:
@@ -45,7 +48,11 @@ def run(settings: Settings, title: str, peer: Peer, selection: Selection, archiv
     counts = {"sent": found[Result.COMPLETED], "warned": found[Result.WARNED],
               "failed": found[Result.FAILED]}  # fmt: skip
     studies = list(dict.fromkeys(one.uids[0] for one in locations))[:MANY]
-    tell(settings, "send", destination=title, studies=studies, **counts, seconds=round(seconds, 3))
+    how = {"deidentified": str(profile)} if profile else {}
+    tell(
+        settings, "send", destination=title, studies=studies, **how, **counts,
+        seconds=round(seconds, 3),
+    )  # fmt: skip
     words = ", ".join(f"{name}={count}" for name, count in counts.items())
     typer.echo(f"{selection} to {title}: {words}, {size(sent)}, seconds={seconds:.1f}")
     return not found[Result.FAILED]

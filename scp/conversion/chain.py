@@ -1,4 +1,4 @@
-"""Some bytes, and the rest of a file behind them: read as one file."""
+"""Some bytes, and a part of a file behind them: read as one file."""
 
 import io
 import os
@@ -8,9 +8,9 @@ _BUFFER_BYTES = 1 << 16
 
 
 class _Chain(io.RawIOBase):
-    def __init__(self, head: bytes, file: BinaryIO, start: int) -> None:
+    def __init__(self, head: bytes, file: BinaryIO, start: int, end: int) -> None:
         self._head, self._file, self._start = head, file, start
-        self._size = len(head) + file.seek(0, os.SEEK_END) - start
+        self._size = len(head) + end - start
         self._at = 0
 
     def readable(self) -> bool:
@@ -32,7 +32,7 @@ class _Chain(io.RawIOBase):
             data = self._head[self._at : self._at + len(buffer)]
         else:
             self._file.seek(self._start + behind)
-            data = self._file.read(len(buffer))
+            data = self._file.read(max(min(len(buffer), self._size - self._at), 0))
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
@@ -43,6 +43,8 @@ class _Chain(io.RawIOBase):
         super().close()
 
 
-def chained(head: bytes, file: BinaryIO, start: int) -> BinaryIO:
-    """`head`, and `file` from byte `start` on, which is closed with it."""
-    return cast(BinaryIO, io.BufferedReader(_Chain(head, file, start), _BUFFER_BYTES))
+def chained(head: bytes, file: BinaryIO, start: int, end: int | None = None) -> BinaryIO:
+    """`head`, and `file` from byte `start` on, or to `end`; it is closed with this."""
+    if end is None:
+        end = file.seek(0, os.SEEK_END)
+    return cast(BinaryIO, io.BufferedReader(_Chain(head, file, start, end), _BUFFER_BYTES))

@@ -1,0 +1,55 @@
+"""The command that writes what is held as files for others."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scp.deidentify.flags import BurnedIn, Deidentify, PatientId, PatientName, Retained, asked
+from scp.housekeeping import Instance, Patient, Series, Study, select
+from scp.options import DEFAULT_CONFIG, ConfigPath, begin, told
+
+app = typer.Typer()
+
+
+@app.command()
+def export(
+    to: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is empty, or is made.")],
+    patient: Patient = "",
+    study: Study = "",
+    series: Series = "",
+    instance: Instance = "",
+    zipped: Annotated[bool, typer.Option("--zip", help="DIR is one zip file instead.")] = False,
+    dicomdir: Annotated[
+        bool,
+        typer.Option(
+            "--dicomdir",
+            help="For media: a DICOMDIR, names of 8 characters, General Purpose profile.",
+        ),
+    ] = False,
+    deidentify: Deidentify = False,
+    retain: Retained = None,
+    patient_id: PatientId = "",
+    patient_name: PatientName = "",
+    burned_in: BurnedIn = False,
+    path: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Write a patient, study, series or instance as DICOM files."""
+    selection = select(patient, study, series, instance)
+    profile = asked(deidentify, retain, patient_id, patient_name, burned_in)
+    settings = begin(path)
+    from scp import exporting
+    from scp.check import opened
+    from scp.deidentify.copies import copies_for
+    from storage.errors import ResourceError
+
+    how = str(profile) if profile else ""
+    wanted = exporting.Export(selection, to, zipped, dicomdir, how)
+    with told(), opened(settings) as archive:
+        try:
+            copies = copies_for(archive, settings.node.ae_title, profile)
+            whole = exporting.run(settings, wanted, copies, archive)
+        except ResourceError as error:  # well asked for: it is the disk that ends it
+            typer.echo(f"minipacs: {error}", err=True)
+            whole = False
+    raise typer.Exit(0 if whole else 1)

@@ -1,0 +1,69 @@
+"""Copies of instances without what identifies the patient, made of other copies."""
+
+from typing import BinaryIO
+
+from scp.conversion.chain import chained
+from scp.conversion.errors import TranscodeError
+from scp.copies import AsCorrected, Copies, Copy
+from scp.deidentify.data_set import deidentified
+from scp.deidentify.profile import Profile, Retain
+from scp.deidentify.pseudonyms import Pseudonyms, secret_of
+from scp.transcode import deflated, inflated
+from storage import Archive, Location, extract, part10
+from storage.errors import DataSetError
+
+
+class Deidentified:
+    """Those of `inner`, by a profile (PS3.15 E.1): with new UIDs unless they are retained."""
+
+    def __init__(self, inner: Copies, profile: Profile, pseudonyms: Pseudonyms) -> None:
+        self._inner = inner
+        self._profile = profile
+        self._pseudonyms = pseudonyms
+
+    def open(self, location: Location) -> Copy:
+        """A copy of the copy. Raises ArchiveError, OSError."""
+        copy = self._inner.open(location)
+        uid = copy.sop_instance_uid
+        if Retain.UIDS not in self._profile.retained:
+            uid = self._pseudonyms.uid(uid)
+        made = None
+        try:
+            made = self._made(copy.file, uid)
+        except TranscodeError as error:
+            raise DataSetError(f"cannot be de-identified: {error}") from error
+        finally:
+            if made is None:
+                copy.file.close()
+        return Copy(made, uid)
+
+    def fault_of(self, location: Location) -> str:
+        """What is wrong with the bytes that it is made from, or nothing; reads all of them."""
+        return self._inner.fault_of(location)
+
+    def _made(self, file: BinaryIO, uid: str) -> BinaryIO:
+        meta = part10.read(file)
+        syntax = meta.transfer_syntax_uid
+        # Nothing of the old header stays, neither titles nor private information.
+        head = part10.header(meta.sop_class_uid, uid, syntax)
+        if syntax not in extract.DEFLATED:
+            found = deidentified(
+                file, meta.data_set_offset, syntax, self._profile, self._pseudonyms
+            )
+            return chained(head + found.head, file, found.start, found.end)
+        with inflated(file) as data:
+            found = deidentified(data, 0, syntax, self._profile, self._pseudonyms)
+            made = deflated(chained(found.head, data, found.start, found.end))
+        file.close()
+        return chained(head, made, 0)
+
+
+def copies_for(archive: Archive, system: str, profile: Profile | None) -> Copies:
+    """What a command gives away of an archive; with a profile, de-identified by it.
+
+    `system` is who has corrected. Raises ResourceError where there can be no secret.
+    """
+    copies: Copies = AsCorrected(archive.tree, system)
+    if profile is None:
+        return copies
+    return Deidentified(copies, profile, Pseudonyms(secret_of(archive.journal)))

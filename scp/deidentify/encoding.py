@@ -1,0 +1,50 @@
+"""Values in place of others, as elements."""
+
+import struct
+
+from scp.conversion.layout import Source
+from scp.conversion.vrs import Made, Scope
+from storage import charsets, values
+
+_MOST_BYTES = 1 << 16
+_ASCII = charsets.charset("")
+# A dummy of each VR that is text; of others it is zeros, of so many bytes.
+_TEXTS = {
+    "AE": "REMOVED", "AS": "000Y", "CS": "REMOVED", "DA": "19000101", "DT": "19000101000000",
+    "TM": "000000", "DS": "0", "IS": "0", "UR": "http://removed.invalid",
+    **dict.fromkeys(("LO", "LT", "PN", "SH", "ST", "UC", "UT"), "REMOVED"),
+}  # fmt: skip
+_BYTES = {"FL": 4, "FD": 8, "OD": 8, "OF": 4, "OL": 4, "OV": 8, "SL": 4, "SV": 8, "UL": 4,
+          "UV": 8, "AT": 4}  # fmt: skip
+
+
+def dummy(vr: str) -> bytes:
+    """A value that says nothing; Little Endian."""
+    return encoded(vr, _TEXTS[vr]) if vr in _TEXTS else bytes(_BYTES.get(vr, 2))
+
+
+def encoded(vr: str, text: str) -> bytes:
+    """A value of ASCII, padded."""
+    return values.to_bytes(vr, text, _ASCII)
+
+
+def made(tag: int, vr: str, value: bytes) -> Made:
+    """An element with a value."""
+    return Made(tag, vr, len(value), [value])
+
+
+def text_of(scope: Scope, tag: int) -> str:
+    """A value as it lies, each byte a character, without padding; empty where there is none."""
+    return scope.value(tag, _MOST_BYTES).decode("latin-1").strip(" \0")
+
+
+def code_item(source: Source, code: str, scheme: str, meaning: str) -> bytes:
+    """An item of a code sequence (PS3.3 table 8.8-1), encoded as `source` is."""
+    body = b"".join(
+        values.element(tag, vr, encoded(vr, text), source.implicit_vr, source.little_endian)
+        for tag, vr, text in (
+            (0x00080100, "SH", code), (0x00080102, "SH", scheme), (0x00080104, "LO", meaning),
+        )
+    )  # fmt: skip
+    order = "<" if source.little_endian else ">"
+    return struct.pack(f"{order}HHI", 0xFFFE, 0xE000, len(body)) + body

@@ -1,0 +1,53 @@
+"""Which options of the profile are asked for, and the codes that say so (PS3.16 CID 7050)."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Retain(StrEnum):
+    """Options of PS3.15 E.3 that can be had exactly."""
+
+    UIDS = "uids"
+    DEVICE = "device"
+    INSTITUTION = "institution"
+    PATIENT = "patient"
+    DATES = "dates"
+    SHIFTED_DATES = "shifted-dates"
+
+
+_BASIC = ("113100", "Basic Application Confidentiality Profile")
+_CODES = {
+    Retain.DATES: ("113106", "Retain Longitudinal Temporal Information Full Dates Option"),
+    Retain.SHIFTED_DATES: (
+        "113107", "Retain Longitudinal Temporal Information Modified Dates Option",
+    ),
+    Retain.PATIENT: ("113108", "Retain Patient Characteristics Option"),
+    Retain.DEVICE: ("113109", "Retain Device Identity Option"),
+    Retain.UIDS: ("113110", "Retain UIDs Option"),
+    Retain.INSTITUTION: ("113112", "Retain Institution Identity Option"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What is asked for; a patient's pseudonyms are derived where they are empty."""
+
+    retained: frozenset[Retain] = frozenset()
+    patient_id: str = ""
+    patient_name: str = ""
+    takes_burned_in: bool = False
+
+    @property
+    def codes(self) -> list[tuple[str, str]]:
+        """Code value and meaning of the profile and its options, in order."""
+        return [_BASIC, *sorted(_CODES[one] for one in self.retained)]
+
+    @property
+    def temporal(self) -> str:
+        """Longitudinal Temporal Information Modified (0028,0303)."""
+        if Retain.DATES in self.retained:
+            return "UNMODIFIED"
+        return "MODIFIED" if Retain.SHIFTED_DATES in self.retained else "REMOVED"
+
+    def __str__(self) -> str:
+        return "+".join(("basic", *sorted(self.retained)))

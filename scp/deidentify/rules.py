@@ -1,0 +1,132 @@
+"""What becomes of each attribute, by the profile and its options (PS3.15 table E.1-1)."""
+
+from enum import Enum, auto
+from functools import lru_cache
+
+from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
+
+from scp.deidentify.profile import Retain
+from scp.deidentify.table import DEVICE, INSTITUTION, PATIENT, PROFILE
+
+TEMPORAL_VRS = frozenset({"DA", "DT", "TM"})
+
+
+class Action(Enum):
+    """What is done with an element; in the items of a sequence that is kept, with each."""
+
+    KEEP = auto()
+    REMOVE = auto()
+    EMPTY = auto()
+    DUMMY = auto()
+    UID = auto()
+    SHIFT = auto()
+    PATIENT_ID = auto()
+    PATIENT_NAME = auto()
+    CONTENT = auto()  # kept in form; its values are replaced
+
+
+# Where the type in the IOD decides (PS3.15 table E.1-1a), what does for each of the types: a
+# value does for Type 1, 2 and 3, an empty one for 2 and 3.
+_OF_CODE = {
+    "D": Action.DUMMY, "Z": Action.EMPTY, "X": Action.REMOVE, "U": Action.UID,
+    "Z/D": Action.DUMMY, "X/Z": Action.EMPTY, "X/D": Action.DUMMY, "X/Z/D": Action.DUMMY,
+    "X/Z/U*": Action.KEEP,
+}  # fmt: skip
+_NAMED = {
+    "PatientID": Action.PATIENT_ID,
+    "PatientName": Action.PATIENT_NAME,
+    # References are in it, which are to stay intact.
+    "ContentSequence": Action.CONTENT,
+    "VerifyingObserverSequence": Action.CONTENT,
+    "FlowIdentifierSequence": Action.CONTENT,
+    # Free text, which belongs in the sequences above; the table has no rows for it.
+    "TextValue": Action.DUMMY,
+    "UnformattedTextValue": Action.DUMMY,
+    # Type 1C and 3: IODs are whole without them, and points may be handwriting.
+    "GraphicAnnotationSequence": Action.REMOVE,
+    "OperatorIdentificationSequence": Action.REMOVE,
+    # Type 2 and 3.
+    "InstitutionCodeSequence": Action.EMPTY,
+    "ReferencedPerformedProcedureStepSequence": Action.EMPTY,
+    "LengthToEnd": Action.REMOVE,  # retired, and wrong then
+}
+# UIDs that name kinds of things, not things.
+_KINDS = ("SOPClass", "TransferSyntax", "CodingScheme", "ContextUID", "MappingResource",
+          "ContextGroupExtensionCreator")  # fmt: skip
+# Temporal, but about the patient; without a K in the columns of the options.
+_NOT_LONGITUDINAL = frozenset(
+    {"PatientBirthDate", "PatientBirthTime", "GPSTimeStamp", "GPSDateStamp"}
+)
+_REFERENCES = (
+    "AffectedSOPInstanceUID", "ReferencedImageSequence", "SourceImageSequence",
+    "ReferencedPerformedProcedureStepSequence", "ReferencedStudySequence",
+)  # fmt: skip
+_NOT_RETAINED = frozenset({"DigitalSignatureUID", "UID"})
+_KEPT = {Retain.DEVICE: DEVICE, Retain.INSTITUTION: INSTITUTION, Retain.PATIENT: PATIENT}
+
+
+@lru_cache(maxsize=64)
+def rules(retained: frozenset[Retain]) -> dict[int, Action]:
+    """The action of each tag that the table has a row of."""
+    found: dict[int, Action] = {}
+    for code, keywords in PROFILE.items():
+        for keyword in keywords.split():
+            found[_tag(keyword)] = _action(keyword, code, retained)
+    for keyword, action in _NAMED.items():
+        found.setdefault(_tag(keyword), action)
+    for option in retained & _KEPT.keys():
+        found |= {_tag(keyword): Action.KEEP for keyword in _KEPT[option].split()}
+    if Retain.UIDS in retained:
+        found |= {_tag(keyword): Action.KEEP for keyword in _REFERENCES}
+    return found
+
+
+def _action(keyword: str, code: str, retained: frozenset[Retain]) -> Action:
+    vr = dictionary_VR(_tag(keyword))
+    if vr in TEMPORAL_VRS and keyword not in _NOT_LONGITUDINAL:
+        return _of_temporal(retained) or _OF_CODE[code]
+    if keyword == "TimezoneOffsetFromUTC" and _of_temporal(retained):
+        return Action.KEEP
+    if keyword == "FrameOriginTimestamp" and Retain.DATES in retained:
+        return Action.KEEP
+    # A UID is replaced by another one also where the table has a dummy for it.
+    if code == "U" or (code == "D" and vr == "UI"):
+        kept = Retain.UIDS in retained and keyword not in _NOT_RETAINED
+        return Action.KEEP if kept else Action.UID
+    return _NAMED.get(keyword, _OF_CODE[code])
+
+
+def _of_temporal(retained: frozenset[Retain]) -> Action | None:
+    if Retain.DATES in retained:
+        return Action.KEEP
+    return Action.SHIFT if Retain.SHIFTED_DATES in retained else None
+
+
+@lru_cache(maxsize=4096)
+def action_of(tag: int, vr: str, retained: frozenset[Retain]) -> Action:
+    """What is done with an element of a VR that the dictionary knows for its tag, or UN."""
+    group = tag >> 16
+    # Private attributes, curves (50xx) and overlays (60xx), of which nothing is left (E.1-1).
+    if group % 2 or group >> 8 in (0x50, 0x60):
+        return Action.REMOVE
+    found = rules(retained).get(tag)
+    if found is not None:
+        return found
+    keyword = keyword_for_tag(tag)
+    if not keyword:
+        return Action.REMOVE  # nobody knows what it is
+    # Beyond the table, which may be older than an attribute.
+    if vr in TEMPORAL_VRS:
+        return _of_temporal(retained) or Action.DUMMY
+    if vr == "PN":
+        return Action.DUMMY
+    if vr == "UI" and not any(kind in keyword for kind in _KINDS):
+        return Action.KEEP if Retain.UIDS in retained else Action.UID
+    return Action.KEEP
+
+
+def _tag(keyword: str) -> int:
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        raise ValueError(f"{keyword} is no keyword")
+    return tag
