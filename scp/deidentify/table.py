@@ -187,8 +187,7 @@ PROFILE: dict[str, str] = {
         ObservationSubjectUIDTrial ObservationUID PaletteColorLookupTableUID PatientSetupUID
         PresentationDisplayCollectionUID PresentationSequenceCollectionUID PyramidUID
         RTTreatmentPhaseUID ReferencedConceptualVolumeUID ReferencedDoseReferenceUID
-        ReferencedDosimetricObjectiveUID ReferencedFiducialsUID
-        ReferencedFrameOfReferenceUID
+        ReferencedDosimetricObjectiveUID ReferencedFiducialsUID ReferencedFrameOfReferenceUID
         ReferencedGeneralPurposeScheduledProcedureStepTransactionUID
         ReferencedObservationUIDTrial ReferencedSOPInstanceUID
         ReferencedSOPInstanceUIDInFile ReferencedTreatmentPositionGroupUID
