@@ -174,3 +174,25 @@ def test_options_that_are_wrong_are_told_and_nothing_is_done(
     assert "Traceback" not in told
     assert not (tmp_path / "out").exists()
     assert not (node.data / "journal" / "deidentification.jsonl").exists()
+
+
+def test_corrections_are_exported_and_de_identified_with_what_was_there_before(
+    node: RunningNode, tmp_path: Path
+) -> None:
+    new = "QZ^Corrected"
+    corrected = minipacs("correct", node, "--study", "1.1", f"PatientName={new}", "--yes")
+    assert corrected.returncode == 0, corrected.stderr
+    done = minipacs("export", node, str(tmp_path / "plain"), "--study", "1.1")
+    assert done.returncode == 0, done.stderr
+    plain = [dcmread(path) for path in (tmp_path / "plain").rglob("*.dcm")]
+    assert len(plain) == 4
+    for one in plain:
+        (original,) = one.OriginalAttributesSequence
+        assert (one.PatientName, original.ModifyingSystem) == (new, "MINIPACS")
+        assert original.ModifiedAttributesSequence[0].PatientName == "Doe^Jane"
+    for one in exported(node, tmp_path / "anonymous", "--study", "1.1"):
+        assert "OriginalAttributesSequence" not in one
+        assert str(one.PatientName).startswith("ANON^")
+    for path in (tmp_path / "anonymous").rglob("*.dcm"):
+        data = path.read_bytes()
+        assert not [name for name in (*NAMES, b"QZ^Corrected") if name in data]

@@ -11,10 +11,17 @@ from scp.contexts import (
     UNCOMPRESSED_SYNTAXES,
     VERIFICATION,
 )
+from scp.deidentify.profile import CODES
 from scp.settings import CHARSETS, Settings
 from scp.transcode import reachable
 from storage.part10 import IMPLEMENTATION_VERSION_NAME
 
+_PROFILES = (
+    "Basic Application Level Confidentiality Profile (PS3.15 E.2), for what the commands `export` "
+    "and `send` give away where that is asked for, with the options "
+    + ", ".join(words for _, words in CODES.values())
+    + ". Pixel data is not cleaned."
+)
 OTHER_CLASSES = (VERIFICATION, STORAGE_COMMITMENT, *QUERY_RETRIEVE)
 _WHO_ASKS = frozenset(uid for one in ACTIVITIES if one.role == "SCU" for uid in one.sop_classes)
 
@@ -80,11 +87,12 @@ def _not_dimse() -> tuple[Section, ...]:
             "Media services",
             (
                 "None is claimed. `minipacs import` takes in files, folders, zip archives, and "
-                "what a DICOMDIR refers to.",
+                "what a DICOMDIR refers to; `minipacs export --dicomdir` writes a file-set for "
+                "General Purpose media.",
             ),
         ),
         Section(2, "Real-Time Video service", ("None.",)),
-        Section(2, "De-identification profiles", ("None.",)),
+        Section(2, "De-identification profiles", (_PROFILES,)),
     )
 
 

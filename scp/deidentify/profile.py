@@ -16,7 +16,7 @@ class Retain(StrEnum):
 
 
 _BASIC = ("113100", "Basic Application Confidentiality Profile")
-_CODES = {
+CODES = {
     Retain.DATES: ("113106", "Retain Longitudinal Temporal Information Full Dates Option"),
     Retain.SHIFTED_DATES: (
         "113107", "Retain Longitudinal Temporal Information Modified Dates Option",
@@ -40,7 +40,7 @@ class Profile:
     @property
     def codes(self) -> list[tuple[str, str]]:
         """Code value and meaning of the profile and its options, in order."""
-        return [_BASIC, *sorted(_CODES[one] for one in self.retained)]
+        return [_BASIC, *sorted(CODES[one] for one in self.retained)]
 
     @property
     def temporal(self) -> str:
