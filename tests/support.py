@@ -162,6 +162,8 @@ class RunningNode:
 
     def start(self) -> "RunningNode":
         """Start it, once more too, and wait for the line that says where it listens."""
+        if hasattr(self, "_reader"):  # else it would tell of the end of the one before
+            self._reader.join(START_SECONDS)
         self.log = []
         self.process = subprocess.Popen(
             [sys.executable, *self._program(), "serve", "-c", str(self.config)],
