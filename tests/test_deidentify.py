@@ -18,9 +18,10 @@ from support import CT, EXPLICIT, IMPLICIT, Sample, ct, samples
 
 from scp.copies import Copy
 from scp.deidentify.copies import Deidentified
+from scp.deidentify.options import DEVICE, INSTITUTION, PATIENT
 from scp.deidentify.profile import Profile, Retain
 from scp.deidentify.pseudonyms import Pseudonyms, secret_of
-from scp.deidentify.table import DEVICE, INSTITUTION, PATIENT, PROFILE
+from scp.deidentify.table import PROFILE
 from storage import Location, part10
 from storage.errors import DataSetError
 from storage.journal import Journal

@@ -5,8 +5,9 @@ from functools import lru_cache
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 
+from scp.deidentify.options import DEVICE, INSTITUTION, PATIENT
 from scp.deidentify.profile import Retain
-from scp.deidentify.table import DEVICE, INSTITUTION, PATIENT, PROFILE
+from scp.deidentify.table import PROFILE
 
 TEMPORAL_VRS = frozenset({"DA", "DT", "TM"})
 

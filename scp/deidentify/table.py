@@ -1,7 +1,7 @@
 """PS3.15 table E.1-1, the Basic Application Level Confidentiality Profile: as rows.
 
-The profile is that of edition 2024b; the columns of options are those of 2020, so that what came
-later goes by the profile. Curves, overlays and private attributes are ruled by their groups.
+All rows of edition 2024b, but those of curves, overlays and private attributes, which are ruled by
+their groups.
 """
 
 # Action codes of PS3.15 table E.1-1a -> keywords.
@@ -222,29 +222,3 @@ PROFILE: dict[str, str] = {
         ReferencedImageSequence SourceImageSequence
     """,
 }
-
-# The columns of options: what each of them keeps (K).
-DEVICE = """
-    CassetteID DetectorID DeviceDescription DeviceLabel DeviceSerialNumber DeviceUID GantryID
-    GeneratorID LensMake LensModel LensSerialNumber LensSpecification
-    ManufacturerDeviceClassUID ManufacturerDeviceIdentifier PerformedStationAETitle
-    PerformedStationGeographicLocationCodeSequence PerformedStationName
-    PerformedStationNameCodeSequence PlateID ScheduledProcedureStepLocation
-    ScheduledStationAETitle ScheduledStationGeographicLocationCodeSequence ScheduledStationName
-    ScheduledStationNameCodeSequence ScheduledStudyLocation ScheduledStudyLocationAETitle
-    SourceManufacturer SourceSerialNumber StationName TreatmentMachineName UDISequence
-    UniqueDeviceIdentifier XRayDetectorID XRayDetectorLabel XRaySourceID
-"""
-
-# Retain Institution Identity Option.
-INSTITUTION = """
-    ClinicalTrialCoordinatingCenterName ClinicalTrialProtocolEthicsCommitteeName
-    ClinicalTrialSiteID ClinicalTrialSiteName InstitutionAddress InstitutionCodeSequence
-    InstitutionName InstitutionalDepartmentName InstitutionalDepartmentTypeCodeSequence
-"""
-
-# Retain Patient Characteristics Option; what it has cleaned (C) goes by the profile.
-PATIENT = """
-    EthnicGroup PatientAge PatientSex PatientSexNeutered PatientSize PatientWeight
-    PregnancyStatus SmokingStatus
-"""
