@@ -1,5 +1,6 @@
 """What the commands share: the configuration that they take, and how they end."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ def begin(path: Path) -> Settings:
     """The same, with the log set up, and files made as they say."""
     settings = load(path)
     log.set_up()
+    # What became of an association a command says itself.
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
     os.umask(READERS[settings.storage.readers])
     return settings
 
