@@ -142,14 +142,14 @@ def _make(
 
 
 def _tell_of_others(archive: Archive, selection: Selection, held: list[Location]) -> None:
-    """Say where a patient has other studies: of one Patient ID one name is shown for all."""
+    """Say where a patient has other studies: a correction of one study shows in that one alone."""
     for patient_id in correcting.shown(archive.tree, held, [PATIENT_ID])[PATIENT_ID]:
         of_patient = retiring.selected(archive, Selection(Level.PATIENT, patient_id))
         others = {one.uids[0] for one in of_patient} - {selection.uid}
         if patient_id and others:
             typer.echo(
-                f"patient {patient_id} has studies={len(others)} beside this one, which are shown "
-                f"with it: `minipacs correct --patient {patient_id}` corrects all"
+                f"patient {patient_id} has studies={len(others)} beside this one, which stay as they "
+                f"are: `minipacs correct --patient {patient_id}` corrects all"
             )
 
 

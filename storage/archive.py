@@ -1,6 +1,6 @@
 """The archive: `store`, `find` and `locate` over the tree and the index."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any
@@ -193,6 +193,7 @@ class Archive:
         try:
             if outcome is Outcome.UNCHANGED:
                 self.tree.settle(path)  # who placed it may have ended before it was synced
+                facts = replace(facts, arrived=self.tree.arrived(path))
             else:
                 self.tree.place(intake.settle(), path)
             record(self.index, in_force(self.tree.data).corrected(header), facts)
@@ -229,7 +230,9 @@ class Archive:
 
 def facts_of(received: Received, intake: Intake) -> FileFacts:
     """What the index holds of the file of an instance that has arrived."""
-    return FileFacts(received.transfer_syntax_uid, intake.size, intake.digest, received.charset)
+    return FileFacts(
+        received.transfer_syntax_uid, intake.size, intake.digest, received.charset, intake.arrived
+    )
 
 
 def receipt(header: Header, received: Received, facts: FileFacts) -> dict[str, Any]:

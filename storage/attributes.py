@@ -164,7 +164,28 @@ IN_SEQUENCE: dict[BaseTag, list[Attribute]] = {
 UNIQUE: dict[Level, Attribute] = {a.level: a for a in TABLE if a.key is Key.UNIQUE}
 
 
+# With the Patient ID: what makes two patients one.
+PATIENT_IDENTITY = ("PatientID", "IssuerOfPatientID")
+
+
 @lru_cache
 def stored_at(level: Level) -> tuple[Attribute, ...]:
-    """The attributes that have a column at `level`, in the table's order."""
-    return tuple(a for a in TABLE if a.level is level and a.stored)
+    """The attributes that have a column at `level`, in the table's order.
+
+    A study has those of its patient, too, but for the patient's identity: it is answered with
+    what its own instances carry (in the Study Root model they are attributes of the study, PS3.4
+    C.6.2.1), whatever other studies say of the same patient.
+    """
+    return tuple(a for a in TABLE if a.stored and level in levels_of(a))
+
+
+@lru_cache
+def levels_of(attribute: Attribute) -> tuple[Level, ...]:
+    """The levels whose rows hold an attribute."""
+    is_of_person = attribute.level is Level.PATIENT and attribute.keyword not in PATIENT_IDENTITY
+    return (Level.PATIENT, Level.STUDY) if is_of_person else (attribute.level,)
+
+
+def row_level(attribute: Attribute, asked: Level) -> Level:
+    """Whose row answers for an attribute when entities of the level `asked` are asked for."""
+    return max((level for level in levels_of(attribute) if level <= asked), default=attribute.level)

@@ -15,10 +15,9 @@ from storage.attributes import Level
 from storage.content import digest_of_rest
 from storage.database import execute, reading
 from storage.errors import ArchiveError
-from storage.examination import Examined
 from storage.faults import Fault, Kind
 from storage.finding import Location
-from storage.held import Chain
+from storage.held import Chain, Row
 from storage.indexing import digest_in
 from storage.journal import RECEIPTS
 from storage.lost import Lost
@@ -26,7 +25,7 @@ from storage.places import Uids
 from storage.receipts import Receipt, in_journal, receipts_of
 from storage.repair import Mended, mend_row, mend_stray, mending
 from storage.settling import Settling
-from storage.telling import Told, belongs, look_again
+from storage.telling import persons_in_one
 
 # Files without a row that are looked up in the journal together.
 _BATCH = 100_000
@@ -88,18 +87,19 @@ class _Check:
         """From the index to the files."""
         self._progress.begin("reading files", held_bytes(self._archive))
         for patient in held.patients(self._index):
-            yield from self._below((patient,), [Told(patient)])
+            yield from self._below((patient,))
+            yield from self._persons(patient)
 
-    def _below(self, above: Chain, told: list[Told]) -> Iterator[Fault]:
+    def _below(self, above: Chain) -> Iterator[Fault]:
         """What hangs below a row, then the row itself."""
         for row in held.children(self._index, above[-1]):
             if row.level is Level.IMAGE:
-                yield from self._instance((*above, row), told)
+                yield from self._instance((*above, row))
             else:
-                yield from self._below((*above, row), [*told, Told(row)])
-        yield from self._row(above, told[-1])
+                yield from self._below((*above, row))
+        yield from self._row(above)
 
-    def _instance(self, chain: Chain, told: list[Told]) -> Iterator[Fault]:
+    def _instance(self, chain: Chain) -> Iterator[Fault]:
         study, series, instance = (row.uid for row in chain[1:])
         uids = (study, series, instance)
         known = self._settling.look(uids, self._tree.path(uids), chain)
@@ -108,36 +108,23 @@ class _Check:
             return
         if verdict.faults(known, self._tree):
             yield from self._settling.settle(known.uids, known.path)
-        found = known.found
-        if isinstance(found, Examined) and found.header.uids == known.uids:
-            for each in told:
-                if belongs(each.row, found.header):
-                    each.hear(found.header)
 
-    def _row(self, above: Chain, told: Told) -> Iterator[Fault]:
-        """A row above the instances, when all of these were heard."""
+    def _row(self, above: Chain) -> Iterator[Fault]:
+        """A row above the instances, when all of these were looked at."""
         row = above[-1]
-        if not (told.doubts() or told.differing or held.inconsistencies(self._index, row)):
+        # While nobody writes, where it looked wrong.
+        if not held.inconsistencies(self._index, row):
             return
-        studies = tuple(row.uid for row in above[1:-1])
-        again = look_again(self._tree, self._index, row, studies, self._charset)
-        if again is None:
-            return
-        row = again.row
-        uids = tuple(each.uid for each in (*above[1:-1], row))
         wrong = held.settled_inconsistencies(self._index, row)
-        doubts = again.doubts()
-        texts = [verdict.difference(c, row.values[c], again.texts.get(c, "")) for c in doubts]
-        texts += [f"{c} does not follow from the rest" for c in wrong if c not in doubts]
-        if texts:
-            fault = Fault(Kind.ROW, uids=uids, detail="; ".join(texts))
-            new = {c: (str(row.values[c]), again.texts.get(c, "")) for c in doubts}
-            yield mending(fault, self._repair, lambda: mend_row(self._archive, row, new))
-        for column, (one, other) in again.differing.items():
+        if wrong:
+            fault = Fault(Kind.ROW, uids=_uids(above), detail="; ".join(wrong.values()))
+            yield mending(fault, self._repair, lambda: mend_row(self._archive, row))
+
+    def _persons(self, patient: Row) -> Iterator[Fault]:
+        for column, one, other in persons_in_one(self._index, patient):
             detail = f"instances of one patient differ in {column}: {one!r}, {other!r}"
-            yield mending(
-                Fault(Kind.PATIENTS_DISAGREE, uids=uids, detail=detail), self._repair, _nothing
-            )
+            fault = Fault(Kind.PATIENTS_DISAGREE, uids=_uids((patient,)), detail=detail)
+            yield mending(fault, self._repair, _nothing)
 
     def _receipts(self) -> Iterator[Fault]:
         """From the journal to the index; decides what was doubtful."""
@@ -205,6 +192,11 @@ class _Check:
         for uid, text in found:
             fault = Fault(Kind.UIDS_DISAGREE, uids=(uid,), detail=text)
             yield mending(fault, self._repair, _nothing)
+
+
+def _uids(above: Chain) -> tuple[str, ...]:
+    """The UIDs of a row and those above it; of a patient its ID."""
+    return tuple(row.uid for row in above[1:]) or (above[-1].uid,)
 
 
 def _nothing() -> Mended:

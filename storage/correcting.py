@@ -203,7 +203,9 @@ def _enter_all(tree: Tree, index: Index, read: Iterable[tuple[Location, Header |
     for one, _ in there:
         forget(index, one.uids)
     for one, of_file in there:
-        facts = FileFacts(one.transfer_syntax_uid, one.file_bytes, one.digest, one.charset)
+        facts = FileFacts(
+            one.transfer_syntax_uid, one.file_bytes, one.digest, one.charset, one.arrived
+        )
         record(index, corrections.corrected(of_file), facts)
     return len(there)
 

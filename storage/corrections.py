@@ -86,7 +86,8 @@ class Corrections:
         changed = self.changes(header.uids, header[PATIENT_ID]) if self else {}
         if not changed:
             return header
-        return Header({name: changed.get(name, text) for name, text in header.values.items()})
+        values = {name: changed.get(name, text) for name, text in header.values.items()}
+        return Header(values, corrected=bool(self.applying(header.uids, "")))
 
     def patient_ids(self, patient_id: str) -> set[str]:
         """The ID, and what any correction that may apply to its instances has made of it."""

@@ -1,5 +1,6 @@
 """One file looked at: its header, and in one pass its digest, its length and its Pixel Data."""
 
+import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ class Examined:
     file_bytes: int
     digest: str
     damage: Damage
+    arrived: int  # the time of the file, in nanoseconds since 1970
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,10 @@ def examine(path: Path, charset: str, passed: Passed) -> Examined | Unusable:
             data_set = Digested(raw, passed)
             found = damage(data_set, meta.transfer_syntax_uid)
             digest = data_set.digest()
-            return Examined(header, meta.transfer_syntax_uid, data_set.position, digest, found)
+            arrived = os.fstat(raw.fileno()).st_mtime_ns
+            return Examined(
+                header, meta.transfer_syntax_uid, data_set.position, digest, found, arrived
+            )
     except FileNotFoundError:
         return Unusable(Kind.MISSING)
     except OSError as error:

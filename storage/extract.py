@@ -54,9 +54,13 @@ UID_KEYWORDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 @dataclass(frozen=True)
 class Header:
-    """What the index needs of one instance: column -> text."""
+    """What the index needs of one instance: column -> text.
+
+    `corrected`: some of it by a correction of the instance, its series or its study alone.
+    """
 
     values: Mapping[str, str]
+    corrected: bool = False
 
     def __getitem__(self, keyword: str) -> str:
         return self.values[keyword]

@@ -7,7 +7,7 @@ from typing import Any
 
 from peewee import OP, SQL, EnclosedNodeList, Expression, fn
 
-from storage.attributes import BY_KEYWORD, UNIQUE, Attribute, Level
+from storage.attributes import BY_KEYWORD, UNIQUE, Attribute, Level, row_level
 from storage.conditions import joined
 from storage.database import execute, reading, stream
 from storage.matching import (
@@ -35,6 +35,7 @@ class Location:
     file_bytes: int
     digest: str
     charset: str  # what was assumed for its text that names no Specific Character Set
+    arrived: int = 0  # the time of its file, in nanoseconds since 1970
 
 
 # Computed attributes, PS3.4 C.3.4: keyword -> what is counted, below which level.
@@ -82,7 +83,8 @@ def _select(index: Index, query: Query) -> tuple[str, tuple[Any, ...]]:
     if key not in index.prepared:
         if len(index.prepared) >= _MAX_PREPARED:
             index.prepared.clear()
-        columns = [index[query.level].id, *(_selected(index, a) for a in query.returned)]
+        returned = (_selected(index, a, query.level) for a in query.returned)
+        columns = [index[query.level].id, *returned]
         statement, values = _joined(index, query.level, columns).sql()
         index.prepared[key] = statement, tuple(values)
     return index.prepared[key]
@@ -91,7 +93,8 @@ def _select(index: Index, query: Query) -> tuple[str, tuple[Any, ...]]:
 def locations(index: Index, query: Query) -> list[Location]:
     """The instances that a retrieve's unique keys name, in the order of their arrival."""
     instance = index[Level.IMAGE]
-    selected = _joined(index, Level.IMAGE, _location_columns(index)).order_by(instance.id)
+    selected = _joined(index, Level.IMAGE, _location_columns(index))
+    selected = selected.order_by(instance.arrived, instance.id)
     for attribute in [*query.upper, UNIQUE[query.level]]:
         found = _condition(index, index[attribute.level], attribute, query)
         if found is not None:
@@ -103,7 +106,7 @@ def by_uid(index: Index, level: Level, uid: str) -> list[Location]:
     """The instances of what has a unique key, also where it is used twice; as they arrived."""
     selected = _joined(index, Level.IMAGE, _location_columns(index))
     found = selected.where(getattr(index[level], UNIQUE[level].column) == uid)
-    found = found.order_by(index[Level.IMAGE].id)
+    found = found.order_by(index[Level.IMAGE].arrived, index[Level.IMAGE].id)
     return [_location(row) for row in found.tuples()]
 
 
@@ -115,15 +118,36 @@ def is_entered(index: Index, sop_instance_uid: str) -> bool:
 
 
 def newest(index: Index, level: Level, row_id: int) -> Location | None:
-    """The instance of an entity that was received last; its header speaks for the entity."""
+    """The instance of an entity that was received last; its header speaks for the entity.
+
+    For a patient what was corrected of one study alone speaks last.
+    """
     if level not in index.prepared:
-        instance = index[Level.IMAGE]
         selected = _joined(index, Level.IMAGE, _location_columns(index))
-        newest_of = selected.where(index[level].id == 0).order_by(instance.id.desc()).limit(1)
-        statement, _ = newest_of.sql()
+        one = SQL(_NEWEST.get(level, "?"))
+        statement, _ = selected.where(index[Level.IMAGE].id == one).sql()
         index.prepared[level] = statement, ()
-    found = execute(index.database, index.prepared[level][0], (row_id, 1))
+    found = execute(index.database, index.prepared[level][0], (row_id,))
     return _location(found[0]) if found else None
+
+
+# Of all that say the same the last one, and of these the last: no list of an entity's instances.
+_NEWEST = {
+    level: "(SELECT one.id FROM shared_header AS shared "
+    f"{joins} JOIN instance AS one ON one.id = (SELECT id FROM instance WHERE shared_id = "
+    "shared.id ORDER BY arrived DESC, SOPInstanceUID DESC LIMIT 1) "
+    f"WHERE {key} = ? ORDER BY {order} one.arrived DESC, one.SOPInstanceUID DESC, one.id LIMIT 1)"
+    for level, joins, key, order in (
+        (Level.SERIES, "", "shared.parent_id", ""),
+        (Level.STUDY, "JOIN series ON shared.parent_id = series.id", "series.parent_id", ""),
+        (
+            Level.PATIENT,
+            "JOIN series ON shared.parent_id = series.id JOIN study ON series.parent_id = study.id",
+            "study.parent_id",
+            "shared.corrected,",
+        ),
+    )
+}
 
 
 def _location_columns(index: Index) -> list[Any]:
@@ -137,6 +161,7 @@ def _location_columns(index: Index) -> list[Any]:
         instance.file_bytes,
         instance.digest,
         instance.charset,
+        instance.arrived,
     ]
 
 
@@ -159,17 +184,17 @@ def _conditions(index: Index, query: Query) -> Iterator[Any]:
         if attribute.level > query.level:
             below.setdefault(attribute.level, []).append(attribute)
     here = [a for a in query.matched if a.level <= query.level]
-    yield from _all_of(here, query, lambda level: index[level], index)
+    yield from _all_of(here, query, lambda a: _row_of(index, a, query.level), index)
     if below:
         yield _any_below(index, query, below)
 
 
 def _all_of(
-    attributes: list[Attribute], query: Query, model_of: Callable[[Level], Any], index: Index
+    attributes: list[Attribute], query: Query, model_of: Callable[[Attribute], Any], index: Index
 ) -> Iterator[Any]:
     combined = _combined(attributes, query)
     for attribute in attributes:
-        model = model_of(attribute.level)
+        model = model_of(attribute)
         if attribute.keyword in combined:
             time = combined[attribute.keyword]
             if time:  # the pair is asked once, at its date
@@ -213,7 +238,8 @@ def _condition(index: Index, model: Any, attribute: Attribute, query: Query) -> 
     if empty:
         return getattr(model, attribute.column) == ""
     every = options.multiple_values
-    found_by_rule = condition(attribute, columns_of(model, attribute), model, key, every)
+    level = row_level(attribute, query.level)
+    found_by_rule = condition(attribute, columns_of(model, attribute), model, key, every, level)
     if found_by_rule is not None and options.fuzzy_names and attribute.vr == "PN":
         return found_by_rule | fn.dicom_fuzzy(getattr(model, attribute.column), key)
     return found_by_rule
@@ -234,15 +260,20 @@ def _any_below(index: Index, query: Query, below: dict[Level, list[Attribute]]) 
         child, parent = aliases[Level(level)], aliases[Level(level - 1)]
         selected = selected.join_from(child, parent, on=(child.parent == parent.id))
     attributes = [attribute for group in below.values() for attribute in group]
-    found = list(_all_of(attributes, query, lambda level: aliases[level], index))
+    found = list(_all_of(attributes, query, lambda a: aliases[a.level], index))
     if found:
         selected = selected.where(joined(and_, found))
     return Expression(index[query.level].id, OP.IN, EnclosedNodeList((selected,)))
 
 
-def _selected(index: Index, attribute: Attribute) -> Any:
+def _row_of(index: Index, attribute: Attribute, asked: Level) -> Any:
+    """The table that answers for an attribute of entities of the level `asked`, or above it."""
+    return index[row_level(attribute, asked)]
+
+
+def _selected(index: Index, attribute: Attribute, asked: Level) -> Any:
     if attribute.stored:
-        return getattr(index[attribute.level], attribute.keyword)
+        return getattr(_row_of(index, attribute, asked), attribute.keyword)
     if attribute.keyword in _COUNTS:
         below, above = _COUNTS[attribute.keyword]
         return _below(index, index.models[below].alias(), below, above, fn.COUNT(SQL("*")))

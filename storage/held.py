@@ -7,9 +7,9 @@ from typing import Any
 
 from storage.attributes import UNIQUE, Level, stored_at
 from storage.database import execute, reading, writing
-from storage.indexing import name_parts
+from storage.entity_rows import name_parts, said_of
 from storage.matching import folded, match_columns
-from storage.models import IDENTITY, TABLES, Index, column_names
+from storage.models import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index, column_names
 from storage.places import Uids
 from storage.rows import holds_several
 
@@ -23,6 +23,7 @@ class Row:
     level: Level
     number: int
     values: dict[str, Any]
+    shared: str = ""  # of an instance: series, correctedness and texts of its shared header, JSON
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -94,37 +95,69 @@ def by_number(index: Index, level: Level, number: int) -> Row | None:
     return found[0] if found else None
 
 
-def inconsistencies(index: Index, row: Row) -> list[str]:
-    """The columns of a row that do not follow from its other ones."""
+def inconsistencies(index: Index, row: Row) -> dict[str, str]:
+    """The columns of a row above the instances that do not follow from these; what is wrong."""
+    with reading():
+        said, _ = said_of(index, row.level, row.number)
+    wrong = {
+        column: f"{column} {shortened(row.values[column])}, {shortened(text)} by its instances"
+        for column, text in said.items()
+        if row.values[column] != text
+    }
+    for column in _unfounded(index, row):
+        wrong.setdefault(column, f"{column} does not follow from the rest")
+    return wrong
+
+
+def _unfounded(index: Index, row: Row) -> list[str]:
+    """The columns that do not follow from the row's other ones."""
     wrong = []
     for attribute in stored_at(row.level):
         names, forms = match_columns(attribute), folded(attribute, row.values[attribute.column])
         wrong += [n for n, form in zip(names, forms, strict=True) if row.values[n] != form]
     if bool(row.values["several"]) != bool(holds_several(row.level, row.values)):
         wrong.append("several")
-    if row.level is Level.PATIENT:
+    if row.level in NAMED_LEVELS:
         with reading():
-            statement = "SELECT part FROM name_part WHERE patient = ?"
-            parts = {part for (part,) in execute(index.database, statement, (row.number,))}
-        if parts != name_parts(row.values):
+            statement = "SELECT part FROM name_part WHERE level = ? AND entity = ?"
+            parts = execute(index.database, statement, (int(row.level), row.number))
+        if {part for (part,) in parts} != name_parts(row.level, row.values):
             wrong.append("name_part")
     return wrong
 
 
-def settled_inconsistencies(index: Index, row: Row) -> list[str]:
+def settled_inconsistencies(index: Index, row: Row) -> dict[str, str]:
     """The same, while nobody writes."""
     with writing(index.database):
         again = by_number(index, row.level, row.number)
-        return inconsistencies(index, again) if again else []
+        return inconsistencies(index, again) if again else {}
 
 
 def _read(index: Index, level: Level, where: str, values: tuple[Any, ...]) -> list[Row]:
     with reading():
         found = execute(index.database, f"{_select(level)} WHERE {where} LIMIT {_PAGE}", values)
     names = column_names(level)
-    return [Row(level, row[0], dict(zip(names, row[1:], strict=True))) for row in found]
+    return [
+        Row(level, number, dict(zip(names, values, strict=True)), shared or "")
+        for number, shared, *values in found
+    ]
 
 
 @lru_cache
 def _select(level: Level) -> str:
-    return f"SELECT id, {', '.join(column_names(level))} FROM {TABLES[level]}"
+    shared = _SHARED if level is Level.IMAGE else "NULL"
+    return f"SELECT id, {shared}, {', '.join(column_names(level))} FROM {TABLES[level]}"
+
+
+_SHARED = (
+    f"(SELECT json_array(shared_header.parent_id, corrected, {', '.join(SHARED.values())}) "
+    "FROM shared_header WHERE shared_header.id = instance.shared_id)"
+)
+# Of a value in a fault.
+_MAX_TEXT = 40
+
+
+def shortened(value: object) -> str:
+    """A value as a fault tells it."""
+    text = repr(value)
+    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}..."

@@ -27,6 +27,7 @@ class Intake:
 
     def __init__(self, tree: Tree, head: bytes, least_free: int = 0) -> None:
         self.size = 0
+        self.arrived = 0  # the time of its file, in nanoseconds since 1970, once that is whole
         self._tree = tree
         self._head = head
         self._least_free = least_free
@@ -87,7 +88,7 @@ class Intake:
         path = self.path
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
-            self._tree.close_staged(path, descriptor)
+            self.arrived = self._tree.close_staged(path, descriptor)
         return path
 
     @property

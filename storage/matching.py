@@ -13,7 +13,7 @@ from typing import Any
 
 from peewee import SQL, fn
 
-from storage.attributes import Attribute, Key
+from storage.attributes import Attribute, Key, Level
 from storage.conditions import joined
 from storage.folding import (
     FOLDED_VRS,
@@ -87,9 +87,16 @@ def has_several(attribute: Attribute, text: str) -> bool:
 
 
 def condition(
-    attribute: Attribute, columns: tuple[Any, ...], model: Any, key: str, every: bool = False
+    attribute: Attribute,
+    columns: tuple[Any, ...],
+    model: Any,
+    key: str,
+    every: bool = False,
+    level: Level | None = None,
 ) -> Any:
     """The SQL condition for `key` on `columns` of `model`, or None where everything matches.
+
+    `model` has the rows of `level`, of the attribute's own where none is given.
 
     An attribute of several values matches where any of them does (PS3.4 C.2.2.2); that is asked
     of `matches`, which the database knows as `dicom_matches`. The few rows where an attribute
@@ -103,22 +110,24 @@ def condition(
         return None
     singles = single_keys(vr, key)
     if every and 1 < len(singles) <= _MAX_ALTERNATIVES:
-        return joined(and_, [condition(attribute, columns, model, one) for one in singles])
+        return joined(
+            and_, [condition(attribute, columns, model, one, level=level) for one in singles]
+        )
     by_value = fn.dicom_matches(vr, getattr(model, attribute.column), key, every)
     # SQLite's GLOB takes a NUL for the end of a pattern; a DT value is folded by its key.
     if attribute.multiple or vr == "DT" or len(singles) > _MAX_ALTERNATIVES or "\0" in key:
         return by_value
-    parts = []
+    parts, of = [], attribute.level if level is None else level
     for single in singles:
         one = _name_sql(columns, single) if vr == "PN" else _sql(vr, columns[0], single)
-        parts.append(_narrowed_by_part(model, single, one) if attribute.inside else one)
+        parts.append(_narrowed_by_part(model, of, single, one) if attribute.inside else one)
     found = joined(or_, parts)
     if attribute.key is Key.UNIQUE or vr in WHOLE_TEXT_VRS:
         return found
     return ((model.several == 0) & found) | ((model.several == 1) & by_value)
 
 
-def _narrowed_by_part(model: Any, key: str, found: Any) -> Any:
+def _narrowed_by_part(model: Any, level: Level, key: str, found: Any) -> Any:
     """`found`, among the few whose name holds the key's longest stretch between wildcards.
 
     Only where the key begins with a wildcard: else the index of the name itself serves.
@@ -129,8 +138,8 @@ def _narrowed_by_part(model: Any, key: str, found: Any) -> Any:
     part = max(re.split(r"[*?=]", pattern), key=len)[:NAME_PART_CHARACTERS]
     if not part:
         return found
-    holding = "(SELECT patient FROM name_part WHERE part >= ? AND part < ?)"
-    return model.id.in_(SQL(holding, (part, part + _LAST_CHARACTER))) & found
+    holding = "(SELECT entity FROM name_part WHERE level = ? AND part >= ? AND part < ?)"
+    return model.id.in_(SQL(holding, (int(level), part, part + _LAST_CHARACTER))) & found
 
 
 def combined_range(date: Any, time: Any, date_key: str, time_key: str) -> Any:

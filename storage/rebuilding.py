@@ -10,7 +10,7 @@ from pathlib import Path
 from peewee import PeeweeException
 
 from storage.correcting import swapping
-from storage.corrections import CORRECTIONS, Corrections, in_force
+from storage.corrections import CORRECTIONS
 from storage.database import connect, connection_of, execute, index_path
 from storage.errors import ArchiveError, ResourceError
 from storage.journal import Journal
@@ -73,11 +73,9 @@ def _rebuild(tree: Tree, path: Path, fresh: Path, charset: str, progress: Progre
 
 
 def fill(tree: Tree, index: Index, charset: str, progress: Progress) -> None:
-    """Enter every file, by the time of its arrival, so that the same values answer as before."""
+    """Enter every file; in the order of their arrival, in which that takes the least time."""
     receipts = last_receipts(tree, Journal(tree.data, sync=False))
-    corrections = in_force(tree.data)
-    # The last one answers for its patient, study and series: the one that was corrected.
-    files = sorted(_files(tree), key=lambda one: (_is_named(corrections, one[1]), *one))
+    files = sorted(_files(tree))
     for done, (_, name) in enumerate(files):
         progress(done, len(files))
         path = Path(name)
@@ -87,12 +85,6 @@ def fill(tree: Tree, index: Index, charset: str, progress: Progress) -> None:
             if path.exists():  # else it was withdrawn meanwhile
                 logger.error("not indexed file=%s: %s", path, error)
     progress(len(files), len(files))
-
-
-def _is_named(corrections: Corrections, name: str) -> bool:
-    """Whether a correction names the file's instance, series or study."""
-    study, series, file = name.rsplit("/", 3)[1:]
-    return bool(corrections.applying((study, series, file.removesuffix(".dcm")), ""))
 
 
 def _files(tree: Tree) -> Iterator[tuple[int, str]]:

@@ -179,13 +179,14 @@ def record_file(
         with file.open("rb") as source:
             meta = part10.read(source)
             header = extract.header(source, meta.transfer_syntax_uid, charset)
-            file_bytes = os.fstat(source.fileno()).st_size - meta.data_set_offset
+            held = os.fstat(source.fileno())
+            file_bytes = held.st_size - meta.data_set_offset
     except OSError as error:
         raise DataSetError(f"cannot be read: {error.strerror}") from error
     if tree.path(header.uids) != file:
         raise DataSetError("its UIDs belong to another path")
     # A file that was put into the tree by hand has no receipt, and so no digest to hold it to.
     digest = receipt.digest if receipt and receipt.file_bytes == file_bytes else ""
-    facts = FileFacts(meta.transfer_syntax_uid, file_bytes, digest, charset)
+    facts = FileFacts(meta.transfer_syntax_uid, file_bytes, digest, charset, held.st_mtime_ns)
     record(index, in_force(tree.data).corrected(header), facts)
     return 1

@@ -1,6 +1,6 @@
 """What --repair does: nothing is deleted, and no stored byte changes in its place."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from storage.errors import ArchiveError
 from storage.examination import Examined
 from storage.faults import Fault, Kind
 from storage.held import Row
-from storage.indexing import FileFacts, amend, forget, record
+from storage.indexing import FileFacts, forget, record, refresh
 from storage.receipts import receipts_of
 from storage.strays import remove_folder
 from storage.telling import read_header
@@ -79,7 +79,7 @@ def enter(archive: Archive, known: Known, found: Examined) -> None:
     if charset != known.charset:
         again = read_header(known.path, charset)
         header = in_force(archive.tree.data).corrected(again) if again else header
-    facts = FileFacts(found.transfer_syntax_uid, found.file_bytes, digest, charset)
+    facts = FileFacts(found.transfer_syntax_uid, found.file_bytes, digest, charset, found.arrived)
     record(archive.index, header, facts)
 
 
@@ -93,10 +93,10 @@ def mend_stray(archive: Archive, fault: Fault) -> Mended:
     return Mended(f"moved to {archive.tree.superseded.take(fault.path)}")
 
 
-def mend_row(archive: Archive, row: Row, texts: Mapping[str, tuple[str, str]]) -> Mended:
-    """Give a row above the instances what their files tell, column -> (held, told)."""
-    if amend(archive.index, row.level, row.number, texts):
-        return Mended("row made anew from its files")
+def mend_row(archive: Archive, row: Row) -> Mended:
+    """Give a row above the instances what these say."""
+    if refresh(archive.index, row.level, row.number):
+        return Mended("row made anew from its instances")
     return Mended("row is gone")
 
 

@@ -1,6 +1,9 @@
 """What an instance's header makes of each level's row: columns and their folded forms."""
 
+import hashlib
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -8,16 +11,56 @@ from storage.attributes import Attribute, Level, stored_at
 from storage.extract import Header
 from storage.keeping import LONG_CHARACTERS
 from storage.matching import folded, has_several, match_columns
+from storage.models import IDENTITY, SHARED
+
+
+@dataclass(frozen=True)
+class SharedHeader:
+    """What an instance says of its patient, study and series: of each a JSON object.
+
+    Of the attributes that have a value, but for what makes the entity the one that it is.
+    """
+
+    texts: tuple[str, ...]
+    corrected: bool
+
+    @property
+    def digest(self) -> str:
+        """Tells it from others of a series."""
+        whole = "\0".join((*self.texts, str(self.corrected)))
+        return hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def row_of(level: Level, header: Header) -> dict[str, Any]:
     """The row that an instance's header makes at `level`: column -> value, without parents."""
-    texts = tuple(header[column] for _, column, _, _ in _plan(level))
-    make = _row if sum(map(len, texts)) <= LONG_CHARACTERS else _row.__wrapped__
-    row = dict(make(level, texts))
+    row = row_from(level, header.values)
     if level is Level.PATIENT:
         row["of_study"] = "" if row["PatientID"] else header["StudyInstanceUID"]
     return row
+
+
+def row_from(level: Level, values: Mapping[str, str]) -> dict[str, Any]:
+    """The row of attributes, column -> text, with the columns that follow from them."""
+    texts = tuple(values[column] for _, column, _, _ in _plan(level))
+    make = _row if sum(map(len, texts)) <= LONG_CHARACTERS else _row.__wrapped__
+    return dict(make(level, texts))
+
+
+def shared_header(header: Header) -> SharedHeader:
+    """What an instance says above its own level."""
+    texts = []
+    for level in SHARED:
+        held = ((column, header[column]) for column in shared_columns(level))
+        said = {column: text for column, text in held if text}
+        texts.append(json.dumps(said, ensure_ascii=False, separators=(",", ":")))
+    return SharedHeader(tuple(texts), header.corrected)
+
+
+@lru_cache
+def shared_columns(level: Level) -> tuple[str, ...]:
+    """What of `shared_header` lies in the column of a level: the attributes of its own."""
+    own = (a for a in stored_at(level) if a.level is level)
+    return tuple(a.column for a in own if a.column not in IDENTITY[level])
 
 
 @lru_cache(maxsize=256)

@@ -8,9 +8,15 @@ from storage.attributes import UNIQUE, Level
 from storage.database import connection_of, execute, reading, writing
 from storage.faults import Fault, Kind
 from storage.indexing import prune
-from storage.models import TABLES, Index
+from storage.models import NAMED_LEVELS, TABLES, Index
 from storage.repair import Mended, mending
 
+# What no instance says any more.
+_UNUSED = (
+    "SELECT id FROM shared_header WHERE NOT EXISTS "
+    "(SELECT 1 FROM instance WHERE shared_id = shared_header.id)"
+)
+_DELETE_UNUSED = _UNUSED.replace("SELECT id", "DELETE", 1)
 _CHILDREN = {Level.PATIENT: "studies", Level.STUDY: "series", Level.SERIES: "instances"}
 
 
@@ -29,13 +35,14 @@ def check(index: Index, repair: bool) -> Iterator[Fault]:
             fault = Fault(Kind.NO_CHILDREN, uids=(uid,), detail=_CHILDREN[level])
             yield mending(fault, repair, partial(_prune, index, level, number))
     with reading():
-        statement = (
-            "SELECT DISTINCT patient FROM name_part WHERE patient NOT IN (SELECT id FROM patient)"
-        )
-        strays = execute(index.database, statement, ())
-    for (number,) in strays:
-        fault = Fault(Kind.NO_PARENT, detail="patient (parts of a name)")
-        yield mending(fault, repair, partial(_forget_parts, index, number))
+        strays = [(level, number) for level in NAMED_LEVELS for number in _strays(index, level)]
+        unused = execute(index.database, _UNUSED, ())
+    for level, number in strays:
+        fault = Fault(Kind.NO_PARENT, detail=f"{TABLES[level]} (parts of a name)")
+        yield mending(fault, repair, partial(_forget_parts, index, level, number))
+    for (number,) in unused:
+        fault = Fault(Kind.NO_CHILDREN, detail="instances (shared header)")
+        yield mending(fault, repair, partial(_forget_shared, index, number))
 
 
 def _rows(index: Index, level: Level, where: str) -> list[Any]:
@@ -66,12 +73,31 @@ def _cut(index: Index, level: Level, number: int) -> Mended:
         for table, numbers in ((TABLES[at], below[at]) for at in reversed(below)):
             for each in numbers:
                 execute(index.database, f"DELETE FROM {table} WHERE id = ?", (each,))
+            if table == TABLES[Level.IMAGE]:  # before the series, which they name
+                execute(index.database, _DELETE_UNUSED, ())
     return Mended("rows removed; their files are entered anew")
 
 
-def _forget_parts(index: Index, patient: int) -> Mended:
+def _strays(index: Index, level: Level) -> list[int]:
+    """The rows of a level that are not there, and have parts of a name."""
+    statement = (
+        "SELECT DISTINCT entity FROM name_part WHERE level = ? "
+        f"AND entity NOT IN (SELECT id FROM {TABLES[level]})"
+    )
+    return [number for (number,) in execute(index.database, statement, (int(level),))]
+
+
+def _forget_parts(index: Index, level: Level, number: int) -> Mended:
     with writing(index.database):
-        there = execute(index.database, "SELECT 1 FROM patient WHERE id = ?", (patient,))
-        if not there:
-            execute(index.database, "DELETE FROM name_part WHERE patient = ?", (patient,))
+        there = f"SELECT 1 FROM {TABLES[level]} WHERE id = ?"
+        if not execute(index.database, there, (number,)):
+            statement = "DELETE FROM name_part WHERE level = ? AND entity = ?"
+            execute(index.database, statement, (int(level), number))
     return Mended("rows removed")
+
+
+def _forget_shared(index: Index, number: int) -> Mended:
+    with writing(index.database):
+        connection_of(index.database).entered.clear()
+        execute(index.database, f"{_DELETE_UNUSED} AND id = ?", (number,))
+    return Mended("row removed")

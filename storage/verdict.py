@@ -1,19 +1,18 @@
 """A file, its row and its receipts held against each other: pure."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from storage.attributes import Level
 from storage.examination import Examined, Unusable
 from storage.faults import Fault, Kind
-from storage.held import Chain, Row
+from storage.held import Chain, Row, shortened
 from storage.places import Uids
 from storage.receipts import Receipt
-from storage.rows import row_of
+from storage.rows import row_of, shared_header
 from storage.telling import belongs
 from storage.tree import Tree
-
-_MAX_TEXT = 40
 
 
 @dataclass(frozen=True)
@@ -126,17 +125,36 @@ def _differences(known: Known, chain: Chain, found: Examined) -> list[str]:
     if not belongs(patient, found.header):
         held, told = patient.values["PatientID"], found.header["PatientID"]
         texts.insert(0, difference("PatientID", held, told))
+    texts += _shared_differences(chain, found)
+    if row.values["arrived"] != found.arrived:
+        texts.append(difference("arrived", row.values["arrived"], found.arrived))
     receipt = known.receipt
     if receipt and receipt.charset != row.values["charset"]:
         texts.append(difference("charset", row.values["charset"], receipt.charset))
     return texts
 
 
+def _shared_differences(chain: Chain, found: Examined) -> list[str]:
+    """The same of what instances of a series have in common: it speaks for the rows above."""
+    told = shared_header(found.header)
+    if not chain[-1].shared:
+        return ["what it says of its series is missing in the index"]
+    series, corrected, *texts = json.loads(chain[-1].shared)
+    if texts != list(told.texts):
+        pairs = [
+            (json.loads(old), json.loads(new)) for old, new in zip(texts, told.texts, strict=True)
+        ]
+        return [
+            difference(column, old.get(column, ""), new.get(column, ""))
+            for old, new in pairs
+            for column in sorted(old.keys() | new.keys())
+            if old.get(column) != new.get(column)
+        ]
+    if (series, bool(corrected)) != (chain[-2].number, told.corrected):
+        return ["what it says of its series is another's in the index"]
+    return []
+
+
 def difference(column: str, held: object, told: object) -> str:
     """A column with what it holds and what it should."""
-    return f"{column} {_short(held)}, {_short(told)} in the file"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}..."
+    return f"{column} {shortened(held)}, {shortened(told)} in the file"

@@ -348,7 +348,7 @@ CASES: dict[str, Case] = {
         sql("UPDATE patient SET PatientName_alphabetic = 'X' WHERE PatientID = 'P1'"), ["row"]
     ),
     "patient's name, in parts": Case(sql("DELETE FROM name_part"), ["row"] * 2),
-    "parts of nobody's name": Case(sql("INSERT INTO name_part VALUES ('abc', 99)"), ["no_parent"]),
+    "parts of nobody's name": Case(sql("INSERT INTO name_part VALUES (0, 'abc', 99)"), ["no_parent"]),
     "patient's ID": Case(sql("UPDATE patient SET PatientID = 'X' WHERE PatientID = 'P1'"),
                          ["row"] * 3),
     "study's UID": Case(

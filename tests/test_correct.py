@@ -194,14 +194,25 @@ def test_a_move_and_minipacs_send_give_out_what_was_corrected(start_node: StartN
     assert dcmread(BytesIO(sent), force=True).PatientName == "Right"
 
 
-def test_who_has_other_studies_is_told_of_and_a_rebuild_shows_the_same(node: RunningNode) -> None:
+def patients(node: RunningNode) -> dict[str, str]:
+    """The names that patients are answered with, by their IDs."""
+    with node.association((FIND["PATIENT"], EXPLICIT)) as association:
+        keys = {"PatientID": "", "PatientName": ""}
+        answers, _ = find(association, FIND["PATIENT"], "PATIENT", **keys)
+    return {str(answer.PatientID): str(answer.PatientName) for answer in answers}
+
+
+def test_a_correction_of_a_study_shows_in_it_alone_also_once_rebuilt(node: RunningNode) -> None:
     told = correct(node, "--study", "1.1", "PatientName=Right")
-    assert "patient P1 has studies=1 beside this one" in told
-    assert "1.1" in studies(node, PatientName="Right")
-    assert studies(node, PatientName="Wrong*") == []
-    run(node, "rebuild")
-    assert "1.1" in studies(node, PatientName="Right")
-    assert studies(node, PatientName="Wrong*") == []
+    assert "patient P1 has studies=1 beside this one, which stay as they are" in told
+    for command in ("check", "rebuild"):
+        assert studies(node, PatientName="Right") == ["1.1"]
+        assert studies(node, PatientName="Wrong*") == ["2.1"]
+        assert patients(node) == {"P1": "Wrong^Name", "P2": "Roe^Richard"}
+        run(node, command)
+    run(node, "delete", "--study", "2.1", "--yes")
+    assert patients(node)["P1"] == "Right"  # of what is held nothing else is said
+    run(node, "restore", "--study", "2.1")
     assert [str(copy.PatientName) for copy in copies(node, "2.1")] == ["Wrong^Name"]
     correct(node, "--patient", "P1", "PatientName=Right")
     assert [str(copy.PatientName) for copy in copies(node, "2.1")] == ["Right"]

@@ -12,10 +12,10 @@ from storage import Level
 from storage.attributes import BY_KEYWORD, stored_at
 from storage.database import connect
 from storage.extract import Header
-from storage.indexing import insert_statement, name_parts
+from storage.entity_rows import insert_statement, name_parts
 from storage.matching import folded, match_columns
-from storage.models import column_names, signature
-from storage.rows import row_of
+from storage.models import NAMED_LEVELS, SHARED, column_names, signature
+from storage.rows import row_of, shared_header
 from storage.tree import Tree
 from storage.upkeep import new_index
 
@@ -81,7 +81,8 @@ def _fill(connection: sqlite3.Connection, studies: int) -> None:
             in_series = corpus.series(study, place)
             of_series = texts | in_series
             row_id = _insert(connection, Level.SERIES, of_series, parent)
-            connection.executemany(statement, _images(of_series, images, row_id))
+            shared = _share(connection, of_series, row_id)
+            connection.executemany(statement, _images(of_series, images, row_id, shared))
 
 
 def _insert(
@@ -93,18 +94,33 @@ def _insert(
         values.insert(0, parent)
     (found,) = connection.execute(insert_statement(level), values).fetchall()
     number = int(found[0])
-    if level is Level.PATIENT:
-        parts = [(part, number) for part in name_parts(row)]
-        connection.executemany("INSERT INTO name_part VALUES (?, ?)", parts)
+    if level in NAMED_LEVELS:
+        parts = [(int(level), part, number) for part in name_parts(level, row)]
+        connection.executemany("INSERT INTO name_part VALUES (?, ?, ?)", parts)
     return number
 
 
-def _images(in_series: dict[str, str], images: int, parent: int) -> Iterator[tuple[Any, ...]]:
+def _share(connection: sqlite3.Connection, texts: dict[str, str], series: int) -> int:
+    """Enter what all images of a series say alike; the row's id."""
+    said = shared_header(Header(texts))
+    columns = ", ".join(SHARED.values())
+    statement = (
+        f"INSERT INTO shared_header (parent_id, digest, corrected, {columns}) "
+        "VALUES (?, ?, 0, ?, ?, ?) RETURNING id"
+    )
+    (found,) = connection.execute(statement, (series, said.digest, *said.texts)).fetchall()
+    return int(found[0])
+
+
+def _images(
+    in_series: dict[str, str], images: int, parent: int, shared: int
+) -> Iterator[tuple[Any, ...]]:
     """The rows of a series' images; what they have in common is made once."""
     names = column_names(Level.IMAGE)
     first = Header(in_series | corpus.image(in_series, 0))
-    row = row_of(Level.IMAGE, first) | _OF_FILE
+    row = row_of(Level.IMAGE, first) | _OF_FILE | {"shared_id": shared}
     for number in range(images):
+        row["arrived"] = (parent << 20) + number
         row["digest"] = f"{parent:032x}{number:032x}"
         for keyword, text in corpus.image(in_series, number).items():
             row[keyword] = text

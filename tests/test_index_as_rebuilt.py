@@ -1,0 +1,304 @@
+"""Whatever was done, the index is the one that a rebuild would make, and each answer is the same.
+
+Sequences of operations by chance, on few patients, studies and series that contradict each other
+as much as they can.
+"""
+
+import random
+import shutil
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import CT, EXPLICIT, ct, encoded, identifier
+
+from storage import Archive, Level, Query, Received, Root, prepare, retention, retiring
+from storage import archive as archive_module
+from storage.bulk import store_all
+from storage.checking import check
+from storage.correcting import correct, undo
+from storage.corrections import in_force
+from storage.database import connect
+from storage.errors import ResourceError
+from storage.faults import Kind
+from storage.models import SHARED, TABLES, Index, build, column_names
+from storage.rebuilding import fill
+from storage.replay import catch_up
+from storage.retention import Rules
+from storage.retiring import Selection
+
+CHARSET = "ISO_IR 100"
+STUDIES, SERIES, INSTANCES = ("1.1", "1.2", "1.3"), ("2.1", "2.2"), ("3.1", "3.2", "3.3")
+# What instances say: each value is one of few, the empty one among them.
+SAID: dict[str, tuple[str, ...]] = {
+    "PatientID": ("P1", "P1", "P2", ""),
+    "IssuerOfPatientID": ("", "", "HOSPITAL"),
+    "PatientName": ("Right^Name", "Wrong^Person", "Émile^Zola=Z", ""),
+    "PatientSex": ("F", "M", ""),
+    "PatientBirthDate": ("19700101", "19700101\\19710101", ""),
+    "StudyDescription": ("HEAD", "THORAX", ""),
+    "StudyDate": ("20240101", "20250202", ""),
+    "AccessionNumber": ("A1", "A2", ""),
+    "Modality": ("CT", "MR"),
+    "SeriesDescription": ("axial", "coronal", ""),
+    "StationName": ("ONE", "TWO", ""),
+    "InstitutionAddress": ("Here", "There", ""),  # no column of the index: from a header
+}
+# What a correction of each level may give another value.
+CORRECTED = {
+    Level.PATIENT: {"PatientName": "Corrected^Patient", "PatientSex": "O", "PatientComments": "c"},
+    Level.STUDY: {
+        "PatientName": "Corrected^Study", "PatientID": "P2", "PatientSex": "",
+        "StudyDescription": "CORRECTED", "StationName": "ALL",
+    },
+    Level.SERIES: {"SeriesDescription": "corrected", "Modality": "PT"},
+    Level.IMAGE: {"InstanceNumber": "77"},
+}  # fmt: skip
+KEYS = {
+    "PATIENT": ("NumberOfPatientRelatedStudies", "NumberOfPatientRelatedInstances"),
+    "STUDY": ("StudyInstanceUID", "ModalitiesInStudy", "NumberOfStudyRelatedInstances"),
+    "SERIES": ("StudyInstanceUID", "SeriesInstanceUID", "NumberOfSeriesRelatedInstances"),
+    "IMAGE": ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "InstanceNumber"),
+}
+# Both say that people disagree, which the sequences make them do.
+TRUE_FAULTS = {Kind.UIDS_DISAGREE, Kind.PATIENTS_DISAGREE}
+
+
+class Operations:
+    """One archive, and what may be done to it; each operation picks its objects by chance."""
+
+    def __init__(self, data: Path, chance: random.Random) -> None:
+        self.data, self.chance = data, chance
+        prepare(data, sync=False, charset=CHARSET)
+        self.archive = Archive(data, sync=False)
+        self.done: list[str] = []
+        # Instances of one series mostly say the same.
+        choose = chance.choice
+        self.said = [{keyword: choose(texts) for keyword, texts in SAID.items()} for _ in range(3)]
+
+    def step(self) -> None:
+        """One operation."""
+        operation = self.chance.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+        self.done.append(operation.__name__)
+        operation(self)
+
+    def instance(self) -> Received:
+        choose = self.chance.choice
+        said = dict(choose(self.said))
+        if self.chance.random() < 0.5:
+            keyword = choose(list(SAID))
+            said[keyword] = choose(SAID[keyword])
+        uids = choose(STUDIES), choose(SERIES), choose(INSTANCES)
+        data_set = encoded(ct(*uids, **said, SpecificCharacterSet="ISO_IR 192"))
+        return Received(CT, uids[2], EXPLICIT, data_set, CHARSET, "SCANNER")
+
+    def store(self) -> None:
+        self.archive.store(self.instance())
+
+    def store_again(self) -> None:
+        """The same content once more, of one that is held."""
+        if path := self._file():
+            data_set = path.read_bytes().partition(b"DICM")[2]
+            length = int.from_bytes(data_set[8:12], "little") + 12
+            given = Received(CT, path.stem, EXPLICIT, data_set[length:], CHARSET)
+            self.archive.store(given)
+
+    def store_some(self) -> None:
+        """Many at once, as `import` does."""
+        given = []
+        for one in (self.instance() for _ in range(self.chance.randint(2, 5))):
+            intake = self.archive.receive(CT, one.sop_instance_uid, EXPLICIT)
+            intake.write(one.data_set)
+            given.append((Received(CT, one.sop_instance_uid, EXPLICIT, intake, CHARSET), intake))
+        store_all(self.archive, given)
+        for _, intake in given:
+            intake.discard()
+
+    def store_without_row(self) -> None:
+        """A kill between the file and its row; then a start, or the sender comes again."""
+        given = self.instance()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(archive_module, "record", _killed)
+            patch.setattr(self.archive.tree, "withdraw", lambda *given: None)
+            patch.setattr(self.archive.withdrawals, "owe", lambda *given: None)
+            with suppress(ResourceError):
+                self.archive.store(given)
+        if self.chance.random() < 0.5:
+            self.archive.store(given)
+        else:
+            catch_up(self.data, CHARSET)
+
+    def delete(self) -> None:
+        list(retiring.delete(self.archive, retiring.selected(self.archive, self._selection())))
+
+    def delete_without_row(self) -> None:
+        """A kill between the file's way to superseded/ and the end of its row."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(retiring, "forget", _killed)
+            with suppress(ResourceError):
+                self.delete()
+        catch_up(self.data, CHARSET)
+
+    def restore(self) -> None:
+        found = retiring.restorable(self.archive, self._selection(), CHARSET)
+        list(retiring.restore(self.archive, found, CHARSET))
+
+    def purge(self) -> None:
+        list(retiring.purge(list(retiring.kept(self.archive)), self.archive))
+
+    def retain(self) -> None:
+        rules = Rules(studies=self.chance.randint(1, 2))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(retention, "_ARRIVING_SECONDS", -1.0)
+            found = retention.plan(self.archive, rules)
+        for one in found.studies:
+            list(retention.retain(self.archive, one, found.end, CHARSET))
+
+    def correct(self) -> None:
+        selection = self._selection()
+        keyword = self.chance.choice(list(CORRECTED[selection.level]))
+        entity = selection.level, selection.uid
+        values = {keyword: CORRECTED[selection.level][keyword]}
+        if selection.uid:
+            correct(self.archive.tree, entity, values, user="me", before={})
+
+    def merge(self) -> None:
+        into = {"PatientID": "P2", "IssuerOfPatientID": "", "PatientName": "Merged^Person"}
+        entity = Level.PATIENT, "P1"
+        correct(self.archive.tree, entity, into, user="me", before={}, merge=True)
+
+    def undo(self) -> None:
+        made = [one.number for one in in_force(self.data).all.values() if not one.undone]
+        if made:
+            undo(self.archive.tree, self.chance.choice(made), "me")
+
+    def _selection(self) -> Selection:
+        choose = self.chance.choice
+        return Selection(*choose((
+            (Level.PATIENT, choose(("P1", "P2"))), (Level.STUDY, choose(STUDIES)),
+            (Level.SERIES, choose(SERIES)), (Level.IMAGE, choose(INSTANCES)),
+        )))  # fmt: skip
+
+    def _file(self) -> Path | None:
+        found = sorted(self.archive.tree.walk())
+        return self.chance.choice(found) if found else None
+
+
+_WEIGHTS: dict[Callable[[Operations], None], int] = {
+    Operations.store: 12, Operations.store_again: 2, Operations.store_some: 2,
+    Operations.store_without_row: 1, Operations.delete: 3, Operations.delete_without_row: 1,
+    Operations.restore: 2, Operations.purge: 1, Operations.retain: 1, Operations.correct: 3,
+    Operations.merge: 1, Operations.undo: 2,
+}  # fmt: skip
+
+
+def _killed(*given: Any) -> None:
+    raise ResourceError("killed here")
+
+
+def rebuilt(operations: Operations, path: Path) -> Index:
+    """The index that a rebuild makes, at `path`."""
+    index = build(connect(path, sync=False))
+    with index.database.connection_context(), index.database.atomic():
+        index.create()
+        fill(operations.archive.tree, index, CHARSET, lambda done, of: None)
+    return index
+
+
+def rows(index: Index) -> dict[str, list[tuple[Any, ...]]]:
+    """All that an index holds; rows are named by the UIDs and identities above them."""
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    place: list[str] = []
+    for level in Level:
+        table = TABLES[level]
+        names = [name for name in column_names(level) if name != "shared_id"]
+        place += {
+            Level.PATIENT: ["patient.PatientID", "patient.IssuerOfPatientID", "patient.of_study"],
+            Level.STUDY: ["study.StudyInstanceUID"],
+            Level.SERIES: ["series.SeriesInstanceUID"],
+            Level.IMAGE: [],
+        }[level]
+        joins = " ".join(
+            f"JOIN {above} ON {TABLES[Level(n)]}.parent_id = {above}.id"
+            for n in range(level, 0, -1)
+            for above in (TABLES[Level(n - 1)],)
+        )
+        columns = ", ".join([*place, *(f"{table}.{name}" for name in names)])
+        found[table] = _sorted(index, f"SELECT {columns} FROM {table} {joins}")
+        if level in (Level.PATIENT, Level.STUDY):
+            parts = f"SELECT {', '.join(place)}, part FROM {table} {joins} JOIN name_part "
+            parts += f"ON name_part.level = {int(level)} AND name_part.entity = {table}.id"
+            found[f"parts of {table}"] = _sorted(index, parts)
+    shared = ", ".join(f"shared_header.{name}" for name in (*SHARED.values(), "corrected"))
+    found["shared"] = _sorted(
+        index, f"SELECT SeriesInstanceUID, SOPInstanceUID, {shared} FROM shared_header "
+        "LEFT JOIN instance ON instance.shared_id = shared_header.id "
+        "LEFT JOIN series ON series.id = instance.parent_id",
+    )  # fmt: skip
+    found["parts"] = _sorted(index, "SELECT COUNT(*) FROM name_part")
+    return found
+
+
+def _sorted(index: Index, statement: str) -> list[tuple[Any, ...]]:
+    return sorted(index.database.execute_sql(statement).fetchall(), key=repr)
+
+
+def answers(archive: Archive) -> dict[str, list[str]]:
+    """Every answer at every level, with all that is known of the entities."""
+    found = {}
+    for level, keys in KEYS.items():
+        asked = identifier(level, **dict.fromkeys([*keys, *SAID, "PatientComments"], ""))
+        query = Query.read(Root.PATIENT, encoded(asked), EXPLICIT, CHARSET)
+        found[level] = sorted(repr(one) for one in archive.find(query, CHARSET))
+    return found
+
+
+def run_sequence(folder: Path, seed: int, steps: int = 14) -> None:
+    """Do something by chance, and hold what comes of it to a rebuild."""
+    operations = Operations(folder / "data", random.Random(seed))
+    archive = operations.archive
+    with closing(archive.journal):
+        try:
+            for _ in range(steps):
+                operations.step()
+            _compare(operations, folder, seed)
+            _check(operations, seed)
+        finally:
+            archive.index.database.close_all()
+    shutil.rmtree(folder)
+
+
+def _compare(operations: Operations, folder: Path, seed: int) -> None:
+    archive, told = operations.archive, f"seed {seed}: {operations.done}"
+    fresh = rebuilt(operations, folder / "rebuilt.sqlite")
+    with fresh.database.connection_context():
+        held, wanted = rows(archive.index), rows(fresh)
+        for name in wanted:
+            assert held[name] == wanted[name], f"{name}, {told}"
+        before = answers(archive)
+        live, archive.index = archive.index, fresh
+        try:
+            fresh.database.pragma("user_version", 1)
+            assert before == answers(archive), told
+        finally:
+            archive.index = live
+
+
+def _check(operations: Operations, seed: int) -> None:
+    found = [one for one in check(operations.archive, CHARSET) if one.kind not in TRUE_FAULTS]
+    assert found == [], f"seed {seed}: {operations.done}"
+
+
+@pytest.mark.parametrize("first", range(0, 300, 50))
+def test_the_index_is_as_rebuilt_after_any_sequence(first: int, tmp_path: Path) -> None:
+    for seed in range(first, first + 50):
+        run_sequence(tmp_path / str(seed), seed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("first", range(1000, 11000, 500))
+def test_the_index_is_as_rebuilt_after_thousands_of_sequences(first: int, tmp_path: Path) -> None:
+    for seed in range(first, first + 500):
+        run_sequence(tmp_path / str(seed), seed, steps=21)
