@@ -147,8 +147,12 @@ def _entity(index: Index, level: Level, row: Mapping[str, Any]) -> tuple[int, bo
 
 def _shared(index: Index, series: int, said: SharedHeader) -> int:
     digest = said.digest
-    same = "SELECT id FROM shared_header WHERE parent_id = ? AND digest = ?"
+    same = f"SELECT id, {_TEXTS} FROM shared_header WHERE parent_id = ? AND digest = ?"
     found = execute(index.database, same, (series, digest))
+    if found and found[0][1:] != said.texts:  # damaged; who repairs the index comes by here
+        texts = ", ".join(f"{column} = ?" for column in SHARED.values())
+        statement = f"UPDATE shared_header SET {texts} WHERE id = ?"
+        execute(index.database, statement, (*said.texts, found[0][0]))
     if not found:
         statement = (
             f"INSERT INTO shared_header (parent_id, digest, corrected, {_TEXTS}) "

@@ -88,6 +88,14 @@ def forget_name(index: Index, level: Level, number: int, row: Mapping[str, Any])
         execute(index.database, statement, (int(level), part, number))
 
 
+def renew_name(index: Index, level: Level, number: int) -> None:
+    """Have the parts of a row's name be what they should, whatever they were."""
+    if level in NAMED_LEVELS:
+        statement = "DELETE FROM name_part WHERE level = ? AND entity = ?"
+        execute(index.database, statement, (int(level), number))
+        _enter_name(index, level, number, held_row(index, level, number))
+
+
 @lru_cache
 def told_columns(level: Level) -> tuple[str, ...]:
     """The columns of a level's row that shared headers tell."""

@@ -98,11 +98,11 @@ def by_number(index: Index, level: Level, number: int) -> Row | None:
 def inconsistencies(index: Index, row: Row) -> dict[str, str]:
     """The columns of a row above the instances that do not follow from these; what is wrong."""
     with reading():
-        said, _ = said_of(index, row.level, row.number)
+        said, speaker = said_of(index, row.level, row.number)
     wrong = {
         column: f"{column} {shortened(row.values[column])}, {shortened(text)} by its instances"
         for column, text in said.items()
-        if row.values[column] != text
+        if row.values[column] != text and speaker  # else there are none, which is told elsewhere
     }
     for column in _unfounded(index, row):
         wrong.setdefault(column, f"{column} does not follow from the rest")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from storage import entities
 from storage.attributes import Level
 from storage.database import connection_of, execute, reading, writing
-from storage.entity_rows import insert_row
+from storage.entity_rows import insert_row, renew_name
 from storage.extract import Header
 from storage.models import Index
 from storage.places import Uids
@@ -94,7 +94,10 @@ def refresh(index: Index, level: Level, number: int) -> bool:
     Raises ResourceError.
     """
     with _writing(index):
-        return entities.refresh(index, level, number)
+        is_there = entities.refresh(index, level, number)
+        if is_there:
+            renew_name(index, level, number)
+    return is_there
 
 
 def prune(index: Index, level: Level, number: int) -> None:

@@ -17,6 +17,7 @@ _UNUSED = (
     "(SELECT 1 FROM instance WHERE shared_id = shared_header.id)"
 )
 _DELETE_UNUSED = _UNUSED.replace("SELECT id", "DELETE", 1)
+_DELETE_PARTS = "DELETE FROM name_part WHERE level = ? AND entity = ?"
 _CHILDREN = {Level.PATIENT: "studies", Level.STUDY: "series", Level.SERIES: "instances"}
 
 
@@ -70,10 +71,11 @@ def _cut(index: Index, level: Level, number: int) -> Mended:
                 for parent in below[Level(lower - 1)]
                 for row in execute(index.database, statement, (parent,))
             ]
-        for table, numbers in ((TABLES[at], below[at]) for at in reversed(below)):
-            for each in numbers:
-                execute(index.database, f"DELETE FROM {table} WHERE id = ?", (each,))
-            if table == TABLES[Level.IMAGE]:  # before the series, which they name
+        for at in reversed(below):
+            for each in below[at]:
+                execute(index.database, f"DELETE FROM {TABLES[at]} WHERE id = ?", (each,))
+                execute(index.database, _DELETE_PARTS, (int(at), each))
+            if at is Level.IMAGE:  # before the series, which they name
                 execute(index.database, _DELETE_UNUSED, ())
     return Mended("rows removed; their files are entered anew")
 
@@ -91,8 +93,7 @@ def _forget_parts(index: Index, level: Level, number: int) -> Mended:
     with writing(index.database):
         there = f"SELECT 1 FROM {TABLES[level]} WHERE id = ?"
         if not execute(index.database, there, (number,)):
-            statement = "DELETE FROM name_part WHERE level = ? AND entity = ?"
-            execute(index.database, statement, (int(level), number))
+            execute(index.database, _DELETE_PARTS, (int(level), number))
     return Mended("rows removed")
 
 

@@ -66,7 +66,8 @@ def faults(known: Known, tree: Tree) -> list[Fault]:
     wrong = [] if known.chain else [Fault(Kind.NOT_INDEXED, path, uids)]
     wrong += _of_bytes(known, found)
     if known.chain:
-        differences = _differences(known, known.chain, found)
+        is_changed = any(fault.kind is Kind.CHANGED for fault in wrong)
+        differences = _differences(known, known.chain, found, is_changed)
         if differences and not any(fault.kind in _RE_READ for fault in wrong):
             wrong.append(Fault(Kind.ROW, path, uids, "; ".join(differences)))
     if not any(fault.kind in (Kind.CHANGED, Kind.CUT_SHORT) for fault in wrong):
@@ -113,8 +114,12 @@ def _of_bytes(known: Known, found: Examined) -> list[Fault]:
     return []
 
 
-def _differences(known: Known, chain: Chain, found: Examined) -> list[str]:
-    """What the rows say that the file's header does not."""
+def _differences(known: Known, chain: Chain, found: Examined, is_changed: bool) -> list[str]:
+    """What the rows say that the file's header does not.
+
+    `is_changed`: who changed the file's bytes has changed its time, too. Without a digest that
+    is for the receipts to tell.
+    """
     patient, row = chain[0], chain[-1]
     expected = row_of(Level.IMAGE, found.header)
     texts = [
@@ -126,7 +131,7 @@ def _differences(known: Known, chain: Chain, found: Examined) -> list[str]:
         held, told = patient.values["PatientID"], found.header["PatientID"]
         texts.insert(0, difference("PatientID", held, told))
     texts += _shared_differences(chain, found)
-    if row.values["arrived"] != found.arrived:
+    if row.values["arrived"] != found.arrived and row.values["digest"] and not is_changed:
         texts.append(difference("arrived", row.values["arrived"], found.arrived))
     receipt = known.receipt
     if receipt and receipt.charset != row.values["charset"]:

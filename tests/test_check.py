@@ -271,6 +271,8 @@ class Case:
     files: int = len(HELD)
 
 
+TABLES = ("instance", "shared_header", "series", "study", "patient", "name_part")
+
 CASES: dict[str, Case] = {
     "file gone": Case(lambda d: (d / "tree" / FIRST_FILE).unlink(), ["missing"], files=3),
     "file and row gone": Case(
@@ -280,8 +282,7 @@ CASES: dict[str, Case] = {
     ),
     "all rows and a file gone": Case(
         both(lambda d: (d / "tree" / FIRST_FILE).unlink(),
-             sql(*(f"DELETE FROM {table}" for table in
-                   ("instance", "series", "study", "patient", "name_part")))),
+             sql(*(f"DELETE FROM {table}" for table in TABLES))),
         ["lost"] + ["not_indexed"] * 3, files=3,
     ),
     "file empty": Case(file(lambda c: b""), ["not_part10"], files=3),
@@ -305,9 +306,7 @@ CASES: dict[str, Case] = {
     ),
     "length of the index": Case(sql("UPDATE instance SET file_bytes = 1"), ["length"] * 4),
     "row gone": Case(sql("DELETE FROM instance WHERE SOPInstanceUID = '1.3.1'"), ["not_indexed"]),
-    "all rows gone": Case(sql(*(f"DELETE FROM {table}" for table in
-                                ("instance", "series", "study", "patient", "name_part"))),
-                          ["not_indexed"] * 4),
+    "all rows gone": Case(sql(*(f"DELETE FROM {table}" for table in TABLES)), ["not_indexed"] * 4),
     "file by hand": Case(put("4.1/4.2/4.3.dcm", HAND), ["not_indexed"], files=5),
     "file by hand, damaged": Case(put("4.1/4.2/4.3.dcm"), ["not_part10"]),
     "file by hand, cut short": Case(
@@ -347,8 +346,18 @@ CASES: dict[str, Case] = {
     "patient's name, as it is compared": Case(
         sql("UPDATE patient SET PatientName_alphabetic = 'X' WHERE PatientID = 'P1'"), ["row"]
     ),
-    "patient's name, in parts": Case(sql("DELETE FROM name_part"), ["row"] * 2),
-    "parts of nobody's name": Case(sql("INSERT INTO name_part VALUES (0, 'abc', 99)"), ["no_parent"]),
+    "patient's name, in parts": Case(sql("DELETE FROM name_part"), ["row"] * 4),
+    "parts of nobody's name": Case(
+        sql("INSERT INTO name_part VALUES (0, 'abc', 99), (1, 'abc', 99)"), ["no_parent"] * 2
+    ),
+    "what an instance says of its series": Case(
+        sql("UPDATE shared_header SET series = '{}' WHERE id = (SELECT shared_id FROM instance "
+            "WHERE SOPInstanceUID = '2.3')"), ["row"] * 2, repaired=["row"],
+    ),
+    "what nobody says": Case(
+        sql("INSERT INTO shared_header VALUES (99, 1, 'x', 0, '{}', '{}', '{}')"), ["no_children"],
+    ),
+    "file touched": Case(lambda d: os.utime(d / "tree" / FIRST_FILE), ["row"]),
     "patient's ID": Case(sql("UPDATE patient SET PatientID = 'X' WHERE PatientID = 'P1'"),
                          ["row"] * 3),
     "study's UID": Case(

@@ -205,11 +205,11 @@ def patients(node: RunningNode) -> dict[str, str]:
 def test_a_correction_of_a_study_shows_in_it_alone_also_once_rebuilt(node: RunningNode) -> None:
     told = correct(node, "--study", "1.1", "PatientName=Right")
     assert "patient P1 has studies=1 beside this one, which stay as they are" in told
-    for command in ("check", "rebuild"):
+    for _ in range(2):
         assert studies(node, PatientName="Right") == ["1.1"]
         assert studies(node, PatientName="Wrong*") == ["2.1"]
         assert patients(node) == {"P1": "Wrong^Name", "P2": "Roe^Richard"}
-        run(node, command)
+        run(node, "rebuild")
     run(node, "delete", "--study", "2.1", "--yes")
     assert patients(node)["P1"] == "Right"  # of what is held nothing else is said
     run(node, "restore", "--study", "2.1")
