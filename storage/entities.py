@@ -14,7 +14,7 @@ no attribute more than the speaker does, changes nothing.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -70,16 +70,16 @@ def enter(index: Index, header: Header) -> Entered:
     return Entered(parent, shared, tuple(differing))
 
 
-def adjust(index: Index, entered: Entered, header: Header, is_newest: bool) -> None:
+def adjust(index: Index, entered: Entered, header: Header, arrived: int, is_newest: bool) -> None:
     """Bring the rows up to date that an instance, whose row is there now, differs from.
 
-    `is_newest`: no instance of the index arrived as late as this one.
+    `is_newest`: no other instance of the index arrived as late as this one.
     """
     for level, number in entered.differing:
+        said = {c: header[c] for c in told_columns(level) if header[c]}
         if is_newest and not (level is Level.PATIENT and header.corrected):
-            said = {c: header[c] for c in told_columns(level) if header[c]}
             update_row(index, level, number, held_row(index, level, number) | said, entered.shared)
-        else:
+        elif not _is_outspoken(index, level, number, set(said), header.corrected, arrived):
             refresh(index, level, number)
 
 
@@ -98,8 +98,15 @@ def leave(index: Index, shared: int, series: int, arrived: int) -> None:
     if last is None:
         execute(index.database, "DELETE FROM shared_header WHERE id = ?", (shared,))
     for level, number in above.items():
-        if not (told and _is_idle(index, level, number, shared, told[0])):
-            refresh(index, level, number)
+        speaker = _speaker(index, level, number)
+        if (
+            told
+            and speaker
+            and speaker.shared != shared
+            and _names(level, told[0]) <= speaker.names
+        ):
+            continue  # the speaker's text answers for each of its attributes
+        refresh(index, level, number)
 
 
 def prune(index: Index, ids: list[int], lowest: Level = Level.SERIES) -> None:
@@ -163,17 +170,41 @@ def _shared(index: Index, series: int, said: SharedHeader) -> int:
     return int(found[0][0])
 
 
-def _is_idle(index: Index, level: Level, number: int, shared: int, told: tuple[str, ...]) -> bool:
-    """Whether a row stays as it is without what a shared header told last, or all of it."""
+@dataclass(frozen=True)
+class _Speaker:
+    """The shared header that a row names, the last of its instances, and for what it has a text."""
+
+    shared: int
+    corrected: bool
+    arrived: int
+    names: set[str]
+
+
+def _speaker(index: Index, level: Level, number: int) -> _Speaker | None:
+    """A row's speaker, where one is known that still has instances."""
     statement = (
-        f"SELECT {_TEXTS} FROM shared_header WHERE id = "
-        f"(SELECT speaker FROM {TABLES[level]} WHERE id = ? AND speaker != ?)"
+        f"SELECT id, corrected, ({_LAST.replace('?', 'shared_header.id')}), {_TEXTS} "
+        f"FROM shared_header WHERE id = (SELECT speaker FROM {TABLES[level]} WHERE id = ?)"
     )
-    found = execute(index.database, statement, (number, shared))
-    return bool(found) and _names(level, told) <= _names(level, found[0])
+    for shared, corrected, arrived, *told in execute(index.database, statement, (number,)):
+        if arrived is not None:
+            return _Speaker(shared, bool(corrected), arrived, _names(level, told))
+    return None
 
 
-def _names(level: Level, told: tuple[str, ...]) -> set[str]:
+def _is_outspoken(
+    index: Index, level: Level, number: int, names: set[str], corrected: bool, arrived: int
+) -> bool:
+    """Whether what an instance says, of the columns `names`, the row's speaker says later."""
+    speaker = _speaker(index, level, number)
+    if speaker is None or not names <= speaker.names:
+        return False
+    if level is Level.PATIENT and speaker.corrected != corrected:
+        return corrected
+    return arrived < speaker.arrived
+
+
+def _names(level: Level, told: Sequence[str]) -> set[str]:
     """The columns of a level that a shared header has a text for."""
     return {name for text in told for name in json.loads(text)} & set(told_columns(level))
 

@@ -63,7 +63,7 @@ def record(index: Index, header: Header, facts: FileFacts) -> None:
         is_newest = bool(above.differing) and _is_newest(index, facts.arrived)
         row |= {"parent_id": above.series, "shared_id": above.shared}
         insert_row(index, Level.IMAGE, row)
-        entities.adjust(index, above, header, is_newest)
+        entities.adjust(index, above, header, facts.arrived, is_newest)
         _leave(index, deleted)
 
 
