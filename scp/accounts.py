@@ -7,12 +7,18 @@ from scp import counters
 from scp.node import Node
 from scp.request import Request, Traffic
 from scp.settings import Service
+from storage.event import Event
 
 logger = logging.getLogger(__name__)
 
 
 def ended(
-    node: Node, identity: dict[str, str], who: str, traffic: Traffic, by: str, seconds: float
+    node: Node,
+    identity: dict[str, str],
+    who: dict[str, str],
+    traffic: Traffic,
+    by: str,
+    seconds: float,
 ) -> None:
     """An association that was established has ended."""
     traffic.stored.write(node.audit, identity)
@@ -22,9 +28,16 @@ def ended(
     )  # fmt: skip
     node.counters.associate(identity["peer"], by)
     logger.info(
-        "association closed %s by=%s requests=%d bytes_in=%d bytes_out=%d seconds=%.3f",
-        who, by, traffic.requests, traffic.bytes_in, traffic.bytes_out, seconds,
-    )  # fmt: skip
+        Event(
+            "association closed",
+            **who,
+            by=by,
+            requests=traffic.requests,
+            bytes_in=traffic.bytes_in,
+            bytes_out=traffic.bytes_out,
+            seconds=seconds,
+        )
+    )
 
 
 def served(

@@ -25,6 +25,7 @@ from scp.request import PeerGone, Request, Traffic
 from scp.settings import Service
 from scp.status import Status
 from scp.transport import NodeSocket
+from storage.event import Event
 
 if TYPE_CHECKING:
     from scp.listener import Listener
@@ -100,7 +101,7 @@ class NodeAssociation(Association):
             if agree(self):
                 super().run_reactor()
         except Exception as error:
-            logger.error("association broken %s: %s", self.who, one_line(error))
+            logger.error(Event("association broken", one_line(error), **self.who))
             logger.debug("details", exc_info=True)
         finally:
             self.dul.finish()
@@ -124,7 +125,8 @@ class NodeAssociation(Association):
                 evt.trigger(self, evt.EVT_ABORTED, {})
                 self.kill()
             elif self.dul.idle_timer_expired():
-                logger.warning("nothing heard for seconds=%g %s", self.network_timeout, self.who)
+                seconds = self.network_timeout
+                logger.warning(Event("nothing heard for", seconds=seconds, **self.who))
                 self.abort()
 
     def abort(self, block: bool = True) -> None:
@@ -155,8 +157,15 @@ class NodeAssociation(Association):
 
     def log_opened(self) -> None:
         """Say that the association was accepted."""
-        contexts = f"contexts={len(self._accepted_cx)} refused={len(self._rejected_cx)}"
-        logger.info("association opened %s %s%s", self.who, contexts, self._socket.agreed)
+        logger.info(
+            Event(
+                "association opened",
+                **self.who,
+                contexts=len(self._accepted_cx),
+                refused=len(self._rejected_cx),
+                **self._socket.agreed,
+            )
+        )
 
     def _close(self) -> None:
         self._node.archive.close_thread()
@@ -168,12 +177,12 @@ class NodeAssociation(Association):
         accounts.ended(self._node, self._acse.identity, self.who, self._traffic, by, seconds)
 
     @property
-    def who(self) -> str:
-        """The peer and its address, for the log."""
+    def who(self) -> dict[str, str]:
+        """The peer and its address, fields of the log."""
         requestor = self.requestor
         address = requestor.address_info
         where = f"{address.address}:{address.port}" if address else "?"
-        return f"peer={requestor.ae_title.strip() or '?'} address={where}"
+        return {"peer": requestor.ae_title.strip() or "?", "address": where}
 
     def _serve_message(self, message: Message) -> None:
         """Hand a request to its handler; whatever happens, the peer gets an answer."""
@@ -184,12 +193,11 @@ class NodeAssociation(Association):
             return  # to a report of commitment that was waited for no longer
         # A request without what else it should have is answered, by its handler.
         if not command.is_request or context is None or handler is None:
-            logger.error(
-                "association aborted %s: %s is not a request that this node serves, or not on "
-                "a presentation context that it accepted",
-                self.who,
-                command.field.service,
+            words = (
+                f"{command.field.service} is not a request that this node serves, or not on a "
+                "presentation context that it accepted"
             )
+            logger.error(Event("association aborted", words, **self.who))
             if message.sink:
                 message.sink.discard()
             self.abort()
@@ -227,12 +235,9 @@ class NodeAssociation(Association):
         except PeerGone:
             return  # its end is logged with the association's
         except Exception as error:
-            logger.error(
-                "request failed %s service=%s: %s",
-                self.who,
-                request.command.field.service,
-                one_line(error),
-            )
+            service = request.command.field.service
+            said = one_line(error)
+            logger.error(Event("request failed", said, **self.who, service=service))
             logger.debug("details", exc_info=True)
             if request.final_status is None:
                 request.respond(Status.PROCESSING_FAILURE, "Internal error, see the node's log")

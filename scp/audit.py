@@ -6,7 +6,6 @@ to answer who has seen or sent which study (PS3.15 A.5 says what such a trail is
 
 import fcntl
 import getpass
-import json
 import logging
 import os
 import threading
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from scp.settings import Settings
+from storage.escaping import json_text
+from storage.event import Sentence, value_of
 from storage.journal import now
 
 logger = logging.getLogger(__name__)
@@ -53,9 +54,7 @@ class Audit:
         if path is None:
             return
         record = {"at": now(), "event": event, **fields}
-        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(
-            errors="backslashreplace"
-        )
+        line = json_text(record, compact=True).encode()
         try:
             with self._lock:
                 self._open(path)
@@ -64,7 +63,8 @@ class Audit:
                 self._failed = False
         except OSError as error:
             if not self._failed:  # said once, until it works again
-                logger.error("audit file=%s cannot be written: %s", path, error.strerror)
+                words = f"audit file={value_of(path)} cannot be written: {error.strerror}"
+                logger.error(Sentence(words, file=path))
             self._failed = True
 
     def close(self) -> None:

@@ -25,6 +25,7 @@ from storage import Archive, commitments
 from storage.commitments import Commitment
 from storage.elements import Element, Elements
 from storage.errors import ArchiveError
+from storage.event import Event
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Reporter:
         unfinished = commitments.unfinished(self._archive, worker, workers)
         self._counters.put(COMMITMENTS, len(unfinished))
         for commitment in unfinished:
-            logger.info("commitment resumed transaction=%s", commitment.transaction_uid)
+            logger.info(Event("commitment resumed", transaction=commitment.transaction_uid))
             self._put(commitment, 0.0, 0)
 
     def report(self, commitment: Commitment, request: Request) -> None:
@@ -68,7 +69,7 @@ class Reporter:
         try:
             told = _tell_requestor(request, *self._result(commitment))
         except ArchiveError as error:
-            logger.error("commitment transaction=%s: %s", commitment.transaction_uid, error)
+            logger.error(Event("commitment", error, transaction=commitment.transaction_uid))
             told = False
         if not told:
             self._put(commitment, 0.0, 0)
@@ -90,7 +91,7 @@ class Reporter:
                 self._attempt(commitment, attempt)
             except Exception as error:
                 logger.error(
-                    "commitment transaction=%s: %s", commitment.transaction_uid, one_line(error)
+                    Event("commitment", one_line(error), transaction=commitment.transaction_uid)
                 )
                 self._put(commitment, _delay(attempt), attempt + 1)
 
@@ -105,9 +106,14 @@ class Reporter:
             return
         delay = _delay(attempt)
         logger.warning(
-            "commitment not reported peer=%s transaction=%s: %s, again in seconds=%d",
-            commitment.peer, commitment.transaction_uid, problem, delay,
-        )  # fmt: skip
+            Event(
+                "commitment not reported",
+                problem,
+                f"again in seconds={delay:.0f}",
+                peer=commitment.peer,
+                transaction=commitment.transaction_uid,
+            )
+        )
         self._put(commitment, delay, attempt + 1)
 
     def _end(self, commitment: Commitment, end: str) -> None:
@@ -115,11 +121,15 @@ class Reporter:
         try:
             commitments.reported(self._archive, commitment, end)
         except ArchiveError as error:
-            logger.error("commitment transaction=%s: %s", commitment.transaction_uid, error)
+            logger.error(Event("commitment", error, transaction=commitment.transaction_uid))
         logger.info(
-            "commitment ended peer=%s transaction=%s: %s",
-            commitment.peer, commitment.transaction_uid, end,
-        )  # fmt: skip
+            Event(
+                "commitment ended",
+                end,
+                peer=commitment.peer,
+                transaction=commitment.transaction_uid,
+            )
+        )
 
     def _result(self, commitment: Commitment) -> tuple[int, Elements]:
         """The Event Type ID and the Event Information (PS3.4 table J.3-2)."""

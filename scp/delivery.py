@@ -20,6 +20,7 @@ from scp.suboperations import Sender
 from scp.tls import Contexts
 from scp.tls_faults import TlsError
 from storage import Location
+from storage.event import Event
 
 logger = logging.getLogger(__name__)
 
@@ -176,7 +177,7 @@ class Delivery:
             taken = not isinstance(error, _NotTakenError)
             self._cause = Cause.DESTINATION if taken else Cause.INSTANCE
         except Exception as error:
-            logger.error("delivery failed destination=%s: %s", self._title, one_line(error))
+            logger.error(Event("delivery failed", one_line(error), destination=self._title))
             self._loss = INTERNAL
         finally:
             self._put(None)

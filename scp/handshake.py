@@ -14,6 +14,7 @@ from pynetdicom.pdu import A_ABORT_RQ
 from scp.negotiation import NodeACSE
 from scp.tls_faults import printable, words_of
 from scp.transport import NodeSocket
+from storage.event import Event
 
 if TYPE_CHECKING:
     from scp.association import NodeAssociation
@@ -76,7 +77,7 @@ def refuse(association: "NodeAssociation", words: str) -> None:
         "association", peer="", address=requestor.address, called="", outcome="refused",
         reason=words,
     )  # fmt: skip
-    logger.warning("connection refused address=%s: it %s", where, words)
+    logger.warning(Event("connection refused", f"it {words}", address=where))
 
 
 def _shake_hands(connection: NodeSocket, deadline: float) -> None:
@@ -139,10 +140,9 @@ def _tell(association: "NodeAssociation", connection: NodeSocket) -> None:
     cipher = secure.cipher()
     said = {"tls": secure.version() or "", "cipher": cipher[0] if cipher else ""}
     certificate: Any = secure.getpeercert()
-    connection.agreed = " ".join(("", *(f"{key}={text}" for key, text in said.items())))
     if certificate:
         said["certificate"] = _subject(certificate["subject"])
-        connection.agreed += f' certificate="{said["certificate"]}"'
+    connection.agreed = dict(said)
     del said["cipher"]
     cast(NodeACSE, association.acse).secured = said
 

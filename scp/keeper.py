@@ -17,6 +17,7 @@ from storage import received as received_bytes
 from storage.correcting import catch_up_corrections
 from storage.doing import cut_off
 from storage.errors import ArchiveError
+from storage.event import Event
 from storage.rebuilding import rebuild
 
 logger = logging.getLogger(__name__)
@@ -117,4 +118,4 @@ def _make_anew(data: Path, charset: str) -> None:
     os.nice(_NICENESS)
     start = time.monotonic()
     held = rebuild(data, charset, log.Progress("rebuilding the index"))
-    logger.info("index rebuilt instances=%d seconds=%.1f", held, time.monotonic() - start)
+    logger.info(Event("index rebuilt", instances=held, seconds=time.monotonic() - start))

@@ -16,6 +16,7 @@ from scp.association import Handlers, NodeAssociation
 from scp.doors import Doors
 from scp.log import one_line
 from scp.node import Node
+from storage.event import Event
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class Listener:
         try:
             self._start(connection, address, door)
         except Exception as error:
-            logger.error("connection refused address=%s: %s", address[0], one_line(error))
+            logger.error(Event("connection refused", one_line(error), address=address[0]))
             connection.close()
 
     def _start(self, connection: socket.socket, address: Any, door: socket.socket) -> None:

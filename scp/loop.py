@@ -21,6 +21,7 @@ from scp.log import one_line
 from scp.tls_faults import words_of
 from scp.transport import LongPduError, NodeSocket
 from scp.waiting import Waiter
+from storage.event import Event
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
@@ -167,9 +168,10 @@ class Loop(DULServiceProvider):
         words = one_line(error) if isinstance(error, BaseException) else str(error)
         if isinstance(error, ssl.SSLError):
             words = f"it {words_of(error)}"
-        who = getattr(self.assoc, "who", "")
+        who = getattr(self.assoc, "who", {})
         # Who opened an association says itself what became of it.
-        logger.log(logging.WARNING if who else logging.DEBUG, "protocol error %s: %s", who, words)
+        level = logging.WARNING if who else logging.DEBUG
+        logger.log(level, Event("protocol error", words, **who))
 
     def _wait(self, timeout: float) -> None:
         connection = self._connection if self.socket and not self._is_full else None
@@ -218,7 +220,8 @@ class Loop(DULServiceProvider):
 
     def _break_off(self, error: Exception) -> None:
         """End an association whose state machine is broken: nothing can be asked of that."""
-        logger.error("association broken %s: %s", getattr(self.assoc, "who", ""), one_line(error))
+        who = getattr(self.assoc, "who", {})
+        logger.error(Event("association broken", one_line(error), **who))
         logger.debug("details", exc_info=True)
         abort = A_ABORT_RQ()
         abort.source, abort.reason_diagnostic = 0x02, 0x00

@@ -27,6 +27,7 @@ from scp.settings import Service, Settings
 from scp.slots import Slots
 from scp.watch import Beats
 from scp.web import Answer, Server
+from storage.event import Event
 
 logger = logging.getLogger(__name__)
 
@@ -184,7 +185,7 @@ class _Collected(Collector):
             try:
                 value = ask()
             except OSError as error:  # the other figures are as good as ever
-                logger.warning("metrics without %s: %s", name, error)
+                logger.warning(Event(f"metrics without {name}", error))
                 continue
             if value is not None:
                 yield GaugeMetricFamily(f"minipacs_{name}", words, value=value)

@@ -18,6 +18,7 @@ from pynetdicom.pdu_primitives import (
 from scp import contexts, explaining, extended, peers
 from scp.node import Node
 from scp.settings import Service
+from storage.event import Event
 
 logger = logging.getLogger(__name__)
 
@@ -91,13 +92,12 @@ class NodeACSE(ACSE):
             **self.secured,
         }
 
+    @property
+    def _who(self) -> dict[str, str]:
+        return {"peer": self.requestor.ae_title.strip(), "address": self.requestor.address}
+
     def _reject(self, rejection: peers.Rejection) -> None:
-        logger.warning(
-            "association rejected peer=%s address=%s: %s",
-            self.requestor.ae_title.strip(),
-            self.requestor.address,
-            rejection.words,
-        )
+        logger.warning(Event("association rejected", rejection.words, **self._who))
         self.node.audit.write(
             "association", **self.identity, outcome="rejected", reason=rejection.words
         )
@@ -133,7 +133,7 @@ class NodeACSE(ACSE):
         self._log_denied(allowed)
         if logger.isEnabledFor(logging.DEBUG):
             for line in explaining.lines(request, answers):
-                logger.debug("negotiation peer=%s: %s", self.requestor.ae_title.strip(), line)
+                logger.debug(Event("negotiation", line, peer=self._who["peer"]))
         for abstract_syntax in sorted({str(cx.abstract_syntax) for cx in accepted} & set(roles)):
             granted = contexts.granted_roles(abstract_syntax, roles, allowed, reports)
             item = SCP_SCU_RoleSelectionNegotiation()
@@ -147,6 +147,10 @@ class NodeACSE(ACSE):
         denied = sorted({service for service in asked if service} - allowed)
         if denied:
             logger.warning(
-                "contexts refused peer=%s address=%s services=%s: [peers] does not allow them",
-                self.requestor.ae_title.strip(), self.requestor.address, ",".join(denied),
-            )  # fmt: skip
+                Event(
+                    "contexts refused",
+                    "[peers] does not allow them",
+                    **self._who,
+                    services=",".join(denied),
+                )
+            )

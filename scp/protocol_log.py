@@ -4,6 +4,7 @@ import logging
 import threading
 
 from scp.log import one_line
+from storage.event import Event
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +19,7 @@ class ProtocolLog(logging.Handler):
         who = _who()
         # Who opened an association says itself what became of it.
         level = logging.WARNING if who else logging.DEBUG
-        logger.log(level, "protocol error %s: %s", who, message)
+        logger.log(level, Event("protocol error", message, **who))
 
 
 def set_up(verbose: bool) -> None:
@@ -32,12 +33,12 @@ def set_up(verbose: bool) -> None:
 
 
 def _thread_ended(arguments: threading.ExceptHookArgs) -> None:
-    name = _who() or getattr(arguments.thread, "name", "?")
-    logger.error("thread ended %s: %s", name, one_line(arguments.exc_value))
+    who = _who() or {"thread": getattr(arguments.thread, "name", "?")}
+    logger.error(Event("thread ended", one_line(arguments.exc_value), **who))
 
 
-def _who() -> str:
+def _who() -> dict[str, str]:
     """The peer of the accepted association that the current thread runs, if it does."""
     thread = threading.current_thread()
     association = getattr(thread, "assoc", thread)
-    return str(getattr(association, "who", ""))
+    return getattr(association, "who", {})

@@ -19,13 +19,13 @@ from scp.reactor import driver_of, messages_of
 from scp.status import Status, status_of
 from storage import Query
 from storage.errors import (
-    ERROR_COMMENT_CHARACTERS,
     ArchiveError,
     DataSetError,
     IdentifierError,
     MismatchError,
     both_uids,
 )
+from storage.escaping import error_comment
 
 # Most that an Offending Element (0000,0901) of explicit length holds, and more than helps anyone.
 _MAX_OFFENDING = 64
@@ -94,6 +94,11 @@ class Request:
         return self.association.requestor.address
 
     @property
+    def who(self) -> dict[str, str]:
+        """Both, as fields of the log."""
+        return {"peer": self.peer, "address": self.address}
+
+    @property
     def transfer_syntax(self) -> str:
         """The transfer syntax of the presentation context."""
         return str(self.context.transfer_syntax[0])
@@ -127,7 +132,7 @@ class Request:
         response = messages.response(
             self.command,
             status,
-            comment=_error_comment(comment),
+            comment=error_comment(comment),
             offending=tuple(int(tag) for tag in offending)[:_MAX_OFFENDING],
             has_data_set=identifier is not None,
             counts=counts,
@@ -183,9 +188,3 @@ class Request:
         """Raise Cancelled where a C-CANCEL has come, PeerGone where the peer is gone."""
         if self.is_cancelled():
             raise Cancelled
-
-
-def _error_comment(text: str) -> str:
-    """`text` as an Error Comment can hold it: one line of the default repertoire, 64 characters."""
-    printable = "".join(c if " " <= c <= "~" and c != "\\" else "?" for c in text)
-    return printable[:ERROR_COMMENT_CHARACTERS]

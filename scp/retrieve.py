@@ -12,6 +12,7 @@ from scp.outcomes import Outcome, Result
 from scp.request import Request
 from scp.status import Status
 from storage import Location, Query
+from storage.event import Event
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +157,10 @@ def _failed_list(failed: list[str], transfer_syntax: str) -> bytes:
 def _log(request: Request, outcome: Outcome) -> None:
     if outcome.result is not Result.COMPLETED:
         logger.warning(
-            "sub-operation %s peer=%s address=%s instance=%s: %s",
-            outcome.result.name.lower(), request.peer, request.address,
-            outcome.location.uids[2], outcome.words,
-        )  # fmt: skip
+            Event(
+                f"sub-operation {outcome.result.name.lower()}",
+                outcome.words,
+                **request.who,
+                instance=outcome.location.uids[2],
+            ),
+        )

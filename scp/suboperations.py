@@ -21,6 +21,7 @@ from scp.status import Status, is_warning
 from scp.transcode import TranscodeError, reachable, transcode_file
 from storage import Location, part10
 from storage.errors import ArchiveError
+from storage.event import Event
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class Sender:
         except ArchiveError as error:
             words = f"cannot be sent: {error}"
         except Exception as error:  # it is one of the total, and the only one that has failed
-            logger.error("not sent instance=%s: %s", location.uids[2], one_line(error))
+            logger.error(Event("not sent", one_line(error), instance=location.uids[2]))
             words = INTERNAL
         return Outcome(location, Result.FAILED, words)
 

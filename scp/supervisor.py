@@ -22,6 +22,7 @@ from scp.settings import Settings
 from scp.slots import Slots
 from scp.tls import Contexts, contexts
 from scp.watch import Beats, Watch
+from storage.event import Sentence
 from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
@@ -81,10 +82,16 @@ class Supervisor:
         host, port = self._doors.main.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         secure = f" and TLS on port={self._doors.tls.getsockname()[1]}" if self._doors.tls else ""
+        title, data = self._settings.node.ae_title, self._settings.storage.path
         logger.info(
-            "%s serves %s with workers=%d%s, listening on %s:%d", self._settings.node.ae_title,
-            self._settings.storage.path, self._count, secure, shown, port,
-        )  # fmt: skip
+            Sentence(
+                f"{title} serves {data} with workers={self._count}{secure}, "
+                f"listening on {shown}:{port}",
+                workers=self._count,
+                host=host,
+                port=port,
+            )
+        )
         systemd.notify("READY=1", f"STATUS=listening on {shown}:{port}")
         while True:
             found = signal.sigtimedwait(_SIGNALS, self._patience())
@@ -117,7 +124,7 @@ class Supervisor:
         """See who has ended, and when there will be another."""
         for ended in self._reap():
             words = "died" if self._beats.of(ended) else "did not start"
-            logger.error("worker=%d %s, starting another", ended, words)
+            logger.error(Sentence(f"worker={ended} {words}, starting another", worker=ended))
             self._counters.add([(RESTARTS, 1)])
             self._due[ended] = time.monotonic() + _RESTART_SECONDS
 
@@ -142,7 +149,8 @@ class Supervisor:
         self._beats.beat()
         for process, number in self._workers.items():
             if self._watch.hangs(number):
-                logger.error("worker=%d hangs, killed: it shows no sign of life", number)
+                words = f"worker={number} hangs, killed: it shows no sign of life"
+                logger.error(Sentence(words, worker=number))
                 os.kill(process, signal.SIGKILL)
 
     def _reload(self) -> None:
@@ -227,7 +235,7 @@ class Supervisor:
             left = deadline - time.monotonic()
             if left <= 0:
                 for process, number in self._workers.items():
-                    logger.error("worker=%d hangs, killed", number)
+                    logger.error(Sentence(f"worker={number} hangs, killed", worker=number))
                     os.kill(process, signal.SIGKILL)
                     os.waitpid(process, 0)
                     self._keeper.left_behind()

@@ -4,8 +4,9 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import cast
 
 from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocket
@@ -32,7 +33,7 @@ class NodeSocket(AssociationSocket):
     last_received = 0.0  # by the monotonic clock
     received = 0  # bytes in all
     awaited: ssl.SSLContext | None = None  # for the TLS handshake that a caller has to make
-    agreed = ""  # what TLS was agreed on, for the log
+    agreed: Mapping[str, str] = MappingProxyType({})  # what TLS was agreed on, for the log
     _tls: ssl.SSLSocket | None = None
     tls_failure = ""  # of a peer that is called: what it does that TLS is not possible
 

@@ -12,6 +12,7 @@ from socketserver import ThreadingMixIn
 from typing import Any
 
 from scp.log import one_line
+from storage.event import Event
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ class Server(ThreadingMixIn, HTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Who asked went away, or was cut."""
-        logger.debug("http address=%s", client_address[0], exc_info=True)
+        logger.debug(Event("http", address=client_address[0]), exc_info=True)
 
     def _cut(self, connection: Any) -> None:
         self._open[connection] = float("inf")
@@ -103,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
             path = self.path.partition("?")[0]
             answer = self.server.respond(path, self.headers.get("Accept", ""))
         except Exception as error:
-            logger.error("http path=%r: %s", self.path, one_line(error))
+            logger.error(Event("http", one_line(error), path=self.path))
             logger.debug("details", exc_info=True)
             answer = Answer(500, b"internal error, see the node's log\n")
         self.send_response(answer.code)

@@ -23,6 +23,7 @@ from scp.tls import Contexts, contexts
 from scp.watch import Beats
 from storage import Archive, OnConflict
 from storage.errors import ResourceError
+from storage.event import Event
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ def _reload(node: Node, listener: Listener) -> Node:
     node.counters.learn()
     node = replace(node, settings=settings, entity=entity.build(settings), tls=tls)
     listener.renew(node)
-    logger.info("configuration reloaded source=%s", settings.source)
+    logger.info(Event("configuration reloaded", source=settings.source))
     return node
 
 

@@ -14,6 +14,7 @@ from storage import checking, finding
 from storage.archive import Archive
 from storage.attributes import Level
 from storage.database import reading
+from storage.event import Event
 from storage.journal import COMMITMENTS
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,8 @@ def unfinished(archive: Archive, worker: int, workers: int) -> list[Commitment]:
                 if one.worker == worker:
                     found[key] = one
         except (KeyError, TypeError, ValueError):
-            logger.error("a line of the journal is damaged, and passed over: %.200s", record)
+            words = "a line of the journal is damaged, and passed over"
+            logger.error(Event(words, f"{record!s:.200}"))
     return list(found.values())
 
 

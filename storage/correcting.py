@@ -28,6 +28,7 @@ from storage.corrections import (
 from storage.database import connect, execute, index_path, reading, writing
 from storage.elements import Element, Elements, read
 from storage.errors import ArchiveError, ResourceError
+from storage.event import Event
 from storage.extract import Header, header, read_data_set
 from storage.finding import Location
 from storage.indexing import FileFacts, digest_in, forget, record
@@ -178,7 +179,7 @@ def _apply(tree: Tree, start: int) -> None:
         write_mark(tree.data, _APPLIED, end)
     except OSError as error:
         raise ResourceError(f"{error.filename}: {error.strerror}") from error
-    logger.info("corrected instances=%d", changed)
+    logger.info(Event("corrected", instances=changed))
 
 
 def _enter(tree: Tree, index: Index, entity: Entity) -> int:
@@ -226,5 +227,5 @@ def _header(tree: Tree, one: Location) -> Header | None:
         with path.open("rb") as file:
             return header(file, part10.read(file).transfer_syntax_uid, one.charset)
     except (OSError, ArchiveError) as error:
-        logger.error("not corrected file=%s: %s", path, error)
+        logger.error(Event("not corrected", error, file=path))
         return None

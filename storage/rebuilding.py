@@ -13,6 +13,7 @@ from storage.correcting import swapping
 from storage.corrections import CORRECTIONS
 from storage.database import connect, connection_of, execute, index_path
 from storage.errors import ArchiveError, ResourceError
+from storage.event import Event
 from storage.journal import Journal
 from storage.locks import claim
 from storage.models import Index, build, signature
@@ -83,7 +84,7 @@ def fill(tree: Tree, index: Index, charset: str, progress: Progress) -> None:
             record_file(tree, path, index, charset, receipts.get(path))
         except ArchiveError as error:
             if path.exists():  # else it was withdrawn meanwhile
-                logger.error("not indexed file=%s: %s", path, error)
+                logger.error(Event("not indexed", error, file=path))
     progress(len(files), len(files))
 
 

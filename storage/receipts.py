@@ -11,6 +11,7 @@ from storage import extract, part10
 from storage.content import digest_of_rest
 from storage.corrections import in_force
 from storage.errors import DataSetError
+from storage.event import Event
 from storage.indexing import FileFacts, record
 from storage.journal import RECEIPTS, Journal
 from storage.models import Index
@@ -142,7 +143,8 @@ def in_journal(
             uids = (study, series, instance)
             yield uids, _withdrawn(line) if line.get("withdrawn") else _receipt(uids, line)
         except (KeyError, TypeError, ValueError):
-            logger.error("a line of the journal is damaged, and passed over: %.200s", line)
+            words = "a line of the journal is damaged, and passed over"
+            logger.error(Event(words, f"{line!s:.200}"))
 
 
 def _receipt(uids: Uids, line: Mapping[str, Any]) -> Receipt:

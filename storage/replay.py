@@ -13,6 +13,7 @@ from storage.database import connect, execute, index_path, reading
 from storage.doing import cut_off, marks
 from storage.durable import prune
 from storage.errors import DataSetError
+from storage.event import Event
 from storage.indexing import digest_in, forget
 from storage.journal import RECEIPTS, Journal
 from storage.marks import read_mark, write_mark
@@ -36,7 +37,8 @@ def catch_up(data: Path, charset: str) -> None:
     for mark in left:
         mark.unlink(missing_ok=True)
     if changed:
-        logger.warning("index caught up instances=%d: behind after an unclean end", changed)
+        words = "behind after an unclean end"
+        logger.warning(Event("index caught up", words, instances=changed))
 
 
 def _replay(tree: Tree, charset: str) -> int:
@@ -92,7 +94,7 @@ def apply(
                 else:
                     changed += _drop(path, index, receipts, withdrawing)
         except DataSetError as error:
-            logger.error("not indexed file=%s: %s", path, error)
+            logger.error(Event("not indexed", error, file=path))
     return changed
 
 
@@ -101,7 +103,8 @@ def _drop(path: Path, index: Index, receipts: Receipts, withdrawing: Journal | N
     has_row = digest_in(index, receipts.uids) is not None
     if has_row:
         if receipts.of_digest and not receipts.is_deleted:
-            logger.error("lost file=%s: in the index, not in the tree; its row is dropped", path)
+            words = "in the index, not in the tree; its row is dropped"
+            logger.error(Event("lost", words, file=path))
         forget(index, receipts.uids)
     elif withdrawing and receipts.is_open:
         give_up(withdrawing, receipts.uids)  # a row is made last: nobody was told Success

@@ -11,6 +11,7 @@ from storage.archive import Archive
 from storage.attributes import Level
 from storage.database import execute, reading
 from storage.errors import ResourceError
+from storage.event import Event, Sentence
 from storage.finding import Location
 from storage.journal import RECEIPTS, Journal
 from storage.pins import pinned
@@ -99,7 +100,8 @@ def retain(archive: Archive, due: Due, start: int, charset: str) -> Iterator[int
         moved.add(one.uids)
         yield 1
     if arrivals.any() or due.study in pinned(archive.journal):
-        logger.info("study=%s stays: it was pinned, or got an instance meanwhile", due.study)
+        words = f"study={due.study} stays: it was pinned, or got an instance meanwhile"
+        logger.info(Sentence(words, study=due.study))
         yield from _bring_back(archive, due.study, moved, charset)
 
 
@@ -179,7 +181,8 @@ def _times(journal: Journal, end: int) -> dict[str, float]:
         try:
             found[study] = datetime.fromisoformat(at).timestamp()
         except ValueError:
-            logger.warning("study=%s has a receipt with no time: %.40s", study, at)
+            words = f"study={study} has a receipt with no time"
+            logger.warning(Event(words, at[:40]))
     return found
 
 

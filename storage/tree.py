@@ -11,6 +11,7 @@ from pathlib import Path
 
 from storage.durable import begin_writing, prune, sync_folder
 from storage.errors import FolderError, InUseError, ResourceError
+from storage.event import Event
 from storage.locks import claim
 from storage.places import Uids, hold
 from storage.superseded import Superseded
@@ -133,7 +134,7 @@ class Tree:
         try:
             staged.unlink(missing_ok=True)
         except OSError as error:
-            logger.warning("left in incoming file=%s: %s", staged.name, error.strerror)
+            logger.warning(Event("left in incoming", error.strerror, file=staged.name))
 
     def locked(self, *places: Uids) -> AbstractContextManager[None]:
         """Hold the places of instances in the tree against other threads and processes.

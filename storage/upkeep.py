@@ -11,6 +11,7 @@ from peewee import PeeweeException
 from storage.correcting import catch_up_corrections
 from storage.database import connect, execute, index_path, user_version
 from storage.errors import ArchiveError, FolderError, ResourceError
+from storage.event import Event
 from storage.journal import Journal
 from storage.locks import claim
 from storage.models import build, signature
@@ -48,7 +49,8 @@ def prepare(data: Path, sync: bool, charset: str) -> bool:
     tree = Tree(data, sync)
     leftovers = tree.prepare()
     if leftovers:
-        logger.warning("cleared incoming files=%d: left by an unclean end", leftovers)
+        words = "left by an unclean end"
+        logger.warning(Event("cleared incoming", words, files=leftovers))
     path = index_path(data)
     try:
         Journal(data, sync).prepare()

@@ -5,6 +5,7 @@ import threading
 from collections import deque
 
 from storage.errors import ResourceError
+from storage.event import Event
 from storage.journal import Journal
 from storage.places import Uids
 from storage.receipts import withdraw
@@ -26,7 +27,7 @@ class Withdrawals:
         try:
             self.pay()
         except ResourceError as error:
-            logger.warning("receipt to be withdrawn later instance=%s: %s", uids[2], error)
+            logger.warning(Event("receipt to be withdrawn later", error, instance=uids[2]))
 
     def pay(self) -> None:
         """Say what is still to be said. Raises ResourceError."""

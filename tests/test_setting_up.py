@@ -163,7 +163,7 @@ def test_the_log_can_be_json_lines(tmp_path: Path) -> None:
         rest = process.communicate(timeout=START_SECONDS)[1].splitlines()
     told = [json.loads(line) for line in rest]
     (opened,) = [one for one in told if one["message"].startswith("association opened")]
-    assert (opened["peer"], opened["contexts"], opened["level"]) == ("CT1", "1", "INFO")
+    assert (opened["peer"], opened["contexts"], opened["level"]) == ("CT1", 1, "INFO")
     assert opened["at"].endswith("+00:00")
 
 

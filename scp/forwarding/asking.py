@@ -21,6 +21,7 @@ from scp.status import Status
 from scp.tls_faults import TlsError
 from storage.elements import Element
 from storage.errors import DataSetError
+from storage.event import Event
 from storage.forwarding import requests
 from storage.forwarding.requests import Asked
 
@@ -99,8 +100,14 @@ class _Asking:
                 requests.take_back(self._post.outbox, asked.uid)
             words = "nothing" if status is None else f"status {status:04X}"
             raise NotAskedError(f"answers {words} to a request of storage commitment")
-        logger.info("commitment asked destination=%s transaction=%s instances=%d",
-                    self._title, asked.uid, len(asked.references))  # fmt: skip
+        logger.info(
+            Event(
+                "commitment asked",
+                destination=self._title,
+                transaction=asked.uid,
+                instances=len(asked.references),
+            )
+        )
 
     def wait(self, seconds: float) -> None:
         """Take the reports that come at once."""
@@ -129,7 +136,7 @@ class _Asking:
         try:
             said = reports.parse(message.data or b"", self._syntax, "ISO_IR 6")
         except DataSetError as error:
-            logger.error("commitment destination=%s: %s", self._title, error)
+            logger.error(Event("commitment", error, destination=self._title))
         else:
             self._open.discard(said.uid)
             if reports.note(self._post.outbox, self._title, said):

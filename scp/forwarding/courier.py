@@ -12,6 +12,7 @@ from scp.forwarding.asking import NotAskedError
 from scp.forwarding.post import Post
 from scp.outcomes import Cause, Outcome, Result
 from scp.settings import Peer
+from storage.event import Event
 from storage.forwarding import requests
 from storage.forwarding.arrivals import is_held
 from storage.forwarding.queue import Item
@@ -119,10 +120,15 @@ class Courier:
         delay = None if for_good else _delay(item.attempts)
         self._post.outbox.failed(item, outcome.words, delay)
         logger.warning(
-            "not forwarded destination=%s instance=%s attempt=%d: %s, %s",
-            self._title, item.location.uids[2], item.attempts + 1, outcome.words,
-            "given up" if delay is None else f"again in seconds={delay:g}",
-        )  # fmt: skip
+            Event(
+                "not forwarded",
+                outcome.words,
+                "given up" if delay is None else f"again in seconds={delay:g}",
+                destination=self._title,
+                instance=item.location.uids[2],
+                attempt=item.attempts + 1,
+            )
+        )
 
     def _tell(self, seconds: float) -> None:
         """For log, audit trail and statistics."""
@@ -133,10 +139,17 @@ class Courier:
         if not sent + refused:
             return
         logger.info(
-            "forwarded destination=%s sent=%d failed=%d warned=%d left=%d bytes=%d seconds=%.3f",
-            self._title, ended[Result.COMPLETED], refused, ended[Result.WARNED],
-            len(self._items) - sent - refused, self._bytes, seconds,
-        )  # fmt: skip
+            Event(
+                "forwarded",
+                destination=self._title,
+                sent=ended[Result.COMPLETED],
+                failed=refused,
+                warned=ended[Result.WARNED],
+                left=len(self._items) - sent - refused,
+                bytes=self._bytes,
+                seconds=seconds,
+            )
+        )
         studies = list(dict.fromkeys(study for study, _, _ in self._items))[:MANY]
         self._post.audit.write(
             "forward", destination=self._title, studies=studies, sent=sent,
@@ -158,8 +171,14 @@ class Courier:
             return
         delay = _delay(self._tries)
         self._tries, self._next_try = self._tries + 1, time.monotonic() + delay
-        logger.warning("forwarding waits destination=%s: %s, again in seconds=%g",
-                       self._title, self._last_error, delay)  # fmt: skip
+        logger.warning(
+            Event(
+                "forwarding waits",
+                self._last_error,
+                f"again in seconds={delay:g}",
+                destination=self._title,
+            )
+        )
 
     def _ask(self) -> None:
         """Have the destination commit to what it took, where it does that (PS3.4 J.3)."""
@@ -178,18 +197,30 @@ class Courier:
             self._asks, self._next_ask = self._asks + 1, time.monotonic() + delay
             words = f"{self._title} at {self._peer.host}:{self._peer.port} {error}"
             outbox.blame(self._title, words)
-            logger.warning("commitment not asked destination=%s: %s, again in seconds=%g",
-                           self._title, words, delay)  # fmt: skip
+            logger.warning(
+                Event(
+                    "commitment not asked",
+                    words,
+                    f"again in seconds={delay:g}",
+                    destination=self._title,
+                )
+            )
         if self._commits is False:
-            logger.info("commitment not asked destination=%s: it commits to nothing", self._title)
+            logger.info(
+                Event("commitment not asked", "it commits to nothing", destination=self._title),
+            )
             requests.not_asked(outbox, self._title)
 
     def _tell_late(self, again: int, given_up: int) -> None:
         if again or given_up:
             logger.warning(
-                "commitment not reported destination=%s: asked again instances=%d, given up "
-                "instances=%d", self._title, again, given_up,
-            )  # fmt: skip
+                Event(
+                    "commitment not reported",
+                    destination=self._title,
+                    asked_again=again,
+                    given_up=given_up,
+                )
+            )
 
 
 def _delay(attempt: int) -> float:

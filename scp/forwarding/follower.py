@@ -7,6 +7,7 @@ from scp.forwarding.post import Post
 from scp.forwarding.rules import destinations
 from scp.log import one_line
 from storage.errors import ArchiveError, DataSetError
+from storage.event import Event
 from storage.forwarding.arrivals import arrived, end_of_lines, receipts
 from storage.forwarding.queue import Wanted
 from storage.journal import RECEIPTS
@@ -59,7 +60,7 @@ class Follower:
         wanted = []
         for one in arrived(archive, found):
             if isinstance(one, DataSetError):
-                logger.error("not forwarded: %s", one)
+                logger.error(Event("not forwarded", one))
                 continue
             if to := destinations(rules, one.header, one.sender):
                 wanted.append(Wanted(one.location, to))

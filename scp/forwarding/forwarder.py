@@ -19,6 +19,7 @@ from scp.settings import Settings
 from scp.tls import Contexts
 from storage import Archive
 from storage.errors import ResourceError
+from storage.event import Event
 from storage.forwarding import file
 from storage.forwarding.queue import Outbox
 from storage.forwarding.telling import standings
@@ -122,11 +123,17 @@ def _run(settings: Settings, tls: Contexts) -> None:
     for title in sorted({*rules, *waiting}):
         peer = peers.destination(settings, title)
         if peer is None:
-            logger.warning("forwarding waits destination=%s instances=%d: no host and port under "
-                           "[peers]", title, waiting[title])  # fmt: skip
+            logger.warning(
+                Event(
+                    "forwarding waits",
+                    "no host and port under [peers]",
+                    destination=title,
+                    instances=waiting[title],
+                )
+            )
             continue
         work.append(Courier(post, title, peer).run)
-    logger.info("forwarding to=%s waiting=%d", ",".join(rules), sum(waiting.values()))
+    logger.info(Event("forwarding", to=",".join(rules), waiting=sum(waiting.values())))
     _run_all(post, work)
 
 

@@ -12,6 +12,7 @@ from storage import commitments, extract
 from storage.commitments import Commitment, Reference
 from storage.elements import Element, Elements, read
 from storage.errors import ArchiveError, DataSetError
+from storage.event import Event
 
 logger = logging.getLogger(__name__)
 
@@ -45,9 +46,13 @@ def handle(request: Request) -> None:
     }
     request.respond(Status.SUCCESS)
     logger.info(
-        "commitment requested peer=%s address=%s transaction=%s instances=%d",
-        request.peer, request.address, commitment.transaction_uid, len(commitment.references),
-    )  # fmt: skip
+        Event(
+            "commitment requested",
+            **request.who,
+            transaction=commitment.transaction_uid,
+            instances=len(commitment.references),
+        )
+    )
     request.node.reporter.report(commitment, request)
 
 
@@ -79,4 +84,4 @@ def _text(item: Elements, tag: BaseTag) -> str:
 def _refuse(request: Request, status: Status, words: str) -> None:
     request.audit["reason"] = words
     request.respond(status, words)
-    logger.error("commitment refused peer=%s address=%s: %s", request.peer, request.address, words)
+    logger.error(Event("commitment refused", words, **request.who))

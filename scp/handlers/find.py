@@ -10,6 +10,7 @@ from scp.status import Status
 from storage import Query
 from storage.elements import Elements
 from storage.errors import ArchiveError, ResourceError
+from storage.event import Event, Sentence
 from storage.found import Found
 
 logger = logging.getLogger(__name__)
@@ -33,20 +34,25 @@ def handle(request: Request) -> None:
         request.respond(Status.CANCEL)
     except ArchiveError as error:
         request.refuse(error)
-        logger.error("query refused peer=%s address=%s: %s", request.peer, request.address, error)
+        logger.error(Event("query refused", error, **request.who))
         return
     seconds = time.monotonic() - started
     request.audit["answers"] = sent
     logger.info(
-        "queried peer=%s address=%s root=%s level=%s answers=%d status=%04X seconds=%.3f",
-        request.peer, request.address, query.root.name, query.level.name, sent,
-        request.final_status or 0, seconds,
-    )  # fmt: skip
+        Event(
+            "queried",
+            **request.who,
+            root=query.root.name,
+            level=query.level.name,
+            answers=sent,
+            status=f"{request.final_status or 0:04X}",
+            seconds=seconds,
+        )
+    )
     if found.search.read:
-        logger.info(
-            "no index serves keys=%s: read headers=%d in seconds=%.3f",
-            ",".join(str(tag) for tag in query.from_headers), found.search.read, seconds,
-        )  # fmt: skip
+        keys, read = ",".join(str(tag) for tag in query.from_headers), found.search.read
+        words = f"no index serves keys={keys}: read headers={read} in seconds={seconds:.3f}"
+        logger.info(Sentence(words, keys=keys, headers=read, seconds=seconds))
 
 
 def _identifiers(request: Request, found: Found) -> Iterator[bytes]:
@@ -65,7 +71,7 @@ def _identifiers(request: Request, found: Found) -> Iterator[bytes]:
         yield encoder.encode(answer.texts, answer.extra)
     unreadable = found.search.unreadable
     if unreadable:
-        logger.error("cannot be read, and so not matched instances=%s", ",".join(unreadable))
+        logger.error(Event("cannot be read, and so not matched", instances=",".join(unreadable)))
         raise ResourceError(f"{len(unreadable)} stored headers cannot be read, see the log")
 
 

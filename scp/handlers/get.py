@@ -14,6 +14,7 @@ from scp.status import retrieve_status_of
 from scp.suboperations import Sender
 from storage import Location
 from storage.errors import ArchiveError
+from storage.event import Event
 
 logger = logging.getLogger(__name__)
 
@@ -27,22 +28,29 @@ def handle(request: Request) -> None:
         locations = archive.locate(query)
     except ArchiveError as error:
         request.refuse(error, retrieve_status_of)
-        logger.error("get refused peer=%s address=%s: %s", request.peer, request.address, error)
+        logger.error(Event("get refused", error, **request.who))
         return
     tally = retrieve.run(request, query, locations, Returns(request, locations))
     logger.info(
-        "got peer=%s address=%s level=%s sent=%d failed=%d warned=%d status=%04X bytes=%d "
-        "seconds=%.3f",
-        request.peer, request.address, query.level.name, tally.completed, len(tally.failed),
-        tally.warned, request.final_status or 0, tally.sent_bytes, time.monotonic() - started,
-    )  # fmt: skip
+        Event(
+            "got",
+            **request.who,
+            level=query.level.name,
+            sent=tally.completed,
+            failed=len(tally.failed),
+            warned=tally.warned,
+            status=f"{request.final_status or 0:04X}",
+            bytes=tally.sent_bytes,
+            seconds=time.monotonic() - started,
+        )
+    )
 
 
 class Returns:
     """Sends instances back over the requestor's association, one after the other."""
 
     def __init__(self, request: Request, locations: list[Location]) -> None:
-        self._who = f"peer={request.peer} address={request.address}"
+        self._who = request.who
         self._stopped = threading.Event()
         self._supply = Supply(deque(locations), self._stopped)
         self._sender = Sender(
@@ -60,5 +68,5 @@ class Returns:
         try:
             yield from self._sender.send_all(self._supply, ahead=True)
         except AssociationLost as error:
-            logger.error("get ended %s: the requestor %s", self._who, error)
+            logger.error(Event("get ended", f"the requestor {error}", **self._who))
             raise PeerGone from error

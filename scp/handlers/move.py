@@ -9,6 +9,7 @@ from scp.reactor import driver_of
 from scp.request import Request
 from scp.status import Status, retrieve_status_of
 from storage.errors import ArchiveError
+from storage.event import Event
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +38,20 @@ def handle(request: Request) -> None:
     delivery = Delivery(Origin.of(request), title, peer, locations, waiting)
     tally = retrieve.run(request, query, locations, delivery)
     logger.info(
-        "moved peer=%s address=%s destination=%s level=%s sent=%d failed=%d warned=%d "
-        "status=%04X bytes=%d seconds=%.3f",
-        request.peer, request.address, title, query.level.name, tally.completed,
-        len(tally.failed), tally.warned, request.final_status or 0, tally.sent_bytes,
-        time.monotonic() - started,
-    )  # fmt: skip
+        Event(
+            "moved",
+            **request.who,
+            destination=title,
+            level=query.level.name,
+            sent=tally.completed,
+            failed=len(tally.failed),
+            warned=tally.warned,
+            status=f"{request.final_status or 0:04X}",
+            bytes=tally.sent_bytes,
+            seconds=time.monotonic() - started,
+        )
+    )
 
 
 def _log_refused(request: Request, why: object) -> None:
-    logger.error("move refused peer=%s address=%s: %s", request.peer, request.address, why)
+    logger.error(Event("move refused", why, **request.who))

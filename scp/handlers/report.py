@@ -10,6 +10,7 @@ from scp.forwarding import reports
 from scp.request import Request
 from scp.status import Status
 from storage.errors import ArchiveError, DataSetError
+from storage.event import Event
 from storage.forwarding.queue import opened
 
 logger = logging.getLogger(__name__)
@@ -46,4 +47,4 @@ def handle(request: Request) -> None:
 def _refuse(request: Request, status: Status, words: str) -> None:
     request.audit["reason"] = words
     request.respond(status, words)
-    logger.error("report refused peer=%s address=%s: %s", request.peer, request.address, words)
+    logger.error(Event("report refused", words, **request.who))

@@ -7,6 +7,7 @@ from scp.request import Request
 from scp.status import Status
 from storage import Intake, Outcome, Received
 from storage.errors import ArchiveError
+from storage.event import Event
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +30,7 @@ def handle(request: Request) -> None:
     try:
         stored = request.node.archive.store(received)
     except ArchiveError as error:
-        logger.error(
-            "store refused peer=%s address=%s instance=%s bytes=%d: %s",
-            request.peer, request.address, instance, size, error,
-        )  # fmt: skip
+        logger.error(Event("store refused", error, **request.who, instance=instance, bytes=size))
         request.refuse(error)
         request.traffic.stored.refuse(request.final_status or 0, instance)
         return
@@ -41,10 +39,9 @@ def handle(request: Request) -> None:
         request.respond(Status.ELEMENTS_DISCARDED, "Held with other content, which is kept")
     else:
         request.respond(Status.SUCCESS)
+    seconds = time.monotonic() - started
     logger.info(
-        "%s peer=%s address=%s instance=%s bytes=%d seconds=%.3f",
-        stored.outcome.value, request.peer, request.address, instance, size,
-        time.monotonic() - started,
-    )  # fmt: skip
+        Event(stored.outcome.value, **request.who, instance=instance, bytes=size, seconds=seconds),
+    )
     for disagreement in stored.disagreements:
-        logger.warning("disagreement instance=%s: %s", instance, disagreement)
+        logger.warning(Event("disagreement", disagreement, instance=instance))
