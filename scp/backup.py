@@ -3,10 +3,9 @@
 import time
 from pathlib import Path
 
-import typer
-
 from scp.audit import tell
 from scp.check import opened
+from scp.printing import say
 from scp.progress import shown, size
 from scp.settings import Settings
 from storage.backup import back_up
@@ -29,6 +28,6 @@ def run(settings: Settings, to: Path) -> bool:
               "faults": len(done.faults)}  # fmt: skip
     tell(settings, "backup", to=str(to), bytes=done.bytes, **counts, seconds=round(seconds, 3))
     words = ", ".join(f"{name}={count}" for name, count in counts.items())
-    typer.echo(f"backup of {settings.storage.path} to {to}: {words}, {size(done.bytes)}, "
+    say(f"backup of {settings.storage.path} to {to}: {words}, {size(done.bytes)}, "
                f"seconds={seconds:.1f}")  # fmt: skip
     return not done.faults

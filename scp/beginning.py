@@ -7,12 +7,12 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import typer
 from pydantic_core import PydanticUndefined
 
 from scp import config
 from scp.config import ConfigError
 from scp.doors import bound
+from scp.printing import say, say_json
 from scp.settings import TABLES, Settings, Table
 from storage.mounts import network_file_system
 
@@ -84,12 +84,11 @@ def tell(settings: Settings, as_json: bool) -> None:
                 told = next((v for k, v in told.items() if k.strip() == title[len(name) + 1 :]), {})
             rows += _rows(f"[{title}]", one, told, settings.source)
     if as_json:
-        typer.echo(json.dumps([dict(zip(("key", "value", "from"), r, strict=True)) for r in rows],
-                              indent=2))  # fmt: skip
+        say_json([dict(zip(("key", "value", "from"), row, strict=True)) for row in rows])
         return
     widths = [max(len(str(row[at])) for row in rows) for at in (0, 1)]
     for key, value, origin in rows:
-        typer.echo(f"{key:{widths[0]}}  {value!s:{widths[1]}}  {origin}")
+        say(f"{key:{widths[0]}}  {value!s:{widths[1]}}  {origin}")
 
 
 def _rows(header: str, table: Table, told: object, source: Path) -> list[tuple[str, Any, str]]:

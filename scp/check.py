@@ -1,13 +1,11 @@
 """What `minipacs check` shows: faults as lines or as JSON, and how far it is."""
 
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import typer
-
+from scp.printing import say, say_json
 from scp.progress import shown
 from scp.settings import Settings
 from storage import Archive, catch_up
@@ -42,11 +40,11 @@ def run(settings: Settings, repair: bool, as_json: bool) -> int:
         document: dict[str, Any] = {"held": {_HELD[level]: n for level, n in held.items()}}
         document["held"]["bytes"] = size
         document["faults"] = [fault.as_json() for fault in found]
-        typer.echo(json.dumps(document, indent=2))
+        say_json(document)
     else:
         entities = ", ".join(f"{level}={count}" for level, count in held.items())
         mended = f", mended={faults - left}, left={left}" if repair else ""
-        typer.echo(f"held {entities}, faults={faults}{mended}")
+        say(f"held {entities}, faults={faults}{mended}")
     return left
 
 

@@ -19,6 +19,7 @@ from scp import (
 )
 from scp.config import ConfigError
 from scp.options import DEFAULT_CONFIG, AsJson, ConfigPath, begin, failure, load, told
+from scp.printing import say, say_page
 from scp.settings import READERS
 
 logger = logging.getLogger(__name__)
@@ -155,8 +156,9 @@ def conformance(
     write = document.as_html if as_html else document.as_markdown
     page = write(statement(settings))
     if to is None:
-        typer.echo(page)
+        say_page(page)
         return
+    os.umask(os.umask(0o022) | 0o022)  # what others rely on, they do not write
     try:
         to.write_text(page + "\n", "utf-8")
     except OSError as error:
@@ -180,9 +182,9 @@ def rebuild(path: ConfigPath = DEFAULT_CONFIG) -> None:
     except FolderError as error:
         raise failure(f"{settings.source}: [storage] path: {error}") from None
     except ArchiveError as error:
-        typer.echo(f"minipacs: index not rebuilt: {error}", err=True)
+        say(f"minipacs: index not rebuilt: {error}", err=True)
         raise typer.Exit(1) from None
-    typer.echo(f"index rebuilt instances={held}")
+    say(f"index rebuilt instances={held}")
 
 
 def main() -> None:

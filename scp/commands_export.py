@@ -8,6 +8,7 @@ import typer
 from scp.deidentify.flags import BurnedIn, Deidentify, PatientId, PatientName, Retained, asked
 from scp.housekeeping import Instance, Patient, Series, Study, select
 from scp.options import DEFAULT_CONFIG, ConfigPath, begin, told
+from scp.printing import say
 
 app = typer.Typer()
 
@@ -50,6 +51,6 @@ def export(
             copies = copies_for(archive, settings.node.ae_title, profile)
             whole = exporting.run(settings, wanted, copies, archive)
         except ResourceError as error:  # well asked for: it is the disk that ends it
-            typer.echo(f"minipacs: {error}", err=True)
+            say(f"minipacs: {error}", err=True)
             whole = False
     raise typer.Exit(0 if whole else 1)

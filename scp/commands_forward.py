@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from scp.options import DEFAULT_CONFIG, AsJson, ConfigPath, begin, failure
+from scp.printing import say
 
 app = typer.Typer()
 
@@ -28,7 +29,7 @@ def forward(
             known = f"{settings.source}: no [[forward]] names it"
             raise failure(f"{title}: nothing goes there; {known}")
         if again:
-            typer.echo(f"sent again instances={telling.retry(settings, title)}")
+            say(f"sent again instances={telling.retry(settings, title)}")
             return
         whole = telling.tell(settings, title, as_json)
     except ArchiveError as error:

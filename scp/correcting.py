@@ -1,13 +1,11 @@
 """`minipacs correct`, `merge-patient`, `undo` and `history`: beside the stored bytes."""
 
 import getpass
-import json
 from collections.abc import Callable, Mapping, Sequence
-
-import typer
 
 from scp.audit import tell
 from scp.check import opened
+from scp.printing import say, say_json
 from scp.settings import Settings
 from storage import Archive, Level, Location, correcting, retiring
 from storage.attributes import stored_at
@@ -87,13 +85,13 @@ def undo(settings: Settings, number: int, ask: Ask) -> None:
             raise UncorrectableError(f"{number}: no correction has this number; `minipacs history`")
         if found.undone:
             raise UncorrectableError(f"{number}: is undone already: {found.undone}")
-        typer.echo(_words(found))
+        say(*_words(found))
         if not ask("Undo?"):
-            typer.echo("nothing undone")
+            say("nothing undone")
             return
         correcting.undo(archive.tree, number, getpass.getuser())
         tell(settings, "undo", number=number, level=found.entity[0].name, key=found.entity[1])
-        typer.echo(f"undone {number}")
+        say(f"undone {number}")
 
 
 def history(settings: Settings, selection: Selection | None, as_json: bool) -> None:
@@ -104,11 +102,11 @@ def history(settings: Settings, selection: Selection | None, as_json: bool) -> N
             entities = _entities(archive, selection)
             found = [one for one in found if one.entity in entities]
     if as_json:
-        typer.echo(json.dumps([_plain(one) for one in found], indent=2, ensure_ascii=False))
+        say_json([_plain(one) for one in found])
         return
     for one in found:
-        typer.echo(_words(one))
-    typer.echo(f"corrections={len(found)}")
+        say(*_words(one))
+    say(f"corrections={len(found)}")
 
 
 def _make(
@@ -124,9 +122,9 @@ def _make(
     """Ask, and write a correction down."""
     before = correcting.shown(archive.tree, held, values)
     for keyword, text in values.items():
-        typer.echo(_change(before[keyword], keyword, text))
+        say(_change(before[keyword], keyword, text))
     if not ask(f"{Selection(*entity)}: instances={len(held)}. Correct?"):
-        typer.echo("nothing corrected")
+        say("nothing corrected")
         return
     made = correcting.correct(
         archive.tree, entity, values, user=getpass.getuser(), before=before, reason=reason,
@@ -136,9 +134,7 @@ def _make(
         settings, "merge" if is_merge else "correct", number=made.number, level=entity[0].name,
         key=entity[1], attributes=sorted(values), instances=len(held), reason=reason,
     )  # fmt: skip
-    typer.echo(
-        f"corrected {made.number}: instances={len(held)}; `minipacs undo {made.number}` undoes it"
-    )
+    say(f"corrected {made.number}: instances={len(held)}; `minipacs undo {made.number}` undoes it")
 
 
 def _tell_of_others(archive: Archive, selection: Selection, held: list[Location]) -> None:
@@ -147,7 +143,7 @@ def _tell_of_others(archive: Archive, selection: Selection, held: list[Location]
         of_patient = retiring.selected(archive, Selection(Level.PATIENT, patient_id))
         others = {one.uids[0] for one in of_patient} - {selection.uid}
         if patient_id and others:
-            typer.echo(
+            say(
                 f"patient {patient_id} has studies={len(others)} beside this one, which stay as they "
                 f"are: `minipacs correct --patient {patient_id}` corrects all"
             )
@@ -183,14 +179,14 @@ def _entities(archive: Archive, selection: Selection) -> set[Entity]:
     return found
 
 
-def _words(one: Correction) -> str:
+def _words(one: Correction) -> list[str]:
     level, key = one.entity
     what = f"{one.number}  {one.at}  {one.user}  {Selection(level, key)}"
     what += " merged" if one.merge else ""
     what += f"  ({one.reason})" if one.reason else ""
     what += f"  undone {one.undone}" if one.undone else ""
     changes = (_change(one.before.get(name, []), name, text) for name, text in one.values.items())
-    return "\n    ".join([what, *changes])
+    return [what, *(f"    {change}" for change in changes)]
 
 
 def _change(before: Sequence[str], keyword: str, text: str) -> str:

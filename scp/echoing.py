@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.pdu_primitives import A_ASSOCIATE
-from rich.console import Console
 from rich.table import Table
 
 from scp import command, messages
@@ -17,6 +16,7 @@ from scp.contexts import VERIFICATION
 from scp.reactor import driver_of
 from scp.settings import Peer, Service, Settings
 from scp.status import Status
+from scp.tables import cell, show
 from scp.tls import Contexts, contexts
 from scp.tls_faults import TlsError
 
@@ -50,8 +50,9 @@ def run(settings: Settings, titles: Iterable[str]) -> bool:
         }
     for title, peer in peers.items():
         found = asked[title].result() if title in asked else None
-        table.add_row(title, _address(peer), _words(found), _rights(peer), _sources(peer))
-    Console(highlight=False).print(table, soft_wrap=True)
+        row = title, _address(peer), _words(found), _rights(peer), _sources(peer)
+        table.add_row(*map(cell, row))
+    show(table, soft_wrap=True)
     return not any(asked[title].result().fault for title in asked)
 
 

@@ -8,7 +8,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-import typer
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from scp.audit import MANY, tell
@@ -18,6 +17,7 @@ from scp.copies import Copies
 from scp.export.directory import Directory, RecordError
 from scp.export.names import ForMedia, Names, Readable
 from scp.export.targets import Target, archive, folder
+from scp.printing import say
 from scp.progress import Shown, shown, size
 from scp.settings import Settings
 from scp.transcode import reachable, transcode_file
@@ -59,7 +59,7 @@ def run(settings: Settings, wanted: Export, copies: Copies, held: Archive) -> bo
     started = time.monotonic()
     locations = retiring.selected(held, wanted.selection)
     if not locations:
-        typer.echo(f"{wanted.selection}: nothing is held")
+        say(f"{wanted.selection}: nothing is held")
         return False
     make: Callable[[Path, Path], AbstractContextManager[Target]]
     make = archive if wanted.zipped else folder
@@ -74,7 +74,7 @@ def run(settings: Settings, wanted: Export, copies: Copies, held: Archive) -> bo
     finally:
         _tell(settings, wanted, done, outcome, time.monotonic() - started)
     seconds = time.monotonic() - started
-    typer.echo(f"{wanted.selection} to {wanted.to}: exported={done.instances}, "
+    say(f"{wanted.selection} to {wanted.to}: exported={done.instances}, "
                f"failed={done.failed}, {size(done.bytes)}, seconds={seconds:.1f}")  # fmt: skip
     return not done.failed
 

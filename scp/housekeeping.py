@@ -8,6 +8,7 @@ import typer
 
 from scp.deidentify.flags import BurnedIn, Deidentify, PatientId, PatientName, Retained, asked
 from scp.options import DEFAULT_CONFIG, ConfigPath, begin, failure, told
+from scp.printing import ask
 
 if TYPE_CHECKING:
     from storage.retiring import Selection
@@ -141,4 +142,4 @@ def select(patient: str, study: str, series: str, instance: str) -> "Selection":
 
 def asking(yes: bool) -> Callable[[str], bool]:
     """Asks the person at the terminal, unless the answer was given with the command."""
-    return lambda text: yes or typer.confirm(text)
+    return lambda text: yes or ask(text)

@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
-import typer
-
 from scp import child, contexts
 from scp.audit import MANY, tell
+from scp.printing import say
 from scp.progress import Files, Shown, shown
 from scp.settings import Settings
 from storage import Archive, OnConflict, rebuilding
@@ -84,9 +83,9 @@ def run(settings: Settings, paths: list[Path], processes: int) -> bool:
     seconds = time.monotonic() - started
     _tell_audit(settings, summary, seconds)
     rate = summary.files / seconds
-    typer.echo(f"{summary}, bytes={summary.bytes}, seconds={seconds:.1f}, files/s={rate:.0f}")
+    say(f"{summary}, bytes={summary.bytes}, seconds={seconds:.1f}, files/s={rate:.0f}")
     if summary.ended_by:
-        typer.echo(f"minipacs: {summary.ended_by}", err=True)
+        say(f"minipacs: {summary.ended_by}", err=True)
     return not (summary.refused or summary.ended_by)
 
 

@@ -27,6 +27,7 @@ from scp.settings import Service, Settings
 from scp.slots import Slots
 from scp.watch import Beats
 from scp.web import Answer, Server
+from storage.escaping import escaped
 from storage.event import Event
 
 logger = logging.getLogger(__name__)
@@ -132,7 +133,7 @@ class Pages:
 
 
 def _said(fault: str) -> Answer:
-    return Answer(503 if fault else 200, f"{fault or 'ok'}\n".encode())
+    return Answer(503 if fault else 200, f"{escaped(fault or 'ok')}\n".encode())
 
 
 class _Collected(Collector):

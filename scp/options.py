@@ -11,6 +11,7 @@ import typer
 
 from scp import config, log
 from scp.config import ConfigError
+from scp.printing import say
 from scp.settings import READERS, Settings
 
 ConfigPath = Annotated[
@@ -55,5 +56,5 @@ def told() -> Iterator[None]:
 
 def failure(message: str) -> typer.Exit:
     """What ends a command that is used or configured wrongly."""
-    typer.echo(f"minipacs: {message}", err=True)
+    say(*f"minipacs: {message}".split("\n"), err=True)
     return typer.Exit(2)

@@ -1,9 +1,8 @@
 """`minipacs pin` and `unpin`: the studies that no rule takes."""
 
-import typer
-
 from scp.audit import tell
 from scp.check import opened
+from scp.printing import say
 from scp.settings import Settings
 from storage import Level, pins, retiring
 from storage.errors import FolderError
@@ -17,11 +16,11 @@ def pin(settings: Settings, study: str) -> None:
         if not held:
             raise FolderError(f"--study {study}: nothing is held; takes the UID of a study that is")
         if study in pins.pinned(archive.journal):
-            typer.echo(f"study {study} is pinned already")
+            say(f"study {study} is pinned already")
             return
         pins.pin(archive.journal, study)
         tell(settings, "pin", studies=[study], instances=held)
-        typer.echo(f"study {study} pinned, instances={held}")
+        say(f"study {study} pinned, instances={held}")
 
 
 def unpin(settings: Settings, study: str) -> None:
@@ -33,7 +32,7 @@ def unpin(settings: Settings, study: str) -> None:
             )
         pins.unpin(archive.journal, study)
         tell(settings, "unpin", studies=[study])
-        typer.echo(f"study {study} unpinned")
+        say(f"study {study} unpinned")
 
 
 def show(settings: Settings) -> None:
@@ -41,5 +40,5 @@ def show(settings: Settings) -> None:
     with opened(settings) as archive:
         found = pins.pinned(archive.journal)
         for study, at in found.items():
-            typer.echo(f"study {study} pinned since={at}")
-        typer.echo(f"pinned studies={len(found)}")
+            say(f"study {study} pinned since={at}")
+        say(f"pinned studies={len(found)}")

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -18,6 +17,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+from scp.printing import say
+from storage.escaping import escaped
+from storage.event import Event
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +48,8 @@ class Shown:
         if time.monotonic() - self._logged < _LOG_SECONDS:
             return
         self._logged = time.monotonic()
-        of = f" of={self._total}" if self._total else ""
-        logger.info("%s %s %s=%d%s", self._command, self._what, self._unit, self._done, of)
+        counts = {self._unit: self._done, "of": self._total or None}
+        logger.info(Event(f"{self._command} {escaped(self._what)}", **counts))
 
     def name(self, what: str) -> None:
         """What is being done, in other words."""
@@ -54,7 +57,7 @@ class Shown:
 
     def say(self, line: str) -> None:
         """Print a line to stdout."""
-        typer.echo(line)
+        say(line)
 
 
 class Bar(Shown):
@@ -69,7 +72,8 @@ class Bar(Shown):
 
     def begin(self, what: str, total: int, unit: str = "bytes") -> None:
         """What comes now, and how much of it there is, in bytes or files; 0: nobody knows."""
-        self._progress.reset(self._task, description=what, total=total or None, unit=unit)
+        description = escaped(what)
+        self._progress.reset(self._task, description=description, total=total or None, unit=unit)
 
     def advance(self, count: int) -> None:
         """How much more is done."""
@@ -77,12 +81,12 @@ class Bar(Shown):
 
     def name(self, what: str) -> None:
         """What is being done, in other words."""
-        self._progress.update(self._task, description=what)
+        self._progress.update(self._task, description=escaped(what))
 
     def say(self, line: str) -> None:
         """Print a line to stdout, which may be the terminal that the bar is on."""
         self._progress.stop()
-        typer.echo(line)
+        say(line)
         self._progress.start()
 
 
@@ -128,7 +132,8 @@ def shown(command: str) -> Iterator[Shown]:
     if not sys.stderr.isatty():
         yield Shown(command)
         return
-    columns = TextColumn("{task.description}"), BarColumn(), _Rate(), TimeRemainingColumn()
+    told = TextColumn("{task.description}", markup=False)  # `[red]` may be in a file's name
+    columns = told, BarColumn(), _Rate(), TimeRemainingColumn()
     console = Console(stderr=True)
     with Progress(
         *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False

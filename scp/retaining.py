@@ -6,12 +6,11 @@ import signal
 import time
 from collections.abc import Callable
 
-import typer
-
 from scp import child
 from scp.audit import MANY, tell
 from scp.check import changing, opened
 from scp.keeper import Keeper
+from scp.printing import say
 from scp.progress import Shown, shown, size
 from scp.settings import Settings
 from storage import Archive, retention, retiring
@@ -36,18 +35,18 @@ def run(settings: Settings, dry_run: bool, ask: Callable[[str], bool]) -> None:
     with (opened if dry_run else changing)(settings) as archive:
         plan = retention.plan(archive, _rules(settings))
         for due in plan.studies:
-            typer.echo(str(due))
+            say(str(due))
         words = _words(plan)
         if dry_run or not (plan.studies or plan.superseded):
-            typer.echo(f"{words} to go")
+            say(f"{words} to go")
             return
         if not ask(f"{words}. Delete?"):
-            typer.echo("nothing deleted")
+            say("nothing deleted")
             return
         with shown("retain") as progress:
             done = _Run(settings, archive, progress)
             done.apply(plan)
-    typer.echo(f"retained: {done.words}")
+    say(f"retained: {done.words}")
 
 
 def _rules(settings: Settings) -> Rules:

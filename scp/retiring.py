@@ -3,10 +3,9 @@
 import re
 from collections.abc import Callable, Iterable
 
-import typer
-
 from scp.audit import MANY, tell
 from scp.check import changing, opened
+from scp.printing import say
 from scp.progress import Shown, shown, size
 from scp.settings import Settings
 from storage import retiring
@@ -34,18 +33,18 @@ def delete(settings: Settings, selection: Selection, ask: Ask) -> bool:
     with changing(settings) as archive:
         instances = retiring.selected(archive, selection)
         if not instances:
-            typer.echo(f"{selection}: nothing is held")
+            say(f"{selection}: nothing is held")
             return False
         held = size(sum(one.file_bytes for one in instances))
         studies = len({one.uids[0] for one in instances})
         text = f"{selection}: studies={studies}, instances={len(instances)}, {held}"
         if not ask(f"{text}. Delete?"):
-            typer.echo("nothing deleted")
+            say("nothing deleted")
             return False
         with shown("delete") as progress:
             progress.begin("deleting", len(instances), "files")
             done = _each(settings, "delete", retiring.delete(archive, instances), progress)
-        typer.echo(f"deleted instances={done}: `minipacs restore` brings them back")
+        say(f"deleted instances={done}: `minipacs restore` brings them back")
         return True
 
 
@@ -55,13 +54,13 @@ def restore(settings: Settings, selection: Selection) -> bool:
     with changing(settings) as archive:
         files = retiring.restorable(archive, selection, charset)
         if not files:
-            typer.echo(f"{selection}: nothing in superseded/ that is not held")
+            say(f"{selection}: nothing in superseded/ that is not held")
             return False
         with shown("restore") as progress:
             progress.begin("restoring", len(files), "files")
             found = retiring.restore(archive, files, charset)
             done = _each(settings, "restore", found, progress)
-        typer.echo(f"restored instances={done}")
+        say(f"restored instances={done}")
         return True
 
 
@@ -71,16 +70,16 @@ def purge(settings: Settings, age: float, dry_run: bool, ask: Ask) -> None:
         files = list(retiring.older(retiring.kept(archive), age))
         text = f"superseded/: files={len(files)}, {size(sum(one.bytes for one in files))}"
         if dry_run or not files:
-            typer.echo(f"{text} to be purged")
+            say(f"{text} to be purged")
             return
         if not ask(f"{text}. Delete for good?"):
-            typer.echo("nothing purged")
+            say("nothing purged")
             return
         with shown("purge") as progress:
             progress.begin("purging", len(files), "files")
             purged = (one.uids for one in retiring.purge(files, archive))
             done = _each(settings, "purge", purged, progress)
-        typer.echo(f"purged files={done}")
+        say(f"purged files={done}")
 
 
 def _each(settings: Settings, event: str, uids: Iterable[Uids], progress: Shown) -> int:

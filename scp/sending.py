@@ -3,13 +3,12 @@
 import time
 from collections.abc import Iterator
 
-import typer
-
 from scp.audit import MANY, tell
 from scp.deidentify.copies import copies_for
 from scp.deidentify.profile import Profile
 from scp.delivery import Delivery, Origin, Pause
 from scp.outcomes import Originator, Outcome, Result
+from scp.printing import say
 from scp.progress import shown, size
 from scp.settings import Peer, Settings
 from scp.tls import contexts
@@ -30,7 +29,7 @@ def run(
     started = time.monotonic()
     locations = retiring.selected(archive, selection)
     if not locations:
-        typer.echo(f"{selection}: nothing is held")
+        say(f"{selection}: nothing is held")
         return False
     copies = copies_for(archive, settings.node.ae_title, profile)
     origin = Origin(settings, contexts(settings), copies, _UNASKED)
@@ -54,7 +53,7 @@ def run(
         seconds=round(seconds, 3),
     )  # fmt: skip
     words = ", ".join(f"{name}={count}" for name, count in counts.items())
-    typer.echo(f"{selection} to {title}: {words}, {size(sent)}, seconds={seconds:.1f}")
+    say(f"{selection} to {title}: {words}, {size(sent)}, seconds={seconds:.1f}")
     return not found[Result.FAILED]
 
 

@@ -1,11 +1,13 @@
 """The commands that make a configuration, and tell what is in force."""
 
+import os
 from typing import Annotated, Any
 
 import typer
 
 from scp.config import ConfigError
 from scp.options import DEFAULT_CONFIG, AsJson, ConfigPath, failure, load
+from scp.printing import say
 
 app = typer.Typer()
 
@@ -24,6 +26,8 @@ def init(
     """Write a commented config.toml, after a few questions."""
     from scp import beginning
 
+    os.umask(os.umask(0o022) | 0o022)  # what says how the node runs, others do not write
+
     def ask(words: str, given: Any, default: Any) -> Any:
         if given not in ("", -1, None):
             return given
@@ -41,12 +45,12 @@ def init(
             ("access", "any_peer"): ask("May anyone call (else only [peers])", any_peer, True),
         }
         for warning in beginning.write(path, chosen, force):
-            typer.echo(f"warning: {warning}", err=True)
+            say(f"warning: {warning}", err=True)
     except typer.Abort:
         raise failure("nothing written") from None
     except (ConfigError, ValueError) as error:
         raise failure(str(error)) from None
-    typer.echo(f"{path} written; `minipacs serve -c {path}` runs the node")
+    say(f"{path} written; `minipacs serve -c {path}` runs the node")
 
 
 @app.command()

@@ -1,15 +1,13 @@
 """`minipacs stats`: what is held, as tables and bars for a person or as JSON for a machine."""
 
-import json
-
-import typer
-from rich.console import Console
 from rich.table import Table
 
 from scp.check import opened
 from scp.forwarding import telling
+from scp.printing import say, say_json
 from scp.progress import size
 from scp.settings import Settings
+from scp.tables import cell, show
 from storage.errors import ResourceError
 from storage.forwarding.telling import Standing
 from storage.statistics import Share, Statistics, statistics
@@ -24,14 +22,13 @@ def run(settings: Settings, as_json: bool) -> None:
     forwarding = _forwarding(settings)
     if as_json:
         document = {**found.as_json(), "forwarding": telling.as_json(forwarding)}
-        typer.echo(json.dumps(document, indent=2))
+        say_json(document)
         return
-    console = Console(highlight=False)
-    console.print(_summary(found), soft_wrap=True)
+    say(_summary(found))
     tables = (_modalities(found), _senders(found), _months(found), telling.shown(forwarding))
     for table in tables:
         if table.row_count:
-            console.print(table)
+            show(table)
 
 
 def _forwarding(settings: Settings) -> dict[str, Standing]:
@@ -39,7 +36,7 @@ def _forwarding(settings: Settings) -> dict[str, Standing]:
     try:
         return telling.standings(settings)
     except ResourceError as error:
-        typer.echo(f"minipacs: {error}", err=True)
+        say(f"minipacs: {error}", err=True)
         return {}
 
 
@@ -60,7 +57,7 @@ def _modalities(found: Statistics) -> Table:
     table = _table("\nBy modality", "", "studies", "series", "instances", "bytes")
     for modality, counts in found.by_modality.items():
         *entities, held = counts.values()
-        table.add_row(modality or "(none)", *(f"{count:,}" for count in entities), size(held))
+        table.add_row(cell(modality or "(none)"), *(f"{count:,}" for count in entities), size(held))
     return table
 
 
@@ -68,7 +65,8 @@ def _senders(found: Statistics) -> Table:
     table = _table("\nBy sender", "", "instances", "bytes", "last")
     for sender, share in found.by_sender.items():
         last = share.last[:16].replace("T", " ")
-        table.add_row(sender or "(unknown)", f"{share.instances:,}", size(share.bytes), last)
+        counts = f"{share.instances:,}", size(share.bytes), cell(last)
+        table.add_row(cell(sender or "(unknown)"), *counts)
     return table
 
 
@@ -81,7 +79,7 @@ def _months(found: Statistics) -> Table:
     for month, share in found.by_month.items():
         held += share.bytes
         counts = f"{share.instances:,}", size(share.bytes), size(held)
-        table.add_row(month or "(unknown)", *counts, _bar(share, most))
+        table.add_row(cell(month or "(unknown)"), *counts, _bar(share, most))
     return table
 
 

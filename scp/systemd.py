@@ -7,6 +7,8 @@ import os
 import socket
 from contextlib import suppress
 
+from storage.escaping import escaped
+
 _FIRST = 3
 
 
@@ -32,4 +34,4 @@ def notify(*lines: str) -> None:
     if address.startswith("@"):  # of the abstract namespace
         address = f"\0{address[1:]}"
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.sendto("\n".join(lines).encode(), address)
+        manager.sendto("\n".join(map(escaped, lines)).encode(), address)

@@ -1,14 +1,14 @@
 """What goes on to other nodes, as `minipacs stats` and `minipacs forward` show it."""
 
 import getpass
-import json
 from dataclasses import asdict
 
-import typer
 from rich.table import Table
 
 from scp.audit import Audit, trail
+from scp.printing import say, say_json
 from scp.settings import Settings
+from scp.tables import cell
 from storage.errors import ResourceError
 from storage.forwarding import telling
 from storage.forwarding.queue import opened
@@ -38,7 +38,8 @@ def shown(found: dict[str, Standing]) -> Table:
     for title, one in found.items():
         counts = (one.waiting, one.failed, one.sent, one.committed)
         oldest = one.oldest_waiting[:16].replace("T", " ")
-        made.add_row(title, *(f"{count:,}" for count in counts), oldest, one.last_error)
+        texts = cell(oldest), cell(one.last_error)
+        made.add_row(cell(title), *(f"{count:,}" for count in counts), *texts)
     return made
 
 
@@ -66,14 +67,14 @@ def tell(settings: Settings, title: str, in_json: bool) -> bool:
     lost = failed(settings, title)
     if in_json:
         document = {"forwarding": as_json(found), "failed": [asdict(one) for one in lost]}
-        typer.echo(json.dumps(document, indent=2))
+        say_json(document)
         return not lost
     for to, one in found.items():
-        typer.echo(f"{to}: waiting={one.waiting}, failed={one.failed}, sent={one.sent}, "
+        say(f"{to}: waiting={one.waiting}, failed={one.failed}, sent={one.sent}, "
                    f"committed={one.committed}")  # fmt: skip
         if one.last_error:
-            typer.echo(f"  {one.last_error_at}: {one.last_error}")
+            say(f"  {one.last_error_at}: {one.last_error}")
     for failure in lost:
-        typer.echo(f"{failure.destination}: study {failure.uids[0]}, instance {failure.uids[2]}: "
+        say(f"{failure.destination}: study {failure.uids[0]}, instance {failure.uids[2]}: "
                    f"{failure.words} (attempts={failure.attempts})")  # fmt: skip
     return not lost
