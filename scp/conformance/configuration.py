@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from scp.conformance.document import Section, Table, table
+from scp.conformance.document import Section, Table, literal, table
 from scp.conformance.names import address, value
 from scp.settings import TABLES, Peer, Settings
 
@@ -70,7 +70,7 @@ def _peers(settings: Settings) -> tuple[str | Table, ...]:
         return ("None.",)
     rows = [
         (
-            title,
+            literal(title),
             address(peer.host, peer.port) if peer.host else "-",
             value(peer.tls),
             value(peer.sources) if peer.sources else "any",
@@ -107,5 +107,7 @@ def _differs(title: str, peer: Peer) -> list[str]:
         "name in its certificate": peer.tls_name,
     }
     return [
-        f"`{title}`: {words}: {value(held)}." for words, held in found.items() if held is not None
+        f"`{literal(title)}`: {words}: {value(held)}."
+        for words, held in found.items()
+        if held is not None
     ]

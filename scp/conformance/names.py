@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from pydicom._uid_dict import UID_dictionary
 
-from scp.conformance.document import Table, table
+from scp.conformance.document import Table, literal, table
 from scp.contexts import granted_roles
 from scp.settings import Service
 from scp.status import ANSWERS, Status
@@ -65,14 +65,15 @@ def value(setting: object) -> str:
     if isinstance(setting, bool):
         return str(setting).lower()
     if isinstance(setting, frozenset):
-        return ", ".join(sorted(map(str, setting))) or "none"
+        return ", ".join(sorted(literal(str(one)) for one in setting)) or "none"
     if isinstance(setting, tuple):
-        return ", ".join(map(str, setting)) or "-"
+        return ", ".join(literal(str(one)) for one in setting) or "-"
     if setting is None:
         return "-"
-    return f"{setting:g}" if isinstance(setting, float) else str(setting)
+    return f"{setting:g}" if isinstance(setting, float) else literal(str(setting))
 
 
 def address(host: str | None, port: int | None) -> str:
     """Where something listens."""
-    return f"[{host}]:{port}" if host and ":" in host else f"{host}:{port}"
+    shown = literal(host or "")
+    return f"[{shown}]:{port}" if host and ":" in host else f"{shown}:{port}"

@@ -6,7 +6,7 @@ from pynetdicom._globals import APPLICATION_CONTEXT_NAME
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 from scp import peers
-from scp.conformance.document import Section, Table, table
+from scp.conformance.document import Section, Table, literal, table
 from scp.conformance.initiation import ACTIVITIES
 from scp.conformance.names import is_user_for_callers, name_of
 from scp.conformance.overview import OTHER_CLASSES
@@ -26,7 +26,7 @@ _WHEN: dict[Callable[[str], Rejection], str] = {
 
 def sections(settings: Settings) -> tuple[Section, ...]:
     """PS3.2 N.7.1 and N.7.2."""
-    title = settings.node.ae_title
+    title = literal(settings.node.ae_title)
     return (
         Section(1, "Network and media communication details"),
         Section(2, "General"),
@@ -72,7 +72,7 @@ def _parameters(settings: Settings) -> tuple[tuple[str, object], ...]:
         ("Application Context Name", APPLICATION_CONTEXT_NAME),
         ("Implementation Class UID", IMPLEMENTATION_CLASS_UID),
         ("Implementation Version Name", IMPLEMENTATION_VERSION_NAME),
-        ("AE title", settings.node.ae_title),
+        ("AE title", literal(settings.node.ae_title)),
         ("Maximum PDU size received", f"{limits.pdu_bytes} bytes"),
         ("Maximum number of associations accepted", limits.associations),
         ("of these from one caller", limits.peer_associations or "no limit of its own"),

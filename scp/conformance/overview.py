@@ -1,6 +1,6 @@
 """The overview, the introduction and the implementation model: PS3.2 N.1 to N.4."""
 
-from scp.conformance.document import Contents, Section, Table, table
+from scp.conformance.document import Contents, Section, Table, literal, table
 from scp.conformance.initiation import ACTIVITIES
 from scp.conformance.names import by_name, is_provider, name_of, yes
 from scp.contexts import (
@@ -105,14 +105,15 @@ def _syntaxes() -> Table:
 
 
 def _introduction(settings: Settings) -> tuple[Section, ...]:
-    title = settings.node.ae_title
+    title = literal(settings.node.ae_title)
     return (
         Section(1, "Introduction"),
         Section(
             2,
             "Revision history",
             (
-                f"Of {IMPLEMENTATION_VERSION_NAME}, as {settings.source.name} configures it.",
+                f"Of {IMPLEMENTATION_VERSION_NAME}, as {literal(settings.source.name)} "
+                "configures it.",
             ),
         ),
         Section(

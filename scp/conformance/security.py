@@ -1,6 +1,6 @@
 """Security: PS3.2 N.8."""
 
-from scp.conformance.document import Part, Section, table
+from scp.conformance.document import Part, Section, literal, table
 from scp.conformance.names import address
 from scp.settings import Settings, TlsProfile
 from scp.tls import SUITES
@@ -78,7 +78,7 @@ def _rights(settings: Settings) -> tuple[str, ...]:
     called = (
         "Any called AE title is taken."
         if access.any_called_title
-        else f"A caller has to name `{settings.node.ae_title}` as the called AE title."
+        else f"A caller has to name `{literal(settings.node.ae_title)}` as the called AE title."
     )
     calling = (
         "Any AE title may call, from anywhere; one that is configured from its addresses, and for "

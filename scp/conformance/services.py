@@ -1,7 +1,7 @@
 """Which service is whose, and what is not supported: the frame of PS3.2 N.5."""
 
 from scp.conformance import query, retrieve, store
-from scp.conformance.document import Section, table
+from scp.conformance.document import Section, literal, table
 from scp.conformance.names import is_provider, yes
 from scp.conformance.overview import OTHER_CLASSES
 from scp.contexts import STORAGE_CLASSES, service_of
@@ -71,5 +71,5 @@ def sections(settings: Settings) -> tuple[Section, ...]:
 
 def _mapping(settings: Settings) -> list[tuple[str, str, str]]:
     served = {service_of(uid) for uid in (*OTHER_CLASSES, *STORAGE_CLASSES) if is_provider(uid)}
-    return [(name, settings.node.ae_title, yes(service in served))
+    return [(name, literal(settings.node.ae_title), yes(service in served))
             for service, name in _NAMES.items()]  # fmt: skip

@@ -1,14 +1,14 @@
 """The sections of PS3.2 annex N, in their order."""
 
 from scp.conformance import configuration, network, overview, security, services, statuses
-from scp.conformance.document import Document
+from scp.conformance.document import Document, literal
 from scp.settings import Settings
 
 
 def statement(settings: Settings) -> Document:
     """The statement of a node with these settings."""
     return Document(
-        f"DICOM Conformance Statement of minipacs as {settings.node.ae_title}",
+        f"DICOM Conformance Statement of minipacs as {literal(settings.node.ae_title)}",
         (
             *overview.overview(settings),
             *services.sections(settings),

@@ -1,7 +1,7 @@
 """What the statement says of storage and of storage commitment: PS3.2 N.5.2.5 and N.5.2.6."""
 
 from scp.commitment import RETRY_SECONDS, SAME_ASSOCIATION_SECONDS
-from scp.conformance.document import Section, table
+from scp.conformance.document import Section, literal, table
 from scp.conformance.names import by_name, code, name_of
 from scp.contexts import STORAGE_SYNTAXES
 from scp.forwarding.asking import REPORT_SECONDS
@@ -127,7 +127,8 @@ def commitment_sections(settings: Settings) -> tuple[Section, ...]:
                 "restart. A requestor without an address is told on its own association or not "
                 "at all.",
                 "It holds the Retrieve AE Title, "
-                f"`{settings.node.ae_title}`. Storage Media File-Set attributes are not supported.",
+                f"`{literal(settings.node.ae_title)}`. Storage Media File-Set attributes are not "
+                "supported.",
                 _kept(settings),
                 "Failure Reason (0008,1197):",
                 table(("Failure Reason", "Name", "When"), reasons),
