@@ -8,11 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scp.config import ConfigError
 from scp.settings import Settings
 from scp.tls import Contexts, FileStates, contexts, file_states
 from scp.tls_faults import printable
+from storage.event import Event, Sentence
+
+if TYPE_CHECKING:
+    from scp.revocation import Revocation
 
 logger = logging.getLogger(__name__)
 
@@ -34,23 +39,43 @@ class Keeper:
         self.due = 0.0  # by the monotonic clock
         self._next_tell = 0.0
         self._refused: tuple[FileStates, str] | None = None
+        self._lists: Revocation | None = None
+        self._stages: tuple[str, ...] = ()
 
     def tend(self, settings: Settings, held: Contexts) -> Contexts | None:
         """The contexts to be used from now on, where files have changed since `held` were made."""
         now = time.monotonic()
         if settings.tls is None or now < self.due:
             return None
-        self.due = now + LOOK_SECONDS
-        fresh = self._read_again(settings) if file_states(settings.tls) != held.files else None
-        if fresh or now >= self._next_tell:
-            self.tell(settings)
+        stages = held.revocation.stages if held.revocation else ()
+        is_stale = file_states(settings.tls) != held.files
+        if held.revocation == self._lists:
+            # When a list ends nobody resumes a session either: those are a context's own.
+            is_stale |= stages.count("expired") > self._stages.count("expired")
+        fresh = self._read_again(settings) if is_stale else None
+        if fresh or now >= self._next_tell or stages != self._stages:
+            self.tell(settings, fresh or held)
+        lists = (fresh or held).revocation
+        self.due = now + min(LOOK_SECONDS, lists.seconds_left() + 0.1 if lists else LOOK_SECONDS)
         return fresh
 
-    def tell(self, settings: Settings) -> None:
-        """Warn of certificates that expire, and again after a day."""
+    def tell(self, settings: Settings, held: Contexts) -> None:
+        """Warn of certificates and lists that expire, and again after a day."""
         self._next_tell = time.monotonic() + TELL_SECONDS
         for warning in expiring(settings, datetime.now(UTC)):
-            logger.warning(warning)
+            logger.warning(Sentence(warning))
+        lists, before, self._lists = held.revocation, self._lists, held.revocation
+        self._stages = lists.stages if lists else ()
+        if lists is None:
+            return
+        if lists != before:
+            for one in lists.lists:
+                logger.info(Event(
+                    "revocation list", file=one.path, authority=one.authority,
+                    revoked=one.revoked, until=f"{one.until:%Y-%m-%dT%H:%M:%SZ}",
+                ))  # fmt: skip
+        for warning in lists.warnings():
+            logger.warning(Sentence(warning))
 
     def _read_again(self, settings: Settings) -> Contexts | None:
         """What the files hold now; None where that is no use, as with one replaced of two."""

@@ -81,6 +81,19 @@ class Health:
             return None
         return found[0].not_after.timestamp() if found else None
 
+    def lists_expiry(self) -> float | None:
+        """Until when the first revocation list to end is valid, the same way. Raises OSError."""
+        tls = self.settings.tls
+        if tls is None or not tls.crl or tls.ca is None:
+            return None
+        from scp.revocation import revocation
+
+        try:
+            lists = revocation(tls.crl, tls.ca).lists
+        except ValueError:  # the log says so
+            return None
+        return min(one.until.timestamp() for one in lists)
+
     def _is_well(self, number: int) -> bool:
         count, seen = self._seen.get(number, (0, 0.0))
         return count > 0 and time.monotonic() - seen <= _BEATS * watch.BEAT_SECONDS

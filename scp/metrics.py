@@ -181,6 +181,7 @@ class _Collected(Collector):
             ("commitments_open", "Commitments to be reported on", lambda: sums[COMMITMENTS]),
             ("ready", "1 where /readyz says yes", lambda: float(not health.why_not_ready())),
             ("certificate_expiry_seconds", "When the certificate expires", health.expiry),
+            ("crl_expiry_seconds", "When the first revocation list expires", health.lists_expiry),
         ]
         for name, words, ask in rows:
             try:

@@ -35,6 +35,11 @@ def _path(given: object, info: pydantic.ValidationInfo) -> object:
     return (folder / given).absolute() if isinstance(given, Path) else given  # refused next
 
 
+def _paths(given: object, info: pydantic.ValidationInfo) -> object:
+    several = given if isinstance(given, list | tuple) else [given]
+    return tuple(_path(one, info) for one in several)
+
+
 def _takes(what: str, **rules: Any) -> Any:
     # What a key takes, in words and as rules: the texts of faults are made from the words.
     return Field(description=what, **rules)
@@ -57,6 +62,7 @@ AE_TITLE_RULE = _takes(
 _ALLOW = _takes(f"a list of {', '.join(Service)}", strict=False)
 _CHARSET = _takes('a DICOM character set such as "ISO_IR 100"', pattern=f"^({'|'.join(CHARSETS)})$")
 _FILE = _takes("the path of a file")
+_LISTS = _takes("the path of a file, or a list of such")
 _FOLDER = _takes("the path of a folder", validate_default=True)
 _FROM = _takes('a list of addresses and networks such as "10.0.0.0/8"', alias="from", strict=False)
 _HOST = _takes("a host name or IP address", pattern=r"^[^\s\x00-\x1F\x7F]+$")
@@ -162,6 +168,7 @@ class Tls(Table):
     key: Annotated[Path, BeforeValidator(_path), _FILE]
     ca: Annotated[Path | None, BeforeValidator(_path), _FILE] = None
     require_client: Bool = False
+    crl: Annotated[tuple[Path, ...], BeforeValidator(_paths), _LISTS] = ()
     port: Annotated[int | None, _integer(0, 65535)] = None
     profile: Annotated[TlsProfile, _takes(" or ".join(get_args(TlsProfile)))] = "bcp195"
 

@@ -168,7 +168,7 @@ class Supervisor:
         self._settings, self._tls = settings, tls
         self._slots.limit = fresh.limits.associations
         self._counters.name(settings.peers)
-        self._certificates.tell(settings)
+        self._certificates.tell(settings, tls)
         self._exporter.renew(settings)
         self._forwarder.renew(settings, tls)
         self._send(signal.SIGHUP)

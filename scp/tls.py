@@ -4,11 +4,14 @@ import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from scp.config import ConfigError
 from scp.settings import Peer, Settings, Tls, TlsProfile
 from scp.tls_faults import TlsError, words_of
+
+if TYPE_CHECKING:
+    from scp.revocation import Revocation
 
 # Cipher suites of TLS 1.2, by OpenSSL's names, the preferred first; those of TLS 1.3 are the
 # library's. All are AEAD with forward secrecy (RFC 9325 4.2).
@@ -37,6 +40,7 @@ class Contexts:
     client: ssl.SSLContext | None = None  # None: there is no peer to call over TLS
     named: ssl.SSLContext | None = None  # the same, for peers with a name to be checked
     files: FileStates = ()
+    revocation: "Revocation | None" = None  # None: without [tls] crl
 
     def of_peer(self, peer: Peer) -> tuple[ssl.SSLContext, str] | None:
         """The context and name to call a peer with; None: without TLS. Raises TlsError."""
@@ -53,17 +57,22 @@ def contexts(settings: Settings) -> Contexts:
     tls, calls = settings.tls, any(peer.tls for peer in settings.peers.values())
     # Before they are read: what is replaced meanwhile is noticed by that.
     files = file_states(tls) if tls else ()
-    return Contexts(
+    made = Contexts(
         server=_server(settings, tls) if tls else None,
         client=_client(settings, named=False) if calls else None,
         named=_client(settings, named=True) if calls else None,
         files=files,
+        revocation=_revocation(settings, tls) if tls and tls.crl else None,
     )
+    for context in (made.server, made.client, made.named):
+        if context and made.revocation:
+            made.revocation.check_with(context)
+    return made
 
 
 def file_states(tls: Tls) -> FileStates:
     """How the files of [tls] are now."""
-    return tuple(_state(path) for path in (tls.certificate, tls.key, tls.ca) if path)
+    return tuple(_state(path) for path in (tls.certificate, tls.key, tls.ca, *tls.crl) if path)
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:
@@ -128,6 +137,20 @@ def _trust(context: ssl.SSLContext, settings: Settings, ca: Path) -> None:
     except OSError as error:
         _check_readable(settings, "ca", ca)
         raise _error(settings, f"ca: {ca} cannot be used: {words_of(error)}") from error
+
+
+def _revocation(settings: Settings, tls: Tls) -> "Revocation":
+    # Not loaded by a node that has no lists: it takes 10 MB.
+    from scp.revocation import ListError, revocation
+
+    if tls.ca is None:
+        raise _error(settings, "ca: missing; crl needs it")
+    try:
+        return revocation(tls.crl, tls.ca)
+    except ListError as error:
+        raise _error(settings, f"crl: {error}") from error
+    except (OSError, ValueError) as error:
+        raise _error(settings, f"ca: {tls.ca} cannot be used with crl: {error}") from error
 
 
 def _check_readable(settings: Settings, key: str, path: Path) -> None:

@@ -8,17 +8,28 @@ _NO_TLS = "speaks no TLS"
 _OLD = "offers no version of TLS from 1.2 on"
 _NO_COMMON = "has no version or cipher suite of TLS in common with [tls] profile"
 _NO_KIND = "takes no certificate or key of the kind of ours"
+# Goes on with what is wrong with the list.
+_LIST_OF = "whose revocation list in [tls] crl"
 
 # X509_verify_cert's codes, <openssl/x509_vfy.h>.
 _VERIFY = {
+    3: "an authority signed of which [tls] crl has no revocation list",
+    8: f"an authority signed {_LIST_OF} has a wrong signature",
     9: "is not yet valid",
     10: "has expired",
+    11: f"an authority signed {_LIST_OF} is not yet valid",
+    12: f"an authority signed {_LIST_OF} has expired",
     18: "no authority of [tls] ca signed",
     19: "no authority of [tls] ca signed",
     20: "no authority of [tls] ca signed",
     21: "no authority of [tls] ca signed",
+    23: "is revoked, by a list of [tls] crl",
     24: "a certificate signed that is no authority's",
     26: "is for another purpose",
+    33: f"an authority signed {_LIST_OF} another signed",
+    35: f"an authority signed {_LIST_OF} it may not sign",
+    36: f"an authority signed {_LIST_OF} has extensions that are not understood",
+    44: f"an authority signed {_LIST_OF} is of other certificates",
     62: "is for another name",
     64: "is for another address",
     66: "has too short a key",

@@ -77,6 +77,39 @@ class Authority:
         signed.key.write_bytes(_private(key))
         return signed
 
+    def below(self, name: str, number: int) -> "Authority":
+        """Another authority, whose certificate this one signed."""
+        made = Authority(self.folder, name, number)
+        builder = _builder(made._name, self._name, _key(number), days(-3650), days(3650))
+        builder = builder.add_extension(x509.BasicConstraints(True, None), critical=True)
+        made.ca.write_bytes(_pem(builder.sign(_key(self._number), hashes.SHA256())))
+        return made
+
+    def revoke(
+        self,
+        *revoked: Shown,
+        file: str = "",
+        since: float = -1,
+        until: float = 30,
+        der: bool = False,
+        extensions: Iterable[x509.ExtensionType] = (),
+        number: int | None = None,
+    ) -> Path:
+        """A list of what is revoked; dates in days from now, `number` of the key that signs."""
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self._name)
+        builder = builder.last_update(days(since)).next_update(days(until))
+        for one in revoked:
+            serial = x509.load_pem_x509_certificate(one.certificate.read_bytes()).serial_number
+            entry = x509.RevokedCertificateBuilder().serial_number(serial)
+            builder = builder.add_revoked_certificate(entry.revocation_date(days(since)).build())
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=True)
+        made = builder.sign(_key(self._number if number is None else number), hashes.SHA256())
+        form = serialization.Encoding.DER if der else serialization.Encoding.PEM
+        path = self.folder / (file or f"{self.ca.stem}.crl")
+        path.write_bytes(made.public_bytes(form))
+        return path
+
     def table(self, shown: Shown, **more: Any) -> dict[str, Any]:
         """[tls] of a node that shows a certificate, and trusts this authority."""
         files = {"certificate": shown.certificate, "key": shown.key, "ca": self.ca}
