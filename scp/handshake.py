@@ -14,7 +14,7 @@ from pynetdicom.pdu import A_ABORT_RQ
 from scp.negotiation import NodeACSE
 from scp.tls_faults import printable, words_of
 from scp.transport import NodeSocket
-from storage.event import Event
+from storage.event import Event, Own
 
 if TYPE_CHECKING:
     from scp.association import NodeAssociation
@@ -77,7 +77,7 @@ def refuse(association: "NodeAssociation", words: str) -> None:
         "association", peer="", address=requestor.address, called="", outcome="refused",
         reason=words,
     )  # fmt: skip
-    logger.warning(Event("connection refused", f"it {words}", address=where))
+    logger.warning(Event("connection refused", Own(f"it {words}"), address=where))
 
 
 def _shake_hands(connection: NodeSocket, deadline: float) -> None:

@@ -14,6 +14,7 @@ from storage.errors import ERROR_COMMENT_CHARACTERS
 _UNSAFE = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
 _NOT_ASCII = re.compile("[^ -~]")
 _NOT_ASCII_BUT_LINES = re.compile("[^ -~\n]")
+_COULD_BEGIN = re.compile(r'\\(?=[\\"nrtxuU]|[^ -~]|$)')
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -28,9 +29,10 @@ def escaped(text: str) -> str:
 def quoted(text: str) -> str:
     r"""`text` between quotes, in which \" and \\ stand for those two: it can be told where it ends.
 
-    A backslash of the text is never taken for one of these escapes.
+    A backslash of the text is doubled where it could be taken for one of an escape.
     """
-    return '"' + escaped(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
+    whole = _COULD_BEGIN.sub(r"\\\\", text).replace('"', '\\"')
+    return f'"{escaped(whole)}"'
 
 
 def json_text(document: Any, indent: int | None = None, compact: bool = False) -> str:

@@ -12,7 +12,12 @@ from storage.escaping import escaped, quoted
 
 # A value that is read in one way only without quotes. Most are of ASCII, and told quickly.
 _PLAIN = re.compile(r"[^\s\"=\\]*[^\s\"=\\:]")
+_PAIR = re.compile(r"\S=")
 _PLAIN_ASCII = re.compile(r"[!#-<>-\[\]-~]*[!#-9;<>-\[\]-~]")
+
+
+class Own(str):
+    """A detail of the node's own words, in which nobody else has a say: it may name fields."""
 
 
 class Event:
@@ -23,7 +28,7 @@ class Event:
     def __init__(self, name: str, detail: object = None, remark: str = "", /, **fields: Any):
         """`detail`: why, in words that may be of others; `remark`: the node's own words on it."""
         self.name = name
-        self.detail = None if detail is None else str(detail)
+        self.detail = detail if detail is None or isinstance(detail, Own) else str(detail)
         self.remark = remark
         self.fields = fields
 
@@ -56,4 +61,5 @@ def value_of(value: object) -> str:
 
 def _words(text: str) -> str:
     """Words go as they are, unless they could be read as fields."""
-    return quoted(text) if "=" in text else escaped(text)
+    is_plain = isinstance(text, Own) or not _PAIR.search(text)
+    return escaped(text) if is_plain else quoted(text)

@@ -139,7 +139,7 @@ def test_a_destination_that_is_revoked_is_not_called(start_node: StartNode, pki:
         }
         node = start_node(peers=peers, tls=pki.table(crl=str(pki.ca.revoke(revoked))))
         told = minipacs("peers", node, "REVOKED")
-        assert (told.returncode, REVOKED in told.stdout) == (1, True)
+        assert (told.returncode, "that is revoked" in told.stdout) == (1, True)  # it is wrapped
         assert minipacs("peers", node, "GOOD").returncode == 0
 
 
