@@ -19,7 +19,7 @@ from scp.settings import Settings
 from scp.tls import Contexts
 from storage import Archive
 from storage.errors import ResourceError
-from storage.event import Event
+from storage.event import Event, Sentence
 from storage.forwarding import file
 from storage.forwarding.queue import Outbox
 from storage.forwarding.telling import standings
@@ -102,7 +102,8 @@ class Forwarder:
             lasted = now - self._started > _MOST_RETRY_SECONDS
             self._delay = _RETRY_SECONDS if lasted else min(self._delay * 2, _MOST_RETRY_SECONDS)
             self._next_start = now + self._delay
-            logger.error("%s ended, starting again in seconds=%g", NAME, self._delay)
+            words = f"{NAME} ended, starting again in seconds={self._delay:g}"
+            logger.error(Sentence(words, seconds=self._delay))
         self._process, self._killed_at = 0, 0.0
         return True
 
