@@ -66,9 +66,16 @@ def _transport(settings: Settings) -> tuple[Part, ...]:
         else "A caller may show a certificate; one that it shows has to be signed by the "
         "configured authorities."
     )
+    revoked = (
+        "Certificates, of callers and of those that are called, are held to configured revocation "
+        "lists (CRL, RFC 5280), with those of the authorities above them; where there is no valid "
+        "list of the one that signed, the certificate is refused."
+        if tls.crl
+        else "Whether a certificate is revoked is not looked at."
+    )
     return (
-        f"{_CLAUSES[tls.profile]}, TLS 1.2 and 1.3. {caller} Cipher suites of TLS 1.2, the "
-        "preferred first:",
+        f"{_CLAUSES[tls.profile]}, TLS 1.2 and 1.3. {caller} {revoked} OCSP is not used. "
+        "Cipher suites of TLS 1.2, the preferred first:",
         table(("Suite",), ((suite,) for suite in SUITES[tls.profile])),
     )
 
