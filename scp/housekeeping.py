@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scp.deidentify.flags import BurnedIn, Deidentify, PatientId, PatientName, Retained, asked
+from scp.deidentify.flags import (
+    BurnedIn,
+    Deidentify,
+    PatientId,
+    PatientName,
+    Recognizable,
+    Retained,
+    Video,
+    asked,
+)
 from scp.options import DEFAULT_CONFIG, ConfigPath, begin, failure, told
 
 if TYPE_CHECKING:
@@ -35,11 +44,13 @@ def send(
     patient_id: PatientId = "",
     patient_name: PatientName = "",
     burned_in: BurnedIn = False,
+    recognizable: Recognizable = False,
+    video: Video = False,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Send a patient, study, series or instance to a peer."""
     selection = select(patient, study, series, instance)
-    profile = asked(deidentify, retain, patient_id, patient_name, burned_in)
+    profile = asked(deidentify, retain, patient_id, patient_name, burned_in, recognizable, video)
     settings = begin(path)
     from scp import peers, sending
     from scp.check import opened

@@ -8,6 +8,7 @@ import typer
 from scp.audit import MANY, tell
 from scp.deidentify.copies import copies_for
 from scp.deidentify.profile import Profile
+from scp.deidentify.report import Report
 from scp.delivery import Delivery, Origin, Pause
 from scp.outcomes import Originator, Outcome, Result
 from scp.progress import shown, size
@@ -32,7 +33,8 @@ def run(
     if not locations:
         typer.echo(f"{selection}: nothing is held")
         return False
-    copies = copies_for(archive, settings.node.ae_title, profile)
+    report = Report()
+    copies = copies_for(archive, settings.node.ae_title, profile, report)
     origin = Origin(settings, contexts(settings), copies, _UNASKED)
     found = dict.fromkeys(Result, 0)
     sent = 0
@@ -55,6 +57,7 @@ def run(
     )  # fmt: skip
     words = ", ".join(f"{name}={count}" for name, count in counts.items())
     typer.echo(f"{selection} to {title}: {words}, {size(sent)}, seconds={seconds:.1f}")
+    report.tell()
     return not found[Result.FAILED]
 
 
