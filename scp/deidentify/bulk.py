@@ -2,7 +2,7 @@
 
 from scp.conversion.errors import TranscodeError
 from scp.conversion.layout import PIXEL_DATA, Element, Source
-from scp.conversion.syntaxes import COMPRESSED
+from scp.conversion.syntaxes import COMPRESSED, SYNTAXES, Syntax
 from scp.conversion.vrs import Scope
 from scp.deidentify import encapsulated, native
 from scp.deidentify.pixels import PIXELS, Bulk, Note, frame_count, image_of
@@ -26,16 +26,17 @@ def cleaned(
         note("elements behind the Pixel Data")
     if not pixels:
         return Bulk(b"", source.file, source.end, source.end)
-    pixel_data = pixels[0]
+    pixel_data, target = pixels[0], SYNTAXES.get(syntax_uid, Syntax())
     if not pixel_data.is_undefined:
         if syntax_uid in COMPRESSED and pixel_data.length:
             raise TranscodeError("the Pixel Data is not encapsulated as its syntax says")
-        return native.cleaned(source, pixel_data, scope, note)
+        return native.cleaned(source, target, pixel_data, scope, note)
     if syntax_uid.startswith(VIDEO):
-        return encapsulated.copied(source, pixel_data)
+        return encapsulated.copied(source, target, pixel_data)
     syntax = COMPRESSED.get(syntax_uid)
     if syntax is None or syntax.codec is None or pixel_data.tag != PIXEL_DATA:
         raise TranscodeError("the Pixel Data is encapsulated in an uncompressed syntax")
     image = image_of(scope, pixel_data, syntax.codec, not syntax.lossless)
     has_table = any(one.tag == encapsulated.OFFSETS for one in elements)
-    return encapsulated.cleaned(source, pixel_data, image, frame_count(scope), has_table, note)
+    frames = frame_count(scope)
+    return encapsulated.cleaned(source, target, pixel_data, image, frames, has_table, note)

@@ -35,7 +35,8 @@ def deidentified(
     a whole data set, DataSetError where it is refused.
     """
     syntax_uid = meta.transfer_syntax_uid
-    source = _source(file, start, SYNTAXES.get(syntax_uid, Syntax()))
+    target = SYNTAXES.get(syntax_uid, Syntax())
+    source = _source(file, start, target)
     head = source.elements_before(_BULK)
     held = Source(
         file, start, head[-1].end if head else start, source.implicit_vr, source.little_endian
@@ -47,11 +48,12 @@ def deidentified(
     pixels = bulk.cleaned(source, rest, scope, syntax_uid, taken.add)
     # Without an ID instances of one study are of one patient, and nobody else's.
     patient = text_of(scope, _PATIENT_ID) or f"study\0{text_of(scope, _STUDY)}"
-    items = Items(held, profile, pseudonyms, patient, taken.add)
+    items = Items(target, profile, pseudonyms, patient, taken.add)
     out = BytesIO()
     Writer(
-        out, Syntax(source.implicit_vr, source.little_endian),
-        lambda level: _told(items.adapted(level), level, profile, pseudonyms, patient), False,
+        out, target,
+        lambda level: _told(items.adapted(level), level, target, profile, pseudonyms, patient),
+        False,
     ).write(held)  # fmt: skip
     report.add(taken, text_of(scope, _MODALITY) in _VOLUMES)
     if pixels.file is not file:
@@ -69,13 +71,13 @@ def _source(file: BinaryIO, start: int, syntax: Syntax) -> Source:
 
 
 def _told(
-    elements: list[Element | Made], scope: Scope, profile: Profile, pseudonyms: Pseudonyms,
-    patient: str,
+    elements: list[Element | Made], scope: Scope, target: Syntax, profile: Profile,
+    pseudonyms: Pseudonyms, patient: str,
 ) -> list[Element | Made]:  # fmt: skip
     """With the patient's pseudonyms, and that and how it was done (PS3.15 E.1.1)."""
     if scope.outer:
         return elements
-    items = b"".join(code_item(scope.source, code, "DCM", words) for code, words in profile.codes)
+    items = b"".join(code_item(target, code, "DCM", words) for code, words in profile.codes)
     texts = (
         (_PATIENT_NAME, "PN", profile.patient_name or pseudonyms.patient_name(patient)),
         (_PATIENT_ID, "LO", profile.patient_id or pseudonyms.patient_id(patient)),

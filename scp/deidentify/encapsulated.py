@@ -9,7 +9,7 @@ from scp.conversion.errors import TranscodeError
 from scp.conversion.image import MAX_FRAME_BYTES, Image
 from scp.conversion.layout import ITEM, SEQUENCE_END, UNDEFINED, Element, Source, Span
 from scp.conversion.stream import DamagedError
-from scp.conversion.syntaxes import Codec
+from scp.conversion.syntaxes import Codec, Syntax
 from scp.deidentify import codestreams, jpeg2000
 from scp.deidentify.pixels import Bulk, Note, head_of, spool
 from scp.deidentify.samples import Mask
@@ -18,8 +18,9 @@ OFFSETS, LENGTHS, TOTAL = 0x7FE00001, 0x7FE00002, 0x7FE00003
 
 
 def cleaned(
-    source: Source, element: Element, image: Image, frames: int, has_table: bool, note: Note
-) -> Bulk:
+    source: Source, target: Syntax, element: Element, image: Image, frames: int, has_table: bool,
+    note: Note,
+) -> Bulk:  # fmt: skip
     """What becomes of it; `has_table`: with an Extended Offset Table.
 
     Raises TranscodeError where its frames cannot be read, or would be other images.
@@ -41,20 +42,20 @@ def cleaned(
     basic = struct.pack(f"<{len(offsets)}I", *offsets) if is_basic else b""
     if source.read(table) != basic:
         note("the Basic Offset Table")
-    head = _extended(source, offsets, lengths) if has_table else b""
-    head += head_of(source, element._replace(vr="OB"), UNDEFINED)
+    head = _extended(target, offsets, lengths) if has_table else b""
+    head += head_of(target, element._replace(vr="OB"), UNDEFINED)
     head += _item_head(ITEM, len(basic)) + basic
     return Bulk(head, body, 0, body.tell())
 
 
-def copied(source: Source, element: Element) -> Bulk:
+def copied(source: Source, target: Syntax, element: Element) -> Bulk:
     """What is taken as it is, its table left empty (PS3.5 8.2.5)."""
     body = spool()
     for fragment in source.fragments(element)[1:]:
         chunks = source.chunks(fragment.start, fragment.start + fragment.length)
         _write_item(body, chunks, fragment.length)
     _write_end(body)
-    head = head_of(source, element._replace(vr="OB"), UNDEFINED)
+    head = head_of(target, element._replace(vr="OB"), UNDEFINED)
     return Bulk(head + _item_head(ITEM, 0), body, 0, body.tell())
 
 
@@ -104,11 +105,11 @@ class _Frames:
             return str(error)
 
 
-def _extended(source: Source, offsets: list[int], lengths: list[int]) -> bytes:
+def _extended(target: Syntax, offsets: list[int], lengths: list[int]) -> bytes:
     head = b""
     for tag, numbers in ((OFFSETS, offsets), (LENGTHS, lengths)):
         value = struct.pack(f"<{len(numbers)}Q", *numbers)
-        head += head_of(source, Element(tag, "OV", 0, 0, 0), len(value)) + value
+        head += head_of(target, Element(tag, "OV", 0, 0, 0), len(value)) + value
     return head
 
 

@@ -2,7 +2,7 @@
 
 import struct
 
-from scp.conversion.layout import Source
+from scp.conversion.syntaxes import Syntax
 from scp.conversion.vrs import Made, Scope
 from storage import charsets, values
 
@@ -38,13 +38,13 @@ def text_of(scope: Scope, tag: int) -> str:
     return scope.value(tag, _MOST_BYTES).decode("latin-1").strip(" \0")
 
 
-def code_item(source: Source, code: str, scheme: str, meaning: str) -> bytes:
-    """An item of a code sequence (PS3.3 table 8.8-1), encoded as `source` is."""
+def code_item(target: Syntax, code: str, scheme: str, meaning: str) -> bytes:
+    """An item of a code sequence (PS3.3 table 8.8-1), encoded as `target` has it."""
     body = b"".join(
-        values.element(tag, vr, encoded(vr, text), source.implicit_vr, source.little_endian)
+        values.element(tag, vr, encoded(vr, text), target.implicit_vr, target.little_endian)
         for tag, vr, text in (
             (0x00080100, "SH", code), (0x00080102, "SH", scheme), (0x00080104, "LO", meaning),
         )
     )  # fmt: skip
-    order = "<" if source.little_endian else ">"
+    order = "<" if target.little_endian else ">"
     return struct.pack(f"{order}HHI", 0xFFFE, 0xE000, len(body)) + body

@@ -6,7 +6,8 @@ from functools import partial
 from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 
-from scp.conversion.layout import Element, Source
+from scp.conversion.layout import Element
+from scp.conversion.syntaxes import Syntax
 from scp.conversion.vrs import Made, Scope, find
 from scp.deidentify import codes, forms, safe
 from scp.deidentify.content import Within
@@ -26,13 +27,16 @@ One = Element | Made
 
 
 class Items:
-    """Of one data set; `note` takes the names of what goes without a rule of the profile."""
+    """Of one data set that is written in the encoding of `target`.
+
+    `note` takes the names of what goes without a rule of the profile.
+    """
 
     def __init__(
-        self, source: Source, profile: Profile, pseudonyms: Pseudonyms, patient: str,
+        self, target: Syntax, profile: Profile, pseudonyms: Pseudonyms, patient: str,
         note: Callable[[str], None],
     ) -> None:  # fmt: skip
-        self._source, self._profile, self._pseudonyms = source, profile, pseudonyms
+        self._target, self._profile, self._pseudonyms = target, profile, pseudonyms
         self._patient, self._note = patient, note
         self._content, self._retained = Within(), Within()
 
@@ -151,7 +155,7 @@ class _Level:
 
     def _dummy(self, element: Element, vr: str) -> One:
         if vr == "SQ":
-            item = code_item(self._items._source, "0", "99REMOVED", "Removed")
+            item = code_item(self._items._target, "0", "99REMOVED", "Removed")
             return made(element.tag, vr, item)
         return made(element.tag, vr, dummy(vr))
 

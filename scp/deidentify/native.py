@@ -5,6 +5,7 @@ from functools import partial
 
 from scp.conversion.image import Image
 from scp.conversion.layout import Element, Source
+from scp.conversion.syntaxes import Syntax
 from scp.conversion.vrs import Scope, swapped
 from scp.deidentify.pixels import Bulk, Note, frame_count, head_of, image_of, spool
 from scp.deidentify.samples import Mask, native_bytes
@@ -12,13 +13,13 @@ from scp.deidentify.samples import Mask, native_bytes
 _Change = Callable[[Iterable[bytes]], Iterable[bytes]]
 
 
-def cleaned(source: Source, element: Element, scope: Scope, note: Note) -> Bulk:
+def cleaned(source: Source, target: Syntax, element: Element, scope: Scope, note: Note) -> Bulk:
     """What becomes of it: as it lies in its file, where there is nothing to be taken out.
 
     Raises DataSetError where it is not described.
     """
     if not element.length:
-        return Bulk(head_of(source, element, 0), source.file, element.start, element.start)
+        return Bulk(head_of(target, element, 0), source.file, element.start, element.start)
     image = image_of(scope, element)
     frames = frame_count(scope) or max(1, element.length // native_bytes(image, 1))
     described = native_bytes(image, frames)
@@ -29,7 +30,7 @@ def cleaned(source: Source, element: Element, scope: Scope, note: Note) -> Bulk:
     end = element.start + min(even, element.length)
     stored = partial(source.chunks, element.start, end)
     changes = _changes(source, element, image, size, frames if size == described else 0)
-    head = head_of(source, element, even)
+    head = head_of(target, element, even)
     if even <= element.length and (not changes or _are_same(stored(), _all(changes, stored()))):
         return Bulk(head, source.file, element.start, end)
     note("unused bits of the Pixel Data")

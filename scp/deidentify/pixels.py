@@ -7,8 +7,8 @@ from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
 from scp.conversion.image import Image
-from scp.conversion.layout import PIXEL_DATA, Element, Source
-from scp.conversion.syntaxes import Codec
+from scp.conversion.layout import PIXEL_DATA, Element
+from scp.conversion.syntaxes import Codec, Syntax
 from scp.conversion.vrs import Scope
 from scp.deidentify.encoding import text_of
 from scp.deidentify.forms import has_form
@@ -35,11 +35,11 @@ class Bulk:
     end: int
 
 
-def head_of(source: Source, element: Element, length: int) -> bytes:
+def head_of(target: Syntax, element: Element, length: int) -> bytes:
     """The tag, VR and length of an element of Pixel Data, or of its tables."""
-    order = "<" if source.little_endian else ">"
+    order = "<" if target.little_endian else ">"
     group, number = element.tag >> 16, element.tag & 0xFFFF
-    if source.implicit_vr:
+    if target.implicit_vr:
         return struct.pack(f"{order}HHI", group, number, length)
     known, _ = PIXELS.get(element.tag, ("OV", 0))
     vr = "OB" if element.vr == "OB" else known

@@ -94,7 +94,6 @@ def _is_of(sop_class: str, roots: tuple[str, ...]) -> bool:
     )
 
 
-# The first that applies is told.
 _REFUSALS = (
     _Refusal(
         lambda one: any(_is_of(uid, _DOCUMENTS) for uid in one.sop_classes),
@@ -139,7 +138,13 @@ _REFUSALS = (
 def check(scope: Scope, meta: FileMeta, profile: Profile) -> None:
     """Raise DataSetError, with the option that takes it, for what is refused."""
     instance = _Instance(scope, meta)
-    for one in _REFUSALS:
-        if one.take not in profile.taken and one.applies(instance):
-            taken = f": --{one.take} takes it as it is" if one.take else ""
-            raise DataSetError(one.words + taken)
+    found = [one for one in _REFUSALS if one.take not in profile.taken and one.applies(instance)]
+    if not found:
+        return
+    for one in found:
+        if not one.take:
+            raise DataSetError(one.words)
+    options = dict.fromkeys(f"--{one.take}" for one in found)
+    verb = "takes" if len(options) == 1 else "take"
+    words = " and ".join(one.words for one in found)
+    raise DataSetError(f"{words}: {' '.join(options)} {verb} it as it is")

@@ -114,7 +114,7 @@ def action_of(tag: int, vr: str, retained: frozenset[Retain]) -> Action:
     group = tag >> 16
     # What belongs in no data set, private attributes, curves (50xx) and overlays (60xx), of which
     # nothing is left (E.1-1).
-    if group < 0x0008 or group % 2 or group >> 8 in (0x50, 0x60):
+    if group < 0x0004 or group % 2 or group >> 8 in (0x50, 0x60):
         return Action.REMOVE
     found = rules(retained).get(tag)
     if found is not None:
