@@ -2,8 +2,12 @@
 
 import struct
 
+from pydicom.datadict import dictionary_VR
+
+from scp.conversion.layout import Element
 from scp.conversion.syntaxes import Syntax
-from scp.conversion.vrs import Made, Scope
+from scp.conversion.vrs import Made, Scope, find
+from scp.deidentify.forms import STRING_VRS
 from storage import charsets, values
 
 _MOST_BYTES = 1 << 16
@@ -48,3 +52,24 @@ def code_item(target: Syntax, code: str, scheme: str, meaning: str) -> bytes:
     )  # fmt: skip
     order = "<" if target.little_endian else ">"
     return struct.pack(f"{order}HHI", 0xFFFE, 0xE000, len(body)) + body
+
+
+def vr_of(element: Element, scope: Scope) -> str:
+    """The VR by which a value is judged; empty: it cannot be told what is in it."""
+    known = find(element.tag, scope)
+    if element.vr in ("", known):
+        return "" if element.is_undefined and known != "SQ" else known
+    if element.is_undefined or "SQ" in (known, element.vr):
+        return ""
+    if element.vr in _alternatives(element.tag):
+        return element.vr
+    is_text = {known, element.vr} <= STRING_VRS | {"UN"}
+    # The value of UN is Little Endian (PS3.5 6.2.2), as that of what is made.
+    return known if is_text or element.vr == "UN" else ""
+
+
+def _alternatives(tag: int) -> list[str]:
+    try:
+        return dictionary_VR(tag).split(" or ")
+    except KeyError:
+        return []

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from pydicom._uid_dict import UID_dictionary
-from pydicom.datadict import dictionary_VR, keyword_for_tag
+from pydicom.datadict import keyword_for_tag
 
 from scp.conversion.layout import Element
 from scp.conversion.syntaxes import Syntax
 from scp.conversion.vrs import Made, Scope, find
-from scp.deidentify import codes, forms, safe
+from scp.deidentify import binary, codes, forms, icc, safe, unknown
 from scp.deidentify.content import Within
-from scp.deidentify.encoding import code_item, dummy, encoded, made, text_of
+from scp.deidentify.encoding import code_item, dummy, encoded, made, text_of, vr_of
 from scp.deidentify.profile import Profile, Retain
 from scp.deidentify.pseudonyms import Pseudonyms
 from scp.deidentify.report import name_of
@@ -60,7 +60,9 @@ class _Level:
         """What an element becomes; None: it is left out."""
         if not element.tag & 0xFFFF:
             return None  # a group length, retired, which would be wrong
-        vr = _vr_of(element, self._scope)
+        if element.vr == "UN" and find(element.tag, self._scope) == "SQ":
+            return self._of_unknown(element)
+        vr = vr_of(element, self._scope)
         if not vr or not is_known(element.tag):
             self._note(element)
             return None
@@ -76,8 +78,21 @@ class _Level:
             return self._judged(element, vr)
         return _ACTIONS[action](self, element, vr)
 
+    def _of_unknown(self, element: Element) -> One | None:
+        """A sequence of which the data set does not say that it is one; as if it stood alone."""
+        one = self._items
+        alone = Items(one._target, one._profile, one._pseudonyms, one._patient, one._note)
+        found = None
+        if not self._is_content and not self._is_retained:
+            found = unknown.sequence(self._scope.source, element, one._target, alone.adapted)
+        if not found:
+            self._note(element)
+        return found
+
     def _judged(self, element: Element, vr: str) -> One | None:
         keyword = keyword_for_tag(element.tag)
+        if keyword == "ICCProfile":
+            return self._profile_of_colours(element, vr)
         if safe.is_never_safe(element.tag, vr):
             self._note(element)
             return None
@@ -144,6 +159,9 @@ class _Level:
 
     def _kept(self, element: Element, vr: str) -> One | None:
         """An element whose value has the form of one."""
+        if shorter_value := binary.cut(element, vr, self._scope):
+            self._note(element)
+            return shorter_value
         chunks = partial(self._scope.source.chunks, element.start, element.end)
         if forms.fits(element.tag, vr, element.length, chunks):
             return self._as_stored(element, vr)
@@ -152,6 +170,12 @@ class _Level:
             return made(element.tag, vr, encoded(vr, shorter))
         self._note(element)
         return made(element.tag, vr, dummy(vr) if vr in ("DA", "DT", "TM") else b"")
+
+    def _profile_of_colours(self, element: Element, vr: str) -> One | None:
+        value = b"".join(self._scope.source.chunks(element.start, element.end))
+        if not (kept := icc.cleaned(value)):
+            self._note(element)
+        return made(element.tag, vr, kept + bytes(len(kept) % 2)) if kept else None
 
     def _dummy(self, element: Element, vr: str) -> One:
         if vr == "SQ":
@@ -218,24 +242,3 @@ _ACTIONS: dict[Action, Callable[[_Level, Element, str], One | None]] = {
     Action.PATIENT_NAME: _Level._patient_name,
     Action.CONTENT: _Level._content,
 }
-
-
-def _vr_of(element: Element, scope: Scope) -> str:
-    """The VR by which a value is judged; empty: it cannot be told what is in it."""
-    known = find(element.tag, scope)
-    if element.vr in ("", known):
-        return "" if element.is_undefined and known != "SQ" else known
-    if element.is_undefined or "SQ" in (known, element.vr):
-        return ""
-    if element.vr in _alternatives(element.tag):
-        return element.vr
-    is_text = {known, element.vr} <= forms.STRING_VRS | {"UN"}
-    # The value of UN is Little Endian (PS3.5 6.2.2), as that of what is made.
-    return known if is_text or element.vr == "UN" else ""
-
-
-def _alternatives(tag: int) -> list[str]:
-    try:
-        return dictionary_VR(tag).split(" or ")
-    except KeyError:
-        return []
