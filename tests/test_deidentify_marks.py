@@ -14,7 +14,7 @@ import stuffed
 from images import GRAY, picture
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from raw import ITEM, PIXEL_DATA, SEQUENCE_END, UNDEFINED, encapsulated, ex, im
+from raw import ITEM, PIXEL_DATA, SEQUENCE_END, UNDEFINED, encapsulated, ex, im, us
 from raw import rle as rle_frame
 from support import CT, EXPLICIT, IMPLICIT, Sample, ct, samples
 from test_deidentify import DAMAGED, Given, deidentified, pixels_of, read
@@ -362,6 +362,16 @@ def test_nothing_is_left_in_a_frame_of_jpeg(sample: Sample, place: str) -> None:
     assert isinstance(pixels_of(file), bytes)
 
 
+@pytest.mark.parametrize("sample", [JPEG, JPEG_LS], ids=lambda one: one.name)
+def test_coded_data_that_go_on_behind_the_image_are_refused(sample: Sample) -> None:
+    frame = frames_of(sample)
+    frame = frame[:-2] + MARK * 2 + frame[-2:]
+    given = sample.data_set.partition(b"\xe0\x7f\x10\0")[0]
+    given += encapsulated([frame + bytes(len(frame) % 2)])
+    with pytest.raises(DataSetError, match="cannot be decoded, so anything may be in it"):
+        deidentified(given, sample.transfer_syntax_uid, burned_in=True)
+
+
 def j2k() -> bytes:
     return base64.b64decode(GRAY)
 
@@ -417,6 +427,46 @@ def test_nothing_is_left_in_a_frame_of_rle() -> None:
     assert MARK not in file
     words = np.frombuffer(bytes(pixels_of(file)), "<u2")  # type: ignore[call-overload]
     assert words.tolist() == (pixels & 0xFFF).reshape(-1).tolist()
+
+
+def test_a_run_of_rle_ends_with_its_segment() -> None:
+    head, size = without_pixels(), 16
+    run = bytes([size + len(MARK) - 1]) + NATIVE + MARK
+    frame = struct.pack("<16I", 1, 64, *[0] * 14) + run + bytes(len(run) % 2)
+    file = deidentified(head + encapsulated([frame]), RLE)
+    assert MARK not in file
+    assert pixels_of(file) == NATIVE
+    last = bytes([14]) + NATIVE[:15] + bytes([257 - 9]) + b"Z"
+    frame = struct.pack("<16I", 1, 64, *[0] * 14) + last
+    file = deidentified(head + encapsulated([frame]), RLE)
+    assert pixels_of(file) == NATIVE[:15] + b"Z"
+
+
+def test_pixel_data_in_an_item_goes() -> None:
+    item = im(ITEM, us(0x00280010, 4) + us(0x00280011, 4) + ex(PIXEL_DATA, "OW", MARK + bytes(10)))
+    for tag in (0x00880200, 0x00082218, 0x52009229):
+        assert MARK not in deidentified(with_element(plain(), tag, ex(tag, "SQ", item)))
+
+
+@pytest.mark.parametrize(("tag", "vr", "value"), [
+    (0x00080201, "SH", MARK), (0x00189305, "FD", b"JANE DOE"), (0x00081190, "UR", MARK),
+    (0x54001010, "OW", bytes(64) + MARK), (0x00281201, "OW", bytes(512) + MARK),
+], ids=["time zone", "8 letters", "URL", "waveform", "palette"])  # fmt: skip
+def test_a_value_that_is_more_than_it_should_be_is_cut_or_goes(
+    tag: int, vr: str, value: bytes
+) -> None:
+    data = with_element(plain(), 0x00281101, ex(0x00281101, "US", struct.pack("<3H", 256, 0, 16)))
+    if tag == 0x54001010:
+        one = us(0x003A0005, 2) + ex(0x003A0010, "UL", struct.pack("<I", 16))
+        one += us(0x54001004, 16) + ex(tag, vr, value)
+        tag, one = 0x54000100, ex(0x54000100, "SQ", im(ITEM, one))
+    else:
+        one = ex(tag, vr, value)
+    for option in ((), (Retain.DATES,)):
+        file = deidentified(with_element(data, tag, one), EXPLICIT, *option)
+        assert value[-6:] not in file
+    if tag == 0x54000100:
+        assert read(file).WaveformSequence[0].WaveformData == bytes(64)
 
 
 @pytest.mark.parametrize("tables", ["basic", "extended", "both"])

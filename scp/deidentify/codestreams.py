@@ -168,7 +168,9 @@ def _segment(coded: bytes, size: int, table: bytes) -> bytes:
             values = coded[at + 1 : at + 1 + literal]
             if len(values) != literal:
                 raise DamagedError("an RLE segment does not fill its part of the image")
-            out += control + values.translate(table)
-            found += literal if control[0] < 128 else 257 - control[0]
+            run = 0 if control[0] < 128 else min(257 - control[0], size - found)
+            values = values[: size - found].translate(table)
+            out += bytes([257 - run if run > 1 else len(values) - 1]) + values
+            found += run or len(values)
         at += 1 + literal
     return bytes(out + b"\0" * (len(out) % 2))

@@ -14,6 +14,8 @@ from scp.deidentify import codestreams, jpeg2000
 from scp.deidentify.pixels import Bulk, Note, head_of, spool
 from scp.deidentify.samples import Mask
 
+# Where coded data go on behind the image only a decoder sees it.
+_TOLD_BY_DECODER = frozenset({Codec.JPEG, Codec.JPEG_LS})
 OFFSETS, LENGTHS, TOTAL = 0x7FE00001, 0x7FE00002, 0x7FE00003
 
 
@@ -75,6 +77,10 @@ class _Frames:
             kept = self._clean(frame)
         except (DamagedError, struct.error) as error:
             raise TranscodeError(f"frame {number} cannot be read: {error}") from error
+        if self._image.codec in _TOLD_BY_DECODER and isinstance(why := self._decoded(kept), str):
+            raise TranscodeError(
+                f"frame {number} cannot be decoded, so anything may be in it: {why}"
+            )
         padded = kept + bytes(len(kept) % 2)
         # What is behind may be zeros, and fragments are of even length.
         if frame == padded + bytes(max(len(frame) - len(padded), 0)) and len(frame) % 2 == 0:

@@ -36,9 +36,11 @@ TEXT_VRS = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 _DECIMAL = re.compile(r"[+-]?\d{1,20}(\.\d{0,30})?([Ee][+-]?\d{1,2})?")
 # Those that are characters.
 STRING_VRS = TEXT_VRS | frozenset(_FORMS)
-_PRINTABLE = frozenset(string.printable.encode() + b"\0")
-# Numbers that happen to look like text are not this long.
-_LEAST_TEXT_BYTES = 8
+_PRINTABLE = frozenset(string.printable.encode())
+_LETTERS = frozenset(string.ascii_letters.encode())
+_NAME = frozenset(_LETTERS | set(string.digits.encode()) | set(b" ^"))
+# Numbers of so many bytes do not look like text by chance; half as many not like a name.
+_LEAST_TEXT_BYTES, _LEAST_NAME_BYTES = 16, 8
 
 
 def is_number(vr: str) -> bool:
@@ -63,7 +65,9 @@ def fits(tag: int, vr: str, size: int, chunks: Callable[[], Iterable[bytes]]) ->
         return False
     if vr in _NUMBERS and not _allows(tag, size // _SIZES[vr]):
         return False
-    return size <= _LEAST_TEXT_BYTES or not _is_text(chunks())
+    if size < _LEAST_NAME_BYTES:
+        return True
+    return not _is_text(chunks(), _PRINTABLE if size >= _LEAST_TEXT_BYTES else _NAME)
 
 
 def shortened(tag: int, text: str) -> str:
@@ -79,14 +83,19 @@ def _stripped(value: str) -> str:
     return value.strip(" ").rstrip("\0 ")
 
 
-def _is_text(chunks: Iterable[bytes]) -> bool:
-    """Whether there is nothing but characters, and not one character alone."""
+def _is_text(chunks: Iterable[bytes], characters: frozenset[int]) -> bool:
+    """Whether there is nothing but characters, and padding; some letters, and not one alone."""
     seen: set[int] = set()
+    is_padding = False
     for chunk in chunks:
-        seen |= set(chunk)
-        if not seen <= _PRINTABLE:
+        text = chunk.rstrip(b"\0")
+        if text and is_padding:
             return False
-    return bool(seen & set(string.ascii_letters.encode())) and len(seen) > 2
+        is_padding = len(text) < len(chunk)
+        seen |= set(text)
+        if not seen <= characters:
+            return False
+    return bool(seen & _LETTERS) and len(seen) > 2
 
 
 def _allows(tag: int, count: int) -> bool:

@@ -8,10 +8,9 @@ _SOC, _EOC = b"\xff\x4f", b"\xff\xd9"
 _JP2 = b"\0\0\0\x0cjP  "
 _SOT, _SOD, _TLM = 0xFF90, 0xFF93, 0xFF55
 # Size, extended capabilities, profile, coding, quantization, regions of interest, progression,
-# registration, packed packet headers. Not comments, and no lengths of packets.
+# packed packet headers. Not comments, and no lengths of packets.
 _KEPT = frozenset({
     0xFF50, 0xFF51, 0xFF52, 0xFF53, 0xFF56, 0xFF59, 0xFF5C, 0xFF5D, 0xFF5E, 0xFF5F, 0xFF60, 0xFF61,
-    0xFF63,
 })  # fmt: skip
 _SOT_BYTES = 12
 _MOST_LENGTHS = 10_000

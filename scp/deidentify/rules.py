@@ -92,7 +92,7 @@ def _action(keyword: str, code: str, retained: frozenset[Retain]) -> Action:
     if vr in TEMPORAL_VRS and keyword not in _NOT_LONGITUDINAL:
         return _of_temporal(retained) or _OF_CODE[code]
     if keyword == "TimezoneOffsetFromUTC" and _of_temporal(retained):
-        return Action.KEEP
+        return Action.JUDGE
     if keyword == "FrameOriginTimestamp" and Retain.DATES in retained:
         return Action.KEEP
     # A UID is replaced by another one also where the table has a dummy for it.
@@ -114,7 +114,8 @@ def action_of(tag: int, vr: str, retained: frozenset[Retain]) -> Action:
     group = tag >> 16
     # What belongs in no data set, private attributes, curves (50xx) and overlays (60xx), of which
     # nothing is left (E.1-1).
-    if group < 0x0004 or group % 2 or group >> 8 in (0x50, 0x60):
+    # Pixel Data of the data set itself is none of these; in items it may be of anything.
+    if group < 0x0004 or group == 0x7FE0 or group % 2 or group >> 8 in (0x50, 0x60):
         return Action.REMOVE
     found = rules(retained).get(tag)
     if found is not None:

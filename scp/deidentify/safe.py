@@ -88,6 +88,7 @@ _PATTERNS = {
     "ImagedNucleus": re.compile(r"\d{1,3}[A-Z][a-z]?|[A-Z][a-z]?\d{1,3}"),
     "MIMETypeOfEncapsulatedDocument": re.compile(r"application/pdf|text/XML|model/(stl|mtl|obj)"),
     "PatientOrientation": re.compile(r"[AFHLPR]{1,3}"),
+    "TimezoneOffsetFromUTC": re.compile(r"[+-](0\d|1[0-4])[0-5]\d"),
     "WindowCenterWidthExplanation": re.compile(r"WINDOW ?\d{1,2}|Algo\d{1,2}"),
     "RescaleType": re.compile("HU|OD|US|mgml|z_eff|ED|EDW|PCT|HU_MOD|MGML|Z_EFF"),
 }
