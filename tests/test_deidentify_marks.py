@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import stuffed
 from images import GRAY, picture
+from pydicom._dicom_dict import DicomDictionary
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from raw import ITEM, PIXEL_DATA, SEQUENCE_END, UNDEFINED, encapsulated, ex, im, us
@@ -20,6 +21,7 @@ from support import CT, EXPLICIT, IMPLICIT, Sample, ct, samples
 from test_deidentify import DAMAGED, Given, deidentified, pixels_of, read
 
 from scp.deidentify.copies import Deidentified
+from scp.deidentify.pixels import PIXELS
 from scp.deidentify.profile import Profile, Retain
 from scp.deidentify.pseudonyms import Pseudonyms
 from scp.deidentify.report import Report
@@ -639,3 +641,67 @@ def test_each_sample_is_whole_afterwards(sample: Sample, tmp_path: Path) -> None
         path.write_bytes(file)
         done = subprocess.run(["dcmdump", "-q", str(path)], capture_output=True, check=False)
         assert (done.returncode, done.stderr) == (0, b"")
+
+
+# ---- every attribute that there is
+
+
+def marked(vr: str) -> bytes:
+    """A value of so many bytes as a VR has, none of which it should be."""
+    value = VALUES.get(vr, TEXT)
+    value = value.encode() if isinstance(value, str) else value
+    size = {"FL": 4, "OF": 4, "OL": 4, "SL": 4, "UL": 4, "AT": 4}.get(vr, 8 if vr in EIGHT else 2)
+    value = value if len(value) > 6 or vr not in BINARY else MARK * 4
+    return value + (b" " if vr not in BINARY else b"A") * (-len(value) % size)
+
+
+EIGHT = ("FD", "OD", "OV", "SV", "UV")
+BINARY = ("AT", "FL", "OB", "OF", "OL", "OW", "SL", "SS", "UL", "UN", "US", *EIGHT)
+# Groups of commands and of the header are in no data set.
+EVERY = [
+    (tag, vr.split(" ")[0])
+    for tag, (vr, *_) in sorted(DicomDictionary.items())
+    if tag >> 16 > 0x0002 and tag not in PIXELS and vr not in ("SQ", "NONE")
+]
+
+
+def of_every(chosen: Callable[[str], str], described: bytes) -> bytes:
+    """All attributes of PS3.6 with a mark in each; `described` in place of those that it has."""
+    there = dict(elements_of(described))
+    for tag, vr in EVERY:
+        there.setdefault(tag, ex(tag, chosen(vr), marked(vr)))
+    return b"".join(there[tag] for tag in sorted(there))
+
+
+def elements_of(data: bytes) -> list[tuple[int, bytes]]:
+    found, at = [], 0
+    while at < len(data):
+        group, number = struct.unpack_from("<HH", data, at)
+        is_long = data[at + 4 : at + 6] in (b"OB", b"OW", b"SQ", b"UN", b"UT")
+        size = struct.unpack_from("<I" if is_long else "<H", data, at + (8 if is_long else 6))[0]
+        end = at + size + (12 if is_long else 8)
+        found.append((group << 16 | number, data[at:end]))
+        at = end
+    return found
+
+
+@pytest.mark.parametrize(("option", "nested", "wrong"), [
+    ((), False, False), ((), True, False), ((), False, True), ((), True, True),
+    ((Retain.UIDS, Retain.DATES), False, False), ((Retain.SHIFTED_DATES,), True, False),
+])  # fmt: skip
+def test_of_all_attributes_there_are_no_mark_is_left(
+    option: tuple[Retain, ...], nested: bool, wrong: bool
+) -> None:
+    described = plain(
+        BurnedInAnnotation="NO", RecognizableVisualFeatures="NO", SpecimenLabelInImage="NO",
+        NumberOfFrames="1", ImageType="ORIGINAL", ConversionType="WSD",
+    )  # fmt: skip
+    data = of_every(lambda vr: "UN" if wrong else vr, b"" if nested else described)
+    if nested:
+        one = ex(0x52009230, "SQ", im(ITEM, data, UNDEFINED) + im(0xFFFEE00D, b""))
+        data = with_element(described, 0x52009230, one)
+    assert data.count(MARK) > 3000
+    file = deidentified(data, EXPLICIT, *option)
+    assert [hex(e.tag) for e in read(file).iterall() if MARK[2:] in str(e.value).encode()] == []
+    assert MARK not in file
+    assert read(file).PixelData == bytes(16)
