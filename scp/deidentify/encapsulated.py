@@ -77,17 +77,13 @@ class _Frames:
             kept = self._clean(frame)
         except (DamagedError, struct.error) as error:
             raise TranscodeError(f"frame {number} cannot be read: {error}") from error
-        if self._image.codec in _TOLD_BY_DECODER and isinstance(why := self._decoded(kept), str):
-            raise TranscodeError(
-                f"frame {number} cannot be decoded, so anything may be in it: {why}"
-            )
         padded = kept + bytes(len(kept) % 2)
         # What is behind may be zeros, and fragments are of even length.
-        if frame == padded + bytes(max(len(frame) - len(padded), 0)) and len(frame) % 2 == 0:
+        is_clean = len(frame) % 2 == 0 and not frame.removeprefix(padded).strip(b"\0")
+        self._check(frame, kept, is_clean, number)
+        if is_clean:
             return found
         self._note(f"what is beside the image in frames of {self._image.codec.value}")
-        if not self._are_same_pixels(frame, kept):
-            raise TranscodeError(f"frame {number} would be another image without its metadata")
         return [padded]
 
     def _clean(self, frame: bytes) -> bytes:
@@ -98,12 +94,20 @@ class _Frames:
             return codestreams.rle(frame, size, Mask(self._image).tables())
         return codestreams.jpeg(frame)
 
-    def _are_same_pixels(self, before: bytes, after: bytes) -> bool:
-        if self._image.codec is Codec.RLE:  # its unused bits differ
-            return True
-        then, now = self._decoded(before), self._decoded(after)
+    def _check(self, before: bytes, after: bytes, is_clean: bool, number: int) -> None:
+        """Raise TranscodeError where it is another image then, or more than an image."""
+        is_told = self._image.codec in _TOLD_BY_DECODER
+        if self._image.codec is Codec.RLE or (is_clean and not is_told):
+            return
+        now = self._decoded(after)
+        if is_told and isinstance(now, str):
+            raise TranscodeError(
+                f"frame {number} cannot be decoded, so anything may be in it: {now}"
+            )
+        then = now if is_clean else self._decoded(before)
         # Some decoders stop at metadata; and what none decodes must not become worse.
-        return then == now or (isinstance(then, str) and not isinstance(now, str))
+        if then != now and not (isinstance(then, str) and not isinstance(now, str)):
+            raise TranscodeError(f"frame {number} would be another image without its metadata")
 
     def _decoded(self, frame: bytes) -> object:
         """Its pixels; or why there are none."""

@@ -41,6 +41,8 @@ _LETTERS = frozenset(string.ascii_letters.encode())
 _NAME = frozenset(_LETTERS | set(string.digits.encode()) | set(b" ^"))
 # Numbers of so many bytes do not look like text by chance; half as many not like a name.
 _LEAST_TEXT_BYTES, _LEAST_NAME_BYTES = 16, 8
+# Beyond any list of numbers that an IOD has.
+_MOST_TEXT_BYTES = 64 * 1024 * 1024
 
 
 def is_number(vr: str) -> bool:
@@ -59,6 +61,8 @@ def has_form(vr: str, text: str) -> bool:
 def fits(tag: int, vr: str, size: int, chunks: Callable[[], Iterable[bytes]]) -> bool:
     """Whether a value of `size` bytes is of a form, and none too many (PS3.6), nor plain text."""
     if vr not in _SIZES:
+        if size > _MOST_TEXT_BYTES:
+            return False
         text = b"".join(chunks()).decode("latin-1")
         return has_form(vr, text) and (not is_number(vr) or _allows(tag, text.count("\\") + 1))
     if size % _SIZES[vr]:

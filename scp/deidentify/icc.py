@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable
 
+MOST_BYTES = 16 * 1024 * 1024
 _HEAD_BYTES, _ENTRY_BYTES = 128, 12
 _CLASSES = frozenset({b"scnr", b"mntr", b"prtr", b"spac"})
 _SPACES, _CONNECTIONS = frozenset({b"RGB ", b"GRAY", b"CMYK"}), frozenset({b"XYZ ", b"Lab "})

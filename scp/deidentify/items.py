@@ -172,8 +172,9 @@ class _Level:
         return made(element.tag, vr, dummy(vr) if vr in ("DA", "DT", "TM") else b"")
 
     def _profile_of_colours(self, element: Element, vr: str) -> One | None:
-        value = b"".join(self._scope.source.chunks(element.start, element.end))
-        if not (kept := icc.cleaned(value)):
+        end = min(element.end, element.start + icc.MOST_BYTES)
+        kept = icc.cleaned(b"".join(self._scope.source.chunks(element.start, end)))
+        if not kept:
             self._note(element)
         return made(element.tag, vr, kept + bytes(len(kept) % 2)) if kept else None
 
