@@ -64,7 +64,8 @@ def deidentified(
 def _source(file: BinaryIO, start: int, syntax: Syntax) -> Source:
     end = file.seek(0, os.SEEK_END)
     source = Source(file, start, end, syntax.implicit_vr, syntax.little_endian)
-    if not any(one.vr for one in source.elements_before(_BULK)):
+    # What was left in front of a data set of a file's header is explicit, whatever that is.
+    if not any(one.vr for one in source.elements_before(_BULK) if one.tag > 0x0002FFFF):
         # Implicit VR, whatever its transfer syntax says.
         return Source(file, start, end, True, syntax.little_endian)
     return source

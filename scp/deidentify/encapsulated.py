@@ -4,13 +4,14 @@ import struct
 from collections.abc import Iterable
 from typing import BinaryIO
 
-from scp.conversion import decoder, fragments
+from scp.conversion import fragments
 from scp.conversion.errors import TranscodeError
 from scp.conversion.image import MAX_FRAME_BYTES, Image
 from scp.conversion.layout import ITEM, SEQUENCE_END, UNDEFINED, Element, Source, Span
 from scp.conversion.stream import DamagedError
 from scp.conversion.syntaxes import Codec, Syntax
 from scp.deidentify import codestreams, jpeg2000
+from scp.deidentify.decoded import decoded
 from scp.deidentify.pixels import Bulk, Note, head_of, spool
 from scp.deidentify.samples import Mask
 
@@ -99,22 +100,15 @@ class _Frames:
         is_told = self._image.codec in _TOLD_BY_DECODER
         if self._image.codec is Codec.RLE or (is_clean and not is_told):
             return
-        now = self._decoded(after)
+        now = decoded(self._image, after)
         if is_told and isinstance(now, str):
             raise TranscodeError(
                 f"frame {number} cannot be decoded, so anything may be in it: {now}"
             )
-        then = now if is_clean else self._decoded(before)
+        then = now if is_clean else decoded(self._image, before)
         # Some decoders stop at metadata; and what none decodes must not become worse.
         if then != now and not (isinstance(then, str) and not isinstance(now, str)):
             raise TranscodeError(f"frame {number} would be another image without its metadata")
-
-    def _decoded(self, frame: bytes) -> object:
-        """Its pixels; or why there are none."""
-        try:
-            return decoder.decode(self._image, frame)
-        except TranscodeError as error:
-            return str(error)
 
 
 def _extended(target: Syntax, offsets: list[int], lengths: list[int]) -> bytes:
