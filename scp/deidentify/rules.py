@@ -115,7 +115,7 @@ def action_of(tag: int, vr: str, retained: frozenset[Retain]) -> Action:
     # What belongs in no data set, private attributes, curves (50xx) and overlays (60xx), of which
     # nothing is left (E.1-1).
     # Pixel Data of the data set itself is none of these; in items it may be of anything.
-    if group < 0x0004 or group == 0x7FE0 or group % 2 or group >> 8 in (0x50, 0x60):
+    if group < 0x0008 or group == 0x7FE0 or group % 2 or group >> 8 in (0x50, 0x60):
         return Action.REMOVE
     found = rules(retained).get(tag)
     if found is not None:
