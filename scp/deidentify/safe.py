@@ -83,7 +83,7 @@ DUMMIES = {"Modality": "OT", "RescaleType": "US", "ModalityLUTType": "US"}
 _NUMBER = re.compile(r"\d{1,5}")
 # Of text that is no term: what else is known to say nothing of anybody.
 _PATTERNS = {
-    "CodingSchemeDesignator": re.compile("|".join({*concepts, "SRT", "SNM3", "99SDM"})),
+    "CodingSchemeDesignator": re.compile("|".join({*concepts, "SRT", "SNM3", "99SDM", "SCPECG"})),
     "CodingSchemeVersion": re.compile(r"\d{1,8}(\.\d{1,4}){0,3}"),
     "ImagedNucleus": re.compile(r"\d{1,3}[A-Z][a-z]?|[A-Z][a-z]?\d{1,3}"),
     "MIMETypeOfEncapsulatedDocument": re.compile(r"application/pdf|text/XML|model/(stl|mtl|obj)"),
