@@ -3,9 +3,6 @@
 from functools import lru_cache
 from typing import cast
 
-from pydicom.sr._concepts_dict import concepts
-from pydicom.sr._snomed_dict import mapping
-
 from scp.conversion.vrs import Scope
 from scp.deidentify.encoding import text_of
 
@@ -25,11 +22,11 @@ _ECG = {
     "5.13.5-9": "QRS Duration", "5.13.5-11": "QT Interval",
 }  # fmt: skip
 # Units that are not among those of PS3.16.
-_UNITS = (
-    "/h A J K L L/min N Pa T V W cGy dGy.cm2 dL fL g g/cm3 g/l kBq kBq/ml kHz keV kg kg/m2 kg/m3 km "
-    "l l/min m/s mA mBq mGy mGy.cm mJ mL mSv mW mg mg/dl mm/h mmol/l ng nm ns pg uA uGy uGy.m2 uSv "
-    "ug ug/ml us uT"
-).split()
+_UNITS = """
+    /h A J K L L/min N Pa T V W cGy dGy.cm2 dL fL g g/cm3 g/l kBq kBq/ml kHz keV kg kg/m2 kg/m3 km
+    l l/min m/s mA mBq mGy mGy.cm mJ mL mSv mW mg mg/dl mm/h mmol/l ng nm ns pg uA uGy uGy.m2 uSv
+    ug ug/ml us uT
+"""
 MEANING = "CodeMeaning"
 # The text of an item that holds a code (PS3.3 table 8.8-1).
 KEYWORDS = frozenset(
@@ -48,8 +45,12 @@ def meaning_of(scope: Scope) -> str | None:
 
 @lru_cache(maxsize=1)
 def _meanings() -> dict[tuple[str, str], str]:
+    # Large, and of no use to who does not de-identify.
+    from pydicom.sr._concepts_dict import concepts
+    from pydicom.sr._snomed_dict import mapping
+
     found = {("SCPECG", value): meaning for value, meaning in _ECG.items()}
-    found |= {("UCUM", unit): unit for unit in _UNITS}
+    found |= {("UCUM", unit): unit for unit in _UNITS.split()}
     for scheme, names in concepts.items():
         for codes in cast(dict[str, dict[str, tuple[str, list[int]]]], names).values():
             for value, (meaning, *_) in codes.items():

@@ -10,7 +10,6 @@ from functools import lru_cache
 
 from pydicom.charset import python_encoding
 from pydicom.datadict import dictionary_is_retired, keyword_for_tag, tag_for_keyword
-from pydicom.sr._concepts_dict import concepts
 
 from scp.deidentify.forms import TEXT_VRS
 from scp.deidentify.terms import TERMS
@@ -83,7 +82,9 @@ DUMMIES = {"Modality": "OT", "RescaleType": "US", "ModalityLUTType": "US"}
 _NUMBER = re.compile(r"\d{1,5}")
 # Of text that is no term: what else is known to say nothing of anybody.
 _PATTERNS = {
-    "CodingSchemeDesignator": re.compile("|".join({*concepts, "SRT", "SNM3", "99SDM", "SCPECG"})),
+    "CodingSchemeDesignator": re.compile(
+        "DCM|SCT|SRT|SNM3|99SDM|UCUM|LN|FMA|RADLEX|NCIt|MDC|SCPECG|UMLS|IBSI|NEU|MSH|RXNORM|BARI"
+    ),
     "CodingSchemeVersion": re.compile(r"\d{1,8}(\.\d{1,4}){0,3}"),
     "ImagedNucleus": re.compile(r"\d{1,3}[A-Z][a-z]?|[A-Z][a-z]?\d{1,3}"),
     "MIMETypeOfEncapsulatedDocument": re.compile(r"application/pdf|text/XML|model/(stl|mtl|obj)"),
