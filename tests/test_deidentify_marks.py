@@ -397,9 +397,17 @@ def in_boxes(frame: bytes) -> bytes:
     return b"".join(struct.pack(">I4s", 8 + len(body), kind) + body for kind, body in boxes)
 
 
+def in_quantization(frame: bytes) -> bytes:
+    at = frame.index(b"\xff\x5c")
+    size = struct.unpack_from(">H", frame, at + 2)[0]
+    longer = frame[:at] + struct.pack(">HH", 0xFF5C, size + len(MARK))
+    return longer + frame[at + 4 : at + 2 + size] + MARK + frame[at + 2 + size :]
+
+
 @pytest.mark.parametrize(
-    "change", [with_comment, with_tile_comment, in_boxes, lambda frame: frame + MARK],
-    ids=["comment", "tile's comment", "boxes", "behind"],
+    "change",
+    [with_comment, with_tile_comment, in_quantization, in_boxes, lambda frame: frame + MARK],
+    ids=["comment", "tile's comment", "quantization", "boxes", "behind"],
 )  # fmt: skip
 def test_nothing_is_left_in_a_frame_of_jpeg_2000(change: Callable[[bytes], bytes]) -> None:
     described = {"Rows": 12, "Columns": 16, "BitsAllocated": 16, "BitsStored": 12, "HighBit": 11}
