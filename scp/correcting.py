@@ -148,8 +148,8 @@ def _tell_of_others(archive: Archive, selection: Selection, held: list[Location]
         others = {one.uids[0] for one in of_patient} - {selection.uid}
         if patient_id and others:
             typer.echo(
-                f"patient {patient_id} has studies={len(others)} beside this one, which stay as they "
-                f"are: `minipacs correct --patient {patient_id}` corrects all"
+                f"patient {patient_id} has studies={len(others)} beside this one, which stay as "
+                f"they are: `minipacs correct --patient {patient_id}` corrects all"
             )
 
 
