@@ -5,7 +5,6 @@ to answer who has seen or sent which study (PS3.15 A.5 says what such a trail is
 """
 
 import fcntl
-import getpass
 import json
 import logging
 import os
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scp.ownership import user
 from scp.settings import Settings
 from storage.journal import now
 
@@ -112,7 +112,7 @@ class Audit:
 def tell(settings: Settings, event: str, **fields: Any) -> None:
     """Add the line of an act of a command: who ran it, and what it did."""
     audit = Audit(*trail(settings))
-    audit.write(event, user=getpass.getuser(), **fields)
+    audit.write(event, user=user(), **fields)
     audit.close()
 
 

@@ -45,7 +45,7 @@ def serve(path: ConfigPath = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
     """Run the node until SIGTERM or SIGINT, then finish what is under way."""
     settings = load(path)
     # Imported late: what is wrong in the configuration should be said at once.
-    from scp import protocol_log
+    from scp import ownership, protocol_log
     from scp.doors import StartError, bind
     from scp.supervisor import Supervisor
     from scp.tls import contexts
@@ -54,11 +54,13 @@ def serve(path: ConfigPath = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
 
     log.set_up(verbose, settings.log.format == "json")
     protocol_log.set_up(verbose)
-    os.umask(READERS[settings.storage.readers])
+    storage = settings.storage
+    os.umask(READERS[storage.readers])
     try:
+        ownership.require_own(settings)
         tls = contexts(settings)
         doors = bind(settings)
-        is_whole = prepare(settings.storage.path, settings.storage.sync, settings.storage.charset)
+        is_whole = prepare(storage.path, storage.sync, storage.charset, storage.any_file_system)
     except (ConfigError, StartError) as error:
         raise failure(str(error)) from None
     except FolderError as error:
@@ -96,7 +98,7 @@ def import_(
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Take in files from disk as if they were sent; the node may run meanwhile."""
-    settings = begin(path)
+    settings = begin(path, makes=True, reads_elsewhere=True)
     from scp.importing import run
 
     with told():

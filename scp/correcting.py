@@ -1,6 +1,5 @@
 """`minipacs correct`, `merge-patient`, `undo` and `history`: beside the stored bytes."""
 
-import getpass
 import json
 from collections.abc import Callable, Mapping, Sequence
 
@@ -8,6 +7,7 @@ import typer
 
 from scp.audit import tell
 from scp.check import opened
+from scp.ownership import user
 from scp.settings import Settings
 from storage import Archive, Level, Location, correcting, retiring
 from storage.attributes import stored_at
@@ -91,7 +91,7 @@ def undo(settings: Settings, number: int, ask: Ask) -> None:
         if not ask("Undo?"):
             typer.echo("nothing undone")
             return
-        correcting.undo(archive.tree, number, getpass.getuser())
+        correcting.undo(archive.tree, number, user())
         tell(settings, "undo", number=number, level=found.entity[0].name, key=found.entity[1])
         typer.echo(f"undone {number}")
 
@@ -129,7 +129,7 @@ def _make(
         typer.echo("nothing corrected")
         return
     made = correcting.correct(
-        archive.tree, entity, values, user=getpass.getuser(), before=before, reason=reason,
+        archive.tree, entity, values, user=user(), before=before, reason=reason,
         merge=is_merge,
     )  # fmt: skip
     tell(

@@ -22,6 +22,8 @@ ConfigPath = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 DEFAULT_CONFIG = Path("config.toml")
+# The data folder that the command is on.
+_in_use: list[Path] = []
 
 
 def load(path: Path) -> Settings:
@@ -32,13 +34,22 @@ def load(path: Path) -> Settings:
         raise failure(str(error)) from None
 
 
-def begin(path: Path) -> Settings:
-    """The same, with the log set up, and files made as they say."""
+def begin(path: Path, makes: bool = False, reads_elsewhere: bool = False) -> Settings:
+    """The same, with the log set up, and files made as they say and as the data folder's owner.
+
+    What else is to be read of the configuration's files is read before. `makes` and
+    `reads_elsewhere`: see `ownership.take_on`.
+    """
     settings = load(path)
     log.set_up()
     # What became of an association a command says itself.
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
     os.umask(READERS[settings.storage.readers])
+    from scp import ownership
+
+    _in_use.append(settings.storage.path)
+    with told():
+        ownership.take_on(settings, makes, reads_elsewhere)
     return settings
 
 
@@ -50,7 +61,15 @@ def told() -> Iterator[None]:
     try:
         yield
     except (ArchiveError, ConfigError) as error:
-        raise failure(str(error)) from None
+        raise failure(f"{error}{_as_whom(error)}") from None
+
+
+def _as_whom(error: Exception) -> str:
+    """As whom the command works, where that is why something was refused."""
+    from scp.ownership import as_whom
+
+    cause = error.__cause__
+    return as_whom(_in_use[0]) if isinstance(cause, PermissionError) and _in_use else ""
 
 
 def failure(message: str) -> typer.Exit:

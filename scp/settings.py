@@ -102,6 +102,7 @@ class Storage(Table):
     path: Annotated[Path, BeforeValidator(_path), _FOLDER] = Path("data")
     on_conflict: Annotated[OnConflict, _takes(" or ".join(get_args(OnConflict)))] = "replace"
     sync: Bool = True
+    any_file_system: Bool = False
     readers: Annotated[Readers, _takes(" or ".join(get_args(Readers)))] = "owner"
     charset: Annotated[str, _CHARSET] = "ISO_IR 100"
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
+from storage.claims import claim_folder
 from storage.durable import begin_writing, prune, sync_folder
-from storage.errors import FolderError, InUseError, ResourceError
+from storage.errors import FolderError, ResourceError
 from storage.locks import claim
 from storage.places import Uids, hold
 from storage.superseded import Superseded
@@ -49,7 +50,7 @@ class Tree:
             for folder in (self.data, self.root, self._incoming, self.superseded.folder):
                 folder.mkdir(parents=True, exist_ok=True)
             self._sync_folder(self.data)
-            self._claim()
+            claim_folder(self.data)  # open, and so held, until the process ends
             kept = _BESIDE if self._others_beside() else "/"
             leftovers = [one for one in self._incoming.iterdir() if not one.name.startswith(kept)]
             for leftover in leftovers:
@@ -215,13 +216,6 @@ class Tree:
     def _beside_lock(self) -> int:
         flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
         return os.open(self.data / "beside.lock", flags, 0o600)
-
-    def _claim(self) -> None:
-        descriptor = os.open(self.data, os.O_RDONLY)
-        if not claim(descriptor):
-            os.close(descriptor)
-            raise InUseError(f"{self.data}: in use by another minipacs")
-        self._claimed = descriptor  # open, and so locked, until the process ends
 
     def _make_folder(self, folder: Path) -> None:
         """Make the series' folder and see that the way to it is durable."""

@@ -1,6 +1,5 @@
 """What goes on to other nodes, as `minipacs stats` and `minipacs forward` show it."""
 
-import getpass
 import json
 from dataclasses import asdict
 
@@ -8,6 +7,7 @@ import typer
 from rich.table import Table
 
 from scp.audit import Audit, trail
+from scp.ownership import user
 from scp.settings import Settings
 from storage.errors import ResourceError
 from storage.forwarding import telling
@@ -55,7 +55,7 @@ def retry(settings: Settings, title: str) -> int:
             raise ResourceError(f"{settings.storage.path}: nothing was ever sent on")
         count = telling.retry(outbox, title)
     audit = Audit(*trail(settings))
-    audit.write("forward-retry", user=getpass.getuser(), destination=title or None, instances=count)
+    audit.write("forward-retry", user=user(), destination=title or None, instances=count)
     audit.close()
     return count
 
