@@ -10,7 +10,7 @@ import typer
 
 from scp.progress import shown
 from scp.settings import Settings
-from storage import Archive, catch_up
+from storage import Archive, catch_up, rights_faults
 from storage.checking import check, counts, held_bytes
 from storage.database import index_path
 from storage.doing import cut_off, doing
@@ -26,6 +26,8 @@ _HELD = {"patient": "patients", "study": "studies", "series": "series", "image":
 def run(settings: Settings, repair: bool, as_json: bool) -> int:
     """Check, and show what is found; returns how many faults are left. Raises ArchiveError."""
     storage = settings.storage
+    if of_rights := rights_faults.above(storage.path, repair):
+        return _without_looking(of_rights, as_json)
     found: list[Fault] = []
     faults = left = 0
     with opened(settings) as archive:
@@ -48,6 +50,18 @@ def run(settings: Settings, repair: bool, as_json: bool) -> int:
         mended = f", mended={faults - left}, left={left}" if repair else ""
         typer.echo(f"held {entities}, faults={faults}{mended}")
     return left
+
+
+def _without_looking(faults: list[Fault], as_json: bool) -> int:
+    """Show what keeps a check from all else; returns how many that are."""
+    if as_json:
+        document = {"held": None, "faults": [fault.as_json() for fault in faults]}
+        typer.echo(json.dumps(document, indent=2))
+        return len(faults)
+    for fault in faults:
+        typer.echo(str(fault))
+    typer.echo(f"faults={len(faults)}; until they are mended nothing else can be looked at")
+    return len(faults)
 
 
 def require_index(settings: Settings) -> None:

@@ -79,8 +79,10 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Compare tree, index and digests; each fault a line, exit code 1 with any."""
-    settings = begin(path)
+    from scp import ownership
     from scp.check import run
+
+    settings = begin(path, ownership.CHECKS)
 
     with told():
         left = run(settings, repair, as_json)
@@ -98,8 +100,10 @@ def import_(
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Take in files from disk as if they were sent; the node may run meanwhile."""
-    settings = begin(path, makes=True, reads_elsewhere=True)
+    from scp import ownership
     from scp.importing import run
+
+    settings = begin(path, ownership.IMPORTS)
 
     with told():
         whole = run(settings, paths, settings.node.workers or os.cpu_count() or 1)

@@ -16,7 +16,7 @@ from scp.deidentify.flags import (
     Video,
     asked,
 )
-from scp.options import DEFAULT_CONFIG, ConfigPath, begin, failure, told
+from scp.options import DEFAULT_CONFIG, ConfigPath, begin, failure, load, told
 
 if TYPE_CHECKING:
     from storage.retiring import Selection
@@ -51,15 +51,19 @@ def send(
     """Send a patient, study, series or instance to a peer."""
     selection = select(patient, study, series, instance)
     profile = asked(deidentify, retain, patient_id, patient_name, burned_in, recognizable, video)
-    settings = begin(path)
     from scp import peers, sending
     from scp.check import opened
+    from scp.tls import contexts
+
+    with told():  # before the command works as the owner of the data folder: the key may be root's
+        tls = contexts(load(path))
+    settings = begin(path)
 
     peer = peers.destination(settings, title)
     if peer is None:
         raise failure(f"{settings.source}: [peers] {title}: no host and port")
     with told(), opened(settings) as archive:
-        whole = sending.run(settings, title, peer, selection, archive, profile)
+        whole = sending.run(settings, tls, title, peer, selection, archive, profile)
     raise typer.Exit(0 if whole else 1)
 
 

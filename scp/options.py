@@ -5,13 +5,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scp import config, log
 from scp.config import ConfigError
 from scp.settings import READERS, Settings
+
+if TYPE_CHECKING:
+    from scp.ownership import Kind
 
 ConfigPath = Annotated[
     Path,
@@ -34,11 +37,10 @@ def load(path: Path) -> Settings:
         raise failure(str(error)) from None
 
 
-def begin(path: Path, makes: bool = False, reads_elsewhere: bool = False) -> Settings:
+def begin(path: Path, kind: "Kind | None" = None) -> Settings:
     """The same, with the log set up, and files made as they say and as the data folder's owner.
 
-    What else is to be read of the configuration's files is read before. `makes` and
-    `reads_elsewhere`: see `ownership.take_on`.
+    What else is to be read of the files of [tls] is read before.
     """
     settings = load(path)
     log.set_up()
@@ -49,7 +51,7 @@ def begin(path: Path, makes: bool = False, reads_elsewhere: bool = False) -> Set
 
     _in_use.append(settings.storage.path)
     with told():
-        ownership.take_on(settings, makes, reads_elsewhere)
+        ownership.take_on(settings, kind or ownership.USUAL)
     return settings
 
 
@@ -69,7 +71,8 @@ def _as_whom(error: Exception) -> str:
     from scp.ownership import as_whom
 
     cause = error.__cause__
-    return as_whom(_in_use[0]) if isinstance(cause, PermissionError) and _in_use else ""
+    is_of_rights = isinstance(cause, PermissionError) and _in_use
+    return as_whom(_in_use[0], str(error).partition(": ")[0]) if is_of_rights else ""
 
 
 def failure(message: str) -> typer.Exit:

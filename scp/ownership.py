@@ -13,6 +13,7 @@ import os
 import pwd
 import shlex
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
@@ -46,29 +47,44 @@ def user() -> str:
     return _Before.name
 
 
-def as_whom(data: Path) -> str:
-    """To be said beside what was refused for want of rights, where another user was taken on."""
+def as_whom(data: Path, path: str) -> str:
+    """To be said where `path` was refused for want of rights, if another user was taken on."""
     if _Before.taken_on is None:
         return ""
-    return f"; this works as {rights.name_of(_Before.taken_on)}, whose {data} is"
+    name = rights.name_of(_Before.taken_on)
+    return (
+        f"; this works as {name}, whose {data} is; a folder that it can write in is made by "
+        f"`install -d -o {name} {shlex.quote(str(path))}`"
+    )
 
 
-def take_on(settings: Settings, makes: bool = False, reads_elsewhere: bool = False) -> None:
-    """Have a command work as the owner of the data folder. Raises FolderError where it cannot.
-
-    `makes`: it makes the folder that is not there. `reads_elsewhere`: it goes on reading all that
-    root may.
+@dataclass(frozen=True)
+class Kind:
+    """What a command needs: to make the folder that is not there; to read all that root may
+    read; to work where the owner lacks rights in the folder.
     """
+
+    makes: bool = False
+    reads_elsewhere: bool = False
+    looks_at_rights: bool = False
+
+
+USUAL, IMPORTS, CHECKS = Kind(), Kind(makes=True, reads_elsewhere=True), Kind(looks_at_rights=True)
+
+
+def take_on(settings: Settings, kind: Kind) -> None:
+    """Have a command work as the owner of the data folder. Raises FolderError where it cannot."""
     data, where = settings.storage.path, f"{settings.source}: [storage] path: "
     try:
         is_there = rights.is_there(data)
         owners = rights.owners_of(data)
         owner = next((one for one in owners if one != _ROOT), _ROOT)
-        if os.geteuid() == _ROOT != owner and (is_there or makes):
-            _become(data, owner, is_there, reads_elsewhere)
-        elif os.geteuid() not in (_ROOT, *owners) and rights.is_there(data / "tree"):
+        if os.geteuid() == _ROOT != owner and (is_there or kind.makes):
+            _become(data, owner, is_there, kind.reads_elsewhere)
+        elif os.geteuid() not in (_ROOT, *owners) and rights.has_tree(data):
             raise FolderError(_run_as(data, owner))
-        if fault := rights.why_not(data) or (rights.why_not_made(data) if makes else ""):
+        fault = "" if kind.looks_at_rights else rights.why_not(data)
+        if fault := fault or (rights.why_not_made(data) if kind.makes else ""):
             raise FolderError(fault)
         require_known(data, settings.storage.any_file_system)
     except OSError as error:

@@ -13,7 +13,7 @@ from scp.delivery import Delivery, Origin, Pause
 from scp.outcomes import Originator, Outcome, Result
 from scp.progress import shown, size
 from scp.settings import Peer, Settings
-from scp.tls import contexts
+from scp.tls import Contexts
 from storage import Archive, Location, retiring
 from storage.retiring import Selection
 
@@ -21,13 +21,10 @@ _UNASKED = Originator("", 0, 0, named=False)
 
 
 def run(
-    settings: Settings, title: str, peer: Peer, selection: Selection, archive: Archive,
-    profile: Profile | None = None,
+    settings: Settings, tls: Contexts, title: str, peer: Peer, selection: Selection,
+    archive: Archive, profile: Profile | None = None,
 ) -> bool:  # fmt: skip
-    """Send, and show what becomes of it; whether all arrived.
-
-    Raises ArchiveError, and ConfigError where the files of [tls] cannot be used.
-    """
+    """Send, and show what becomes of it; whether all arrived. Raises ArchiveError."""
     started = time.monotonic()
     locations = retiring.selected(archive, selection)
     if not locations:
@@ -35,7 +32,7 @@ def run(
         return False
     report = Report()
     copies = copies_for(archive, settings.node.ae_title, profile, report)
-    origin = Origin(settings, contexts(settings), copies, _UNASKED)
+    origin = Origin(settings, tls, copies, _UNASKED)
     found = dict.fromkeys(Result, 0)
     sent = 0
     with shown("send") as progress:

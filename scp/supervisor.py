@@ -9,8 +9,10 @@ import os
 import select
 import signal
 import time
+from collections.abc import Callable
 
 from scp import certificates, child, config, log, systemd, watch, worker
+from scp.attempts import Attempts
 from scp.config import ConfigError
 from scp.counters import RESTARTS, Counters
 from scp.doors import Doors
@@ -22,6 +24,7 @@ from scp.settings import Settings
 from scp.slots import Slots
 from scp.tls import Contexts, contexts
 from scp.watch import Beats, Watch
+from storage.rights import why_not
 from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
@@ -38,13 +41,7 @@ _KILL_SECONDS = worker.GRACE_SECONDS + 5
 class Supervisor:
     """Runs the workers until SIGTERM or SIGINT."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        doors: Doors,
-        tls: Contexts,
-        is_whole: bool,
-    ) -> None:
+    def __init__(self, settings: Settings, doors: Doors, tls: Contexts, is_whole: bool) -> None:
         self._settings = settings
         self._doors = doors
         self._tls = tls
@@ -66,6 +63,15 @@ class Supervisor:
         self._retainer = Retainer(self._keeper)
         self._certificates = certificates.Keeper()
         self._next_look = 0.0
+        self._attempts = Attempts()
+        # What one of them is refused leaves the others alone.
+        self._tended: dict[str, Callable[[], None]] = {
+            "index": lambda: self._keeper.tend(self._settings.storage.charset),
+            "retention": lambda: self._retainer.tend(self._settings),
+            "metrics": self._exporter.tend,
+            "forwarding": self._forwarder.tend,
+            "certificates": self._renew,
+        }
 
     def run(self) -> None:
         """Serve; returns when all workers have ended. Raises StartError where one cannot start."""
@@ -127,23 +133,25 @@ class Supervisor:
         for number in [number for number, due in self._due.items() if due <= now]:
             del self._due[number]
             self._start(number)
-        self._keeper.tend(self._settings.storage.charset)
-        self._retainer.tend(self._settings)
-        self._exporter.tend()
-        self._forwarder.tend()
-        if fresh := self._certificates.tend(self._settings, self._tls):
-            self._tls = fresh
-            self._forwarder.renew(self._settings, fresh)
-            self._send(worker.RENEW)
+        for what, tend in self._tended.items():
+            self._attempts.attempt(what, tend, None)
         if self._next_look > now:
             return
         self._next_look = now + watch.BEAT_SECONDS
+        self._attempts.tell("the data folder cannot be used", why_not(self._data))
         systemd.notify("WATCHDOG=1")
         self._beats.beat()
         for process, number in self._workers.items():
             if self._watch.hangs(number):
                 logger.error("worker=%d hangs, killed: it shows no sign of life", number)
                 os.kill(process, signal.SIGKILL)
+
+    def _renew(self) -> None:
+        """Take the files of [tls] as they are, where they have changed."""
+        if fresh := self._certificates.tend(self._settings, self._tls):
+            self._tls = fresh
+            self._forwarder.renew(self._settings, fresh)
+            self._send(worker.RENEW)
 
     def _reload(self) -> None:
         """Have the workers take the configuration as it is now, unless it is wrong."""

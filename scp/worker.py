@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from scp import config, entity, memory
+from scp.attempts import Attempts
 from scp.audit import Audit, trail
 from scp.commitment import Reporter
 from scp.config import ConfigError
@@ -61,11 +62,20 @@ def run(
         counters,
     )  # fmt: skip
 
+    attempts, resumed = Attempts(), False
+
+    def resume() -> None:
+        nonlocal resumed
+        if not resumed:
+            reporter.resume(slots.own, slots.workers)
+            resumed = True
+
     def beat() -> None:
         beats.beat()
         trim()
         with suppress(ResourceError):  # tried again with the next beat
             archive.withdrawals.pay()
+        attempts.attempt("commitments are not resumed", resume, None)
 
     listener = Listener(node, HANDLERS, doors, beat)
     stop, wake = socket.socketpair()
@@ -74,7 +84,7 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, RENEW):
         signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    reporter.resume(slots.own, slots.workers)
+    attempts.attempt("commitments are not resumed", resume, None)
     beats.beat()
     os.write(ready, b"1")
     while listener.serve(stop, life):

@@ -5,6 +5,7 @@ import pwd
 import shlex
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +36,15 @@ def owners_of(data: Path) -> list[int]:
     Raises OSError.
     """
     there = next(one for one in (data, *data.parents) if is_there(one))
-    return [one.stat().st_uid for one in (data / "tree", there) if is_there(one)]
+    return [one.stat().st_uid for one in (data / "tree", there) if _exists(one)]
+
+
+def has_tree(data: Path) -> bool:
+    """Whether something was ever kept in a data folder, as far as this process's user can see."""
+    try:
+        return (data / "tree").exists()
+    except OSError:  # in a folder that it cannot enter
+        return True
 
 
 def name_of(user: int) -> str:
@@ -57,9 +66,23 @@ def is_there(path: Path) -> bool:
     return path.exists()
 
 
+def refusal(error: OSError, path: Path) -> str:
+    """What an error says of a file, and whose that is where rights are missing."""
+    words = error.strerror or str(error)
+    if not isinstance(error, PermissionError):
+        return words
+    for there in (path, path.parent):  # where it is not there, its folder
+        with suppress(OSError):
+            return f"{there.name}: {words}, owner {name_of(there.stat().st_uid)}"
+    return f"{path.name}: {words}"
+
+
 def why_not(data: Path) -> str:
     """What this process's user cannot use of a data folder, and what helps; else nothing."""
-    return str(next(unusable(data), ""))
+    try:
+        return str(next(unusable(data), ""))
+    except OSError as error:  # one that goes while it is looked at, say
+        return f"{error.filename or data}: {error.strerror}"
 
 
 def why_not_made(data: Path) -> str:

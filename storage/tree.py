@@ -14,6 +14,7 @@ from storage.durable import begin_writing, prune, sync_folder
 from storage.errors import FolderError, ResourceError
 from storage.locks import claim
 from storage.places import Uids, hold
+from storage.rights import refusal
 from storage.superseded import Superseded
 
 logger = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ class Tree:
             return path, os.open(path, flags, 0o666)
         except OSError as error:
             self.discard(path)
-            raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
+            raise ResourceError(f"Cannot write to disk: {refusal(error, path)}") from error
 
     def begin_sync(self, descriptor: int) -> None:
         """Have what was written to a file in `incoming/` begin its way to the disk."""
@@ -164,7 +165,8 @@ class Tree:
             if sync:
                 self._sync_folder(path.parent)
         except OSError as error:
-            raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
+            words = refusal(error, Path(error.filename2 or error.filename or path))
+            raise ResourceError(f"Cannot write to disk: {words}") from error
 
     def settle(self, *paths: Path) -> None:
         """See that files that lie at `paths` stay there. Raises ResourceError."""
