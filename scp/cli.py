@@ -89,12 +89,26 @@ def check(
     raise typer.Exit(1 if left else 0)
 
 
+def _found(paths: list[Path]) -> list[Path]:
+    """The paths, which lead to something that can be seen; else the command ends."""
+    for path in paths:
+        try:
+            path.stat()
+        except PermissionError as error:
+            from storage.rights import words_of
+
+            raise typer.BadParameter(f"Path '{path}': {words_of(error)}.") from None
+        except OSError:
+            raise typer.BadParameter(f"Path '{path}' does not exist.") from None
+    return paths
+
+
 @app.command(name="import")
 def import_(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH...", exists=True, help="Files, folders, DICOMDIR or zip archives."
+            metavar="PATH...", callback=_found, help="Files, folders, DICOMDIR or zip archives."
         ),
     ],
     path: ConfigPath = DEFAULT_CONFIG,

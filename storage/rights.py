@@ -66,6 +66,12 @@ def is_there(path: Path) -> bool:
     return path.exists()
 
 
+def words_of(error: OSError) -> str:
+    """What an error says, and whose rights were not enough."""
+    words = error.strerror or str(error)
+    return f"{words} for {name_of(os.getuid())}" if isinstance(error, PermissionError) else words
+
+
 def refusal(error: OSError, path: Path) -> str:
     """What an error says of a file, and whose that is where rights are missing."""
     words = error.strerror or str(error)

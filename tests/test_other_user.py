@@ -159,6 +159,9 @@ def test_who_may_not_work_there_is_told_as_whom_to() -> None:
             assert f"belongs to uid {OWNER}, not to root" in line
             assert f"sudo -u '#{OWNER}' minipacs" in line
         assert f"belongs to uid {OWNER}, not to root" in refused("serve")
+        # Who has no account works there all the same.
+        run(config, "import", str(config), python=python_as(OWNER), home=folder)
+        assert f'"user":"uid {OWNER}"' in (data / "audit" / "audit.jsonl").read_text()
         give(data, ACCOUNT.pw_uid)
         weak = ["setpriv", "--bounding-set=-setuid", "--inh-caps=-setuid", sys.executable]
         assert "CAP_SETUID" in refused("stats", python=weak)

@@ -131,7 +131,7 @@ def test_of_two_started_at_the_same_moment_one_serves(tmp_path: Path) -> None:
                     text=True,
                     stderr=subprocess.PIPE,
                     start_new_session=True,
-                )  # fmt: skip
+                )
             )
             for config in configs
         ]
