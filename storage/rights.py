@@ -12,7 +12,7 @@ from pathlib import Path
 # What the node writes of the data folder itself; other files there are nobody's concern.
 _FILES = ("lock", "*.lock", "index.sqlite*", "forward.sqlite*", "audit/audit.jsonl")
 _FOLDERS = ("tree", "incoming", "superseded", "audit")
-_JOURNAL = "journal"  # with all that is in it
+_JOURNAL, _LINES = "journal", ".jsonl"  # with all that is in it
 _ROOT = 0
 _RIGHTS = ((os.R_OK, "read"), (os.W_OK, "written"))
 
@@ -105,8 +105,8 @@ def unusable(data: Path) -> Iterator[Unusable]:
 
     By the rights of the user alone, whatever other capabilities the process has (access(2)).
     """
-    if data.is_symlink() and not _exists(data):
-        yield Unusable(data, "a symbolic link that leads nowhere", "make what it leads to")
+    if _is_dangling(data):
+        yield _dangling(data)
     if not _exists(data):
         return
     if found := _of_folder(data, data):
@@ -117,7 +117,7 @@ def unusable(data: Path) -> Iterator[Unusable]:
             yield found
     for pattern in _FILES:
         for path in sorted(data.glob(pattern)):
-            if found := _of_file(data, path):
+            if found := _of_regular(data, path):
                 yield found
     if _exists(data / _JOURNAL):
         yield from _all(data, data / _JOURNAL)
@@ -140,9 +140,9 @@ def _all(data: Path, folder: Path) -> Iterator[Unusable]:
         yield found
         return
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.is_symlink():
+        if path.is_dir() and path.suffix != _LINES:
             yield from _all(data, path)
-        elif found := _of_file(data, path):
+        elif found := _of_regular(data, path):
             yield found
 
 
@@ -150,6 +150,14 @@ def _of_folder(data: Path, path: Path) -> Unusable | None:
     if not path.is_dir():
         return Unusable(path, "not a folder", "move it away")
     return _of_file(data, path, ((os.X_OK, "entered"), *_RIGHTS))
+
+
+def _of_regular(data: Path, path: Path) -> Unusable | None:
+    if _is_dangling(path):
+        return _dangling(path)
+    if _exists(path) and not path.is_file():
+        return Unusable(path, "not a file", "move it away")
+    return _of_file(data, path)
 
 
 def _of_file(
@@ -179,6 +187,14 @@ def _unusable(data: Path, path: Path, done: str) -> Unusable:
     except KeyError:
         owner = f"{user}:{os.getgid()}"
     return Unusable(path, f"{words}, {rights}", f"`chown -R {owner} {shlex.quote(str(data))}`")
+
+
+def _is_dangling(path: Path) -> bool:
+    return path.is_symlink() and not _exists(path)
+
+
+def _dangling(path: Path) -> Unusable:
+    return Unusable(path, "a symbolic link that leads nowhere", "make what it leads to")
 
 
 def _exists(path: Path) -> bool:
