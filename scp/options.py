@@ -71,8 +71,7 @@ def _as_whom(error: Exception) -> str:
     from scp.ownership import as_whom
 
     cause = error.__cause__
-    is_of_rights = isinstance(cause, PermissionError) and _in_use
-    return as_whom(_in_use[0], str(error).partition(": ")[0]) if is_of_rights else ""
+    return as_whom(_in_use[0], cause) if isinstance(cause, PermissionError) and _in_use else ""
 
 
 def failure(message: str) -> typer.Exit:

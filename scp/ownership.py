@@ -47,15 +47,17 @@ def user() -> str:
     return _Before.name
 
 
-def as_whom(data: Path, path: str) -> str:
-    """To be said where `path` was refused for want of rights, if another user was taken on."""
+def as_whom(data: Path, error: PermissionError) -> str:
+    """To be said where rights were missing, if another user was taken on; and what helps."""
     if _Before.taken_on is None:
         return ""
     name = rights.name_of(_Before.taken_on)
-    return (
-        f"; this works as {name}, whose {data} is; a folder that it can write in is made by "
-        f"`install -d -o {name} {shlex.quote(str(path))}`"
-    )
+    words = f"; this works as {name}, whose {data} is"
+    path = Path(os.fsdecode(error.filename or ""))
+    if not error.filename or path.absolute().is_relative_to(data):
+        return words
+    folder = shlex.quote(str(path.parent if path.suffix else path))
+    return f"{words}; `install -d -o {name} {folder}` makes a folder that it can write in"
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,10 @@ def take_on(settings: Settings, kind: Kind) -> None:
             raise FolderError(fault)
         require_known(data, settings.storage.any_file_system)
     except OSError as error:
-        words = f"{error.filename or data}: {error.strerror} for {rights.name_of(os.getuid())}"
-        raise FolderError(f"{where}{words}: run it as whom it belongs to, or as root") from error
+        words = f"{error.filename or data}: {rights.words_of(error)}"
+        if isinstance(error, PermissionError):
+            words += ": run it as whom it belongs to, or as root"
+        raise FolderError(f"{where}{words}") from error
     except FolderError as error:
         raise FolderError(f"{where}{error}") from None
 
