@@ -53,11 +53,12 @@ def as_whom(data: Path, error: PermissionError) -> str:
         return ""
     name = rights.name_of(_Before.taken_on)
     words = f"; this works as {name}, whose {data} is"
-    path = Path(os.fsdecode(error.filename or ""))
-    if not error.filename or path.absolute().is_relative_to(data):
+    path = Path(os.fsdecode(error.filename or "")).absolute()
+    # Of a folder that is there nothing is advised: it may be root's home.
+    if not error.filename or path.is_relative_to(data) or os.path.lexists(path) or path.suffix:
         return words
-    folder = shlex.quote(str(path.parent if path.suffix else path))
-    return f"{words}; `install -d -o {name} {folder}` makes a folder that it can write in"
+    made = f"`install -d -o {name} {shlex.quote(str(path))}`"
+    return f"{words}; {made} makes a folder that it can write in"
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,10 @@ def test_what_root_does_beside_the_node_is_the_nodes(node: RunningNode, tmp_path
     ):  # fmt: skip
         run(node.config, *command)
     assert others(node.data) == []
+    node.config.chmod(0o600)
+    node.reload(f"the old one stays: {node.config}: cannot be read: Permission denied")
+    node.config.chmod(0o644)
+    node.reload()
     assert store(node, 1) == (0, "")
     assert store(node, 1, "1.7") == (0, "")
     assert node.stop() == 0
