@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # What the node writes of the data folder itself; other files there are nobody's concern.
-_FILES = ("lock", "*.lock", "index.sqlite*", "forward.sqlite*", "audit/audit.jsonl")
-_FOLDERS = ("tree", "incoming", "superseded", "audit")
+_FILES = ("lock", "*.lock", "index.sqlite*")
+_FOLDERS = ("tree", "incoming", "superseded")
+# Nobody waits for these: where something else lies in their place a node serves without them.
+_BESIDE = ("forward.sqlite*", "audit", "audit/audit.jsonl")
 _JOURNAL, _LINES = "journal", ".jsonl"  # with all that is in it
 _ROOT = 0
 _RIGHTS = ((os.R_OK, "read"), (os.W_OK, "written"))
@@ -121,6 +123,10 @@ def unusable(data: Path) -> Iterator[Unusable]:
                 yield found
     if _exists(data / _JOURNAL):
         yield from _all(data, data / _JOURNAL)
+    for pattern in _BESIDE:
+        for path in sorted(data.glob(pattern)):
+            if found := (_of_folder if path.is_dir() else _of_file)(data, path):
+                yield found
 
 
 def of_tree(data: Path, path: Path) -> Unusable | None:
