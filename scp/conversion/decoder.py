@@ -1,63 +1,151 @@
-"""Frames decoded by a process of their own, which starts when there is one to decode."""
+"""Frames decoded by processes of their own, which start when there is one to decode."""
 
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
-import threading
-from dataclasses import asdict
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Protocol
 
-from scp.conversion.errors import TranscodeError
+from scp.conversion.budget import BUDGET, Conversion
+from scp.conversion.errors import LimitError, TranscodeError
 from scp.conversion.image import Decoded, Image
+from scp.conversion.syntaxes import Codec
+from scp.conversion.turns import Turns
 
+_MIB = 1024 * 1024
 # The process has less of CPU time; this is for one that waits.
 _SECONDS = 180
-_COMMAND = "import sys; sys.path[:] = {path!r}; from {module} import serve; serve({descriptor})"
+# Of CPU time a frame may have so much, and more for what it becomes.
+_LEAST_CPU_SECONDS, _CPU_SECONDS_OF_MIB, _MOST_CPU_SECONDS = 10, 1, 60
+# A frame that becomes as much at most, which takes no time to speak of, does not wait for others.
+_SMALL_BYTES = 4 * _MIB
+_SMALL_CPU_SECONDS = 2
+# What is not worth to be counted: there is one such frame at a time in a process.
+_UNCOUNTED_BYTES = 8 * _MIB
+# What decoders need for a byte that the frame becomes, measured; and for a coded one.
+_MEMORY_OF_BYTE = {Codec.JPEG: 5.0, Codec.JPEG_LS: 3.5, Codec.JPEG_2000: 5.5, Codec.RLE: 2.2}
+_MEMORY_OF_CODED_BYTE = 2
+_LOOK_SECONDS = 0.1
+_IDLE_SECONDS = 60
+_COMMAND = (
+    "import sys; sys.path[:] = {path!r}; from {module} import serve; serve({descriptor}, {idle})"
+)
 _MODULE = "scp.conversion.decoding"
 
 
-class _Process:
-    """The decoder process of this process; one frame at a time."""
+class Frame(Protocol):
+    """The bytes of a frame, where they lie."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    @property
+    def length(self) -> int:
+        """How many there are."""
+
+    def chunks(self) -> Iterable[bytes]:
+        """Them, in pieces; each time from the first. Raises TranscodeError."""
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """A frame that is decoded: what it is, and its samples, which are read once."""
+
+    decoded: Decoded
+    length: int
+    samples: Iterator[bytes]
+
+
+class _EndedError(Exception):
+    """The process ended over a frame, by a signal (negative) or with an exit code."""
+
+    def __init__(self, code: int | None) -> None:
+        self.code = code
+        words = "it did not start" if code is None else f"exit code {code}"
+        super().__init__(f"signal {-code}" if code is not None and code < 0 else words)
+
+
+class _Process:
+    """A decoder process of this process; one frame at a time."""
+
+    def __init__(self, idle_seconds: int = _IDLE_SECONDS) -> None:
+        self.turns = Turns()
+        self._idle_seconds = idle_seconds
         self._popen: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
 
-    def decode(self, image: Image, frame: bytes) -> tuple[Decoded, bytes]:
-        """See `decode` below."""
-        with self._lock:
-            for _ in range(2):  # it may have ended since the last time, having had nothing to do
-                try:
-                    answer, samples = self._ask(image, frame)
-                    break
-                except (EOFError, OSError):
-                    ended = self._end()
-                except BaseException:  # its answer would be taken for that of the next frame
-                    self._end()
-                    raise
-            else:
-                raise TranscodeError(f"the decoder ended over it ({ended})")
-        if "error" in answer:
-            raise TranscodeError(answer["error"])
-        return Decoded(**answer), samples
+    @contextlib.contextmanager
+    def decoding(
+        self, bounds: dict[str, int], image: Image, frame: Frame, conversion: Conversion
+    ) -> Iterator[Decoding]:
+        """See `decoding` below; to be called by who has the turn. Raises _EndedError too."""
+        try:
+            answer = self._ask(bounds, image, frame, conversion)
+            if "error" in answer:
+                kind = LimitError if answer.get("limit") else TranscodeError
+                raise kind(answer["error"])
+            length = answer.pop("length")
+            yield Decoding(Decoded(**answer), length, self._samples(length))
+        finally:
+            if self._is_amid:  # what is still to come would be taken for that of the next frame
+                self._end()
 
-    def _ask(self, image: Image, frame: bytes) -> tuple[dict[str, Any], bytes]:
+    def _ask(
+        self, bounds: dict[str, int], image: Image, frame: Frame, conversion: Conversion
+    ) -> dict[str, Any]:
+        for attempt in range(2):
+            try:
+                return self._answer(bounds, image, frame, conversion)
+            except (EOFError, OSError):
+                ended = _EndedError(self._end(kill=False))
+                # It had nothing to do and left as we came, or somebody else killed it.
+                if attempt or ended.code not in (0, -signal.SIGKILL):
+                    raise ended from None
+        raise AssertionError("not reached")
+
+    def _answer(
+        self, bounds: dict[str, int], image: Image, frame: Frame, conversion: Conversion
+    ) -> dict[str, Any]:
+        if self._popen and self._popen.poll() is not None:
+            self._end()
         connection = self._connection or self._start()
-        connection.send_bytes(json.dumps(asdict(image)).encode())
-        connection.send_bytes(frame)
-        if not connection.poll(_SECONDS):
-            raise TranscodeError(f"it takes more than {_SECONDS} seconds")
-        return json.loads(connection.recv_bytes()), connection.recv_bytes()
+        self._is_amid = True
+        asked = {"image": asdict(image), "length": frame.length, **bounds}
+        connection.send_bytes(json.dumps(asked).encode())
+        for chunk in frame.chunks():
+            connection.send_bytes(chunk)
+            conversion.check()
+        deadline = time.monotonic() + _SECONDS
+        while not connection.poll(_LOOK_SECONDS):
+            conversion.check()
+            if time.monotonic() > deadline:
+                raise TranscodeError(f"it takes more than {_SECONDS} seconds")
+        answer: dict[str, Any] = json.loads(connection.recv_bytes())
+        self._is_amid = "error" not in answer
+        return answer
+
+    def _samples(self, length: int) -> Iterator[bytes]:
+        """What the process sends after its answer. Raises TranscodeError."""
+        assert self._connection
+        while length:
+            try:
+                chunk = self._connection.recv_bytes()
+            except (EOFError, OSError) as error:
+                raise TranscodeError(f"the decoder ended over it ({error})") from error
+            length -= len(chunk)
+            self._is_amid = bool(length)
+            yield chunk
 
     def _start(self) -> Connection:
         ours, theirs = socket.socketpair()
         with theirs:
-            command = _COMMAND.format(path=sys.path, module=_MODULE, descriptor=theirs.fileno())
+            command = _COMMAND.format(
+                path=sys.path, module=_MODULE, descriptor=theirs.fileno(), idle=self._idle_seconds
+            )
             self._popen = subprocess.Popen(
                 [sys.executable, "-c", command],
                 stdin=subprocess.DEVNULL,
@@ -69,36 +157,92 @@ class _Process:
         self._connection = Connection(ours.detach())
         return self._connection
 
-    def _end(self) -> str:
-        """Forget the process; how it ended."""
+    def _end(self, kill: bool = True) -> int | None:
+        """Forget the process; how it ended, None where it did not start."""
         popen, connection = self._popen, self._connection
-        self._popen = self._connection = None
+        self._popen, self._connection, self._is_amid = None, None, False
         if connection:
             connection.close()
         if popen is None:
-            return "it did not start"
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            popen.wait(1)
+            return None
+        if not kill:  # it ends by itself, and how is to be known
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                popen.wait(1)
         popen.kill()
-        code = popen.wait()
-        return f"signal {-code}" if code < 0 else f"exit code {code}"
+        return popen.wait()
+
+    _is_amid = False  # whether there is more to come of a frame
 
 
-_process = _Process()
+# Two, so that small frames do not wait for large ones.
+_process, _of_large = _Process(), _Process(idle_seconds=5)
 
 
 def _forget() -> None:
-    """A forked child has a process of its own, and leaves this one to the parent."""
-    global _process
-    _process = _Process()
+    """A forked child has processes of its own, and leaves these to the parent."""
+    global _process, _of_large
+    _process, _of_large = _Process(), _Process(idle_seconds=5)
 
 
 os.register_at_fork(after_in_child=_forget)
 
 
-def decode(image: Image, frame: bytes) -> tuple[Decoded, bytes]:
+@contextlib.contextmanager
+def decoding(image: Image, frame: Frame, conversion: Conversion) -> Iterator[Decoding]:
     """One frame as native samples, Little Endian and color-by-pixel, and what they are.
 
-    Raises TranscodeError where the frame is damaged.
+    For as long as this lasts nobody else has the decoder. Raises TranscodeError where the frame is
+    damaged, LimitError where it needs more than it may have.
     """
-    return _process.decode(image, frame)
+    if image.frame_bytes <= _SMALL_BYTES >= frame.length:
+        try:
+            with _turn(_process, True, image, frame, conversion) as found:
+                yield found
+            return
+        except _EndedError as ended:
+            if ended.code != -signal.SIGXCPU:
+                raise _damaged(ended) from None
+        # It takes as long as a large one does.
+    try:
+        with _turn(_of_large, False, image, frame, conversion) as found:
+            yield found
+    except _EndedError as ended:
+        raise _damaged(ended) from None
+
+
+@contextlib.contextmanager
+def _turn(
+    process: _Process, small: bool, image: Image, frame: Frame, conversion: Conversion
+) -> Iterator[Decoding]:
+    """Wait for a turn and for memory, and decode."""
+    needed = _memory(image, frame)
+    seconds = _LEAST_CPU_SECONDS + image.frame_bytes // _MIB * _CPU_SECONDS_OF_MIB
+    bounds = {
+        "memory": needed,
+        "seconds": _SMALL_CPU_SECONDS if small else min(seconds, _MOST_CPU_SECONDS),
+    }
+    with conversion.turn(process.turns), _taken(needed, small, conversion):
+        with process.decoding(bounds, image, frame, conversion) as found:
+            yield found
+
+
+@contextlib.contextmanager
+def _taken(needed: int, small: bool, conversion: Conversion) -> Iterator[None]:
+    if needed <= _UNCOUNTED_BYTES:
+        yield
+        return
+    conversion.take_memory(needed, small)
+    try:
+        yield
+    finally:
+        BUDGET.memory.give_back(needed)
+
+
+def _memory(image: Image, frame: Frame) -> int:
+    """What a decoder is going to need, beyond what it has anyway."""
+    of_samples = int(image.frame_bytes * _MEMORY_OF_BYTE[image.codec])
+    return of_samples + frame.length * _MEMORY_OF_CODED_BYTE
+
+
+def _damaged(ended: _EndedError) -> TranscodeError:
+    return TranscodeError(f"the decoder ended over it ({ended})")

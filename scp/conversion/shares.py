@@ -1,0 +1,135 @@
+"""Bytes that processes share: memory, or space on the disk; no more are taken than there are."""
+
+import contextlib
+import mmap
+import os
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from storage.locks import lock, unlock
+
+# Of a process: its id, what it has taken, and since when it waits for more (0: it does not).
+_ROW = struct.Struct("=qqd")
+# More than there are workers (256), with the forwarder.
+_ROWS = 320
+# What is kept for those that take little: an eighth of all, so that no large one takes it all.
+_KEPT = 8
+_LOOK_SECONDS = 0.01
+# Holding the lock takes microseconds; it is gone with who is killed.
+_LOCK_SECONDS = 30.0
+
+
+class Shares:
+    """An amount that processes take from, each written down by who has it.
+
+    Made before the processes are forked; what one had that is no more, is free again.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._file = os.memfd_create("minipacs-shares")
+        os.ftruncate(self._file, _ROW.size * _ROWS)
+        self._memory = mmap.mmap(self._file, _ROW.size * _ROWS)
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)
+
+    @property
+    def most(self) -> int:
+        """What one that is not small may have."""
+        return self.limit - self.limit // _KEPT
+
+    def take(self, amount: int, small: bool, check: Callable[[], None]) -> None:
+        """Take so much, after those who have waited longer; a small one need not wait for them.
+
+        `check` is called while it waits, and ends that by raising.
+        """
+        claim = time.monotonic()
+        try:
+            while not self._try(amount, self.limit if small else self.most, 0 if small else claim):
+                check()
+                time.sleep(_LOOK_SECONDS)
+        finally:
+            if claim in self._claims:
+                with self._alone():
+                    self._claims.discard(claim)
+                    self._write(0)
+
+    def take_at_once(self, amount: int) -> bool:
+        """Take so much, as a small one; False where that is not to be had now."""
+        return self._try(amount, self.limit, 0)
+
+    def give_back(self, amount: int) -> None:
+        """Give back what was taken."""
+        with self._alone():
+            self._write(-amount)
+
+    def taken(self) -> int:
+        """How much is taken, over all processes."""
+        return sum(taken for _, taken, _ in self._rows())
+
+    def _try(self, amount: int, most: int, claim: float) -> bool:
+        """`claim` is since when a large one waits, 0 of a small one."""
+        with self._alone():
+            rows = self._rows()
+            if self._is_to_be_had(rows, amount, most, claim) or (
+                self._clear_dead(rows) and self._is_to_be_had(self._rows(), amount, most, claim)
+            ):
+                self._claims.discard(claim)
+                self._write(amount)
+                return True
+            if claim and claim not in self._claims:
+                self._claims.add(claim)
+                self._write(0)
+            return False
+
+    def _is_to_be_had(
+        self, rows: list[tuple[int, int, float]], amount: int, most: int, claim: float
+    ) -> bool:
+        if sum(taken for _, taken, _ in rows) + amount > most:
+            return False
+        waiting = [since for _, _, since in rows if since]
+        return not claim or claim <= min([*waiting, *self._claims, claim])
+
+    def _rows(self) -> list[tuple[int, int, float]]:
+        return list(_ROW.iter_unpack(self._memory[:]))
+
+    def _clear_dead(self, rows: list[tuple[int, int, float]]) -> bool:
+        """Clear the rows of processes that have ended; whether there were any."""
+        dead = [
+            number
+            for number, (process, _, _) in enumerate(rows)
+            if process and not os.path.exists(f"/proc/{process}")
+        ]
+        for number in dead:
+            _ROW.pack_into(self._memory, number * _ROW.size, 0, 0, 0.0)
+        return bool(dead)
+
+    def _write(self, more: int) -> None:
+        """Bring the row of this process up to date; it is found where it has none yet."""
+        if self._row is None:
+            self._clear_dead(self._rows())
+            self._row = next(number for number, row in enumerate(self._rows()) if not row[0])
+        self._taken += more
+        since = min(self._claims, default=0.0)
+        _ROW.pack_into(self._memory, self._row * _ROW.size, os.getpid(), self._taken, since)
+
+    def _begin(self) -> None:
+        """Count for this process from now on, from nothing."""
+        self._row: int | None = None
+        self._taken = 0
+        self._claims: set[float] = set()
+        self._lock = threading.Lock()
+        # Opened anew: a lock is of an open file, which a fork would share.
+        self._descriptor = os.open(f"/proc/self/fd/{self._file}", os.O_RDWR | os.O_CLOEXEC)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold off the other threads and processes."""
+        with self._lock:
+            lock(self._descriptor, 0, time.monotonic() + _LOCK_SECONDS)
+            try:
+                yield
+            finally:
+                unlock(self._descriptor, 0)

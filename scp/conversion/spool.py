@@ -1,0 +1,72 @@
+"""Where what is converted lies until it is sent: in memory while small, else on the disk."""
+
+from tempfile import SpooledTemporaryFile
+from typing import Any
+
+from scp.conversion.budget import BUDGET, Conversion
+from scp.conversion.errors import LimitError
+
+_IN_MEMORY_BYTES = 8 * 1024 * 1024
+_STEP_BYTES = 1024 * 1024
+
+
+class Spool(SpooledTemporaryFile[bytes]):
+    """A temporary file within what conversions may take; raises LimitError beyond that.
+
+    It has no name, so that nothing is left of it whatever becomes of the process.
+    """
+
+    def __init__(self, conversion: Conversion, expected: int = 0) -> None:
+        folder = conversion.folder
+        super().__init__(_IN_MEMORY_BYTES, dir=str(folder) if folder else None)
+        self._conversion = conversion
+        self._memory = self._space = 0  # taken of the budget
+        self._on_disk = False
+        self.expect(expected)
+
+    def expect(self, size: int) -> None:
+        """Take what it is going to need, waited for; more is had only while there is some."""
+        if size > _IN_MEMORY_BYTES and size > self._space:
+            self._conversion.take_space(size - self._space)
+            self._space = size
+            self._to_disk()
+
+    def write(self, data: Any) -> int:
+        """Write, after taking what is needed for it."""
+        end = self.tell() + len(data)
+        if end > max(self._memory, self._space):
+            self._grow(end)
+        return super().write(data)
+
+    def close(self) -> None:
+        """Close it, and give back what was taken."""
+        super().close()
+        for shares, taken in ((BUDGET.spools, self._memory), (BUDGET.space, self._space)):
+            if taken:
+                shares.give_back(taken)
+        self._memory = self._space = 0
+
+    def _grow(self, end: int) -> None:
+        """Take enough for `end` bytes. Raises LimitError."""
+        self._conversion.check()
+        wanted = -(-end // _STEP_BYTES) * _STEP_BYTES
+        if not self._on_disk and wanted <= _IN_MEMORY_BYTES:
+            if BUDGET.spools.take_at_once(wanted - self._memory):
+                self._memory = wanted
+                return
+        more = max(wanted - self._space, 0)
+        BUDGET.check_disk(self._conversion.folder, more)
+        if not BUDGET.space.take_at_once(more):
+            raise LimitError(
+                f"[limits] conversion_space = {BUDGET.space.limit}: others have taken it"
+            )
+        self._space = wanted
+        self._to_disk()
+
+    def _to_disk(self) -> None:
+        if not self._on_disk:
+            self.rollover()
+            self._on_disk = True
+        if self._memory:
+            BUDGET.spools.give_back(self._memory)
+            self._memory = 0
