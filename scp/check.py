@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from scp.conversion.budget import BUDGET
 from scp.progress import shown
 from scp.settings import Settings
 from storage import Archive, catch_up, rights_faults
@@ -84,6 +85,7 @@ def require_index(settings: Settings) -> None:
 def opened(settings: Settings) -> Iterator[Archive]:
     """The archive, for one command. Raises FolderError unless there is one that is whole."""
     require_index(settings)
+    BUDGET.set(settings.storage.path, settings.limits)
     archive = Archive(settings.storage.path, settings.storage.sync)
     try:
         yield archive

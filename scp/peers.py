@@ -70,6 +70,22 @@ def most_associations(settings: Settings, calling: str) -> tuple[int, str]:
     return settings.limits.peer_associations, "[limits] peer_associations"
 
 
+def most_from_address(settings: Settings, calling: str) -> tuple[int, str]:
+    """How many associations may be open from the address of a caller, and who says so.
+
+    0: no limit, and this one does not count. So it is with a peer whose own number and addresses
+    are told: nobody else can have what that lets it.
+    """
+    peer, limits = settings.peer(calling), settings.limits
+    if peer and peer.associations is not None and peer.sources:
+        return 0, ""
+    if limits.address_associations is not None:
+        return limits.address_associations, "[limits] address_associations"
+    # A quarter is left to other addresses.
+    most = limits.associations - limits.associations // 4
+    return most, "[limits] address_associations (left out: three quarters of associations)"
+
+
 def charset(settings: Settings, calling: str) -> str:
     """The Specific Character Set of a caller's text that names none."""
     peer = settings.peer(calling)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from scp import certificates, child, config, log, systemd, watch, worker
 from scp.attempts import Attempts
 from scp.config import ConfigError
+from scp.conversion.budget import BUDGET
 from scp.counters import RESTARTS, Counters
 from scp.doors import Doors
 from scp.forwarding.forwarder import Forwarder
@@ -46,6 +47,7 @@ class Supervisor:
         self._doors = doors
         self._tls = tls
         self._count = settings.node.workers or os.cpu_count() or 1
+        BUDGET.set(settings.storage.path, settings.limits)
         self._slots = Slots(settings.limits.associations, self._count)
         self._beats = Beats(self._count + 1)  # the last is its own
         self._beats.adopt(self._count)
@@ -167,6 +169,7 @@ class Supervisor:
         # For workers that are started later; those that run read the file themselves.
         self._settings, self._tls = settings, tls
         self._slots.limit = fresh.limits.associations
+        BUDGET.set(settings.storage.path, settings.limits)
         self._counters.name(settings.peers)
         self._certificates.tell(settings)
         self._exporter.renew(settings)

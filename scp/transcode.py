@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from scp.conversion.budget import Conversion, Receiver
-from scp.conversion.errors import LimitError, TranscodeError
+from scp.conversion.errors import GoneError, LimitError, TranscodeError
 from scp.conversion.layout import Source
 from scp.conversion.pixels import Decompressor
 from scp.conversion.rewrite import Writer
-from scp.conversion.spool import Spool
+from scp.conversion.spool import IN_MEMORY_BYTES, Spool
 from scp.conversion.syntaxes import COMPRESSED, SYNTAXES, UNCOMPRESSED, Syntax
 from storage import part10
 
 __all__ = [
+    "GoneError",
     "LimitError",
     "Receiver",
     "TranscodeError",
@@ -76,9 +77,7 @@ def transcode_file(
         raise TranscodeError(f"it cannot be converted: {error}") from error
 
 
-def _converted(
-    data: BinaryIO, syntax_uid: str, target: Syntax, conversion: Conversion
-) -> BinaryIO:
+def _converted(data: BinaryIO, syntax_uid: str, target: Syntax, conversion: Conversion) -> BinaryIO:
     """The data set from where `data` stands to its end."""
     stored = SYNTAXES[syntax_uid]
     start = data.tell()
@@ -103,14 +102,17 @@ def inflated(file: BinaryIO, conversion: Conversion | None = None) -> BinaryIO:
     Raises TranscodeError where it is damaged, or becomes more than it may.
     """
     conversion = conversion or Conversion()
-    start = file.tell()
-    size = 0
+    start, size = file.tell(), 0
+    held: list[bytes] = []
     for chunk in _inflate(file, conversion):
         size += len(chunk)
-    file.seek(start)
+        # Of more than fits it must be known how much it is, before space is taken.
+        held = [*held, chunk] if size <= IN_MEMORY_BYTES else []
     out = Spool(conversion, size)
     try:
-        for chunk in _inflate(file, conversion):
+        if size > IN_MEMORY_BYTES:
+            file.seek(start)
+        for chunk in held or _inflate(file, conversion):
             out.write(chunk)
         out.seek(0)
     except BaseException:

@@ -13,6 +13,7 @@ from scp.attempts import Attempts
 from scp.audit import Audit, trail
 from scp.commitment import Reporter
 from scp.config import ConfigError
+from scp.conversion.budget import BUDGET
 from scp.counters import Counters
 from scp.doors import Doors
 from scp.handlers import HANDLERS
@@ -112,6 +113,7 @@ def _reload(node: Node, listener: Listener) -> Node:
     node.archive.set_policy(OnConflict(settings.storage.on_conflict), settings.limits.free_bytes)
     node.reporter.settings, node.reporter.tls = settings, tls
     node.slots.limit = settings.limits.associations
+    BUDGET.set(settings.storage.path, settings.limits)
     node.audit.renew(*trail(settings))
     node.counters.learn()
     node = replace(node, settings=settings, entity=entity.build(settings), tls=tls)

@@ -7,15 +7,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scp.conversion.errors import LimitError
+from scp.conversion.errors import GoneError, LimitError
 from scp.conversion.shares import Shares
 from scp.conversion.turns import Share, Turns
+from scp.settings import Limits
 
 _MIB = 1024 * 1024
 # How often it is asked whether the receiver is still there.
 _ASK_SECONDS = 0.1
-# Of the memory, what waits to be sent may have an eighth; the rest is for frames.
-_OF_SPOOLS = 8
+# Of the memory, what waits to be sent may have a part; the rest is for frames.
+_OF_SPOOLS = 16
 # Takes of space up to this are small: of a part that large ones leave to them.
 SMALL_SPACE_BYTES = 64 * _MIB
 
@@ -29,21 +30,21 @@ class Budget:
     `folder` is where temporary files lie; without one, where the system has its own.
     """
 
-    memory: Shares = field(default_factory=lambda: Shares(448 * _MIB))
-    spools: Shares = field(default_factory=lambda: Shares(64 * _MIB))
+    memory: Shares = field(default_factory=lambda: Shares(480 * _MIB))
+    spools: Shares = field(default_factory=lambda: Shares(32 * _MIB))
     space: Shares = field(default_factory=lambda: Shares(8192 * _MIB))
+    said_memory: int = 512 * _MIB  # as configured
     seconds: float = 600.0
     folder: Path | None = None
     free_bytes: int = 0
 
-    def set(
-        self, folder: Path, memory: int, space: int, seconds: float, free_bytes: int
-    ) -> None:
-        """Go by these limits from now on, in this process and those forked from it."""
-        self.folder, self.space.limit = folder, space
-        self.spools.limit = memory // _OF_SPOOLS
-        self.memory.limit = memory - self.spools.limit
-        self.seconds, self.free_bytes = seconds, free_bytes
+    def set(self, data: Path, limits: Limits) -> None:
+        """Go by [limits] from now on, for the archive at `data`: here and in what is forked."""
+        self.folder, self.space.limit = data / "incoming", limits.conversion_space
+        self.said_memory = limits.conversion_memory
+        self.spools.limit = limits.conversion_memory // _OF_SPOOLS
+        self.memory.limit = limits.conversion_memory - self.spools.limit
+        self.seconds, self.free_bytes = limits.conversion_seconds, limits.free_bytes
 
     def check_disk(self, folder: Path | None, more: int) -> None:
         """Raise LimitError where `more` bytes would leave less free than must stay."""
@@ -83,7 +84,7 @@ class Conversion:
         if now - self._asked >= _ASK_SECONDS:
             self._asked = now
             if self._receiver.is_gone():
-                raise LimitError("its receiver is gone, or wants no more")
+                raise GoneError
         if now - self._started - self._waited > BUDGET.seconds:
             raise LimitError(f"[limits] conversion_seconds = {BUDGET.seconds:g}: it takes longer")
 
@@ -95,23 +96,24 @@ class Conversion:
 
     def take_memory(self, amount: int, small: bool) -> None:
         """Take memory, waited for; to be given back to BUDGET.memory."""
-        self._take(BUDGET.memory, "conversion_memory", "of memory", amount, small)
+        said = f"conversion_memory = {BUDGET.said_memory}"
+        self._take(BUDGET.memory, said, "of memory", amount, small)
 
     def take_space(self, amount: int) -> None:
         """Take space on the disk, waited for; to be given back to BUDGET.space."""
         BUDGET.check_disk(self.folder, amount)
         small = amount <= SMALL_SPACE_BYTES
-        self._take(BUDGET.space, "conversion_space", "of temporary space", amount, small)
+        said = f"conversion_space = {BUDGET.space.limit}"
+        self._take(BUDGET.space, said, "of temporary space", amount, small)
 
-    def _take(self, shares: Shares, key: str, of: str, amount: int, small: bool) -> None:
+    def _take(self, shares: Shares, said: str, of: str, amount: int, small: bool) -> None:
         most = shares.limit if small else shares.most
         if amount > most:
             raise LimitError(
-                f"[limits] {key} = {shares.limit}: it needs {amount} bytes {of}, and one may have "
-                f"{most}"
+                f"[limits] {said}: it needs {amount} bytes {of}, and one may have {most}"
             )
         started = time.monotonic()
-        words = f"{amount} bytes {of} ([limits] {key} = {shares.limit})"
+        words = f"{amount} bytes {of} ([limits] {said})"
         try:
             shares.take(amount, small, self._waits(started, words))
         finally:
@@ -129,7 +131,7 @@ class Conversion:
             if now - self._asked >= _ASK_SECONDS:
                 self._asked = now
                 if self._receiver.is_gone():
-                    raise LimitError("its receiver is gone, or wants no more")
+                    raise GoneError
 
         return check
 

@@ -30,7 +30,7 @@ _SMALL_CPU_SECONDS = 2
 # What is not worth to be counted: there is one such frame at a time in a process.
 _UNCOUNTED_BYTES = 8 * _MIB
 # What decoders need for a byte that the frame becomes, measured; and for a coded one.
-_MEMORY_OF_BYTE = {Codec.JPEG: 5.0, Codec.JPEG_LS: 3.5, Codec.JPEG_2000: 5.5, Codec.RLE: 2.2}
+_MEMORY_OF_BYTE = {Codec.JPEG: 6.0, Codec.JPEG_LS: 5.5, Codec.JPEG_2000: 5.5, Codec.RLE: 2.6}
 _MEMORY_OF_CODED_BYTE = 2
 _LOOK_SECONDS = 0.1
 _IDLE_SECONDS = 60
@@ -221,9 +221,12 @@ def _turn(
         "memory": needed,
         "seconds": _SMALL_CPU_SECONDS if small else min(seconds, _MOST_CPU_SECONDS),
     }
-    with conversion.turn(process.turns), _taken(needed, small, conversion):
-        with process.decoding(bounds, image, frame, conversion) as found:
-            yield found
+    with (
+        conversion.turn(process.turns),
+        _taken(needed, small, conversion),
+        process.decoding(bounds, image, frame, conversion) as found,
+    ):
+        yield found
 
 
 @contextlib.contextmanager

@@ -66,7 +66,7 @@ def _answer(connection: Connection, messages: int) -> tuple[dict[str, Any], memo
         return {"error": words_, "limit": True}, memoryview(b"")
     except Exception as error:  # whatever a decoder makes of a damaged frame
         return {"error": f"{type(error).__name__}: {error}"}, memoryview(b"")
-    samples = memoryview(words).cast("B")
+    samples = words.data.cast("B")
     return {**asdict(decoded), "length": len(samples)}, samples
 
 

@@ -6,4 +6,11 @@ class TranscodeError(Exception):
 
 
 class LimitError(TranscodeError):
-    """It takes more than it may have, or nobody waits for it: another syntax changes nothing."""
+    """It takes more than it may have, which another transfer syntax does not change."""
+
+
+class GoneError(LimitError):
+    """Nobody waits for it any more."""
+
+    def __init__(self) -> None:
+        super().__init__("its receiver is gone, or wants no more")

@@ -14,8 +14,8 @@ from storage.locks import lock, unlock
 _ROW = struct.Struct("=qqd")
 # More than there are workers (256), with the forwarder.
 _ROWS = 320
-# What is kept for those that take little: an eighth of all, so that no large one takes it all.
-_KEPT = 8
+# What is kept for those that take little: a part of all, so that no large one takes it all.
+_KEPT = 16
 _LOOK_SECONDS = 0.01
 # Holding the lock takes microseconds; it is gone with who is killed.
 _LOCK_SECONDS = 30.0
@@ -32,6 +32,9 @@ class Shares:
         self._file = os.memfd_create("minipacs-shares")
         os.ftruncate(self._file, _ROW.size * _ROWS)
         self._memory = mmap.mmap(self._file, _ROW.size * _ROWS)
+        self._row: int | None = None
+        self._taken = 0
+        self._claims: set[float] = set()
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
 
@@ -117,9 +120,7 @@ class Shares:
 
     def _begin(self) -> None:
         """Count for this process from now on, from nothing."""
-        self._row: int | None = None
-        self._taken = 0
-        self._claims: set[float] = set()
+        self._row, self._taken, self._claims = None, 0, set()
         self._lock = threading.Lock()
         # Opened anew: a lock is of an open file, which a fork would share.
         self._descriptor = os.open(f"/proc/self/fd/{self._file}", os.O_RDWR | os.O_CLOEXEC)

@@ -6,7 +6,7 @@ from typing import Any
 from scp.conversion.budget import BUDGET, Conversion
 from scp.conversion.errors import LimitError
 
-_IN_MEMORY_BYTES = 8 * 1024 * 1024
+IN_MEMORY_BYTES = 8 * 1024 * 1024
 _STEP_BYTES = 1024 * 1024
 
 
@@ -18,7 +18,7 @@ class Spool(SpooledTemporaryFile[bytes]):
 
     def __init__(self, conversion: Conversion, expected: int = 0) -> None:
         folder = conversion.folder
-        super().__init__(_IN_MEMORY_BYTES, dir=str(folder) if folder else None)
+        super().__init__(IN_MEMORY_BYTES, dir=str(folder) if folder else None)
         self._conversion = conversion
         self._memory = self._space = 0  # taken of the budget
         self._on_disk = False
@@ -26,7 +26,7 @@ class Spool(SpooledTemporaryFile[bytes]):
 
     def expect(self, size: int) -> None:
         """Take what it is going to need, waited for; more is had only while there is some."""
-        if size > _IN_MEMORY_BYTES and size > self._space:
+        if size > IN_MEMORY_BYTES and size > self._space:
             self._conversion.take_space(size - self._space)
             self._space = size
             self._to_disk()
@@ -50,10 +50,10 @@ class Spool(SpooledTemporaryFile[bytes]):
         """Take enough for `end` bytes. Raises LimitError."""
         self._conversion.check()
         wanted = -(-end // _STEP_BYTES) * _STEP_BYTES
-        if not self._on_disk and wanted <= _IN_MEMORY_BYTES:
-            if BUDGET.spools.take_at_once(wanted - self._memory):
-                self._memory = wanted
-                return
+        stays = not self._on_disk and wanted <= IN_MEMORY_BYTES
+        if stays and BUDGET.spools.take_at_once(wanted - self._memory):
+            self._memory = wanted
+            return
         more = max(wanted - self._space, 0)
         BUDGET.check_disk(self._conversion.folder, more)
         if not BUDGET.space.take_at_once(more):
