@@ -81,10 +81,10 @@ class NodeACSE(ACSE):
             return None
         if most and slots.taken_by(title) >= most:
             return peers.local_limit_exceeded(f"{where} = {most} are open")
-        if most_there and slots.taken_from(address) >= most_there:
+        limit = settings.limits.associations
+        if most_there and slots.taken() < limit and slots.taken_from(address) >= most_there:
             words = f"{where_there} = {most_there} are open from {site(address)}"
             return peers.local_limit_exceeded(words)
-        limit = settings.limits.associations
         return peers.local_limit_exceeded(f"[limits] associations = {limit} are open")
 
     @property

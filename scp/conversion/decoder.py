@@ -13,25 +13,13 @@ from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from scp.conversion.budget import BUDGET, Conversion
+from scp.conversion.budget import Conversion
 from scp.conversion.errors import LimitError, TranscodeError
 from scp.conversion.image import Decoded, Image
-from scp.conversion.syntaxes import Codec
 from scp.conversion.turns import Turns
 
-_MIB = 1024 * 1024
 # The process has less of CPU time; this is for one that waits.
 _SECONDS = 180
-# Of CPU time a frame may have so much, and more for what it becomes.
-_LEAST_CPU_SECONDS, _CPU_SECONDS_OF_MIB, _MOST_CPU_SECONDS = 10, 1, 60
-# A frame that becomes as much at most, which takes no time to speak of, does not wait for others.
-_SMALL_BYTES = 4 * _MIB
-_SMALL_CPU_SECONDS = 2
-# What is not worth to be counted: there is one such frame at a time in a process.
-_UNCOUNTED_BYTES = 8 * _MIB
-# What decoders need for a byte that the frame becomes, measured; and for a coded one.
-_MEMORY_OF_BYTE = {Codec.JPEG: 6.0, Codec.JPEG_LS: 5.5, Codec.JPEG_2000: 5.5, Codec.RLE: 2.6}
-_MEMORY_OF_CODED_BYTE = 2
 _LOOK_SECONDS = 0.1
 _IDLE_SECONDS = 60
 _COMMAND = (
@@ -60,7 +48,7 @@ class Decoding:
     samples: Iterator[bytes]
 
 
-class _EndedError(Exception):
+class EndedError(Exception):
     """The process ended over a frame, by a signal (negative) or with an exit code."""
 
     def __init__(self, code: int | None) -> None:
@@ -82,7 +70,7 @@ class _Process:
     def decoding(
         self, bounds: dict[str, int], image: Image, frame: Frame, conversion: Conversion
     ) -> Iterator[Decoding]:
-        """See `decoding` below; to be called by who has the turn. Raises _EndedError too."""
+        """A frame decoded, for who has the turn. Raises TranscodeError and EndedError."""
         try:
             answer = self._ask(bounds, image, frame, conversion)
             if "error" in answer:
@@ -101,7 +89,7 @@ class _Process:
             try:
                 return self._answer(bounds, image, frame, conversion)
             except (EOFError, OSError):
-                ended = _EndedError(self._end(kill=False))
+                ended = EndedError(self._end(kill=False))
                 # It had nothing to do and left as we came, or somebody else killed it.
                 if attempt or ended.code not in (0, -signal.SIGKILL):
                     raise ended from None
@@ -187,65 +175,6 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)
 
 
-@contextlib.contextmanager
-def decoding(image: Image, frame: Frame, conversion: Conversion) -> Iterator[Decoding]:
-    """One frame as native samples, Little Endian and color-by-pixel, and what they are.
-
-    For as long as this lasts nobody else has the decoder. Raises TranscodeError where the frame is
-    damaged, LimitError where it needs more than it may have.
-    """
-    if image.frame_bytes <= _SMALL_BYTES >= frame.length:
-        try:
-            with _turn(_process, True, image, frame, conversion) as found:
-                yield found
-            return
-        except _EndedError as ended:
-            if ended.code != -signal.SIGXCPU:
-                raise _damaged(ended) from None
-        # It takes as long as a large one does.
-    try:
-        with _turn(_of_large, False, image, frame, conversion) as found:
-            yield found
-    except _EndedError as ended:
-        raise _damaged(ended) from None
-
-
-@contextlib.contextmanager
-def _turn(
-    process: _Process, small: bool, image: Image, frame: Frame, conversion: Conversion
-) -> Iterator[Decoding]:
-    """Wait for a turn and for memory, and decode."""
-    needed = _memory(image, frame)
-    seconds = _LEAST_CPU_SECONDS + image.frame_bytes // _MIB * _CPU_SECONDS_OF_MIB
-    bounds = {
-        "memory": needed,
-        "seconds": _SMALL_CPU_SECONDS if small else min(seconds, _MOST_CPU_SECONDS),
-    }
-    with (
-        conversion.turn(process.turns),
-        _taken(needed, small, conversion),
-        process.decoding(bounds, image, frame, conversion) as found,
-    ):
-        yield found
-
-
-@contextlib.contextmanager
-def _taken(needed: int, small: bool, conversion: Conversion) -> Iterator[None]:
-    if needed <= _UNCOUNTED_BYTES:
-        yield
-        return
-    conversion.take_memory(needed, small)
-    try:
-        yield
-    finally:
-        BUDGET.memory.give_back(needed)
-
-
-def _memory(image: Image, frame: Frame) -> int:
-    """What a decoder is going to need, beyond what it has anyway."""
-    of_samples = int(image.frame_bytes * _MEMORY_OF_BYTE[image.codec])
-    return of_samples + frame.length * _MEMORY_OF_CODED_BYTE
-
-
-def _damaged(ended: _EndedError) -> TranscodeError:
-    return TranscodeError(f"the decoder ended over it ({ended})")
+def of(small: bool) -> _Process:
+    """The process for small frames, or for those that are not."""
+    return _process if small else _of_large

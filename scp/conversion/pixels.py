@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from scp.conversion import decoder, fragments
+from scp.conversion import decode, fragments
 from scp.conversion.budget import Conversion
+from scp.conversion.decoder import Decoding
 from scp.conversion.errors import LimitError, TranscodeError
 from scp.conversion.image import MAX_FRAME_BYTES, Decoded, Image
 from scp.conversion.layout import PIXEL_DATA, UNDEFINED, Element, Source, Span
@@ -159,13 +160,13 @@ class _Frames:
             yield b"\0"
 
     @contextmanager
-    def _decoding(self, number: int) -> Iterator[decoder.Decoding]:
+    def _decoding(self, number: int) -> Iterator[Decoding]:
         frame = _Frame(self._source, self._spans[number])
         if frame.length > MAX_FRAME_BYTES:
             raise TranscodeError(f"frame {number + 1} takes more than {MAX_FRAME_BYTES} bytes")
         self._conversion.check()
         try:
-            with decoder.decoding(self._image, frame, self._conversion) as found:
+            with decode.decoding(self._image, frame, self._conversion) as found:
                 yield found
         except LimitError:
             raise
