@@ -1,6 +1,7 @@
 """Frames decoded by processes of their own, which start when there is one to decode."""
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -102,9 +103,11 @@ class _Process:
             self._end()
         connection = self._connection or self._start()
         self._is_amid = True
-        asked = {"image": asdict(image), "length": frame.length, **bounds}
-        connection.send_bytes(json.dumps(asked).encode())
-        for chunk in frame.chunks():
+        asked = {"image": _fields(image), "length": frame.length, **bounds}
+        chunks = iter(frame.chunks())
+        # In one message where there is but one chunk: each wakes the other side.
+        connection.send_bytes(json.dumps(asked).encode() + b"\0" + next(chunks, b""))
+        for chunk in chunks:
             connection.send_bytes(chunk)
             conversion.check()
         deadline = time.monotonic() + _SECONDS
@@ -112,21 +115,25 @@ class _Process:
             conversion.check()
             if time.monotonic() > deadline:
                 raise TranscodeError(f"it takes more than {_SECONDS} seconds")
-        answer: dict[str, Any] = json.loads(connection.recv_bytes())
-        self._is_amid = "error" not in answer
+        text, _, self._first = connection.recv_bytes().partition(b"\0")
+        answer: dict[str, Any] = json.loads(text)
+        self._is_amid = len(self._first) < answer.get("length", 0)
         return answer
 
     def _samples(self, length: int) -> Iterator[bytes]:
-        """What the process sends after its answer. Raises TranscodeError."""
+        """The samples, as the process sends them. Raises TranscodeError."""
         assert self._connection
-        while length:
+        chunk, self._first = self._first, b""
+        while True:
+            length -= len(chunk)
+            self._is_amid = bool(length)
+            yield chunk
+            if not length:
+                return
             try:
                 chunk = self._connection.recv_bytes()
             except (EOFError, OSError) as error:
                 raise TranscodeError(f"the decoder ended over it ({error})") from error
-            length -= len(chunk)
-            self._is_amid = bool(length)
-            yield chunk
 
     def _start(self) -> Connection:
         ours, theirs = socket.socketpair()
@@ -160,6 +167,12 @@ class _Process:
         return popen.wait()
 
     _is_amid = False  # whether there is more to come of a frame
+    _first = b""  # chunk of its samples, which comes with the answer
+
+
+@functools.lru_cache
+def _fields(image: Image) -> dict[str, Any]:
+    return asdict(image)
 
 
 # Two, so that small frames do not wait for large ones.

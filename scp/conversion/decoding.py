@@ -5,6 +5,7 @@ the GIL for as long as they run, and write what they find wrong to standard erro
 """
 
 import contextlib
+import functools
 import json
 import os
 import resource
@@ -39,19 +40,21 @@ def serve(descriptor: int, idle_seconds: int) -> None:
     with contextlib.suppress(EOFError, ConnectionError):
         while connection.poll(idle_seconds):
             answer, samples = _answer(connection, messages)
-            connection.send_bytes(json.dumps(answer).encode())
-            for start in range(0, len(samples), _CHUNK):
+            connection.send_bytes(json.dumps(answer).encode() + b"\0" + samples[:_CHUNK])
+            for start in range(_CHUNK, len(samples), _CHUNK):
                 connection.send_bytes(samples[start : start + _CHUNK])
             del samples
 
 
 def _answer(connection: Connection, messages: int) -> tuple[dict[str, Any], memoryview]:
     """Attributes and samples, or an error without samples."""
-    asked = json.loads(connection.recv_bytes())
-    _limit(asked["seconds"], asked["memory"])
+    text, _, first = connection.recv_bytes().partition(b"\0")
+    asked = json.loads(text)
+    _limit_time(asked["seconds"])
+    _limit_memory(asked["memory"])
     os.ftruncate(messages, 0)
     os.lseek(messages, 0, os.SEEK_SET)
-    frame = _frame(connection, asked["length"])
+    frame = _frame(connection, first, asked["length"])
     try:
         fields = asked["image"]
         image = Image(**{**fields, "codec": Codec(fields["codec"])})
@@ -70,11 +73,11 @@ def _answer(connection: Connection, messages: int) -> tuple[dict[str, Any], memo
     return {**asdict(decoded), "length": len(samples)}, samples
 
 
-def _frame(connection: Connection, length: int) -> bytes:
-    pieces: list[bytes] = []
-    while length:
+def _frame(connection: Connection, first: bytes, length: int) -> bytes:
+    pieces, left = [first], length - len(first)
+    while left:
         pieces.append(connection.recv_bytes())
-        length -= len(pieces[-1])
+        left -= len(pieces[-1])
     return b"".join(pieces)
 
 
@@ -85,12 +88,17 @@ def _check_messages(messages: int) -> None:
             raise DamagedError(line)
 
 
-def _limit(seconds: int, memory: int) -> None:
-    """The kernel ends this process when a frame takes too long, and gives it no more memory."""
+def _limit_time(seconds: int) -> None:
+    """The kernel ends this process when a frame takes too long."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     spent = int(usage.ru_utime + usage.ru_stime)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (spent + seconds, hard))
+
+
+@functools.lru_cache(maxsize=1)  # for most frames are like the one before
+def _limit_memory(memory: int) -> None:
+    """The kernel gives this process no more memory than that, and what it has anyway."""
     with open("/proc/self/statm") as file:
         held = int(file.read().split()[0]) * resource.getpagesize()
     most = held + memory * (1 + _SPARE_MEMORY_OF_BYTE) + _SPARE_MEMORY_BYTES

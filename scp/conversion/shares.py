@@ -12,8 +12,11 @@ from storage.locks import lock, unlock
 
 # Of a process: its id, what it has taken, and since when it waits for more (0: it does not).
 _ROW = struct.Struct("=qqd")
+# The sum over all rows, before them.
+_SUM = struct.Struct("=q")
 # More than there are workers (256), with the forwarder.
 _ROWS = 320
+_BYTES = _SUM.size + _ROW.size * _ROWS
 # What is kept for those that take little: a part of all, so that no large one takes it all.
 _KEPT = 16
 _LOOK_SECONDS = 0.01
@@ -30,8 +33,8 @@ class Shares:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._file = os.memfd_create("minipacs-shares")
-        os.ftruncate(self._file, _ROW.size * _ROWS)
-        self._memory = mmap.mmap(self._file, _ROW.size * _ROWS)
+        os.ftruncate(self._file, _BYTES)
+        self._memory = mmap.mmap(self._file, _BYTES)
         self._row: int | None = None
         self._taken = 0
         self._claims: set[float] = set()
@@ -69,54 +72,57 @@ class Shares:
             self._write(-amount)
 
     def taken(self) -> int:
-        """How much is taken, over all processes."""
-        return sum(taken for _, taken, _ in self._rows())
+        """How much is taken, over all processes that there are."""
+        with self._alone():
+            self._clear_dead()
+            return self._sum
 
     def _try(self, amount: int, most: int, claim: float) -> bool:
         """`claim` is since when a large one waits, 0 of a small one."""
         with self._alone():
-            rows = self._rows()
-            if self._is_to_be_had(rows, amount, most, claim) or (
-                self._clear_dead(rows) and self._is_to_be_had(self._rows(), amount, most, claim)
-            ):
+            fits = self._sum + amount <= most
+            # Only where it is not clear that it may have it, the rows of others are looked at.
+            if not fits or claim:
+                self._clear_dead()
+                waiting = [since for _, _, since in self._rows() if since]
+                first = not claim or claim <= min([*waiting, *self._claims, claim])
+                fits = first and self._sum + amount <= most
+            if fits:
                 self._claims.discard(claim)
                 self._write(amount)
-                return True
-            if claim and claim not in self._claims:
+            elif claim and claim not in self._claims:
                 self._claims.add(claim)
                 self._write(0)
-            return False
+            return fits
 
-    def _is_to_be_had(
-        self, rows: list[tuple[int, int, float]], amount: int, most: int, claim: float
-    ) -> bool:
-        if sum(taken for _, taken, _ in rows) + amount > most:
-            return False
-        waiting = [since for _, _, since in rows if since]
-        return not claim or claim <= min([*waiting, *self._claims, claim])
+    @property
+    def _sum(self) -> int:
+        total: int = _SUM.unpack_from(self._memory)[0]
+        return total
 
     def _rows(self) -> list[tuple[int, int, float]]:
-        return list(_ROW.iter_unpack(self._memory[:]))
+        return list(_ROW.iter_unpack(self._memory[_SUM.size :]))
 
-    def _clear_dead(self, rows: list[tuple[int, int, float]]) -> bool:
-        """Clear the rows of processes that have ended; whether there were any."""
-        dead = [
-            number
-            for number, (process, _, _) in enumerate(rows)
-            if process and not os.path.exists(f"/proc/{process}")
-        ]
-        for number in dead:
-            _ROW.pack_into(self._memory, number * _ROW.size, 0, 0, 0.0)
-        return bool(dead)
+    def _clear_dead(self) -> None:
+        """Clear the rows of processes that have ended, and sum up anew."""
+        total = 0
+        for number, (process, taken, _) in enumerate(self._rows()):
+            if process and not os.path.exists(f"/proc/{process}"):
+                _ROW.pack_into(self._memory, _SUM.size + number * _ROW.size, 0, 0, 0.0)
+            else:
+                total += taken
+        _SUM.pack_into(self._memory, 0, total)
 
     def _write(self, more: int) -> None:
         """Bring the row of this process up to date; it is found where it has none yet."""
         if self._row is None:
-            self._clear_dead(self._rows())
+            self._clear_dead()
             self._row = next(number for number, row in enumerate(self._rows()) if not row[0])
         self._taken += more
         since = min(self._claims, default=0.0)
-        _ROW.pack_into(self._memory, self._row * _ROW.size, os.getpid(), self._taken, since)
+        at = _SUM.size + self._row * _ROW.size
+        _ROW.pack_into(self._memory, at, os.getpid(), self._taken, since)
+        _SUM.pack_into(self._memory, 0, self._sum + more)
 
     def _begin(self) -> None:
         """Count for this process from now on, from nothing."""

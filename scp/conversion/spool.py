@@ -1,5 +1,6 @@
 """Where what is converted lies until it is sent: in memory while small, else on the disk."""
 
+from contextlib import suppress
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
@@ -8,6 +9,8 @@ from scp.conversion.errors import LimitError
 
 IN_MEMORY_BYTES = 8 * 1024 * 1024
 _STEP_BYTES = 1024 * 1024
+# What is not worth to be counted.
+_UNCOUNTED_BYTES = 128 * 1024
 
 
 class Spool(SpooledTemporaryFile[bytes]):
@@ -18,7 +21,7 @@ class Spool(SpooledTemporaryFile[bytes]):
 
     def __init__(self, conversion: Conversion, expected: int = 0) -> None:
         folder = conversion.folder
-        super().__init__(IN_MEMORY_BYTES, dir=str(folder) if folder else None)
+        super().__init__(dir=str(folder) if folder else None)  # it does not go to disk by itself
         self._conversion = conversion
         self._memory = self._space = 0  # taken of the budget
         self._on_disk = False
@@ -33,10 +36,10 @@ class Spool(SpooledTemporaryFile[bytes]):
 
     def write(self, data: Any) -> int:
         """Write, after taking what is needed for it."""
-        end = self.tell() + len(data)
-        if end > max(self._memory, self._space):
+        end = self._file.tell() + len(data)
+        if end > _UNCOUNTED_BYTES and end > max(self._memory, self._space):
             self._grow(end)
-        return super().write(data)
+        return self._file.write(data)
 
     def close(self) -> None:
         """Close it, and give back what was taken."""
@@ -45,6 +48,13 @@ class Spool(SpooledTemporaryFile[bytes]):
             if taken:
                 shares.give_back(taken)
         self._memory = self._space = 0
+
+    def __del__(self) -> None:
+        with suppress(AttributeError):  # it was not made
+            self.close()
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()  # the base class would close its file alone
 
     def _grow(self, end: int) -> None:
         """Take enough for `end` bytes. Raises LimitError."""
