@@ -62,19 +62,23 @@ def transcode_file(
     in `folder` (default: that of the budget). Raises TranscodeError where it cannot be had, of
     that LimitError where it would take more than the budget lets it, or `receiver` is gone.
     """
-    conversion = Conversion(receiver, folder)
     try:
-        syntax_uid = part10.read(file).transfer_syntax_uid
-        if target not in reachable(syntax_uid):
-            raise TranscodeError(f"there is no way from {syntax_uid} to {target}")
-        if not SYNTAXES[syntax_uid].deflated:
-            return _converted(file, syntax_uid, UNCOMPRESSED[target], conversion)
-        with inflated(file, conversion) as data:
-            return _converted(data, syntax_uid, UNCOMPRESSED[target], conversion)
+        with Conversion(receiver, folder) as conversion:
+            return _transcoded(file, target, conversion)
     except TranscodeError:
         raise
     except Exception as error:  # a damaged file, or a full disk: one instance fails, no more
         raise TranscodeError(f"it cannot be converted: {error}") from error
+
+
+def _transcoded(file: BinaryIO, target: str, conversion: Conversion) -> BinaryIO:
+    syntax_uid = part10.read(file).transfer_syntax_uid
+    if target not in reachable(syntax_uid):
+        raise TranscodeError(f"there is no way from {syntax_uid} to {target}")
+    if not SYNTAXES[syntax_uid].deflated:
+        return _converted(file, syntax_uid, UNCOMPRESSED[target], conversion)
+    with inflated(file, conversion, copies=2) as data:
+        return _converted(data, syntax_uid, UNCOMPRESSED[target], conversion)
 
 
 def _converted(data: BinaryIO, syntax_uid: str, target: Syntax, conversion: Conversion) -> BinaryIO:
@@ -84,6 +88,8 @@ def _converted(data: BinaryIO, syntax_uid: str, target: Syntax, conversion: Conv
     end = data.seek(0, 2)
     source = Source(data, start, end, stored.implicit_vr, stored.little_endian)
     same = (stored.implicit_vr, stored.little_endian) == (target.implicit_vr, target.little_endian)
+    if target.deflated and end - start > IN_MEMORY_BYTES:
+        conversion.reserve_space(2 * (end - start))
     out = Spool(conversion, end - start)
     file = cast(BinaryIO, out)
     try:
@@ -96,10 +102,11 @@ def _converted(data: BinaryIO, syntax_uid: str, target: Syntax, conversion: Conv
         raise
 
 
-def inflated(file: BinaryIO, conversion: Conversion | None = None) -> BinaryIO:
+def inflated(file: BinaryIO, conversion: Conversion | None = None, copies: int = 1) -> BinaryIO:
     """The deflated data set where `file` stands (PS3.5 A.5), readable.
 
-    Raises TranscodeError where it is damaged, or becomes more than it may.
+    `copies` of it there will be, this one counted. Raises TranscodeError where it is damaged, or
+    becomes more than it may.
     """
     conversion = conversion or Conversion()
     start, size = file.tell(), 0
@@ -108,6 +115,8 @@ def inflated(file: BinaryIO, conversion: Conversion | None = None) -> BinaryIO:
         size += len(chunk)
         # Of more than fits it must be known how much it is, before space is taken.
         held = [*held, chunk] if size <= IN_MEMORY_BYTES else []
+    if size > IN_MEMORY_BYTES:
+        conversion.reserve_space(size * copies)
     out = Spool(conversion, size)
     try:
         if size > IN_MEMORY_BYTES:

@@ -77,6 +77,16 @@ class Conversion:
         self._receiver = receiver or Receiver()
         self._started = self._asked = time.monotonic()
         self._waited = 0.0
+        self._reserved = 0  # of the space: taken, and given to no file yet
+
+    def __enter__(self) -> "Conversion":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Give back what no file has taken."""
+        if self._reserved:
+            BUDGET.space.give_back(self._reserved)
+        self._reserved = 0
 
     def check(self) -> None:
         """Raise LimitError where it is to go on no more; to be called now and then."""
@@ -99,12 +109,32 @@ class Conversion:
         said = f"conversion_memory = {BUDGET.said_memory}"
         self._take(BUDGET.memory, said, "of memory", amount, small)
 
-    def take_space(self, amount: int) -> None:
-        """Take space on the disk, waited for; to be given back to BUDGET.space."""
-        BUDGET.check_disk(self.folder, amount)
+    def reserve_space(self, amount: int) -> None:
+        """Take space on the disk for all files that are to come, waited for.
+
+        At one time, for who has taken a part and waits for the rest holds up others for ever.
+        """
+        more = amount - self._reserved
+        if more <= 0:
+            return
+        BUDGET.check_disk(self.folder, more)
         small = amount <= SMALL_SPACE_BYTES
         said = f"conversion_space = {BUDGET.space.limit}"
-        self._take(BUDGET.space, said, "of temporary space", amount, small)
+        self._take(BUDGET.space, said, "of temporary space", more, small)
+        self._reserved += more
+
+    def take_space(self, amount: int) -> None:
+        """Take space for a file, to be given back to BUDGET.space; of what is reserved, at first.
+
+        Raises LimitError where there is none: it is not waited for.
+        """
+        more = max(amount - self._reserved, 0)
+        if more:
+            BUDGET.check_disk(self.folder, more)
+            if not BUDGET.space.take_at_once(more):
+                words = f"[limits] conversion_space = {BUDGET.space.limit}: others have taken it"
+                raise LimitError(words)
+        self._reserved -= amount - more
 
     def _take(self, shares: Shares, said: str, of: str, amount: int, small: bool) -> None:
         most = shares.limit if small else shares.most

@@ -11,7 +11,7 @@ from scp.conversion.decoder import Decoding
 from scp.conversion.errors import LimitError, TranscodeError
 from scp.conversion.image import MAX_FRAME_BYTES, Decoded, Image
 from scp.conversion.layout import PIXEL_DATA, UNDEFINED, Element, Source, Span
-from scp.conversion.spool import Spool
+from scp.conversion.spool import IN_MEMORY_BYTES, Spool
 from scp.conversion.syntaxes import Codec, Syntax
 from scp.conversion.vrs import BITS_ALLOCATED, PIXEL_REPRESENTATION, Made, Scope
 
@@ -71,7 +71,10 @@ class Decompressor:
         if image.frame_bytes > MAX_FRAME_BYTES:
             raise TranscodeError(f"its frames take more than {MAX_FRAME_BYTES} bytes")
         # Before a turn is taken, so that nobody waits for space with a turn that others want.
-        self.out.expect(scope.source.end - scope.source.start + image.frame_bytes * count)
+        size = scope.source.end - scope.source.start + image.frame_bytes * count
+        if size > IN_MEMORY_BYTES:
+            self.conversion.reserve_space(size + image.frame_bytes)
+        self.out.expect(size)
         frames = _Frames(scope.source, image, spans, self.conversion)
         native = frames.frame_bytes * count
         yield from self._attributes(scope, image, frames.decoded, native / _size(spans))

@@ -5,7 +5,6 @@ from tempfile import SpooledTemporaryFile
 from typing import Any
 
 from scp.conversion.budget import BUDGET, Conversion
-from scp.conversion.errors import LimitError
 
 IN_MEMORY_BYTES = 8 * 1024 * 1024
 _STEP_BYTES = 1024 * 1024
@@ -28,8 +27,9 @@ class Spool(SpooledTemporaryFile[bytes]):
         self.expect(expected)
 
     def expect(self, size: int) -> None:
-        """Take what it is going to need, waited for; more is had only while there is some."""
+        """Take what it is going to need, where the conversion has not reserved that, waited for."""
         if size > IN_MEMORY_BYTES and size > self._space:
+            self._conversion.reserve_space(size - self._space)
             self._conversion.take_space(size - self._space)
             self._space = size
             self._to_disk()
@@ -64,13 +64,8 @@ class Spool(SpooledTemporaryFile[bytes]):
         if stays and BUDGET.spools.take_at_once(wanted - self._memory):
             self._memory = wanted
             return
-        more = max(wanted - self._space, 0)
-        BUDGET.check_disk(self._conversion.folder, more)
-        if not BUDGET.space.take_at_once(more):
-            raise LimitError(
-                f"[limits] conversion_space = {BUDGET.space.limit}: others have taken it"
-            )
-        self._space = wanted
+        self._conversion.take_space(max(wanted - self._space, 0))
+        self._space = max(wanted, self._space)
         self._to_disk()
 
     def _to_disk(self) -> None:
