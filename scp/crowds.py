@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Of one address, at one worker. One that opens more loses those that it opened first: who calls in
 # earnest asks for its association at once, and is not among them.
-MOST = 200
+MOST = 1000
 # Addresses after which those that have none any more are forgotten.
 _ADDRESSES = 1000
 

@@ -6,6 +6,8 @@ from ipaddress import ip_address
 from scp.settings import Peer, Service, Settings
 
 EVERYTHING = frozenset(Service)
+# Of fewer associations one address may have all.
+_MANY = 8
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,10 @@ def most_from_address(settings: Settings, calling: str) -> tuple[int, str]:
         return 0, ""
     if limits.address_associations is not None:
         return limits.address_associations, "[limits] address_associations"
-    # A quarter is left to other addresses.
-    most = limits.associations - limits.associations // 4
+    # A quarter is left to other addresses; of a few that would be too much.
+    most = limits.associations
+    if most >= _MANY:
+        most -= most // 4
     return most, "[limits] address_associations (left out: three quarters of associations)"
 
 
