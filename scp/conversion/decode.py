@@ -3,12 +3,13 @@
 import contextlib
 import signal
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from scp.conversion import decoder
 from scp.conversion.budget import BUDGET, Conversion
 from scp.conversion.decoder import Decoding, EndedError, Frame
 from scp.conversion.errors import TranscodeError
-from scp.conversion.image import Image
+from scp.conversion.image import Decoded, Image
 from scp.conversion.syntaxes import Codec
 
 _MIB = 1024 * 1024
@@ -84,3 +85,26 @@ def _memory(image: Image, frame: Frame) -> int:
 
 def _damaged(ended: EndedError) -> TranscodeError:
     return TranscodeError(f"the decoder ended over it ({ended})")
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A frame in memory."""
+
+    data: bytes
+
+    @property
+    def length(self) -> int:
+        """How many bytes there are."""
+        return len(self.data)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Them, in pieces."""
+        for start in range(0, len(self.data), _MIB):
+            yield self.data[start : start + _MIB]
+
+
+def decode(image: Image, frame: bytes) -> tuple[Decoded, bytes]:
+    """A frame that is in memory, whole. Raises as `decoding` does."""
+    with decoding(image, _Held(frame), Conversion()) as found:
+        return found.decoded, b"".join(found.samples)
