@@ -3,11 +3,12 @@
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
+from scp.conversion.budget import Conversion
 from scp.conversion.image import Image
 from scp.conversion.layout import PIXEL_DATA, Element
+from scp.conversion.spool import Spool
 from scp.conversion.syntaxes import Codec, Syntax
 from scp.conversion.vrs import Scope
 from scp.deidentify.encoding import text_of
@@ -19,7 +20,6 @@ PIXELS = {0x7FE00008: ("OF", 32), 0x7FE00009: ("OD", 64), PIXEL_DATA: ("OW", 16)
 _ROWS, _COLUMNS, _SAMPLES, _FRAMES = 0x00280010, 0x00280011, 0x00280002, 0x00280008
 _ALLOCATED, _STORED, _HIGH_BIT, _REPRESENTATION = 0x00280100, 0x00280101, 0x00280102, 0x00280103
 _PHOTOMETRIC = 0x00280004
-_IN_MEMORY_BYTES = 8 * 1024 * 1024
 
 # Takes the name of what was taken out.
 Note = Callable[[str], None]
@@ -75,5 +75,5 @@ def frame_count(scope: Scope) -> int:
 
 
 def spool() -> BinaryIO:
-    """A temporary file, in memory as long as it is small."""
-    return cast(BinaryIO, SpooledTemporaryFile(_IN_MEMORY_BYTES))
+    """A temporary file within the budget of conversions, in memory as long as it is small."""
+    return cast(BinaryIO, Spool(Conversion()))
