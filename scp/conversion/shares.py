@@ -32,9 +32,9 @@ class Shares:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        # For its locks alone: a process whose files may not grow has memory all the same.
         self._file = os.memfd_create("minipacs-shares")
-        os.ftruncate(self._file, _BYTES)
-        self._memory = mmap.mmap(self._file, _BYTES)
+        self._memory = mmap.mmap(-1, _BYTES)
         self._row: int | None = None
         self._taken = 0
         self._claims: set[float] = set()
