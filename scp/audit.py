@@ -5,7 +5,6 @@ to answer who has seen or sent which study (PS3.15 A.5 says what such a trail is
 """
 
 import fcntl
-import getpass
 import logging
 import os
 import threading
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scp.ownership import user
 from scp.settings import Settings
 from storage.escaping import json_text
 from storage.event import Sentence, value_of
@@ -93,11 +93,16 @@ class Audit:
 
     def _rotate(self, path: Path) -> None:
         """Make room for a new file where the present one is full: by one process at a time."""
-        folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            if not path.exists() or path.stat().st_size < self._file_bytes:
-                return
+            held = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            # Of the file, not the folder, where not every file system keeps others out.
+            fcntl.flock(held, fcntl.LOCK_EX)
+            known = os.fstat(held)
+            if known.st_size < self._file_bytes or not _is_at(path, known):
+                return  # another has renamed it meanwhile
             for number in range(self._files - 1, 0, -1):
                 older = path.with_name(f"{path.name}.{number}")
                 newer = path.with_name(f"{path.name}.{number - 1}") if number > 1 else path
@@ -106,13 +111,20 @@ class Audit:
             if self._files == 1:
                 path.unlink()
         finally:
-            os.close(folder)
+            os.close(held)
+
+
+def _is_at(path: Path, known: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(path.stat(), known)
+    except FileNotFoundError:
+        return False
 
 
 def tell(settings: Settings, event: str, **fields: Any) -> None:
     """Add the line of an act of a command: who ran it, and what it did."""
     audit = Audit(*trail(settings))
-    audit.write(event, user=getpass.getuser(), **fields)
+    audit.write(event, user=user(), **fields)
     audit.close()
 
 

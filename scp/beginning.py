@@ -14,7 +14,8 @@ from scp.config import ConfigError
 from scp.doors import bound
 from scp.printing import say, say_json
 from scp.settings import TABLES, Settings, Table
-from storage.mounts import network_file_system
+from storage.errors import FolderError
+from storage.mounts import require_known
 
 _WIDTH = 28  # of a key and its value, before the comment
 
@@ -130,5 +131,7 @@ def _check_folder(settings: Settings, path: Path) -> None:
     where = f"{path}: [storage] path: {data}"
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise ConfigError(f"{where}: {there} cannot be written")
-    if kind := network_file_system(there):
-        raise ConfigError(f"{where}: on a network file system ({kind}); take a local disk")
+    try:
+        require_known(data, settings.storage.any_file_system)
+    except FolderError as error:
+        raise ConfigError(f"{path}: [storage] path: {error}") from error

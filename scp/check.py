@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from scp.conversion.budget import BUDGET
 from scp.printing import say, say_json
 from scp.progress import shown
 from scp.settings import Settings
-from storage import Archive, catch_up
+from storage import Archive, catch_up, rights_faults
 from storage.checking import check, counts, held_bytes
 from storage.database import index_path
 from storage.doing import cut_off, doing
@@ -24,6 +25,11 @@ _HELD = {"patient": "patients", "study": "studies", "series": "series", "image":
 def run(settings: Settings, repair: bool, as_json: bool) -> int:
     """Check, and show what is found; returns how many faults are left. Raises ArchiveError."""
     storage = settings.storage
+    if of_rights := rights_faults.above(storage.path, repair):
+        if of_rights[0].path == storage.path:  # then there is nothing that could be checked
+            where = f"{settings.source}: [storage] path: "
+            raise FolderError(f"{where}{of_rights[0]}")
+        return _without_looking(of_rights, as_json)
     found: list[Fault] = []
     faults = left = 0
     with opened(settings) as archive:
@@ -48,6 +54,18 @@ def run(settings: Settings, repair: bool, as_json: bool) -> int:
     return left
 
 
+def _without_looking(faults: list[Fault], as_json: bool) -> int:
+    """Show what keeps a check from all else; returns how many that are."""
+    if as_json:
+        document = {"held": None, "faults": [fault.as_json() for fault in faults]}
+        say_json(document)
+        return len(faults)
+    for fault in faults:
+        say(str(fault))
+    say(f"faults={len(faults)}; until they are mended nothing else can be looked at")
+    return len(faults)
+
+
 def require_index(settings: Settings) -> None:
     """Raise FolderError unless there is a data folder with an index that is whole."""
     data = settings.storage.path
@@ -65,6 +83,7 @@ def require_index(settings: Settings) -> None:
 def opened(settings: Settings) -> Iterator[Archive]:
     """The archive, for one command. Raises FolderError unless there is one that is whole."""
     require_index(settings)
+    BUDGET.set(settings.storage.path, settings.limits)
     archive = Archive(settings.storage.path, settings.storage.sync)
     try:
         yield archive

@@ -46,7 +46,7 @@ def serve(path: ConfigPath = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
     """Run the node until SIGTERM or SIGINT, then finish what is under way."""
     settings = load(path)
     # Imported late: what is wrong in the configuration should be said at once.
-    from scp import protocol_log
+    from scp import ownership, protocol_log
     from scp.doors import StartError, bind
     from scp.supervisor import Supervisor
     from scp.tls import contexts
@@ -55,11 +55,13 @@ def serve(path: ConfigPath = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
 
     log.set_up(verbose, settings.log.format == "json")
     protocol_log.set_up(verbose)
-    os.umask(READERS[settings.storage.readers])
+    storage = settings.storage
+    os.umask(READERS[storage.readers])
     try:
+        ownership.require_own(settings)
         tls = contexts(settings)
         doors = bind(settings)
-        is_whole = prepare(settings.storage.path, settings.storage.sync, settings.storage.charset)
+        is_whole = prepare(storage.path, storage.sync, storage.charset, storage.any_file_system)
     except (ConfigError, StartError) as error:
         raise failure(str(error)) from None
     except FolderError as error:
@@ -78,12 +80,28 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Compare tree, index and digests; each fault a line, exit code 1 with any."""
-    settings = begin(path)
+    from scp import ownership
     from scp.check import run
+
+    settings = begin(path, ownership.CHECKS)
 
     with told():
         left = run(settings, repair, as_json)
     raise typer.Exit(1 if left else 0)
+
+
+def _found(paths: list[Path]) -> list[Path]:
+    """The paths, which lead to something that can be seen; else the command ends."""
+    for path in paths:
+        try:
+            path.stat()
+        except PermissionError as error:
+            from storage.rights import words_of
+
+            raise typer.BadParameter(f"Path '{path}': {words_of(error)}.") from None
+        except OSError:
+            raise typer.BadParameter(f"Path '{path}' does not exist.") from None
+    return paths
 
 
 @app.command(name="import")
@@ -91,14 +109,16 @@ def import_(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH...", exists=True, help="Files, folders, DICOMDIR or zip archives."
+            metavar="PATH...", callback=_found, help="Files, folders, DICOMDIR or zip archives."
         ),
     ],
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Take in files from disk as if they were sent; the node may run meanwhile."""
-    settings = begin(path)
+    from scp import ownership
     from scp.importing import run
+
+    settings = begin(path, ownership.IMPORTS)
 
     with told():
         whole = run(settings, paths, settings.node.workers or os.cpu_count() or 1)

@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from scp.deidentify.flags import BurnedIn, Deidentify, PatientId, PatientName, Retained, asked
+from scp.deidentify.flags import (
+    BurnedIn,
+    Deidentify,
+    PatientId,
+    PatientName,
+    Recognizable,
+    Retained,
+    Video,
+    asked,
+)
 from scp.housekeeping import Instance, Patient, Series, Study, select
 from scp.options import DEFAULT_CONFIG, ConfigPath, begin, told
 from scp.printing import say
@@ -33,23 +42,27 @@ def export(
     patient_id: PatientId = "",
     patient_name: PatientName = "",
     burned_in: BurnedIn = False,
+    recognizable: Recognizable = False,
+    video: Video = False,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Write a patient, study, series or instance as DICOM files."""
     selection = select(patient, study, series, instance)
-    profile = asked(deidentify, retain, patient_id, patient_name, burned_in)
+    profile = asked(deidentify, retain, patient_id, patient_name, burned_in, recognizable, video)
     settings = begin(path)
     from scp import exporting
     from scp.check import opened
     from scp.deidentify.copies import copies_for
+    from scp.deidentify.report import Report
     from storage.errors import ResourceError
 
-    how = str(profile) if profile else ""
+    how, report = str(profile) if profile else "", Report()
     wanted = exporting.Export(selection, to, zipped, dicomdir, how)
     with told(), opened(settings) as archive:
         try:
-            copies = copies_for(archive, settings.node.ae_title, profile)
+            copies = copies_for(archive, settings.node.ae_title, profile, report)
             whole = exporting.run(settings, wanted, copies, archive)
+            report.tell()
         except ResourceError as error:  # well asked for: it is the disk that ends it
             say(f"minipacs: {error}", err=True)
             whole = False

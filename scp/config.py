@@ -138,6 +138,7 @@ def warnings(settings: Settings) -> list[str]:
 # Of these the node makes something when it starts: sockets, processes, an archive.
 _FIXED = (("node", "host"), ("node", "port"), ("node", "workers"),
           ("storage", "path"), ("storage", "sync"), ("storage", "readers"),
+          ("storage", "any_file_system"),
           ("log", "format"))  # fmt: skip
 
 

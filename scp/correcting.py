@@ -1,10 +1,10 @@
 """`minipacs correct`, `merge-patient`, `undo` and `history`: beside the stored bytes."""
 
-import getpass
 from collections.abc import Callable, Mapping, Sequence
 
 from scp.audit import tell
 from scp.check import opened
+from scp.ownership import user
 from scp.printing import say, say_json
 from scp.settings import Settings
 from storage import Archive, Level, Location, correcting, retiring
@@ -89,7 +89,7 @@ def undo(settings: Settings, number: int, ask: Ask) -> None:
         if not ask("Undo?"):
             say("nothing undone")
             return
-        correcting.undo(archive.tree, number, getpass.getuser())
+        correcting.undo(archive.tree, number, user())
         tell(settings, "undo", number=number, level=found.entity[0].name, key=found.entity[1])
         say(f"undone {number}")
 
@@ -127,7 +127,7 @@ def _make(
         say("nothing corrected")
         return
     made = correcting.correct(
-        archive.tree, entity, values, user=getpass.getuser(), before=before, reason=reason,
+        archive.tree, entity, values, user=user(), before=before, reason=reason,
         merge=is_merge,
     )  # fmt: skip
     tell(

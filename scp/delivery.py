@@ -218,6 +218,7 @@ class Delivery:
                 origin.copies,
                 origin.originator,
                 peer.dimse_timeout or origin.settings.limits.dimse_timeout,
+                self._stopped.is_set,
             )
         if association.is_rejected:
             raise _NotReachedError("rejects the association")

@@ -9,6 +9,7 @@ from scp.settings import Settings
 from scp.slots import Slots
 from scp.watch import Beats
 from storage.database import index_path
+from storage.rights import why_not
 from storage.upkeep import fault_of_version
 
 # Who is well shows a sign of life within so many beats.
@@ -53,6 +54,8 @@ class Health:
         if self._stopping[0]:
             return "the node is stopping"
         if fault := self.why_not_alive():
+            return fault
+        if fault := why_not(self.settings.storage.path):
             return fault
         if fault := fault_of_version(index_path(self.settings.storage.path)):
             return f"the index is {fault}"

@@ -6,8 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scp.deidentify.flags import BurnedIn, Deidentify, PatientId, PatientName, Retained, asked
-from scp.options import DEFAULT_CONFIG, ConfigPath, begin, failure, told
+from scp.deidentify.flags import (
+    BurnedIn,
+    Deidentify,
+    PatientId,
+    PatientName,
+    Recognizable,
+    Retained,
+    Video,
+    asked,
+)
+from scp.options import DEFAULT_CONFIG, ConfigPath, begin, failure, load, told
 from scp.printing import ask
 
 if TYPE_CHECKING:
@@ -36,20 +45,26 @@ def send(
     patient_id: PatientId = "",
     patient_name: PatientName = "",
     burned_in: BurnedIn = False,
+    recognizable: Recognizable = False,
+    video: Video = False,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Send a patient, study, series or instance to a peer."""
     selection = select(patient, study, series, instance)
-    profile = asked(deidentify, retain, patient_id, patient_name, burned_in)
-    settings = begin(path)
+    profile = asked(deidentify, retain, patient_id, patient_name, burned_in, recognizable, video)
     from scp import peers, sending
     from scp.check import opened
+    from scp.tls import contexts
+
+    with told():  # before the command works as the owner of the data folder: the key may be root's
+        tls = contexts(load(path))
+    settings = begin(path)
 
     peer = peers.destination(settings, title)
     if peer is None:
         raise failure(f"{settings.source}: [peers] {title}: no host and port")
     with told(), opened(settings) as archive:
-        whole = sending.run(settings, title, peer, selection, archive, profile)
+        whole = sending.run(settings, tls, title, peer, selection, archive, profile)
     raise typer.Exit(0 if whole else 1)
 
 

@@ -94,7 +94,7 @@ def _open(settings: Settings) -> bool:
     storage = settings.storage
     where = f"{settings.source}: [storage] path: "
     try:
-        is_whole = prepare(storage.path, storage.sync, storage.charset)
+        is_whole = prepare(storage.path, storage.sync, storage.charset, storage.any_file_system)
     except InUseError:
         fault = fault_of_index(index_path(storage.path), look_through=False)
         if fault and fault != UNFINISHED:

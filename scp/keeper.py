@@ -12,11 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scp import child, log
+from scp.attempts import REFUSALS, Attempts
 from storage import catch_up, correcting, is_settled, settle
 from storage import received as received_bytes
 from storage.correcting import catch_up_corrections
 from storage.doing import cut_off
-from storage.errors import ArchiveError
 from storage.event import Event
 from storage.rebuilding import rebuild
 
@@ -37,9 +37,13 @@ class Keeper:
 
     def __init__(self, data: Path, is_whole: bool) -> None:
         self._data = data
-        self._received = received_bytes(self._data)
+        self._attempts = Attempts()
+        try:
+            self._received, is_behind = received_bytes(data), not is_settled(data)
+        except REFUSALS:  # told with the first look
+            self._received, is_behind = 0, True
         # How often a process left something half-done, and how much of that was caught up.
-        self._left, self._caught_up = int(not is_settled(self._data)), 0
+        self._left, self._caught_up = int(is_behind), 0
         self._is_whole = is_whole
         self._process, self._will_have = 0, 0  # that does it, and how much it will be then
         self._next_try = 0.0
@@ -74,12 +78,15 @@ class Keeper:
                 self._start("index not made anew", lambda: _make_anew(self._data, charset))
             elif self._is_behind:
                 self._start("index not caught up yet", lambda: catch_up(self._data, charset))
-            elif correcting.is_behind(self._data):  # by a command that was killed
+            elif self._is_corrected_behind():
                 self._start("index not corrected yet", lambda: catch_up_corrections(self._data))
         if self._next_settle <= now:
             self._next_settle = now + _SETTLE_SECONDS
             # Whose receipt was there a minute ago has its row by now.
-            before, self._received = self._received, received_bytes(self._data)
+            before = self._received
+            self._received = self._attempts.attempt(
+                "the journal cannot be read", lambda: received_bytes(self._data), before
+            )
             self._settle(before)
 
     def end(self) -> None:
@@ -92,6 +99,12 @@ class Keeper:
     @property
     def _is_behind(self) -> bool:
         return self._left != self._caught_up or bool(cut_off(self._data))
+
+    def _is_corrected_behind(self) -> bool:
+        """Whether a command that was killed left corrections that the index lacks."""
+        return self._attempts.attempt(
+            "the corrections cannot be read", lambda: correcting.is_behind(self._data), False
+        )
 
     def _start(self, fault: str, work: Callable[[], None]) -> None:
         self._next_try, self._will_have = time.monotonic() + _RETRY_SECONDS, self._left
@@ -108,10 +121,7 @@ class Keeper:
         """Have a start after an unclean end read as little of the journal as can be."""
         if self._is_behind or not self._is_whole:
             return  # else that start would not look at what is left to do
-        try:
-            settle(self._data, end)
-        except (OSError, ArchiveError) as error:
-            logger.warning("the index is not settled: %s", log.one_line(error))
+        self._attempts.attempt("the index is not settled", lambda: settle(self._data, end), None)
 
 
 def _make_anew(data: Path, charset: str) -> None:

@@ -13,6 +13,7 @@ from pynetdicom import evt
 
 from scp import watch
 from scp.association import Handlers, NodeAssociation
+from scp.crowds import Crowds
 from scp.doors import Doors
 from scp.log import one_line
 from scp.node import Node
@@ -39,6 +40,7 @@ class Listener:
         self._node = node
         self._handlers = handlers
         self._doors = doors
+        self._crowds = Crowds()
         self._beat = beat  # to be called every `watch.BEAT_SECONDS`, by who would hang
 
     def renew(self, node: Node) -> None:
@@ -115,3 +117,4 @@ class Listener:
         association.adopt(connection, address, tls)
         association.bind(evt.EVT_ESTABLISHED, lambda event: association.log_opened())
         association.start()
+        self._crowds.add(address[0], association)

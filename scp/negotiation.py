@@ -18,6 +18,7 @@ from pynetdicom.pdu_primitives import (
 from scp import contexts, explaining, extended, peers
 from scp.node import Node
 from scp.settings import Service
+from scp.slots import site
 from storage.event import Event
 
 logger = logging.getLogger(__name__)
@@ -71,14 +72,20 @@ class NodeACSE(ACSE):
         return rejection or self._take_slot(request.calling_ae_title)
 
     def _take_slot(self, title: str) -> peers.Rejection | None:
-        most, where = peers.most_associations(self.node.settings, title)
-        self.slot = self.node.slots.take(title, most)
+        slots, settings = self.node.slots, self.node.settings
+        most, where = peers.most_associations(settings, title)
+        most_there, where_there = peers.most_from_address(settings, title)
+        address = self.requestor.address if most_there else ""
+        self.slot = slots.take(title, most, address, most_there)
         if self.slot is not None:
             self.node.counters.associate(title, "accepted")
             return None
-        if most and self.node.slots.taken_by(title) >= most:
+        if most and slots.taken_by(title) >= most:
             return peers.local_limit_exceeded(f"{where} = {most} are open")
-        limit = self.node.settings.limits.associations
+        limit = settings.limits.associations
+        if most_there and slots.taken() < limit and slots.taken_from(address) >= most_there:
+            words = f"{where_there} = {most_there} are open from {site(address)}"
+            return peers.local_limit_exceeded(words)
         return peers.local_limit_exceeded(f"[limits] associations = {limit} are open")
 
     @property

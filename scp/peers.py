@@ -6,6 +6,8 @@ from ipaddress import ip_address
 from scp.settings import Peer, Service, Settings
 
 EVERYTHING = frozenset(Service)
+# Of fewer associations one address may have all.
+_MANY = 8
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,24 @@ def most_associations(settings: Settings, calling: str) -> tuple[int, str]:
     if peer and peer.associations is not None:
         return peer.associations, f"[peers.{calling.strip()}] associations"
     return settings.limits.peer_associations, "[limits] peer_associations"
+
+
+def most_from_address(settings: Settings, calling: str) -> tuple[int, str]:
+    """How many associations may be open from the address of a caller, and who says so.
+
+    0: no limit, and this one does not count. So it is with a peer whose own number and addresses
+    are told: nobody else can have what that lets it.
+    """
+    peer, limits = settings.peer(calling), settings.limits
+    if peer and peer.associations is not None and peer.sources:
+        return 0, ""
+    if limits.address_associations is not None:
+        return limits.address_associations, "[limits] address_associations"
+    # A quarter is left to other addresses; of a few that would be too much.
+    most = limits.associations
+    if most >= _MANY:
+        most -= most // 4
+    return most, "[limits] address_associations (left out: three quarters of associations)"
 
 
 def charset(settings: Settings, calling: str) -> str:

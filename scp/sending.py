@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from scp.audit import MANY, tell
 from scp.deidentify.copies import copies_for
 from scp.deidentify.profile import Profile
+from scp.deidentify.report import Report
 from scp.delivery import Delivery, Origin, Pause
 from scp.outcomes import Originator, Outcome, Result
 from scp.printing import say
 from scp.progress import shown, size
 from scp.settings import Peer, Settings
-from scp.tls import contexts
+from scp.tls import Contexts
 from storage import Archive, Location, retiring
 from storage.retiring import Selection
 
@@ -19,20 +20,18 @@ _UNASKED = Originator("", 0, 0, named=False)
 
 
 def run(
-    settings: Settings, title: str, peer: Peer, selection: Selection, archive: Archive,
-    profile: Profile | None = None,
+    settings: Settings, tls: Contexts, title: str, peer: Peer, selection: Selection,
+    archive: Archive, profile: Profile | None = None,
 ) -> bool:  # fmt: skip
-    """Send, and show what becomes of it; whether all arrived.
-
-    Raises ArchiveError, and ConfigError where the files of [tls] cannot be used.
-    """
+    """Send, and show what becomes of it; whether all arrived. Raises ArchiveError."""
     started = time.monotonic()
     locations = retiring.selected(archive, selection)
     if not locations:
         say(f"{selection}: nothing is held")
         return False
-    copies = copies_for(archive, settings.node.ae_title, profile)
-    origin = Origin(settings, contexts(settings), copies, _UNASKED)
+    report = Report()
+    copies = copies_for(archive, settings.node.ae_title, profile, report)
+    origin = Origin(settings, tls, copies, _UNASKED)
     found = dict.fromkeys(Result, 0)
     sent = 0
     with shown("send") as progress:
@@ -54,6 +53,7 @@ def run(
     )  # fmt: skip
     words = ", ".join(f"{name}={count}" for name, count in counts.items())
     say(f"{selection} to {title}: {words}, {size(sent)}, seconds={seconds:.1f}")
+    report.tell()
     return not found[Result.FAILED]
 
 

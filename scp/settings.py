@@ -108,6 +108,7 @@ class Storage(Table):
     path: Annotated[Path, BeforeValidator(_path), _FOLDER] = Path("data")
     on_conflict: Annotated[OnConflict, _takes(" or ".join(get_args(OnConflict)))] = "replace"
     sync: Bool = True
+    any_file_system: Bool = False
     readers: Annotated[Readers, _takes(" or ".join(get_args(Readers)))] = "owner"
     charset: Annotated[str, _CHARSET] = "ISO_IR 100"
 
@@ -124,12 +125,16 @@ class Limits(Table):
 
     associations: Annotated[int, _integer(1, 4096)] = 100
     peer_associations: Annotated[int, _integer(0, 4096)] = 0
+    address_associations: Annotated[int | None, _integer(0, 4096)] = None
     pdu_bytes: Annotated[int, _integer(4096, 134217728, unit=" (bytes)")] = 1048576
     acse_timeout: Seconds = 30
     dimse_timeout: Seconds = 60
     network_timeout: Seconds = 120
     find_responses: Annotated[int, _integer(0)] = 0
     free_bytes: Annotated[int, _integer(0, unit=" (bytes)")] = 1073741824
+    conversion_memory: Annotated[int, _integer(67108864, unit=" (bytes)")] = 536870912
+    conversion_space: Annotated[int, _integer(0, unit=" (bytes)")] = 8589934592
+    conversion_seconds: Seconds = 600
 
 
 class Peer(Table):

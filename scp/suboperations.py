@@ -3,7 +3,7 @@
 import logging
 import socket
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, NoReturn
@@ -15,10 +15,10 @@ from scp.command import Command, Field
 from scp.copies import Copies, Copy
 from scp.dimse import Message
 from scp.log import one_line
-from scp.outcomes import INTERNAL, AssociationLost, Originator, Outcome, Result, Supply
+from scp.outcomes import INTERNAL, AssociationLost, Cause, Originator, Outcome, Result, Supply
 from scp.reactor import driver_of, messages_of
 from scp.status import Status, is_warning
-from scp.transcode import TranscodeError, reachable, transcode_file
+from scp.transcode import GoneError, LimitError, Receiver, TranscodeError, reachable, transcode_file
 from storage import Location, part10
 from storage.errors import ArchiveError
 from storage.event import Event
@@ -43,12 +43,18 @@ class Sender:
     """Sends instances over one established association, one at a time."""
 
     def __init__(
-        self, association: Association, copies: Copies, originator: Originator, timeout: float
+        self,
+        association: Association,
+        copies: Copies,
+        originator: Originator,
+        timeout: float,
+        is_stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._association = association
         self._copies = copies
         self._originator = originator
         self._timeout = timeout
+        self._receiver = Receiver(lambda: is_stopped() or self._is_gone())
         self._number = 0
         self._contexts: dict[str, dict[str, int]] = {}
         for context in association.accepted_contexts:
@@ -70,6 +76,9 @@ class Sender:
                     self._begin(ready)
                     following = self._next(supply) if ahead else None
                     outcome = self._end(ready)
+                if outcome and outcome.cause is Cause.ASSOCIATION:
+                    self._stop(outcome, supply)
+                    return
                 if outcome:
                     yield outcome
                 ready, following = following or self._next(supply), None
@@ -137,11 +146,27 @@ class Sender:
                 continue
             try:
                 copy.file.seek(0)
-                source = transcode_file(copy.file, syntax)
+                source = transcode_file(copy.file, syntax, receiver=self._receiver)
                 return _Ready(location, accepted[syntax], copy.sop_instance_uid, source)
+            except GoneError as error:
+                return Outcome(location, Result.FAILED, str(error), Cause.ASSOCIATION)
+            except LimitError as error:
+                return Outcome(location, Result.FAILED, f"cannot be sent: {error}")
             except TranscodeError as error:  # another one may still be possible
                 words = f"cannot be sent: {error}"
         return Outcome(location, Result.FAILED, words)
+
+    def _stop(self, outcome: Outcome, supply: Supply) -> None:
+        """Send no more, where it was to stop. Raises AssociationLost where it was not."""
+        if not supply.is_stopped():
+            self._give_up("ended the association", outcome.location)
+        supply.give_back(outcome.location)
+
+    def _is_gone(self) -> bool:
+        """Whether the association has ended, or its peer wants it to."""
+        reactor = driver_of(self._association)
+        reactor.look()
+        return reactor.is_over()
 
     def _begin(self, ready: "_Ready") -> None:
         """Send the request. Raises AssociationLost."""

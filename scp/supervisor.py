@@ -9,9 +9,12 @@ import os
 import select
 import signal
 import time
+from collections.abc import Callable
 
 from scp import certificates, child, config, log, systemd, watch, worker
+from scp.attempts import Attempts
 from scp.config import ConfigError
+from scp.conversion.budget import BUDGET
 from scp.counters import RESTARTS, Counters
 from scp.doors import Doors
 from scp.forwarding.forwarder import Forwarder
@@ -23,6 +26,7 @@ from scp.slots import Slots
 from scp.tls import Contexts, contexts
 from scp.watch import Beats, Watch
 from storage.event import Sentence
+from storage.rights import why_not
 from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
@@ -39,17 +43,12 @@ _KILL_SECONDS = worker.GRACE_SECONDS + 5
 class Supervisor:
     """Runs the workers until SIGTERM or SIGINT."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        doors: Doors,
-        tls: Contexts,
-        is_whole: bool,
-    ) -> None:
+    def __init__(self, settings: Settings, doors: Doors, tls: Contexts, is_whole: bool) -> None:
         self._settings = settings
         self._doors = doors
         self._tls = tls
         self._count = settings.node.workers or os.cpu_count() or 1
+        BUDGET.set(settings.storage.path, settings.limits)
         self._slots = Slots(settings.limits.associations, self._count)
         self._beats = Beats(self._count + 1)  # the last is its own
         self._beats.adopt(self._count)
@@ -67,6 +66,15 @@ class Supervisor:
         self._retainer = Retainer(self._keeper)
         self._certificates = certificates.Keeper()
         self._next_look = 0.0
+        self._attempts = Attempts()
+        # What one of them is refused leaves the others alone.
+        self._tended: dict[str, Callable[[], None]] = {
+            "index": lambda: self._keeper.tend(self._settings.storage.charset),
+            "retention": lambda: self._retainer.tend(self._settings),
+            "metrics": self._exporter.tend,
+            "forwarding": self._forwarder.tend,
+            "certificates": self._renew,
+        }
 
     def run(self) -> None:
         """Serve; returns when all workers have ended. Raises StartError where one cannot start."""
@@ -83,15 +91,9 @@ class Supervisor:
         shown = f"[{host}]" if ":" in host else host
         secure = f" and TLS on port={self._doors.tls.getsockname()[1]}" if self._doors.tls else ""
         title, data = self._settings.node.ae_title, self._settings.storage.path
-        logger.info(
-            Sentence(
-                f"{title} serves {data} with workers={self._count}{secure}, "
-                f"listening on {shown}:{port}",
-                workers=self._count,
-                host=host,
-                port=port,
-            )
-        )
+        words = f"{title} serves {data} with workers={self._count}{secure}, listening on "
+        beside = {"workers": self._count, "host": host, "port": port}
+        logger.info(Sentence(f"{words}{shown}:{port}", **beside))
         systemd.notify("READY=1", f"STATUS=listening on {shown}:{port}")
         while True:
             found = signal.sigtimedwait(_SIGNALS, self._patience())
@@ -134,17 +136,12 @@ class Supervisor:
         for number in [number for number, due in self._due.items() if due <= now]:
             del self._due[number]
             self._start(number)
-        self._keeper.tend(self._settings.storage.charset)
-        self._retainer.tend(self._settings)
-        self._exporter.tend()
-        self._forwarder.tend()
-        if fresh := self._certificates.tend(self._settings, self._tls):
-            self._tls = fresh
-            self._forwarder.renew(self._settings, fresh)
-            self._send(worker.RENEW)
+        for what, tend in self._tended.items():
+            self._attempts.attempt(what, tend, None)
         if self._next_look > now:
             return
         self._next_look = now + watch.BEAT_SECONDS
+        self._attempts.tell("the data folder cannot be used", why_not(self._data))
         systemd.notify("WATCHDOG=1")
         self._beats.beat()
         for process, number in self._workers.items():
@@ -152,6 +149,13 @@ class Supervisor:
                 words = f"worker={number} hangs, killed: it shows no sign of life"
                 logger.error(Sentence(words, worker=number))
                 os.kill(process, signal.SIGKILL)
+
+    def _renew(self) -> None:
+        """Take the files of [tls] as they are, where they have changed."""
+        if fresh := self._certificates.tend(self._settings, self._tls):
+            self._tls = fresh
+            self._forwarder.renew(self._settings, fresh)
+            self._send(worker.RENEW)
 
     def _reload(self) -> None:
         """Have the workers take the configuration as it is now, unless it is wrong."""
@@ -167,6 +171,7 @@ class Supervisor:
         # For workers that are started later; those that run read the file themselves.
         self._settings, self._tls = settings, tls
         self._slots.limit = fresh.limits.associations
+        BUDGET.set(settings.storage.path, settings.limits)
         self._counters.name(settings.peers)
         self._certificates.tell(settings, tls)
         self._exporter.renew(settings)

@@ -9,9 +9,11 @@ from contextlib import suppress
 from dataclasses import replace
 
 from scp import config, entity, memory
+from scp.attempts import Attempts
 from scp.audit import Audit, trail
 from scp.commitment import Reporter
 from scp.config import ConfigError
+from scp.conversion.budget import BUDGET
 from scp.counters import Counters
 from scp.doors import Doors
 from scp.handlers import HANDLERS
@@ -62,11 +64,20 @@ def run(
         counters,
     )  # fmt: skip
 
+    attempts, resumed = Attempts(), False
+
+    def resume() -> None:
+        nonlocal resumed
+        if not resumed:
+            reporter.resume(slots.own, slots.workers)
+            resumed = True
+
     def beat() -> None:
         beats.beat()
         trim()
         with suppress(ResourceError):  # tried again with the next beat
             archive.withdrawals.pay()
+        attempts.attempt("commitments are not resumed", resume, None)
 
     listener = Listener(node, HANDLERS, doors, beat)
     stop, wake = socket.socketpair()
@@ -75,7 +86,7 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, RENEW):
         signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    reporter.resume(slots.own, slots.workers)
+    attempts.attempt("commitments are not resumed", resume, None)
     beats.beat()
     os.write(ready, b"1")
     while listener.serve(stop, life):
@@ -103,6 +114,7 @@ def _reload(node: Node, listener: Listener) -> Node:
     node.archive.set_policy(OnConflict(settings.storage.on_conflict), settings.limits.free_bytes)
     node.reporter.settings, node.reporter.tls = settings, tls
     node.slots.limit = settings.limits.associations
+    BUDGET.set(settings.storage.path, settings.limits)
     node.audit.renew(*trail(settings))
     node.counters.learn()
     node = replace(node, settings=settings, entity=entity.build(settings), tls=tls)

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from storage import disagreements, held, part10, strays, structure, verdict
+from storage import disagreements, held, part10, rights_faults, strays, structure, verdict
 from storage.archive import Archive
 from storage.attributes import Level
 from storage.content import digest_of_rest
@@ -72,13 +72,17 @@ class _Check:
     def run(self) -> Iterator[Fault]:
         """All faults, each as it is found."""
         for phase in (
-            self._structure,
+            self._rights, self._structure,
             self._rows, self._receipts, self._files, self._places,
             self._absent, self._disagreements,
         ):  # fmt: skip
             for fault in phase():
                 self._settling.see_the_same_index()
                 yield fault
+
+    def _rights(self) -> Iterator[Fault]:
+        """What the node cannot read or write, of the tree and superseded/."""
+        return rights_faults.below(self._tree.data, self._repair)
 
     def _structure(self) -> Iterator[Fault]:
         return structure.check(self._index, self._repair)

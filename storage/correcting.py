@@ -37,6 +37,7 @@ from storage.locks import lock
 from storage.marks import read_mark, write_mark
 from storage.models import Index, build
 from storage.places import LOCK_SECONDS
+from storage.rights import refusal
 from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
@@ -156,7 +157,7 @@ def alone(data: Path) -> Iterator[None]:
             os.close(descriptor)
             raise
     except OSError as error:
-        raise ResourceError(f"{path}: {error.strerror}") from error
+        raise ResourceError(f"{path.parent}: {refusal(error, path)}") from error
     try:
         yield
     finally:

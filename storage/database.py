@@ -19,6 +19,8 @@ from storage.folding import fold
 from storage.fuzzy import sounds_like
 from storage.locks import held_for_too_long, lock, unlock
 from storage.matching import matches
+from storage.reopening import let_go, suspects
+from storage.rights import refusal
 from storage.wildcards import fits
 
 # How long a writer waits for another before it gives up with A700, in seconds.
@@ -50,7 +52,7 @@ class Connection(sqlite3.Connection):
         self.entered: dict[Any, Any] = {}
         self.version = -1
         self._is_bound = False
-        self._turn_path = Path(arguments[0]).with_name("index.lock")
+        self.turn_path = Path(arguments[0]).with_name("index.lock")
         self._turn = -1
 
     @contextmanager
@@ -61,13 +63,13 @@ class Connection(sqlite3.Connection):
         """
         deadline = time.monotonic() + BUSY_SECONDS
         # One of each process asks for the file's lock; the others are woken by its thread.
-        gate = _gates[self._turn_path]
+        gate = _gates[self.turn_path]
         if not gate.acquire(timeout=BUSY_SECONDS):
             raise held_for_too_long()
         try:
             if self._turn < 0:
                 flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
-                self._turn = os.open(self._turn_path, flags, 0o600)
+                self._turn = os.open(self.turn_path, flags, 0o600)
             lock(self._turn, 0, deadline)
             try:
                 self._bound(deadline)
@@ -97,7 +99,7 @@ class _Pool(PooledSqliteDatabase):
 
     def _can_reuse(self, conn: Any) -> bool:
         reusable: bool = super()._can_reuse(conn)  # type: ignore[no-untyped-call]
-        return reusable and len(self._connections) < MAX_IDLE
+        return reusable and not suspects and len(self._connections) < MAX_IDLE
 
 
 def index_path(data: Path) -> Path:
@@ -179,14 +181,17 @@ def writing(database: SqliteDatabase) -> Iterator[None]:
             try:
                 yield
                 connection.execute("COMMIT")
+                suspects.clear()
             except BaseException:
                 connection.entered.clear()  # ids of rows that are taken back
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
     except OSError as error:
-        raise ResourceError(f"The index cannot be locked: {error.strerror}") from error
+        path = connection_of(database).turn_path
+        raise ResourceError(f"The index cannot be locked: {refusal(error, path)}") from error
     except _ERRORS as error:
+        let_go(database, error)
         raise ResourceError(f"The index cannot be written: {error}") from error
 
 

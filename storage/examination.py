@@ -12,6 +12,7 @@ from storage.extract import Header
 from storage.faults import Kind
 from storage.passage import Digested
 from storage.pixel_data import Damage, damage
+from storage.rights import refusal
 
 Passed = Callable[[int], None]  # how many bytes were read
 
@@ -61,4 +62,4 @@ def examine(path: Path, charset: str, passed: Passed) -> Examined | Unusable:
     except FileNotFoundError:
         return Unusable(Kind.MISSING)
     except OSError as error:
-        return Unusable(Kind.UNREADABLE, error.strerror or str(error))
+        return Unusable(Kind.UNREADABLE, refusal(error, path))

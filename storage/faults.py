@@ -17,6 +17,7 @@ class Kind(Enum):
     LOST = "lost", "received once, and now neither in the tree nor in the index", True
     MISSING = "missing", "in the index, but not in the tree", True
     UNREADABLE = "unreadable", "cannot be read: {}", False
+    RIGHTS = "rights", "{}", False
     NOT_PART10 = "not_part10", "{}", True
     HEADER = "header", "its header cannot be read: {}", True
     CUT_SHORT = "cut_short", "cut short: {}", False

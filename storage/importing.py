@@ -20,6 +20,7 @@ from storage.indexing import digest_in
 from storage.intake import Intake
 from storage.part10 import FileMeta
 from storage.places import Uids
+from storage.rights import words_of
 from storage.sources import MEDIA_DIRECTORY, Opener, Source, opened
 
 _BLOCK_BYTES = 1024 * 1024
@@ -98,8 +99,8 @@ class Importer:
         except ArchiveError as error:
             return Taken(*where, refused=str(error))
         except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-            words = error.strerror if isinstance(error, OSError) else None
-            return Taken(*where, refused=f"Cannot be read: {words or error}")
+            words = words_of(error) if isinstance(error, OSError) else error
+            return Taken(*where, refused=f"Cannot be read: {words}")
 
     def _study_of_held(self, file: BinaryIO, meta: FileMeta) -> str:
         """The study of an instance that is held as it is in `file`, else nothing."""

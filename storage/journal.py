@@ -15,6 +15,7 @@ from typing import Any
 
 from storage.durable import sync_folder
 from storage.errors import ResourceError
+from storage.rights import refusal
 
 RECEIPTS, COMMITMENTS = "receipts", "commitments"
 
@@ -66,7 +67,8 @@ class Journal:
                 # A file takes only a part where the disk has no more room (write(2)).
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            raise ResourceError(f"The journal cannot be written: {error.strerror}") from error
+            words = refusal(error, self._folder / f"{name}.jsonl")
+            raise ResourceError(f"The journal cannot be written: {words}") from error
         with self._lock:
             self._written[name] += 1
             return self._written[name]
@@ -89,18 +91,29 @@ class Journal:
             self._synced[name] = written
 
     def size(self, name: str) -> int:
-        """The bytes of the file `name`."""
+        """The bytes of the file `name`. Raises ResourceError."""
+        path = self._folder / f"{name}.jsonl"
         try:
-            return (self._folder / f"{name}.jsonl").stat().st_size
+            return path.stat().st_size
         except FileNotFoundError:
             return 0
+        except OSError as error:
+            raise ResourceError(f"The journal cannot be read: {refusal(error, path)}") from error
 
     def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[dict[str, Any]]:
-        """The records of the file `name` from byte `start` on, in the order of their writing."""
+        """The records of the file `name` from byte `start` on, in the order of their writing.
+
+        Raises ResourceError where they cannot be read.
+        """
         path = self._folder / f"{name}.jsonl"
-        if not path.exists():
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
             return
-        with path.open("rb") as file:
+        except OSError as error:
+            words = refusal(error, path)
+            raise ResourceError(f"The journal cannot be read: {words}") from error
+        with file:
             file.seek(start)
             for line in file:
                 start += len(line)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from storage.errors import ResourceError
 from storage.locks import lock
+from storage.rights import refusal
 
 Uids = tuple[str, str, str]  # Study, Series and SOP Instance UID
 
@@ -21,10 +22,11 @@ _STRIPES = 1 << 20
 @contextmanager
 def hold(data: Path, places: Iterable[Uids] | None) -> Iterator[None]:
     """Hold the places of these instances of a data folder; None: all. Raises ResourceError."""
+    path = data / "lock"
     try:
-        descriptor = os.open(data / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise ResourceError(f"Cannot lock: {error.strerror}") from error
+        raise ResourceError(f"Cannot lock: {refusal(error, path)}") from error
     deadline = time.monotonic() + LOCK_SECONDS
     try:
         try:

@@ -29,6 +29,7 @@ _ALONE = {
     Kind.UIDS_DISAGREE: "left alone: which is right cannot be told from here",
     Kind.PATIENTS_DISAGREE: "left alone: which is right cannot be told from here",
     Kind.PIXEL_DATA: "left alone: it is kept as it came",
+    Kind.RIGHTS: "left alone: that is for root to do",
     Kind.CUT_SHORT: "left alone: what is there is kept",
     Kind.CHANGED: "left alone: it may be the only copy",
 }

@@ -13,6 +13,7 @@ from pydicom.errors import InvalidDicomError
 
 from storage import part10
 from storage.errors import DataSetError
+from storage.rights import words_of
 
 MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"  # Media Storage Directory Storage (PS3.10 8)
 _DICOMDIR = "DICOMDIR"
@@ -55,7 +56,7 @@ def under(paths: Iterable[Path]) -> Iterator[Source | Unusable]:
             else:
                 yield from _of_file(path, path.stat().st_size, zipfile.is_zipfile(path))
         except OSError as error:
-            yield Unusable(str(path), error.strerror or str(error))
+            yield Unusable(str(path), words_of(error))
 
 
 @contextmanager
@@ -104,10 +105,10 @@ def _in_folder(folder: Path) -> Iterator[Source | Unusable]:
                     continue
                 yield from _of_file(path, path.stat().st_size, name.lower().endswith(".zip"))
             except OSError as error:
-                yield Unusable(str(path), error.strerror or str(error))
+                yield Unusable(str(path), words_of(error))
         while failed:
             wrong = failed.pop()
-            yield Unusable(str(wrong.filename), wrong.strerror or str(wrong))
+            yield Unusable(str(wrong.filename), words_of(wrong))
 
 
 def _of_file(path: Path, size: int, is_archive: bool) -> Iterator[Source | Unusable]:

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
+from storage.claims import claim_folder
 from storage.durable import begin_writing, prune, sync_folder
-from storage.errors import FolderError, InUseError, ResourceError
+from storage.errors import FolderError, ResourceError
 from storage.event import Event
 from storage.locks import claim
 from storage.places import Uids, hold
+from storage.rights import refusal
 from storage.superseded import Superseded
 
 logger = logging.getLogger(__name__)
@@ -50,7 +52,7 @@ class Tree:
             for folder in (self.data, self.root, self._incoming, self.superseded.folder):
                 folder.mkdir(parents=True, exist_ok=True)
             self._sync_folder(self.data)
-            self._claim()
+            claim_folder(self.data)  # open, and so held, until the process ends
             kept = _BESIDE if self._others_beside() else "/"
             leftovers = [one for one in self._incoming.iterdir() if not one.name.startswith(kept)]
             for leftover in leftovers:
@@ -102,7 +104,7 @@ class Tree:
             return path, os.open(path, flags, 0o666)
         except OSError as error:
             self.discard(path)
-            raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
+            raise ResourceError(f"Cannot write to disk: {refusal(error, path)}") from error
 
     def begin_sync(self, descriptor: int) -> None:
         """Have what was written to a file in `incoming/` begin its way to the disk."""
@@ -164,7 +166,8 @@ class Tree:
             if sync:
                 self._sync_folder(path.parent)
         except OSError as error:
-            raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
+            words = refusal(error, Path(error.filename2 or error.filename or path))
+            raise ResourceError(f"Cannot write to disk: {words}") from error
 
     def settle(self, *paths: Path) -> None:
         """See that files that lie at `paths` stay there. Raises ResourceError."""
@@ -216,13 +219,6 @@ class Tree:
     def _beside_lock(self) -> int:
         flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
         return os.open(self.data / "beside.lock", flags, 0o600)
-
-    def _claim(self) -> None:
-        descriptor = os.open(self.data, os.O_RDONLY)
-        if not claim(descriptor):
-            os.close(descriptor)
-            raise InUseError(f"{self.data}: in use by another minipacs")
-        self._claimed = descriptor  # open, and so locked, until the process ends
 
     def _make_folder(self, folder: Path) -> None:
         """Make the series' folder and see that the way to it is durable."""

@@ -1,21 +1,20 @@
 """A data folder made ready: leftovers cleared, the index usable, if not yet whole."""
 
 import logging
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from peewee import PeeweeException
 
+from storage.claims import is_free
 from storage.correcting import catch_up_corrections
 from storage.database import connect, execute, index_path, user_version
 from storage.errors import ArchiveError, FolderError, ResourceError
 from storage.event import Event
 from storage.journal import Journal
-from storage.locks import claim
 from storage.models import build, signature
-from storage.mounts import network_file_system
+from storage.mounts import require_known
 from storage.replay import (
     catch_up,
     is_settled,
@@ -24,6 +23,7 @@ from storage.replay import (
     withdraw_unplaced,
     write_applied,
 )
+from storage.rights import why_not, why_not_made
 from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
@@ -34,18 +34,17 @@ UNFINISHED = "not finished"
 _ALWAYS_CHECKED_BYTES = 128 << 20
 
 
-def prepare(data: Path, sync: bool, charset: str) -> bool:
+def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False) -> bool:
     """Make a data folder ready to be served, by this process and its children alone.
 
     Clears leftovers, and sees that there is an index and that it has what the journal tells.
     False: the index is a new one, and has to be filled by `rebuilding.rebuild`; instances are
     stored meanwhile, queries refused. Raises FolderError.
     """
-    if kind := network_file_system(data):
-        raise FolderError(
-            f"{data}: on a network file system ({kind}), where SQLite's locks cannot be relied on; "
-            "take a folder on a disk of this machine"
-        )
+    if fault := why_not(data) or why_not_made(data):
+        raise FolderError(fault)
+    for sentence in require_known(data, any_file_system):
+        logger.warning(sentence)
     tree = Tree(data, sync)
     leftovers = tree.prepare()
     if leftovers:
@@ -133,7 +132,7 @@ def begin(data: Path) -> None:
     fault = fault_of_index(path, look_through=True)
     if not fault:
         return
-    if _is_free(data):
+    if is_free(data):
         _begin(tree, path, fault)
     elif fault != UNFINISHED:  # else that node is at it
         raise FolderError(f"{path}: {fault}, and a node has it open; restart that node")
@@ -159,12 +158,3 @@ def _begin(tree: Tree, path: Path, fault: str) -> bool:
     else:
         logger.warning("index %s: to be made anew from the tree", fault)
     return is_whole
-
-
-def _is_free(data: Path) -> bool:
-    """Whether no node has claimed the folder, at this moment. Raises OSError."""
-    descriptor = os.open(data, os.O_RDONLY)
-    try:
-        return claim(descriptor)
-    finally:
-        os.close(descriptor)

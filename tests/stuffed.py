@@ -81,6 +81,8 @@ def stuffed(charset: str = "", letter: str = "") -> tuple[Dataset, Secrets]:
     if charset:
         made.SpecificCharacterSet = charset.split("\\")
     made.SOPClassUID = CT
+    made.Rows = made.Columns = 10
+    made.BitsAllocated, made.PixelRepresentation = 16, 0
     inner, deeper = filled(secrets), Dataset()
     deeper.SharedFunctionalGroupsSequence = Sequence([inner])
     made.PerFrameFunctionalGroupsSequence = Sequence([deeper])

@@ -140,6 +140,8 @@ class RunningNode:
         self.configure(tables)
         # Of the program's modules, where a test cannot wait for so long: name -> value.
         self.constants: dict[str, object] = {}
+        # What runs it.
+        self.python: list[str] = [sys.executable]
         self.log: list[str] = []
         self.port = 0
         self._changed = threading.Condition()
@@ -166,7 +168,7 @@ class RunningNode:
             self._reader.join(START_SECONDS)
         self.log = []
         self.process = subprocess.Popen(
-            [sys.executable, *self._program(), "serve", "-c", str(self.config)],
+            [*self.python, *self._program(), "serve", "-c", str(self.config)],
             cwd=Path(__file__).parent.parent,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -135,6 +135,66 @@ def test_burned_in_annotation_is_reported_and_not_exported(
     assert len(exported(node, tmp_path / "asked", "--study", "5.1", "--burned-in")) == 1
 
 
+@pytest.mark.parametrize(("values", "words", "option"), [
+    ({"RecognizableVisualFeatures": "YES"}, "can be recognized", "--recognizable"),
+    ({"Modality": "US"}, "does not say that it has no burned in annotation", "--burned-in"),
+], ids=["face", "ultrasound"])  # fmt: skip
+@pytest.mark.parametrize("command", ["export", "send"])
+def test_what_may_show_who_it_is_takes_an_option(
+    node: RunningNode, tmp_path: Path, command: str, values: dict[str, str], words: str, option: str
+) -> None:
+    archive = Archive(node.data, sync=False)
+    data = encoded(ct("6.1", "6.2", "6.3", PatientID="F", **values))
+    archive.store(Received(CT, "6.3", EXPLICIT, data, CHARSET))
+    archive.close_thread()
+    with destination("DEST", CT) as (inbox, port):
+        node.configure({"peers": {"DEST": {"host": "127.0.0.1", "port": port}}})
+        to = {"export": tmp_path / "out", "send": "DEST"}[command]
+        refused = minipacs(command, node, str(to), "--study", "6.1", "--deidentify")
+        assert refused.returncode == 1
+        assert f"{words}" in refused.stdout
+        assert f"{option} takes it as it is" in refused.stdout
+        assert not inbox.data_sets()
+        to = {"export": tmp_path / "asked", "send": "DEST"}[command]
+        done = minipacs(command, node, str(to), "--study", "6.1", "--deidentify", option)
+        assert done.returncode == 0, done.stdout
+    assert inbox.data_sets() or list((tmp_path / "asked").glob("*/*/*.dcm"))
+
+
+@pytest.mark.parametrize("options", [(), ("--zip",), ("--dicomdir",)])
+def test_what_was_taken_is_told_and_is_nowhere(
+    node: RunningNode, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    mark = "QZMARK"
+    values = {"Manufacturer": mark, "SeriesNumber": None, "BodyPartExamined": mark}
+    made = ct("7.1", "7.2", "7.3", PatientID=mark, **values)
+    made.Modality = made.StudyDate = mark
+    made.add_new(0x00200011, "CS", mark)  # written as CS, of the length of one
+    data = encoded(made).replace(b"\x20\0\x11\0CS", b"\x20\0\x11\0IS")
+    archive = Archive(node.data, sync=False)
+    archive.store(Received(CT, "7.3", EXPLICIT, data, CHARSET))
+    archive.close_thread()
+    target = tmp_path / "out"
+    done = minipacs("export", node, str(target), "--study", "7.1", "--deidentify", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Manufacturer (1)" in done.stdout
+    assert "SeriesNumber (1)" in done.stdout
+    assert mark not in done.stdout + done.stderr
+    paths = (
+        [target] if options == ("--zip",) else [one for one in target.rglob("*") if one.is_file()]
+    )
+    names = " ".join(str(one.relative_to(tmp_path)) for one in paths)
+    if options == ("--zip",):
+        with zipfile.ZipFile(target) as zipped:
+            names = " ".join(zipped.namelist())
+            whole = b"".join(map(zipped.read, zipped.namelist()))
+    else:
+        whole = b"".join(one.read_bytes() for one in paths)
+    assert whole
+    assert mark.encode() not in whole
+    assert mark not in names
+
+
 def test_what_is_sent_is_converted_and_names_nobody(node: RunningNode) -> None:
     with destination("DEST", CT) as (inbox, port):
         node.configure({"peers": {"DEST": {"host": "127.0.0.1", "port": port}}})
@@ -155,6 +215,8 @@ def test_what_is_sent_is_converted_and_names_nobody(node: RunningNode) -> None:
     (("--retain", "uids"), "--retain: takes --deidentify"),
     (("--patient-id", "X"), "--patient-id: takes --deidentify"),
     (("--burned-in",), "--burned-in: takes --deidentify"),
+    (("--recognizable",), "--recognizable: takes --deidentify"),
+    (("--video",), "--video: takes --deidentify"),
     (("--deidentify", "--retain", "names"), "'names' is not one of"),
     (("--deidentify", "--retain", "dates", "--retain", "shifted-dates"), "takes one of dates"),
     (("--deidentify", "--patient-id", "a\\b"), "--patient-id: takes at most 64 characters"),

@@ -2,8 +2,10 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
+from plain_peer import Wire
 from support import CT, ECHO, EXPLICIT, FIND, IMPLICIT, MOVE, RunningNode, StartNode
 
 from scp.slots import Slots
@@ -48,9 +50,31 @@ def test_of_many_at_once_in_several_processes_just_so_many_get_one(most: int) ->
         os.close(descriptor)
 
 
-def rejected(node: RunningNode, title: str) -> bool:
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("fe80::1%1", "fe80::2%1", True),
+        ("::1", "::2", True),
+        ("::1", "0.0.0.1", False),
+    ],
+)
+def test_addresses_are_counted_as_sites(first: str, second: str, same: bool) -> None:
+    slots = Slots(10, 1)
+    assert slots.take("A", 0, first, 1) is not None
+    assert (slots.take("B", 0, second, 1) is None) is same
+    assert slots.taken_from(second) == 1
+    assert slots.take("C", 0) is not None  # whose address does not count
+    assert slots.taken_from("192.0.2.9") == 0
+
+
+def rejected(node: RunningNode, title: str, address: str = "127.0.0.1") -> bool:
     """Whether the caller is turned away for now (PS3.8 table 9-21)."""
-    association = node.associate((ECHO, IMPLICIT), ae_title=title)
+    association = node.associate((ECHO, IMPLICIT), ae_title=title, bind_address=(address, 0))
     if association.is_rejected:
         answer = association.acceptor.primitive
         assert (answer.result, answer.result_source, answer.diagnostic) == (2, 3, 2)
@@ -82,6 +106,59 @@ def test_a_caller_that_has_its_share_is_turned_away_and_others_are_not(
     assert not rejected(node, "SCANNER")
     for association in held:
         association.abort()
+
+
+@pytest.mark.parametrize("limits", [{"associations": 8}, {"address_associations": 6}])
+def test_an_address_that_has_its_share_is_turned_away_and_others_are_not(
+    start_node: StartNode, limits: dict[str, int]
+) -> None:
+    node = start_node(
+        node={"workers": 2},
+        limits=limits,
+        peers={
+            "ROUTER": {"associations": 1, "from": ["127.0.0.0/8"]},
+            "ANYWHERE": {"associations": 1},
+        },
+    )
+    held = [node.associate((ECHO, IMPLICIT), ae_title=f"INVENTED{n}") for n in range(6)]
+    assert all(association.is_established for association in held)
+    assert rejected(node, "ONEMORE")
+    assert rejected(node, "ANYWHERE")
+    assert not rejected(node, "OTHER", "127.0.0.2")
+    with node.association((ECHO, IMPLICIT), ae_title="ROUTER"):
+        pass
+    line = node.wait_for_log("rejected peer=ONEMORE", "address_associations")
+    assert line.endswith("= 6 are open from 127.0.0.1")
+    audited = (node.data / "audit" / "audit.jsonl").read_text()
+    assert '"peer":"ONEMORE"' in audited
+    assert "are open from 127.0.0.1" in audited
+    mark = node.mark()
+    held[0].release()
+    node.wait_for_log("association closed peer=INVENTED0", after=mark)
+    assert not rejected(node, "ONEMORE")
+    for association in held:
+        association.abort()
+
+
+def test_of_many_connections_of_an_address_the_oldest_silent_ones_give_way(
+    start_node: StartNode,
+) -> None:
+    node = start_node(limits={"acse_timeout": 60})
+    node.stop()
+    node.constants = {"scp.crowds.MOST": 5}
+    node.start()
+    with ExitStack() as stack:
+        held = stack.enter_context(node.association((ECHO, IMPLICIT)))
+        silent = [stack.enter_context(Wire(node.port)) for _ in range(7)]
+        assert silent[1].is_over(30)
+        other = stack.enter_context(Wire(node.port))
+        assert silent[2].is_over(30)
+        assert node.echoes()  # and takes the place of one more
+        assert silent[3].is_over(30)
+        assert not any(wire.is_over() for wire in (*silent[4:], other))
+        assert held.send_c_echo().Status == 0x0000
+        line = node.wait_for_log("connection refused", "has opened too many others")
+        assert "address=127.0.0.1:" in line
 
 
 def test_a_service_that_is_denied_is_in_the_log(start_node: StartNode) -> None:

@@ -472,7 +472,8 @@ def test_preparing_makes_the_folders_and_clears_what_was_being_received(tmp_path
         (data / name).write_bytes(name.encode())
     assert Tree(data, sync=True).prepare() == 2
     files = [name for name in entries(data) if (data / name).is_file()]
-    assert files == ["beside.lock", "superseded/1.1/1.2/1.3.1.dcm", "tree/1.1/1.2/1.3.dcm"]
+    kept = ["superseded/1.1/1.2/1.3.1.dcm", "tree/1.1/1.2/1.3.dcm"]
+    assert files == ["beside.lock", "node.lock", *kept]
     empty = tmp_path / "empty" / "data"
     assert Tree(empty, sync=True).prepare() == 0
     assert {"incoming", "superseded", "tree"} <= set(entries(empty))

@@ -20,7 +20,8 @@ _WHEN: dict[Callable[[str], Rejection], str] = {
     peers.application_context_not_supported: "the application context is not DICOM's",
     peers.called_not_recognized: "the called AE title is not the node's",
     peers.calling_not_recognized: "the caller is not configured, or calls from elsewhere",
-    peers.local_limit_exceeded: "too many associations are open, of all or of the caller",
+    peers.local_limit_exceeded: "too many associations are open, of all, of the caller, or of its "
+    "address",
 }
 
 
@@ -76,6 +77,10 @@ def _parameters(settings: Settings) -> tuple[tuple[str, object], ...]:
         ("Maximum PDU size received", f"{limits.pdu_bytes} bytes"),
         ("Maximum number of associations accepted", limits.associations),
         ("of these from one caller", limits.peer_associations or "no limit of its own"),
+        (
+            "of these from one address",
+            peers.most_from_address(settings, "")[0] or "no limit of its own",
+        ),
         ("Maximum number of associations initiated", "as many as requests ask for"),
         ("Asynchronous operations window", "not supported: answered as 1, 1"),
         ("SCP/SCU role selection", "supported"),

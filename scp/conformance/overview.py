@@ -20,7 +20,9 @@ _PROFILES = (
     "Basic Application Level Confidentiality Profile (PS3.15 E.2), for what the commands `export` "
     "and `send` give away where that is asked for, with the options "
     + ", ".join(words for _, words in CODES.values())
-    + ". Pixel data is not cleaned."
+    + ". Attributes that the profile has no action for are removed or replaced unless their values "
+    "are known to be safe: numbers, terms of PS3.3, codes of PS3.16, UIDs of PS3.6. Samples are "
+    "not cleaned; what is beside them in Pixel Data is removed."
 )
 OTHER_CLASSES = (VERIFICATION, STORAGE_COMMITMENT, *QUERY_RETRIEVE)
 _WHO_ASKS = frozenset(uid for one in ACTIVITIES if one.role == "SCU" for uid in one.sop_classes)

@@ -19,7 +19,7 @@ _RGB_WHEN_DECODED = ("RGB", "YBR_ICT", "YBR_RCT")
 _CONVERT_PIXELS = 1 << 20
 
 
-def decode(image: Image, frame: bytes) -> tuple[Decoded, bytes]:
+def decode(image: Image, frame: bytes) -> tuple[Decoded, Samples]:
     """One frame as native Pixel Data: Little Endian, color-by-pixel; and what it is.
 
     Raises DamagedError where the frame is not what `image` says it is.
@@ -29,7 +29,7 @@ def decode(image: Image, frame: bytes) -> tuple[Decoded, bytes]:
         raise DamagedError(
             f"{image.samples} samples per pixel of {image.rows} rows and {image.columns} columns"
         )
-    if pixels * image.samples * image.bits_allocated > MAX_FRAME_BYTES * 8:
+    if image.frame_bytes > MAX_FRAME_BYTES:
         raise DamagedError(f"its frames take more than {MAX_FRAME_BYTES} bytes")
     if image.codec is Codec.RLE:
         return _rle(image, frame)
@@ -86,11 +86,16 @@ def _gdcm(image: Image, stream: Stream, frame: bytes) -> Samples:
     decoder.SetPixelFormat(
         gdcm.PixelFormat(image.samples, bits, stream.precision, stream.precision - 1, 0)
     )
+    return _shaped(image, _buffer(decoder), bits // 8)
+
+
+def _buffer(decoder: Any) -> bytes:
     text = decoder.GetBuffer()
     if text is None:
         raise DamagedError("GDCM cannot decode it")
     # GDCM gives a char* as str.
-    return _shaped(image, text.encode("utf-8", "surrogateescape"), bits // 8)
+    encoded: bytes = text.encode("utf-8", "surrogateescape")
+    return encoded
 
 
 def _gdcm_syntax(image: Image, stream: Stream) -> str:
@@ -121,7 +126,7 @@ def _shaped(image: Image, data: bytes, size: int) -> Samples:
 # ---- from samples to what the attributes say
 
 
-def _finish(image: Image, stream: Stream, words: Samples) -> tuple[Decoded, bytes]:
+def _finish(image: Image, stream: Stream, words: Samples) -> tuple[Decoded, Samples]:
     interpretation = _interpretation(image, stream)
     if interpretation == "RGB" and _is_ybr(image, stream):
         words = _to_rgb(words, stream.precision)
@@ -135,7 +140,7 @@ def _finish(image: Image, stream: Stream, words: Samples) -> tuple[Decoded, byte
     decoded = Decoded(allocated, stored, stored - 1, interpretation, is_lossy)
     signed = image.pixel_representation == 1
     kind = np.dtype(f"<{'i' if signed else 'u'}{allocated // 8}")
-    return decoded, _extended(image, stream, words).astype(kind, copy=False).tobytes()
+    return decoded, _extended(image, stream, words).astype(kind, copy=False)
 
 
 def _extended(image: Image, stream: Stream, words: Samples) -> Samples:
@@ -151,7 +156,10 @@ def _extended(image: Image, stream: Stream, words: Samples) -> Samples:
         return words
     if image.pixel_representation == 1:
         words = words.view(f"<i{words.itemsize}")
-    return np.right_shift(np.left_shift(words, unused), unused) if unused else words
+    if not unused:
+        return words
+    shifted = np.left_shift(words, unused)
+    return np.right_shift(shifted, unused, out=shifted)
 
 
 def _is_ybr(image: Image, stream: Stream) -> bool:
@@ -194,20 +202,23 @@ def _to_rgb(words: Samples, precision: int) -> Samples:
     return converted
 
 
-def _rle(image: Image, frame: bytes) -> tuple[Decoded, bytes]:
+def _rle(image: Image, frame: bytes) -> tuple[Decoded, Samples]:
     size, rest = divmod(image.bits_allocated, 8)
     if rest or not size:
         raise DamagedError(f"Bits Allocated is {image.bits_allocated}, which RLE cannot be")
     pixels = image.rows * image.columns
     segments = rle.decode(frame, image.samples * size, pixels)
-    words = np.empty((pixels, image.samples, size), np.uint8)
-    for number, segment in enumerate(segments):
-        sample, byte = divmod(number, size)
-        words[:, sample, size - 1 - byte] = np.frombuffer(segment, np.uint8)
+    if image.samples * size == 1:
+        words: Samples = np.frombuffer(next(segments), np.uint8)
+    else:
+        words = np.empty((pixels, image.samples, size), np.uint8)
+        for number, segment in enumerate(segments):
+            sample, byte = divmod(number, size)
+            words[:, sample, size - 1 - byte] = np.frombuffer(segment, np.uint8)
     interpretation = image.photometric
     if interpretation in _FULL:
         interpretation = "YBR_FULL"  # a segment has a byte of every pixel
     decoded = Decoded(
         image.bits_allocated, image.bits_stored, image.high_bit, interpretation, is_lossy=False
     )
-    return decoded, words.tobytes()
+    return decoded, words

@@ -26,6 +26,11 @@ class Image:
     photometric: str
     may_be_lossy: bool
 
+    @property
+    def frame_bytes(self) -> int:
+        """Of a native frame."""
+        return (self.rows * self.columns * self.samples * self.bits_allocated + 7) // 8
+
 
 @dataclass(frozen=True)
 class Decoded:

@@ -2,12 +2,16 @@
 
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from scp.conversion import decoder, fragments
-from scp.conversion.errors import TranscodeError
+from scp.conversion import decode, fragments
+from scp.conversion.budget import Conversion
+from scp.conversion.decoder import Decoding
+from scp.conversion.errors import LimitError, TranscodeError
 from scp.conversion.image import MAX_FRAME_BYTES, Decoded, Image
-from scp.conversion.layout import PIXEL_DATA, UNDEFINED, Element, Span
+from scp.conversion.layout import PIXEL_DATA, UNDEFINED, Element, Source, Span
+from scp.conversion.spool import IN_MEMORY_BYTES, Spool
 from scp.conversion.syntaxes import Codec, Syntax
 from scp.conversion.vrs import BITS_ALLOCATED, PIXEL_REPRESENTATION, Made, Scope
 
@@ -25,14 +29,17 @@ _METHODS = {
 }
 _HTJ2K, _HTJ2K_METHOD = "1.2.840.10008.1.2.4.20", "ISO_15444_15"
 _TEXT_BYTES = 1024
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Decompressor:
-    """Decompresses the Pixel Data of data sets in one transfer syntax."""
+    """Decompresses the Pixel Data of a data set in one transfer syntax, to be written to `out`."""
 
     transfer_syntax: str
     syntax: Syntax
+    conversion: Conversion
+    out: Spool
 
     def adapt(self, scope: Scope) -> list[Element | Made]:
         """The elements of a data set or an item, native where they are encapsulated.
@@ -61,7 +68,14 @@ class Decompressor:
         image = _image(scope, codec, self.syntax.lossless)
         count = _frame_count(scope)
         spans = fragments.frames(scope.source, pixel_data, count, codec)
-        frames = _Frames(scope, image, spans)
+        if image.frame_bytes > MAX_FRAME_BYTES:
+            raise TranscodeError(f"its frames take more than {MAX_FRAME_BYTES} bytes")
+        # Before a turn is taken, so that nobody waits for space with a turn that others want.
+        size = scope.source.end - scope.source.start + image.frame_bytes * count
+        if size > IN_MEMORY_BYTES:
+            self.conversion.reserve_space(size + image.frame_bytes)
+        self.out.expect(size)
+        frames = _Frames(scope.source, image, spans, self.conversion)
         native = frames.frame_bytes * count
         yield from self._attributes(scope, image, frames.decoded, native / _size(spans))
         padded = native + native % 2
@@ -99,31 +113,66 @@ class Decompressor:
             yield _text(_LOSSY_METHOD, "CS", method)
 
 
+@dataclass(frozen=True)
+class _Frame:
+    """A frame as it lies, in one or more fragments."""
+
+    source: Source
+    spans: list[Span]
+
+    @property
+    def length(self) -> int:
+        """How many bytes there are."""
+        return sum(span.length for span in self.spans)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Them, in pieces. Raises TranscodeError."""
+        try:
+            for span in self.spans:
+                yield from self.source.chunks(span.start, span.start + span.length)
+        except OSError as error:
+            raise TranscodeError(f"it cannot be read: {error.strerror}") from error
+
+
 class _Frames:
     """The native value: the first frame decoded, the others when their turn comes."""
 
-    def __init__(self, scope: Scope, image: Image, spans: list[list[Span]]) -> None:
-        self._scope, self._image, self._spans = scope, image, spans
-        self.decoded, self._first = self._decode(0)
-        self.frame_bytes = len(self._first)
+    def __init__(
+        self, source: Source, image: Image, spans: list[list[Span]], conversion: Conversion
+    ) -> None:
+        self._source, self._image, self._spans = source, image, spans
+        self._conversion = conversion
+        # What is written before the pixels follows from it.
+        self._first = Spool(conversion)
+        with self._decoding(0) as found:
+            self.decoded, self.frame_bytes = found.decoded, found.length
+            for chunk in found.samples:
+                self._first.write(chunk)
 
     def __iter__(self) -> Iterator[bytes]:
-        yield self._first
-        self._first = b""
+        with self._first as first:
+            first.seek(0)
+            while chunk := first.read(_CHUNK):
+                yield chunk
         for number in range(1, len(self._spans)):
-            decoded, samples = self._decode(number)
-            if decoded != self.decoded or len(samples) != self.frame_bytes:
-                raise TranscodeError(f"frame {number + 1} is not encoded as the first one is")
-            yield samples
+            with self._decoding(number) as found:
+                if (found.decoded, found.length) != (self.decoded, self.frame_bytes):
+                    raise TranscodeError(f"frame {number + 1} is not encoded as the first one is")
+                yield from found.samples
         if self.frame_bytes * len(self._spans) % 2:
             yield b"\0"
 
-    def _decode(self, number: int) -> tuple[Decoded, bytes]:
-        spans = self._spans[number]
-        if _size([spans]) > MAX_FRAME_BYTES:
+    @contextmanager
+    def _decoding(self, number: int) -> Iterator[Decoding]:
+        frame = _Frame(self._source, self._spans[number])
+        if frame.length > MAX_FRAME_BYTES:
             raise TranscodeError(f"frame {number + 1} takes more than {MAX_FRAME_BYTES} bytes")
+        self._conversion.check()
         try:
-            return decoder.decode(self._image, b"".join(map(self._scope.source.read, spans)))
+            with decode.decoding(self._image, frame, self._conversion) as found:
+                yield found
+        except LimitError:
+            raise
         except TranscodeError as error:
             raise TranscodeError(f"frame {number + 1} cannot be decoded: {error}") from error
 

@@ -1,7 +1,7 @@
 """A data set written in another transfer syntax, its values byte for byte."""
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -127,8 +127,13 @@ class Writer:
         return "<" if self.target.little_endian else ">"
 
     def _copy(self, chunks: Iterable[bytes]) -> None:
-        for chunk in chunks:
-            self.out.write(chunk)
+        pieces = iter(chunks)
+        try:
+            for chunk in pieces:
+                self.out.write(chunk)
+        finally:
+            if isinstance(pieces, Generator):  # which may hold what others wait for
+                pieces.close()
 
 
 def _check_samples(tag: int, scope: Scope) -> None:

@@ -1,14 +1,15 @@
 """RLE (PS3.5 annex G)."""
 
 import struct
+from collections.abc import Iterator
 
 from scp.conversion.stream import DamagedError
 
 _RLE_HEAD_BYTES, _MAX_SEGMENTS = 64, 15
 
 
-def decode(frame: bytes, segments: int, segment_bytes: int) -> list[bytes]:
-    """The segments of an RLE frame, each of `segment_bytes`, decoded.
+def decode(frame: bytes, segments: int, segment_bytes: int) -> Iterator[bytearray]:
+    """The segments of an RLE frame, each of `segment_bytes`, decoded one after the other.
 
     Raises DamagedError where they are not as many, or not as long.
     """
@@ -20,13 +21,11 @@ def decode(frame: bytes, segments: int, segment_bytes: int) -> list[bytes]:
     ends = [*offsets[1:count], len(frame)]
     if offsets[0] < _RLE_HEAD_BYTES or any(a > b for a, b in zip(offsets, ends, strict=False)):
         raise DamagedError("its RLE header is damaged")
-    return [
-        _rle_segment(frame[start:end], segment_bytes)
-        for start, end in zip(offsets[:count], ends, strict=True)
-    ]
+    for start, end in zip(offsets[:count], ends, strict=True):
+        yield _rle_segment(frame[start:end], segment_bytes)
 
 
-def _rle_segment(coded: bytes, size: int) -> bytes:
+def _rle_segment(coded: bytes, size: int) -> bytearray:
     decoded = bytearray()
     at, end = 0, len(coded)
     while len(decoded) < size and at < end:
@@ -42,4 +41,5 @@ def _rle_segment(coded: bytes, size: int) -> bytes:
     # A byte too much is an encoder's padding.
     if at > end or not size <= len(decoded) <= size + 1 or coded[at:].strip(b"\0\x80")[1:]:
         raise DamagedError("an RLE segment does not fill its part of the image, or overflows it")
-    return bytes(decoded[:size])
+    del decoded[size:]
+    return decoded

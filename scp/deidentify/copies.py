@@ -8,6 +8,7 @@ from scp.copies import AsCorrected, Copies, Copy
 from scp.deidentify.data_set import deidentified
 from scp.deidentify.profile import Profile, Retain
 from scp.deidentify.pseudonyms import Pseudonyms, secret_of
+from scp.deidentify.report import Report
 from scp.transcode import deflated, inflated
 from storage import Archive, Location, extract, part10
 from storage.errors import DataSetError
@@ -16,10 +17,13 @@ from storage.errors import DataSetError
 class Deidentified:
     """Those of `inner`, by a profile (PS3.15 E.1): with new UIDs unless they are retained."""
 
-    def __init__(self, inner: Copies, profile: Profile, pseudonyms: Pseudonyms) -> None:
+    def __init__(
+        self, inner: Copies, profile: Profile, pseudonyms: Pseudonyms, report: Report | None = None
+    ) -> None:
         self._inner = inner
         self._profile = profile
         self._pseudonyms = pseudonyms
+        self._report = report or Report()
 
     def open(self, location: Location) -> Copy:
         """A copy of the copy. Raises ArchiveError, OSError."""
@@ -47,18 +51,18 @@ class Deidentified:
         # Nothing of the old header stays, neither titles nor private information.
         head = part10.header(meta.sop_class_uid, uid, syntax)
         if syntax not in extract.DEFLATED:
-            found = deidentified(
-                file, meta.data_set_offset, syntax, self._profile, self._pseudonyms
-            )
-            return chained(head + found.head, file, found.start, found.end)
-        with inflated(file) as data:
-            found = deidentified(data, 0, syntax, self._profile, self._pseudonyms)
-            made = deflated(chained(found.head, data, found.start, found.end))
+            return chained(head, self._data_set(file, meta.data_set_offset, meta), 0)
+        made = self._data_set(inflated(file), 0, meta)
         file.close()
-        return chained(head, made, 0)
+        return chained(head, deflated(made), 0)
+
+    def _data_set(self, file: BinaryIO, start: int, meta: part10.FileMeta) -> BinaryIO:
+        return deidentified(file, start, meta, self._profile, self._pseudonyms, self._report)
 
 
-def copies_for(archive: Archive, system: str, profile: Profile | None) -> Copies:
+def copies_for(
+    archive: Archive, system: str, profile: Profile | None, report: Report | None = None
+) -> Copies:
     """What a command gives away of an archive; with a profile, de-identified by it.
 
     `system` is who has corrected. Raises ResourceError where there can be no secret.
@@ -66,4 +70,4 @@ def copies_for(archive: Archive, system: str, profile: Profile | None) -> Copies
     copies: Copies = AsCorrected(archive.tree, system)
     if profile is None:
         return copies
-    return Deidentified(copies, profile, Pseudonyms(secret_of(archive.journal)))
+    return Deidentified(copies, profile, Pseudonyms(secret_of(archive.journal)), report)

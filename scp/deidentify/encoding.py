@@ -2,8 +2,12 @@
 
 import struct
 
-from scp.conversion.layout import Source
-from scp.conversion.vrs import Made, Scope
+from pydicom.datadict import dictionary_VR
+
+from scp.conversion.layout import Element
+from scp.conversion.syntaxes import Syntax
+from scp.conversion.vrs import Made, Scope, find
+from scp.deidentify.forms import STRING_VRS
 from storage import charsets, values
 
 _MOST_BYTES = 1 << 16
@@ -38,13 +42,34 @@ def text_of(scope: Scope, tag: int) -> str:
     return scope.value(tag, _MOST_BYTES).decode("latin-1").strip(" \0")
 
 
-def code_item(source: Source, code: str, scheme: str, meaning: str) -> bytes:
-    """An item of a code sequence (PS3.3 table 8.8-1), encoded as `source` is."""
+def code_item(target: Syntax, code: str, scheme: str, meaning: str) -> bytes:
+    """An item of a code sequence (PS3.3 table 8.8-1), encoded as `target` has it."""
     body = b"".join(
-        values.element(tag, vr, encoded(vr, text), source.implicit_vr, source.little_endian)
+        values.element(tag, vr, encoded(vr, text), target.implicit_vr, target.little_endian)
         for tag, vr, text in (
             (0x00080100, "SH", code), (0x00080102, "SH", scheme), (0x00080104, "LO", meaning),
         )
     )  # fmt: skip
-    order = "<" if source.little_endian else ">"
+    order = "<" if target.little_endian else ">"
     return struct.pack(f"{order}HHI", 0xFFFE, 0xE000, len(body)) + body
+
+
+def vr_of(element: Element, scope: Scope) -> str:
+    """The VR by which a value is judged; empty: it cannot be told what is in it."""
+    known = find(element.tag, scope)
+    if element.vr in ("", known):
+        return "" if element.is_undefined and known != "SQ" else known
+    if element.is_undefined or "SQ" in (known, element.vr):
+        return ""
+    if element.vr in _alternatives(element.tag):
+        return element.vr
+    is_text = {known, element.vr} <= STRING_VRS | {"UN"}
+    # The value of UN is Little Endian (PS3.5 6.2.2), as that of what is made.
+    return known if is_text or element.vr == "UN" else ""
+
+
+def _alternatives(tag: int) -> list[str]:
+    try:
+        return dictionary_VR(tag).split(" or ")
+    except KeyError:
+        return []

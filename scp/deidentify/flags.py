@@ -12,8 +12,8 @@ Deidentify = Annotated[
     bool,
     typer.Option(
         "--deidentify",
-        help="By the Basic Profile of PS3.15 E.2. Neither pixels nor recognizable features, "
-        "descriptions or graphics are cleaned: text is removed, pixels are as they are.",
+        help="By the Basic Profile of PS3.15 E.2, and beyond: what is not known to be safe is "
+        "removed. Pixels are as they are; what may show in them who it is, is refused.",
     ),
 ]
 Retained = Annotated[
@@ -34,19 +34,33 @@ PatientName = Annotated[
 BurnedIn = Annotated[
     bool,
     typer.Option(
-        "--burned-in", help="De-identified: take images too that say they have burned in text."
+        "--burned-in",
+        help="De-identified: take images too that say they have burned in text, or are of a kind "
+        "that often has some and do not say that they have none.",
     ),
+]
+Recognizable = Annotated[
+    bool,
+    typer.Option(
+        "--recognizable",
+        help="De-identified: take images too that say the patient can be recognized in them.",
+    ),
+]
+Video = Annotated[
+    bool,
+    typer.Option("--video", help="De-identified: take video too, whose streams are not looked at."),
 ]
 _PLAIN = re.compile(r"[ -\[\]-~]{0,64}")
 
 
 def asked(
-    wanted: bool, retained: list[Retain] | None, patient_id: str, name: str, burned_in: bool
-) -> Profile | None:
+    wanted: bool, retained: list[Retain] | None, patient_id: str, name: str, burned_in: bool,
+    recognizable: bool = False, video: bool = False,
+) -> Profile | None:  # fmt: skip
     """What is asked for; None: no de-identification. Else the command ends."""
     given = {
         "--retain": retained, "--patient-id": patient_id, "--patient-name": name,
-        "--burned-in": burned_in,
+        "--burned-in": burned_in, "--recognizable": recognizable, "--video": video,
     }  # fmt: skip
     if not wanted:
         lone = [flag for flag, value in given.items() if value]
@@ -62,4 +76,4 @@ def asked(
     kept = frozenset(retained or ())
     if {Retain.DATES, Retain.SHIFTED_DATES} <= kept:
         raise failure("--retain: takes one of dates and shifted-dates")
-    return Profile(kept, patient_id, name, burned_in)
+    return Profile(kept, patient_id, name, burned_in, recognizable, video)

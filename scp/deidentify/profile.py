@@ -15,6 +15,14 @@ class Retain(StrEnum):
     SHIFTED_DATES = "shifted-dates"
 
 
+class Take(StrEnum):
+    """Options that have instances go as they are which are refused without."""
+
+    BURNED_IN = "burned-in"
+    RECOGNIZABLE = "recognizable"
+    VIDEO = "video"
+
+
 _BASIC = ("113100", "Basic Application Confidentiality Profile")
 CODES = {
     Retain.DATES: ("113106", "Retain Longitudinal Temporal Information Full Dates Option"),
@@ -36,6 +44,13 @@ class Profile:
     patient_id: str = ""
     patient_name: str = ""
     takes_burned_in: bool = False
+    takes_recognizable: bool = False
+    takes_video: bool = False
+
+    @property
+    def taken(self) -> frozenset[Take]:
+        """What is not refused."""
+        return frozenset(one for one in Take if getattr(self, f"takes_{one.replace('-', '_')}"))
 
     @property
     def codes(self) -> list[tuple[str, str]]:

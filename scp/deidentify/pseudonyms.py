@@ -7,13 +7,13 @@ import re
 import secrets
 from datetime import date, timedelta
 
+from pydicom._uid_dict import UID_dictionary
+
 from storage.errors import ResourceError
 from storage.journal import Journal
 
 SECRET = "deidentification"
 _SECRET_BYTES = 32
-_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
-_STANDARD = "1.2.840.10008."
 _MOST_DAYS = 3650
 _DATE_TIME = re.compile(r"(\d{4})(\d{2})?(\d{2})?(\d{2,6}(\.\d{1,6})?)?([+-]\d{4})?")
 
@@ -48,7 +48,7 @@ class Pseudonyms:
 
     def uid(self, uid: str) -> str:
         """Another UID (PS3.5 B.2), always the same; the standard's own stay."""
-        if not uid or (uid.startswith(_STANDARD) and _UID.fullmatch(uid)):
+        if not uid or uid in UID_dictionary:
             return uid
         return f"2.25.{int.from_bytes(self._digest('uid', uid)[:16], 'big')}"
 
@@ -59,6 +59,10 @@ class Pseudonyms:
     def patient_name(self, patient: str) -> str:
         """A name, which tells that it is none."""
         return f"ANON^{self.patient_id(patient)[:8]}"
+
+    def label(self, text: str) -> str:
+        """A name of 8 letters and digits for what is referred to by one, where it is text."""
+        return base64.b32encode(self._digest("label", text)[:5]).decode("ascii")
 
     def shifted(self, vr: str, text: str, patient: str) -> str:
         """A date or date and time as many days earlier as the patient's all are; else empty."""

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 
+from scp.deidentify import safe
 from scp.deidentify.options import DEVICE, INSTITUTION, PATIENT
 from scp.deidentify.profile import Retain
 from scp.deidentify.table import PROFILE
@@ -16,6 +17,7 @@ class Action(Enum):
     """What is done with an element; in the items of a sequence that is kept, with each."""
 
     KEEP = auto()
+    JUDGE = auto()  # kept where its value is known to be safe; see `safe`
     REMOVE = auto()
     EMPTY = auto()
     DUMMY = auto()
@@ -31,7 +33,7 @@ class Action(Enum):
 _OF_CODE = {
     "D": Action.DUMMY, "Z": Action.EMPTY, "X": Action.REMOVE, "U": Action.UID,
     "Z/D": Action.DUMMY, "X/Z": Action.EMPTY, "X/D": Action.DUMMY, "X/Z/D": Action.DUMMY,
-    "X/Z/U*": Action.KEEP,
+    "X/Z/U*": Action.JUDGE,
 }  # fmt: skip
 _NAMED = {
     "PatientID": Action.PATIENT_ID,
@@ -40,20 +42,19 @@ _NAMED = {
     "ContentSequence": Action.CONTENT,
     "VerifyingObserverSequence": Action.CONTENT,
     "FlowIdentifierSequence": Action.CONTENT,
-    # Free text, which belongs in the sequences above; the table has no rows for it.
-    "TextValue": Action.DUMMY,
-    "UnformattedTextValue": Action.DUMMY,
     # Type 1C and 3: IODs are whole without them, and points may be handwriting.
     "GraphicAnnotationSequence": Action.REMOVE,
     "OperatorIdentificationSequence": Action.REMOVE,
     # Type 2 and 3.
     "InstitutionCodeSequence": Action.EMPTY,
     "ReferencedPerformedProcedureStepSequence": Action.EMPTY,
+    # Said anew.
+    "PatientIdentityRemoved": Action.REMOVE,
+    "DeidentificationMethod": Action.REMOVE,
+    "DeidentificationMethodCodeSequence": Action.REMOVE,
+    "LongitudinalTemporalInformationModified": Action.REMOVE,
     "LengthToEnd": Action.REMOVE,  # retired, and wrong then
 }
-# UIDs that name kinds of things, not things.
-_KINDS = ("SOPClass", "TransferSyntax", "CodingScheme", "ContextUID", "MappingResource",
-          "ContextGroupExtensionCreator")  # fmt: skip
 # Temporal, but about the patient; without a K in the columns of the options.
 _NOT_LONGITUDINAL = frozenset(
     {"PatientBirthDate", "PatientBirthTime", "GPSTimeStamp", "GPSDateStamp"}
@@ -63,7 +64,11 @@ _REFERENCES = (
     "ReferencedPerformedProcedureStepSequence", "ReferencedStudySequence",
 )  # fmt: skip
 _NOT_RETAINED = frozenset({"DigitalSignatureUID", "UID"})
-_KEPT = {Retain.DEVICE: DEVICE, Retain.INSTITUTION: INSTITUTION, Retain.PATIENT: PATIENT}
+_KEPT = {
+    Retain.DEVICE: DEVICE + safe.DEVICE,
+    Retain.INSTITUTION: INSTITUTION,
+    Retain.PATIENT: PATIENT,
+}
 
 
 @lru_cache(maxsize=64)
@@ -78,7 +83,7 @@ def rules(retained: frozenset[Retain]) -> dict[int, Action]:
     for option in retained & _KEPT.keys():
         found |= {_tag(keyword): Action.KEEP for keyword in _KEPT[option].split()}
     if Retain.UIDS in retained:
-        found |= {_tag(keyword): Action.KEEP for keyword in _REFERENCES}
+        found |= {_tag(keyword): Action.JUDGE for keyword in _REFERENCES}
     return found
 
 
@@ -87,7 +92,7 @@ def _action(keyword: str, code: str, retained: frozenset[Retain]) -> Action:
     if vr in TEMPORAL_VRS and keyword not in _NOT_LONGITUDINAL:
         return _of_temporal(retained) or _OF_CODE[code]
     if keyword == "TimezoneOffsetFromUTC" and _of_temporal(retained):
-        return Action.KEEP
+        return Action.JUDGE
     if keyword == "FrameOriginTimestamp" and Retain.DATES in retained:
         return Action.KEEP
     # A UID is replaced by another one also where the table has a dummy for it.
@@ -107,23 +112,25 @@ def _of_temporal(retained: frozenset[Retain]) -> Action | None:
 def action_of(tag: int, vr: str, retained: frozenset[Retain]) -> Action:
     """What is done with an element of a VR that the dictionary knows for its tag, or UN."""
     group = tag >> 16
-    # Private attributes, curves (50xx) and overlays (60xx), of which nothing is left (E.1-1).
-    if group % 2 or group >> 8 in (0x50, 0x60):
+    # What belongs in no data set, private attributes, curves (50xx) and overlays (60xx), of which
+    # nothing is left (E.1-1).
+    # Pixel Data of the data set itself is none of these; in items it may be of anything.
+    if group < 0x0008 or group == 0x7FE0 or group % 2 or group >> 8 in (0x50, 0x60):
         return Action.REMOVE
     found = rules(retained).get(tag)
     if found is not None:
         return found
-    keyword = keyword_for_tag(tag)
-    if not keyword:
-        return Action.REMOVE  # nobody knows what it is
     # Beyond the table, which may be older than an attribute.
     if vr in TEMPORAL_VRS:
         return _of_temporal(retained) or Action.DUMMY
     if vr == "PN":
         return Action.DUMMY
-    if vr == "UI" and not any(kind in keyword for kind in _KINDS):
-        return Action.KEEP if Retain.UIDS in retained else Action.UID
-    return Action.KEEP
+    return Action.JUDGE
+
+
+def is_known(tag: int) -> bool:
+    """Whether there is anything to be said of a tag: a rule, or a keyword of PS3.6."""
+    return bool(keyword_for_tag(tag)) or (tag >> 24) in (0x50, 0x60)
 
 
 def _tag(keyword: str) -> int:

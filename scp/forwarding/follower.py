@@ -3,6 +3,7 @@
 import logging
 import time
 
+from scp.attempts import Attempts
 from scp.forwarding.post import Post
 from scp.forwarding.rules import destinations
 from scp.log import one_line
@@ -28,6 +29,7 @@ class Follower:
         self._post = post
         self._position = post.outbox.position
         self._next_tidy = 0.0
+        self._attempts = Attempts()
         if post.archive.journal.size(RECEIPTS) < self._position:
             logger.error("the journal is shorter than it was: it is followed from its end")
             self._position = post.archive.journal.size(RECEIPTS)
@@ -39,9 +41,10 @@ class Follower:
             try:
                 found = self._read()
             except ArchiveError as error:  # the archive's, which may pass
-                logger.warning("forwarding waits for the archive: %s", one_line(error))
+                self._attempts.tell("forwarding waits for the archive", one_line(error))
                 self._post.stopped.wait(_RETRY_SECONDS)
                 continue
+            self._attempts.tell("forwarding waits for the archive", "")
             if found is None:
                 self._post.followed.set()
                 self._tidy()

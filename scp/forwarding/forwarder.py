@@ -56,8 +56,8 @@ class Forwarder:
                 file.prepare(data, self._settings.storage.sync)
             else:
                 file.leave(data)
-        except ResourceError as error:
-            logger.error("forwarding does not begin: %s", error)
+        except (ResourceError, OSError) as error:
+            logger.error("forwarding does not begin: %s", log.one_line(error))
 
     def tend(self) -> None:
         """Start it where it does not run, and see to its end where it should."""

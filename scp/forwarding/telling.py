@@ -1,11 +1,11 @@
 """What goes on to other nodes, as `minipacs stats` and `minipacs forward` show it."""
 
-import getpass
 from dataclasses import asdict
 
 from rich.table import Table
 
 from scp.audit import Audit, trail
+from scp.ownership import user
 from scp.printing import say, say_json
 from scp.settings import Settings
 from scp.tables import cell
@@ -56,7 +56,7 @@ def retry(settings: Settings, title: str) -> int:
             raise ResourceError(f"{settings.storage.path}: nothing was ever sent on")
         count = telling.retry(outbox, title)
     audit = Audit(*trail(settings))
-    audit.write("forward-retry", user=getpass.getuser(), destination=title or None, instances=count)
+    audit.write("forward-retry", user=user(), destination=title or None, instances=count)
     audit.close()
     return count
 

@@ -51,6 +51,7 @@ class Returns:
 
     def __init__(self, request: Request, locations: list[Location]) -> None:
         self._who = request.who
+        self._request = request
         self._stopped = threading.Event()
         self._supply = Supply(deque(locations), self._stopped)
         self._sender = Sender(
@@ -58,11 +59,18 @@ class Returns:
             AsCorrected(request.node.archive.tree, request.node.settings.node.ae_title),
             Originator.of(request),
             request.node.settings.limits.dimse_timeout,
+            self._is_cancelled,
         )
 
     def stop(self) -> None:
         """Send no more."""
         self._stopped.set()
+
+    def _is_cancelled(self) -> bool:
+        try:
+            return self._request.is_cancelled()
+        except PeerGone:
+            return True
 
     def __iter__(self) -> Iterator[Outcome]:
         try:

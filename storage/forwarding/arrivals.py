@@ -69,6 +69,8 @@ def arrived(archive: Archive, found: list[Receipt]) -> Iterator[Arrival | DataSe
             yield _arrival(path, receipt)
         except FileNotFoundError:  # it is deleted already
             continue
+        except PermissionError as error:  # which may be mended
+            raise ResourceError(f"{path}: {error.strerror}") from error
         except OSError as error:
             yield DataSetError(f"{path}: {error.strerror}")
         except (DataSetError, MismatchError) as error:
