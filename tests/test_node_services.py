@@ -171,12 +171,12 @@ def test_echoscu_gets_success_and_the_log_names_it(filled: Filled) -> None:
     mark = filled.node.mark()
     output = client("echoscu", filled.node, ["-aet", "ECHO SCU"])
     assert "Received Echo Response (Success)" in output
-    opened = filled.node.wait_for_log("association opened peer=ECHO SCU", after=mark)
-    closed = filled.node.wait_for_log("association closed peer=ECHO SCU", after=mark)
-    port = ends_in(opened, r" peer=ECHO SCU address=127\.0\.0\.1:(\d+) contexts=1 refused=0")[1]
+    opened = filled.node.wait_for_log('association opened peer="ECHO SCU"', after=mark)
+    closed = filled.node.wait_for_log('association closed peer="ECHO SCU"', after=mark)
+    port = ends_in(opened, r' peer="ECHO SCU" address=127\.0\.0\.1:(\d+) contexts=1 refused=0')[1]
     ends_in(
         closed,
-        rf" peer=ECHO SCU address=127\.0\.0\.1:{port} by=release requests=1 bytes_in=0 "
+        rf' peer="ECHO SCU" address=127\.0\.0\.1:{port} by=release requests=1 bytes_in=0 '
         r"bytes_out=0 seconds=0\.\d{3}",
     )
 
