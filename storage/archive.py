@@ -7,7 +7,7 @@ from typing import Any
 
 from pydicom.tag import Tag
 
-from storage import extract, finding, part10
+from storage import extract, finding, foreign, part10
 from storage.corrections import in_force
 from storage.database import Stop, connect, index_path, never, reading, user_version
 from storage.disagreements import about
@@ -140,11 +140,21 @@ class Archive:
     def header_of(self, received: Received, intake: Intake) -> Header:
         """What the index needs of an instance that has arrived.
 
-        Raises MismatchError where it is not the one that its command names.
+        Raises MismatchError where it is not the one that its command names, DataSetError where it
+        cannot be read, or its file could not.
         """
+        syntax = received.transfer_syntax_uid
         with intake.open() as source:
-            header = extract.header(source, received.transfer_syntax_uid, received.charset)
+            start = source.tell()
+            try:
+                header = extract.header(source, syntax, received.charset)
+            except (DataSetError, MismatchError) as error:
+                source.seek(start)
+                if words := foreign.found_in(source, syntax):
+                    raise DataSetError(words) from error
+                raise
         _check_command(received, header)
+        intake.check_read_back()
         return header
 
     def find(self, query: Query, charset: str, stop: Stop = never) -> Found:

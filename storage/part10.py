@@ -2,7 +2,11 @@
 
 import struct
 from dataclasses import dataclass
+from io import BytesIO
 from typing import BinaryIO
+
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
+from pydicom.valuerep import STANDARD_VR
 
 from storage.errors import DataSetError
 from storage.keeping import kept
@@ -13,6 +17,10 @@ IMPLEMENTATION_VERSION_NAME = "MINIPACS_0_1"
 
 _PREAMBLE = b"\0" * 128 + b"DICM"
 _SOP_CLASS, _SOP_INSTANCE, _TRANSFER_SYNTAX = 0x00020002, 0x00020003, 0x00020010
+_GROUP_LENGTH, _IMPLEMENTATION_CLASS = 0x00020000, 0x00020012
+_GROUP_BYTES = b"\2\0"
+_OTHER_ENCODINGS = frozenset({str(ImplicitVRLittleEndian), str(ExplicitVRBigEndian)})
+_VRS = frozenset(str(vr).encode() for vr in STANDARD_VR)
 _LONG_FORM = frozenset(vr.encode() for vr in LONG_FORM_VRS)
 _MAX_META_BYTES = 1024 * 1024
 
@@ -48,33 +56,76 @@ def _around(sop_class_uid: str, transfer_syntax_uid: str) -> tuple[bytes, bytes]
 def read(file: BinaryIO) -> FileMeta:
     """The header of `file`, which stands at its start and is left at the data set.
 
-    Goes by the elements' own lengths, so that a wrong or missing group length does not matter.
-    Raises DataSetError where there is no Part 10 header.
+    Goes by the elements' own lengths, so that a wrong or missing group length does not matter;
+    a right one tells a data set that begins with elements of group 0002 from the header. Raises
+    DataSetError where there is no Part 10 header.
     """
     if file.read(len(_PREAMBLE))[128:] != b"DICM":
         raise DataSetError("Not a DICOM file: no DICM prefix at byte 128")
-    found: dict[int, str] = {}
+    found: dict[int, bytes] = {}
+    last, end = 0, -1
     while True:
         position = file.tell()
         head = file.read(8)
         group, number = struct.unpack_from("<HH", head) if len(head) == 8 else (0, 0)
-        if group != 0x0002:
+        tag = group << 16 | number
+        if group != 0x0002 or (
+            (position == end or tag in found) and _begins_data_set(head, tag > last, found)
+        ):
             file.seek(position)
             break
-        length = struct.unpack_from("<H", head, 6)[0]
-        if head[4:6] in _LONG_FORM:
-            length = struct.unpack("<I", file.read(4).rjust(4, b"\xff"))[0]
-        if length > _MAX_META_BYTES:
-            raise DataSetError("Damaged File Meta Information: an element without end")
-        value = file.read(length)
-        if len(value) != length:
-            raise DataSetError("The File Meta Information is cut short")
-        found[group << 16 | number] = value.decode("latin-1").strip(" \0")
-    if not found.get(_TRANSFER_SYNTAX):
+        found[tag] = _value(file, head)
+        last = max(last, tag)
+        if tag == _GROUP_LENGTH and len(found) == 1 and len(found[tag]) == 4:
+            end = file.tell() + int.from_bytes(found[tag], "little")
+    texts = {tag: _text(value) for tag, value in found.items()}
+    if not texts.get(_TRANSFER_SYNTAX):
         raise DataSetError("No Transfer Syntax UID in the File Meta Information")
     return FileMeta(
-        found.get(_SOP_CLASS, ""),
-        found.get(_SOP_INSTANCE, ""),
-        found[_TRANSFER_SYNTAX],
+        texts.get(_SOP_CLASS, ""),
+        texts.get(_SOP_INSTANCE, ""),
+        texts[_TRANSFER_SYNTAX],
         file.tell(),
     )
+
+
+def is_read_back(head: bytes, data_set: bytes) -> bool:
+    """Whether a file of `head`, which `header` made, and of `data_set` is read as just these."""
+    # What does not go on as the header does is no part of it: nothing else can be mistaken.
+    if not data_set.startswith(_GROUP_BYTES):
+        return True
+    try:
+        return read(BytesIO(head + data_set)).data_set_offset == len(head)
+    except DataSetError:
+        return False
+
+
+def _value(file: BinaryIO, head: bytes) -> bytes:
+    """The value of the element that `head` begins."""
+    length = struct.unpack_from("<H", head, 6)[0]
+    if head[4:6] in _LONG_FORM:
+        length = struct.unpack("<I", file.read(4).rjust(4, b"\xff"))[0]
+    if length > _MAX_META_BYTES:
+        raise DataSetError("Damaged File Meta Information: an element without end")
+    value = file.read(length)
+    if len(value) != length:
+        raise DataSetError("The File Meta Information is cut short")
+    return value
+
+
+def _begins_data_set(head: bytes, ascends: bool, found: dict[int, bytes]) -> bool:
+    """Whether an element of group 0002 where a header may end is the data set's first one.
+
+    It is in a file of ours, whose group length is right. In another one the header goes on where
+    the element is encoded as there, in Explicit VR Little Endian, and the data set is not.
+    """
+    syntax = _text(found.get(_TRANSFER_SYNTAX, b""))
+    if not syntax:
+        return False
+    if _text(found.get(_IMPLEMENTATION_CLASS, b"")) == IMPLEMENTATION_CLASS_UID:
+        return True
+    return syntax not in _OTHER_ENCODINGS or not ascends or head[4:6] not in _VRS
+
+
+def _text(value: bytes) -> str:
+    return value.decode("latin-1").strip(" \0")

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from pydicom.uid import UID
 
-from scp.conversion.layout import PIXEL_DATA, Element, Source
+from scp.conversion.layout import PIXEL_DATA, Element, Source, belongs
 from scp.conversion.rewrite import Writer
 from scp.conversion.syntaxes import Syntax
 from scp.conversion.vrs import Made, Scope, find
@@ -52,7 +52,9 @@ def deidentified(
     end = file.seek(0, 2)
     source = Source(file, start, end, syntax.is_implicit_VR, syntax.is_little_endian)
     head = source.elements_before(PIXEL_DATA & 0xFFFF0000)
-    if not any(one.vr for one in head):  # Implicit VR, whatever its transfer syntax says
+    if not any(
+        one.vr for one in head if belongs(one.tag)
+    ):  # Implicit VR, whatever its transfer syntax says
         source = Source(file, start, end, True, source.little_endian)
     bulk_start = head[-1].end if head else start
     # Behind the Pixel Data are padding, signatures and private elements: all of action X.
@@ -64,7 +66,7 @@ def deidentified(
     held = Source(file, start, bulk_start, source.implicit_vr, source.little_endian)
     out = BytesIO()
     target = Syntax(source.implicit_vr, source.little_endian)
-    removal = _Removal(Scope(held, list(head)), profile, pseudonyms)
+    removal = _Removal(Scope(held, [one for one in head if belongs(one.tag)]), profile, pseudonyms)
     Writer(out, target, removal.adapt, False).write(held)
     return Deidentification(out.getvalue(), bulk_start, bulk_end)
 
