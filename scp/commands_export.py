@@ -6,19 +6,19 @@ from typing import Annotated
 import typer
 
 from scp.deidentify.flags import BurnedIn, Deidentify, PatientId, PatientName, Retained, asked
-from scp.housekeeping import Instance, Patient, Series, Study, select
-from scp.options import DEFAULT_CONFIG, ConfigPath, begin, told
+from scp.options import DEFAULT_CONFIG, Commands, ConfigPath, begin, told
+from scp.selecting import Instances, Patients, SeriesUids, Studies, required
 
-app = typer.Typer()
+app = Commands()
 
 
 @app.command()
 def export(
     to: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is empty, or is made.")],
-    patient: Patient = "",
-    study: Study = "",
-    series: Series = "",
-    instance: Instance = "",
+    patient: Patients = None,
+    study: Studies = None,
+    series: SeriesUids = None,
+    instance: Instances = None,
     zipped: Annotated[bool, typer.Option("--zip", help="DIR is one zip file instead.")] = False,
     dicomdir: Annotated[
         bool,
@@ -34,8 +34,8 @@ def export(
     burned_in: BurnedIn = False,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
-    """Write a patient, study, series or instance as DICOM files."""
-    selection = select(patient, study, series, instance)
+    """Write patients, studies, series or instances as DICOM files."""
+    selections = required(patient, study, series, instance)
     profile = asked(deidentify, retain, patient_id, patient_name, burned_in)
     settings = begin(path)
     from scp import exporting
@@ -44,7 +44,7 @@ def export(
     from storage.errors import ResourceError
 
     how = str(profile) if profile else ""
-    wanted = exporting.Export(selection, to, zipped, dicomdir, how)
+    wanted = exporting.Export(tuple(selections), to, zipped, dicomdir, how)
     with told(), opened(settings) as archive:
         try:
             copies = copies_for(archive, settings.node.ae_title, profile)

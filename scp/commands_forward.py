@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from scp.options import DEFAULT_CONFIG, AsJson, ConfigPath, begin, failure
+from scp.options import DEFAULT_CONFIG, AsJson, Commands, ConfigPath, begin, failure
 
-app = typer.Typer()
+app = Commands()
 
 
 @app.command()

@@ -1,10 +1,11 @@
 """`minipacs send`: what is named goes to a peer, on associations as a C-MOVE would open them."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import typer
 
+from scp import selecting
 from scp.audit import MANY, tell
 from scp.deidentify.copies import copies_for
 from scp.deidentify.profile import Profile
@@ -13,14 +14,14 @@ from scp.outcomes import Originator, Outcome, Result
 from scp.progress import shown, size
 from scp.settings import Peer, Settings
 from scp.tls import contexts
-from storage import Archive, Location, retiring
+from storage import Archive, Location
 from storage.retiring import Selection
 
 _UNASKED = Originator("", 0, 0, named=False)
 
 
 def run(
-    settings: Settings, title: str, peer: Peer, selection: Selection, archive: Archive,
+    settings: Settings, title: str, peer: Peer, selections: Sequence[Selection], archive: Archive,
     profile: Profile | None = None,
 ) -> bool:  # fmt: skip
     """Send, and show what becomes of it; whether all arrived.
@@ -28,9 +29,9 @@ def run(
     Raises ArchiveError, and ConfigError where the files of [tls] cannot be used.
     """
     started = time.monotonic()
-    locations = retiring.selected(archive, selection)
+    locations, absent = selecting.held(archive, selections)
+    selecting.tell_absent(absent)
     if not locations:
-        typer.echo(f"{selection}: nothing is held")
         return False
     copies = copies_for(archive, settings.node.ae_title, profile)
     origin = Origin(settings, contexts(settings), copies, _UNASKED)
@@ -54,8 +55,10 @@ def run(
         seconds=round(seconds, 3),
     )  # fmt: skip
     words = ", ".join(f"{name}={count}" for name, count in counts.items())
-    typer.echo(f"{selection} to {title}: {words}, {size(sent)}, seconds={seconds:.1f}")
-    return not found[Result.FAILED]
+    typer.echo(
+        f"{selecting.words(selections)} to {title}: {words}, {size(sent)}, seconds={seconds:.1f}"
+    )
+    return not found[Result.FAILED] and not absent
 
 
 def _outcomes(

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from scp.config import ConfigError
-from scp.options import DEFAULT_CONFIG, AsJson, ConfigPath, failure, load
+from scp.options import DEFAULT_CONFIG, AsJson, Commands, ConfigPath, failure, load
 
-app = typer.Typer()
+app = Commands()
 
 
 @app.command()
