@@ -122,6 +122,41 @@ def test_the_group_length_does_not_matter(group_length: bytes) -> None:
     assert read(head + DATA) == FileMeta(CT, "1.3", EXPLICIT, len(head))
 
 
+def odd_header(syntax: str, order: str, implicit_vr: bool, length: bool = True) -> bytes:
+    """A header in another encoding than it has to have, without preamble."""
+
+    def one(tag: int, vr: str, value: bytes) -> bytes:
+        return element(tag, vr, value, implicit_vr, order == "<")
+
+    body = one(0x00020002, "UI", CT.encode() + b"\0") + one(0x00020003, "UI", b"1.3\0")
+    body += one(0x00020010, "UI", uid_bytes(syntax)) + one(0x00020016, "AE", b"SOMEONE ")
+    return one(0x00020000, "UL", struct.pack(order + "I", len(body))) * length + body
+
+
+@pytest.mark.parametrize("length", [True, False], ids=["with a length", "without"])
+@pytest.mark.parametrize("implicit_vr", [True, False], ids=["implicit", "explicit"])
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG_ENDIAN, DEFLATED])
+def test_a_header_in_another_encoding_is_read(
+    syntax: str, order: str, implicit_vr: bool, length: bool
+) -> None:
+    head = PREAMBLE + odd_header(syntax, order, implicit_vr, length)
+    data = b"\0\x08\0\x05" + DATA if syntax == BIG_ENDIAN else DATA
+    assert read(head + data) == FileMeta(CT, "1.3", syntax, len(head))
+
+
+@pytest.mark.parametrize("prefix", [b"DICM", b""], ids=["no preamble", "no prefix"])
+@pytest.mark.parametrize(("order", "implicit_vr"), [("<", False), ("<", True), (">", False)])
+def test_a_header_without_preamble_is_read_where_it_is_asked_for(
+    prefix: bytes, order: str, implicit_vr: bool
+) -> None:
+    head = prefix + odd_header(EXPLICIT, order, implicit_vr)
+    found = part10.read_without_preamble(BytesIO(head + DATA))
+    assert found == FileMeta(CT, "1.3", EXPLICIT, len(head))
+    for other in (DATA, b"", b"DICM", b"\2", b"\2\0\1\0\xff\xff\xff\xff" + DATA):
+        assert part10.read_without_preamble(BytesIO(other)) is None
+
+
 def foreign(*elements: bytes, syntax: str = EXPLICIT, length: int | None = None) -> bytes:
     """A header of another writer's, with `elements` at its end and a group length."""
     meta = [*META[:3], element(0x00020010, "UI", uid_bytes(syntax)), *elements]
