@@ -18,13 +18,13 @@ from scp import (
     setting_up,
 )
 from scp.config import ConfigError
-from scp.options import DEFAULT_CONFIG, AsJson, ConfigPath, begin, failure, load, told
+from scp.options import DEFAULT_CONFIG, AsJson, Commands, ConfigPath, begin, failure, load, told
 from scp.printing import say, say_page
 from scp.settings import READERS
 
 logger = logging.getLogger(__name__)
 
-app = typer.Typer(
+app = Commands(
     add_completion=True,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from scp.housekeeping import Instance, Patient, Series, Study, Yes, asking, select
-from scp.options import DEFAULT_CONFIG, AsJson, ConfigPath, begin, failure, told
+from scp.housekeeping import Yes, asking
+from scp.options import DEFAULT_CONFIG, AsJson, Commands, ConfigPath, begin, failure, told
+from scp.selecting import Instances, Patients, SeriesUids, Studies, required, selected
 
-app = typer.Typer()
+app = Commands()
 
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; for the history.")]
 
@@ -17,21 +18,21 @@ Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; for 
 @app.command()
 def correct(
     values: Annotated[list[str], typer.Argument(metavar="Keyword=VALUE...")],
-    patient: Patient = "",
-    study: Study = "",
-    series: Series = "",
-    instance: Instance = "",
+    patient: Patients = None,
+    study: Studies = None,
+    series: SeriesUids = None,
+    instance: Instances = None,
     reason: Reason = "",
     yes: Yes = False,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
-    """Have a patient, study, series or instance shown and sent with other values."""
-    selection = select(patient, study, series, instance)
+    """Have patients, studies, series or instances shown and sent with other values."""
+    selections = required(patient, study, series, instance)
     settings = begin(path)
     from scp import correcting
 
     with _corrected():
-        correcting.correct(settings, selection, correcting.parsed(values), reason, asking(yes))
+        correcting.correct(settings, selections, correcting.parsed(values), reason, asking(yes))
 
 
 @app.command("merge-patient")
@@ -66,21 +67,21 @@ def undo(
 
 @app.command()
 def history(
-    patient: Patient = "",
-    study: Study = "",
-    series: Series = "",
-    instance: Instance = "",
+    patient: Patients = None,
+    study: Studies = None,
+    series: SeriesUids = None,
+    instance: Instances = None,
     as_json: AsJson = False,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Tell what was corrected, by whom, when and from what: of all, or of what is named."""
-    named = any((patient, study, series, instance))
-    selection = select(patient, study, series, instance) if named else None
+    selections = selected(patient, study, series, instance)
     settings = begin(path)
     from scp import correcting
 
     with _corrected():
-        correcting.history(settings, selection, as_json)
+        whole = correcting.history(settings, selections, as_json)
+    raise typer.Exit(0 if whole else 1)
 
 
 @contextmanager

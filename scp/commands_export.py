@@ -15,20 +15,20 @@ from scp.deidentify.flags import (
     Video,
     asked,
 )
-from scp.housekeeping import Instance, Patient, Series, Study, select
-from scp.options import DEFAULT_CONFIG, ConfigPath, begin, told
+from scp.options import DEFAULT_CONFIG, Commands, ConfigPath, begin, told
 from scp.printing import say
+from scp.selecting import Instances, Patients, SeriesUids, Studies, required
 
-app = typer.Typer()
+app = Commands()
 
 
 @app.command()
 def export(
     to: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is empty, or is made.")],
-    patient: Patient = "",
-    study: Study = "",
-    series: Series = "",
-    instance: Instance = "",
+    patient: Patients = None,
+    study: Studies = None,
+    series: SeriesUids = None,
+    instance: Instances = None,
     zipped: Annotated[bool, typer.Option("--zip", help="DIR is one zip file instead.")] = False,
     dicomdir: Annotated[
         bool,
@@ -46,8 +46,8 @@ def export(
     video: Video = False,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
-    """Write a patient, study, series or instance as DICOM files."""
-    selection = select(patient, study, series, instance)
+    """Write patients, studies, series or instances as DICOM files."""
+    selections = required(patient, study, series, instance)
     profile = asked(deidentify, retain, patient_id, patient_name, burned_in, recognizable, video)
     settings = begin(path)
     from scp import exporting
@@ -57,7 +57,7 @@ def export(
     from storage.errors import ResourceError
 
     how, report = str(profile) if profile else "", Report()
-    wanted = exporting.Export(selection, to, zipped, dicomdir, how)
+    wanted = exporting.Export(tuple(selections), to, zipped, dicomdir, how)
     with told(), opened(settings) as archive:
         try:
             copies = copies_for(archive, settings.node.ae_title, profile, report)

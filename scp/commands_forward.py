@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from scp.options import DEFAULT_CONFIG, AsJson, ConfigPath, begin, failure
+from scp.options import DEFAULT_CONFIG, AsJson, Commands, ConfigPath, begin, failure
 from scp.printing import say
 
-app = typer.Typer()
+app = Commands()
 
 
 @app.command()

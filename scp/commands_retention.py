@@ -1,41 +1,37 @@
 """The commands on what may stay: studies pinned, and the rules of [retention] applied by hand."""
 
-from typing import Annotated
-
-import typer
-
 from scp.housekeeping import DryRun, Yes, asking
-from scp.options import DEFAULT_CONFIG, ConfigPath, begin, failure, told
+from scp.options import DEFAULT_CONFIG, Commands, ConfigPath, begin, failure, told
+from scp.selecting import Studies, selected
 
-app = typer.Typer()
-
-Study = Annotated[str, typer.Option("--study", metavar="UID", help="A study.")]
+app = Commands()
 
 
 @app.command()
-def pin(study: Study = "", path: ConfigPath = DEFAULT_CONFIG) -> None:
-    """Have a study stay, whatever [retention] says; without one, list those that are pinned."""
+def pin(study: Studies = None, path: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Have studies stay, whatever [retention] says; without one, list those that are pinned."""
+    studies = selected(None, study, None, None)
     settings = begin(path)
     from scp import pinning
 
     with told():
-        if study:
-            pinning.pin(settings, study)
+        if studies:
+            pinning.pin(settings, studies)
         else:
             pinning.show(settings)
 
 
 @app.command()
-def unpin(
-    study: Annotated[str, typer.Option("--study", metavar="UID", help="A study.")],
-    path: ConfigPath = DEFAULT_CONFIG,
-) -> None:
-    """Let the rules of [retention] have a study again."""
+def unpin(study: Studies = None, path: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Let the rules of [retention] have studies again."""
+    studies = selected(None, study, None, None)
+    if not studies:
+        raise failure("takes one or more --study")
     settings = begin(path)
     from scp import pinning
 
     with told():
-        pinning.unpin(settings, study)
+        pinning.unpin(settings, studies)
 
 
 @app.command()

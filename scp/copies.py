@@ -87,6 +87,6 @@ class AsCorrected:
         data, start = (inflated(file), 0) if is_deflated else (file, meta.data_set_offset)
         found = amended(data, start, syntax, corrections, self._system, location.charset)
         if not is_deflated:
-            return chained(head + found.head, data, found.rest)
+            return chained(head + found.head, data, found.rest, found.end)
         file.close()
-        return chained(head, deflated(chained(found.head, data, found.rest)), 0)
+        return chained(head, deflated(chained(found.head, data, found.rest, found.end)), 0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from scp import selecting
 from scp.audit import tell
 from scp.check import opened
 from scp.ownership import user
@@ -12,7 +13,7 @@ from storage.attributes import stored_at
 from storage.correctable import UncorrectableError, checked
 from storage.corrections import PATIENT_ID, Correction, Entity, in_force
 from storage.database import execute, reading
-from storage.errors import FolderError
+from storage.errors import ArchiveError, FolderError
 from storage.retiring import Selection
 
 _PERSON = frozenset(one.keyword for one in stored_at(Level.PATIENT))
@@ -38,22 +39,40 @@ def parsed(assignments: Sequence[str]) -> dict[str, str]:
 
 
 def correct(
-    settings: Settings, selection: Selection, values: Mapping[str, str], reason: str, ask: Ask
+    settings: Settings,
+    selections: Sequence[Selection],
+    values: Mapping[str, str],
+    reason: str,
+    ask: Ask,
 ) -> None:
     """Give what is selected other values. Raises ArchiveError, UncorrectableError."""
-    checked(selection.level, values)
+    for one in selections:
+        checked(one.level, values)
     with opened(settings) as archive:
-        held = _held(archive, selection)
-        new_id = values.get(PATIENT_ID)
-        if selection.level is Level.PATIENT and new_id and _patients(archive, new_id):
-            hint = f"minipacs merge-patient {selection.uid} {new_id}"
-            raise UncorrectableError(f"{PATIENT_ID}: {new_id} is held: `{hint}`")
-        if selection.level is Level.STUDY and new_id is None and _PERSON & values.keys():
-            _tell_of_others(archive, selection, held)
-        before = correcting.shown(archive.tree, held, values)
-        if before == {keyword: [text] for keyword, text in values.items()}:
-            raise UncorrectableError(f"{selection}: has just these values")
-        _make(settings, archive, (selection.level, selection.uid), values, held, reason, ask)
+        held = _held(archive, selections)
+        _check_patients(archive, selections, values)
+        for one, instances in held.items():
+            if one.level is Level.STUDY and PATIENT_ID not in values and _PERSON & values.keys():
+                _tell_of_others(archive, one, instances)
+            before = correcting.shown(archive.tree, instances, values)
+            if before == {keyword: [text] for keyword, text in values.items()}:
+                raise UncorrectableError(f"{one}: has just these values")
+        _make(settings, archive, held, values, reason, ask)
+
+
+def _check_patients(
+    archive: Archive, selections: Sequence[Selection], values: Mapping[str, str]
+) -> None:
+    """See that patients get an ID that is nobody's. Raises UncorrectableError."""
+    new_id = values.get(PATIENT_ID)
+    patients = [one.uid for one in selections if one.level is Level.PATIENT]
+    if not new_id or not patients:
+        return
+    if _patients(archive, new_id):
+        hint = f"minipacs merge-patient {patients[0]} {new_id}"
+        raise UncorrectableError(f"{PATIENT_ID}: {new_id} is held: `{hint}`")
+    if len(patients) > 1:
+        raise UncorrectableError(f"{PATIENT_ID}: takes one --patient: one ID is of one patient")
 
 
 def merge(settings: Settings, patient_id: str, into: str, reason: str, ask: Ask) -> None:
@@ -62,7 +81,7 @@ def merge(settings: Settings, patient_id: str, into: str, reason: str, ask: Ask)
         raise UncorrectableError(f"{into}: takes two patients, not the same one twice")
     with opened(settings) as archive:
         archive.require_whole()
-        held = _held(archive, Selection(Level.PATIENT, patient_id))
+        held = _held(archive, [Selection(Level.PATIENT, patient_id)])
         found = {one: _patients(archive, one) for one in (patient_id, into)}
         for one, rows in found.items():
             if len(rows) != 1:
@@ -72,8 +91,7 @@ def merge(settings: Settings, patient_id: str, into: str, reason: str, ask: Ask)
         told = dict(zip(_IDENTITY, texts, strict=True))
         # What is not known of the one is not forgotten of the other.
         values = {name: text for name, text in told.items() if text or name == _IDENTITY[1]}
-        entity = Level.PATIENT, patient_id
-        _make(settings, archive, entity, values, held, reason, ask, is_merge=True)
+        _make(settings, archive, held, values, reason, ask, is_merge=True)
 
 
 def undo(settings: Settings, number: int, ask: Ask) -> None:
@@ -94,45 +112,81 @@ def undo(settings: Settings, number: int, ask: Ask) -> None:
         say(f"undone {number}")
 
 
-def history(settings: Settings, selection: Selection | None, as_json: bool) -> None:
-    """Tell what was corrected: of what is selected, or of all. Raises ArchiveError."""
+def history(settings: Settings, selections: Sequence[Selection], as_json: bool) -> bool:
+    """Tell what was corrected: of what is selected, or of all. Raises ArchiveError.
+
+    Whether all that is selected is held, or was corrected once.
+    """
     with opened(settings) as archive:
         found = list(in_force(archive.tree.data).all.values())
-        if selection:
-            entities = _entities(archive, selection)
-            found = [one for one in found if one.entity in entities]
+        absent = []
+        if selections:
+            entities = {one: _entities(archive, one) for one in selections}
+            known = {one.entity for one in found}
+            absent = [one for one in selecting.held(archive, selections)[1]
+                      if (one.level, one.uid) not in known]  # fmt: skip
+            wanted = set[Entity]().union(*entities.values())
+            found = [one for one in found if one.entity in wanted]
+    for selection in absent:
+        say(f"{selection}: nothing is held", err=True)
     if as_json:
         say_json([_plain(one) for one in found])
-        return
+        return not absent
     for one in found:
         say(*_words(one))
     say(f"corrections={len(found)}")
+    return not absent
 
 
 def _make(
     settings: Settings,
     archive: Archive,
-    entity: Entity,
+    held: Mapping[Selection, list[Location]],
     values: Mapping[str, str],
-    held: list[Location],
     reason: str,
     ask: Ask,
     is_merge: bool = False,
 ) -> None:
-    """Ask, and write a correction down."""
-    before = correcting.shown(archive.tree, held, values)
-    for keyword, text in values.items():
-        say(_change(before[keyword], keyword, text))
-    if not ask(f"{Selection(*entity)}: instances={len(held)}. Correct?"):
+    """Ask, and write a correction down for each entity."""
+    for selection, instances in held.items():
+        before = correcting.shown(archive.tree, instances, values)
+        if len(held) > 1:
+            say(f"{selection}:")
+        for keyword, text in values.items():
+            say(_change(before[keyword], keyword, text))
+    named = ", ".join(f"{one}: instances={len(instances)}" for one, instances in held.items())
+    if not ask(f"{named}. Correct?"):
         say("nothing corrected")
         return
+    left = list(held)
+    try:
+        for selection, instances in held.items():
+            _write(settings, archive, selection, instances, values, reason, is_merge)
+            left.remove(selection)
+    except (ArchiveError, KeyboardInterrupt):
+        if len(held) > 1:
+            say(f"not corrected: {selecting.words(left)}", err=True)
+        raise
+
+
+def _write(
+    settings: Settings,
+    archive: Archive,
+    selection: Selection,
+    held: list[Location],
+    values: Mapping[str, str],
+    reason: str,
+    is_merge: bool,
+) -> None:
+    """Write a correction down, and say so."""
     made = correcting.correct(
-        archive.tree, entity, values, user=user(), before=before, reason=reason,
-        merge=is_merge,
+        archive.tree, (selection.level, selection.uid), values, user=user(),
+        before=correcting.shown(archive.tree, held, values), reason=reason, merge=is_merge,
     )  # fmt: skip
     tell(
-        settings, "merge" if is_merge else "correct", number=made.number, level=entity[0].name,
-        key=entity[1], attributes=sorted(values), instances=len(held), reason=reason,
+        settings, "merge" if is_merge else "correct", number=made.number,
+        level=selection.level.name, key=selection.uid, attributes=sorted(values),
+        instances=len(held), reason=reason,
     )  # fmt: skip
     say(f"corrected {made.number}: instances={len(held)}; `minipacs undo {made.number}` undoes it")
 
@@ -149,10 +203,12 @@ def _tell_of_others(archive: Archive, selection: Selection, held: list[Location]
             )
 
 
-def _held(archive: Archive, selection: Selection) -> list[Location]:
-    held = retiring.selected(archive, selection)
-    if not held:
-        raise FolderError(f"{selection}: nothing is held")
+def _held(archive: Archive, selections: Sequence[Selection]) -> dict[Selection, list[Location]]:
+    """The instances of each. Raises FolderError where one has none."""
+    held = {one: retiring.selected(archive, one) for one in selections}
+    absent = [one for one, instances in held.items() if not instances]
+    if absent:
+        raise FolderError(f"{selecting.words(absent)}: nothing is held")
     return held
 
 

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from scp import selecting
 from scp.audit import MANY, tell
 from scp.conversion.chain import chained
 from scp.conversion.errors import TranscodeError
@@ -21,7 +22,7 @@ from scp.printing import say
 from scp.progress import Shown, shown, size
 from scp.settings import Settings
 from scp.transcode import reachable, transcode_file
-from storage import Archive, Location, extract, part10, retiring
+from storage import Archive, Location, extract, part10
 from storage.errors import ArchiveError
 from storage.retiring import Selection
 
@@ -39,7 +40,7 @@ _LAST_HEADER_TAG = 0x7FDFFFFF
 class Export:
     """What is asked for; `how` is what was done to the copies, for the audit trail."""
 
-    selection: Selection
+    selections: tuple[Selection, ...]
     to: Path
     zipped: bool
     dicomdir: bool
@@ -57,9 +58,9 @@ class _Done:
 def run(settings: Settings, wanted: Export, copies: Copies, held: Archive) -> bool:
     """Export, and show what becomes of it; whether all is there. Raises ArchiveError."""
     started = time.monotonic()
-    locations = retiring.selected(held, wanted.selection)
+    locations, absent = selecting.held(held, wanted.selections)
+    selecting.tell_absent(absent)
     if not locations:
-        say(f"{wanted.selection}: nothing is held")
         return False
     make: Callable[[Path, Path], AbstractContextManager[Target]]
     make = archive if wanted.zipped else folder
@@ -74,9 +75,9 @@ def run(settings: Settings, wanted: Export, copies: Copies, held: Archive) -> bo
     finally:
         _tell(settings, wanted, done, outcome, time.monotonic() - started)
     seconds = time.monotonic() - started
-    say(f"{wanted.selection} to {wanted.to}: exported={done.instances}, "
+    say(f"{selecting.words(wanted.selections)} to {wanted.to}: exported={done.instances}, "
                f"failed={done.failed}, {size(done.bytes)}, seconds={seconds:.1f}")  # fmt: skip
-    return not done.failed
+    return not done.failed and not absent
 
 
 def _tell(settings: Settings, wanted: Export, done: _Done, outcome: str, seconds: float) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -16,18 +16,12 @@ from scp.deidentify.flags import (
     Video,
     asked,
 )
-from scp.options import DEFAULT_CONFIG, ConfigPath, begin, failure, load, told
+from scp.options import DEFAULT_CONFIG, Commands, ConfigPath, begin, failure, load, told
 from scp.printing import ask
+from scp.selecting import Instances, Patients, SeriesUids, Studies, required
 
-if TYPE_CHECKING:
-    from storage.retiring import Selection
+app = Commands()
 
-app = typer.Typer()
-
-Patient = Annotated[str, typer.Option("--patient", metavar="ID", help="All of a Patient ID.")]
-Study = Annotated[str, typer.Option("--study", metavar="UID", help="A study.")]
-Series = Annotated[str, typer.Option("--series", metavar="UID", help="A series.")]
-Instance = Annotated[str, typer.Option("--instance", metavar="UID", help="An instance.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Age = Annotated[str, typer.Option(metavar="30d", help="Hours, days or weeks: 12h, 30d, 8w.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")]
@@ -36,10 +30,10 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be
 @app.command()
 def send(
     title: Annotated[str, typer.Argument(metavar="AET", help="A peer under [peers].")],
-    patient: Patient = "",
-    study: Study = "",
-    series: Series = "",
-    instance: Instance = "",
+    patient: Patients = None,
+    study: Studies = None,
+    series: SeriesUids = None,
+    instance: Instances = None,
     deidentify: Deidentify = False,
     retain: Retained = None,
     patient_id: PatientId = "",
@@ -49,8 +43,8 @@ def send(
     video: Video = False,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
-    """Send a patient, study, series or instance to a peer."""
-    selection = select(patient, study, series, instance)
+    """Send patients, studies, series or instances to a peer."""
+    selections = required(patient, study, series, instance)
     profile = asked(deidentify, retain, patient_id, patient_name, burned_in, recognizable, video)
     from scp import peers, sending
     from scp.check import opened
@@ -64,44 +58,44 @@ def send(
     if peer is None:
         raise failure(f"{settings.source}: [peers] {title}: no host and port")
     with told(), opened(settings) as archive:
-        whole = sending.run(settings, tls, title, peer, selection, archive, profile)
+        whole = sending.run(settings, tls, title, peer, selections, archive, profile)
     raise typer.Exit(0 if whole else 1)
 
 
 @app.command()
 def delete(
-    patient: Patient = "",
-    study: Study = "",
-    series: Series = "",
-    instance: Instance = "",
+    patient: Patients = None,
+    study: Studies = None,
+    series: SeriesUids = None,
+    instance: Instances = None,
     yes: Yes = False,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
-    """Take a patient, study, series or instance out of the archive, into superseded/."""
-    selection = select(patient, study, series, instance)
+    """Take patients, studies, series or instances out of the archive, into superseded/."""
+    selections = required(patient, study, series, instance)
     settings = begin(path)
     from scp import retiring
 
     with told():
-        found = retiring.delete(settings, selection, asking(yes))
+        found = retiring.delete(settings, selections, asking(yes))
     raise typer.Exit(0 if found else 1)
 
 
 @app.command()
 def restore(
-    patient: Patient = "",
-    study: Study = "",
-    series: Series = "",
-    instance: Instance = "",
+    patient: Patients = None,
+    study: Studies = None,
+    series: SeriesUids = None,
+    instance: Instances = None,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Bring back from superseded/ what was deleted."""
-    selection = select(patient, study, series, instance)
+    selections = required(patient, study, series, instance)
     settings = begin(path)
     from scp import retiring
 
     with told():
-        found = retiring.restore(settings, selection)
+        found = retiring.restore(settings, selections)
     raise typer.Exit(0 if found else 1)
 
 
@@ -138,21 +132,6 @@ def backup(
     with told():
         whole = run(settings, to)
     raise typer.Exit(0 if whole else 1)
-
-
-def select(patient: str, study: str, series: str, instance: str) -> "Selection":
-    """The one entity that is named; else the command ends."""
-    from storage.attributes import Level
-    from storage.retiring import Selection
-
-    given = [
-        Selection(level, uid)
-        for level, uid in zip(Level, (patient, study, series, instance), strict=True)
-        if uid
-    ]
-    if len(given) != 1:
-        raise failure("takes just one of --patient, --study, --series and --instance")
-    return given[0]
 
 
 def asking(yes: bool) -> Callable[[str], bool]:

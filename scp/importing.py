@@ -27,6 +27,7 @@ from storage.errors import ArchiveError, FolderError, InUseError, ResourceError
 from storage.importing import Importer, Taken
 from storage.replay import settle
 from storage.sources import Source, Unusable, under
+from storage.superseded_bounds import Bounds
 from storage.upkeep import UNFINISHED, fault_of_index, prepare
 
 # Who sent it, for the journal.
@@ -131,8 +132,9 @@ def _begin(settings: Settings, parent: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     storage = settings.storage
     archive = Archive(
-        storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes
-    )
+        storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes,
+        Bounds(storage.superseded_copies, storage.superseded_percent),
+    )  # fmt: skip
     archive.tree.stay_beside()
     _of_process.append(Importer(archive, storage.charset, SENDER, _objection))
 

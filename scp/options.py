@@ -2,12 +2,14 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+from typer.models import CommandFunctionType
 
 from scp import config, log
 from scp.config import ConfigError
@@ -28,6 +30,37 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdou
 DEFAULT_CONFIG = Path("config.toml")
 # The data folder that the command is on.
 _in_use: list[Path] = []
+
+
+class OnceCommand(TyperCommand):
+    """A command that takes each option once, but for those that say otherwise.
+
+    Else of an option that is repeated the last one alone would count, and nobody be told.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read what was given; ends the command where an option is given twice."""
+        if not ctx.resilient_parsing:
+            _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+            given: set[str] = set()
+            for option in order:
+                if option.param_type_name != "option" or getattr(option, "multiple", False):
+                    continue
+                is_switch = getattr(option, "is_flag", False) and not option.secondary_opts
+                if option.name in given and not is_switch:
+                    raise failure(f"{option.opts[0]}: is given twice, and takes one value")
+                given.add(str(option.name))
+        return super().parse_args(ctx, args)
+
+
+class Commands(typer.Typer):
+    """Commands of that kind."""
+
+    def command(
+        self, name: str | None = None, **options: Any
+    ) -> Callable[[CommandFunctionType], CommandFunctionType]:
+        """Register one."""
+        return super().command(name, **{"cls": OnceCommand, **options})
 
 
 def load(path: Path) -> Settings:

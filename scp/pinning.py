@@ -1,38 +1,48 @@
 """`minipacs pin` and `unpin`: the studies that no rule takes."""
 
+from collections.abc import Sequence
+
 from scp.audit import tell
 from scp.check import opened
 from scp.printing import say
 from scp.settings import Settings
-from storage import Level, pins, retiring
+from storage import pins, retiring
 from storage.errors import FolderError
 from storage.retiring import Selection
 
 
-def pin(settings: Settings, study: str) -> None:
-    """Pin a study. Raises ArchiveError, also where it is not held."""
+def pin(settings: Settings, studies: Sequence[Selection]) -> None:
+    """Pin studies. Raises ArchiveError, before any is pinned, where one is not held."""
     with opened(settings) as archive:
-        held = len(retiring.selected(archive, Selection(Level.STUDY, study)))
-        if not held:
-            raise FolderError(f"--study {study}: nothing is held; takes the UID of a study that is")
-        if study in pins.pinned(archive.journal):
-            say(f"study {study} is pinned already")
-            return
-        pins.pin(archive.journal, study)
-        tell(settings, "pin", studies=[study], instances=held)
-        say(f"study {study} pinned, instances={held}")
-
-
-def unpin(settings: Settings, study: str) -> None:
-    """Take the pin from a study. Raises ArchiveError, also where it has none."""
-    with opened(settings) as archive:
-        if study not in pins.pinned(archive.journal):
+        held = {one.uid: len(retiring.selected(archive, one)) for one in studies}
+        absent = ", ".join(study for study, instances in held.items() if not instances)
+        if absent:
             raise FolderError(
-                f"--study {study}: is not pinned; `minipacs pin` lists those that are"
+                f"--study {absent}: nothing is held; takes the UID of a study that is"
             )
-        pins.unpin(archive.journal, study)
-        tell(settings, "unpin", studies=[study])
-        say(f"study {study} unpinned")
+        pinned = pins.pinned(archive.journal)
+        for study, instances in held.items():
+            if study in pinned:
+                say(f"study {study} is pinned already")
+                continue
+            pins.pin(archive.journal, study)
+            tell(settings, "pin", studies=[study], instances=instances)
+            say(f"study {study} pinned, instances={instances}")
+
+
+def unpin(settings: Settings, studies: Sequence[Selection]) -> None:
+    """Take the pin from studies. Raises ArchiveError, before any is, where one has none."""
+    with opened(settings) as archive:
+        pinned = pins.pinned(archive.journal)
+        without = ", ".join(one.uid for one in studies if one.uid not in pinned)
+        if without:
+            raise FolderError(
+                f"--study {without}: is not pinned; `minipacs pin` lists those that are"
+            )
+        for one in studies:
+            pins.unpin(archive.journal, one.uid)
+            tell(settings, "unpin", studies=[one.uid])
+            say(f"study {one.uid} unpinned")
 
 
 def show(settings: Settings) -> None:

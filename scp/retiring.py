@@ -1,8 +1,9 @@
 """`minipacs delete`, `restore` and `purge`: what leaves the archive, and comes back."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+from scp import selecting
 from scp.audit import MANY, tell
 from scp.check import changing, opened
 from scp.printing import say
@@ -11,7 +12,7 @@ from scp.settings import Settings
 from storage import retiring
 from storage.errors import ArchiveError
 from storage.places import Uids
-from storage.retiring import Selection
+from storage.retiring import Kept, Selection
 
 _SECONDS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(r"(\d+)([hdw])")
@@ -28,16 +29,22 @@ def seconds(text: str) -> float:
     return int(found[1]) * _SECONDS[found[2]]
 
 
-def delete(settings: Settings, selection: Selection, ask: Ask) -> bool:
-    """Move what is selected to superseded/; whether there was any. Raises ArchiveError."""
+def delete(settings: Settings, selections: Sequence[Selection], ask: Ask) -> bool:
+    """Move what is selected to superseded/, or nothing where some of it is not held.
+
+    Whether it was done. Raises ArchiveError.
+    """
     with changing(settings) as archive:
-        instances = retiring.selected(archive, selection)
-        if not instances:
-            say(f"{selection}: nothing is held")
+        instances, absent = selecting.held(archive, selections)
+        if absent:
+            selecting.tell_absent(absent)
+            if instances:
+                say("nothing deleted")
             return False
         held = size(sum(one.file_bytes for one in instances))
         studies = len({one.uids[0] for one in instances})
-        text = f"{selection}: studies={studies}, instances={len(instances)}, {held}"
+        named = selecting.words(selections)
+        text = f"{named}: studies={studies}, instances={len(instances)}, {held}"
         if not ask(f"{text}. Delete?"):
             say("nothing deleted")
             return False
@@ -48,20 +55,26 @@ def delete(settings: Settings, selection: Selection, ask: Ask) -> bool:
         return True
 
 
-def restore(settings: Settings, selection: Selection) -> bool:
-    """Bring back what is selected; whether there was any. Raises ArchiveError."""
+def restore(settings: Settings, selections: Sequence[Selection]) -> bool:
+    """Bring back what is selected; whether there was some of each. Raises ArchiveError."""
     charset = settings.storage.charset
     with changing(settings) as archive:
-        files = retiring.restorable(archive, selection, charset)
+        files: dict[Uids, Kept] = {}
+        whole = True
+        for one in selections:
+            found = {kept.uids: kept for kept in retiring.restorable(archive, one, charset)}
+            files |= found
+            if not found:
+                say(f"{one}: nothing in superseded/ that is not held")
+                whole = False
         if not files:
-            say(f"{selection}: nothing in superseded/ that is not held")
             return False
         with shown("restore") as progress:
             progress.begin("restoring", len(files), "files")
-            found = retiring.restore(archive, files, charset)
-            done = _each(settings, "restore", found, progress)
+            restored = retiring.restore(archive, list(files.values()), charset)
+            done = _each(settings, "restore", restored, progress)
         say(f"restored instances={done}")
-        return True
+        return whole
 
 
 def purge(settings: Settings, age: float, dry_run: bool, ask: Ask) -> None:

@@ -1,8 +1,9 @@
 """`minipacs send`: what is named goes to a peer, on associations as a C-MOVE would open them."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from scp import selecting
 from scp.audit import MANY, tell
 from scp.deidentify.copies import copies_for
 from scp.deidentify.profile import Profile
@@ -13,21 +14,21 @@ from scp.printing import say
 from scp.progress import shown, size
 from scp.settings import Peer, Settings
 from scp.tls import Contexts
-from storage import Archive, Location, retiring
+from storage import Archive, Location
 from storage.retiring import Selection
 
 _UNASKED = Originator("", 0, 0, named=False)
 
 
 def run(
-    settings: Settings, tls: Contexts, title: str, peer: Peer, selection: Selection,
+    settings: Settings, tls: Contexts, title: str, peer: Peer, selections: Sequence[Selection],
     archive: Archive, profile: Profile | None = None,
 ) -> bool:  # fmt: skip
     """Send, and show what becomes of it; whether all arrived. Raises ArchiveError."""
     started = time.monotonic()
-    locations = retiring.selected(archive, selection)
+    locations, absent = selecting.held(archive, selections)
+    selecting.tell_absent(absent)
     if not locations:
-        say(f"{selection}: nothing is held")
         return False
     report = Report()
     copies = copies_for(archive, settings.node.ae_title, profile, report)
@@ -52,9 +53,10 @@ def run(
         seconds=round(seconds, 3),
     )  # fmt: skip
     words = ", ".join(f"{name}={count}" for name, count in counts.items())
-    say(f"{selection} to {title}: {words}, {size(sent)}, seconds={seconds:.1f}")
+    named = selecting.words(selections)
+    say(f"{named} to {title}: {words}, {size(sent)}, seconds={seconds:.1f}")
     report.tell()
-    return not found[Result.FAILED]
+    return not found[Result.FAILED] and not absent
 
 
 def _outcomes(

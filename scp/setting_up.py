@@ -6,10 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from scp.config import ConfigError
-from scp.options import DEFAULT_CONFIG, AsJson, ConfigPath, failure, load
+from scp.options import DEFAULT_CONFIG, AsJson, Commands, ConfigPath, failure, load
 from scp.printing import say
 
-app = typer.Typer()
+app = Commands()
 
 
 @app.command()

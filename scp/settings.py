@@ -111,6 +111,8 @@ class Storage(Table):
     any_file_system: Bool = False
     readers: Annotated[Readers, _takes(" or ".join(get_args(Readers)))] = "owner"
     charset: Annotated[str, _CHARSET] = "ISO_IR 100"
+    superseded_copies: Annotated[int, _integer(0)] = 32
+    superseded_percent: Annotated[int, _integer(0, 100)] = 10
 
 
 class Access(Table):

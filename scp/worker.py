@@ -26,6 +26,7 @@ from scp.watch import Beats
 from storage import Archive, OnConflict
 from storage.errors import ResourceError
 from storage.event import Event
+from storage.superseded_bounds import Bounds
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +57,9 @@ def run(
     trim = memory.Trimmer()
     storage = settings.storage
     archive = Archive(
-        storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes
-    )
+        storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes,
+        Bounds(storage.superseded_copies, storage.superseded_percent),
+    )  # fmt: skip
     reporter = Reporter(settings, archive, tls, counters)
     node = Node(
         settings, archive, entity.build(settings), slots, reporter, Audit(*trail(settings)), tls,
@@ -111,7 +113,11 @@ def _reload(node: Node, listener: Listener) -> Node:
     except ConfigError as error:  # it was right a moment ago, for the supervisor
         logger.error("configuration not reloaded, the old one stays: %s", error)
         return node
-    node.archive.set_policy(OnConflict(settings.storage.on_conflict), settings.limits.free_bytes)
+    storage = settings.storage
+    node.archive.set_policy(
+        OnConflict(storage.on_conflict), settings.limits.free_bytes,
+        Bounds(storage.superseded_copies, storage.superseded_percent),
+    )  # fmt: skip
     node.reporter.settings, node.reporter.tls = settings, tls
     node.slots.limit = settings.limits.associations
     BUDGET.set(settings.storage.path, settings.limits)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydicom.tag import Tag
 
-from storage import extract, finding, part10
+from storage import extract, finding, foreign, part10
 from storage.corrections import in_force
 from storage.database import Stop, connect, index_path, never, reading, user_version
 from storage.disagreements import about
@@ -27,10 +27,14 @@ from storage.indexing import FileFacts, digest_in, record
 from storage.intake import Intake
 from storage.journal import RECEIPTS, Journal
 from storage.models import Index, build
+from storage.pins import pinned
 from storage.places import Uids
 from storage.query import Query
+from storage.superseded_bounds import Bounds, Keeper
 from storage.tree import Tree
 from storage.withdrawals import Withdrawals
+
+_NO_BOUNDS = Bounds()
 
 
 class OnConflict(StrEnum):
@@ -83,13 +87,15 @@ class Archive:
         sync: bool = True,
         on_conflict: OnConflict = OnConflict.REPLACE,
         free_bytes: int = 0,
+        bounds: Bounds = _NO_BOUNDS,
     ) -> None:
         self.tree = Tree(data, sync)
         self.journal = Journal(data, sync)
         self.withdrawals = Withdrawals(self.journal)
         self.index: Index = build(connect(index_path(data), sync, pooled=True))
         self._is_whole = False
-        self.set_policy(on_conflict, free_bytes)
+        self._copies = Keeper(self.tree.superseded, bounds)
+        self.set_policy(on_conflict, free_bytes, bounds)
 
     def require_whole(self) -> None:
         """Raise ResourceError while the index is made anew: it cannot tell what is not held."""
@@ -98,9 +104,12 @@ class Archive:
         if not self._is_whole:
             raise ResourceError("The index is being made anew; ask again later")
 
-    def set_policy(self, on_conflict: OnConflict, free_bytes: int) -> None:
+    def set_policy(
+        self, on_conflict: OnConflict, free_bytes: int, bounds: Bounds = _NO_BOUNDS
+    ) -> None:
         """What happens to other content for an instance, and what must stay free on the disk."""
         self._on_conflict, self._free_bytes = on_conflict, free_bytes
+        self._copies.bounds = bounds
 
     def store(self, received: Received) -> Stored:
         """Write the file, then its index row: on the disk when it returns, or no trace of it."""
@@ -140,11 +149,21 @@ class Archive:
     def header_of(self, received: Received, intake: Intake) -> Header:
         """What the index needs of an instance that has arrived.
 
-        Raises MismatchError where it is not the one that its command names.
+        Raises MismatchError where it is not the one that its command names, DataSetError where it
+        cannot be read, or its file could not.
         """
+        syntax = received.transfer_syntax_uid
         with intake.open() as source:
-            header = extract.header(source, received.transfer_syntax_uid, received.charset)
+            start = source.tell()
+            try:
+                header = extract.header(source, syntax, received.charset)
+            except (DataSetError, MismatchError) as error:
+                source.seek(start)
+                if words := foreign.found_in(source, syntax):
+                    raise DataSetError(words) from error
+                raise
         _check_command(received, header)
+        intake.check_read_back()
         return header
 
     def find(self, query: Query, charset: str, stop: Stop = never) -> Found:
@@ -172,6 +191,8 @@ class Archive:
         outcome = self._conflict(path, received, intake)
         if outcome is Outcome.KEPT:
             return outcome
+        if outcome is Outcome.REPLACED:
+            self._copies.make_room(path, header.uids, self._is_not_pinned)
         facts = facts_of(received, intake)
         # First: who comes after a kill or a power cut then knows where to look.
         try:
@@ -212,6 +233,9 @@ class Archive:
         if self._on_conflict is OnConflict.REFUSE:
             raise DuplicateError("Held with other content, and on_conflict is refuse")
         return Outcome.KEPT if self._on_conflict is OnConflict.KEEP else Outcome.REPLACED
+
+    def _is_not_pinned(self, study: str) -> bool:
+        return study not in pinned(self.journal)
 
     def _held(self, path: Path, received: Received, intake: Intake) -> bool | None:
         """Whether `path` holds the same data set in the same transfer syntax; None: no file."""

@@ -141,6 +141,8 @@ def _meta(file: BinaryIO, size: int) -> FileMeta | None:
     file.seek(0)
     if start[128:] == b"DICM":
         meta = part10.read(file)
+    elif bare := part10.read_without_preamble(file):
+        meta = bare
     elif syntax := _bare_syntax(start, size):
         meta = FileMeta("", "", syntax, 0)
     else:

@@ -6,12 +6,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from storage import part10
 from storage.content import digest_of_rest, same_bytes
-from storage.errors import ArchiveError, ResourceError
+from storage.errors import ArchiveError, DataSetError, ResourceError
 from storage.tree import Tree, write_all
 
 # What is written at once; more goes to the file while the rest is still on the wire.
 _IN_MEMORY_BYTES = 64 * 1024
+# The head of an element, and more.
+_FIRST_BYTES = 16
 
 # How often, in bytes, the disk is asked for room while a data set arrives.
 _CHECK_BYTES = 8 * 1024 * 1024
@@ -32,6 +35,7 @@ class Intake:
         self._head = head
         self._least_free = least_free
         self._held = bytearray()
+        self._first = b""  # of what was spilled
         self._hash = hashlib.sha256()
         self._path: Path | None = None
         self._descriptor = -1
@@ -72,6 +76,12 @@ class Intake:
             raise ResourceError(f"Cannot read {self._path.name}: {error.strerror}") from error
         file.seek(len(self._head))
         return file
+
+    def check_read_back(self) -> None:
+        """Raise DataSetError where the file would not be read as this header and this data set."""
+        first = self._first if self._path else bytes(self._held[:_FIRST_BYTES])
+        if not part10.is_read_back(self._head, first):
+            raise DataSetError("Its first elements would be read as those of the file's header")
 
     def begin_sync(self) -> None:
         """Have the file in `incoming/`, whole, on its way to the disk. Raises ResourceError.
@@ -148,6 +158,7 @@ class Intake:
         write_all(self._descriptor, memoryview(self._head))
         write_all(self._descriptor, memoryview(self._held))
         self._hash.update(self._held)
+        self._first = bytes(self._held[:_FIRST_BYTES])
         self._held = bytearray()
 
     def _fail(self, error: ArchiveError) -> None:

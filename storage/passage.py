@@ -6,12 +6,17 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple, Protocol
 
+from pydicom.valuerep import STANDARD_VR
+
 from storage.values import LONG_FORM_VRS
 
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 UNDEFINED = 0xFFFFFFFF
 
 _LONG_FORM = frozenset(vr.encode() for vr in LONG_FORM_VRS)
+_VRS = frozenset(str(vr).encode() for vr in STANDARD_VR)
+# The first group of a data set, and 0002 in the other byte order.
+_FIRST_GROUP, _META_SWAPPED = 0x0008, 0x0200
 _BLOCK_BYTES = 256 * 1024
 _MAX_DEPTH = 64
 
@@ -189,10 +194,14 @@ class Elements:
                 return Head(tag, b"", 0)
             raise OddError("an item outside of a sequence")
         vr = head[4:6]
+        is_foreign = group < _FIRST_GROUP  # of a command, or of File Meta Information left there
+        if self.order == ">" and ((is_foreign and not vr.isalpha()) or group == _META_SWAPPED):
+            raise OddError("Little Endian within Big Endian")
         if self._implicit_vr and self.passage.position == 8 and vr.isalpha() and vr.isupper():
             raise OddError("explicit VR where it should be implicit")
         # Some writers change to implicit VR inside of a sequence; pydicom reads that, too.
-        if self._implicit_vr or not b"AA" <= vr <= b"ZZ" or not vr.isalpha():
+        is_implicit = self._implicit_vr and not (is_foreign and vr in _VRS)
+        if is_implicit or not b"AA" <= vr <= b"ZZ" or not vr.isalpha():
             return Head(tag, b"", self._long.unpack_from(head, 4)[0])
         if vr not in _LONG_FORM:
             return Head(tag, vr, self._short.unpack_from(head, 6)[0])

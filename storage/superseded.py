@@ -74,6 +74,22 @@ class Superseded:
         """Every instance that is kept, or those of a study or series."""
         return self.folder.glob(f"{study}/{series}/*.dcm")
 
+    def copies_of(self, path: Path) -> list[Path]:
+        """Those of the instance at `path` in the tree. Raises ResourceError."""
+        folder = self._place_for(path).parent
+        try:
+            names = os.listdir(folder)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise ResourceError(f"Cannot read {folder}: {error.strerror}") from error
+        return [folder / name for name in names if _instance(name) == path.stem]
+
+    def is_held(self, kept: Path) -> bool:
+        """Whether the instance of which a file is kept lies in the tree."""
+        folder = self._tree / kept.relative_to(self.folder).parent
+        return (folder / f"{_instance(kept.name)}.dcm").exists()
+
     def _place_for(self, path: Path) -> Path:
         relative = path.relative_to(self._tree)
         return self.folder / relative.with_name(f"{path.stem}.{time.time_ns()}{path.suffix}")
@@ -87,3 +103,9 @@ class Superseded:
         with suppress(OSError):
             kept.unlink(missing_ok=True)
         prune(kept)
+
+
+def _instance(name: str) -> str:
+    """The SOP Instance UID in the name of a file that is kept; empty in another name."""
+    instance, _, since = name.removesuffix(".dcm").rpartition(".")
+    return instance if since.isdigit() and name.endswith(".dcm") else ""

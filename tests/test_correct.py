@@ -268,7 +268,14 @@ REFUSED = {
     "twice the same": (("--study", "3.1", "PatientName=a", "PatientName=b"), "given twice"),
     "what is not held": (("--study", "9.9", "PatientName=x"), "study 9.9: nothing is held"),
     "what it is already": (("--study", "3.1", "PatientName=Roe^Richard"), "has just these"),
-    "two entities": (("--study", "3.1", "--series", "3.2", "PatientName=x"), "just one of"),
+    "one of two not held": (("--study", "3.1", "--study", "9.9", "PatientName=x"),
+                            "study 9.9: nothing is held"),
+    "one of two at another level": (("--study", "3.1", "--series", "3.2", "PatientName=x"),
+                                    "one of the patient"),
+    "two patients, one ID": (("--patient", "P1", "--patient", "P2", "PatientID=P7"),
+                             "takes one --patient"),
+    "a reason twice": (("--study", "3.1", "PatientName=x", "--reason", "a", "--reason", "b"),
+                       "--reason: is given twice"),
 }  # fmt: skip
 
 

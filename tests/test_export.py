@@ -210,7 +210,7 @@ def _file(tmp_path: Path) -> Path:
     (_file, ("--study", "1.1", "--zip"), 2, "is there already"),
     (lambda p: p / "node" / "data" / "x", ("--study", "1.1"), 2, "the archive's own folder"),
     (lambda p: Path("/proc/x/y"), ("--study", "1.1"), 2, "cannot be written"),
-    (lambda p: p / "out", (), 2, "takes just one of --patient"),
+    (lambda p: p / "out", (), 2, "takes one or more of --patient"),
     (lambda p: p / "out", ("--study", "9.9"), 1, "study 9.9: nothing is held"),
 ], ids=["full", "cut off", "a file", "zip", "own folder", "no place", "unnamed", "no"])  # fmt: skip
 def test_wrong_usage_is_told_and_changes_nothing(

@@ -4,6 +4,7 @@ import json
 import os
 import pkgutil
 import signal
+import struct
 import subprocess
 import sys
 import zipfile
@@ -24,6 +25,7 @@ from support import (
     RunningNode,
     StartNode,
     ct,
+    data_set_bytes,
     encoded,
     found,
     samples,
@@ -36,6 +38,7 @@ from storage.importing import Importer
 from storage.journal import RECEIPTS
 from storage.sources import Source, Unusable, under
 from storage.tree import Tree
+from storage.values import element
 
 ROOT = Path(__file__).parent.parent
 CHARSET = "ISO_IR 100"
@@ -198,6 +201,55 @@ def test_what_c_store_refuses_is_refused_with_its_reason(node: RunningNode, file
         assert words in reasons[name], name
     assert [path.stem for path in node.files()] == ["1.3.7"]
     assert sorted(path.name for path in node.folder.parent.iterdir()) == ["files", "node"]
+
+
+def odd_file(
+    number: int, order: str = "<", implicit: bool = False, length: int | None = 0
+) -> bytes:
+    """File Meta Information as some write it, and a data set; `length`: by how much it is wrong."""
+
+    def one(tag: int, vr: str, value: bytes) -> bytes:
+        return element(tag, vr, value, implicit, order == "<")
+
+    body = one(0x00020002, "UI", CT.encode() + b"\0") + one(0x00020003, "UI", b"1.3.%d" % number)
+    body += one(0x00020010, "UI", EXPLICIT.encode() + b"\0")
+    if length is None:
+        return body + instance(number)
+    head = one(0x00020000, "UL", struct.pack(order + "I", max(len(body) + length, 0)))
+    return head + body + instance(number)
+
+
+PREAMBLE, TITLE = bytes(128) + b"DICM", element(0x00020016, "AE", b"SOMEONE ")
+# Instances 1.3.10 and on: what of each is the data set, where that is not `instance`.
+ODD: dict[str, tuple[bytes, bytes]] = {
+    "no group length": (PREAMBLE + odd_file(10, length=None), b""),
+    "a length too short": (PREAMBLE + odd_file(11, length=-5), b""),
+    "a length of zero": (PREAMBLE + odd_file(12, length=-9999), b""),
+    "a length too long": (PREAMBLE + odd_file(13, length=77), b""),
+    "a preamble of TIFF": (b"II*\0" * 32 + b"DICM" + odd_file(14), b""),
+    "no preamble": (b"DICM" + odd_file(15), b""),
+    "no preamble, no prefix": (odd_file(16), b""),
+    "no prefix, no length": (odd_file(17, length=None), b""),
+    "implicit": (PREAMBLE + odd_file(18, implicit=True), b""),
+    "big endian": (PREAMBLE + odd_file(19, ">"), b""),
+    "implicit, no preamble": (odd_file(20, implicit=True), b""),
+    "big endian, implicit": (PREAMBLE + odd_file(21, ">", implicit=True), b""),
+    "begins with group 0002": (
+        PREAMBLE + odd_file(22).replace(instance(22), TITLE + instance(22)), TITLE
+    ),
+}  # fmt: skip
+
+
+def test_files_with_odd_headers_are_taken_and_their_data_sets_kept(
+    node: RunningNode, files: Path
+) -> None:
+    for name, (content, _) in ODD.items():
+        (files / name).write_bytes(content)
+    done = imported(node, files)
+    assert (done.code, done.counts["stored"]) == (0, len(ODD)), done.lines
+    for number, (name, (_, front)) in enumerate(ODD.items(), 10):
+        (path,) = (one for one in node.files() if one.stem == f"1.3.{number}")
+        assert data_set_bytes(path) == front + instance(number), name
 
 
 def damaged_zip(path: Path) -> None:

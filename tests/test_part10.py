@@ -7,6 +7,7 @@ from io import BytesIO
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from images import BIG_ENDIAN, DEFLATED
 from pydicom import dcmread
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 from support import CT, EXPLICIT, IMPLICIT, TEST_FILES, ct, encoded
@@ -14,7 +15,7 @@ from support import CT, EXPLICIT, IMPLICIT, TEST_FILES, ct, encoded
 from storage import part10
 from storage.errors import DataSetError
 from storage.part10 import FileMeta
-from storage.values import element
+from storage.values import element, uid_bytes
 
 # Of even and of odd length, the shortest and the longest.
 INSTANCES = ["1.2", "1.2.3", "0", "1" * 63, "1" * 64]
@@ -119,6 +120,107 @@ PREAMBLE = b"\0" * 128 + b"DICM"
 def test_the_group_length_does_not_matter(group_length: bytes) -> None:
     head = PREAMBLE + group_length + b"".join(META)
     assert read(head + DATA) == FileMeta(CT, "1.3", EXPLICIT, len(head))
+
+
+def odd_header(syntax: str, order: str, implicit_vr: bool, length: bool = True) -> bytes:
+    """A header in another encoding than it has to have, without preamble."""
+
+    def one(tag: int, vr: str, value: bytes) -> bytes:
+        return element(tag, vr, value, implicit_vr, order == "<")
+
+    body = one(0x00020002, "UI", CT.encode() + b"\0") + one(0x00020003, "UI", b"1.3\0")
+    body += one(0x00020010, "UI", uid_bytes(syntax)) + one(0x00020016, "AE", b"SOMEONE ")
+    return one(0x00020000, "UL", struct.pack(order + "I", len(body))) * length + body
+
+
+@pytest.mark.parametrize("length", [True, False], ids=["with a length", "without"])
+@pytest.mark.parametrize("implicit_vr", [True, False], ids=["implicit", "explicit"])
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG_ENDIAN, DEFLATED])
+def test_a_header_in_another_encoding_is_read(
+    syntax: str, order: str, implicit_vr: bool, length: bool
+) -> None:
+    head = PREAMBLE + odd_header(syntax, order, implicit_vr, length)
+    data = b"\0\x08\0\x05" + DATA if syntax == BIG_ENDIAN else DATA
+    assert read(head + data) == FileMeta(CT, "1.3", syntax, len(head))
+
+
+@pytest.mark.parametrize("prefix", [b"DICM", b""], ids=["no preamble", "no prefix"])
+@pytest.mark.parametrize(("order", "implicit_vr"), [("<", False), ("<", True), (">", False)])
+def test_a_header_without_preamble_is_read_where_it_is_asked_for(
+    prefix: bytes, order: str, implicit_vr: bool
+) -> None:
+    head = prefix + odd_header(EXPLICIT, order, implicit_vr)
+    found = part10.read_without_preamble(BytesIO(head + DATA))
+    assert found == FileMeta(CT, "1.3", EXPLICIT, len(head))
+    for other in (DATA, b"", b"DICM", b"\2", b"\2\0\1\0\xff\xff\xff\xff" + DATA):
+        assert part10.read_without_preamble(BytesIO(other)) is None
+
+
+def foreign(*elements: bytes, syntax: str = EXPLICIT, length: int | None = None) -> bytes:
+    """A header of another writer's, with `elements` at its end and a group length."""
+    meta = [*META[:3], element(0x00020010, "UI", uid_bytes(syntax)), *elements]
+    body = b"".join(meta)
+    size = len(body) if length is None else length
+    return PREAMBLE + element(0x00020000, "UL", struct.pack("<I", size)) + body
+
+
+def implicit(tag: int, value: bytes) -> bytes:
+    return element(tag, "", value, implicit_vr=True)
+
+
+TITLE, SYNTAX = element(0x00020016, "AE", b"SOMEONE "), element(0x00020010, "UI", b"1.2.4\0")
+VERSION = element(0x00020013, "SH", b"OTHER_1 ")
+META_LENGTH = len(foreign()) - len(PREAMBLE) - 12
+
+
+@pytest.mark.parametrize(("head", "data"), [
+    (foreign(), TITLE + DATA),
+    (foreign(), SYNTAX + DATA),
+    (foreign(), META[1] + SYNTAX + DATA),
+    (foreign(VERSION), VERSION + SYNTAX + DATA),
+    (foreign(syntax=IMPLICIT), implicit(0x00020010, b"1.2.4\0") + DATA),
+    (foreign(VERSION, syntax=IMPLICIT), SYNTAX + DATA),
+    (foreign(syntax=BIG_ENDIAN), b"\0\2\0\x10UI\0\6" + b"1.2.4\0"),
+    (foreign(syntax=DEFLATED), b"\2\0\x13\0SH\2\0AA" + DATA),
+    (foreign(syntax="1.2.840.113619.5.2"), TITLE + DATA),
+    (PREAMBLE + b"".join(META), SYNTAX + DATA),
+    (foreign(length=7), SYNTAX + DATA),
+    (HEADER, TITLE + DATA),
+    (HEADER, HEADER[132:] + DATA),
+    (part10.header(CT, "1.3", IMPLICIT), TITLE + DATA),
+    (part10.header(CT, "1.3", BIG_ENDIAN), TITLE + DATA),
+    (part10.header(CT, "1.3", DEFLATED), b"\2\0\xff\xff\xff\xff\xff\xff\xff"),
+], ids=[
+    "a title", "a syntax", "several", "what the header has too", "implicit", "a whole header left",
+    "big endian", "deflated", "a private syntax", "no group length", "a wrong group length", "ours",
+    "ours twice", "ours, implicit", "ours, big endian", "ours, deflated",
+])  # fmt: skip
+def test_a_data_set_that_begins_with_group_0002_begins_there(head: bytes, data: bytes) -> None:
+    found = read(head + data)
+    assert (found.data_set_offset, found.sop_instance_uid) == (len(head), "1.3")
+    assert found.transfer_syntax_uid in (EXPLICIT, IMPLICIT, BIG_ENDIAN, DEFLATED,
+                                         "1.2.840.113619.5.2")  # fmt: skip
+
+
+@pytest.mark.parametrize("head", [
+    foreign(VERSION, syntax=IMPLICIT, length=META_LENGTH - 2),
+    foreign(VERSION, TITLE, syntax=BIG_ENDIAN, length=META_LENGTH - 2),
+    foreign(VERSION, length=META_LENGTH + 3),
+    foreign(VERSION, length=META_LENGTH + 4000),
+    foreign(VERSION, length=len(b"".join(META[:2]))),
+], ids=["too short, implicit", "too short, big endian", "beside an element", "too long",
+        "in front of the transfer syntax"])  # fmt: skip
+def test_a_header_goes_on_where_its_length_is_no_end(head: bytes) -> None:
+    assert read(head + DATA).data_set_offset == len(head)
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG_ENDIAN, DEFLATED, "1.2.3"])
+@pytest.mark.parametrize("data", [b"", b"\2", b"\2\0", TITLE, SYNTAX + DATA, b"\2\0" * 9])
+def test_a_file_of_ours_is_read_as_what_it_was_made_of(syntax: str, data: bytes) -> None:
+    head = part10.header(CT, "1.3", syntax)
+    assert part10.is_read_back(head, data)
+    assert read(head + data) == FileMeta(CT, "1.3", syntax, len(head))
 
 
 def test_elements_that_say_nothing_here_are_passed_over() -> None:

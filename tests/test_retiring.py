@@ -147,11 +147,11 @@ def test_what_has_been_there_for_long_is_purged(node: RunningNode) -> None:
 
 
 WRONG = {
-    "nothing named": (("delete", "-y"), "takes just one of --patient, --study"),
-    "two named": (("delete", "--study", "1.1", "--series", "1.2"), "takes just one of"),
+    "nothing named": (("delete", "-y"), "takes one or more of --patient, --study"),
+    "an empty name": (("delete", "--study", "1.1", "--series", " "), "--series: is empty"),
     "no age": (("purge",), "--older-than"),
     "an age that is none": (("purge", "--older-than", "soon"), 'such as "30d", not "soon"'),
-    "nothing to restore named": (("restore",), "takes just one of"),
+    "nothing to restore named": (("restore",), "takes one or more of"),
 }
 
 

@@ -92,7 +92,7 @@ def test_a_peer_that_is_down_gets_nothing(node: RunningNode) -> None:
 @pytest.mark.parametrize(("given", "code", "words"), [
     (("NOBODY", "--study", "1.1"), 2, "[peers] NOBODY: no host and port"),
     (("MUTE", "--study", "1.1"), 2, "[peers] MUTE: no host and port"),
-    (("DEST",), 2, "takes just one of --patient"),
+    (("DEST",), 2, "takes one or more of --patient"),
     (("--study", "1.1"), 2, "Missing argument 'AET'"),
     (("DEST", "--study", "9.9"), 1, "study 9.9: nothing is held"),
 ], ids=["unknown", "no host", "nothing named", "no peer", "not held"])  # fmt: skip

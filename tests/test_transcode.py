@@ -36,7 +36,6 @@ DISAGREE = "programs disagree on Big Endian samples"
 REFUSED: dict[str, tuple[frozenset[str], str]] = {
     "test_files/MR_truncated.dcm": (ALL, "value of (7FE0,0010) ends beyond"),
     "test_files/rtplan_truncated.dcm": (ALL, "value of (300A,00B0) ends beyond"),
-    "test_files/dicomdirtests/DICOMDIR-nooffset": (ALL, "item of (0004,1220) ends beyond"),
     # 32 bits: OW in words of 16 bits (PS3.5 6.2), or as pydicom has it.
     "test_files/badVR.dcm": (frozenset({BIG_ENDIAN}), DISAGREE),
     "test_files/rtdose.dcm": (frozenset({BIG_ENDIAN}), DISAGREE),
@@ -139,6 +138,8 @@ def test_values_stay_byte_for_byte(name: str, stored: Store) -> None:
         _compare(parsed(before, syntax), parsed(data, target), IMPLICIT in (syntax, target))
         back = converted(stored(data, target), syntax)
         _compare(parsed(before, syntax), parsed(back, syntax), target == IMPLICIT)
+        if _has_strays(before, syntax):
+            continue
         keeps_heads = {syntax, target} == {EXPLICIT, DEFLATED}
         if keeps_heads or (target != IMPLICIT and not _has_group_lengths(before, syntax)):
             assert _inflated(back, syntax) == _inflated(before, syntax)
@@ -156,9 +157,17 @@ def _has_group_lengths(data: bytes, syntax: str) -> bool:
     return any(tag.element == 0 for tag in parsed(data, syntax).keys())  # noqa: SIM118
 
 
+def _has_strays(data: bytes, syntax: str) -> bool:
+    return any(tag.group < 8 for tag in parsed(data, syntax).keys())  # noqa: SIM118
+
+
 def _compare(before: Dataset, after: Dataset, loses_vrs: bool) -> None:
-    """Tags, VRs, values and nesting as pydicom reads them, but for group lengths."""
-    old = {tag: before.get_item(tag) for tag in before.keys() if tag.element}  # noqa: SIM118
+    """Tags, VRs, values and nesting as pydicom reads them, but for group lengths.
+
+    Groups below 0008 do not belong in a data set, and are left out.
+    """
+    kept = (tag for tag in before.keys() if tag.element and tag.group >= 8)  # noqa: SIM118
+    old = {tag: before.get_item(tag) for tag in kept}
     new = {tag: after.get_item(tag) for tag in after.keys() if tag.element}  # noqa: SIM118
     assert list(new) == list(old)
     for tag in old:

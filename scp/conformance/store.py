@@ -74,6 +74,22 @@ def _kept(settings: Settings) -> str:
     return f"Instances are kept until somebody deletes them by a command of the node's{by_rule}."
 
 
+def _bounds(settings: Settings) -> str:
+    """What is kept of replaced versions."""
+    storage = settings.storage
+    limits = [
+        *([f"{storage.superseded_copies} of one instance"] if storage.superseded_copies else []),
+        *([f"{storage.superseded_percent} % of the disk"] if storage.superseded_percent else []),
+    ]
+    if storage.on_conflict != "replace" or not limits:
+        return ""
+    return (
+        f" Of replaced versions {' and '.join(limits)} are kept; where no older one may be deleted "
+        f"(the first, and those of the last day, may not) the answer is "
+        f"{code(Status.OUT_OF_RESOURCES)}, and the version that is held stays."
+    )
+
+
 def _provider(settings: Settings) -> tuple[str, ...]:
     conflict = settings.storage.on_conflict
     return (
@@ -83,7 +99,7 @@ def _provider(settings: Settings) -> tuple[str, ...]:
         "Values are not judged: all that an instance needs is a Study, a Series and a SOP Instance "
         "UID, and that its SOP class and SOP instance are those of the request.",
         "The same instance once more is Success. For an instance that is held with other content "
-        f"`on_conflict` is `{conflict}`: {_CONFLICTS[conflict]}.",
+        f"`on_conflict` is `{conflict}`: {_CONFLICTS[conflict]}.{_bounds(settings)}",
         "Success is answered when the instance can be found by C-FIND, and its file "
         + ("is on the disk." if settings.storage.sync else "has been written (`sync` is false)."),
         f"Less than {settings.limits.free_bytes} bytes free on the disk: nothing more is taken, "

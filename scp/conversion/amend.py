@@ -10,8 +10,9 @@ from pydicom.datadict import dictionary_VR
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
-from scp.conversion.layout import PIXEL_DATA, Element, Source
-from scp.conversion.rewrite import Writer
+from scp.conversion.errors import TranscodeError
+from scp.conversion.layout import PIXEL_DATA, Element, Source, belongs
+from scp.conversion.rewrite import Adapt, Writer, as_it_is, holds_strays
 from scp.conversion.syntaxes import Syntax
 from scp.conversion.vrs import Made, Scope, find
 from storage import charsets, values
@@ -32,6 +33,7 @@ class Amended:
 
     head: bytes
     rest: int
+    end: int
 
 
 def amended(
@@ -47,21 +49,27 @@ def amended(
     end = file.seek(0, 2)
     source = Source(file, start, end, syntax.is_implicit_VR, syntax.is_little_endian)
     head = source.elements_before(PIXEL_DATA & 0xFFFF0000)
-    if not any(one.vr for one in head):  # Implicit VR, whatever its transfer syntax says
+    # Implicit VR, whatever its transfer syntax says.
+    if not any(one.vr for one in head if belongs(one.tag)):
         source = Source(file, start, end, True, source.little_endian)
     rest = head[-1].end if head else start
+    end = _end(Source(file, rest, end, *source_form(source)))
+    source = Source(file, start, rest, *source_form(source))
+    if holds_strays(Scope(source, list(head))):
+        source = _rewritten(source, as_it_is, keeps_group_lengths=True)
+        head = source.elements()
     named = _named(Scope(source, list(head)), charset)
     texts = [text for one in corrections for text in one.values.values()]
     chosen = charsets.choose(texts, "\\".join(named.terms))
     if chosen == UTF_8 and named.terms != (UTF_8,):
-        source = _in_utf_8(Source(file, start, rest, *source_form(source)), charset)
+        source = _in_utf_8(source, charset)
         head, named = source.elements(), charsets.charset(UTF_8)
     splice = _Splice(source, head, named)
     if chosen:
         splice.put(_CHARACTER_SET, "\\".join(named.terms))
     for correction in corrections:
         splice.correct(correction, system)
-    return Amended(splice.encoded(), rest)
+    return Amended(splice.encoded(), rest, end)
 
 
 def source_form(source: Source) -> tuple[bool, bool]:
@@ -129,7 +137,6 @@ class _Splice:
 
 def _in_utf_8(source: Source, charset: str) -> Source:
     """The same elements, with all of their text in UTF-8."""
-    out = BytesIO()
 
     def adapt(scope: Scope) -> list[Element | Made]:
         named = _named(scope, charset)
@@ -139,9 +146,25 @@ def _in_utf_8(source: Source, charset: str) -> Source:
             if one.tag != _CHARACTER_SET  # an item has its data set's
         ]
 
-    implicit_vr, little_endian = source_form(source)
-    Writer(out, Syntax(implicit_vr, little_endian), adapt, False).write(source)
-    return Source(out, 0, out.tell(), implicit_vr, little_endian)
+    return _rewritten(source, adapt, keeps_group_lengths=False)
+
+
+def _rewritten(source: Source, adapt: Adapt, keeps_group_lengths: bool) -> Source:
+    """The same data set in its own encoding, as far as it belongs there."""
+    out = BytesIO()
+    Writer(out, Syntax(*source_form(source)), adapt, keeps_group_lengths).write(source)
+    return Source(out, 0, out.tell(), *source_form(source))
+
+
+def _end(rest: Source) -> int:
+    """Where the last element ends that belongs in a data set, of those from Pixel Data on."""
+    try:
+        found = rest.elements()
+    except TranscodeError:  # what it is nobody can tell: it stays as it came
+        return rest.end
+    if not found or belongs(found[-1].tag):
+        return rest.end  # with its padding
+    return max((one.end for one in found if belongs(one.tag)), default=rest.start)
 
 
 def _converted(element: Element, scope: Scope, named: Charset) -> Element | Made:

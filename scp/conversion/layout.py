@@ -147,11 +147,13 @@ class Source:
         return int.from_bytes(data, "little" if self.little_endian else "big")
 
     def _element(self, at: int, tag: int, head: bytes, stop: int, depth: int) -> Element:
-        if tag >> 16 in (0x0000, 0x0002, 0xFFFE):
+        if tag >> 16 == 0xFFFE:
             raise TranscodeError(f"{name(tag)} at byte {at} does not belong in a data set")
         vr, start = head[4:6], at + 8
+        # File Meta Information that was left in front of a data set is explicit, whatever that is.
+        implicit_vr = self.implicit_vr and (belongs(tag) or vr not in _SHORT_FORM | _LONG_FORM)
         # Some writers change to Implicit VR inside of a sequence; pydicom reads that, too.
-        if self.implicit_vr or not b"AA" <= vr <= b"ZZ":
+        if implicit_vr or not b"AA" <= vr <= b"ZZ":
             vr, length = b"", self._long(head[4:])
         elif vr in _LONG_FORM:
             length = self._long(self.read(Span(start, 4)))
@@ -201,6 +203,14 @@ class Source:
             if at > (self.end if stop is None else stop):
                 raise TranscodeError(f"an item of {name(sequence.tag)} ends beyond it")
             yield start, at, elements
+
+
+def belongs(tag: int) -> bool:
+    """Whether an element can be one of a data set, and not of a command or of a file's header.
+
+    Groups below 0008 are those of command sets, File Meta Information and directories.
+    """
+    return tag >> 16 >= 0x0008
 
 
 def name(tag: int) -> str:

@@ -14,6 +14,7 @@ from scp.conversion.layout import (
     UNDEFINED,
     Element,
     Source,
+    belongs,
     name,
 )
 from scp.conversion.syntaxes import Syntax
@@ -28,7 +29,10 @@ Adapt = Callable[[Scope], list[Element | Made]]
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes to `out`, which can be read and sought, in the encoding of `target`."""
+    """Writes to `out`, which can be read and sought, in the encoding of `target`.
+
+    What does not belong in a data set is left out.
+    """
 
     out: BinaryIO
     target: Syntax
@@ -37,7 +41,7 @@ class Writer:
 
     def write(self, source: Source) -> None:
         """The whole data set; raises TranscodeError where the source is not one."""
-        self._level(Scope(source, list(source.elements())))
+        self._level(Scope(source, _belonging(source.elements())))
 
     def _level(self, scope: Scope) -> None:
         adapted = Scope(scope.source, self.adapt(scope), scope.outer)
@@ -90,7 +94,7 @@ class Writer:
         start = self._head(element.tag, "SQ", UNDEFINED)
         for item in scope.source.items(element, scope.depth + 1):
             item_start = self._item_head(ITEM, UNDEFINED)
-            self._level(Scope(scope.source, list(item.elements), scope))
+            self._level(Scope(scope.source, _belonging(item.elements), scope))
             self._close(item_start, item.is_undefined, ITEM_END)
         self._close(start, element.is_undefined, SEQUENCE_END)
 
@@ -134,6 +138,33 @@ class Writer:
         finally:
             if isinstance(pieces, Generator):  # which may hold what others wait for
                 pieces.close()
+
+
+def as_it_is(scope: Scope) -> list[Element | Made]:
+    """An `Adapt` that changes nothing."""
+    return scope.elements
+
+
+def holds_strays(scope: Scope) -> bool:
+    """Whether an element, or one in the items of one, does not belong in a data set."""
+    return any(
+        isinstance(one, Element) and (not belongs(one.tag) or _holds_strays_within(one, scope))
+        for one in scope.elements
+    )
+
+
+def _holds_strays_within(element: Element, scope: Scope) -> bool:
+    if (element.vr or find(element.tag, scope)) != "SQ":
+        return False
+    try:
+        items = list(scope.source.items(element, scope.depth + 1))
+    except TranscodeError:  # what it is nobody can tell: it stays as it came
+        return False
+    return any(holds_strays(Scope(scope.source, list(one.elements), scope)) for one in items)
+
+
+def _belonging(elements: list[Element]) -> list[Element | Made]:
+    return [one for one in elements if belongs(one.tag)]
 
 
 def _check_samples(tag: int, scope: Scope) -> None:

@@ -5,7 +5,7 @@ from io import BytesIO
 from typing import BinaryIO
 
 from scp.conversion.chain import chained
-from scp.conversion.layout import PIXEL_DATA, Element, Source
+from scp.conversion.layout import PIXEL_DATA, Element, Source, belongs
 from scp.conversion.rewrite import Writer
 from scp.conversion.syntaxes import SYNTAXES, Syntax
 from scp.conversion.vrs import Made, Scope
@@ -64,8 +64,8 @@ def deidentified(
 def _source(file: BinaryIO, start: int, syntax: Syntax) -> Source:
     end = file.seek(0, os.SEEK_END)
     source = Source(file, start, end, syntax.implicit_vr, syntax.little_endian)
-    # What was left in front of a data set of a file's header is explicit, whatever that is.
-    if not any(one.vr for one in source.elements_before(_BULK) if one.tag > 0x0002FFFF):
+    # What does not belong into a data set, as of a file's header, is explicit, whatever that is.
+    if not any(one.vr for one in source.elements_before(_BULK) if belongs(one.tag)):
         # Implicit VR, whatever its transfer syntax says.
         return Source(file, start, end, True, syntax.little_endian)
     return source
