@@ -38,6 +38,8 @@ _LAST_CHARACTER = "\U0010ffff"
 MAX_VALUES = 6000
 # How long the parts of names are kept that `*name*` is looked up in.
 NAME_PART_CHARACTERS = 16
+# A name has five components (PS3.5 6.2.1.1): more of a key's may not be left out.
+_MAX_FORMS = 16
 # SQLite's GLOB tries every way to spread characters over wildcards: more go to Python.
 _MAX_GLOB_STARS, _MAX_GLOB_LENGTH = 2, 1000
 # More keys than an expression or a statement of SQLite takes go to it as one JSON array.
@@ -224,7 +226,7 @@ def _group_sql(column: Any, key: str) -> Any:
 def _forms(key: str) -> list[str]:
     """A component group's key, and without a star behind a caret: trailing carets do not count."""
     forms = [key]
-    while forms[-1].endswith("^*"):
+    while forms[-1].endswith("^*") and len(forms) < _MAX_FORMS:
         forms.append(forms[-1][:-2].rstrip("^"))
     return [form for form in forms if form] or [key]
 

@@ -14,6 +14,9 @@ from storage.found import Found
 
 logger = logging.getLogger(__name__)
 
+# Instances that a line of the log names.
+_NAMED = 20
+
 
 def handle(request: Request) -> None:
     """Answer a query, and log it."""
@@ -23,9 +26,11 @@ def handle(request: Request) -> None:
         query = request.query()
         request.audit |= {"level": query.level.name, **query.named}
         query.check_upper_keys()
-        pending = Status.PENDING_KEYS_UNSUPPORTED if query.unsupported else Status.PENDING
         found = request.node.archive.find(query, request.charset, request.stop_if_cancelled)
+        is_partly = bool(query.unsupported)
         for data in _identifiers(request, found):
+            is_partly = is_partly or bool(found.search.left_out)
+            pending = Status.PENDING_KEYS_UNSUPPORTED if is_partly else Status.PENDING
             request.respond_match(pending, data)
             sent += 1
         request.respond(Status.SUCCESS)
@@ -63,9 +68,15 @@ def _identifiers(request: Request, found: Found) -> Iterator[bytes]:
             raise ResourceError(f"More than {limit} matches: narrow the query")
         request.stop_if_cancelled()
         yield encoder.encode(answer.texts, answer.extra)
+    if left_out := found.search.left_out:
+        logger.warning(
+            "too much to read of stored headers, and so not matched count=%d instances=%s",
+            len(left_out), ", ".join(left_out[:_NAMED]),
+        )  # fmt: skip
     unreadable = found.search.unreadable
     if unreadable:
-        logger.error("cannot be read, and so not matched instances=%s", ",".join(unreadable))
+        named = ",".join(unreadable[:_NAMED])
+        logger.error("cannot be read, and so not matched instances=%s", named)
         raise ResourceError(f"{len(unreadable)} stored headers cannot be read, see the log")
 
 
