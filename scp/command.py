@@ -10,6 +10,8 @@ from storage.values import element, uid_bytes
 _HEAD = struct.Struct("<HHI")
 _US = struct.Struct("<H")
 _NO_DATA_SET = 0x0101
+# No value is longer, Offending Element apart (PS3.7 annex E); log and answers repeat them.
+_MAX_VALUE_BYTES = 1024
 
 
 class CommandError(Exception):
@@ -130,6 +132,8 @@ def decode(data: bytes | bytearray) -> Command:
         value = bytes(data[position : position + length])
         if group != 0x0000 or len(value) != length:
             raise CommandError("the command set is damaged")
+        if length > _MAX_VALUE_BYTES and number in _ELEMENTS:
+            raise CommandError(f"a value of {length} bytes in (0000,{number:04X})")
         position += length
         if number == _COMMAND_FIELD:
             field = _number(value)

@@ -171,6 +171,7 @@ class Budget:
         self.ended = BudgetError(words)
         raise self.ended
 
+
 class Metered:
     """A file from which a data set is read, each head counted behind the first few."""
 

@@ -88,6 +88,9 @@ _WORDS: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
+_MOST_CHARACTERS = 200
+
+
 def unreadable(error: Exception) -> DataSetError:
     """The error for a data set at which a reader failed, in words that are not the reader's."""
     if isinstance(error, OSError) and error.errno is None:  # pydicom's, of no disk
@@ -95,4 +98,4 @@ def unreadable(error: Exception) -> DataSetError:
     for kind, words in _WORDS:
         if isinstance(error, kind):
             return DataSetError(words)
-    return DataSetError(f"The data set cannot be read: {error}")
+    return DataSetError(f"The data set cannot be read: {str(error)[:_MOST_CHARACTERS]}")

@@ -99,9 +99,7 @@ MANY = 100_000
 _KEPT = 64
 
 
-def _read(
-    data: bytes, transfer_syntax: str, sequences: Mapping[int, Sequence[int]]
-) -> References:
+def _read(data: bytes, transfer_syntax: str, sequences: Mapping[int, Sequence[int]]) -> References:
     tags: list[BaseTag] = [Tag(TRANSACTION_UID), *map(Tag, sequences)]
     held = read_data_set(BytesIO(data), transfer_syntax, list(tags), max(tags), MESSAGE)
     found = elements.read(held, tags, "", budget=Budget(MESSAGE))

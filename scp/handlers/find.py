@@ -14,7 +14,7 @@ from storage.found import Found
 
 logger = logging.getLogger(__name__)
 
-# Instances that a line of the log names.
+# Instances, or keys, that a line of the log names.
 _NAMED = 20
 
 
@@ -50,7 +50,7 @@ def handle(request: Request) -> None:
     if found.search.read:
         logger.info(
             "no index serves keys=%s: read headers=%d in seconds=%.3f",
-            ",".join(str(tag) for tag in query.from_headers), found.search.read, seconds,
+            ",".join(map(str, list(query.from_headers)[:_NAMED])), found.search.read, seconds,
         )  # fmt: skip
 
 
