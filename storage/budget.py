@@ -59,7 +59,7 @@ STORED = Limits(
 # Of an instance that is read by a command, or rewritten, as a whole.
 WHOLE = Limits(
     elements=2_000_000, items=1_000_000, values=10_000_000, text_bytes=64 << 20,
-    value_bytes=1 << 31, seconds=60.0,
+    value_bytes=1 << 31, seconds=20.0,
 )  # fmt: skip
 
 

@@ -14,6 +14,8 @@ UNDEFINED = 0xFFFFFFFF
 _LONG_FORM = frozenset(vr.encode() for vr in LONG_FORM_VRS)
 _BLOCK_BYTES = 256 * 1024
 _MAX_DEPTH = 64
+# Elements and items of one data set that are looked at; of one with more nothing more is said.
+_MAX_HEADS = 3_000_000
 
 
 class EndError(Exception):
@@ -132,6 +134,7 @@ class Elements:
         self.passage = passage
         self.order = "<" if little_endian else ">"
         self._implicit_vr = implicit_vr
+        self._heads = 0
         self._tag = struct.Struct(f"{self.order}HH")
         self._long = struct.Struct(f"{self.order}I")
         self._short = struct.Struct(f"{self.order}H")
@@ -147,6 +150,7 @@ class Elements:
 
     def item(self) -> tuple[int, int]:
         """The tag and the length of the next item or delimiter. Raises EndError."""
+        self._count()
         head = self.passage.read(8)
         if len(head) < 8:
             raise EndError
@@ -181,7 +185,13 @@ class Elements:
             self.skip(head, depth + 1)
         raise EndError
 
+    def _count(self) -> None:
+        self._heads += 1
+        if self._heads > _MAX_HEADS:
+            raise OddError("too many elements and items")
+
     def _head(self, head: bytes) -> Head:
+        self._count()
         group, number = self._tag.unpack_from(head)
         tag = group << 16 | number
         if group == 0xFFFE:
