@@ -99,7 +99,7 @@ class Budget:
         self._heads = self._elements = self._items = self._values = self._text = self._bytes = 0
         self._within = 0
         self._items_before = 0
-        self._until = time.thread_time() + limits.seconds
+        self._began = time.thread_time()
 
     def enter(self, tag: int) -> None:
         """What is counted next is of this element of the data set itself."""
@@ -149,10 +149,14 @@ class Budget:
         if self._bytes > _TIMES * limit:
             self._end(f"More than {_TIMES * limit} bytes of values in sequences")
 
-    def look(self) -> None:
-        """Raise where it took too long, or who asked for it is gone. Lets other threads go on."""
-        if time.thread_time() > self._until:
-            self._end(f"It takes more than {self.limits.seconds:g} seconds to read")
+    def look(self, read_bytes: int = 0) -> None:
+        """Raise where it took too long, or who asked for it is gone. Lets other threads go on.
+
+        What has come with more bytes than a message has may take longer.
+        """
+        seconds = self.limits.seconds * max(1.0, read_bytes / MESSAGE.value_bytes)
+        if time.thread_time() - self._began > seconds:
+            self._end(f"It takes more than {seconds:g} seconds to read")
         if stop := _heeded.stop:
             try:
                 stop()

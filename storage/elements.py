@@ -14,7 +14,7 @@ from pydicom.tag import BaseTag, Tag
 from storage import charsets, values
 from storage.budget import MAX_DEPTH, MESSAGE, Budget, Metered
 from storage.charsets import Charset
-from storage.errors import DataSetError
+from storage.errors import BudgetError
 from storage.values import WHOLE_TEXT_VRS
 
 CHARACTER_SET = Tag(0x0008, 0x0005)
@@ -103,7 +103,7 @@ class _Reader:
             raw = raw._replace(VR=vr)
         if vr == "SQ":
             if depth >= MAX_DEPTH:
-                raise DataSetError(f"Sequences nested deeper than {MAX_DEPTH}")
+                raise BudgetError(f"Sequences nested too deep: {MAX_DEPTH} levels are read")
             # An item that names no character set has its data set's (PS3.3 C.12.1.1.2).
             inherited = "\\".join(named.terms)
             return Element("SQ", items=tuple(

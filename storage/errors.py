@@ -80,7 +80,6 @@ def both_uids(said: str, found: str) -> str:
 
 # What is said of what pydicom, zlib and Python raise over bytes that are no data set.
 _WORDS: tuple[tuple[type[Exception], str], ...] = (
-    (RecursionError, "Sequences nested too deep: at most 64 are read"),
     (MemoryError, "The data set is too large to be read"),
     (zlib.error, "The deflated data set is damaged"),
     (struct.error, "The data set is damaged: a value of another length than its VR has"),
@@ -88,11 +87,19 @@ _WORDS: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
+def _is_deep(error: BaseException | None) -> bool:
+    while error and not isinstance(error, RecursionError):
+        error = error.__context__
+    return error is not None
+
+
 _MOST_CHARACTERS = 200
 
 
 def unreadable(error: Exception) -> DataSetError:
     """The error for a data set at which a reader failed, in words that are not the reader's."""
+    if _is_deep(error):
+        return BudgetError("Sequences nested too deep: 64 levels are read")
     if isinstance(error, OSError) and error.errno is None:  # pydicom's, of no disk
         return DataSetError("The data set is damaged: a sequence is cut short")
     for kind, words in _WORDS:

@@ -4,6 +4,7 @@ import zlib
 from io import BytesIO
 from typing import BinaryIO
 
+from storage.budget import Budget
 from storage.errors import BudgetError, DataSetError
 
 _BLOCK_BYTES = 256 * 1024
@@ -25,12 +26,17 @@ def inflated(data: bytes, most: int) -> bytes:
 
 
 class Blocks:
-    """A file, inflated or as it is, of which `data` is held from `at` to `end`."""
+    """A file, inflated or as it is, of which `data` is held from `at` to `end`.
 
-    def __init__(self, source: BinaryIO, is_deflated: bool) -> None:
+    Looks at the `budget` with each block: of what is deflated one takes longer than its bytes say.
+    """
+
+    def __init__(self, source: BinaryIO, is_deflated: bool, budget: Budget) -> None:
         self.data = b""
         self.at = self.end = 0
         self._source = source
+        self._budget = budget
+        self._came = 0
         self._inflater = zlib.decompressobj(-zlib.MAX_WBITS) if is_deflated else None
         self._record: bytearray | None = None
         self._recorded_from = self._most = 0
@@ -93,10 +99,11 @@ class Blocks:
 
     def _next(self) -> bytes:
         """The next bytes, none at the end."""
+        self._budget.look(self._came)
         if self._inflater is None:
-            return self._source.read(_BLOCK_BYTES)
+            return self._read()
         while not self._inflater.eof:
-            data = self._inflater.unconsumed_tail or self._source.read(_BLOCK_BYTES)
+            data = self._inflater.unconsumed_tail or self._read()
             if not data:
                 raise DataSetError("The deflated data set ends early")
             try:
@@ -106,10 +113,15 @@ class Blocks:
                 raise DataSetError("The deflated data set is damaged") from error
         return b""
 
+    def _read(self) -> bytes:
+        block = self._source.read(_BLOCK_BYTES)
+        self._came += len(block)
+        return block
 
-def beginning(source: BinaryIO, most: int) -> tuple[BytesIO, bool]:
+
+def beginning(source: BinaryIO, most: int, budget: Budget) -> tuple[BytesIO, bool]:
     """The first `most` bytes of a deflated data set, and whether these are all."""
-    blocks, found = Blocks(source, True), bytearray()
+    blocks, found = Blocks(source, True, budget), bytearray()
     while len(found) <= most and blocks.has(1):
         found += blocks.data
         blocks.skip(blocks.end)

@@ -16,6 +16,7 @@ _BLOCK_BYTES = 256 * 1024
 _MAX_DEPTH = 64
 # Elements and items of one data set that are looked at; of one with more nothing more is said.
 _MAX_HEADS = 3_000_000
+_MAX_INFLATED_BYTES = 1 << 32
 
 
 class EndError(Exception):
@@ -108,6 +109,8 @@ class Inflated:
                 raise EndError
             found += part
         self.position += len(found)
+        if self.position > _MAX_INFLATED_BYTES:
+            raise OddError("more than 4 GiB when it is inflated")
         return bytes(found)
 
     def skip(self, count: int) -> None:

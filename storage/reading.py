@@ -24,6 +24,7 @@ DEFLATED = frozenset(
 )
 # Of a deflated data set this much is inflated at once; a longer one is looked through.
 _INFLATED_BYTES = 1024 * 1024
+_MOST_INFLATED_BYTES = 64 * 1024 * 1024
 _UNDEFINED = 0xFFFFFFFF
 
 
@@ -42,7 +43,7 @@ def read_data_set(
     start, is_deflated, form = source.tell(), transfer_syntax in DEFLATED, _form(transfer_syntax)
     file, is_whole = source, True
     if is_deflated:
-        file, is_whole = beginning(source, _INFLATED_BYTES if tags else limits.value_bytes)
+        file, is_whole = _beginning(source, tags, limits)
     if tags is None:
         return _read_counted(file, form, None, last_tag, Budget(limits))
     if is_whole:
@@ -52,6 +53,13 @@ def read_data_set(
     there = {int(tag) for tag in tags} | {int(CHARACTER_SET)}
     few = BytesIO(reduced(source, is_deflated, *form, there, last_tag, Budget(limits)))
     return _read_counted(few, form, tags, last_tag, Budget(limits))
+
+
+def _beginning(
+    source: BinaryIO, tags: list[BaseTag | int] | None, limits: Limits
+) -> tuple[BinaryIO, bool]:
+    most = min(_INFLATED_BYTES if tags else limits.value_bytes, _MOST_INFLATED_BYTES)
+    return beginning(source, most, Budget(limits))
 
 
 def _form(transfer_syntax: str) -> tuple[bool, bool]:

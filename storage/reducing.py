@@ -9,7 +9,7 @@ import struct
 from collections.abc import Container
 from typing import BinaryIO
 
-from storage.budget import MAX_DEPTH, Budget, name
+from storage.budget import Budget, name
 from storage.errors import BudgetError, DataSetError
 from storage.inflating import Blocks
 from storage.values import LONG_FORM_VRS
@@ -19,8 +19,6 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _DELIMITERS = 0xFFFE
 _UNDEFINED = 0xFFFFFFFF
 _HEAD_BYTES, _LONG_HEAD_BYTES = 8, 12
-# So many heads are passed between two looks at the clock and at the peer.
-_LOOK_EVERY = 4096
 
 
 def reduced(
@@ -32,8 +30,8 @@ def reduced(
     Of one that is there several times, the last. Raises DataSetError where what lies between
     them is no data set, BudgetError where it, or a value, is too much.
     """
-    blocks = Blocks(source, is_deflated)
-    walk = _Walk(blocks, implicit_vr, little_endian, budget)
+    blocks = Blocks(source, is_deflated, budget)
+    walk = _Walk(blocks, implicit_vr, little_endian)
     found: dict[int, bytes] = {}
     while blocks.has(_HEAD_BYTES):
         tag, length, head = walk.head()
@@ -58,18 +56,14 @@ def reduced(
 class _Walk:
     """Where a reading of elements stands."""
 
-    def __init__(
-        self, blocks: Blocks, implicit_vr: bool, little_endian: bool, budget: Budget
-    ) -> None:
+    def __init__(self, blocks: Blocks, implicit_vr: bool, little_endian: bool) -> None:
         order = "<" if little_endian else ">"
         self._blocks = blocks
         self._implicit_vr = implicit_vr
-        self._budget = budget
         self._explicit = struct.Struct(f"{order}HH2sH").unpack_from
         self._implicit = struct.Struct(f"{order}HHI").unpack_from
         self._long = struct.Struct(f"{order}I").unpack_from
         self._is_first = True
-        self._passed = 0
 
     def head(self) -> tuple[int, int, bytes]:
         """Tag and length of the element of the data set itself that begins here, and its head."""
@@ -79,7 +73,6 @@ class _Walk:
             self._is_first = False
             self._implicit_vr = not (0x40 < vr[0] < 0x5B and 0x40 < vr[1] < 0x5B)
         size, length = self._measure()
-        self._count()
         head = blocks.data[blocks.at : blocks.at + size]
         blocks.skip(size)
         return group << 16 | number, length, head
@@ -112,7 +105,6 @@ class _Walk:
             if blocks.end - blocks.at < _LONG_HEAD_BYTES:
                 blocks.require(_HEAD_BYTES)
             group, number, length = implicit(blocks.data, blocks.at)
-            self._count()
             is_item = depth % 2
             if group == _DELIMITERS:
                 blocks.at += _HEAD_BYTES
@@ -133,10 +125,3 @@ class _Walk:
                 blocks.skip(length)
                 continue
             depth += 1
-            if depth > 2 * MAX_DEPTH:
-                raise BudgetError(f"Sequences nested deeper than {MAX_DEPTH} in {name(tag)}")
-
-    def _count(self) -> None:
-        self._passed += 1
-        if self._passed % _LOOK_EVERY == 0:
-            self._budget.look()
