@@ -56,6 +56,11 @@ STORED = Limits(
     elements=20_000, items=10_000, values=200_000, text_bytes=1 << 20,
     value_bytes=4 << 20, seconds=3.0,
 )  # fmt: skip
+# Of a DICOMDIR: a record and its elements for each of a medium's files.
+DIRECTORY = Limits(
+    elements=10_000_000, items=300_000, values=10_000_000, text_bytes=1 << 30,
+    value_bytes=1 << 30, seconds=60.0,
+)  # fmt: skip
 # Of an instance that is read by a command, or rewritten, as a whole.
 WHOLE = Limits(
     elements=2_000_000, items=1_000_000, values=10_000_000, text_bytes=64 << 20,

@@ -24,7 +24,7 @@ from storage.folding import (
     range_ends,
     span,
 )
-from storage.keeping import kept
+from storage.keeping import LONG_CHARACTERS, kept
 from storage.values import WHOLE_TEXT_VRS, strip
 from storage.wildcards import fits
 
@@ -225,7 +225,7 @@ def _group_sql(column: Any, key: str) -> Any:
 def _forms(key: str) -> list[str]:
     """A component group's key, and without a star behind a caret: trailing carets do not count."""
     forms = [key]
-    while forms[-1].endswith("^*") and len(forms) < _MAX_FORMS:
+    while forms[-1].endswith("^*") and len(forms) < _MAX_FORMS and len(key) <= LONG_CHARACTERS:
         forms.append(forms[-1][:-2].rstrip("^"))
     return [form for form in forms if form] or [key]
 
