@@ -25,6 +25,7 @@ from scp.request import PeerGone, Request, Traffic
 from scp.settings import Service
 from scp.status import Status
 from scp.transport import NodeSocket
+from storage.budget import heeding
 from storage.event import Event
 
 if TYPE_CHECKING:
@@ -231,7 +232,8 @@ class NodeAssociation(Association):
                 words = f"The presentation context is not for {request.command.field.service}"
                 request.respond(Status.UNRECOGNIZED_OPERATION, words)
             else:
-                handler.handle(request)
+                with heeding(request.is_cancelled):  # which raises where the peer is gone
+                    handler.handle(request)
         except PeerGone:
             return  # its end is logged with the association's
         except Exception as error:

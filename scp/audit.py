@@ -2,13 +2,18 @@
 
 Who, from where, what UIDs, how many, with what outcome, and how long it took: what a site needs
 to answer who has seen or sent which study (PS3.15 A.5 says what such a trail is for). No names.
+
+Nobody pushes another's lines out of it: what peers choose is bounded, and who has written many
+lines within an hour writes the further ones to a file beside it, which rotates by itself.
 """
 
 import fcntl
 import logging
 import os
 import threading
+import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,24 +28,103 @@ logger = logging.getLogger(__name__)
 
 # UIDs of one line; more are counted, but not listed.
 MANY = 100
+# Of a text; longer ones are cut, and say so. A key of several UIDs fits, and any reason.
+MOST_CHARACTERS = 512
+_HOUR = 3600.0
+# What is added to the name of the file for those who write too many lines.
+BUSY = ".busy"
 
 
-def trail(settings: Settings) -> tuple[Path | None, int, int]:
+def trail(settings: Settings) -> tuple[Path | None, int, int, int]:
     """Where the audit trail goes, as `Audit` takes it."""
     wanted = settings.audit
     path = wanted.path or settings.storage.path / "audit" / "audit.jsonl"
-    return path if wanted.enabled else None, wanted.file_bytes, wanted.files
+    return path if wanted.enabled else None, wanted.file_bytes, wanted.files, wanted.address_lines
+
+
+def bounded(value: Any) -> Any:
+    """A field of a line, of no more than so many characters; says so where it was cut."""
+    if isinstance(value, str):
+        return value if len(value) <= MOST_CHARACTERS else _cut(value)
+    if isinstance(value, Mapping):
+        return {bounded(str(key)): bounded(one) for key, one in [*value.items()][:MANY]}
+    if isinstance(value, list | tuple):
+        return [bounded(one) for one in value[:MANY]]
+    return value
+
+
+def _cut(text: str) -> str:
+    head = text[:MOST_CHARACTERS]
+    values = text.count("\\") + 1
+    if values > 1:  # of a list of UIDs, whole ones
+        head = head.rpartition("\\")[0] or head
+    return f"{head}... (cut: {len(text)} characters, {values} values)"
+
+
+class _Crowds:
+    """How many lines each address has had written in the hour that runs."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._lines: Counter[str] = Counter()
+
+    def count(self, address: str) -> int:
+        """The number of this line among those of its address."""
+        if time.monotonic() - self._began > _HOUR:
+            self._began = time.monotonic()
+            self._lines.clear()
+        self._lines[address] += 1
+        return self._lines[address]
 
 
 class Audit:
-    """The file; several processes may write it. Safe to use from many threads."""
+    """The trail, and the file beside it; several processes may write them, and many threads."""
 
-    def __init__(self, path: Path | None, file_bytes: int, files: int) -> None:
-        """`path`: None writes nothing. `files` of `file_bytes` are kept, the current one too."""
+    def __init__(
+        self, path: Path | None, file_bytes: int, files: int, address_lines: int = 0
+    ) -> None:
+        """`path`: None writes nothing. `files` of `file_bytes` are kept, the current one too.
+
+        `address_lines`: of one address in an hour, here; further ones go to the file beside it.
+        """
+        self._trail, self._busy = _File(), _File()
+        self._crowds = _Crowds()
+        self.renew(path, file_bytes, files, address_lines)
+
+    def renew(self, path: Path | None, file_bytes: int, files: int, address_lines: int = 0) -> None:
+        """Write there from now on."""
+        self._trail.renew(path, file_bytes, files)
+        self._busy.renew(path and path.with_name(path.name + BUSY), file_bytes, files)
+        self._address_lines = address_lines
+
+    def write(self, event: str, **fields: Any) -> None:
+        """Add a line. That it cannot be written is an error in the log, and stops nothing."""
+        fields = {name: bounded(value) for name, value in fields.items()}
+        address = fields.get("address")
+        if not address or not self._address_lines:
+            self._trail.write(event, fields)
+            return
+        number = self._crowds.count(address)
+        if number == self._address_lines + 1:
+            who = {"peer": fields.get("peer", ""), "address": address}
+            beside = f"its further lines of this hour are in the file {BUSY}"
+            self._trail.write("busy", who | {"lines": number - 1, "reason": beside})
+        (self._trail if number <= self._address_lines else self._busy).write(event, fields)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._trail.close()
+        self._busy.close()
+
+
+class _File:
+    """A file of lines that rotates."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
         self._descriptor = -1
         self._failed = False
         self._lock = threading.Lock()
-        self.renew(path, file_bytes, files)
 
     def renew(self, path: Path | None, file_bytes: int, files: int) -> None:
         """Write there from now on."""
@@ -48,8 +132,8 @@ class Audit:
         with self._lock:
             self._path, self._file_bytes, self._files = path, file_bytes, files
 
-    def write(self, event: str, **fields: Any) -> None:
-        """Add a line. That it cannot be written is an error in the log, and stops nothing."""
+    def write(self, event: str, fields: Mapping[str, Any]) -> None:
+        """Add a line."""
         path = self._path
         if path is None:
             return
@@ -155,7 +239,7 @@ class StoreTally:
         """Count an instance that was refused: of what study it is may not be known."""
         self._refusals[f"{status:04X}"] += 1
         if len(self._refused) < MANY:
-            self._refused.append(instance)
+            self._refused.append(bounded(instance))
 
     def write(self, audit: Audit, who: dict[str, str]) -> None:
         """The lines, and forget."""

@@ -10,6 +10,8 @@ from storage.values import element, uid_bytes
 _HEAD = struct.Struct("<HHI")
 _US = struct.Struct("<H")
 _NO_DATA_SET = 0x0101
+# No UID or title is longer (PS3.5 6.2); log and answers repeat them.
+_MAX_CHARACTERS = 1024
 
 
 class CommandError(Exception):
@@ -180,7 +182,14 @@ def _number(value: bytes) -> int:
 
 
 def _text(value: bytes) -> str:
-    return value.decode("latin-1").strip(" \0")
+    text = value.decode("latin-1").strip(" \0")
+    if len(text) > _MAX_CHARACTERS:
+        raise CommandError(f"a UID or title of {len(text)} characters")
+    return text
+
+
+def _words(value: bytes) -> str:
+    return value.decode("latin-1").strip(" \0")[:_MAX_CHARACTERS]
 
 
 def _tags(value: bytes) -> tuple[int, ...]:
@@ -194,7 +203,7 @@ def _title_bytes(text: str) -> bytes:
     return value + b" " * (len(value) % 2)
 
 
-_READ = {"US": _number, "UI": _text, "AE": _text, "LO": _text, "AT": _tags}
+_READ = {"US": _number, "UI": _text, "AE": _text, "LO": _words, "AT": _tags}
 _WRITE = {
     "US": _US.pack,
     "UI": uid_bytes,

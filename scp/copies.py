@@ -9,7 +9,7 @@ from scp.conversion.amend import amended
 from scp.conversion.chain import chained
 from scp.conversion.errors import TranscodeError
 from scp.transcode import deflated, inflated
-from storage import Location, checking, extract, part10
+from storage import Location, checking, extract, part10, reading
 from storage.corrections import PATIENT_ID, Correction, in_force
 from storage.errors import DataSetError
 from storage.tree import Tree
@@ -83,7 +83,7 @@ class AsCorrected:
         file.seek(0)
         head = file.read(meta.data_set_offset)
         syntax = meta.transfer_syntax_uid
-        is_deflated = syntax in extract.DEFLATED
+        is_deflated = syntax in reading.DEFLATED
         data, start = (inflated(file), 0) if is_deflated else (file, meta.data_set_offset)
         found = amended(data, start, syntax, corrections, self._system, location.charset)
         if not is_deflated:

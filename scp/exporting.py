@@ -23,7 +23,9 @@ from scp.progress import Shown, shown, size
 from scp.settings import Settings
 from scp.transcode import reachable, transcode_file
 from storage import Archive, Location, extract, part10
+from storage.budget import WHOLE
 from storage.errors import ArchiveError
+from storage.reading import read_data_set
 from storage.retiring import Selection
 
 _EXPLICIT = str(ExplicitVRLittleEndian)
@@ -152,7 +154,9 @@ class _Run:
     def _enter(self, source: BinaryIO, meta: part10.FileMeta, charset: str, name: str) -> None:
         assert self._directory
         part10.read(source)
-        header = extract.read_data_set(source, meta.transfer_syntax_uid, last_tag=_LAST_HEADER_TAG)
+        header = read_data_set(
+            source, meta.transfer_syntax_uid, last_tag=_LAST_HEADER_TAG, limits=WHOLE
+        )
         if not header.get("SpecificCharacterSet") and charset:
             header.SpecificCharacterSet = charset
         self._directory.add(header, meta, name)

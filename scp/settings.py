@@ -187,6 +187,7 @@ class Audit(Table):
     path: Annotated[Path | None, BeforeValidator(_path), _FILE] = None
     file_bytes: Annotated[int, _integer(4096, unit=" (bytes)")] = 16777216
     files: Annotated[int, _integer(1, 1000)] = 20
+    address_lines: Annotated[int, _integer(0)] = 2000
 
 
 class Retention(Table):

@@ -69,7 +69,11 @@ ANSWERS: tuple[Answer, ...] = (
     Answer(Status.SUCCESS, (_COMMIT,), "the request is written down"),
     Answer(Status.PENDING, (_FIND,), "a match"),
     Answer(Status.PENDING, (_MOVE, _GET), "sub-operations go on"),
-    Answer(Status.PENDING_KEYS_UNSUPPORTED, (_FIND,), "a match; not all keys can be matched"),
+    Answer(
+        Status.PENDING_KEYS_UNSUPPORTED,
+        (_FIND,),
+        "a match; not all keys, or not all stored headers, can be matched",
+    ),
     Answer(Status.CANCEL, (_FIND, _MOVE, _GET), "a C-CANCEL came"),
     Answer(
         Status.ELEMENTS_DISCARDED, (_STORE,), "held with other content, and on_conflict is keep"
@@ -113,7 +117,7 @@ ANSWERS: tuple[Answer, ...] = (
     Answer(
         Status.CANNOT_UNDERSTAND,
         (_STORE, _FIND, _MOVE, _GET),
-        "the data set or identifier cannot be read",
+        "the data set or identifier cannot be read, or is more than is read of one",
     ),
     Answer(Status.NO_SUCH_SOP_INSTANCE, (_COMMIT,), "not the well-known SOP Instance"),
     Answer(Status.NO_SUCH_ACTION, (_COMMIT,), "not the action of requesting commitment"),
@@ -122,7 +126,7 @@ ANSWERS: tuple[Answer, ...] = (
         (_COMMIT,),
         "no reference, or no Transaction UID; of a report: none that was asked for",
     ),
-    Answer(Status.RESOURCE_LIMITATION, (_COMMIT,), "it cannot be written down"),
+    Answer(Status.RESOURCE_LIMITATION, (_COMMIT,), "it cannot be written down, or names too much"),
     Answer(
         Status.SOP_CLASS_NOT_SUPPORTED,
         tuple(service for service in Service if service is not _STORE),

@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 from contextlib import suppress
 from dataclasses import replace
 
@@ -36,6 +37,8 @@ GRACE_SECONDS = 10.0
 RENEW = signal.SIGUSR1
 # More signals than can come between two looks; each is a byte.
 _MANY = 4096
+# Threads that read take turns this often: an echo has some twenty turns of its own to wait for.
+_SWITCH_SECONDS = 0.001
 
 
 def run(
@@ -53,6 +56,7 @@ def run(
     Writes a byte to the descriptor `ready` when it serves.
     """
     _allow_descriptors()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     memory.bound()
     trim = memory.Trimmer()
     storage = settings.storage

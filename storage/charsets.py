@@ -19,6 +19,8 @@ from storage.keeping import kept
 UTF_8 = "ISO_IR 192"
 ASCII = "ISO_IR 6"
 _LAST_RESORT = "latin-1"
+# There are not so many (PS3.3 tables C.12-2 to C.12-5): more say nothing.
+_MAX_TERMS = 32
 _ASCII_TERMS = frozenset({"", ASCII, "ISO 2022 IR 6"})
 
 
@@ -61,10 +63,7 @@ _BY_ESCAPE = {designation.escape: designation for designation in _DESIGNATIONS}
 _ESCAPE = re.compile(b"(" + b"|".join(re.escape(escape) for escape in _BY_ESCAPE) + b")")
 # PS3.5 6.1.2.5.3: at these the initial sets are in force again.
 _RESETS = {True: re.compile(r"([\\^=\t\n\f\r])"), False: re.compile(r"([\\\t\n\f\r])")}
-_BYTE_RESETS = {
-    True: re.compile(rb"([\\^=\t\n\f\r])"),
-    False: re.compile(rb"([\\\t\n\f\r])"),
-}
+_BYTE_RESETS = {key: re.compile(one.pattern.encode()) for key, one in _RESETS.items()}
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def charset(named: str, default: str = ASCII) -> Charset:
 
     `default` is meant where none is named; a term that nobody knows stands for it too.
     """
-    terms = tuple(term.strip() for term in named.split("\\"))
+    terms = tuple(term.strip() for term in named.split("\\", _MAX_TERMS)[:_MAX_TERMS])
     defaults = tuple(term.strip() for term in default.split("\\"))
     if not any(terms):
         terms = defaults
@@ -128,9 +127,10 @@ def choose(texts: Iterable[str], asked: str) -> str:
     beyond = [text for text in texts if not text.isascii()]
     if not beyond:
         return ""
-    named = charset(asked)
-    if not all(_is_known(term) for term in asked.split("\\")):
+    terms = asked.split("\\", _MAX_TERMS)
+    if len(terms) > _MAX_TERMS or not all(map(_is_known, terms)):
         return UTF_8
+    named = charset(asked)
     try:
         for text in beyond:
             encode(text, named, person_name="^" in text or "=" in text)
@@ -194,24 +194,24 @@ def _encode_extended(text: str, named: Charset) -> bytes:
     """One stretch between delimiters, which begins and ends with the initial sets."""
     initial = named.codec
     romaji = b"\x1b(J" if initial == "shift_jis" else b"\x1b(B"
-    encoded, g0, g1 = b"", None, initial
+    encoded, g0, g1 = bytearray(), None, initial
     for run, designation in _runs(text, named):
+        if g0 and not (designation and designation.two_byte_g0):
+            encoded += romaji
+            g0 = None
         if designation is None:  # ASCII, or in the first set
-            if g0:
-                encoded, g0 = encoded + romaji, None
             encoded += run.encode(initial if not run.isascii() else "ascii")
-            continue
-        if designation.two_byte_g0:
+        elif designation.two_byte_g0:
             if g0 is not designation:
-                encoded, g0 = encoded + designation.escape, designation
+                encoded += designation.escape
+                g0 = designation
             encoded += _pairs(run, designation)
-            continue
-        if g0:
-            encoded, g0 = encoded + romaji, None
-        if g1 != designation.codec:
-            encoded, g1 = encoded + designation.escape, designation.codec
-        encoded += run.encode(designation.codec)
-    return encoded + (romaji if g0 else b"")
+        else:
+            if g1 != designation.codec:
+                encoded += designation.escape
+                g1 = designation.codec
+            encoded += run.encode(designation.codec)
+    return bytes(encoded) + (romaji if g0 else b"")
 
 
 def _runs(text: str, named: Charset) -> Iterator[tuple[str, Designation | None]]:

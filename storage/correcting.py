@@ -17,6 +17,7 @@ from pydicom.tag import BaseTag, Tag
 
 from storage import finding, part10
 from storage.attributes import Level
+from storage.budget import STORED, Budget
 from storage.corrections import (
     CORRECTIONS,
     PATIENT_ID,
@@ -29,7 +30,7 @@ from storage.database import connect, execute, index_path, reading, writing
 from storage.elements import Element, Elements, read
 from storage.errors import ArchiveError, ResourceError
 from storage.event import Event
-from storage.extract import Header, header, read_data_set
+from storage.extract import Header, header
 from storage.finding import Location
 from storage.indexing import FileFacts, digest_in, forget, record
 from storage.journal import Journal
@@ -37,6 +38,7 @@ from storage.locks import lock
 from storage.marks import read_mark, write_mark
 from storage.models import Index, build
 from storage.places import LOCK_SECONDS
+from storage.reading import read_data_set
 from storage.rights import refusal
 from storage.tree import Tree
 
@@ -217,7 +219,8 @@ def _elements(tree: Tree, one: Location, tags: list[BaseTag]) -> Elements:
     try:
         with path.open("rb") as file:
             syntax = part10.read(file).transfer_syntax_uid
-            return read(read_data_set(file, syntax, list(tags), max(tags)), tags, one.charset)
+            held = read_data_set(file, syntax, list(tags), max(tags))
+            return read(held, tags, one.charset, budget=Budget(STORED))
     except OSError as error:
         raise ResourceError(f"{path}: {error.strerror}") from error
 

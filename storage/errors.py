@@ -4,6 +4,9 @@ Each error says in its text what is wrong, in words fit for an Error Comment (00
 first 64 characters stand alone (PS3.5 6.2, VR LO).
 """
 
+import struct
+import zlib
+
 from pydicom.tag import BaseTag
 
 # What an Error Comment (0000,0902) holds (PS3.5 6.2, VR LO).
@@ -16,6 +19,10 @@ class ArchiveError(Exception):
 
 class DataSetError(ArchiveError):
     """A data set or file that cannot be read."""
+
+
+class BudgetError(DataSetError):
+    """A data set of which more would have to be read than is read of a stranger's; says what."""
 
 
 class MismatchError(ArchiveError):
@@ -69,3 +76,33 @@ def both_uids(said: str, found: str) -> str:
         window = slice(start, start + room // 2 - 2)
         said, found = f"..{said[window]}", f"..{found[window]}"
     return f"sent {said}, is {found}"
+
+
+# What is said of what pydicom, zlib and Python raise over bytes that are no data set.
+_WORDS: tuple[tuple[type[Exception], str], ...] = (
+    (MemoryError, "The data set is too large to be read"),
+    (zlib.error, "The deflated data set is damaged"),
+    (struct.error, "The data set is damaged: a value of another length than its VR has"),
+    (UnicodeError, "The data set is damaged: text in place of a number or a VR"),
+)
+
+
+def _is_deep(error: BaseException | None) -> bool:
+    while error and not isinstance(error, RecursionError):
+        error = error.__context__
+    return error is not None
+
+
+_MOST_CHARACTERS = 200
+
+
+def unreadable(error: Exception) -> DataSetError:
+    """The error for a data set at which a reader failed, in words that are not the reader's."""
+    if _is_deep(error):
+        return BudgetError("Sequences nested too deep: 64 levels are read")
+    if isinstance(error, OSError) and error.errno is None:  # pydicom's, of no disk
+        return DataSetError("The data set is damaged: a sequence is cut short")
+    for kind, words in _WORDS:
+        if isinstance(error, kind):
+            return DataSetError(words)
+    return DataSetError(f"The data set cannot be read: {str(error)[:_MOST_CHARACTERS]}")

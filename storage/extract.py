@@ -1,27 +1,23 @@
 """From a data set to the values that the index holds: pure, and only as far as it needs."""
 
 import re
-import struct
-import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from io import BytesIO
 from typing import BinaryIO
 
 from pydicom.datadict import dictionary_description
-from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset
-from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
 from storage import charsets
 from storage.attributes import IN_SEQUENCE, TABLE, Attribute
+from storage.budget import STORED, Budget
 from storage.charsets import Charset
 from storage.elements import BULK_VRS, CHARACTER_SET, Elements, read
-from storage.errors import DataSetError, MismatchError
+from storage.errors import MismatchError
+from storage.reading import DEFLATED, check_lengths, read_data_set
 from storage.scanner import Found, UnusualError, Wanted, scan
 from storage.values import decoded
 
@@ -40,13 +36,6 @@ _CHARACTER_SET = int(CHARACTER_SET)  # a number is compared faster than a tag
 _ASCII = charsets.charset("")
 # All that is read of an ordinary data set; where this does not do, pydicom reads it.
 _HEADER_BYTES = 64 * 1024
-# Transfer syntaxes that deflate the data set as a whole (PS3.5 A.5, A.7, A.9): Deflated Explicit
-# VR Little Endian, JPIP Referenced Deflate, JPIP HTJ2K Referenced Deflate.
-DEFLATED = frozenset(
-    {"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"}
-)
-# A header that does not fit into this many bytes of a deflated data set is not one.
-_DEFLATED_HEADER_BYTES = 64 * 1024 * 1024
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*", re.ASCII)
 _MAX_UID = 64
 UID_KEYWORDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
@@ -95,8 +84,8 @@ def header(source: BinaryIO, transfer_syntax: str, charset: str) -> Header:
 def _read(source: BinaryIO, transfer_syntax: str, charset: str) -> dict[str, str]:
     """The values of any data set. Raises DataSetError."""
     data_set = read_data_set(source, transfer_syntax, _TAGS, _LAST_TAG)
-    _check_lengths(data_set)  # a UID that is cut short is another UID
-    elements = read(data_set, _READ_TAGS, charset)
+    check_lengths(data_set)  # a UID that is cut short is another UID
+    elements = read(data_set, _READ_TAGS, charset, budget=Budget(STORED))
     return {attribute.column: _text(elements, attribute) for attribute in _STORED}
 
 
@@ -141,60 +130,6 @@ def _is_implicit(transfer_syntax: str) -> bool | None:
     if not syntax.is_transfer_syntax or syntax.is_private or transfer_syntax in DEFLATED:
         return None
     return bool(syntax.is_implicit_VR) if syntax.is_little_endian else None
-
-
-def read_data_set(
-    source: BinaryIO,
-    transfer_syntax: str,
-    tags: list[BaseTag | int] | None = None,
-    last_tag: int = 0xFFFFFFFF,
-) -> Dataset:
-    """The elements of a data set up to `last_tag`, undecoded; only `tags` where given.
-
-    Raises DataSetError where `source` is not a data set in `transfer_syntax`.
-    """
-    syntax = UID(transfer_syntax)
-    try:
-        if transfer_syntax in DEFLATED:
-            inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-            deflated = source.read(_DEFLATED_HEADER_BYTES)
-            source = BytesIO(inflater.decompress(deflated, _DEFLATED_HEADER_BYTES))
-        return read_dataset(
-            source,
-            syntax.is_implicit_VR,
-            syntax.is_little_endian,
-            stop_when=lambda tag, vr, length: tag > last_tag,
-            specific_tags=tags,
-        )
-    except Exception as error:  # whatever a hostile or broken data set makes the reader raise
-        raise DataSetError(f"The data set cannot be read: {error}") from error
-
-
-def read_whole(data: bytes, transfer_syntax: str) -> Dataset:
-    """The data set that `data` is, to its last byte. Raises DataSetError."""
-    source = BytesIO(data)
-    data_set = read_data_set(source, transfer_syntax)
-    if transfer_syntax not in DEFLATED and source.tell() != len(data):
-        raise DataSetError(f"The data set ends at byte {source.tell()} of {len(data)}")
-    _check_lengths(data_set)
-    for tag in data_set.keys():  # noqa: SIM118
-        raw = data_set.get_item(tag, keep_deferred=True)
-        if raw and raw.VR == "SQ" and isinstance(raw, RawDataElement) and raw.value:
-            _check_items(raw.value, tag, bool(raw.is_little_endian))
-    return data_set
-
-
-def _check_lengths(data_set: Dataset) -> None:
-    for tag in data_set.keys():  # noqa: SIM118
-        raw = data_set.get_item(tag, keep_deferred=True)
-        if isinstance(raw, RawDataElement) and raw.length != len(raw.value or b""):
-            raise DataSetError(f"The element {tag} is cut short")
-
-
-def _check_items(value: bytes, tag: BaseTag, little_endian: bool) -> None:
-    group, number = struct.unpack("<HH" if little_endian else ">HH", value[:4].ljust(4, b"\0"))
-    if (group, number) != (0xFFFE, 0xE000):
-        raise DataSetError(f"The sequence {tag} has no items")
 
 
 def _text(found: Elements, attribute: Attribute) -> str:

@@ -27,6 +27,8 @@ _DATE_TIME = re.compile(r"(\d{4,14}?)(\.\d{1,6})?([+-]\d{4})?", re.ASCII)
 # Letters whose stroke or ligature Unicode does not decompose.
 _STROKES = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "æ": "ae", "œ": "oe"})
 _NUMBER = re.compile(r"[+-]?(\d{1,64}\.?\d{0,64}|\.\d{1,64})([eE][+-]?\d{1,6})?", re.ASCII)
+# Two DT values, with room for padding: each dash of a key is tried.
+_MAX_RANGE_CHARACTERS = 256
 _MAX_EXPONENT = 400  # a double has 308
 _COMBINING = re.compile("[\u0300-\u036f]")
 
@@ -68,7 +70,7 @@ def range_ends(vr: str, key: str) -> tuple[str, str] | None:
 
     A DT value may hold a dash itself: the one between the ends is the one that leaves two values.
     """
-    if span(vr, key):
+    if len(key) > _MAX_RANGE_CHARACTERS or span(vr, key):
         return None
     for dash in (i for i, character in enumerate(key) if character == "-"):
         ends = key[:dash].strip(), key[dash + 1 :].strip()

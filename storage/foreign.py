@@ -8,7 +8,7 @@ from pydicom.uid import UID
 from pydicom.valuerep import STANDARD_VR
 
 from storage.attributes import UNIQUE
-from storage.extract import DEFLATED
+from storage.reading import DEFLATED
 from storage.values import LONG_FORM_VRS
 
 _READ_BYTES = 64 * 1024

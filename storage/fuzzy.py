@@ -5,11 +5,14 @@ import re
 from storage.folding import fold_name
 from storage.keeping import kept
 
+# No name has more (PS3.5 6.2.1.1: 64 characters a component group).
+_MAX_WORDS = 96
+
 
 def sounds_like(name: str, key: str) -> bool:
     """Whether every word of the key begins or sounds like a word of the name, in any order."""
     words, asked = _words(fold_name(name)), _words(fold_name(key))
-    return bool(asked) and all(
+    return 0 < len(asked) <= _MAX_WORDS and all(
         any(word.startswith(wanted) or _sound(word) == _sound(wanted) for word in words)
         for wanted in asked
     )

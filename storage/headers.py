@@ -3,21 +3,24 @@
 For an entity above the instance the header of the instance received last speaks.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
-from storage import elements, extract, finding, part10
+from storage import elements, finding, part10
+from storage.budget import STORED, Budget
 from storage.corrections import in_force
 from storage.elements import Element, Elements
-from storage.errors import DataSetError
+from storage.errors import BudgetError, DataSetError
 from storage.folding import fold
 from storage.fuzzy import sounds_like
 from storage.matching import is_universal, matches
 from storage.models import Index
 from storage.query import Query
+from storage.reading import read_data_set
 from storage.tree import Tree
 
 # Pixel Data and what follows it: bulk, and the end of a header.
@@ -35,9 +38,11 @@ class HeaderSearch:
     charset: str
     read: int = field(default=0, init=False)
     unreadable: list[str] = field(default_factory=list, init=False)
+    left_out: list[str] = field(default_factory=list, init=False)  # too much to be read
 
     def __post_init__(self) -> None:
         self._keys = self.query.from_headers
+        self._tags = list(_stored_tags(self._keys)) if self._keys else []
 
     def answer(self, row_id: int) -> Elements | None:
         """What the entity answers to the keys, or None where it does not match them."""
@@ -52,6 +57,9 @@ class HeaderSearch:
             charset = held.charset or self.charset
             found = {t: self._find(header, t, key, charset) for t, key in self._keys.items()}
             found |= self._corrected(held, header, charset)
+        except BudgetError as error:
+            self.left_out.append(f"{held.uids[2]} ({error})")
+            return None
         except (DataSetError, OSError):
             self.unreadable.append(held.uids[2])
             return None
@@ -67,7 +75,7 @@ class HeaderSearch:
         corrections = in_force(self.tree.data)
         if not corrections:
             return {}
-        patient = elements.read(header, (_PATIENT_ID,), charset).get(_PATIENT_ID)
+        patient = _read(header, (_PATIENT_ID,), charset).get(_PATIENT_ID)
         changed = corrections.changes(held.uids, patient.text if patient else "")
         texts = {Tag(keyword): text for keyword, text in changed.items()}
         return {tag: Element(dictionary_VR(tag), texts[tag]) for tag in self._keys if tag in texts}
@@ -75,7 +83,7 @@ class HeaderSearch:
     def _header(self, held: finding.Location) -> Dataset:
         with self.tree.path(held.uids).open("rb") as file:
             meta = part10.read(file)
-            return extract.read_data_set(file, meta.transfer_syntax_uid, last_tag=_LAST_HEADER_TAG)
+            return read_data_set(file, meta.transfer_syntax_uid, self._tags, _LAST_HEADER_TAG)
 
     def _find(self, header: Dataset, tag: BaseTag, key: Element, charset: str) -> Element | None:
         """The element that a key asks for; a private one by its creator (PS3.5 7.8.1)."""
@@ -89,7 +97,7 @@ class HeaderSearch:
                 return None
             there = Tag(tag.group, (block << 8) | (tag.element & 0xFF))
             vr = elements.private_vr(tag, creator.text) or vr
-        return elements.read(header, (there,), charset, unknown_vr=vr).get(there)
+        return _read(header, (there,), charset, vr).get(there)
 
     def _matches(self, found: Element | None, key: Element) -> bool:
         if key.items is not None:
@@ -107,6 +115,22 @@ class HeaderSearch:
 
     def _item_matches(self, item: Elements, wanted: Elements) -> bool:
         return all(self._matches(item.get(tag), key) for tag, key in wanted.items())
+
+
+def _read(header: Dataset, tags: Iterable[BaseTag], charset: str, vr: str = "UN") -> Elements:
+    return elements.read(header, tags, charset, unknown_vr=vr, budget=Budget(STORED))
+
+
+def _stored_tags(keys: Elements) -> Iterator[BaseTag | int]:
+    """What may be asked of a stored header: a private element lies in any block (PS3.5 7.8.1)."""
+    yield _PATIENT_ID
+    for tag in keys:
+        if not tag.is_private:
+            yield tag
+            continue
+        for block in range(0x10, 0x100):
+            yield tag.group << 16 | block
+            yield tag.group << 16 | block << 8 | tag.element & 0xFF
 
 
 def _restricted(found: Element | None, key: Element, search: HeaderSearch) -> Element:
@@ -139,7 +163,7 @@ def _is_creator(tag: BaseTag) -> bool:
 def _block(header: Dataset, group: int, creator: str) -> int | None:
     """The block that `creator` has reserved in `group` of this data set."""
     reserved = [tag for tag in header.keys() if tag.group == group and _is_creator(tag)]  # noqa: SIM118
-    for tag, element in elements.read(header, reserved, "", unknown_vr="LO").items():
+    for tag, element in _read(header, reserved, "", "LO").items():
         if element.text == creator:
             return int(tag.element)
     return None

@@ -24,7 +24,7 @@ from storage.folding import (
     range_ends,
     span,
 )
-from storage.keeping import kept
+from storage.keeping import LONG_CHARACTERS, kept
 from storage.values import WHOLE_TEXT_VRS, strip
 from storage.wildcards import fits
 
@@ -38,6 +38,7 @@ _LAST_CHARACTER = "\U0010ffff"
 MAX_VALUES = 6000
 # How long the parts of names are kept that `*name*` is looked up in.
 NAME_PART_CHARACTERS = 16
+_MAX_FORMS = 16  # a name has five components (PS3.5 6.2.1.1): a key may leave out no more
 # SQLite's GLOB tries every way to spread characters over wildcards: more go to Python.
 _MAX_GLOB_STARS, _MAX_GLOB_LENGTH = 2, 1000
 # More keys than an expression or a statement of SQLite takes go to it as one JSON array.
@@ -224,7 +225,7 @@ def _group_sql(column: Any, key: str) -> Any:
 def _forms(key: str) -> list[str]:
     """A component group's key, and without a star behind a caret: trailing carets do not count."""
     forms = [key]
-    while forms[-1].endswith("^*"):
+    while forms[-1].endswith("^*") and len(forms) < _MAX_FORMS and len(key) <= LONG_CHARACTERS:
         forms.append(forms[-1][:-2].rstrip("^"))
     return [form for form in forms if form] or [key]
 
@@ -240,12 +241,12 @@ def _name_sql(columns: tuple[Any, ...], key: str) -> Any:
     return found
 
 
-@kept(1024)
+@kept(1024, most_long=2)
 def _fold_key(vr: str, key: str) -> str:
     return fold(vr, strip(vr, key))
 
 
-@kept(1024)
+@kept(1024, most_long=2)
 def _range(vr: str, key: str) -> tuple[str, str] | None:
     """The first and last moment of a range or a single value; None for what is neither."""
     ends = range_ends(vr, key)
@@ -279,9 +280,9 @@ def _uids(key: str) -> frozenset[str]:
 
 
 def _uids_sql(vr: str, column: Any, key: str) -> Any:
-    uids = sorted(_uids(key))
+    uids = _uids(key)
     if len(uids) <= _MAX_ALTERNATIVES:
-        return column.in_(uids)
+        return column.in_(sorted(uids))
     # UIDs are digits and dots; whatever else is in the key is no one's UID.
     listed = ",".join(f'"{uid}"' for uid in uids if re.fullmatch(r"[0-9.]+", uid))
     return column.in_(SQL("(SELECT value FROM json_each(?))", (f"[{listed}]",)))

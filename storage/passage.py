@@ -19,6 +19,9 @@ _VRS = frozenset(str(vr).encode() for vr in STANDARD_VR)
 _FIRST_GROUP, _META_SWAPPED = 0x0008, 0x0200
 _BLOCK_BYTES = 256 * 1024
 _MAX_DEPTH = 64
+# Elements and items of one data set that are looked at; of one with more nothing more is said.
+_MAX_HEADS = 3_000_000
+_MAX_INFLATED_BYTES = 1 << 32
 
 
 class EndError(Exception):
@@ -111,6 +114,8 @@ class Inflated:
                 raise EndError
             found += part
         self.position += len(found)
+        if self.position > _MAX_INFLATED_BYTES:
+            raise OddError("more than 4 GiB when it is inflated")
         return bytes(found)
 
     def skip(self, count: int) -> None:
@@ -137,6 +142,7 @@ class Elements:
         self.passage = passage
         self.order = "<" if little_endian else ">"
         self._implicit_vr = implicit_vr
+        self._heads = 0
         self._tag = struct.Struct(f"{self.order}HH")
         self._long = struct.Struct(f"{self.order}I")
         self._short = struct.Struct(f"{self.order}H")
@@ -152,6 +158,7 @@ class Elements:
 
     def item(self) -> tuple[int, int]:
         """The tag and the length of the next item or delimiter. Raises EndError."""
+        self._count()
         head = self.passage.read(8)
         if len(head) < 8:
             raise EndError
@@ -186,7 +193,13 @@ class Elements:
             self.skip(head, depth + 1)
         raise EndError
 
+    def _count(self) -> None:
+        self._heads += 1
+        if self._heads > _MAX_HEADS:
+            raise OddError("too many elements and items")
+
     def _head(self, head: bytes) -> Head:
+        self._count()
         group, number = self._tag.unpack_from(head)
         tag = group << 16 | number
         if group == 0xFFFE:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from pydicom.uid import UID
 
-from storage.extract import DEFLATED
 from storage.passage import (
     ITEM,
     SEQUENCE_END,
@@ -22,6 +21,7 @@ from storage.passage import (
     OddError,
     Passage,
 )
+from storage.reading import DEFLATED
 
 _FLOAT, _DOUBLE, _PIXELS = 0x7FE00008, 0x7FE00009, 0x7FE00010
 _OFFSETS, _LENGTHS = 0x7FE00001, 0x7FE00002

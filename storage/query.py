@@ -8,12 +8,13 @@ from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
-from storage import elements, extract
+from storage import elements, reading
 from storage.attributes import BY_KEYWORD, BY_TAG, UNIQUE, Attribute, Level
+from storage.budget import MESSAGE, Budget
 from storage.elements import Element, Elements
 from storage.errors import DataSetError, IdentifierError
 from storage.matching import MAX_VALUES, is_universal
-from storage.values import WHOLE_TEXT_VRS
+from storage.values import WHOLE_TEXT_VRS, split
 
 QUERY_RETRIEVE_LEVEL = Tag(0x0008, 0x0052)
 _INSTANCE_AVAILABILITY = Tag(0x0008, 0x0056)
@@ -28,8 +29,10 @@ _NOT_KEYS = {
 }
 # Lists of UIDs (PS3.4 C.2.2.2.2), and VRs in which a backslash is text.
 _OF_ANY_LENGTH = WHOLE_TEXT_VRS | {"UI"}
-# A list of every UID of a study of 10,000 instances fits several times.
-MAX_IDENTIFIER_BYTES = 4 * 1024 * 1024
+# A list of 100,000 UIDs fits, and no more than a message may be.
+MAX_IDENTIFIER_BYTES = MESSAGE.value_bytes
+# Of a value of a key; longer than any that is not prose (PS3.5 6.2), or that is asked for.
+_MAX_KEY_CHARACTERS = 16 * 1024
 
 
 class Root(Enum):
@@ -79,8 +82,9 @@ class Query:
         """
         if len(data) > MAX_IDENTIFIER_BYTES:
             raise DataSetError(f"Identifier longer than {MAX_IDENTIFIER_BYTES} bytes")
-        identifier = extract.read_whole(data, transfer_syntax)
-        keys = elements.read(identifier, None, charset, unknown_vr="LO")
+        budget = Budget(MESSAGE)
+        identifier = reading.read_whole(data, transfer_syntax, budget)
+        keys = elements.read(identifier, None, charset, unknown_vr="LO", budget=budget)
         level = _level(root, keys)
         _check_lists(keys)
         asked = keys.get(elements.CHARACTER_SET, _ABSENT).text
@@ -194,14 +198,22 @@ def _level(root: Root, keys: Elements) -> Level:
 
 
 def _check_lists(keys: Elements) -> None:
-    """Raise IdentifierError where a key is a list of more values than are looked for."""
+    """Raise IdentifierError where a key has more values, or a longer one, than are looked for."""
     for tag, key in keys.items():
         # Not of UIDs: a retrieve names each instance of a study (PS3.4 C.4.2.1.4.1).
         if key.vr not in _OF_ANY_LENGTH and key.text.count("\\") >= MAX_VALUES:
             name = keyword_for_tag(tag) or str(tag)
             raise IdentifierError(f"More than {MAX_VALUES} values in {name}", tag)
+        if len(key.text) > _MAX_KEY_CHARACTERS and _longest(key) > _MAX_KEY_CHARACTERS:
+            name = keyword_for_tag(tag) or str(tag)
+            raise IdentifierError(f"Over {_MAX_KEY_CHARACTERS} characters in {name}", tag)
         for item in key.items or ():
             _check_lists(item)
+
+
+def _longest(key: Element) -> int:
+    """The length of the longest value of a key."""
+    return max(map(len, split(key.vr, key.text)))
 
 
 def _has_value(identifier: Dataset, tag: BaseTag) -> bool:

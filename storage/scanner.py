@@ -5,8 +5,8 @@ should be. All that a store needs of it lies in its first kilobytes.
 """
 
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from storage.values import LONG_FORM_VRS
 
@@ -26,6 +26,8 @@ _VRS = {vr.encode(): (vr, False) for vr in _SHORT_FORM_VRS} | {
 # VRs that are no value, or whose value's VR has to be looked for.
 _NOT_TEXT = frozenset({"SQ", "UN"})
 _MAX_DEPTH = 16
+# Of a header: an item has 8 bytes at least, and no more bytes are scanned.
+_MAX_ITEMS = 8192
 
 
 class UnusualError(Exception):
@@ -38,7 +40,7 @@ class Found:
 
     vr: str
     value: bytes = b""
-    items: "list[dict[int, Found]]" = field(default_factory=list)
+    items: "Sequence[dict[int, Found]]" = ()
 
 
 # Tags to find; those of sequences with the tags to find in their items.
@@ -46,13 +48,15 @@ Wanted = Mapping[int, "Wanted | None"]
 
 
 def scan(
-    data: bytes, implicit_vr: bool, wanted: Wanted, last_tag: int, whole: bool = True
-) -> dict[int, Found]:
+    data: bytes, implicit_vr: bool, wanted: Wanted, last_tag: int, whole: bool = True,
+    most_items: int = _MAX_ITEMS,
+) -> dict[int, Found]:  # fmt: skip
     """The elements of `data` that are wanted; none behind `last_tag` is looked at.
 
-    `whole`: the data set ends where `data` does. Raises UnusualError.
+    `whole`: the data set ends where `data` does. Raises UnusualError, also where it has more
+    than `most_items` items in its sequences.
     """
-    scanner = _Scanner(data, implicit_vr)
+    scanner = _Scanner(data, implicit_vr, most_items)
     try:
         found = scanner.elements(wanted, last_tag)
     except struct.error:
@@ -65,8 +69,9 @@ def scan(
 class _Scanner:
     """Goes through a data set; `position` is where it stands."""
 
-    def __init__(self, data: bytes, implicit_vr: bool) -> None:
+    def __init__(self, data: bytes, implicit_vr: bool, most_items: int) -> None:
         self._data = data
+        self._items_left = most_items
         self._implicit_vr = implicit_vr
         # Explicit VR in what should be implicit: a length that looks like two letters.
         if implicit_vr and data[4:6].isalpha() and data[4:6].isupper():
@@ -153,6 +158,9 @@ class _Scanner:
             item_end = None if item_length == _UNDEFINED else self._position + item_length
             if item_end is not None and item_end > (len(self._data) if end is None else end):
                 raise UnusualError("an item longer than its sequence")
+            self._items_left -= 1
+            if self._items_left < 0:
+                raise UnusualError("too many items")
             items.append(self.elements(wanted, end=item_end, depth=depth))
         if self._position != end:
             raise UnusualError("an item longer than its sequence")

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
+from pydicom.tag import Tag
 
 from storage import part10
+from storage.budget import DIRECTORY, Budget
+from storage.elements import Elements, read
 from storage.errors import DataSetError
+from storage.reading import read_data_set
 from storage.rights import words_of
 
 MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"  # Media Storage Directory Storage (PS3.10 8)
 _DICOMDIR = "DICOMDIR"
+_RECORDS, _FILE_ID = Tag("DirectoryRecordSequence"), Tag("ReferencedFileID")
 
 
 @dataclass(frozen=True)
@@ -137,20 +140,28 @@ def _is_dicomdir(path: Path) -> bool:
 def _named_by(path: Path) -> Iterator[Source | Unusable]:
     """What a DICOMDIR's records name, by file IDs relative to its folder (PS3.10 8.2)."""
     try:
-        records = dcmread(path).get("DirectoryRecordSequence") or []
-    except (InvalidDicomError, ValueError, EOFError) as error:
+        records = _records(path)
+    except DataSetError as error:
         yield Unusable(str(path), f"Cannot be read: {error}")
         return
     for record in records:
-        parts = record.get("ReferencedFileID")
-        if not parts:
+        if _FILE_ID not in record or not record[_FILE_ID].text:
             continue
-        named = [parts] if isinstance(parts, str) else [str(part) for part in parts]
+        named = record[_FILE_ID].text.split("\\")
         file = _found(path.parent, named)
         if file is None:
             yield Unusable(str(path.parent.joinpath(*named)), f"Named by {path.name}, not there")
         else:
             yield Source(file, size=file.stat().st_size)
+
+
+def _records(path: Path) -> tuple[Elements, ...]:
+    """The directory records of a DICOMDIR. Raises DataSetError."""
+    with path.open("rb") as file:
+        syntax = part10.read(file).transfer_syntax_uid
+        held = read_data_set(file, syntax, [_RECORDS], _RECORDS, DIRECTORY)
+    found = read(held, [_RECORDS], "", budget=Budget(DIRECTORY)).get(_RECORDS)
+    return (found.items if found else None) or ()
 
 
 def _found(folder: Path, parts: list[str]) -> Path | None:

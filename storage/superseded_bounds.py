@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storage.errors import DataSetError, ResourceError
+from storage.event import Event, Own
 from storage.places import Uids
 from storage.receipts import digest_of_file
 from storage.superseded import Superseded
@@ -141,7 +142,7 @@ class Keeper:
             self._superseded.remove(one.path)
         now = time.monotonic()
         if now - self._told.get(occasion, -_QUIET_SECONDS) >= _QUIET_SECONDS:
-            logger.warning("superseded copies deleted, %s files=%d", words, len(due))
+            logger.warning(Event("superseded copies deleted", Own(words), files=len(due)))
         if len(self._told) >= _MOST_TOLD:
             self._told.clear()
         self._told[occasion] = now

@@ -63,10 +63,13 @@ def is_number(vr: str) -> bool:
 
 def vr_of(raw: RawDataElement) -> str:
     """The VR, from the dictionary where the data set does not say (implicit, UN, or no VR)."""
-    if raw.VR in _VRS:
-        return str(raw.VR)
+    return str(raw.VR) if raw.VR in _VRS else vr_of_tag(raw.tag)
+
+
+def vr_of_tag(tag: int) -> str:
+    """The VR that the dictionary has for an element."""
     try:
-        return dictionary_VR(raw.tag).split(" ")[0]
+        return dictionary_VR(tag).split(" ")[0]
     except KeyError:
         return "UN"
 

@@ -38,7 +38,7 @@ class _Stretch:
         return bool(self.pattern.match(value, position))
 
 
-@kept(1024)
+@kept(1024, most_long=2)
 def _stretches(key: str) -> tuple[_Stretch, ...]:
     return tuple(
         _Stretch(

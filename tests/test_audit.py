@@ -30,7 +30,7 @@ from support import (
     send,
 )
 
-from scp.audit import MANY, Audit
+from scp.audit import MANY, MOST_CHARACTERS, Audit
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -251,3 +251,49 @@ def test_a_trail_that_cannot_be_written_is_said_once_and_stops_nothing(
     audit.write("echo")
     audit.close()
     assert len(lines(blocked / "audit.jsonl")) == 1
+
+
+# ---- what peers choose
+
+
+def test_a_field_is_cut_where_it_is_long_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    audit = Audit(path, 1 << 20, 2)
+    uids = "\\".join(f"1.2.{number}" for number in range(100_000))
+    audit.write(
+        "find", StudyInstanceUID="1" * 100_000, SOPInstanceUID=uids, reason="short",
+        refused=["2" * 100_000] * 1000, outcomes={"3" * 100_000: 1}, seconds=0.5,
+    )  # fmt: skip
+    audit.close()
+    (line,) = lines(path)
+    assert path.stat().st_size < 64 * 1024 + 4096
+    assert line["StudyInstanceUID"].startswith("1" * MOST_CHARACTERS + "...")
+    assert line["StudyInstanceUID"].endswith("(cut: 100000 characters, 1 values)")
+    whole, _, told = line["SOPInstanceUID"].partition("...")
+    assert told == f" (cut: {len(uids)} characters, 100000 values)"
+    assert whole in uids
+    assert uids[len(whole)] == "\\"
+    assert (line["reason"], line["seconds"], len(line["refused"])) == ("short", 0.5, MANY)
+
+
+def test_who_writes_many_lines_leaves_those_of_others_where_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    audit = Audit(path, 4096, 3, address_lines=10)
+    audit.write("store", peer="SCANNER", address="10.0.0.1", study="1.2")
+    for number in range(1000):
+        audit.write("echo", peer=f"EVIL{number}", address="10.0.0.2", number=number)
+    audit.write("store", peer="SCANNER", address="10.0.0.1", study="1.3")
+    audit.write("retain", user="root", studies=1)  # of nobody's address
+    audit.close()
+    told = lines(path)
+    assert [one.get("study") for one in told if one["event"] == "store"] == ["1.2", "1.3"]
+    assert [one["number"] for one in told if one["event"] == "echo"] == list(range(10))
+    (busy,) = [one for one in told if one["event"] == "busy"]
+    assert (busy["address"], busy["lines"]) == ("10.0.0.2", 10)
+    assert told[-1]["event"] == "retain"
+    # The last of the others lie beside it, in files that rotate by themselves.
+    beside = [one["number"] for one in lines(tmp_path / "audit.jsonl.busy")]
+    assert beside == list(range(beside[0], 1000))
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        "audit.jsonl", "audit.jsonl.busy", "audit.jsonl.busy.1", "audit.jsonl.busy.2",
+    ]  # fmt: skip

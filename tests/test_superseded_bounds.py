@@ -65,7 +65,7 @@ def test_of_old_versions_the_first_and_the_last_ones_are_kept(
             age(archive)
     assert numbers(archive) == [0, 8, 9, 10]
     told = [one for one in caplog.messages if "superseded" in one]
-    assert told == ["superseded copies deleted, the oldest: instance=1.3 files=1"]
+    assert told == ["superseded copies deleted files=1: the oldest: instance=1.3"]
 
 
 def test_two_senders_who_take_turns_keep_one_of_each(tmp_path: Path) -> None:

@@ -103,5 +103,6 @@ def _audit(settings: Settings) -> str:
     return (
         "Each association, service and refusal is written down as a line of JSON in a file of the "
         f"node's; {settings.audit.files} files of {settings.audit.file_bytes} bytes are kept. "
+        "Values that a peer has chosen are cut where they are long, and say so. "
         "There is no Audit Trail Message Format profile."
     )

@@ -2,10 +2,11 @@
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
 from scp.conversion.errors import TranscodeError
+from storage.budget import WHOLE, Budget
 from storage.values import LONG_FORM_VRS
 
 PIXEL_DATA = 0x7FE00010
@@ -64,6 +65,8 @@ class Source:
     end: int
     implicit_vr: bool
     little_endian: bool
+    # Each head counts each time that it is looked at. Raises BudgetError.
+    budget: Budget = field(default_factory=lambda: Budget(WHOLE), compare=False)
 
     def elements(self) -> list[Element]:
         """The elements of the data set itself."""
@@ -104,7 +107,7 @@ class Source:
 
     def in_implicit(self) -> "Source":
         """The same bytes seen as Implicit VR Little Endian, as the value of UN (PS3.5 6.2.2)."""
-        return Source(self.file, self.start, self.end, True, True)
+        return Source(self.file, self.start, self.end, True, True, self.budget)
 
     def read(self, span: Span) -> bytes:
         """Bytes of the source; raises TranscodeError where they are not there."""
@@ -140,6 +143,7 @@ class Source:
     def _head(self, at: int) -> tuple[int, bytes]:
         """The tag at an offset, and it with the four bytes behind it."""
         head = self.read(Span(at, 8))
+        self.budget.head(head)
         group, number = struct.unpack_from("<HH" if self.little_endian else ">HH", head)
         return group << 16 | number, head
 

@@ -10,7 +10,7 @@ from scp.deidentify.profile import Profile, Retain
 from scp.deidentify.pseudonyms import Pseudonyms, secret_of
 from scp.deidentify.report import Report
 from scp.transcode import deflated, inflated
-from storage import Archive, Location, extract, part10
+from storage import Archive, Location, part10, reading
 from storage.errors import DataSetError
 
 
@@ -50,7 +50,7 @@ class Deidentified:
         syntax = meta.transfer_syntax_uid
         # Nothing of the old header stays, neither titles nor private information.
         head = part10.header(meta.sop_class_uid, uid, syntax)
-        if syntax not in extract.DEFLATED:
+        if syntax not in reading.DEFLATED:
             return chained(head, self._data_set(file, meta.data_set_offset, meta), 0)
         made = self._data_set(inflated(file), 0, meta)
         file.close()

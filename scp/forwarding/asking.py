@@ -134,7 +134,7 @@ class _Asking:
             return
         status = Status.INVALID_ARGUMENT_VALUE
         try:
-            said = reports.parse(message.data or b"", self._syntax, "ISO_IR 6")
+            said = reports.parse(message.data or b"", self._syntax)
         except DataSetError as error:
             logger.error(Event("commitment", error, destination=self._title))
         else:

@@ -1,16 +1,13 @@
 """Reports of storage commitment that are made to the node: read, and noted (PS3.4 J.3.3)."""
 
 import logging
-from io import BytesIO
 
-from pydicom.tag import BaseTag, Tag
+from pydicom.tag import Tag
 
-from storage import extract
-from storage.elements import Element, Elements, read
-from storage.errors import DataSetError
 from storage.forwarding import requests
 from storage.forwarding.queue import Outbox
 from storage.forwarding.requests import Report
+from storage.references import read_references
 
 logger = logging.getLogger(__name__)
 
@@ -18,22 +15,18 @@ logger = logging.getLogger(__name__)
 MOST = 3
 AGAIN_SECONDS = 30.0
 
-_TRANSACTION_UID = Tag("TransactionUID")
-_COMMITTED, _FAILED = Tag("ReferencedSOPSequence"), Tag("FailedSOPSequence")
-_INSTANCE, _REASON = Tag("ReferencedSOPInstanceUID"), Tag("FailureReason")
+_COMMITTED, _FAILED = int(Tag("ReferencedSOPSequence")), int(Tag("FailedSOPSequence"))
+_INSTANCE, _REASON = int(Tag("ReferencedSOPInstanceUID")), int(Tag("FailureReason"))
+_SEQUENCES = {_COMMITTED: (_INSTANCE,), _FAILED: (_INSTANCE, _REASON)}
 _PROCESSING_FAILURE = 0x0110  # where an item gives no reason
 
 
-def parse(data: bytes, transfer_syntax: str, charset: str) -> Report:
+def parse(data: bytes, transfer_syntax: str) -> Report:
     """The Event Information (PS3.4 table J.3-2). Raises DataSetError."""
-    data_set = extract.read_data_set(BytesIO(data), transfer_syntax)
-    found = read(data_set, (_TRANSACTION_UID, _COMMITTED, _FAILED), charset)
-    uid = _text(found, _TRANSACTION_UID)
-    if not uid:
-        raise DataSetError("No Transaction UID")
-    committed = frozenset(_text(item, _INSTANCE) for item in _items(found, _COMMITTED))
-    failures = {_text(item, _INSTANCE): _reason(item) for item in _items(found, _FAILED)}
-    return Report(uid, committed, failures)
+    said = read_references(data, transfer_syntax, _SEQUENCES)
+    committed = frozenset(instance for (instance,) in said.items.get(_COMMITTED, ()))
+    failures = {instance: _reason(reason) for instance, reason in said.items.get(_FAILED, ())}
+    return Report(said.transaction_uid, committed, failures)
 
 
 def note(outbox: Outbox, peer: str, said: Report) -> bool:
@@ -47,14 +40,5 @@ def note(outbox: Outbox, peer: str, said: Report) -> bool:
     return True
 
 
-def _items(found: Elements, tag: BaseTag) -> tuple[Elements, ...]:
-    return tuple(found.get(tag, Element("SQ")).items or ())
-
-
-def _text(found: Elements, tag: BaseTag) -> str:
-    return found[tag].text if tag in found else ""
-
-
-def _reason(item: Elements) -> int:
-    text = _text(item, _REASON)
+def _reason(text: str) -> int:
     return int(text) if text.isdigit() else _PROCESSING_FAILURE

@@ -1,25 +1,27 @@
 """N-ACTION of the Storage Commitment Push Model (PS3.4 J.3.2): answered at once, reported later."""
 
 import logging
-from io import BytesIO
 
-from pydicom.tag import BaseTag, Tag
+from pydicom.tag import Tag
 
 from scp.commitment import WELL_KNOWN_INSTANCE
 from scp.request import Request
 from scp.status import Status
-from storage import commitments, extract
-from storage.commitments import Commitment, Reference
-from storage.elements import Element, Elements, read
-from storage.errors import ArchiveError, DataSetError
+from storage import commitments
+from storage.commitments import Commitment
+from storage.errors import ArchiveError, BudgetError, DataSetError
 from storage.event import Event
+from storage.references import read_references
 
 logger = logging.getLogger(__name__)
 
 _REQUEST_STORAGE_COMMITMENT = 1  # PS3.4 table J.3-1
-_TRANSACTION_UID = Tag("TransactionUID")
-_REFERENCED_SOP_SEQUENCE = Tag("ReferencedSOPSequence")
-_CLASS, _INSTANCE = Tag("ReferencedSOPClassUID"), Tag("ReferencedSOPInstanceUID")
+_REFERENCED_SOP_SEQUENCE = int(Tag("ReferencedSOPSequence"))
+_SEQUENCES = {
+    _REFERENCED_SOP_SEQUENCE: tuple(
+        int(Tag(keyword)) for keyword in ("ReferencedSOPClassUID", "ReferencedSOPInstanceUID")
+    )
+}
 
 
 def handle(request: Request) -> None:
@@ -32,6 +34,9 @@ def handle(request: Request) -> None:
         return
     try:
         asked = _asked(request)
+    except BudgetError as error:
+        _refuse(request, Status.RESOURCE_LIMITATION, str(error))
+        return
     except DataSetError as error:
         _refuse(request, Status.INVALID_ARGUMENT_VALUE, str(error))
         return
@@ -58,27 +63,14 @@ def handle(request: Request) -> None:
 
 def _asked(request: Request) -> Commitment:
     """The request's Action Information. Raises DataSetError where it lacks something."""
-    data_set = extract.read_data_set(BytesIO(request.data), request.transfer_syntax)
-    found = read(data_set, (_TRANSACTION_UID, _REFERENCED_SOP_SEQUENCE), request.charset)
-    transaction = found.get(_TRANSACTION_UID, Element("UI")).text
-    if not transaction:
-        raise DataSetError("No Transaction UID")
-    items = found.get(_REFERENCED_SOP_SEQUENCE, Element("SQ")).items or ()
-    references = tuple(_reference(item) for item in items)
+    asked = read_references(request.data, request.transfer_syntax, _SEQUENCES)
+    references = asked.items.get(_REFERENCED_SOP_SEQUENCE, [])
     if not references:
         raise DataSetError("No item in the Referenced SOP Sequence")
-    return Commitment(transaction, request.peer, references, request.node.slots.own)
-
-
-def _reference(item: Elements) -> Reference:
-    return _text(item, _CLASS), _text(item, _INSTANCE)
-
-
-def _text(item: Elements, tag: BaseTag) -> str:
-    text = item[tag].text if tag in item else ""
-    if not text:
+    if not all(sop_class and instance for sop_class, instance in references):
         raise DataSetError("An item of the Referenced SOP Sequence lacks a UID")
-    return text
+    named = tuple((sop_class, instance) for sop_class, instance in references)
+    return Commitment(asked.transaction_uid, request.peer, named, request.node.slots.own)
 
 
 def _refuse(request: Request, status: Status, words: str) -> None:

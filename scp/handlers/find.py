@@ -15,6 +15,9 @@ from storage.found import Found
 
 logger = logging.getLogger(__name__)
 
+# Instances, or keys, that a line of the log names.
+_NAMED = 20
+
 
 def handle(request: Request) -> None:
     """Answer a query, and log it."""
@@ -24,9 +27,11 @@ def handle(request: Request) -> None:
         query = request.query()
         request.audit |= {"level": query.level.name, **query.named}
         query.check_upper_keys()
-        pending = Status.PENDING_KEYS_UNSUPPORTED if query.unsupported else Status.PENDING
         found = request.node.archive.find(query, request.charset, request.stop_if_cancelled)
+        is_partly = bool(query.unsupported)
         for data in _identifiers(request, found):
+            is_partly = is_partly or bool(found.search.left_out)
+            pending = Status.PENDING_KEYS_UNSUPPORTED if is_partly else Status.PENDING
             request.respond_match(pending, data)
             sent += 1
         request.respond(Status.SUCCESS)
@@ -50,7 +55,8 @@ def handle(request: Request) -> None:
         )
     )
     if found.search.read:
-        keys, read = ",".join(str(tag) for tag in query.from_headers), found.search.read
+        named = [str(tag) for tag in list(query.from_headers)[:_NAMED]]
+        keys, read = ",".join(named), found.search.read
         words = f"no index serves keys={keys}: read headers={read} in seconds={seconds:.3f}"
         logger.info(Sentence(words, keys=keys, headers=read, seconds=seconds))
 
@@ -69,9 +75,13 @@ def _identifiers(request: Request, found: Found) -> Iterator[bytes]:
             raise ResourceError(f"More than {limit} matches: narrow the query")
         request.stop_if_cancelled()
         yield encoder.encode(answer.texts, answer.extra)
+    if left_out := found.search.left_out:
+        words = "too much to read of stored headers, and so not matched"
+        logger.warning(Event(words, count=len(left_out), instances=",".join(left_out[:_NAMED])))
     unreadable = found.search.unreadable
     if unreadable:
-        logger.error(Event("cannot be read, and so not matched", instances=",".join(unreadable)))
+        named = ",".join(unreadable[:_NAMED])
+        logger.error(Event("cannot be read, and so not matched", instances=named))
         raise ResourceError(f"{len(unreadable)} stored headers cannot be read, see the log")
 
 

@@ -22,7 +22,7 @@ def handle(request: Request) -> None:
         _refuse(request, Status.NO_SUCH_SOP_INSTANCE, "Not the well-known SOP Instance")
         return
     try:
-        said = reports.parse(request.data, request.transfer_syntax, request.charset)
+        said = reports.parse(request.data, request.transfer_syntax)
     except DataSetError as error:
         _refuse(request, Status.INVALID_ARGUMENT_VALUE, str(error))
         return
