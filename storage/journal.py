@@ -23,6 +23,7 @@ from storage.segments import Segments
 logger = logging.getLogger(__name__)
 
 RECEIPTS, COMMITMENTS = "receipts", "commitments"
+CORRECTIONS, PINS = "corrections", "pins"
 _IDENTITY = "identity"
 _IDENTITY_BYTES = 16
 

@@ -3,9 +3,7 @@
 They are lines of the journal, so that they outlast the index and are in a backup.
 """
 
-from storage.journal import Journal
-
-PINS = "pins"
+from storage.journal import PINS, Journal
 
 
 def pinned(journal: Journal) -> dict[str, str]:

@@ -11,7 +11,9 @@ from storage.claims import is_free
 from storage.correcting import catch_up_corrections
 from storage.database import connect, execute, index_path, user_version
 from storage.errors import ArchiveError, FolderError, ResourceError
-from storage.journal import Journal
+from storage.journal import RECEIPTS, Journal
+from storage.locks import claim
+from storage.marks import fault_of_marks, write_mark
 from storage.models import build, signature
 from storage.mounts import require_known
 from storage.replay import (
@@ -79,6 +81,9 @@ def fault_of_index(path: Path, look_through: bool) -> str:
         size = path.stat().st_size
     except FileNotFoundError:
         return "not there"
+    # First: who closes a connection that may write brings the log into the file.
+    if not fault_of_version(path) and (fault := fault_of_marks(path.parent)):
+        return fault
     database = connect(path, sync=True)
     try:
         with database.connection_context():
@@ -139,11 +144,15 @@ def begin(data: Path) -> None:
 def new_index(path: Path, is_whole: bool) -> None:
     """An index without rows in the place of any other; whether that is all that it is to hold."""
     remove_index(path)
+    journal = Journal(path.parent, sync=True)
     database = connect(path, sync=True)
     with database.connection_context():
         build(database).create()
+        # All that was deleted is gone where there is no file: then it is whole with the last line.
+        write_mark(database, journal, RECEIPTS, journal.size(RECEIPTS) if is_whole else 0)
         if is_whole:
             database.pragma("user_version", signature())
+        database.pragma("wal_checkpoint", "truncate")
 
 
 def _begin(tree: Tree, path: Path, fault: str) -> bool:
