@@ -18,7 +18,7 @@ from storage import segment_names
 from storage.durable import sync_folder
 from storage.errors import ResourceError
 from storage.segment_writer import SegmentWriter
-from storage.segments import Segments
+from storage.segments import Line, Segments
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,11 @@ class Journal:
         self._lost: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
         self._lock = threading.Lock()
         self._syncing = threading.Lock()
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie."""
+        return self._folder
 
     def prepare(self) -> None:
         """Make the folder, and see what was done to it while nobody wrote. Raises OSError."""
@@ -172,6 +177,10 @@ class Journal:
         for line in Segments(self._folder, name).lines(start, end):
             if (record := record_of(line.text)) is not None:
                 yield record
+
+    def lines(self, name: str, start: int = 0, end: int | None = None) -> Iterator[Line]:
+        """The lines of the file `name` as they are, with their positions."""
+        return Segments(self._folder, name).lines(start, end)
 
     def faults(self) -> list[str]:
         """What was done to the files that are written, behind the back of who writes them."""
