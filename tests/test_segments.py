@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -184,7 +185,7 @@ def test_a_file_that_is_emptied_while_in_use_is_not_written(journal: Journal) ->
 def test_a_folder_that_was_copied_is_written(journal: Journal, tmp_path: Path) -> None:
     journal.append(RECEIPTS, number=1)
     copied = tmp_path / "copied"
-    subprocess.run(["cp", "-r", journal._folder.parent, copied], check=False)
+    shutil.copytree(journal._folder, copied / "journal")
     writer = Journal(copied, sync=True)
     writer.append(RECEIPTS, number=2)
     assert numbers(writer) == [1, 2]
