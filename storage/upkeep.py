@@ -53,7 +53,7 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
     path = index_path(data)
     try:
         Journal(data, sync).prepare()
-        fault = fault_of_index(path, look_through=not is_settled(data))
+        fault = fault_of_index(path, not is_settled(data), is_start=True)
         if fault:
             return _begin(tree, path, fault)
         _bring_up(data, charset)
@@ -72,17 +72,18 @@ def _bring_up(data: Path, charset: str) -> None:
         logger.warning("index not caught up yet: %s", error)
 
 
-def fault_of_index(path: Path, look_through: bool) -> str:
+def fault_of_index(path: Path, look_through: bool, is_start: bool = False) -> str:
     """Why the index cannot answer; empty where it can.
 
-    `look_through`: every page is read, not only those of a small one.
+    `look_through`: every page is read, not only those of a small one; `is_start`: its mark is held
+    to the journal too.
     """
     try:
         size = path.stat().st_size
     except FileNotFoundError:
         return "not there"
     # First: who closes a connection that may write brings the log into the file.
-    if not fault_of_version(path) and (fault := fault_of_marks(path.parent)):
+    if is_start and not fault_of_version(path) and (fault := fault_of_marks(path.parent)):
         return fault
     database = connect(path, sync=True)
     try:
