@@ -10,6 +10,7 @@ from scp.slots import Slots
 from scp.watch import Beats
 from storage.database import index_path
 from storage.journal import Journal
+from storage.rights import why_not
 from storage.upkeep import fault_of_version
 
 # Who is well shows a sign of life within so many beats.

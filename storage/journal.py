@@ -17,6 +17,7 @@ from typing import Any
 from storage import segment_names
 from storage.durable import sync_folder
 from storage.errors import ResourceError
+from storage.rights import refusal
 from storage.segment_writer import SegmentWriter
 from storage.segments import Line, Segments
 
@@ -118,7 +119,7 @@ class Journal:
             try:
                 writer.append(line)
             except OSError as error:
-                raise _not_written(error) from error
+                raise self._not_written(name, error) from error
             finally:
                 if writer.was_replaced:
                     self._lose(name, "its file was taken away while in use")
@@ -151,12 +152,15 @@ class Journal:
             except OSError as error:
                 with self._lock:
                     self._lose(name, error.strerror or str(error))
-                raise _not_written(error) from error
+                raise self._not_written(name, error) from error
             self._synced[name] = written
 
     def size(self, name: str) -> int:
-        """The position behind the last line of `name`."""
-        return Segments(self._folder, name).extent()[1]
+        """The position behind the last line of `name`. Raises ResourceError."""
+        try:
+            return Segments(self._folder, name).extent()[1]
+        except OSError as error:
+            raise self._not_read(name, error) from error
 
     def tail(self, name: str, position: int) -> str:
         """A digest of what lies before a position; empty where that is not there."""
@@ -173,8 +177,18 @@ class Journal:
             raise ResourceError(f"The journal cannot be read: {error.strerror}") from error
 
     def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[dict[str, Any]]:
-        """The records of the file `name` from a position on, in the order of their writing."""
-        for line in Segments(self._folder, name).lines(start, end):
+        """The records of the file `name` from a position on, in the order of their writing.
+
+        Raises ResourceError where they cannot be read.
+        """
+        lines = Segments(self._folder, name).lines(start, end)
+        while True:
+            try:
+                line = next(lines, None)
+            except OSError as error:
+                raise self._not_read(name, error) from error
+            if line is None:
+                return
             if (record := record_of(line.text)) is not None:
                 yield record
 
@@ -186,6 +200,14 @@ class Journal:
         """What was done to the files that are written, behind the back of who writes them."""
         found = (Segments(self._folder, link.stem) for link in self._folder.glob("*.link"))
         return [fault for ours in found if (fault := segment_names.fault_of(ours))]
+
+    def _not_written(self, name: str, error: OSError) -> ResourceError:
+        words = refusal(error, self._folder / f"{name}.jsonl")
+        return ResourceError(f"The journal cannot be written: {words}")
+
+    def _not_read(self, name: str, error: OSError) -> ResourceError:
+        words = refusal(error, self._folder / f"{name}.jsonl")
+        return ResourceError(f"The journal cannot be read: {words}")
 
     def _lose(self, name: str, why: str) -> None:
         """No sync to come can tell of what is not synced by now; `_lock` is held."""
@@ -201,10 +223,6 @@ def record_of(text: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return record if isinstance(record, dict) else None
-
-
-def _not_written(error: OSError) -> ResourceError:
-    return ResourceError(f"The journal cannot be written: {error.strerror}")
 
 
 def now() -> str:

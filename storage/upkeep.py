@@ -12,7 +12,6 @@ from storage.correcting import catch_up_corrections
 from storage.database import connect, execute, index_path, user_version
 from storage.errors import ArchiveError, FolderError, ResourceError
 from storage.journal import RECEIPTS, Journal
-from storage.locks import claim
 from storage.marks import fault_of_marks, write_mark
 from storage.models import build, signature
 from storage.mounts import require_known

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from storage import extract, part10
 from storage.archive import Archive
-from storage.errors import DataSetError, MismatchError
+from storage.errors import DataSetError, MismatchError, ResourceError
 from storage.extract import Header
 from storage.finding import Location
 from storage.indexing import digest_in
