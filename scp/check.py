@@ -15,6 +15,7 @@ from storage.database import index_path
 from storage.doing import cut_off, doing
 from storage.errors import FolderError
 from storage.faults import Fault
+from storage.journal import Journal
 from storage.upkeep import fault_of_index
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ def run(settings: Settings, repair: bool, as_json: bool) -> int:
         return _without_looking(of_rights, as_json)
     found: list[Fault] = []
     faults = left = 0
+    for words in Journal(storage.path, sync=False).faults():
+        say(f"journal: {words}", err=True)
     with opened(settings) as archive:
         with shown("check") as progress:
             for fault in check(archive, storage.charset, repair, progress):

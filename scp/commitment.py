@@ -22,7 +22,7 @@ from scp.status import Status
 from scp.tls import Contexts
 from scp.tls_faults import TlsError
 from storage import Archive, commitments
-from storage.commitments import Commitment
+from storage.commitments import Commitment, Reference
 from storage.elements import Element, Elements
 from storage.errors import ArchiveError
 from storage.event import Event
@@ -134,6 +134,7 @@ class Reporter:
     def _result(self, commitment: Commitment) -> tuple[int, Elements]:
         """The Event Type ID and the Event Information (PS3.4 table J.3-2)."""
         held, failed = [], []
+        reasons: dict[Reference, int | None] = {}  # a file is read once, however often it is named
         for reference in commitment.references:
             item = identifier.from_texts(
                 {
@@ -141,7 +142,9 @@ class Reporter:
                     Tag("ReferencedSOPInstanceUID"): reference[1],
                 }
             )
-            reason = commitments.failure_of(self._archive, commitment, reference)
+            if reference not in reasons:
+                reasons[reference] = commitments.failure_of(self._archive, commitment, reference)
+            reason = reasons[reference]
             if reason is None:
                 held.append(item)
             else:

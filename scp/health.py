@@ -9,6 +9,7 @@ from scp.settings import Settings
 from scp.slots import Slots
 from scp.watch import Beats
 from storage.database import index_path
+from storage.journal import Journal
 from storage.rights import why_not
 from storage.upkeep import fault_of_version
 
@@ -59,6 +60,8 @@ class Health:
             return fault
         if fault := fault_of_version(index_path(self.settings.storage.path)):
             return f"the index is {fault}"
+        if faults := Journal(self.settings.storage.path, sync=False).faults():
+            return faults[0]
         try:
             free, least = self.free_bytes(), self.settings.limits.free_bytes
         except OSError as error:

@@ -34,6 +34,8 @@ def run(settings: Settings, dry_run: bool, ask: Callable[[str], bool]) -> None:
     """Show what is to go, and have it go. Raises ArchiveError."""
     with (opened if dry_run else changing)(settings) as archive:
         plan = retention.plan(archive, _rules(settings))
+        for words in plan.wrong:
+            say(words, err=not dry_run)
         for due in plan.studies:
             say(str(due))
         words = _words(plan)
@@ -153,6 +155,8 @@ def _apply(settings: Settings) -> None:
     os.nice(_NICENESS)
     with changing(settings) as archive:
         plan = retention.plan(archive, _rules(settings))
+        if plan.wrong:
+            logger.warning("receipts=%d have a time that cannot be true", len(plan.wrong))
         for due in plan.studies:
             logger.info("retention takes %s", due)
         if plan.studies or plan.superseded:

@@ -108,7 +108,7 @@ class Archive:
         self, on_conflict: OnConflict, free_bytes: int, bounds: Bounds = _NO_BOUNDS
     ) -> None:
         """What happens to other content for an instance, and what must stay free on the disk."""
-        self._on_conflict, self._free_bytes = on_conflict, free_bytes
+        self._on_conflict, self.free_bytes = on_conflict, free_bytes
         self._copies.bounds = bounds
 
     def store(self, received: Received) -> Stored:
@@ -131,7 +131,7 @@ class Archive:
         The texts are those of its command, and may be anything: `store` checks them.
         """
         head = part10.header(sop_class_uid, sop_instance_uid, syntax_uid)
-        return Intake(self.tree, head, self._free_bytes)
+        return Intake(self.tree, head, self.free_bytes)
 
     def _store(self, received: Received, intake: Intake) -> Stored:
         header = self.header_of(received, intake)

@@ -4,7 +4,6 @@ All that can take long is copied first. Then stores are held up for the moment t
 copy what came meanwhile.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,17 +14,16 @@ from typing import BinaryIO
 
 from storage import part10
 from storage.archive import Archive
+from storage.backup_folder import claim
 from storage.content import copy_of_rest
 from storage.durable import prune, sync_folder
-from storage.errors import DataSetError, FolderError, ResourceError
+from storage.errors import DataSetError, ResourceError
 from storage.indexing import digest_in
-from storage.journal import RECEIPTS, now
+from storage.journal import RECEIPTS
 from storage.places import Uids
 from storage.receipts import digest_of_file, in_journal
 from storage.strays import uids_of
 
-# Says of a folder that it is a backup, and of what.
-_MARK = "minipacs-backup.json"
 _BLOCK_BYTES = 1 << 20
 # Less of the journal than this is copied while stores wait.
 _LITTLE_BYTES = 64 * 1024
@@ -53,30 +51,12 @@ def back_up(archive: Archive, to: Path, progress: Progress) -> Backup:
     there then is brought to its end by the next one.
     """
     data = archive.tree.data
-    _claim(data, to)
+    claim(data, to)
     copy = _Copy(archive, to, progress)
     try:
         return copy.run()
     except OSError as error:
         raise ResourceError(f"{error.filename or to}: {error.strerror}") from error
-
-
-def _claim(data: Path, to: Path) -> None:
-    """See that a folder is a backup of this archive, or empty."""
-    here, there = data.resolve(), to.resolve()
-    if here == there or here in there.parents or there in here.parents:
-        raise FolderError(f"{to}: lies in the archive, or the archive in it")
-    mark = to / _MARK
-    try:
-        to.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not mark.exists():
-            if any(to.iterdir()):
-                raise FolderError(f"{to}: is not empty, and no backup")
-            mark.write_text(json.dumps({"of": str(here), "since": now()}) + "\n")
-        if json.loads(mark.read_text())["of"] != str(here):
-            raise FolderError(f"{to}: is a backup of another folder")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FolderError(f"{to}: cannot be a backup: {error}") from error
 
 
 class _Copy:
@@ -104,12 +84,15 @@ class _Copy:
             if is_little:
                 break
         gone = self._gone()
+        for path in self._closed():  # which never change
+            self._copy_journal(path)
         with self._archive.tree.all_locked():
             self._is_alone = True
             self._changed_since(start, self._archive.journal.size(RECEIPTS))
             self._remove(gone)
-            for path in sorted((self._data / "journal").glob("*.jsonl")):
+            for path in (*self._closed(), *sorted((self._data / "journal").glob("*.jsonl"))):
                 self._copy_journal(path)
+            self._copy_identity()
         for folder in sorted(self._folders):
             sync_folder(folder)
         return self._done
@@ -197,9 +180,28 @@ class _Copy:
                 prune(copy)
                 self._done.removed += 1
 
-    def _copy_journal(self, source: Path) -> None:
-        target = self._to / "journal" / source.name
+    def _closed(self) -> list[Path]:
+        """The closed segments of the journal that the backup lacks, or has in part."""
+        found = sorted((self._data / "journal").glob("*/*.jsonl"))
+        copies = ((path, self._to / path.relative_to(self._data)) for path in found)
+        return [
+            path
+            for path, copy in copies
+            if not copy.exists() or copy.stat().st_size != path.stat().st_size
+        ]
+
+    def _copy_identity(self) -> None:
+        """A journal that is restored is the same one as far as it goes."""
+        text = self._archive.journal.make_identity()
+        target = self._to / "journal" / "identity"
         target.parent.mkdir(mode=0o700, exist_ok=True)
+        target.write_text(f"{text}\n")
+        target.chmod(0o600)
+        self._folders.add(target.parent)
+
+    def _copy_journal(self, source: Path) -> None:
+        target = self._to / source.relative_to(self._data)
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         start = target.stat().st_size if target.exists() else 0
         if start and (start > source.stat().st_size or not _begins(source, target, start)):
             start = 0
@@ -210,7 +212,7 @@ class _Copy:
             shutil.copyfileobj(read, write, _BLOCK_BYTES)
             write.flush()
             os.fsync(write.fileno())
-        self._folders |= {target.parent, self._to}
+        self._folders |= {target.parent, self._to / "journal", self._to}
 
 
 def _begins(source: Path, target: Path, length: int) -> bool:

@@ -4,20 +4,33 @@ They lie in the journal: a request is written down before it is answered, and it
 requestor has taken the report.
 """
 
+import hashlib
 import logging
+import re
+import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
 from storage import checking, finding
 from storage.archive import Archive
 from storage.attributes import Level
+from storage.catalogue import Unavailable, brought_up
 from storage.database import reading
+from storage.errors import ResourceError
 from storage.event import Event
-from storage.journal import COMMITMENTS
+from storage.journal import COMMITMENTS, record_of
+from storage.segments import Line
 
 logger = logging.getLogger(__name__)
+
+_TABLES = ("commitment", "unfinished")
+_KEY_BYTES = 16
+_REQUESTED = re.compile(
+    rb'\{"at":"[^"\\]*","kind":"requested","transaction":"([^"\\]*)","peer":"([^"\\]*)","references":'
+)
+_REQUESTED_END = re.compile(rb'\],"worker":(\d+),"duplicate":(true|false)\}\Z')
 
 # SOP Class UID, SOP Instance UID.
 Reference = tuple[str, str]
@@ -48,25 +61,18 @@ def request(archive: Archive, commitment: Commitment) -> Commitment:
 
     Raises ResourceError.
     """
-    known = (
-        record
-        for record in archive.journal.read(COMMITMENTS)
-        if record.get("transaction") == commitment.transaction_uid
-        and record.get("peer") == commitment.peer
-    )
-    duplicate = next(known, None) is not None
-    archive.journal.append(
-        COMMITMENTS, kind="requested", transaction=commitment.transaction_uid,
-        peer=commitment.peer, references=commitment.references, worker=commitment.worker,
-        duplicate=duplicate,
-    )  # fmt: skip
-    return Commitment(
-        commitment.transaction_uid,
-        commitment.peer,
-        commitment.references,
-        commitment.worker,
-        duplicate,
-    )
+    if (free := archive.tree.free_bytes()) < archive.free_bytes:
+        raise ResourceError(f"Disk full: {free} bytes are left")
+    key = _key(commitment.peer, commitment.transaction_uid)
+    # One at a time: of two that come at once with one transaction UID the second is a duplicate.
+    with brought_up(archive.journal, COMMITMENTS, _TABLES, _add) as db:
+        known = db.execute("SELECT 1 FROM commitment WHERE key = ?", (key,)).fetchone()
+        asked = replace(commitment, duplicate=known is not None)
+        archive.journal.append(
+            COMMITMENTS, kind="requested", transaction=asked.transaction_uid, peer=asked.peer,
+            references=asked.references, worker=asked.worker, duplicate=asked.duplicate,
+        )  # fmt: skip
+    return asked
 
 
 def reported(archive: Archive, commitment: Commitment, end: str) -> None:
@@ -78,9 +84,20 @@ def reported(archive: Archive, commitment: Commitment, end: str) -> None:
 
 
 def unfinished(archive: Archive, worker: int, workers: int) -> list[Commitment]:
-    """The requests of a worker that have not ended; the first has those of workers no more."""
+    """The requests of a worker that have not ended; the first has those of workers no more.
+
+    Raises ResourceError.
+    """
+    journal = archive.journal
+    try:
+        with brought_up(journal, COMMITMENTS, _TABLES, _add) as db:
+            rows = db.execute("SELECT start, end FROM unfinished ORDER BY start").fetchall()
+        lines = [record for start, end in rows for record in journal.read(COMMITMENTS, start, end)]
+    except Unavailable as error:
+        logger.warning("all of journal/%s is read: %s", COMMITMENTS, error)
+        lines = list(journal.read(COMMITMENTS))
     found: dict[tuple[str, str, bool], Commitment] = {}
-    for record in archive.journal.read(COMMITMENTS):
+    for record in lines:
         try:
             key = str(record["transaction"]), str(record["peer"]), bool(record["duplicate"])
             if record["kind"] == "ended":
@@ -93,6 +110,41 @@ def unfinished(archive: Archive, worker: int, workers: int) -> list[Commitment]:
             words = "a line of the journal is damaged, and passed over"
             logger.error(Event(words, f"{record!s:.200}"))
     return list(found.values())
+
+
+def _key(peer: str, transaction_uid: str) -> bytes:
+    return hashlib.sha256(f"{peer}\0{transaction_uid}".encode()).digest()[:_KEY_BYTES]
+
+
+def _add(db: sqlite3.Connection, line: Line) -> None:
+    """Enter a line into the catalogue."""
+    told = _told(line.text)
+    if told is None:
+        return
+    kind, peer, transaction_uid, duplicate, worker = told
+    key = _key(peer, transaction_uid)
+    db.execute("INSERT OR IGNORE INTO commitment VALUES (?)", (key,))
+    if kind == "requested":
+        row = (key, duplicate, line.start, line.end, worker)
+        db.execute("INSERT OR REPLACE INTO unfinished VALUES (?, ?, ?, ?, ?)", row)
+    elif kind == "ended":
+        db.execute("DELETE FROM unfinished WHERE key = ? AND duplicate = ?", (key, duplicate))
+
+
+def _told(text: bytes) -> tuple[str, str, str, bool, int] | None:
+    """Kind, peer, transaction, whether it is a duplicate, and worker, as a line tells them."""
+    begin, end = _REQUESTED.match(text), _REQUESTED_END.search(text, max(len(text) - 80, 0))
+    if begin and end:  # the references between them are most of it, and not looked at
+        transaction, peer = begin[1].decode(), begin[2].decode()
+        return "requested", peer, transaction, end[2] == b"true", int(end[1])
+    record = record_of(text)
+    if record is None or "transaction" not in record or "peer" not in record:
+        return None
+    peer, transaction = str(record["peer"]), str(record["transaction"])
+    worker = record.get("worker", 0)
+    duplicate = bool(record.get("duplicate"))
+    is_number = isinstance(worker, int)
+    return str(record.get("kind")), peer, transaction, duplicate, worker if is_number else 0
 
 
 def _requested(key: tuple[str, str, bool], record: Mapping[str, Any], workers: int) -> Commitment:

@@ -19,7 +19,6 @@ from storage import finding, part10
 from storage.attributes import Level
 from storage.budget import STORED, Budget
 from storage.corrections import (
-    CORRECTIONS,
     PATIENT_ID,
     Correction,
     Entity,
@@ -33,9 +32,9 @@ from storage.event import Event
 from storage.extract import Header, header
 from storage.finding import Location
 from storage.indexing import FileFacts, digest_in, forget, record
-from storage.journal import Journal
+from storage.journal import CORRECTIONS, Journal
 from storage.locks import lock
-from storage.marks import read_mark, write_mark
+from storage.marks import applied, write_mark
 from storage.models import Index, build
 from storage.places import LOCK_SECONDS
 from storage.reading import read_data_set
@@ -44,7 +43,6 @@ from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
 
-_APPLIED = "corrected"
 _PATIENT_ID = Tag("PatientID")
 _NOTHING = Element("LO")
 # Different values of an attribute that are told.
@@ -110,13 +108,13 @@ def undo(tree: Tree, number: int, user: str) -> None:
 def catch_up_corrections(data: Path) -> None:
     """Bring into the index what it lacks of the corrections. Raises ResourceError."""
     with alone(data):
-        _apply(Tree(data, sync=True), read_mark(data, _APPLIED))
+        _apply(Tree(data, sync=True), applied(data, CORRECTIONS))
 
 
 def is_behind(data: Path) -> bool:
     """Whether the index may lack corrections."""
     size = Journal(data, sync=False).size(CORRECTIONS)
-    return size > 0 and size != read_mark(data, _APPLIED)
+    return size > 0 and size != applied(data, CORRECTIONS)
 
 
 @contextmanager
@@ -129,21 +127,20 @@ def swapping(tree: Tree, start: int) -> Iterator[None]:
         yield
         return
     with alone(tree.data):
-        write_mark(tree.data, _APPLIED, start)
         yield
         _apply(tree, start)
 
 
 def _write(tree: Tree, told: dict[str, Any]) -> int:
     with alone(tree.data):
-        _apply(tree, read_mark(tree.data, _APPLIED))  # what a kill has left: the number goes by all
+        _apply(tree, applied(tree.data, CORRECTIONS))  # what a kill left: the number goes by all
         journal = Journal(tree.data, sync=True)
         lines = journal.read(CORRECTIONS)
         number = max((int(line["number"]) for line in lines if "number" in line), default=0) + 1
         # Who stores has his row made by now, or sees the line.
         with closing(journal), tree.all_locked():
             journal.append(CORRECTIONS, number=number, **told)
-        _apply(tree, read_mark(tree.data, _APPLIED))
+        _apply(tree, applied(tree.data, CORRECTIONS))
     return number
 
 
@@ -179,7 +176,7 @@ def _apply(tree: Tree, start: int) -> None:
             # A commit is on the disk then, also after a power cut.
             execute(index.database, "PRAGMA synchronous = FULL", ())
             changed = sum(_enter(tree, index, entity) for entity in entities)
-        write_mark(tree.data, _APPLIED, end)
+            write_mark(index.database, journal, CORRECTIONS, end)
     except OSError as error:
         raise ResourceError(f"{error.filename}: {error.strerror}") from error
     logger.info(Event("corrected", instances=changed))

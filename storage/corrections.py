@@ -11,10 +11,9 @@ from typing import Any
 
 from storage.attributes import Level
 from storage.extract import Header
-from storage.journal import Journal
+from storage.journal import CORRECTIONS, Journal
 from storage.places import Uids
 
-CORRECTIONS = "corrections"
 PATIENT_ID = "PatientID"
 
 Entity = tuple[Level, str]  # a patient by its ID, or by the UID of the level

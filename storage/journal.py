@@ -1,23 +1,32 @@
 """What cannot be read off the tree: digests at receipt, senders, times, commitments. Append-only.
 
-One JSON object a line, empty lines between. A line that was cut short is passed over.
+One JSON object a line, empty lines between. A line that was cut short is passed over. Positions
+are those of `storage.segments`: numbers that only this module makes sense of.
 """
 
-import errno
 import json
+import logging
 import os
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from storage import segment_names
 from storage.durable import sync_folder
 from storage.errors import ResourceError
 from storage.rights import refusal
+from storage.segment_writer import SegmentWriter
+from storage.segments import Line, Segments
+
+logger = logging.getLogger(__name__)
 
 RECEIPTS, COMMITMENTS = "receipts", "commitments"
+CORRECTIONS, PINS = "corrections", "pins"
+_IDENTITY = "identity"
+_IDENTITY_BYTES = 16
 
 
 class Journal:
@@ -26,22 +35,65 @@ class Journal:
     def __init__(self, data: Path, sync: bool) -> None:
         self._folder = data / "journal"
         self._sync = sync
-        self._descriptors: dict[str, int] = {}
+        self._writers: dict[str, SegmentWriter] = {}
         self._written: Counter[str] = Counter()
         self._synced: Counter[str] = Counter()
+        # The first and the last line of those that a sync failed for.
+        self._lost: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
         self._lock = threading.Lock()
         self._syncing = threading.Lock()
 
+    @property
+    def folder(self) -> Path:
+        """Where its files lie."""
+        return self._folder
+
     def prepare(self) -> None:
-        """Make the folder. Raises OSError."""
+        """Make the folder, and see what was done to it while nobody wrote. Raises OSError."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for fresh in self._folder.glob("*.new"):
+            fresh.unlink(missing_ok=True)
+        for link in self._folder.glob("*.link"):
+            ours = Segments(self._folder, link.stem)
+            segment_names.adopt(ours)
+            segment_names.prepare(ours, self._sync)
+        self.make_identity()
+
+    def identity(self) -> str:
+        """What tells this journal from others; empty where it has none yet. Raises OSError."""
+        try:
+            return (self._folder / _IDENTITY).read_text().strip()
+        except FileNotFoundError:
+            return ""
+
+    def make_identity(self) -> str:
+        """The same, made where there is none. Raises OSError."""
+        while not (found := self.identity()):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path, fresh = self._folder / _IDENTITY, self._folder / f"{_IDENTITY}.{os.getpid()}.new"
+            with fresh.open("w") as file:
+                os.fchmod(file.fileno(), 0o600)
+                file.write(f"{os.urandom(_IDENTITY_BYTES).hex()}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                if path.exists() and not self.identity():  # empty: of no use
+                    path.unlink()
+                os.link(fresh, path)
+            except FileExistsError:  # another did
+                continue
+            finally:
+                fresh.unlink(missing_ok=True)
+            if self._sync:
+                sync_folder(self._folder)
+        return found
 
     def close(self) -> None:
         """Close its files: for who does not keep it for as long as the process lasts."""
         with self._lock:
-            for descriptor in self._descriptors.values():
-                os.close(descriptor)
-            self._descriptors.clear()
+            for writer in self._writers.values():
+                writer.close()
+            self._writers.clear()
 
     def append(self, name: str, **record: Any) -> None:
         """Add a line to the file `name`, synced. Raises ResourceError."""
@@ -60,18 +112,27 @@ class Journal:
         text = json.dumps({"at": now(), **record}, separators=(",", ":"))
         # Begins a line too: a full disk or a crash may have left the one before without its end.
         line = f"\n{text}\n".encode()
-        try:
-            descriptor = self._open(name)
-            # One write in append mode: lines of several processes do not mix.
-            if os.write(descriptor, line) != len(line):
-                # A file takes only a part where the disk has no more room (write(2)).
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        except OSError as error:
-            words = refusal(error, self._folder / f"{name}.jsonl")
-            raise ResourceError(f"The journal cannot be written: {words}") from error
         with self._lock:
+            writer = self._writers.get(name)
+            if writer is None:
+                writer = self._writers[name] = SegmentWriter(self._folder, name, self._sync)
+            try:
+                writer.append(line)
+            except OSError as error:
+                raise self._not_written(name, error) from error
+            finally:
+                if writer.was_replaced:
+                    self._lose(name, "its file was taken away while in use")
+                    writer.was_replaced = False
             self._written[name] += 1
-            return self._written[name]
+            number = self._written[name]
+            if writer.is_full:
+                try:
+                    writer.close_segment()
+                except OSError as error:
+                    # It may have been the sync, whose failure is told once (fsync(2)).
+                    self._lose(name, error.strerror or str(error))
+            return number
 
     def sync(self, name: str, number: int) -> None:
         """See that line `number` is on the disk; one sync does for all lines before it.
@@ -81,67 +142,87 @@ class Journal:
         if not self._sync:
             return
         with self._syncing:
+            if any(first <= number <= last for first, last in self._lost[name]):
+                raise ResourceError("The journal cannot be written: a sync of it has failed")
             if self._synced[name] >= number:
                 return
             written = self._written[name]
             try:
-                os.fdatasync(self._open(name))
+                os.fdatasync(self._writers[name].descriptor)
             except OSError as error:
-                raise ResourceError(f"The journal cannot be written: {error.strerror}") from error
+                with self._lock:
+                    self._lose(name, error.strerror or str(error))
+                raise self._not_written(name, error) from error
             self._synced[name] = written
 
     def size(self, name: str) -> int:
-        """The bytes of the file `name`. Raises ResourceError."""
-        path = self._folder / f"{name}.jsonl"
+        """The position behind the last line of `name`. Raises ResourceError."""
         try:
-            return path.stat().st_size
-        except FileNotFoundError:
-            return 0
+            return Segments(self._folder, name).extent()[1]
         except OSError as error:
-            raise ResourceError(f"The journal cannot be read: {refusal(error, path)}") from error
+            raise self._not_read(name, error) from error
+
+    def tail(self, name: str, position: int) -> str:
+        """A digest of what lies before a position; empty where that is not there."""
+        return Segments(self._folder, name).tail(position)
+
+    def end_of_lines(self, name: str, start: int, most: int) -> int:
+        """How far can be read from `start` on: the last line may be still to come.
+
+        About `most` bytes are looked at. Raises ResourceError.
+        """
+        try:
+            return Segments(self._folder, name).end_of_lines(start, most)
+        except OSError as error:
+            raise ResourceError(f"The journal cannot be read: {error.strerror}") from error
 
     def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[dict[str, Any]]:
-        """The records of the file `name` from byte `start` on, in the order of their writing.
+        """The records of the file `name` from a position on, in the order of their writing.
 
         Raises ResourceError where they cannot be read.
         """
-        path = self._folder / f"{name}.jsonl"
-        try:
-            file = path.open("rb")
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            words = refusal(error, path)
-            raise ResourceError(f"The journal cannot be read: {words}") from error
-        with file:
-            file.seek(start)
-            for line in file:
-                start += len(line)
-                if end is not None and start > end:
-                    return
-                try:
-                    record = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(record, dict):
-                    yield record
+        lines = Segments(self._folder, name).lines(start, end)
+        while True:
+            try:
+                line = next(lines, None)
+            except OSError as error:
+                raise self._not_read(name, error) from error
+            if line is None:
+                return
+            if (record := record_of(line.text)) is not None:
+                yield record
 
-    def _open(self, name: str) -> int:
-        with self._lock:
-            if name not in self._descriptors:
-                if not self._folder.exists():
-                    self._folder.mkdir(mode=0o700, parents=True)
-                flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC
-                descriptor = os.open(self._folder / f"{name}.jsonl", flags, 0o600)
-                try:
-                    # It may be new: its name is to be on the disk too.
-                    for folder in (self._folder, self._folder.parent) if self._sync else ():
-                        sync_folder(folder)
-                except OSError:
-                    os.close(descriptor)
-                    raise
-                self._descriptors[name] = descriptor
-            return self._descriptors[name]
+    def lines(self, name: str, start: int = 0, end: int | None = None) -> Iterator[Line]:
+        """The lines of the file `name` as they are, with their positions."""
+        return Segments(self._folder, name).lines(start, end)
+
+    def faults(self) -> list[str]:
+        """What was done to the files that are written, behind the back of who writes them."""
+        found = (Segments(self._folder, link.stem) for link in self._folder.glob("*.link"))
+        return [fault for ours in found if (fault := segment_names.fault_of(ours))]
+
+    def _not_written(self, name: str, error: OSError) -> ResourceError:
+        words = refusal(error, self._folder / f"{name}.jsonl")
+        return ResourceError(f"The journal cannot be written: {words}")
+
+    def _not_read(self, name: str, error: OSError) -> ResourceError:
+        words = refusal(error, self._folder / f"{name}.jsonl")
+        return ResourceError(f"The journal cannot be read: {words}")
+
+    def _lose(self, name: str, why: str) -> None:
+        """No sync to come can tell of what is not synced by now; `_lock` is held."""
+        if self._sync and self._synced[name] < self._written[name]:
+            self._lost[name].append((self._synced[name] + 1, self._written[name]))
+            logger.error("the last lines of journal/%s may be lost: %s", name, why)
+
+
+def record_of(text: bytes) -> dict[str, Any] | None:
+    """What a line says; None where it was cut short, or is none."""
+    try:
+        record = json.loads(text.decode())
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def now() -> str:

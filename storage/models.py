@@ -25,6 +25,7 @@ from peewee import (
 )
 
 from storage.attributes import PATIENT_IDENTITY, TABLE, UNIQUE, Attribute, Level, stored_at
+from storage.marks import TABLE as MARK_TABLE
 from storage.matching import NAME_PART_CHARACTERS, match_columns
 
 TABLES = {
@@ -80,6 +81,7 @@ class Index:
     def create(self) -> None:
         """Make the tables."""
         self.database.create_tables([*self.models.values(), *self.others])
+        self.database.execute_sql(MARK_TABLE)  # type: ignore[no-untyped-call]
 
 
 def build(database: SqliteDatabase) -> Index:
@@ -173,6 +175,7 @@ def signature() -> int:
     parts += [f"{a.column} {a.indexed} {a.inside}" for a in TABLE]
     parts.append(f"name_part {NAME_PART_CHARACTERS} of {NAMED_LEVELS}")
     parts += ["shared_header", *SHARED.values()]
+    parts.append(MARK_TABLE)
     return zlib.crc32("\n".join(parts).encode()) & 0x7FFFFFFF
 
 

@@ -3,23 +3,50 @@
 They are lines of the journal, so that they outlast the index and are in a backup.
 """
 
-from storage.journal import Journal
+import sqlite3
+from typing import Any
 
-PINS = "pins"
+from storage.catalogue import Unavailable, brought_up
+from storage.journal import PINS, Journal, record_of
+from storage.segments import Line
 
 
 def pinned(journal: Journal) -> dict[str, str]:
-    """The Study Instance UIDs that are pinned, each with the time of it, the first one first."""
-    found: dict[str, str] = {}
-    for line in journal.read(PINS):
-        study, is_pinned = line.get("study"), line.get("pinned")
-        if not isinstance(study, str) or not isinstance(is_pinned, bool):
-            continue  # of another version, or damaged: nothing that could be acted on
-        if is_pinned:
-            found.setdefault(study, str(line.get("at", "")))
-        else:
-            found.pop(study, None)
-    return found
+    """The Study Instance UIDs that are pinned, each with the time of it, the first one first.
+
+    Raises OSError.
+    """
+    try:
+        with brought_up(journal, PINS, ("pin",), _add) as db:
+            return dict(db.execute("SELECT study, at FROM pin ORDER BY start").fetchall())
+    except Unavailable:  # as on a full disk, where room is to be made
+        found: dict[str, str] = {}
+        for line in journal.read(PINS):
+            if told := _told(line):
+                study, is_pinned, at = told
+                found = {one: since for one, since in found.items() if is_pinned or one != study}
+                if is_pinned:
+                    found.setdefault(study, at)
+        return found
+
+
+def _add(db: sqlite3.Connection, line: Line) -> None:
+    """Enter a line into the catalogue."""
+    if not (told := _told(record_of(line.text) or {})):
+        return
+    study, is_pinned, at = told
+    if is_pinned:
+        db.execute("INSERT OR IGNORE INTO pin VALUES (?, ?, ?)", (study, at, line.start))
+    else:
+        db.execute("DELETE FROM pin WHERE study = ?", (study,))
+
+
+def _told(line: dict[str, Any]) -> tuple[str, bool, str] | None:
+    """Study, whether it is pinned, and when; None of another version, or of a damaged line."""
+    study, is_pinned = line.get("study"), line.get("pinned")
+    if not isinstance(study, str) or not isinstance(is_pinned, bool):
+        return None
+    return study, is_pinned, str(line.get("at", ""))
 
 
 def pin(journal: Journal, study: str) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 from peewee import PeeweeException
 
 from storage.correcting import swapping
-from storage.corrections import CORRECTIONS
 from storage.database import connect, connection_of, execute, index_path
 from storage.errors import ArchiveError, ResourceError
 from storage.event import Event
-from storage.journal import Journal
+from storage.journal import CORRECTIONS, RECEIPTS, Journal
 from storage.locks import claim
+from storage.marks import carry
 from storage.models import Index, build, signature
 from storage.places import Uids
 from storage.receipts import last_receipts, record_file
@@ -54,7 +54,8 @@ def rebuild(data: Path, charset: str, progress: Progress = lambda done, of: None
 
 
 def _rebuild(tree: Tree, path: Path, fresh: Path, charset: str, progress: Progress) -> int:
-    start = end = received(tree.data)
+    with tree.all_locked():  # what was received before that has its file and its row
+        start = end = received(tree.data)
     corrected = Journal(tree.data, sync=False).size(CORRECTIONS)
     database = connect(fresh, sync=False)
     index = build(database)
@@ -67,7 +68,7 @@ def _rebuild(tree: Tree, path: Path, fresh: Path, charset: str, progress: Progre
                 apply(tree, index, charset, start, _unguarded)
             end = size
         with swapping(tree, corrected):
-            end = _swap(tree, index, path, charset, start)
+            end = _swap(tree, index, path, charset, start, corrected)
         ((held,),) = execute(database, "SELECT count(*) FROM instance", ())
     settle(tree.data, end)
     return int(held)
@@ -96,7 +97,7 @@ def _files(tree: Tree) -> Iterator[tuple[int, str]]:
             continue
 
 
-def _swap(tree: Tree, index: Index, path: Path, charset: str, start: int) -> int:
+def _swap(tree: Tree, index: Index, path: Path, charset: str, start: int, corrected: int) -> int:
     """Put the rows of `index` in the place of those at `path`, in one transaction of its file.
 
     The file stays, so that who has it open sees the new rows with the next transaction. Returns
@@ -105,11 +106,13 @@ def _swap(tree: Tree, index: Index, path: Path, charset: str, start: int) -> int
     database = connect(path, sync=True)
     with database.connection_context():
         target = connection_of(database)
-        with target.turn():
+        with tree.all_locked(), target.turn():
             end = received(tree.data)
             # In one transaction: one of its own, for each row, would wait for the turn.
             with index.database.atomic():
                 apply(tree, index, charset, start, _unguarded)
+                ends = {RECEIPTS: end, CORRECTIONS: corrected}
+                carry(index.database, target, Journal(tree.data, sync=True), ends)
             index.database.pragma("user_version", signature())
             connection_of(index.database).backup(target)
     return end

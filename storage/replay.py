@@ -1,7 +1,7 @@
 """After an unclean end: the index is brought up to what the journal says was received.
 
 The index may lose its last transactions to a power cut; files, folders and journal do not. How
-much of the journal is surely in the index is written beside it.
+much of the journal is surely in the index is marked in it.
 """
 
 import logging
@@ -16,7 +16,13 @@ from storage.errors import DataSetError
 from storage.event import Event
 from storage.indexing import digest_in, forget
 from storage.journal import RECEIPTS, Journal
-from storage.marks import read_mark, write_mark
+from storage.marks import (
+    applied,
+    mark_at,
+    read_settled,
+    write_mark,
+    write_settled,
+)
 from storage.models import Index, build
 from storage.places import Uids
 from storage.receipts import Receipts, digest_of_file, give_up, last_receipts, record_file
@@ -24,6 +30,7 @@ from storage.tree import Tree
 
 logger = logging.getLogger(__name__)
 
+# Of versions that wrote the position beside the journal.
 _APPLIED = "applied"
 
 
@@ -63,7 +70,7 @@ def withdraw_unplaced(tree: Tree) -> None:
     be storing. Raises ResourceError.
     """
     journal = Journal(tree.data, sync=True)
-    for path, receipts in last_receipts(tree, journal, _applied(tree.data)).items():
+    for path, receipts in last_receipts(tree, journal, _settled(tree.data)).items():
         if path.exists():
             continue
         if receipts.is_open:
@@ -128,14 +135,18 @@ def _enter(tree: Tree, path: Path, index: Index, charset: str, receipts: Receipt
 
 
 def settle(data: Path, end: int | None = None) -> None:
-    """Have SQLite bring its transactions to the disk, and write down how much of the journal
-    they hold: all of it, which is so where nobody stores, or its first `end` bytes.
+    """Have SQLite bring its transactions to the disk, and mark how much of the journal they hold:
+    all of it, which is so where nobody stores, or what lies before `end`.
 
     Does nothing where nothing was received since the last time. Raises OSError, ResourceError.
     """
     end = received(data) if end is None else end
-    if end == _applied(data) or marks(data):
+    held = _applied(data)
+    if marks(data):
         return  # where a change is under way, or was cut off, that part is to be replayed
+    if end <= held:
+        _write_settled(data, held)
+        return
     with reading():
         database = connect(index_path(data), sync=True)
         try:
@@ -148,7 +159,7 @@ def settle(data: Path, end: int | None = None) -> None:
 
 
 def received(data: Path) -> int:
-    """The bytes of the journal's receipts; the rows of the last ones may be still to come."""
+    """The end of the journal's receipts; the rows of the last ones may be still to come."""
     return Journal(data, sync=False).size(RECEIPTS)
 
 
@@ -158,9 +169,35 @@ def is_settled(data: Path) -> bool:
 
 
 def write_applied(data: Path, end: int) -> None:
-    """Write down that the index surely holds the first `end` bytes of the journal's receipts."""
-    write_mark(data, _APPLIED, end)
+    """Mark that the index surely holds the journal's receipts before `end`.
+
+    Raises OSError, ResourceError.
+    """
+    journal = Journal(data, sync=True)
+    database = connect(index_path(data), sync=True)
+    with database.connection_context():
+        write_mark(database, journal, RECEIPTS, end)
+    _write_settled(data, end)
+
+
+def _write_settled(data: Path, end: int) -> None:
+    """Write down beside the index what it is marked with, where that is not there yet."""
+    journal, held = Journal(data, sync=True), read_settled(data)
+    if not held or held.position != end or held.fault(journal, RECEIPTS):
+        write_settled(data, mark_at(journal, RECEIPTS, end))
 
 
 def _applied(data: Path) -> int:
-    return read_mark(data, _APPLIED)
+    return applied(data, RECEIPTS)
+
+
+def _settled(data: Path) -> int:
+    """From where on an instance without a file may be one that was never placed."""
+    journal = Journal(data, sync=False)
+    if settled := read_settled(data):
+        # Of a journal that was put back nobody can tell.
+        return settled.position if not settled.fault(journal, RECEIPTS) else journal.size(RECEIPTS)
+    try:
+        return int((data / "journal" / _APPLIED).read_text())
+    except (FileNotFoundError, ValueError):
+        return 0

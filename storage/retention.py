@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from storage import retiring
 from storage.archive import Archive
 from storage.attributes import Level
+from storage.clock import Clock, Run
 from storage.database import execute, reading
 from storage.errors import ResourceError
 from storage.event import Event, Sentence
@@ -52,7 +53,7 @@ class Due:
     why: str = ""
 
     def __str__(self) -> str:
-        day = datetime.fromtimestamp(self.arrived, UTC).isoformat(timespec="seconds")
+        day = _told(self.arrived)
         return (
             f"study {self.study}: arrived={day}, instances={self.instances}, "
             f"bytes={self.bytes}: {self.why}"
@@ -66,6 +67,7 @@ class Plan:
     studies: tuple[Due, ...]
     superseded: tuple[Kept, ...]
     end: int
+    wrong: tuple[str, ...] = ()  # times that cannot be true
 
 
 def plan(archive: Archive, rules: Rules) -> Plan:
@@ -80,9 +82,11 @@ def plan(archive: Archive, rules: Rules) -> Plan:
         old = retiring.older(retiring.kept(archive), age)
         purged = [one for one in old if one.uids[0] not in kept]
     studies: list[Due] = []
+    wrong: list[str] = []
     if (rules.days, rules.bytes, rules.studies) != (None, None, None):
-        studies = list(_due(sorted(_held(archive, end), key=_age), kept, rules))
-    return Plan(tuple(studies), tuple(purged), end)
+        times, wrong = _times(archive.journal, end)
+        studies = list(_due(sorted(_held(archive, times), key=_age), kept, rules))
+    return Plan(tuple(studies), tuple(purged), end, tuple(wrong))
 
 
 def retain(archive: Archive, due: Due, start: int, charset: str) -> Iterator[int]:
@@ -157,9 +161,8 @@ def _age(one: Due) -> tuple[float, str]:
     return one.arrived, one.study
 
 
-def _held(archive: Archive, end: int) -> Iterator[Due]:
+def _held(archive: Archive, times: dict[str, float]) -> Iterator[Due]:
     """Every study that is held, with the last arrival."""
-    times = _times(archive.journal, end)
     with reading():
         rows = execute(archive.index.database, _STUDIES, ())
     for study, instances, size, without_receipt in rows:
@@ -169,21 +172,42 @@ def _held(archive: Archive, end: int) -> Iterator[Due]:
         yield Due(study, arrived, instances, size)
 
 
-def _times(journal: Journal, end: int) -> dict[str, float]:
-    """When the last instance of each study arrived, of those with a receipt."""
-    last: dict[str, str] = {}
+def _times(journal: Journal, end: int) -> tuple[dict[str, float], list[str]]:
+    """When the last instance of each study arrived, of those with a receipt; and what is wrong."""
+    clock = Clock()
+    last: dict[str, dict[int, float]] = {}
     for line in journal.read(RECEIPTS, 0, end):
         if study := _study(line):
-            # All are in UTC and of one form: the later one is the greater text.
-            last[study] = max(last.get(study, ""), str(line.get("at", "")))
-    found = {}
-    for study, at in last.items():
-        try:
-            found[study] = datetime.fromisoformat(at).timestamp()
-        except ValueError:
-            words = f"study={study} has a receipt with no time"
-            logger.warning(Event(words, at[:40]))
-    return found
+            try:
+                at = datetime.fromisoformat(str(line.get("at", ""))).timestamp()
+            except ValueError:
+                words = str(line.get("at"))[:40]
+                logger.warning(Event("a receipt has no time", words, study=study))
+                continue
+            run = clock.add(at)
+            held = last.setdefault(study, {})
+            held[run] = max(held.get(run, 0.0), at)
+    clock.judge()
+    found: dict[str, float] = {}
+    wrong: list[str] = []
+    for study, times in last.items():
+        # Deleted too late is better than too early: the latest that may be true.
+        found[study] = max(_latest(clock.runs[run], at) for run, at in times.items())
+        for run, at in times.items():
+            if not clock.runs[run].is_believed:
+                wrong.append(
+                    f"study {study}: a receipt says {_told(at)}, which the lines around it in the "
+                    f"journal contradict: taken as {_told(found[study])}"
+                )
+    return found, wrong
+
+
+def _latest(run: Run, at: float) -> float:
+    return at if run.is_believed else run.bound
+
+
+def _told(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def _newest_file(archive: Archive, study: str) -> float:

@@ -12,7 +12,8 @@ from storage.correcting import catch_up_corrections
 from storage.database import connect, execute, index_path, user_version
 from storage.errors import ArchiveError, FolderError, ResourceError
 from storage.event import Event
-from storage.journal import Journal
+from storage.journal import RECEIPTS, Journal
+from storage.marks import fault_of_marks, write_mark
 from storage.models import build, signature
 from storage.mounts import require_known
 from storage.replay import (
@@ -53,7 +54,7 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
     path = index_path(data)
     try:
         Journal(data, sync).prepare()
-        fault = fault_of_index(path, look_through=not is_settled(data))
+        fault = fault_of_index(path, not is_settled(data), is_start=True)
         if fault:
             return _begin(tree, path, fault)
         _bring_up(data, charset)
@@ -72,15 +73,19 @@ def _bring_up(data: Path, charset: str) -> None:
         logger.warning("index not caught up yet: %s", error)
 
 
-def fault_of_index(path: Path, look_through: bool) -> str:
+def fault_of_index(path: Path, look_through: bool, is_start: bool = False) -> str:
     """Why the index cannot answer; empty where it can.
 
-    `look_through`: every page is read, not only those of a small one.
+    `look_through`: every page is read, not only those of a small one; `is_start`: its mark is held
+    to the journal too.
     """
     try:
         size = path.stat().st_size
     except FileNotFoundError:
         return "not there"
+    # First: who closes a connection that may write brings the log into the file.
+    if is_start and not fault_of_version(path) and (fault := fault_of_marks(path.parent)):
+        return fault
     database = connect(path, sync=True)
     try:
         with database.connection_context():
@@ -141,11 +146,15 @@ def begin(data: Path) -> None:
 def new_index(path: Path, is_whole: bool) -> None:
     """An index without rows in the place of any other; whether that is all that it is to hold."""
     remove_index(path)
+    journal = Journal(path.parent, sync=True)
     database = connect(path, sync=True)
     with database.connection_context():
         build(database).create()
+        # All that was deleted is gone where there is no file: then it is whole with the last line.
+        write_mark(database, journal, RECEIPTS, journal.size(RECEIPTS) if is_whole else 0)
         if is_whole:
             database.pragma("user_version", signature())
+        database.pragma("wal_checkpoint", "truncate")
 
 
 def _begin(tree: Tree, path: Path, fault: str) -> bool:

@@ -15,7 +15,7 @@ from storage.faults import Kind
 from storage.journal import RECEIPTS, Journal
 from storage.models import Level
 from storage.rebuilding import rebuild
-from storage.receipts import withdraw
+from storage.receipts import give_up_held, withdraw
 
 CHARSET = "ISO_IR 100"
 UIDS = [("1.1", "1.2", f"1.3.{number}") for number in range(4)]
@@ -167,6 +167,50 @@ def test_only_what_came_since_the_index_was_settled_is_read(
     )
     assert instances(node.started(node.cut(before))) == held(0, 1, 2)
     assert 0 < starts[0] < whole
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_an_index_of_an_earlier_day_is_caught_up_from_its_own_mark(
+    node: Node, settled: bool
+) -> None:
+    for number in (0, 1):
+        node.store(number)
+    settle(node.data)
+    earlier = node.index()
+    node.store(0, "New^Name")
+    node.store(2)
+    give_up_held(node.archive.journal, UIDS[1])
+    node.archive.tree.path(UIDS[1]).unlink()
+    if settled:
+        settle(node.data)
+    after = node.started(node.cut(earlier))
+    assert instances(after) == held(0, 2)
+    assert damage(after) == []
+
+
+def test_an_index_of_another_archive_is_made_anew(node: Node, tmp_path: Path) -> None:
+    other = Node(tmp_path / "other")
+    other.store(3)
+    settle(other.data)
+    foreign = other.index()
+    other.close()
+    node.store(0)
+    after = node.started(node.cut(foreign))
+    assert instances(after) == held(0)
+    assert damage(after) == []
+
+
+def test_a_journal_that_was_put_back_has_the_index_made_anew(node: Node) -> None:
+    node.store(0)
+    settle(node.data)
+    path = node.data / "journal" / "receipts.jsonl"
+    before, earlier = path.read_bytes(), node.index()
+    node.store(1)
+    settle(node.data)
+    for index in (node.index(), earlier):  # the journal alone, and both
+        data = node.cut(index)
+        (data / "journal" / "receipts.jsonl").write_bytes(before)
+        assert instances(node.started(data)) == held(0, 1)
 
 
 def test_a_clean_end_leaves_nothing_to_read(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:

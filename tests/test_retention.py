@@ -124,6 +124,41 @@ def test_a_file_without_a_receipt_arrived_when_it_was_written(archive: Archive) 
     assert [round((time.time() - due.arrived) / DAY) for due in planned] == [40, 30]
 
 
+def set_year(data: Path, study: str, at: str) -> None:
+    """What a machine wrote while its clock was wrong."""
+    path = data / "journal" / "receipts.jsonl"
+    lines = path.read_text().split("\n")
+    path.write_text("\n".join(
+        re.sub(r'"at":"[^"]*"', f'"at":"{at}T00:00:00.000+00:00"', line)
+        if f'["{study}' in line else line
+        for line in lines
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize("study", ["1.1", "1.2", "1.3", "1.4"])
+@pytest.mark.parametrize("at", ["1970-01-01", "2000-01-01", "2021-05-05", "2035-01-01"])
+def test_a_time_that_the_lines_around_it_contradict_lets_nothing_go(
+    archive: Archive, study: str, at: str
+) -> None:
+    set_year(archive.tree.data, study, at)
+    plan = retention.plan(archive, Rules(days=250))
+    is_plain = at == "2021-05-05" and study == "1.1"  # the first lines: nothing contradicts them
+    expected = {"1.1", "1.2"} - ({study} if not is_plain else set())
+    gone = {due.study for due in plan.studies}
+    # Between two that are due it is due too: it was written before the later one.
+    assert gone == expected | ({"1.1"} if study == "1.1" else set())
+    assert bool(plan.wrong) is not is_plain
+    assert all(study in words for words in plan.wrong)
+
+
+def test_one_line_alone_of_a_clock_that_began_anew(archive: Archive) -> None:
+    for study in AGES:
+        set_year(archive.tree.data, study, "2000-01-01")
+    plan = retention.plan(archive, Rules(days=365))
+    assert plan.studies == ()
+    assert len(plan.wrong) == len(AGES)
+
+
 @pytest.mark.parametrize("what", ["another", "the first anew", "the last anew", "a pin"])
 @pytest.mark.parametrize("moved", [0, 1, 2])
 def test_what_arrives_meanwhile_saves_the_study(archive: Archive, what: str, moved: int) -> None:

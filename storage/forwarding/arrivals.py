@@ -32,18 +32,7 @@ def end_of_lines(archive: Archive, start: int) -> int:
 
     Raises ResourceError.
     """
-    if archive.journal.size(RECEIPTS) <= start:
-        return start
-    try:
-        with (archive.tree.data / "journal" / f"{RECEIPTS}.jsonl").open("rb") as file:
-            file.seek(start)
-            read = file.read(_MOST_BYTES)
-            # A line that is longer is none of ours; but it has an end.
-            while b"\n" not in read and (more := file.read(_MOST_BYTES)):
-                read += more
-            return start + read.rfind(b"\n") + 1
-    except OSError as error:
-        raise ResourceError(f"The journal cannot be read: {error.strerror}") from error
+    return archive.journal.end_of_lines(RECEIPTS, start, _MOST_BYTES)
 
 
 def receipts(archive: Archive, start: int, end: int) -> list[Receipt]:

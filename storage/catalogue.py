@@ -1,0 +1,130 @@
+"""What is asked of the journal, in tables: so that nobody reads all of it for one answer.
+
+It is to the journal what the index is to the tree: disposable, made anew from the lines, and
+marked with how far it has read them in the transaction that read them. Who asks brings it up first.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from storage.errors import ResourceError
+from storage.journal import Journal
+from storage.segments import Line
+
+logger = logging.getLogger(__name__)
+
+_VERSION = 1
+_BUSY_SECONDS = 30
+# Of the journal, read in one transaction: others get their turn behind each.
+_BATCH_BYTES = 32 << 20
+_TABLES = """
+CREATE TABLE mark (name TEXT PRIMARY KEY, journal TEXT, position INTEGER, tail TEXT) WITHOUT ROWID;
+CREATE TABLE commitment (key BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE unfinished (key BLOB, duplicate INTEGER, start INTEGER, end INTEGER, worker INTEGER,
+    PRIMARY KEY (key, duplicate)) WITHOUT ROWID;
+CREATE TABLE pin (study TEXT PRIMARY KEY, at TEXT, start INTEGER) WITHOUT ROWID;
+"""
+
+# Enters one line.
+Add = Callable[[sqlite3.Connection, Line], None]
+
+
+class Unavailable(ResourceError):
+    """The catalogue cannot be written just now, as on a full disk: the journal can be read."""
+
+
+@contextmanager
+def brought_up(
+    journal: Journal, name: str, tables: tuple[str, ...], add: Add
+) -> Iterator[sqlite3.Connection]:
+    """The catalogue with all lines `name` in its `tables`; nobody else writes it in the block.
+
+    Raises Unavailable.
+    """
+    path = journal.folder / "catalogue.sqlite"
+    try:
+        db = _opened(path)
+    except OSError as error:
+        raise Unavailable(f"{path}: {error.strerror}") from error
+    except sqlite3.Error as error:
+        raise Unavailable(f"{path}: {error}") from error
+    try:
+        try:
+            while _read_on(db, journal, name, tables, add):
+                db.execute("COMMIT")
+            yield db
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if not isinstance(error, sqlite3.OperationalError):
+                remove(path)
+            raise Unavailable(f"{path}: {error}") from error
+        except OSError as error:
+            raise Unavailable(f"{error.filename or path}: {error.strerror}") from error
+    finally:
+        db.close()
+
+
+def remove(path: Path) -> None:
+    """Have it be made anew by who asks next. Raises OSError."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for _ in range(2):
+        db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+        try:
+            db.execute("PRAGMA journal_mode = wal")
+            db.execute("PRAGMA synchronous = normal")
+            if db.execute("PRAGMA user_version").fetchone()[0] == _VERSION:
+                return db
+            db.execute("BEGIN IMMEDIATE")
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                for statement in _TABLES.split(";"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {_VERSION}")
+            db.execute("COMMIT")
+            if version in (0, _VERSION):
+                path.chmod(0o600)
+                return db
+        except sqlite3.OperationalError:
+            db.close()
+            raise
+        except sqlite3.DatabaseError as error:
+            logger.warning("%s is damaged, and made anew: %s", path, error)
+        db.close()
+        remove(path)
+    raise sqlite3.DatabaseError("cannot be made anew")
+
+
+def _read_on(
+    db: sqlite3.Connection, journal: Journal, name: str, tables: tuple[str, ...], add: Add
+) -> bool:
+    """Read the next lines in a transaction that stays open; whether there are more."""
+    db.execute("BEGIN IMMEDIATE")
+    rows = db.execute("SELECT journal, position, tail FROM mark WHERE name = ?", (name,)).fetchall()
+    identity = journal.make_identity()
+    start = -1
+    if rows:
+        held, position, tail = rows[0]
+        if held == identity and tail == journal.tail(name, position):
+            start = int(position)
+    if start < 0:
+        for table in tables:
+            db.execute(f"DELETE FROM {table}")
+        start = 0
+    end = journal.end_of_lines(name, start, _BATCH_BYTES)
+    if end == start and rows:
+        return False
+    for line in journal.lines(name, start, end):
+        add(db, line)
+    db.execute(
+        "INSERT OR REPLACE INTO mark VALUES (?, ?, ?, ?)",
+        (name, identity, end, journal.tail(name, end)),
+    )
+    return end > start

@@ -1,0 +1,131 @@
+"""The catalogue of the journal: what it tells is what the lines tell, whatever became of it."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from storage import Archive, commitments, pins, prepare
+from storage.commitments import Commitment
+from storage.errors import ResourceError
+from storage.journal import COMMITMENTS, PINS, Journal
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Archive]:
+    prepare(tmp_path / "data", sync=False, charset="")
+    made = Archive(tmp_path / "data", sync=False)
+    yield made
+    made.index.database.close_all()
+
+
+def asked(number: int, worker: int = 0, peer: str = "CT1") -> Commitment:
+    return Commitment(f"1.2.{number}", peer, ((CT, f"1.3.{number}"),), worker)
+
+
+def test_a_transaction_that_comes_twice_is_a_duplicate_for_its_peer_alone(
+    archive: Archive,
+) -> None:
+    for number in range(3):
+        assert not commitments.request(archive, asked(number)).duplicate
+    assert commitments.request(archive, asked(1)).duplicate
+    assert not commitments.request(archive, asked(1, peer="CT2")).duplicate
+
+
+def test_what_has_not_ended_is_found_by_worker(archive: Archive) -> None:
+    made = [commitments.request(archive, asked(number, worker=number % 3)) for number in range(9)]
+    for one in made[:6]:
+        commitments.reported(archive, one, "told")
+    assert commitments.unfinished(archive, 1, 3) == [made[7]]
+    # Worker 2 is no more: the first has its part.
+    assert [one.transaction_uid for one in commitments.unfinished(archive, 0, 2)] == [
+        "1.2.6", "1.2.8",
+    ]  # fmt: skip
+
+
+def test_no_request_reads_what_was_read_before(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commitments.request(archive, asked(0))
+    commitments.request(archive, asked(1))
+    read: list[int] = []
+    lines = Journal.lines
+    monkeypatch.setattr(
+        Journal, "lines", lambda self, *given: read.append(given[1]) or lines(self, *given)
+    )
+    monkeypatch.delattr(Journal, "read")
+    size = archive.journal.size(COMMITMENTS)
+    commitments.request(archive, asked(2))
+    assert 0 < min(read) < size
+
+
+def removed(path: Path) -> None:
+    for one in path.parent.glob("catalogue*"):
+        one.unlink()
+
+
+def damaged(path: Path) -> None:
+    removed(path)
+    path.write_bytes(b"garbage" * 1000)
+
+
+def of_later(path: Path) -> None:
+    import sqlite3
+
+    removed(path)
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+
+
+@pytest.mark.parametrize("harm", [removed, damaged, of_later])
+def test_it_is_made_anew(archive: Archive, harm: Callable[[Path], None]) -> None:
+    made = [commitments.request(archive, asked(number)) for number in range(3)]
+    pins.pin(archive.journal, "1.1")
+    assert list(pins.pinned(archive.journal)) == ["1.1"]
+    harm(archive.journal.folder / "catalogue.sqlite")
+    assert list(pins.pinned(archive.journal)) == ["1.1"]
+    assert commitments.unfinished(archive, 0, 1) == made
+    assert commitments.request(archive, asked(1)).duplicate
+
+
+def test_lines_of_another_journal_are_forgotten(archive: Archive) -> None:
+    for study in ("1.1", "1.2"):
+        pins.pin(archive.journal, study)
+    assert list(pins.pinned(archive.journal)) == ["1.1", "1.2"]
+    path = archive.journal.folder / "pins.jsonl"
+    path.write_text(path.read_text().replace('"1.1"', '"1.7"'))
+    assert list(pins.pinned(archive.journal)) == ["1.7", "1.2"]
+
+
+def test_pins_are_told_also_where_it_cannot_be_written(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Room is made by rules that ask for them."""
+    for study in ("1.1", "1.2", "1.3"):
+        pins.pin(archive.journal, study)
+    pins.unpin(archive.journal, "1.2")
+    pins.pin(archive.journal, "1.1")
+    expected = pins.pinned(archive.journal)
+    assert list(expected) == ["1.1", "1.3"]
+    (archive.journal.folder / "catalogue.sqlite").unlink()
+    (archive.journal.folder / "catalogue.sqlite").mkdir()
+    assert pins.pinned(archive.journal) == expected
+
+
+def test_a_line_in_another_form_tells_the_same(archive: Archive) -> None:
+    one = {"worker": 1, "duplicate": False, "references": [[CT, "1.3"]], "peer": "CT1",
+           "transaction": "1.2.1", "kind": "requested", "at": ""}  # fmt: skip
+    (archive.journal.folder / "commitments.jsonl").write_text(json.dumps(one) + "\n")
+    (found,) = commitments.unfinished(archive, 1, 2)
+    assert found == Commitment("1.2.1", "CT1", ((CT, "1.3"),), 1)
+    assert commitments.request(archive, asked(1)).duplicate
+
+
+def test_a_request_is_refused_before_the_disk_is_full(archive: Archive) -> None:
+    archive.free_bytes = 1 << 62
+    with pytest.raises(ResourceError, match="Disk full"):
+        commitments.request(archive, asked(1))
+    assert archive.journal.size(COMMITMENTS) == archive.journal.size(PINS) == 0
