@@ -15,6 +15,7 @@ from scp.progress import Shown, shown, size
 from scp.settings import Settings
 from storage import Archive, retention, retiring
 from storage.errors import ArchiveError
+from storage.event import Event
 from storage.retention import Plan, Rules
 
 logger = logging.getLogger(__name__)
@@ -156,7 +157,8 @@ def _apply(settings: Settings) -> None:
     with changing(settings) as archive:
         plan = retention.plan(archive, _rules(settings))
         if plan.wrong:
-            logger.warning("receipts=%d have a time that cannot be true", len(plan.wrong))
+            words = "receipts have a time that cannot be true"
+            logger.warning(Event(words, receipts=len(plan.wrong)))
         for due in plan.studies:
             logger.info("retention takes %s", due)
         if plan.studies or plan.superseded:
