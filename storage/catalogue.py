@@ -16,7 +16,7 @@ from storage.segments import Line
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1
+_VERSION = 2
 _BUSY_SECONDS = 30
 # Of the journal, read in one transaction: others get their turn behind each.
 _BATCH_BYTES = 32 << 20
@@ -26,10 +26,14 @@ CREATE TABLE commitment (key BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE unfinished (key BLOB, duplicate INTEGER, start INTEGER, end INTEGER, worker INTEGER,
     PRIMARY KEY (key, duplicate)) WITHOUT ROWID;
 CREATE TABLE pin (study TEXT PRIMARY KEY, at TEXT, start INTEGER) WITHOUT ROWID;
+CREATE TABLE study_block (study BLOB, block INTEGER, start INTEGER, end INTEGER,
+    PRIMARY KEY (study, block)) WITHOUT ROWID;
+CREATE TABLE arrival (study TEXT, run INTEGER, at REAL, PRIMARY KEY (study, run)) WITHOUT ROWID;
+CREATE TABLE run (number INTEGER PRIMARY KEY, first REAL, last REAL, lines INTEGER);
 """
 
-# Enters one line.
-Add = Callable[[sqlite3.Connection, Line], None]
+# Enters lines, in their order.
+Enter = Callable[[sqlite3.Connection, Iterator[Line]], None]
 
 
 class Unavailable(ResourceError):
@@ -38,12 +42,33 @@ class Unavailable(ResourceError):
 
 @contextmanager
 def brought_up(
-    journal: Journal, name: str, tables: tuple[str, ...], add: Add
+    journal: Journal, name: str, tables: tuple[str, ...], enter: Enter
 ) -> Iterator[sqlite3.Connection]:
     """The catalogue with all lines `name` in its `tables`; nobody else writes it in the block.
 
     Raises Unavailable.
     """
+    with _catalogue(journal) as db:
+        while _read_on(db, journal, name, tables, enter, _BATCH_BYTES):
+            db.execute("COMMIT")
+        yield db
+        db.execute("COMMIT")
+
+
+def read_on(journal: Journal, name: str, tables: tuple[str, ...], enter: Enter, most: int) -> bool:
+    """Have the catalogue read about `most` more bytes of the lines `name`; whether it did.
+
+    Raises Unavailable.
+    """
+    with _catalogue(journal) as db:
+        did = _read_on(db, journal, name, tables, enter, most)
+        db.execute("COMMIT")
+    return did
+
+
+@contextmanager
+def _catalogue(journal: Journal) -> Iterator[sqlite3.Connection]:
+    """The file, open; what goes wrong with it is Unavailable."""
     path = journal.folder / "catalogue.sqlite"
     try:
         db = _opened(path)
@@ -53,10 +78,7 @@ def brought_up(
         raise Unavailable(f"{path}: {error}") from error
     try:
         try:
-            while _read_on(db, journal, name, tables, add):
-                db.execute("COMMIT")
             yield db
-            db.execute("COMMIT")
         except sqlite3.Error as error:
             if not isinstance(error, sqlite3.OperationalError):
                 remove(path)
@@ -103,9 +125,10 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def _read_on(
-    db: sqlite3.Connection, journal: Journal, name: str, tables: tuple[str, ...], add: Add
-) -> bool:
-    """Read the next lines in a transaction that stays open; whether there are more."""
+    db: sqlite3.Connection, journal: Journal, name: str, tables: tuple[str, ...], enter: Enter,
+    most: int,
+) -> bool:  # fmt: skip
+    """Read the next lines in a transaction that stays open; whether there were any."""
     db.execute("BEGIN IMMEDIATE")
     rows = db.execute("SELECT journal, position, tail FROM mark WHERE name = ?", (name,)).fetchall()
     identity = journal.make_identity()
@@ -118,11 +141,10 @@ def _read_on(
         for table in tables:
             db.execute(f"DELETE FROM {table}")
         start = 0
-    end = journal.end_of_lines(name, start, _BATCH_BYTES)
+    end = journal.end_of_lines(name, start, most)
     if end == start and rows:
         return False
-    for line in journal.lines(name, start, end):
-        add(db, line)
+    enter(db, journal.lines(name, start, end))
     db.execute(
         "INSERT OR REPLACE INTO mark VALUES (?, ?, ?, ?)",
         (name, identity, end, journal.tail(name, end)),

@@ -8,7 +8,7 @@ import hashlib
 import logging
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
@@ -65,7 +65,7 @@ def request(archive: Archive, commitment: Commitment) -> Commitment:
         raise ResourceError(f"Disk full: {free} bytes are left")
     key = _key(commitment.peer, commitment.transaction_uid)
     # One at a time: of two that come at once with one transaction UID the second is a duplicate.
-    with brought_up(archive.journal, COMMITMENTS, _TABLES, _add) as db:
+    with brought_up(archive.journal, COMMITMENTS, _TABLES, _enter) as db:
         known = db.execute("SELECT 1 FROM commitment WHERE key = ?", (key,)).fetchone()
         asked = replace(commitment, duplicate=known is not None)
         archive.journal.append(
@@ -90,7 +90,7 @@ def unfinished(archive: Archive, worker: int, workers: int) -> list[Commitment]:
     """
     journal = archive.journal
     try:
-        with brought_up(journal, COMMITMENTS, _TABLES, _add) as db:
+        with brought_up(journal, COMMITMENTS, _TABLES, _enter) as db:
             rows = db.execute("SELECT start, end FROM unfinished ORDER BY start").fetchall()
         lines = [record for start, end in rows for record in journal.read(COMMITMENTS, start, end)]
     except Unavailable as error:
@@ -116,8 +116,13 @@ def _key(peer: str, transaction_uid: str) -> bytes:
     return hashlib.sha256(f"{peer}\0{transaction_uid}".encode()).digest()[:_KEY_BYTES]
 
 
-def _add(db: sqlite3.Connection, line: Line) -> None:
-    """Enter a line into the catalogue."""
+def _enter(db: sqlite3.Connection, lines: Iterator[Line]) -> None:
+    """Enter lines into the catalogue."""
+    for line in lines:
+        _enter_one(db, line)
+
+
+def _enter_one(db: sqlite3.Connection, line: Line) -> None:
     told = _told(line.text)
     if told is None:
         return

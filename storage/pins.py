@@ -4,6 +4,7 @@ They are lines of the journal, so that they outlast the index and are in a backu
 """
 
 import sqlite3
+from collections.abc import Iterator
 from typing import Any
 
 from storage.catalogue import Unavailable, brought_up
@@ -17,7 +18,7 @@ def pinned(journal: Journal) -> dict[str, str]:
     Raises OSError.
     """
     try:
-        with brought_up(journal, PINS, ("pin",), _add) as db:
+        with brought_up(journal, PINS, ("pin",), _enter) as db:
             return dict(db.execute("SELECT study, at FROM pin ORDER BY start").fetchall())
     except Unavailable:  # as on a full disk, where room is to be made
         found: dict[str, str] = {}
@@ -30,8 +31,13 @@ def pinned(journal: Journal) -> dict[str, str]:
         return found
 
 
-def _add(db: sqlite3.Connection, line: Line) -> None:
-    """Enter a line into the catalogue."""
+def _enter(db: sqlite3.Connection, lines: Iterator[Line]) -> None:
+    """Enter lines into the catalogue."""
+    for line in lines:
+        _enter_one(db, line)
+
+
+def _enter_one(db: sqlite3.Connection, line: Line) -> None:
     if not (told := _told(record_of(line.text) or {})):
         return
     study, is_pinned, at = told

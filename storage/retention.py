@@ -9,14 +9,15 @@ from datetime import UTC, datetime
 from storage import retiring
 from storage.archive import Archive
 from storage.attributes import Level
-from storage.clock import Clock, Run
+from storage.clock import Run
 from storage.database import execute, reading
 from storage.errors import ResourceError
-from storage.event import Event, Sentence
+from storage.event import Sentence
 from storage.finding import Location
 from storage.journal import RECEIPTS, Journal
 from storage.pins import pinned
 from storage.places import Uids
+from storage.receipt_catalogue import arrivals
 from storage.retiring import Kept, Selection
 
 logger = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ def plan(archive: Archive, rules: Rules) -> Plan:
     studies: list[Due] = []
     wrong: list[str] = []
     if (rules.days, rules.bytes, rules.studies) != (None, None, None):
-        times, wrong = _times(archive.journal, end)
+        times, wrong = _times(archive.journal)
         studies = list(_due(sorted(_held(archive, times), key=_age), kept, rules))
     return Plan(tuple(studies), tuple(purged), end, tuple(wrong))
 
@@ -172,21 +173,9 @@ def _held(archive: Archive, times: dict[str, float]) -> Iterator[Due]:
         yield Due(study, arrived, instances, size)
 
 
-def _times(journal: Journal, end: int) -> tuple[dict[str, float], list[str]]:
+def _times(journal: Journal) -> tuple[dict[str, float], list[str]]:
     """When the last instance of each study arrived, of those with a receipt; and what is wrong."""
-    clock = Clock()
-    last: dict[str, dict[int, float]] = {}
-    for line in journal.read(RECEIPTS, 0, end):
-        if study := _study(line):
-            try:
-                at = datetime.fromisoformat(str(line.get("at", ""))).timestamp()
-            except ValueError:
-                words = str(line.get("at"))[:40]
-                logger.warning(Event("a receipt has no time", words, study=study))
-                continue
-            run = clock.add(at)
-            held = last.setdefault(study, {})
-            held[run] = max(held.get(run, 0.0), at)
+    clock, last = arrivals(journal)
     clock.judge()
     found: dict[str, float] = {}
     wrong: list[str] = []

@@ -16,6 +16,7 @@ from storage.finding import Location
 from storage.indexing import forget
 from storage.journal import RECEIPTS
 from storage.places import Uids
+from storage.receipt_catalogue import stretches
 from storage.receipts import (
     Receipt,
     Receipts,
@@ -147,9 +148,10 @@ def _is_of(one: Kept, selection: Selection, charset: str) -> bool:
 def _receipts(archive: Archive, wanted: set[Uids]) -> dict[Uids, dict[str, Receipt]]:
     """All that were ever written of instances, by digest."""
     found: dict[Uids, dict[str, Receipt]] = {}
-    for uids, receipt in in_journal(archive.journal):
-        if uids in wanted and isinstance(receipt, Receipt):
-            found.setdefault(uids, {})[receipt.digest] = receipt
+    for start, end in stretches(archive.journal, {study for study, _, _ in wanted}):
+        for uids, receipt in in_journal(archive.journal, start, end):
+            if uids in wanted and isinstance(receipt, Receipt):
+                found.setdefault(uids, {})[receipt.digest] = receipt
     return found
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from storage import Archive, commitments, pins, prepare
+from storage import Archive, commitments, pins, prepare, receipt_catalogue
 from storage.commitments import Commitment
 from storage.errors import ResourceError
-from storage.journal import COMMITMENTS, PINS, Journal
+from storage.journal import COMMITMENTS, PINS, RECEIPTS, Journal
+from storage.receipts import in_journal
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
@@ -129,3 +130,87 @@ def test_a_request_is_refused_before_the_disk_is_full(archive: Archive) -> None:
     with pytest.raises(ResourceError, match="Disk full"):
         commitments.request(archive, asked(1))
     assert archive.journal.size(COMMITMENTS) == archive.journal.size(PINS) == 0
+
+
+def receive(journal: Journal, study: int, instances: int, at: str = "2026-01-01") -> None:
+    """Lines of receipts as a store writes them, all of one time."""
+    for number in range(instances):
+        uids = (f"1.{study}", f"2.{study}", f"3.{study}.{number}")
+        journal.write(
+            RECEIPTS, at=f"{at}T00:00:00.000+00:00", uids=uids, syntax=CT, bytes=1, digest="d",
+            sender="CT1", charset="",
+        )  # fmt: skip
+
+
+def of_study(journal: Journal, *studies: int) -> set[tuple[str, ...]]:
+    """The instances of whose receipts the catalogue knows where they lie."""
+    wanted = {f"1.{study}" for study in studies}
+    found = receipt_catalogue.stretches(journal, wanted)
+    told = [uids for start, end in found for uids, _ in in_journal(journal, start, end)]
+    assert len(told) == len(set(told))  # no stretch is read twice
+    return {uids for uids in told if uids[0] in wanted}
+
+
+def test_receipts_of_a_study_are_found_without_a_look_at_all_others(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipt_catalogue, "_BLOCK_BYTES", 4096)
+    monkeypatch.setattr("storage.segments.SEGMENT_BYTES", 20_000)
+    journal = archive.journal
+    for study in range(50):
+        receive(journal, study, 5)
+    receive(journal, 7, 3)  # again, much later
+    journal.append(RECEIPTS, uids=("1.7", "2.7", "3.7.0"), withdrawn=True)
+    assert of_study(journal, 7) == {("1.7", "2.7", f"3.7.{number}") for number in range(5)}
+    assert len(of_study(journal, 7, 8, 30)) == 15
+    read = sum(end - start for start, end in receipt_catalogue.stretches(journal, ["1.30"]))
+    assert read < journal.size(RECEIPTS) / 10
+
+
+def test_times_of_arrival_are_those_of_all_lines_however_they_were_read(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = archive.journal
+    for study, at in enumerate(["2026-01-01", "2026-01-02", "2000-01-01", "2026-01-03"]):
+        receive(journal, study, 4, at)
+        while receipt_catalogue.keep_near(journal):
+            pass
+    receive(journal, 0, 1, "2026-01-03")
+    clock, found = receipt_catalogue.arrivals(journal)
+    monkeypatch.setattr("storage.catalogue._opened", _unable)
+    again, wanted = receipt_catalogue.arrivals(journal)
+    assert (clock.runs, found) == (again.runs, wanted)
+    assert [run.lines for run in clock.runs] == [8, 4, 5]
+    assert set(found["1.0"]) == {0, 2}
+
+
+def _unable(path: Path) -> None:
+    raise OSError(28, "No space left on device", str(path))
+
+
+def test_where_it_cannot_be_written_all_receipts_are_read(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive(archive.journal, 1, 2)
+    monkeypatch.setattr("storage.catalogue._opened", _unable)
+    assert receipt_catalogue.stretches(archive.journal, ["1.1"]) == [(0, None)]
+    assert len(of_study(archive.journal, 1)) == 2
+
+
+def test_the_keeper_reads_a_little_at_a_time_and_then_no_more(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipt_catalogue, "_LITTLE_BYTES", 1000)
+    receive(archive.journal, 1, 20)
+    size = archive.journal.size(RECEIPTS)
+    turns = 0
+    while receipt_catalogue.keep_near(archive.journal):
+        turns += 1
+    assert turns > 1
+    read: list[int] = []
+    lines = Journal.lines
+    monkeypatch.setattr(
+        Journal, "lines", lambda self, *given: read.append(given[1]) or lines(self, *given)
+    )
+    receipt_catalogue.stretches(archive.journal, ["1.1"])
+    assert all(start >= size - 1 for start in read)
