@@ -11,11 +11,11 @@ from scp.progress import shown
 from scp.settings import Settings
 from storage import Archive, catch_up, rights_faults
 from storage.checking import check, counts, held_bytes
+from storage.claims import is_free
 from storage.database import index_path
 from storage.doing import cut_off, doing
-from storage.errors import FolderError
+from storage.errors import FolderError, ResourceError
 from storage.faults import Fault
-from storage.journal import Journal
 from storage.upkeep import fault_of_index
 
 logger = logging.getLogger(__name__)
@@ -33,9 +33,9 @@ def run(settings: Settings, repair: bool, as_json: bool) -> int:
         return _without_looking(of_rights, as_json)
     found: list[Fault] = []
     faults = left = 0
-    for words in Journal(storage.path, sync=False).faults():
-        say(f"journal: {words}", err=True)
     with opened(settings) as archive:
+        for words in _faults_of_journal(archive):
+            say(f"journal: {words}", err=True)
         with shown("check") as progress:
             for fault in check(archive, storage.charset, repair, progress):
                 faults += 1
@@ -55,6 +55,16 @@ def run(settings: Settings, repair: bool, as_json: bool) -> int:
         mended = f", mended={faults - left}, left={left}" if repair else ""
         say(f"held {entities}, faults={faults}{mended}")
     return left
+
+
+def _faults_of_journal(archive: Archive) -> list[str]:
+    """What was done to the journal's files while they were written."""
+    try:
+        if is_free(archive.tree.data):  # else, of a folder that was copied, they look moved away
+            archive.journal.prepare()
+        return archive.journal.faults()
+    except OSError as error:
+        raise ResourceError(f"{error.filename}: {error.strerror}") from error
 
 
 def _without_looking(faults: list[Fault], as_json: bool) -> int:

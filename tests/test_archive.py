@@ -776,6 +776,7 @@ def test_a_leftover_that_cannot_be_removed_is_told_and_no_error(
     def failing(*arguments: Any, **options: Any) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
+    archive.store(instance(("1.7", "1.8", "1.9")))  # which makes the journal's files
     with monkeypatch.context() as patch:
         patch.setattr(os, "unlink", failing)
         stored = archive.store(instance(PixelData=bytes(size)))

@@ -64,7 +64,9 @@ class Sender(threading.Thread):
 def test_a_check_and_a_repair_beside_senders_find_nothing_and_lose_nothing(
     start_node: StartNode,
 ) -> None:
-    node, done = start_node(node={"workers": 2}), threading.Event()
+    # They replace each other's content more often than versions are kept of one instance.
+    node = start_node(node={"workers": 2}, storage={"superseded_copies": 0})
+    done = threading.Event()
     senders = [Sender(node, number, done) for number in range(SENDERS)]
     for sender in senders:
         sender.start()

@@ -14,20 +14,22 @@ from typing import Any
 import pytest
 from support import CT, EXPLICIT, ct, encoded, identifier
 
-from storage import Archive, Level, Query, Received, Root, prepare, retention, retiring
+from storage import Archive, Level, Query, Received, Root, retention, retiring
 from storage import archive as archive_module
 from storage.bulk import store_all
 from storage.checking import check
 from storage.correcting import correct, undo
 from storage.corrections import in_force
-from storage.database import connect
+from storage.database import connect, index_path
 from storage.errors import ResourceError
 from storage.faults import Kind
+from storage.journal import Journal
 from storage.models import SHARED, TABLES, Index, build, column_names
 from storage.rebuilding import fill
 from storage.replay import catch_up
 from storage.retention import Rules
 from storage.retiring import Selection
+from storage.upkeep import new_index
 
 CHARSET = "ISO_IR 100"
 STUDIES, SERIES, INSTANCES = ("1.1", "1.2", "1.3"), ("2.1", "2.2"), ("3.1", "3.2", "3.3")
@@ -71,7 +73,11 @@ class Operations:
 
     def __init__(self, data: Path, chance: random.Random) -> None:
         self.data, self.chance = data, chance
-        prepare(data, sync=False, charset=CHARSET)
+        # As `prepare` does it, but for the claim, which would last as long as this process.
+        for folder in ("tree", "incoming", "superseded"):
+            (data / folder).mkdir(parents=True)
+        Journal(data, sync=False).prepare()
+        new_index(index_path(data), is_whole=True)
         self.archive = Archive(data, sync=False)
         self.done: list[str] = []
         # Instances of one series mostly say the same.

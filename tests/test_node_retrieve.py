@@ -1116,7 +1116,8 @@ def test_a_destination_that_takes_nothing(rig: Rig, title: str) -> None:
     assert found.failed == set(of("chest"))
     assert title in found.comment
     assert time.monotonic() - started < 8
-    rig.node.wait_for_log("moved", f"destination={title}", "failed=4", "status=A702")
+    told = f'"{title}"' if " " in title else title
+    rig.node.wait_for_log("moved", f"destination={told}", "failed=4", "status=A702")
 
 
 def test_pending_responses_while_nobody_answers(rig: Rig) -> None:
