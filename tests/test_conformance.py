@@ -829,8 +829,9 @@ SAYS: dict[str, tuple[Tables, dict[str, str]]] = {
             "SCP of the Storage SOP classes": "`on_conflict` is `replace`: the new one takes its "
             "place, and the old one is kept aside: 0000. Of replaced versions 32 of one instance "
             "and 10 % of the disk are kept; where no older one may be deleted (the first, and "
-            "those of the last day, may not) the answer is A700. Success is answered when the "
-            "instance can be found by C-FIND, and its file has been written (`sync` is false).",
+            "those of the last day, may not) the answer is A700, and the version that is held "
+            "stays. Success is answered when the instance can be found by C-FIND, and its file "
+            "has been written (`sync` is false).",
             "Known peers": "None.",
             "Secure transport": "(PS3.15 B.13), TLS 1.2 and 1.3. A caller is asked for no "
             "certificate.",
@@ -876,7 +877,8 @@ def test_html_says_the_same_in_a_file_and_needs_nothing_else(
 
 
 @pytest.mark.parametrize(("options", "words"), [
-    (("--pdf",), "No such option"), (("-c", "no.such.file"), "--config: is given twice, and takes one value"),
+    (("--pdf",), "No such option"),
+    (("-c", "no.such.file"), "--config: is given twice, and takes one value"),
     (("-o", "/nowhere/page"), "/nowhere/page: cannot be written: No such file or directory"),
 ])  # fmt: skip
 def test_wrong_usage_is_told(node: RunningNode, options: tuple[str, ...], words: str) -> None:

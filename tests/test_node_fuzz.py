@@ -40,7 +40,12 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
             "PEER": {"host": "127.0.0.1", "port": port},
             "DOWN": {"host": "127.0.0.1", "port": free_port()},
         }
-        tables = {"node": {"workers": 2}, "limits": LIMITS, "peers": peers}
+        tables = {
+            "node": {"workers": 2},
+            "limits": LIMITS,
+            "peers": peers,
+            "audit": {"address_lines": 0},  # a second file, and so a descriptor more
+        }
         with running_node(folder, tables) as node:
             yield Campaign(node, top)
 
