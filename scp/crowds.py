@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import weakref
 from collections import defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
@@ -25,7 +26,8 @@ class Crowds:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._of: defaultdict[str, list[NodeAssociation]] = defaultdict(list)
+        # Weakly: an association that has ended is not to be held in memory for its count.
+        self._of: defaultdict[str, list[weakref.ref[NodeAssociation]]] = defaultdict(list)
 
     def add(self, address: str, association: "NodeAssociation") -> None:
         """Count one more; where that makes too many, the oldest gives way."""
@@ -33,21 +35,23 @@ class Crowds:
             if len(self._of) > _ADDRESSES:
                 self._forget()
             held = self._of[site(address)]
-            held.append(association)
+            held.append(weakref.ref(association))
             if len(held) > MOST:
-                held[:] = [one for one in held if one is association or _is_undecided(one)]
-            oldest = held.pop(0) if len(held) > MOST else None
+                held[:] = [one for one in held if one() is association or _is_undecided(one())]
+            oldest = held.pop(0)() if len(held) > MOST else None
         if oldest:
             _give_way(oldest)
 
     def _forget(self) -> None:
         for address, held in list(self._of.items()):
-            if not any(map(_is_undecided, held)):
+            if not any(_is_undecided(one()) for one in held):
                 del self._of[address]
 
 
-def _is_undecided(association: "NodeAssociation") -> bool:
+def _is_undecided(association: "NodeAssociation | None") -> bool:
     """Whether the connection is open, and no association yet."""
+    if association is None:
+        return False
     accepted = cast(NodeACSE, association.acse).slot is not None
     return association.is_alive() and not accepted and not association.is_rejected
 
