@@ -15,8 +15,10 @@ _UID = r"[0-9.]{1,64}"
 # What may lie in a data folder, by its path within: nothing else is ever made there.
 _LAYOUT = re.compile(
     rf"tree(/{_UID}(/{_UID}(/{_UID}\.dcm)?)?)?|superseded(/{_UID}(/{_UID}(/{_UID}\.\d+\.dcm)?)?)?"
-    r"|incoming|journal(/(receipts\.jsonl|commitments\.jsonl|applied))?"
-    r"|audit(/audit\.jsonl(\.\d+)?)?|index\.(sqlite|sqlite-wal|sqlite-shm|lock)|lock|beside\.lock"
+    r"|incoming|journal(/((receipts|commitments)(\.jsonl|\.link|/\d{15}\.jsonl)?|identity"
+    r"|catalogue\.sqlite(-wal|-shm)?))?"
+    r"|audit(/audit\.jsonl(\.busy)?(\.\d+)?)?|index\.(sqlite|sqlite-wal|sqlite-shm|lock)"
+    r"|lock|beside\.lock|node\.lock|settled"
 )
 # Of the connections to the index that a worker keeps: each of the file, of its log, of the lock.
 _INDEX_DESCRIPTORS = 8 * 3 + 1
