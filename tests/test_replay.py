@@ -222,7 +222,10 @@ def test_a_clean_end_leaves_nothing_to_read(node: Node, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("applied", ["", "no number", "999999999"])
-def test_where_it_is_not_known_how_far_all_is_read(node: Node, applied: str) -> None:
+def test_what_an_earlier_version_wrote_beside_the_journal_decides_nothing(
+    node: Node, applied: str
+) -> None:
+    """It is the mark within the index that tells how far it is."""
     before = node.index()
     node.store(0)
     data = node.cut(before)
