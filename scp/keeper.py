@@ -18,9 +18,7 @@ from storage import received as received_bytes
 from storage.correcting import catch_up_corrections
 from storage.doing import cut_off
 from storage.event import Event
-from storage.journal import Journal
 from storage.rebuilding import rebuild
-from storage.receipt_catalogue import keep_near
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +47,6 @@ class Keeper:
         self._is_whole = is_whole
         self._process, self._will_have = 0, 0  # that does it, and how much it will be then
         self._next_try = 0.0
-        self._read_to = -1  # of the receipts, by their catalogue
         self._next_settle = time.monotonic() + _SETTLE_SECONDS
 
     def begin(self, charset: str) -> None:
@@ -91,13 +88,6 @@ class Keeper:
                 "the journal cannot be read", lambda: received_bytes(self._data), before
             )
             self._settle(before)
-        self._attempts.attempt("the journal's catalogue is behind", self._read_on, None)
-
-    def _read_on(self) -> None:
-        """Have little left to be read by who asks for receipts of a study."""
-        size = received_bytes(self._data)
-        if size != self._read_to and not keep_near(Journal(self._data, sync=False)):
-            self._read_to = size
 
     def end(self) -> None:
         """Settle the index for good, once nobody stores any more."""
