@@ -1,5 +1,6 @@
 """Fixtures: the node, started as a user starts it."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,6 +28,32 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     long = [item for item in items if item.get_closest_marker("long")]
     items[:] = [item for item in items if item not in long]
     config.hook.pytest_deselected(items=long)
+
+
+@pytest.fixture(autouse=True)
+def give_back_claims() -> Iterator[None]:
+    """Let go of the folders that a test has claimed for as long as its process lasts.
+
+    pynetdicom's requestor waits by select(2), which takes no descriptor above 1,023.
+    """
+    before = _claims()
+    yield
+    for descriptor in _claims() - before:
+        os.close(descriptor)
+
+
+def _claims() -> set[int]:
+    """The descriptors of this process that are of folders, or of the lock of one."""
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{name}")
+        except OSError:
+            continue
+        is_lock = target.removesuffix(" (deleted)").endswith("/node.lock")
+        if is_lock or (target.startswith("/") and os.path.isdir(f"/proc/self/fd/{name}")):
+            found.add(int(name))
+    return found
 
 
 @pytest.fixture
