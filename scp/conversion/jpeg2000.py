@@ -15,18 +15,18 @@ def inspect(frame: bytes) -> tuple[Stream, bytes]:
     Raises DamagedError where not all of its tiles are there.
     """
     if frame.startswith(_JP2):  # PS3.5 A.4.4 does not have it, but it is sent
-        frame = _codestream_in(frame)
+        frame = codestream_in(frame)
     if not frame.startswith(b"\xff\x4f\xff\x51"):
         raise DamagedError("it does not start as JPEG 2000 does")
     segments: dict[int, bytes] = {}
     at = 2
     while True:
-        marker, length = struct.unpack(">HH", _part(frame, at, 4))
+        marker, length = struct.unpack(">HH", part_of(frame, at, 4))
         if marker == _SOT:
             break
         if marker < 0xFF00 or length < 2:
             raise DamagedError("its JPEG 2000 header is damaged")
-        segments[marker] = _part(frame, at + 4, length - 2)
+        segments[marker] = part_of(frame, at + 4, length - 2)
         at += 2 + length
     stream, tiles = _stream(segments)
     end = _behind_tiles(frame, at, tiles)
@@ -35,14 +35,17 @@ def inspect(frame: bytes) -> tuple[Stream, bytes]:
     return stream, frame[:end]
 
 
-def _codestream_in(frame: bytes) -> bytes:
-    """What is in the contiguous codestream box of a JP2 file (ISO 15444-1 annex I)."""
+def codestream_in(frame: bytes) -> bytes:
+    """What is in the contiguous codestream box of a JP2 file (ISO 15444-1 annex I).
+
+    Raises DamagedError.
+    """
     at = 0
     while True:
-        length, kind = struct.unpack(">I4s", _part(frame, at, 8))
+        length, kind = struct.unpack(">I4s", part_of(frame, at, 8))
         head = 8
         if length == 1:
-            length, head = struct.unpack(">Q", _part(frame, at + 8, 8))[0], 16
+            length, head = struct.unpack(">Q", part_of(frame, at + 8, 8))[0], 16
         if kind == b"jp2c":
             return frame[at + head : at + length if length else None]
         if length < head:
@@ -76,7 +79,7 @@ def _behind_tiles(frame: bytes, at: int, tiles: int) -> int:
     """Go from tile-part to tile-part; the offset behind the end of codestream."""
     seen: set[int] = set()
     while frame[at : at + 2] != _EOC:
-        marker, _, tile, length = struct.unpack(">HHHI", _part(frame, at, 10))
+        marker, _, tile, length = struct.unpack(">HHHI", part_of(frame, at, 10))
         if marker != _SOT:
             raise DamagedError("its JPEG 2000 tile-parts are damaged")
         seen.add(tile)
@@ -91,7 +94,8 @@ def _behind_tiles(frame: bytes, at: int, tiles: int) -> int:
     return at + 2
 
 
-def _part(frame: bytes, at: int, length: int) -> bytes:
+def part_of(frame: bytes, at: int, length: int) -> bytes:
+    """So many bytes of a frame. Raises DamagedError where it ends before."""
     part = frame[at : at + length]
     if len(part) != length:
         raise DamagedError("it ends before JPEG 2000's end of codestream")

@@ -2,6 +2,7 @@
 
 import struct
 
+from scp.conversion.jpeg2000 import codestream_in, part_of
 from scp.conversion.stream import DamagedError
 
 _SOC, _EOC = b"\xff\x4f", b"\xff\xd9"
@@ -22,7 +23,7 @@ _Segment = tuple[int, bytes]  # marker and body
 def cleaned(frame: bytes) -> bytes:
     """A frame; the codestream alone, without boxes around it. Raises DamagedError."""
     if frame.startswith(_JP2):
-        frame = _codestream_in(frame)
+        frame = codestream_in(frame)
     if not frame.startswith(b"\xff\x4f\xff\x51"):
         raise DamagedError("it does not start as JPEG 2000 does")
     main, at = _header(frame, len(_SOC), _SOT)
@@ -39,12 +40,12 @@ def _header(frame: bytes, at: int, last: int) -> tuple[list[_Segment], int]:
     """The segments, and where the marker `last` lies behind them."""
     found: list[_Segment] = []
     while True:
-        marker, length = struct.unpack(">HH", _part(frame, at, 4))
+        marker, length = struct.unpack(">HH", part_of(frame, at, 4))
         if marker == last:
             return found, at
         if marker < 0xFF00 or length < 2:
             raise DamagedError("its JPEG 2000 header is damaged")
-        found.append((marker, _part(frame, at + 4, length - 2)))
+        found.append((marker, part_of(frame, at + 4, length - 2)))
         at += 2 + length
 
 
@@ -77,7 +78,9 @@ def _size(marker: int, body: bytes, levels: int | None) -> int:
 
 def _tile_part(frame: bytes, at: int, levels: int | None) -> tuple[int, bytes, int]:
     """The tile's number, the tile-part, and where it ends."""
-    marker, size, tile, length, part, parts = struct.unpack(">HHHIBB", _part(frame, at, _SOT_BYTES))
+    marker, size, tile, length, part, parts = struct.unpack(
+        ">HHHIBB", part_of(frame, at, _SOT_BYTES)
+    )
     if marker != _SOT or size != 10:
         raise DamagedError("its JPEG 2000 tile-parts are damaged")
     end = at + length if length else frame.rfind(_EOC)  # the last one, as far as the stream goes
@@ -99,25 +102,3 @@ def _lengths(parts: list[tuple[int, bytes]]) -> bytes:
         body = b"".join(struct.pack(">HI", tile, len(part)) for tile, part in some)
         out += struct.pack(">HHBB", _TLM, 4 + len(body), number, 0x60) + body
     return out
-
-
-def _codestream_in(frame: bytes) -> bytes:
-    """What is in the contiguous codestream box of a JP2 file (ISO 15444-1 annex I)."""
-    at = 0
-    while True:
-        length, kind = struct.unpack(">I4s", _part(frame, at, 8))
-        head = 8
-        if length == 1:
-            length, head = struct.unpack(">Q", _part(frame, at + 8, 8))[0], 16
-        if kind == b"jp2c":
-            return frame[at + head : at + length if length else None]
-        if length < head:
-            raise DamagedError("its JP2 boxes are damaged")
-        at += length
-
-
-def _part(frame: bytes, at: int, length: int) -> bytes:
-    part = frame[at : at + length]
-    if len(part) != length:
-        raise DamagedError("it ends before JPEG 2000's end of codestream")
-    return part
