@@ -79,6 +79,7 @@ def rejected(node: RunningNode, title: str, address: str = "127.0.0.1") -> bool:
         answer = association.acceptor.primitive
         assert (answer.result, answer.result_source, answer.diagnostic) == (2, 3, 2)
         return True
+    assert association.is_established, "\n".join(node.log[-20:])
     association.abort()
     return False
 
