@@ -107,6 +107,7 @@ class NodeAssociation(Association):
         finally:
             self.dul.finish()
             self.dimse.discard()
+            self._socket.forget()
             self._close()
 
     def _run_reactor(self) -> None:

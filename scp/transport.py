@@ -152,6 +152,14 @@ class NodeSocket(AssociationSocket):
         self._start += length
         return memoryview(self._buffer)[start : start + length]
 
+    def forget(self) -> None:
+        """Give back what came and nobody will read: the association ends, and may stay a while.
+
+        pynetdicom's objects refer to each other in circles, which go when they are looked for.
+        """
+        self._buffer = bytearray()
+        self._start = self._end = 0
+
     def drop(self) -> None:
         """Throw away what has come."""
         self._start = self._end = 0

@@ -93,6 +93,7 @@ def run(
         signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     attempts.attempt("commitments are not resumed", resume, None)
+    memory.begin()
     beats.beat()
     os.write(ready, b"1")
     while listener.serve(stop, life):
