@@ -18,7 +18,17 @@ from scp import (
     setting_up,
 )
 from scp.config import ConfigError
-from scp.options import DEFAULT_CONFIG, AsJson, Commands, ConfigPath, begin, failure, load, told
+from scp.options import (
+    DEFAULT_CONFIG,
+    AsJson,
+    Commands,
+    ConfigPath,
+    begin,
+    failure,
+    load,
+    log_for_command,
+    told,
+)
 from scp.printing import say, say_page
 from scp.settings import READERS
 
@@ -27,6 +37,7 @@ logger = logging.getLogger(__name__)
 app = Commands(
     add_completion=True,
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # else [retention] and the like are taken for colours, and gone
     pretty_exceptions_enable=False,
     help="A DICOM node that stores, finds and gives back.",
 )
@@ -152,7 +163,7 @@ def peers(
         raise failure(f"{settings.source}: [peers.{unknown[0]}]: there is no such table")
     from scp.echoing import run
 
-    log.set_up()
+    log_for_command()
     try:
         answered = run(settings, titles or ())
     except ConfigError as error:

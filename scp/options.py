@@ -71,15 +71,19 @@ def load(path: Path) -> Settings:
         raise failure(str(error)) from None
 
 
+def log_for_command() -> None:
+    """Have the log set up for a command, which says itself what became of an association."""
+    log.set_up()
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+
+
 def begin(path: Path, kind: "Kind | None" = None) -> Settings:
     """The same, with the log set up, and files made as they say and as the data folder's owner.
 
     What else is to be read of the files of [tls] is read before.
     """
     settings = load(path)
-    log.set_up()
-    # What became of an association a command says itself.
-    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+    log_for_command()
     os.umask(READERS[settings.storage.readers])
     from scp import ownership
 

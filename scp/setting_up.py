@@ -16,7 +16,7 @@ app = Commands()
 def init(
     ae_title: Annotated[str, typer.Option(help="The node's AE title.")] = "",
     host: Annotated[str, typer.Option(help="Where it listens.")] = "",
-    port: Annotated[int, typer.Option(help="On which port.")] = -1,
+    port: Annotated[int, typer.Option(help="On which port.", show_default=False)] = -1,
     data: Annotated[str, typer.Option("--path", help="Where it keeps what it receives.")] = "",
     any_peer: Annotated[bool | None, typer.Option(help="Whether anyone may call.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Take the defaults.")] = False,

@@ -143,6 +143,15 @@ def test_a_shell_completes_the_commands(shell: str) -> None:
     assert "_MINIPACS_COMPLETE" in script
 
 
+# ---- help
+
+
+@pytest.mark.parametrize("command", ["pin", "unpin", "retain", "send"])
+def test_help_names_the_tables_of_the_configuration(command: str) -> None:
+    table = "[peers]" if command == "send" else "[retention]"  # and not what a colour would be
+    assert table in run(command, "--help").stdout
+
+
 # ---- the log
 
 

@@ -182,6 +182,7 @@ def test_each_peer_is_echoed_with_result_time_and_rights(tmp_path: Path) -> None
         assert all(word in lines[title] for word in words), lines[title]
     assert alone.returncode == 0
     assert len(alone.stdout.splitlines()) == 2
+    assert (done.stderr, alone.stderr) == ("", "")  # nothing of what pynetdicom logs
 
 
 def test_a_file_that_was_put_into_the_tree_by_hand_is_of_nobody(
