@@ -82,7 +82,7 @@ def _without_looking(faults: list[Fault], as_json: bool) -> int:
 def require_index(settings: Settings) -> None:
     """Raise FolderError unless there is a data folder with an index that is whole."""
     data = settings.storage.path
-    where = f"{settings.source}: [storage] path: {data}"
+    where = f"{settings.source}: [storage] path"
     try:
         for folder in (data, data / "tree"):
             next(folder.iterdir(), None)

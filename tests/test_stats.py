@@ -134,14 +134,14 @@ def test_an_archive_that_holds_nothing_has_its_zeros(start_node: StartNode) -> N
 
 
 @pytest.mark.parametrize(("given", "words"), [
-    (("stats",), "data: No such file or directory"),
+    (("stats",), "[storage] path: {folder}/data: No such file or directory"),
     (("stats", "--fast"), "No such option"),
     (("peers", "NOBODY"), "[peers.NOBODY]: there is no such table"),
 ], ids=["no folder", "unknown option", "unknown peer"])  # fmt: skip
 def test_wrong_usage_is_told_in_a_line(tmp_path: Path, given: tuple[str, ...], words: str) -> None:
     done = run(RunningNode(tmp_path), *given)
     assert done.returncode == 2
-    assert words in done.stderr
+    assert words.format(folder=tmp_path) in done.stderr
 
 
 # ---- peers
