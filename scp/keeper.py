@@ -1,7 +1,7 @@
-"""The index, kept close to the journal while the workers serve.
+"""The index and the journal's catalogue, kept close to the journal while the workers serve.
 
-It is settled every minute, caught up where a process left something half-done, and made anew
-where it is not whole. What takes long is done by a process of its own.
+The index is settled every minute, caught up where a process left something half-done, and made
+anew where it is not whole. What takes long is done by a process of its own.
 """
 
 import logging
@@ -18,16 +18,25 @@ from storage import received as received_bytes
 from storage.correcting import catch_up_corrections
 from storage.doing import cut_off
 from storage.event import Event
+from storage.journal import Journal
 from storage.rebuilding import rebuild
+from storage.receipt_catalogue import keep_near
 
 logger = logging.getLogger(__name__)
+
+CATALOGUE = "catalogue"  # the name of the process that reads for it
+# Between two parts that are read: others get their turn to write the catalogue.
+_PAUSE_SECONDS = 0.02
 
 # How often the index is brought to the disk, where anything was received.
 _SETTLE_SECONDS = 60.0
 # How soon what failed is tried again.
 _RETRY_SECONDS = 30.0
+_RETRY_CATALOGUE_SECONDS = 600.0
 # How long the making of an index is waited for; larger ones are made while the workers serve.
 _WAIT_SECONDS = 5.0
+# So many bytes of receipts that are not in their catalogue yet are read at once, fewer in time.
+_MANY_BYTES = 256 * 1024
 # Lower than that of the workers: who sends should not notice.
 _NICENESS = 10
 
@@ -48,6 +57,7 @@ class Keeper:
         self._process, self._will_have = 0, 0  # that does it, and how much it will be then
         self._next_try = 0.0
         self._next_settle = time.monotonic() + _SETTLE_SECONDS
+        self._catalogue = CatalogueReader(data)
 
     def begin(self, charset: str) -> None:
         """Begin to make an index anew that is not whole; small ones are waited for.
@@ -88,9 +98,14 @@ class Keeper:
                 "the journal cannot be read", lambda: received_bytes(self._data), before
             )
             self._settle(before)
+        if self._is_whole:  # what is needed more is done first
+            self._attempts.attempt(
+                "the journal cannot be read", lambda: self._catalogue.tend(self._received), None
+            )
 
     def end(self) -> None:
         """Settle the index for good, once nobody stores any more."""
+        self._catalogue.end()
         if self._process:
             os.kill(self._process, signal.SIGKILL)
             os.waitpid(self._process, 0)
@@ -122,6 +137,53 @@ class Keeper:
         if self._is_behind or not self._is_whole:
             return  # else that start would not look at what is left to do
         self._attempts.attempt("the index is not settled", lambda: settle(self._data, end), None)
+
+
+class CatalogueReader:
+    """Has the receipts entered in the journal's catalogue, so that who asks it waits for little.
+
+    A process of its own reads what there is; after years that may take minutes the first time.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._process = 0
+        self._read_to = self._reads_to = 0
+        self._next_try = 0.0
+
+    def tend(self, settled: int) -> None:
+        """Begin where much has come since, or less a minute ago: up to byte `settled`.
+
+        Raises ResourceError.
+        """
+        if self._process:
+            self._reap()
+        size = received_bytes(self._data)
+        is_due = size - self._read_to >= _MANY_BYTES or self._read_to != settled == size
+        if is_due and not self._process and self._next_try <= time.monotonic():
+            self._reads_to = size
+            self._process = child.fork(CATALOGUE, self._read)
+
+    def end(self) -> None:
+        """End what is under way: what was read is kept."""
+        if self._process:
+            os.kill(self._process, signal.SIGKILL)
+            os.waitpid(self._process, 0)
+
+    def _reap(self) -> None:
+        found, status = os.waitpid(self._process, os.WNOHANG)
+        if found:
+            self._process = 0
+            if not status:
+                self._read_to = self._reads_to
+            else:  # it has said why; nobody waits for it
+                self._next_try = time.monotonic() + _RETRY_CATALOGUE_SECONDS
+
+    def _read(self) -> None:
+        os.nice(_NICENESS)
+        journal = Journal(self._data, sync=False)
+        while keep_near(journal):
+            time.sleep(_PAUSE_SECONDS)
 
 
 def _make_anew(data: Path, charset: str) -> None:

@@ -87,7 +87,7 @@ Tables = Mapping[str, Mapping[str, Any]]
 _LISTENING = re.compile(r"listening on (\S+):(\d+)$")
 _END = "<end of log>"
 # Processes of the node that are no workers.
-_OTHERS = ("metrics", "forwarder")
+_OTHERS = ("metrics", "forwarder", "catalogue")
 # What a node never says, whatever its peers send.
 _BUGS = (
     "Traceback",

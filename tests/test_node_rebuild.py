@@ -3,11 +3,13 @@
 import os
 import select
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from support import (
     GET,
     MOVE,
     RunningNode,
+    StartNode,
     ct,
     encoded,
     find,
@@ -29,6 +32,8 @@ from support import (
     running_node,
     send,
 )
+
+from storage.journal import RECEIPTS, Journal
 
 ROOT = Path(__file__).parent.parent
 ANEW = "The index is being made anew; ask again later"
@@ -206,3 +211,30 @@ def wait_for_lock(path: Path, process: "subprocess.Popen[str]") -> None:
         if path.exists() and f" {process.pid} " in Path("/proc/locks").read_text():
             return
     raise AssertionError("ended before it had the lock")
+
+
+def test_the_catalogue_of_receipts_is_kept_near_the_journal_unasked(
+    start_node: StartNode,
+) -> None:
+    node = start_node()
+    node.stop()
+    node.constants = {"scp.keeper._SETTLE_SECONDS": 0.1, "scp.watch.BEAT_SECONDS": 0.1}
+    node.start()
+    store(node, "1.2")
+    size = Journal(node.data, sync=False).size(RECEIPTS)
+    path = node.data / "journal" / "catalogue.sqlite"
+    deadline = time.monotonic() + CLIENT_SECONDS
+    while read_to(path) < size:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert read_to(path) == size
+
+
+def read_to(path: Path) -> int:
+    """How far a catalogue has read the receipts."""
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            rows = db.execute("SELECT position FROM mark WHERE name = ?", (RECEIPTS,)).fetchall()
+    except sqlite3.Error:  # not there yet
+        return -1
+    return int(rows[0][0]) if rows else -1
