@@ -1,5 +1,6 @@
 """What is deleted goes to superseded/, comes back from there, and leaves it after a time."""
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 from storage import finding, part10
 from storage.archive import Archive
 from storage.attributes import Level
+from storage.content import digest_of_rest
 from storage.database import reading
 from storage.durable import prune
 from storage.errors import ArchiveError, DataSetError, ResourceError
@@ -17,14 +19,7 @@ from storage.indexing import forget
 from storage.journal import RECEIPTS
 from storage.places import Uids
 from storage.receipt_catalogue import stretches
-from storage.receipts import (
-    Receipt,
-    Receipts,
-    digest_of_file,
-    give_up_held,
-    in_journal,
-    record_file,
-)
+from storage.receipts import Receipt, Receipts, give_up_held, in_journal, record_file
 
 _NANOSECONDS = 1_000_000_000
 
@@ -159,16 +154,26 @@ def _place(
     archive: Archive, one: Kept, path: Path, known: dict[str, Receipt], charset: str
 ) -> None:
     try:
-        digest = digest_of_file(one.path)
+        receipt = _receipt_of(one, charset)
     except (OSError, DataSetError) as error:
         raise ResourceError(f"{one.path}: {error}") from error
-    receipts = None
-    if receipt := known.get(digest):
-        receipts = Receipts(one.uids, {digest: receipt})
-        archive.journal.append(
-            RECEIPTS, uids=one.uids, syntax=receipt.transfer_syntax_uid, bytes=receipt.file_bytes,
-            digest=digest, sender=receipt.sender, charset=receipt.charset,
-        )  # fmt: skip
+    # One that was put into the tree by hand never had any; from now on it is held to its bytes,
+    # and an index that does not know of it is seen to be behind.
+    receipt = known.get(receipt.digest, receipt)
+    archive.journal.append(
+        RECEIPTS, uids=one.uids, syntax=receipt.transfer_syntax_uid, bytes=receipt.file_bytes,
+        digest=receipt.digest, sender=receipt.sender, charset=receipt.charset,
+    )  # fmt: skip
     archive.tree.place(one.path, path)
     prune(one.path)
+    receipts = Receipts(one.uids, {receipt.digest: receipt})
     record_file(archive.tree, path, archive.index, charset, receipts)
+
+
+def _receipt_of(one: Kept, charset: str) -> Receipt:
+    """What a file itself tells of its receipt. Raises OSError, DataSetError."""
+    with one.path.open("rb") as file:
+        meta = part10.read(file)
+        held = os.fstat(file.fileno()).st_size - meta.data_set_offset
+        digest = digest_of_rest(file)
+    return Receipt(one.uids, held, digest, charset, meta.transfer_syntax_uid)

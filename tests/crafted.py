@@ -30,7 +30,7 @@ from wire import (
 _ENCODINGS = {EXPLICIT: Encoding(), IMPLICIT: Encoding(True), BIG_ENDIAN: Encoding(False, ">")}
 _TITLES = ("PEER", "DOWN", "NOBODY", "", "A" * 40, "PEER\\DOWN", "../../x")
 # More than the longest identifier that is read, and not so much that all the time goes to it.
-_MOST_BYTES = 5 * 1024 * 1024
+_MOST_BYTES = 17 * 1024 * 1024
 _WELL_KNOWN = "1.2.840.10008.1.20.1.1"
 
 

@@ -18,6 +18,10 @@ from faults import Held, Senders, compare, faults
 from mounts import Disk, can_mount
 from support import CT, EXPLICIT, Code, RunningNode, ct, encoded, found, got, send
 
+from storage.database import connect, index_path
+from storage.journal import RECEIPTS, Journal
+from storage.marks import write_mark
+
 needs_mounts = pytest.mark.skipif(not can_mount(), reason="nothing can be mounted here")
 SMALL, LARGE = 2_000, 1_500_000
 # SQLite's own words, errno's, and those of the limit.
@@ -208,9 +212,11 @@ os._exit(0)  # as a kill: the files beside the index stay
 
 
 def lose_rows(node: RunningNode) -> None:
-    """The index forgets all instances, as after a power cut."""
+    """The index forgets all instances, and that it ever held them, as after a power cut."""
+    database = connect(index_path(node.data), sync=True)
+    with database.connection_context():
+        write_mark(database, Journal(node.data, sync=False), RECEIPTS, 0)
     subprocess.run([sys.executable, "-c", LOSE, node.data / "index.sqlite"], check=True)
-    (node.data / "journal" / "applied").unlink(missing_ok=True)
 
 
 @needs_mounts

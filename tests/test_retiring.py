@@ -2,6 +2,7 @@
 
 import json
 import pkgutil
+import shutil
 import subprocess
 import sys
 import time
@@ -26,7 +27,9 @@ from support import (
 from storage import Archive, Level, Received, catch_up, prepare, rebuilding, retiring, settle
 from storage.errors import ResourceError
 from storage.indexing import digest_in
+from storage.journal import RECEIPTS
 from storage.places import Uids
+from storage.receipts import Receipt, digest_of_file, in_journal
 from storage.retiring import Selection
 
 ROOT = Path(__file__).parent.parent
@@ -267,6 +270,26 @@ def test_a_kill_halfway_leaves_each_instance_that_is_held_its_digest(
     assert {uids: digest_in(archive.index, uids) for uids in left} == {
         uids: digests[uids] for uids in left
     }
+
+
+def test_a_file_that_never_had_a_receipt_gets_one_when_it_is_restored(archive: Archive) -> None:
+    """Else an index of before that would not be seen to lack it."""
+    uids = ("1.1", "1.2", "1.3.1")
+    journal = archive.tree.data / "journal"
+    archive.close_thread()
+    shutil.rmtree(journal)  # as of files that were put into the tree by hand
+    archive.journal.prepare()
+    rebuilding.rebuild(archive.tree.data, "")
+    assert digest_in(archive.index, uids) == ""
+    delete(archive)
+    before = archive.journal.size(RECEIPTS)
+    restore(archive)
+    told = dict(in_journal(archive.journal, before))
+    digest = digest_of_file(archive.tree.path(uids))
+    assert isinstance(told[uids], Receipt)
+    assert (told[uids].digest, digest_in(archive.index, uids)) == (digest, digest)
+    rebuilding.rebuild(archive.tree.data, "")
+    assert digest_in(archive.index, uids) == digest
 
 
 def test_a_restore_that_meets_a_store_ends_and_changes_nothing(archive: Archive) -> None:
