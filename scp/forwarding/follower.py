@@ -30,10 +30,6 @@ class Follower:
         self._position = post.outbox.position
         self._next_tidy = 0.0
         self._attempts = Attempts()
-        if post.archive.journal.size(RECEIPTS) < self._position:
-            logger.error("the journal is shorter than it was: it is followed from its end")
-            self._position = post.archive.journal.size(RECEIPTS)
-            post.outbox.take([], set(), self._position)
 
     def run(self) -> None:
         """Follow, until all is to stop. Raises ResourceError where the queue is broken."""
@@ -50,8 +46,10 @@ class Follower:
                 self._tidy()
                 self._post.stopped.wait(LOOK_SECONDS)
                 continue
-            self._post.outbox.take(*found)
-            self._position = found[2]
+            wanted, studies, end = found
+            tail = self._post.archive.journal.tail(RECEIPTS, end)
+            self._post.outbox.take(wanted, studies, end, tail)
+            self._position = end
 
     def _read(self) -> tuple[list[Wanted], set[str], int] | None:
         """The next part of the journal: what is to go on, the studies, and where it ends."""

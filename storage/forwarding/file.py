@@ -12,10 +12,16 @@ from storage.journal import RECEIPTS, Journal
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1
+_VERSION = 2
 _BUSY_SECONDS = 30
+# Of a file of version 1: which journal it followed is not known, and believed.
+_FROM_1 = """
+ALTER TABLE position ADD COLUMN identity TEXT NOT NULL DEFAULT '';
+ALTER TABLE position ADD COLUMN tail TEXT NOT NULL DEFAULT '';
+"""
 _TABLES = """
-CREATE TABLE position (journal INTEGER);
+CREATE TABLE position (journal INTEGER, identity TEXT NOT NULL DEFAULT '',
+    tail TEXT NOT NULL DEFAULT '');
 CREATE TABLE item (
     id INTEGER PRIMARY KEY, destination TEXT NOT NULL, study TEXT NOT NULL, series TEXT NOT NULL,
     instance TEXT NOT NULL, sop_class TEXT NOT NULL, syntax TEXT NOT NULL, bytes INTEGER NOT NULL,
@@ -58,15 +64,29 @@ def prepare(data: Path, sync: bool) -> None:
         db = connect(path, sync)
         try:
             db.execute("BEGIN IMMEDIATE")
-            rows = db.execute("SELECT journal FROM position").fetchall()
-            size = journal.size(RECEIPTS)
-            if not rows or rows[0][0] > size:
-                db.execute("DELETE FROM position")
-                db.execute("INSERT INTO position VALUES (?)", (size,))
+            rows = db.execute("SELECT journal, identity, tail FROM position").fetchall()
+            fault = _fault_of_position(journal, *rows[0]) if rows else ""
+            position = rows[0][0] if rows and not fault else journal.size(RECEIPTS)
+            if fault:
+                words = f"the forwarding queue is of a journal that {fault}"
+                logger.error("%s: what arrived since then goes on by `minipacs send`", words)
+            if fault or not rows:
                 logger.warning("forwarding begins: what arrived before now is not sent on")
+            held = position, journal.make_identity(), journal.tail(RECEIPTS, position)
+            db.execute("DELETE FROM position")
+            db.execute("INSERT INTO position VALUES (?, ?, ?)", held)
             db.execute("COMMIT")
         finally:
             db.close()
+
+
+def _fault_of_position(journal: Journal, position: int, identity: str, tail: str) -> str:
+    """Why a position is not one of this journal; empty where it is. Raises OSError."""
+    if position > journal.size(RECEIPTS):
+        return "was longer"
+    if identity and identity != journal.make_identity():
+        return "is another one"
+    return "held other lines" if identity and tail != journal.tail(RECEIPTS, position) else ""
 
 
 def leave(data: Path) -> None:
@@ -86,12 +106,23 @@ def connect(path: Path, sync: bool) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA journal_mode = wal")
         db.execute(f"PRAGMA synchronous = {'full' if sync else 'off'}")
-        if not db.execute("PRAGMA user_version").fetchone()[0]:
-            db.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT")
+        if db.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+            _make(db)
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _make(db: sqlite3.Connection) -> None:
+    """Make the tables, or bring those of an earlier version up; another may do it at once."""
+    db.execute("BEGIN IMMEDIATE")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version != _VERSION:
+        for statement in (_FROM_1 if version == 1 else _TABLES).split(";"):
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version = {_VERSION}")
+    db.execute("COMMIT")
 
 
 def _fault_of(path: Path) -> str:
@@ -99,7 +130,7 @@ def _fault_of(path: Path) -> str:
         db = sqlite3.connect(path, timeout=_BUSY_SECONDS)
         try:
             version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, _VERSION):
+            if version not in (0, 1, _VERSION):
                 return f"of another version, {version}"
             found = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
         finally:

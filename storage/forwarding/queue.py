@@ -79,10 +79,13 @@ class Outbox:
             raise ResourceError(f"{self.path}: follows no journal")
         return int(str(rows[0][0]))
 
-    def take(self, arrived: Sequence[Wanted], studies: set[str], position: int) -> dict[str, int]:
+    def take(
+        self, arrived: Sequence[Wanted], studies: set[str], position: int, tail: str
+    ) -> dict[str, int]:
         """Put in what arrived up to `position`; `studies` are those that anything arrived of.
 
-        What a destination has in just this content is left out. Returns how many, by destination.
+        `tail` is the journal's digest of what lies before the position. What a destination has in
+        just this content is left out. Returns how many, by destination.
         """
         added: dict[str, int] = {}
         now = time.time()
@@ -95,7 +98,7 @@ class Outbox:
                         continue
                     _put(db, destination, one.location, quiet, now)
                     added[destination] = added.get(destination, 0) + 1
-            db.execute("UPDATE position SET journal = ?", (position,))
+            db.execute("UPDATE position SET journal = ?, tail = ?", (position, tail))
         return added
 
     def due(self, destination: str, most: int) -> list[Item]:
