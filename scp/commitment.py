@@ -4,6 +4,8 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
+from collections.abc import Callable
 
 from pydicom.tag import Tag
 from pynetdicom.association import Association
@@ -35,14 +37,45 @@ _ALL_COMMITTED, _FAILURES_EXIST = 1, 2  # Event Type ID, PS3.4 table J.3-2
 # How long the requestor's own association is waited for: it may be about to end it.
 SAME_ASSOCIATION_SECONDS = 5.0
 _LOOK_SECONDS = 0.2
+# How long one request is looked into before others that wait have their turn.
+TURN_SECONDS = 1.0
 # What an association of the node's own proposes; the node is the SCP, though it calls.
 REPORT_CONTEXT = (STORAGE_COMMITMENT, tuple(sorted(UNCOMPRESSED_SYNTAXES)))
 # Between attempts on associations of the node's own; the last of these again and again.
 RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0)
 
 
+class Inspection:
+    """What is found of the instances that a request names, as far as they were looked at."""
+
+    def __init__(self, archive: Archive, commitment: Commitment) -> None:
+        self.commitment = commitment
+        self.reasons: dict[Reference, int | None] = {}
+        self._archive = archive
+        # A file is read once, however often it is named.
+        self._left = deque(dict.fromkeys(commitment.references))
+
+    def go_on(self, is_enough: Callable[[], bool]) -> bool:
+        """Look at one after the other until all were, or it is enough; whether all were.
+
+        Raises ResourceError.
+        """
+        while self._left:
+            reference = self._left[0]
+            self.reasons[reference] = commitments.failure_of(
+                self._archive, self.commitment, reference
+            )
+            self._left.popleft()
+            if self._left and is_enough():
+                return False
+        return True
+
+
 class Reporter:
-    """Looks into requests and tells who asked, in a thread of its own."""
+    """Looks into requests and tells who asked, in a thread of its own.
+
+    One that names much is looked into for a while, then the others have their turn.
+    """
 
     def __init__(
         self, settings: Settings, archive: Archive, tls: Contexts, counters: Counters
@@ -51,7 +84,7 @@ class Reporter:
         self.tls = tls
         self._archive = archive
         self._counters = counters
-        self._due: queue.PriorityQueue[tuple[float, int, int, Commitment]] = queue.PriorityQueue()
+        self._due: queue.PriorityQueue[tuple[float, int, int, Inspection]] = queue.PriorityQueue()
         self._numbers = iter(range(1 << 62))
         threading.Thread(target=self._run, name="commitments", daemon=True).start()
 
@@ -61,46 +94,54 @@ class Reporter:
         self._counters.put(COMMITMENTS, len(unfinished))
         for commitment in unfinished:
             logger.info(Event("commitment resumed", transaction=commitment.transaction_uid))
-            self._put(commitment, 0.0, 0)
+            self._put(Inspection(self._archive, commitment), 0.0, 0)
 
     def report(self, commitment: Commitment, request: Request) -> None:
         """Tell the requestor on its own association, where it keeps that open; else later."""
         self._counters.add([(COMMITMENTS, 1)])
+        inspection = Inspection(self._archive, commitment)
         try:
-            told = _tell_requestor(request, *self._result(commitment))
+            # Where it does not wait on its association, neither is there any hurry.
+            told = inspection.go_on(lambda: _is_over(request)) and _tell_requestor(
+                request, *self._result(inspection)
+            )
         except ArchiveError as error:
             logger.error(Event("commitment", error, transaction=commitment.transaction_uid))
             told = False
         if not told:
-            self._put(commitment, 0.0, 0)
+            self._put(inspection, 0.0, 0)
             return
         self._end(commitment, "reported on the same association")
 
-    def _put(self, commitment: Commitment, delay: float, attempt: int) -> None:
-        self._due.put((time.monotonic() + delay, next(self._numbers), attempt, commitment))
+    def _put(self, inspection: Inspection, delay: float, attempt: int) -> None:
+        self._due.put((time.monotonic() + delay, next(self._numbers), attempt, inspection))
 
     def _run(self) -> None:
         while True:
-            due, _, attempt, commitment = self._due.get()
+            due, _, attempt, inspection = self._due.get()
             wait = due - time.monotonic()
             if wait > 0:
-                self._due.put((due, next(self._numbers), attempt, commitment))
+                self._due.put((due, next(self._numbers), attempt, inspection))
                 time.sleep(min(wait, _LOOK_SECONDS))
                 continue
             try:
-                self._attempt(commitment, attempt)
+                self._attempt(inspection, attempt)
             except Exception as error:
-                logger.error(
-                    Event("commitment", one_line(error), transaction=commitment.transaction_uid)
-                )
-                self._put(commitment, _delay(attempt), attempt + 1)
+                transaction = inspection.commitment.transaction_uid
+                logger.error(Event("commitment", one_line(error), transaction=transaction))
+                self._put(inspection, _delay(attempt), attempt + 1)
 
-    def _attempt(self, commitment: Commitment, attempt: int) -> None:
+    def _attempt(self, inspection: Inspection, attempt: int) -> None:
+        commitment = inspection.commitment
         peer = peers.destination(self.settings, commitment.peer)
         if peer is None:
             self._end(commitment, "nobody to tell: no host and port under [peers]")
             return
-        problem = self._tell(peer, commitment, *self._result(commitment))
+        until = time.monotonic() + TURN_SECONDS
+        if not inspection.go_on(lambda: time.monotonic() >= until):
+            self._put(inspection, 0.0, attempt)
+            return
+        problem = self._tell(peer, commitment, *self._result(inspection))
         if problem is None:
             self._end(commitment, "reported on an association of its own")
             return
@@ -114,7 +155,8 @@ class Reporter:
                 transaction=commitment.transaction_uid,
             )
         )
-        self._put(commitment, delay, attempt + 1)
+        # Much may have happened to the files by then.
+        self._put(Inspection(self._archive, commitment), delay, attempt + 1)
 
     def _end(self, commitment: Commitment, end: str) -> None:
         self._counters.add([(COMMITMENTS, -1)])
@@ -131,10 +173,10 @@ class Reporter:
             )
         )
 
-    def _result(self, commitment: Commitment) -> tuple[int, Elements]:
+    def _result(self, inspection: Inspection) -> tuple[int, Elements]:
         """The Event Type ID and the Event Information (PS3.4 table J.3-2)."""
         held, failed = [], []
-        reasons: dict[Reference, int | None] = {}  # a file is read once, however often it is named
+        commitment = inspection.commitment
         for reference in commitment.references:
             item = identifier.from_texts(
                 {
@@ -142,9 +184,7 @@ class Reporter:
                     Tag("ReferencedSOPInstanceUID"): reference[1],
                 }
             )
-            if reference not in reasons:
-                reasons[reference] = commitments.failure_of(self._archive, commitment, reference)
-            reason = reasons[reference]
+            reason = inspection.reasons[reference]
             if reason is None:
                 held.append(item)
             else:
@@ -194,15 +234,20 @@ def _delay(attempt: int) -> float:
     return RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)]
 
 
-def _tell_requestor(request: Request, event_type: int, information: Elements) -> bool:
-    """Report on the association of the request; False where its peer wants no more of it."""
+def _is_over(request: Request) -> bool:
+    """Whether the association of a request has ended, or its peer wants it to."""
     reactor = driver_of(request.association)
     reactor.look()
-    if reactor.is_over():
+    return reactor.is_over()
+
+
+def _tell_requestor(request: Request, event_type: int, information: Elements) -> bool:
+    """Report on the association of the request; False where its peer wants no more of it."""
+    if _is_over(request):
         return False
     _send(request.association, request.context.context_id or 0, request.transfer_syntax,
           event_type, information)  # fmt: skip
-    answer = reactor.message(SAME_ASSOCIATION_SECONDS)
+    answer = driver_of(request.association).message(SAME_ASSOCIATION_SECONDS)
     if answer is None:
         return False
     if answer.command.field is not Field.N_EVENT_REPORT_RSP:

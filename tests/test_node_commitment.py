@@ -10,7 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.presentation import build_context
-from support import RunningNode, running_node
+from support import Code, RunningNode, running_node
 
 COMMIT, INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
@@ -197,3 +197,51 @@ def test_what_was_not_reported_is_reported_after_a_kill(
         assert node.echoes()
         assert not [line for line in node.log if "commitment resumed" in line]
     assert requestor.reports.empty()
+
+
+SLOW = "lambda *given: __import__('time').sleep(0.02)"
+
+
+def test_a_small_request_is_reported_before_a_large_one_that_came_first(
+    tmp_path: Path, requestor: Requestor
+) -> None:
+    peers = {"MODALITY": {"host": "127.0.0.1", "port": requestor.port}}
+    with running_node(tmp_path / "node", {"peers": peers}) as node:
+        node.stop()
+        large = [(CT, f"1.7.{number}") for number in range(50)]
+        lines = [
+            {
+                "at": "2026-01-01T00:00:00.000+00:00", "kind": "requested", "transaction": uid,
+                "peer": "MODALITY", "references": asked, "worker": 0, "duplicate": False,
+            }
+            for uid, asked in (("1.9.1", large), ("1.9.2", [(CT, HELD)]))
+        ]  # fmt: skip
+        journal = node.data / "journal" / "commitments.jsonl"
+        journal.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+        node.constants = {
+            "scp.commitment.TURN_SECONDS": 0.0,
+            "scp.commitment.commitments.failure_of": Code(SLOW),
+        }
+        node.start()
+        assert [requestor.report()[1] for _ in range(2)] == ["1.9.2", "1.9.1"]
+
+
+def test_the_files_of_a_requestor_that_is_gone_hold_up_nobody(
+    tmp_path: Path, requestor: Requestor
+) -> None:
+    """What it asked for is looked into in turns, from where its association ended."""
+    peers = {"MODALITY": {"host": "127.0.0.1", "port": requestor.port}}
+    with running_node(tmp_path / "node", {"peers": peers}) as node:
+        node.stop()
+        node.constants = {
+            "scp.commitment.TURN_SECONDS": 0.0,
+            "scp.commitment.commitments.failure_of": Code(SLOW),
+        }
+        node.start()
+        mark = node.mark()
+        asked = [(CT, f"1.7.{number}") for number in range(200)]
+        assert requestor.ask(node, "1.9.1", asked).Status == 0x0000
+        node.wait_for_log("association closed peer=MODALITY", after=mark)
+        assert requestor.reports.empty()
+        assert requestor.ask(node, "1.9.2", [(CT, HELD)]).Status == 0x0000
+        assert [requestor.report()[1] for _ in range(2)] == ["1.9.2", "1.9.1"]
