@@ -101,7 +101,7 @@ def path_of(journal: Journal) -> Path:
 def _catalogue(journal: Journal) -> Iterator[sqlite3.Connection]:
     """The file, open; what goes wrong with it is Unavailable."""
     path = path_of(journal)
-    with faults_told(path), closing(_opened(path, _BUSY_SECONDS)) as db:
+    with faults_told(path), closing(_opened(path)) as db:
         yield db
 
 
@@ -125,7 +125,7 @@ def remove(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def _opened(path: Path, busy_seconds: float) -> sqlite3.Connection:
+def _opened(path: Path, busy_seconds: float = _BUSY_SECONDS) -> sqlite3.Connection:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for _ in range(2):
         db = sqlite3.connect(
