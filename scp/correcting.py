@@ -98,7 +98,7 @@ def undo(settings: Settings, number: int, ask: Ask) -> None:
     """Take a correction back. Raises ArchiveError, UncorrectableError."""
     with opened(settings) as archive:
         archive.require_whole()
-        found = in_force(archive.tree.data).all.get(number)
+        found = in_force(archive.tree.data).by_number(number)
         if found is None:
             raise UncorrectableError(f"{number}: no correction has this number; `minipacs history`")
         if found.undone:

@@ -1,11 +1,12 @@
-"""Measure what asks the journal of years: a start, N-ACTIONs, a pin, a restore, retention's times.
+"""Measure what asks the journal of years: a start, N-ACTIONs, corrections, retention and the like.
 
 The journal is made up, as the node writes it: so many studies a day for so many years, each with
-receipts of its instances, a commitment that was reported, and now and then a pin.
+receipts of its instances, a commitment that was reported, and now and then a pin or a correction.
 """
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -15,11 +16,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from storage import Archive, commitments, pins, prepare, receipt_catalogue
+from storage.attributes import Level
 from storage.commitments import Commitment
-from storage.journal import COMMITMENTS, PINS, RECEIPTS, Journal
+from storage.correcting import catch_up_corrections, correct, undo
+from storage.corrections import in_force
+from storage.journal import COMMITMENTS, CORRECTIONS, PINS, RECEIPTS, Journal
 from storage.marks import fault_of_marks
 from storage.replay import is_settled, settle
 from storage.segments import SEGMENT_BYTES
+from storage.tree import Tree
 
 _CT = "1.2.840.10008.5.1.4.1.1.2"
 _ROOT = "1.2.840.113619.2.55.3.604688119.868.1234567890"
@@ -33,11 +38,14 @@ def main() -> int:
     parser.add_argument("--years", type=float, default=1.0, metavar="N")
     parser.add_argument("--studies", type=int, default=300, metavar="N", help="a day")
     parser.add_argument("--instances", type=int, default=10, metavar="N", help="a study")
+    parser.add_argument("--corrections", type=int, default=2000, metavar="N", help="a year")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="bench-journal-"))
     try:
         studies = int(given.years * 365 * given.studies)
         _fill(folder / "data", studies, given.studies, given.instances)
+        corrections = int(given.years * given.corrections)
+        _measure_corrections(folder / "data", studies, corrections)
         _measure(folder / "data", studies)
     finally:
         shutil.rmtree(folder)
@@ -66,6 +74,21 @@ def _fill(data: Path, studies: int, a_day: int, instances: int) -> None:
     for file in files.values():
         file.end()
         print(f"journal/{file.name}: {file.start / 1e6:,.0f} MB of {studies:,} studies")
+
+
+def _fill_corrections(data: Path, studies: int, corrections: int) -> None:
+    """Names of studies, and every fourth a patient that is of another from then on."""
+    file = _File(data / "journal", CORRECTIONS)
+    for number in range(1, corrections + 1):
+        what = {"level": "STUDY", "key": f"{_ROOT}.{number * studies // corrections}",
+                "values": {"PatientName": f"Doe^Jane{number}", "PatientSex": "F"}}  # fmt: skip
+        if number % 4 == 0:
+            what = {"level": "PATIENT", "key": f"P{number}",
+                    "values": {"PatientID": f"Q{number}", "PatientName": "Doe^Jane"}}  # fmt: skip
+        file.add(at=_BEGAN.isoformat(), number=number, **what, before={"PatientName": ["Do^Jan"]},
+                 user="admin", reason="typing error", merge=number % 4 == 0)  # fmt: skip
+    file.end()
+    print(f"journal/{CORRECTIONS}: {file.start / 1e6:,.0f} MB of {corrections:,} corrections")
 
 
 class _File:
@@ -113,6 +136,37 @@ def _measure(data: Path, studies: int) -> None:
     archive.index.database.close_all()
 
 
+def _measure_corrections(data: Path, studies: int, corrections: int) -> None:
+    """What a store asks, for which `changes` is called, before and after there are any."""
+    tree = Tree(data, sync=True)
+    uids = (f"{_ROOT}.1", f"{_ROOT}.1.1", f"{_ROOT}.1.1.1")
+    look = [lambda: in_force(data).changes(uids, "P1")] * 1000
+    _timed("store: look-up with no correction", *look, unit="us")
+    _fill_corrections(data, studies, corrections)
+    _timed("first look of all at the corrections", lambda: _in_another_process(data))
+    _timed("first look of a process", *[lambda: _in_another_process(data)] * 5)
+    _timed("(a process that does not look)", *[lambda: _in_another_process(None)] * 5)
+    _timed("store: look-up that finds none", *look, unit="us")
+    merged = [lambda: in_force(data).changes(uids, "P4")] * 1000
+    _timed("store: look-up that finds one", *merged, unit="us")
+    told = {"user": "admin", "before": {}}
+    catch_up_corrections(data)
+    _timed("a new correction, of what is not held",
+           *(lambda n=n: correct(tree, (Level.STUDY, f"1.{n}"), {"PatientName": "A"}, **told)
+             for n in range(5)))  # fmt: skip
+    _timed("undone", *(lambda n=n: undo(tree, n, "admin") for n in range(1, 6)))
+
+
+def _in_another_process(data: Path | None) -> None:
+    """Have it look once."""
+    process = os.fork()
+    if not process:
+        if data:
+            in_force(data).changes(("1", "2", "3"), "P1")
+        os._exit(0)
+    os.waitpid(process, 0)
+
+
 def _begin(data: Path) -> None:
     Journal(data, sync=True).prepare()
     if fault_of_marks(data) or not is_settled(data):
@@ -135,14 +189,15 @@ def _receipts(archive: Archive, study: str) -> None:
         sys.exit(f"bench-journal: no receipts of {study}")
 
 
-def _timed(what: str, *calls: Callable[[], object]) -> None:
+def _timed(what: str, *calls: Callable[[], object], unit: str = "ms") -> None:
     """Print the median of what some calls take."""
     taken = []
     for call in calls:
         start = time.perf_counter()
         call()
         taken.append(time.perf_counter() - start)
-    print(f"{what:55} {sorted(taken)[len(taken) // 2] * 1000:12,.1f} ms", flush=True)
+    scale = {"ms": 1e3, "us": 1e6}[unit]
+    print(f"{what:55} {sorted(taken)[len(taken) // 2] * scale:12,.1f} {unit}", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ marked with how far it has read them in the transaction that read them. Who asks
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from storage.errors import ResourceError
@@ -16,7 +16,7 @@ from storage.segments import Line
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 2
+_VERSION = 3
 _BUSY_SECONDS = 30
 # Of the journal, read in one transaction: others get their turn behind each.
 _BATCH_BYTES = 32 << 20
@@ -30,6 +30,11 @@ CREATE TABLE study_block (study BLOB, block INTEGER, start INTEGER, end INTEGER,
     PRIMARY KEY (study, block)) WITHOUT ROWID;
 CREATE TABLE arrival (study TEXT, run INTEGER, at REAL, PRIMARY KEY (study, run)) WITHOUT ROWID;
 CREATE TABLE run (number INTEGER PRIMARY KEY, first REAL, last REAL, lines INTEGER);
+CREATE TABLE correction (number INTEGER PRIMARY KEY, level INTEGER, key BLOB, patient BLOB,
+    undone BLOB, line BLOB);
+CREATE INDEX correction_in_force ON correction (level, key) WHERE undone IS NULL;
+CREATE INDEX correction_to_patient ON correction (level, key, patient) WHERE patient IS NOT NULL;
+CREATE TABLE correction_number (number INTEGER PRIMARY KEY);
 """
 
 # Enters lines, in their order.
@@ -66,27 +71,52 @@ def read_on(journal: Journal, name: str, tables: tuple[str, ...], enter: Enter, 
     return did
 
 
+def open_brought_up(
+    journal: Journal, name: str, tables: tuple[str, ...], enter: Enter, busy_seconds: float
+) -> sqlite3.Connection:
+    """A connection to the catalogue with all lines `name`, for any thread, and to be closed.
+
+    Nothing is written where it has them, so that nobody is waited for. Raises Unavailable.
+    """
+    path = path_of(journal)
+    with faults_told(path):
+        db = _opened(path, busy_seconds)
+        try:
+            if not _has_all(db, journal, name):
+                while _read_on(db, journal, name, tables, enter, _BATCH_BYTES):
+                    db.execute("COMMIT")
+                db.execute("COMMIT")
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+def path_of(journal: Journal) -> Path:
+    """Where the catalogue of a journal lies."""
+    return journal.folder / "catalogue.sqlite"
+
+
 @contextmanager
 def _catalogue(journal: Journal) -> Iterator[sqlite3.Connection]:
     """The file, open; what goes wrong with it is Unavailable."""
-    path = journal.folder / "catalogue.sqlite"
+    path = path_of(journal)
+    with faults_told(path), closing(_opened(path)) as db:
+        yield db
+
+
+@contextmanager
+def faults_told(path: Path) -> Iterator[None]:
+    """What goes wrong with the file is Unavailable; one that is damaged is removed."""
     try:
-        db = _opened(path)
-    except OSError as error:
-        raise Unavailable(f"{path}: {error.strerror}") from error
+        yield
     except sqlite3.Error as error:
-        raise Unavailable(f"{path}: {error}") from error
-    try:
-        try:
-            yield db
-        except sqlite3.Error as error:
-            if not isinstance(error, sqlite3.OperationalError):
+        if not isinstance(error, sqlite3.OperationalError):
+            with suppress(OSError):
                 remove(path)
-            raise Unavailable(f"{path}: {error}") from error
-        except OSError as error:
-            raise Unavailable(f"{error.filename or path}: {error.strerror}") from error
-    finally:
-        db.close()
+        raise Unavailable(f"{path}: {error}") from error
+    except OSError as error:
+        raise Unavailable(f"{error.filename or path}: {error.strerror}") from error
 
 
 def remove(path: Path) -> None:
@@ -95,10 +125,12 @@ def remove(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _opened(path: Path, busy_seconds: float = _BUSY_SECONDS) -> sqlite3.Connection:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for _ in range(2):
-        db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+        db = sqlite3.connect(
+            path, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+        )
         try:
             db.execute("PRAGMA journal_mode = wal")
             db.execute("PRAGMA synchronous = normal")
@@ -122,6 +154,13 @@ def _opened(path: Path) -> sqlite3.Connection:
         db.close()
         remove(path)
     raise sqlite3.DatabaseError("cannot be made anew")
+
+
+def _has_all(db: sqlite3.Connection, journal: Journal, name: str) -> bool:
+    """Whether it has all lines `name`, and they are of this journal."""
+    size = journal.size(name)
+    rows = db.execute("SELECT journal, position, tail FROM mark WHERE name = ?", (name,)).fetchall()
+    return rows == [(journal.identity(), size, journal.tail(name, size))]
 
 
 def _read_on(

@@ -69,7 +69,9 @@ def correct(
         "user": user, "reason": reason, "merge": merge,
     }  # fmt: skip
     number = _write(tree, told)
-    return in_force(tree.data).all[number]
+    made = in_force(tree.data).by_number(number)
+    assert made is not None  # its line is there
+    return made
 
 
 def shown(tree: Tree, instances: Iterable[Location], tags: Iterable[str]) -> dict[str, list[str]]:
@@ -135,8 +137,7 @@ def _write(tree: Tree, told: dict[str, Any]) -> int:
     with alone(tree.data):
         _apply(tree, applied(tree.data, CORRECTIONS))  # what a kill left: the number goes by all
         journal = Journal(tree.data, sync=True)
-        lines = journal.read(CORRECTIONS)
-        number = max((int(line["number"]) for line in lines if "number" in line), default=0) + 1
+        number = in_force(tree.data).last_number + 1
         # Who stores has his row made by now, or sees the line.
         with closing(journal), tree.all_locked():
             journal.append(CORRECTIONS, number=number, **told)
@@ -169,7 +170,7 @@ def _apply(tree: Tree, start: int) -> None:
     end = journal.size(CORRECTIONS)
     if start == end:
         return
-    entities = dict.fromkeys(entities_since(journal, start if start < end else 0))
+    entities = dict.fromkeys(entities_since(tree.data, start if start < end else 0))
     index = build(connect(index_path(tree.data), sync=True))
     try:
         with index.database.connection_context():
