@@ -100,7 +100,9 @@ class Keeper:
             self._settle(before)
         if self._is_whole:  # what is needed more is done first
             self._attempts.attempt(
-                "the journal cannot be read", lambda: self._catalogue.tend(self._received), None
+                "the journal's catalogue is behind",
+                lambda: self._catalogue.tend(self._received),
+                None,
             )
 
     def end(self) -> None:
@@ -176,7 +178,9 @@ class CatalogueReader:
             self._process = 0
             if not status:
                 self._read_to = self._reads_to
-            else:  # it has said why; nobody waits for it
+            else:  # it has said why, unless it was killed; nobody waits for it
+                if os.WIFSIGNALED(status):
+                    logger.error("%s: killed by signal %d", CATALOGUE, os.WTERMSIG(status))
                 self._next_try = time.monotonic() + _RETRY_CATALOGUE_SECONDS
 
     def _read(self) -> None:

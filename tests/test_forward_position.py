@@ -53,6 +53,24 @@ def test_the_same_journal_is_followed_from_where_it_was(
     assert not caplog.records
 
 
+def test_an_older_queue_goes_on_from_where_it_was(
+    data: Path, tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = Journal(data, sync=False).size(RECEIPTS)
+    kept = tmp_path_factory.mktemp("kept") / "forward.sqlite"
+    shutil.copy(file.path_of(data), kept)
+    write(data, 2)
+    with closing(Outbox(data, sync=False)) as outbox:
+        journal = Journal(data, sync=False)
+        end = journal.size(RECEIPTS)
+        outbox.take([], set(), end, journal.tail(RECEIPTS, end))
+    for path in data.glob("forward.sqlite*"):
+        path.unlink()
+    shutil.copy(kept, file.path_of(data))
+    assert standing(data) == (before, 1)
+    assert not caplog.records
+
+
 @pytest.mark.parametrize(("lines", "words"), [(1, "was longer"), (9, "is another one")])
 def test_another_journal_is_followed_from_its_end_and_what_waits_stays(
     data: Path, caplog: pytest.LogCaptureFixture, lines: int, words: str

@@ -7,7 +7,7 @@ from scp.attempts import Attempts
 from scp.forwarding.post import Post
 from scp.forwarding.rules import destinations
 from scp.log import one_line
-from storage.errors import ArchiveError, DataSetError
+from storage.errors import ArchiveError, DataSetError, ResourceError
 from storage.event import Event
 from storage.forwarding.arrivals import arrived, end_of_lines, receipts
 from storage.forwarding.queue import Wanted
@@ -46,13 +46,14 @@ class Follower:
                 self._tidy()
                 self._post.stopped.wait(LOOK_SECONDS)
                 continue
-            wanted, studies, end = found
-            tail = self._post.archive.journal.tail(RECEIPTS, end)
-            self._post.outbox.take(wanted, studies, end, tail)
-            self._position = end
+            self._post.outbox.take(*found)
+            self._position = found[2]
 
-    def _read(self) -> tuple[list[Wanted], set[str], int] | None:
-        """The next part of the journal: what is to go on, the studies, and where it ends."""
+    def _read(self) -> tuple[list[Wanted], set[str], int, str] | None:
+        """The next part of the journal: what is to go on, the studies, where it ends, and its tail.
+
+        Raises ArchiveError.
+        """
         archive, rules = self._post.archive, self._post.settings.forward
         end = end_of_lines(archive, self._position)
         if end == self._position:
@@ -65,7 +66,17 @@ class Follower:
                 continue
             if to := destinations(rules, one.header, one.sender):
                 wanted.append(Wanted(one.location, to))
-        return wanted, {receipt.uids[0] for receipt in found}, end
+        return wanted, {receipt.uids[0] for receipt in found}, end, self._tail(end)
+
+    def _tail(self, position: int) -> str:
+        """What lies before a position of the journal. Raises ResourceError where nothing does."""
+        try:
+            tail = self._post.archive.journal.tail(RECEIPTS, position)
+        except OSError as error:
+            raise ResourceError(f"The journal cannot be read: {error.strerror}") from error
+        if not tail:
+            raise ResourceError("The journal cannot be read: it ends before what was read of it")
+        return tail
 
     def _tidy(self) -> None:
         if self._next_tidy <= time.monotonic():
