@@ -9,7 +9,7 @@ from scp.printing import say
 from scp.progress import shown, size
 from scp.settings import Settings
 from storage.backup import back_up
-from storage.checking import held_bytes
+from storage.statistics import held_bytes
 
 
 def run(settings: Settings, to: Path) -> bool:

@@ -10,12 +10,13 @@ from scp.printing import say, say_json
 from scp.progress import shown
 from scp.settings import Settings
 from storage import Archive, catch_up, rights_faults
-from storage.checking import check, counts, held_bytes
+from storage.checking import check
 from storage.claims import is_free
 from storage.database import index_path
 from storage.doing import cut_off, doing
 from storage.errors import FolderError, ResourceError
 from storage.faults import Fault
+from storage.statistics import counts, held_bytes
 from storage.upkeep import fault_of_index
 
 logger = logging.getLogger(__name__)

@@ -9,9 +9,10 @@ from scp.conversion.amend import amended
 from scp.conversion.chain import chained
 from scp.conversion.errors import TranscodeError
 from scp.transcode import deflated, inflated
-from storage import Location, checking, extract, part10, reading
+from storage import Location, extract, part10, reading
 from storage.corrections import PATIENT_ID, Correction, in_force
 from storage.errors import DataSetError
+from storage.stored_file import fault_of
 from storage.tree import Tree
 
 
@@ -65,7 +66,7 @@ class AsCorrected:
 
     def fault_of(self, location: Location) -> str:
         """What is wrong with the file in the tree, or nothing; reads all of it."""
-        return checking.fault_of(self._tree.path(location.uids), location)
+        return fault_of(self._tree.path(location.uids), location)
 
     def _corrections(self, location: Location, file: BinaryIO, syntax: str) -> list[Correction]:
         corrections = in_force(self._tree.data)

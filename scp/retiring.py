@@ -11,8 +11,8 @@ from scp.progress import Shown, shown, size
 from scp.settings import Settings
 from storage import retiring
 from storage.errors import ArchiveError
-from storage.places import Uids
 from storage.retiring import Kept, Selection
+from storage.uids import Uids
 
 _SECONDS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(r"(\d+)([hdw])")

@@ -28,10 +28,10 @@ from storage.intake import Intake
 from storage.journal import RECEIPTS, Journal
 from storage.models import Index, build
 from storage.pins import pinned
-from storage.places import Uids
 from storage.query import Query
 from storage.superseded_bounds import Bounds, Keeper
 from storage.tree import Tree
+from storage.uids import Uids
 from storage.withdrawals import Withdrawals
 
 _NO_BOUNDS = Bounds()

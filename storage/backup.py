@@ -15,14 +15,14 @@ from typing import BinaryIO
 from storage import part10
 from storage.archive import Archive
 from storage.backup_folder import claim
-from storage.content import copy_of_rest
+from storage.content import copy_of_rest, digest_of_file
 from storage.durable import prune, sync_folder
 from storage.errors import DataSetError, ResourceError
 from storage.indexing import digest_in
 from storage.journal import RECEIPTS
-from storage.places import Uids
-from storage.receipts import digest_of_file, in_journal
+from storage.receipts import in_journal
 from storage.strays import uids_of
+from storage.uids import Uids
 
 _BLOCK_BYTES = 1 << 20
 # Less of the journal than this is copied while stores wait.

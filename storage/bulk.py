@@ -15,7 +15,7 @@ from storage.extract import Header
 from storage.indexing import FileFacts, digest_in, record
 from storage.intake import Intake
 from storage.journal import RECEIPTS
-from storage.places import Uids
+from storage.uids import Uids
 
 Result = Stored | ArchiveError
 

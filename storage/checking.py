@@ -9,23 +9,21 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from storage import disagreements, held, part10, rights_faults, strays, structure, verdict
+from storage import disagreements, held, rights_faults, strays, structure, verdict
 from storage.archive import Archive
 from storage.attributes import Level
-from storage.content import digest_of_rest
-from storage.database import execute, reading
-from storage.errors import ArchiveError
+from storage.database import reading
 from storage.faults import Fault, Kind
-from storage.finding import Location
 from storage.held import Chain, Row
 from storage.indexing import digest_in
 from storage.journal import RECEIPTS
 from storage.lost import Lost
-from storage.places import Uids
 from storage.receipts import Receipt, in_journal, receipts_of
 from storage.repair import Mended, mend_row, mend_stray, mending
 from storage.settling import Settling
+from storage.statistics import held_bytes
 from storage.telling import persons_in_one
+from storage.uids import Uids
 
 # Files without a row that are looked up in the journal together.
 _BATCH = 100_000
@@ -205,34 +203,3 @@ def _uids(above: Chain) -> tuple[str, ...]:
 
 def _nothing() -> Mended:
     return Mended("left alone", well=False)
-
-
-def counts(archive: Archive) -> dict[str, int]:
-    """How many entities of each level are held."""
-    with reading():
-        return {level.name.lower(): archive.index[level].select().count() for level in Level}
-
-
-def held_bytes(archive: Archive) -> int:
-    """The bytes of all data sets, by the index."""
-    with reading():
-        statement = "SELECT COALESCE(SUM(file_bytes), 0) FROM instance"
-        return int(execute(archive.index.database, statement, ())[0][0])
-
-
-def fault_of(path: Path, held: Location) -> str:
-    """What is wrong with the file of an instance, or nothing; reads all of it."""
-    try:
-        with path.open("rb") as file:
-            meta = part10.read(file)
-            found = path.stat().st_size - meta.data_set_offset
-            digest = digest_of_rest(file) if held.digest else ""
-    except FileNotFoundError:
-        return "in the index, but not in the tree"
-    except (ArchiveError, OSError) as error:
-        return str(error)
-    if meta.transfer_syntax_uid != held.transfer_syntax_uid:
-        return f"in {meta.transfer_syntax_uid}, {held.transfer_syntax_uid} in the index"
-    if found != held.file_bytes:
-        return f"data set of {found} bytes, {held.file_bytes} in the index"
-    return "" if digest == held.digest else "not the bytes that were received"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
-from storage import checking, finding
+from storage import finding
 from storage.archive import Archive
 from storage.attributes import Level
 from storage.catalogue import Unavailable, brought_up
@@ -22,6 +22,7 @@ from storage.errors import ResourceError
 from storage.event import Event
 from storage.journal import COMMITMENTS, record_of
 from storage.segments import Line
+from storage.stored_file import fault_of
 
 logger = logging.getLogger(__name__)
 
@@ -174,6 +175,6 @@ def failure_of(archive: Archive, commitment: Commitment, reference: Reference) -
     of_class = [location for location in held if location.sop_class_uid == sop_class]
     if not of_class:
         return FailureReason.CLASS_INSTANCE_CONFLICT
-    if any(checking.fault_of(archive.tree.path(one.uids), one) for one in of_class):
+    if any(fault_of(archive.tree.path(one.uids), one) for one in of_class):
         return FailureReason.PROCESSING_FAILURE
     return None

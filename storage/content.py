@@ -4,6 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import BinaryIO
 
+from storage import part10
+
 _COMPARE_BYTES = 1024 * 1024
 
 
@@ -36,3 +38,10 @@ def copy_of_rest(file: BinaryIO, copy: BinaryIO) -> str:
         digest.update(part)
         copy.write(part)
     return digest.hexdigest()
+
+
+def digest_of_file(path: Path) -> str:
+    """The digest of the data set that a file holds. Raises OSError, DataSetError."""
+    with path.open("rb") as file:
+        part10.read(file)
+        return digest_of_rest(file)

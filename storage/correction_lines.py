@@ -11,7 +11,7 @@ from typing import Any
 
 from storage.attributes import Level
 from storage.extract import Header
-from storage.places import Uids
+from storage.uids import Uids
 
 PATIENT_ID = "PatientID"
 # Of numbers: all are of 64 bits in a table.

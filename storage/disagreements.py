@@ -13,7 +13,7 @@ from peewee import fn
 from storage.attributes import Level
 from storage.database import execute
 from storage.models import IDENTITY, Index
-from storage.places import Uids
+from storage.uids import Uids
 
 # Also the names of the tables.
 _NAMES = {Level.STUDY: "study", Level.SERIES: "series", Level.IMAGE: "instance"}

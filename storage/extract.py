@@ -1,13 +1,11 @@
 """From a data set to the values that the index holds: pure, and only as far as it needs."""
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO
 
-from pydicom.datadict import dictionary_description
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
@@ -16,9 +14,9 @@ from storage.attributes import IN_SEQUENCE, TABLE, Attribute
 from storage.budget import STORED, Budget
 from storage.charsets import Charset
 from storage.elements import BULK_VRS, CHARACTER_SET, Elements, read
-from storage.errors import MismatchError
 from storage.reading import DEFLATED, check_lengths, read_data_set
 from storage.scanner import Found, UnusualError, Wanted, scan
+from storage.uids import UID_KEYWORDS, check_uid
 from storage.values import decoded
 
 _STORED = [attribute for attribute in TABLE if attribute.stored]
@@ -36,9 +34,6 @@ _CHARACTER_SET = int(CHARACTER_SET)  # a number is compared faster than a tag
 _ASCII = charsets.charset("")
 # All that is read of an ordinary data set; where this does not do, pydicom reads it.
 _HEADER_BYTES = 64 * 1024
-_UID = re.compile(r"[0-9]+(\.[0-9]+)*", re.ASCII)
-_MAX_UID = 64
-UID_KEYWORDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
 @dataclass(frozen=True)
@@ -141,19 +136,3 @@ def _text(found: Elements, attribute: Attribute) -> str:
     texts = [item[attribute.tag].text for item in (sequence.items if sequence else None) or ()
              if attribute.tag in item]  # fmt: skip
     return "\\".join(text for text in texts if text)
-
-
-def check_uid(keyword: str, uid: str) -> None:
-    """Raise MismatchError where `uid` is not digits and dots, 64 at most (PS3.5 9.1).
-
-    Leading zeros in a component are against PS3.5 9.1, yet senders in the field write them;
-    they do no harm in a path, which is all that is refused here.
-    """
-    if _UID.fullmatch(uid) and len(uid) <= _MAX_UID:
-        return
-    name, tag = dictionary_description(keyword), Tag(keyword)
-    if not uid:
-        raise MismatchError(f"No {name} in the data set", tag)
-    if len(uid) > _MAX_UID:
-        raise MismatchError(f"{name} is longer than {_MAX_UID} characters", tag)
-    raise MismatchError(f"{name} is not digits and dots: {uid!r}", tag)

@@ -18,8 +18,8 @@ from storage.matching import (
     single_keys,
 )
 from storage.models import Index, columns_of
-from storage.places import Uids
 from storage.query import Query
+from storage.uids import Uids
 
 # More ways to ask for columns than this are not remembered.
 _MAX_PREPARED = 256

@@ -10,8 +10,8 @@ from storage.database import execute, reading, writing
 from storage.entity_rows import name_parts, said_of
 from storage.matching import folded, match_columns
 from storage.models import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index, column_names
-from storage.places import Uids
 from storage.rows import holds_several
+from storage.uids import Uids
 
 _PAGE = 256
 

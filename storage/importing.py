@@ -19,9 +19,9 @@ from storage.finding import is_entered
 from storage.indexing import digest_in
 from storage.intake import Intake
 from storage.part10 import FileMeta
-from storage.places import Uids
 from storage.rights import words_of
 from storage.sources import MEDIA_DIRECTORY, Opener, Source, opened
+from storage.uids import Uids
 
 _BLOCK_BYTES = 1024 * 1024
 # Larger ones are looked up before they are written to be compared.

@@ -14,8 +14,8 @@ from storage.database import connection_of, execute, reading, writing
 from storage.entity_rows import insert_row, renew_name
 from storage.extract import Header
 from storage.models import Index
-from storage.places import Uids
 from storage.rows import row_of
+from storage.uids import Uids
 
 _OF_INSTANCE = (
     "FROM instance JOIN series ON instance.parent_id = series.id "

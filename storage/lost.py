@@ -7,9 +7,9 @@ from storage.archive import Archive
 from storage.faults import Fault, Kind
 from storage.indexing import digest_in
 from storage.journal import RECEIPTS
-from storage.places import Uids
 from storage.receipts import give_up, receipts_of
 from storage.repair import Mended, mending
+from storage.uids import Uids
 
 
 class Lost:

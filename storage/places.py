@@ -10,8 +10,7 @@ from pathlib import Path
 from storage.errors import ResourceError
 from storage.locks import lock
 from storage.rights import refusal
-
-Uids = tuple[str, str, str]  # Study, Series and SOP Instance UID
+from storage.uids import Uids
 
 # How long a store waits for another of the same instance before it gives up with A700.
 LOCK_SECONDS = 30.0

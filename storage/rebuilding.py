@@ -17,10 +17,11 @@ from storage.journal import CORRECTIONS, RECEIPTS, Journal
 from storage.locks import claim
 from storage.marks import carry
 from storage.models import Index, build, signature
-from storage.places import Uids
-from storage.receipts import last_receipts, record_file
+from storage.receipts import last_receipts
+from storage.record_file import record_file
 from storage.replay import apply, received, settle
 from storage.tree import Tree
+from storage.uids import Uids
 from storage.upkeep import remove_index
 
 logger = logging.getLogger(__name__)

@@ -1,22 +1,16 @@
-"""What the journal tells of each instance, and its file entered into an index by that."""
+"""What the journal tells of each instance: its receipts, and what withdrew them."""
 
 import logging
-import os
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from storage import extract, part10
-from storage.content import digest_of_rest
-from storage.corrections import in_force
-from storage.errors import DataSetError
+from storage.content import digest_of_file
 from storage.event import Event
-from storage.indexing import FileFacts, record
 from storage.journal import RECEIPTS, Journal
-from storage.models import Index
-from storage.places import Uids
 from storage.tree import Tree
+from storage.uids import Uids
 
 logger = logging.getLogger(__name__)
 
@@ -77,13 +71,6 @@ class Receipts:
         if len(self.of_digest) == 1 and not self.withdrawn:
             return self.last  # a file that was damaged since is held to it
         return self.of_digest.get(digest_of_file(path))
-
-
-def digest_of_file(path: Path) -> str:
-    """The digest of the data set that a file holds. Raises OSError, DataSetError."""
-    with path.open("rb") as file:
-        part10.read(file)
-        return digest_of_rest(file)
 
 
 def last_receipts(tree: Tree, journal: Journal, start: int = 0) -> dict[Path, Receipts]:
@@ -169,26 +156,3 @@ def give_up(journal: Journal, uids: Uids) -> None:
 def give_up_held(journal: Journal, uids: Uids) -> None:
     """The same of a file that is to be taken away next. Raises ResourceError."""
     journal.append(RECEIPTS, uids=uids, withdrawn=True, deleted=True)
-
-
-def record_file(
-    tree: Tree, file: Path, index: Index, charset: str, receipts: Receipts | None
-) -> int:
-    """Enter one file of the tree into an index. Raises ArchiveError."""
-    try:
-        receipt = receipts.of(file) if receipts else None
-        charset = receipt.charset if receipt else charset
-        with file.open("rb") as source:
-            meta = part10.read(source)
-            header = extract.header(source, meta.transfer_syntax_uid, charset)
-            held = os.fstat(source.fileno())
-            file_bytes = held.st_size - meta.data_set_offset
-    except OSError as error:
-        raise DataSetError(f"cannot be read: {error.strerror}") from error
-    if tree.path(header.uids) != file:
-        raise DataSetError("its UIDs belong to another path")
-    # A file that was put into the tree by hand has no receipt, and so no digest to hold it to.
-    digest = receipt.digest if receipt and receipt.file_bytes == file_bytes else ""
-    facts = FileFacts(meta.transfer_syntax_uid, file_bytes, digest, charset, held.st_mtime_ns)
-    record(index, in_force(tree.data).corrected(header), facts)
-    return 1

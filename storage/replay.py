@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from storage.content import digest_of_file
 from storage.database import connect, execute, index_path, reading
 from storage.doing import cut_off, marks
 from storage.durable import prune
@@ -24,9 +25,10 @@ from storage.marks import (
     write_settled,
 )
 from storage.models import Index, build
-from storage.places import Uids
-from storage.receipts import Receipts, digest_of_file, give_up, last_receipts, record_file
+from storage.receipts import Receipts, give_up, last_receipts
+from storage.record_file import record_file
 from storage.tree import Tree
+from storage.uids import Uids
 
 logger = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from storage.event import Sentence
 from storage.finding import Location
 from storage.journal import RECEIPTS, Journal
 from storage.pins import pinned
-from storage.places import Uids
 from storage.receipt_catalogue import arrivals
 from storage.retiring import Kept, Selection
+from storage.uids import Uids
 
 logger = logging.getLogger(__name__)
 

@@ -17,9 +17,10 @@ from storage.extract import header
 from storage.finding import Location
 from storage.indexing import forget
 from storage.journal import RECEIPTS
-from storage.places import Uids
 from storage.receipt_catalogue import stretches
-from storage.receipts import Receipt, Receipts, give_up_held, in_journal, record_file
+from storage.receipts import Receipt, Receipts, give_up_held, in_journal
+from storage.record_file import record_file
+from storage.uids import Uids
 
 _NANOSECONDS = 1_000_000_000
 

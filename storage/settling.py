@@ -7,14 +7,13 @@ from pathlib import Path
 from storage import held, verdict
 from storage.archive import Archive
 from storage.corrections import in_force
-from storage.errors import MismatchError, ResourceError
+from storage.errors import ResourceError
 from storage.examination import Examined, Unusable, examine
-from storage.extract import UID_KEYWORDS, check_uid
 from storage.faults import Fault, Kind
 from storage.held import Chain
-from storage.places import Uids
 from storage.receipts import Receipt, add_receipts
 from storage.repair import Misplaced, mend_instance, mending
+from storage.uids import Uids, are_uids
 from storage.verdict import Known
 
 # Mended, they leave no file in its place.
@@ -50,7 +49,7 @@ class Settling:
             charset = str(chain[-1].values["charset"]) or charset
         elif receipts:
             charset = receipts[-1].charset
-        if chain and not _are_uids(uids):  # a path made of them might lie anywhere
+        if chain and not are_uids(uids):  # a path made of them might lie anywhere
             found: Examined | Unusable = Unusable(Kind.MISSING)
         else:
             found = examine(path, charset, self.passed)
@@ -108,12 +107,3 @@ class Settling:
         except OSError as error:
             raise ResourceError(f"The index cannot be read: {error.strerror}") from error
         return found.st_dev, found.st_ino
-
-
-def _are_uids(uids: Uids) -> bool:
-    try:
-        for keyword, uid in zip(UID_KEYWORDS, uids, strict=True):
-            check_uid(keyword, uid)
-    except MismatchError:
-        return False
-    return True

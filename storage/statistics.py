@@ -70,6 +70,19 @@ def statistics(archive: Archive) -> Statistics:
     return found
 
 
+def counts(archive: Archive) -> dict[str, int]:
+    """How many entities of each level are held."""
+    with reading():
+        return {level.name.lower(): archive.index[level].select().count() for level in Level}
+
+
+def held_bytes(archive: Archive) -> int:
+    """The bytes of all data sets, by the index."""
+    with reading():
+        statement = "SELECT COALESCE(SUM(file_bytes), 0) FROM instance"
+        return int(execute(archive.index.database, statement, ())[0][0])
+
+
 _BY_MODALITY = """
 SELECT series.Modality, COUNT(DISTINCT series.parent_id), COUNT(DISTINCT series.id), COUNT(*),
        SUM(instance.file_bytes) AS held

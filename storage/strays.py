@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from storage.errors import MismatchError, ResourceError
-from storage.extract import UID_KEYWORDS, check_uid
+from storage.errors import ResourceError
 from storage.faults import Fault, Kind
-from storage.places import Uids
+from storage.uids import Uids, are_uids
 
 # A store makes a folder and then puts the file into it: who looks between sees an empty one.
 _SETTLED_SECONDS = 5
@@ -27,12 +26,7 @@ def uids_of(root: Path, path: Path) -> Uids | None:
     """The UIDs that a path stands for, or None where it stands for none."""
     study, series, name = path.relative_to(root).parts
     uids = (study, series, name.removesuffix(".dcm"))
-    try:
-        for keyword, uid in zip(UID_KEYWORDS, uids, strict=True):
-            check_uid(keyword, uid)
-    except MismatchError:
-        return None
-    return uids
+    return uids if are_uids(uids) else None
 
 
 def remove_folder(root: Path, folder: Path) -> bool:
@@ -81,20 +75,12 @@ def _strange(entry: "os.DirEntry[str]", depth: int) -> str:
     if depth < _DEPTH:
         if not is_folder:
             return "a file outside of a series' folder"
-        return "" if _is_uid(entry.name) else "a folder whose name is not a UID"
+        return "" if are_uids((entry.name,)) else "a folder whose name is not a UID"
     if is_folder:
         return "a folder inside of a series' folder"
     if not entry.is_file(follow_symlinks=False):
         return "neither a file nor a folder"
     return "" if entry.name.endswith(".dcm") else "not a .dcm file"
-
-
-def _is_uid(name: str) -> bool:
-    try:
-        check_uid(UID_KEYWORDS[0], name)
-    except MismatchError:
-        return False
-    return True
 
 
 def _empty(folders: list[Path]) -> Iterator[Fault]:

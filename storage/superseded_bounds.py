@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from storage.content import digest_of_file
 from storage.errors import DataSetError, ResourceError
 from storage.event import Event, Own
-from storage.places import Uids
-from storage.receipts import digest_of_file
 from storage.superseded import Superseded
+from storage.uids import Uids
 
 logger = logging.getLogger(__name__)
 

@@ -8,11 +8,12 @@ from storage import extract, part10
 from storage.attributes import Level
 from storage.database import execute, reading
 from storage.errors import ArchiveError
-from storage.extract import UID_KEYWORDS, Header
+from storage.extract import Header
 from storage.folding import fold
 from storage.held import Row
 from storage.models import Index
 from storage.rows import row_of
+from storage.uids import UID_KEYWORDS
 
 # What one patient has one of.
 _OF_PERSON = {"PatientName": "PN", "PatientBirthDate": "DA", "PatientSex": "CS"}

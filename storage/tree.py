@@ -14,9 +14,10 @@ from storage.durable import begin_writing, prune, sync_folder
 from storage.errors import FolderError, ResourceError
 from storage.event import Event
 from storage.locks import claim
-from storage.places import Uids, hold
+from storage.places import hold
 from storage.rights import refusal
 from storage.superseded import Superseded
+from storage.uids import Uids
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class Tree:
             leftover.unlink(missing_ok=True)
 
     def path(self, uids: Uids) -> Path:
-        """Where the instance lies. The UIDs must have passed `extract.check_uid`."""
+        """Where the instance lies. The UIDs must have passed `check_uid`."""
         study, series, instance = uids
         return self.root / study / series / f"{instance}.dcm"
 

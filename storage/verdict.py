@@ -8,11 +8,11 @@ from storage.attributes import Level
 from storage.examination import Examined, Unusable
 from storage.faults import Fault, Kind
 from storage.held import Chain, Row, shortened
-from storage.places import Uids
 from storage.receipts import Receipt
 from storage.rows import row_of, shared_header
 from storage.telling import belongs
 from storage.tree import Tree
+from storage.uids import Uids
 
 
 @dataclass(frozen=True)

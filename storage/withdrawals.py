@@ -7,8 +7,8 @@ from collections import deque
 from storage.errors import ResourceError
 from storage.event import Event
 from storage.journal import Journal
-from storage.places import Uids
 from storage.receipts import withdraw
+from storage.uids import Uids
 
 logger = logging.getLogger(__name__)
 

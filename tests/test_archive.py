@@ -31,7 +31,7 @@ from storage.database import MAX_IDLE, connection_of
 from storage.errors import ArchiveError, DataSetError, DuplicateError, MismatchError, ResourceError
 from storage.faults import Kind
 from storage.indexing import record
-from storage.places import Uids
+from storage.uids import Uids
 
 UIDS: Uids = ("1.1", "1.2", "1.3")
 CHARSET = "ISO_IR 100"

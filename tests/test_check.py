@@ -35,11 +35,12 @@ from scp.check import run as check_and_show
 from scp.config import load
 from scp.progress import Shown
 from storage import Archive, Query, Received, Root, part10, prepare
-from storage.checking import check, counts
+from storage.checking import check
 from storage.errors import ArchiveError
 from storage.faults import Kind
 from storage.journal import RECEIPTS, Journal
 from storage.receipts import withdraw
+from storage.statistics import counts
 
 CHARSET = "ISO_IR 100"
 ROOT = Path(__file__).parent.parent

@@ -14,8 +14,8 @@ from test_check import CHARSET, FIRST, instance, run
 from storage import Archive, archive, checking, prepare, settling, strays
 from storage.checking import check
 from storage.errors import ResourceError
-from storage.places import Uids
 from storage.tree import Tree
+from storage.uids import Uids
 
 SENDERS, EACH, ROUNDS = 3, 12, 6
 

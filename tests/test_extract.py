@@ -19,7 +19,8 @@ from support import CT, EXPLICIT, IMPLICIT, Sample, ct, encoded, samples
 
 from storage import extract
 from storage.errors import DataSetError, MismatchError
-from storage.extract import UID_KEYWORDS, Header
+from storage.extract import Header
+from storage.uids import UID_KEYWORDS
 from storage.values import element
 
 BIG_ENDIAN, DEFLATED = str(ExplicitVRBigEndian), str(DeflatedExplicitVRLittleEndian)

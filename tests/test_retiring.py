@@ -25,12 +25,13 @@ from support import (
 )
 
 from storage import Archive, Level, Received, catch_up, prepare, rebuilding, retiring, settle
+from storage.content import digest_of_file
 from storage.errors import ResourceError
 from storage.indexing import digest_in
 from storage.journal import RECEIPTS
-from storage.places import Uids
-from storage.receipts import Receipt, digest_of_file, in_journal
+from storage.receipts import Receipt, in_journal
 from storage.retiring import Selection
+from storage.uids import Uids
 
 ROOT = Path(__file__).parent.parent
 CHARSET = "ISO_IR 100"

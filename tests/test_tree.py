@@ -16,8 +16,8 @@ import pytest
 
 from storage.content import digest_of_rest, same_bytes
 from storage.errors import FolderError, ResourceError
-from storage.places import Uids
 from storage.tree import Tree
+from storage.uids import Uids
 
 UIDS: Uids = ("1.1", "1.2", "1.3")
 OTHER: Uids = ("1.1", "1.2", "1.4")

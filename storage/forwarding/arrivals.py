@@ -7,12 +7,13 @@ from pathlib import Path
 
 from storage import extract, part10
 from storage.archive import Archive
+from storage.content import digest_of_file
 from storage.errors import DataSetError, MismatchError, ResourceError
 from storage.extract import Header
 from storage.finding import Location
 from storage.indexing import digest_in
 from storage.journal import RECEIPTS
-from storage.receipts import Receipt, digest_of_file, in_journal
+from storage.receipts import Receipt, in_journal
 
 # Of the journal, read at a time: some hundred receipts.
 _MOST_BYTES = 128 * 1024

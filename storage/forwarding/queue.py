@@ -12,7 +12,7 @@ from pathlib import Path
 from storage.errors import ResourceError
 from storage.finding import Location
 from storage.forwarding.file import connect, errors, path_of
-from storage.places import Uids
+from storage.uids import Uids
 
 # What was sent last of an instance, and to whom: a few bytes each, kept for ever.
 _KEY_BYTES = 16

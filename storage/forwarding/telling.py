@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from storage.forwarding.queue import Outbox
-from storage.places import Uids
+from storage.uids import Uids
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,35 @@
+"""A file of the tree entered into an index, by what the journal tells of it."""
+
+import os
+from pathlib import Path
+
+from storage import extract, part10
+from storage.corrections import in_force
+from storage.errors import DataSetError
+from storage.indexing import FileFacts, record
+from storage.models import Index
+from storage.receipts import Receipts
+from storage.tree import Tree
+
+
+def record_file(
+    tree: Tree, file: Path, index: Index, charset: str, receipts: Receipts | None
+) -> int:
+    """Enter one file of the tree into an index. Raises ArchiveError."""
+    try:
+        receipt = receipts.of(file) if receipts else None
+        charset = receipt.charset if receipt else charset
+        with file.open("rb") as source:
+            meta = part10.read(source)
+            header = extract.header(source, meta.transfer_syntax_uid, charset)
+            held = os.fstat(source.fileno())
+            file_bytes = held.st_size - meta.data_set_offset
+    except OSError as error:
+        raise DataSetError(f"cannot be read: {error.strerror}") from error
+    if tree.path(header.uids) != file:
+        raise DataSetError("its UIDs belong to another path")
+    # A file that was put into the tree by hand has no receipt, and so no digest to hold it to.
+    digest = receipt.digest if receipt and receipt.file_bytes == file_bytes else ""
+    facts = FileFacts(meta.transfer_syntax_uid, file_bytes, digest, charset, held.st_mtime_ns)
+    record(index, in_force(tree.data).corrected(header), facts)
+    return 1
