@@ -7,9 +7,18 @@ from scp import counters
 from scp.node import Node
 from scp.request import Request, Traffic
 from scp.settings import Service
-from storage.event import Event
+from storage.event import Event, Own
 
 logger = logging.getLogger(__name__)
+
+
+def refused(node: Node, host: str, address: str, words: str) -> None:
+    """A connection never became an association: "it ..." says why; `address` is host:port."""
+    node.counters.associate("", "refused")
+    node.audit.write(
+        "association", peer="", address=host, called="", outcome="refused", reason=words
+    )
+    logger.warning(Event("connection refused", Own(f"it {words}"), address=address))
 
 
 def ended(

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from pynetdicom import evt
 from pynetdicom._globals import MODE_ACCEPTOR
@@ -15,21 +15,19 @@ from pynetdicom.transport import AddressInformation
 from scp import accounts
 from scp.command import Command, Field
 from scp.contexts import is_storage, service_of
-from scp.dimse import Message, NodeDIMSE, Sink
+from scp.dimse import Message, NodeDIMSE, Sink, next_message
+from scp.driver import drive
 from scp.handshake import agree
 from scp.log import one_line
 from scp.negotiation import NodeACSE
 from scp.node import Node
-from scp.reactor import Reactor, drive
+from scp.reactor import Reactor
 from scp.request import PeerGone, Request, Traffic
 from scp.settings import Service
 from scp.status import Status
 from scp.transport import NodeSocket
 from storage.budget import heeding
 from storage.event import Event
-
-if TYPE_CHECKING:
-    from scp.listener import Listener
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +46,13 @@ Handlers = Mapping[Field, Handler]
 _QUIET_SECONDS = 1.0
 
 
+class ConnectionOwner(Protocol):
+    """Who accepted a connection."""
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close it: pynetdicom's Association asks its server for that."""
+
+
 class NodeAssociation(Association):
     """pynetdicom's Association with the node's own negotiation and its own handlers.
 
@@ -59,14 +64,14 @@ class NodeAssociation(Association):
     dul: Reactor
     dimse: NodeDIMSE
 
-    def __init__(self, node: Node, handlers: Handlers, listener: "Listener") -> None:
+    def __init__(self, node: Node, handlers: Handlers, owner: ConnectionOwner) -> None:
         super().__init__(node.entity, MODE_ACCEPTOR)
         drive(self, self._open_sink)
         self.acse = self._acse = NodeACSE(self)
         self._acse.node = node
         self._node = node
         self._request_handlers = handlers
-        self._server = listener  # type: ignore[assignment]  # all that is called is in Listener
+        self._server = owner  # type: ignore[assignment]  # nothing else of it is called
         self._serving = threading.Lock()
         self._last_served = time.monotonic()
         self._opened = time.monotonic()
@@ -113,7 +118,7 @@ class NodeAssociation(Association):
     def _run_reactor(self) -> None:
         """Serve requests until the association is to end; then see to its end."""
         while not self._kill:
-            message = self.dul.message(self._patience())
+            message = next_message(self, self._patience())
             if message:
                 self._serve_message(message)
             elif self.acse.is_release_requested():
@@ -168,6 +173,10 @@ class NodeAssociation(Association):
                 **self._socket.agreed,
             )
         )
+
+    def refused(self, words: str) -> None:
+        """Say in log, audit trail and metrics that its connection is refused: "it ..."."""
+        accounts.refused(self._node, self.requestor.address, self.who["address"], words)
 
     def _close(self) -> None:
         self._node.archive.close_thread()

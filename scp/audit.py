@@ -8,6 +8,7 @@ lines within an hour writes the further ones to a file beside it, which rotates 
 """
 
 import fcntl
+import getpass
 import logging
 import os
 import threading
@@ -15,14 +16,15 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from scp.ownership import user
 from scp.settings import Settings
 from storage.escaping import json_text
 from storage.event import Sentence, value_of
 from storage.journal import now
+from storage.rights import name_of
 
 logger = logging.getLogger(__name__)
 
@@ -203,6 +205,15 @@ def _is_at(path: Path, known: os.stat_result) -> bool:
         return os.path.samestat(path.stat(), known)
     except FileNotFoundError:
         return False
+
+
+@cache
+def user() -> str:
+    """Who runs this, for what is written down: not whom it has taken on since the first call."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no account, and no name in the environment
+        return name_of(os.getuid())
 
 
 def tell(settings: Settings, event: str, **fields: Any) -> None:

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from scp.audit import tell
-from scp.check import opened
+from scp.opening import opened
 from scp.printing import say
 from scp.progress import shown, size
 from scp.settings import Settings

@@ -10,7 +10,8 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation
 
 from scp import entity
-from scp.reactor import drive, driver_of
+from scp.driver import drive
+from scp.reactor import driver_of
 from scp.settings import Peer, Settings
 from scp.tls import Contexts
 from scp.tls_faults import TlsError

@@ -1,23 +1,18 @@
 """What `minipacs check` shows: faults as lines or as JSON, and how far it is."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from scp.conversion.budget import BUDGET
+from scp.opening import opened
 from scp.printing import say, say_json
 from scp.progress import shown
 from scp.settings import Settings
-from storage import Archive, catch_up, rights_faults
+from storage import Archive, rights_faults
 from storage.checking import check
 from storage.claims import is_free
-from storage.database import index_path
-from storage.doing import cut_off, doing
 from storage.errors import FolderError, ResourceError
 from storage.faults import Fault
 from storage.statistics import counts, held_bytes
-from storage.upkeep import fault_of_index
 
 logger = logging.getLogger(__name__)
 
@@ -78,39 +73,3 @@ def _without_looking(faults: list[Fault], as_json: bool) -> int:
         say(str(fault))
     say(f"faults={len(faults)}; until they are mended nothing else can be looked at")
     return len(faults)
-
-
-def require_index(settings: Settings) -> None:
-    """Raise FolderError unless there is a data folder with an index that is whole."""
-    data = settings.storage.path
-    where = f"{settings.source}: [storage] path"
-    try:
-        for folder in (data, data / "tree"):
-            next(folder.iterdir(), None)
-    except OSError as error:
-        raise FolderError(f"{where}: {error.filename or data}: {error.strerror}") from error
-    if fault := fault_of_index(index_path(data), look_through=False):
-        raise FolderError(f"{data}: index {fault}; `minipacs rebuild` makes it anew")
-
-
-@contextmanager
-def opened(settings: Settings) -> Iterator[Archive]:
-    """The archive, for one command. Raises FolderError unless there is one that is whole."""
-    require_index(settings)
-    BUDGET.set(settings.storage.path, settings.limits)
-    archive = Archive(settings.storage.path, settings.storage.sync)
-    try:
-        yield archive
-    finally:
-        archive.close_thread()
-
-
-@contextmanager
-def changing(settings: Settings) -> Iterator[Archive]:
-    """The same to change files and rows: what an earlier one left half-done is ended first."""
-    with opened(settings) as archive:
-        data = settings.storage.path
-        if cut_off(data):
-            catch_up(data, settings.storage.charset)
-        with doing(data):
-            yield archive

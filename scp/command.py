@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from scp.loop import MessageError
 from storage.values import element, uid_bytes
 
 _HEAD = struct.Struct("<HHI")
@@ -14,7 +15,7 @@ _NO_DATA_SET = 0x0101
 _MAX_CHARACTERS = 1024
 
 
-class CommandError(Exception):
+class CommandError(MessageError):
     """Bytes that are no command set, or no message; says why."""
 
 

@@ -51,9 +51,9 @@ def export(
     profile = asked(deidentify, retain, patient_id, patient_name, burned_in, recognizable, video)
     settings = begin(path)
     from scp import exporting
-    from scp.check import opened
     from scp.deidentify.copies import copies_for
     from scp.deidentify.report import Report
+    from scp.opening import opened
     from storage.errors import ResourceError
 
     how, report = str(profile) if profile else "", Report()
@@ -62,7 +62,8 @@ def export(
         try:
             copies = copies_for(archive, settings.node.ae_title, profile, report)
             whole = exporting.run(settings, wanted, copies, archive)
-            report.tell()
+            for line in report.lines():
+                say(line)
         except ResourceError as error:  # well asked for: it is the disk that ends it
             say(f"minipacs: {error}", err=True)
             whole = False

@@ -39,8 +39,9 @@ def retain(yes: Yes = False, dry_run: DryRun = False, path: ConfigPath = DEFAULT
     """Do now what the rules of [retention] ask for; the node does it once an hour."""
     settings = begin(path)
     from scp import retaining
+    from scp.retention import is_wanted
 
-    if not retaining.is_wanted(settings):
+    if not is_wanted(settings):
         raise failure(f"{settings.source}: [retention]: takes a rule, such as days = 365")
     with told():
         retaining.run(settings, dry_run, asking(yes))

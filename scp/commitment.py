@@ -14,13 +14,15 @@ from pynetdicom.presentation import build_role
 from scp import command, identifier, messages, peers
 from scp.calling import associate, finish
 from scp.command import Command, Field
-from scp.contexts import STORAGE_COMMITMENT, UNCOMPRESSED_SYNTAXES
+from scp.contexts import STORAGE_COMMITMENT
 from scp.counters import COMMITMENTS, Counters
+from scp.dimse import messages_of, next_message
 from scp.log import one_line
-from scp.reactor import driver_of, messages_of
+from scp.reactor import driver_of
 from scp.request import Request
 from scp.settings import Peer, Settings
 from scp.status import Status
+from scp.storage_commitment import CONTEXT, WELL_KNOWN_INSTANCE
 from scp.tls import Contexts
 from scp.tls_faults import TlsError
 from storage import Archive, commitments
@@ -31,7 +33,6 @@ from storage.event import Event
 
 logger = logging.getLogger(__name__)
 
-WELL_KNOWN_INSTANCE = "1.2.840.10008.1.20.1.1"
 _ALL_COMMITTED, _FAILURES_EXIST = 1, 2  # Event Type ID, PS3.4 table J.3-2
 
 # How long the requestor's own association is waited for: it may be about to end it.
@@ -39,8 +40,6 @@ SAME_ASSOCIATION_SECONDS = 5.0
 _LOOK_SECONDS = 0.2
 # How long one request is looked into before others that wait have their turn.
 TURN_SECONDS = 1.0
-# What an association of the node's own proposes; the node is the SCP, though it calls.
-REPORT_CONTEXT = (STORAGE_COMMITMENT, tuple(sorted(UNCOMPRESSED_SYNTAXES)))
 # Between attempts on associations of the node's own; the last of these again and again.
 RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0)
 
@@ -211,7 +210,7 @@ class Reporter:
                 self.tls,
                 commitment.peer,
                 peer,
-                [REPORT_CONTEXT],
+                [CONTEXT],
                 [build_role(STORAGE_COMMITMENT, scp_role=True)],
             )
         except TlsError as error:
@@ -223,7 +222,7 @@ class Reporter:
         context = association.accepted_contexts[0]
         _send(association, context.context_id or 0, str(context.transfer_syntax[0]),
               event_type, information)  # fmt: skip
-        answer = driver_of(association).message(association.dimse_timeout or 0)
+        answer = next_message(association, association.dimse_timeout or 0)
         association.release()
         finish(association)
         status = answer.command.status if answer else None
@@ -247,7 +246,7 @@ def _tell_requestor(request: Request, event_type: int, information: Elements) ->
         return False
     _send(request.association, request.context.context_id or 0, request.transfer_syntax,
           event_type, information)  # fmt: skip
-    answer = driver_of(request.association).message(SAME_ASSOCIATION_SECONDS)
+    answer = next_message(request.association, SAME_ASSOCIATION_SECONDS)
     if answer is None:
         return False
     if answer.command.field is not Field.N_EVENT_REPORT_RSP:

@@ -3,22 +3,19 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from scp import selecting
-from scp.audit import tell
-from scp.check import opened
-from scp.ownership import user
+from scp.audit import tell, user
+from scp.opening import opened
 from scp.printing import say, say_json
 from scp.settings import Settings
-from storage import Archive, Level, Location, correcting, retiring
+from storage import Archive, Level, Location, correcting, finding, retiring
 from storage.attributes import stored_at
 from storage.correctable import UncorrectableError, checked
 from storage.corrections import PATIENT_ID, Correction, Entity, in_force
-from storage.database import execute, reading
 from storage.errors import ArchiveError, FolderError
 from storage.retiring import Selection
 
 _PERSON = frozenset(one.keyword for one in stored_at(Level.PATIENT))
 # What makes out who a patient is (PS3.3 C.7.1.1), and goes with a merge.
-_IDENTITY = (PATIENT_ID, "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
 
 Ask = Callable[[str], bool]
 
@@ -68,7 +65,7 @@ def _check_patients(
     patients = [one.uid for one in selections if one.level is Level.PATIENT]
     if not new_id or not patients:
         return
-    if _patients(archive, new_id):
+    if finding.patients(archive.index, new_id):
         hint = f"minipacs merge-patient {patients[0]} {new_id}"
         raise UncorrectableError(f"{PATIENT_ID}: {new_id} is held: `{hint}`")
     if len(patients) > 1:
@@ -82,15 +79,15 @@ def merge(settings: Settings, patient_id: str, into: str, reason: str, ask: Ask)
     with opened(settings) as archive:
         archive.require_whole()
         held = _held(archive, [Selection(Level.PATIENT, patient_id)])
-        found = {one: _patients(archive, one) for one in (patient_id, into)}
+        found = {one: finding.patients(archive.index, one) for one in (patient_id, into)}
         for one, rows in found.items():
             if len(rows) != 1:
                 words = "is of several issuers: correct their studies" if rows else "is not held"
                 raise UncorrectableError(f"patient {one}: {words}")
         ((texts, *_),) = (found[into],)
-        told = dict(zip(_IDENTITY, texts, strict=True))
+        told = dict(zip(finding.OF_PERSON, texts, strict=True))
         # What is not known of the one is not forgotten of the other.
-        values = {name: text for name, text in told.items() if text or name == _IDENTITY[1]}
+        values = {name: text for name, text in told.items() if text or name == finding.OF_PERSON[1]}
         _make(settings, archive, held, values, reason, ask, is_merge=True)
 
 
@@ -210,13 +207,6 @@ def _held(archive: Archive, selections: Sequence[Selection]) -> dict[Selection, 
     if absent:
         raise FolderError(f"{selecting.words(absent)}: nothing is held")
     return held
-
-
-def _patients(archive: Archive, patient_id: str) -> list[tuple[str, ...]]:
-    """The identities that have a Patient ID."""
-    statement = f"SELECT {', '.join(_IDENTITY)} FROM patient WHERE PatientID = ?"
-    with reading():
-        return [tuple(row) for row in execute(archive.index.database, statement, (patient_id,))]
 
 
 def _entities(archive: Archive, selection: Selection) -> set[Entity]:

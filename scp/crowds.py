@@ -5,14 +5,11 @@ import threading
 import weakref
 from collections import defaultdict
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from scp.handshake import refuse
+from scp.association import NodeAssociation
 from scp.negotiation import NodeACSE
 from scp.slots import site
-
-if TYPE_CHECKING:
-    from scp.association import NodeAssociation
 
 # Of one address, at one worker. One that opens more loses those that it opened first: who calls in
 # earnest asks for its association at once, and is not among them.
@@ -29,7 +26,7 @@ class Crowds:
         # Weakly: an association that has ended is not to be held in memory for its count.
         self._of: defaultdict[str, list[weakref.ref[NodeAssociation]]] = defaultdict(list)
 
-    def add(self, address: str, association: "NodeAssociation") -> None:
+    def add(self, address: str, association: NodeAssociation) -> None:
         """Count one more; where that makes too many, the oldest gives way."""
         with self._lock:
             if len(self._of) > _ADDRESSES:
@@ -48,7 +45,7 @@ class Crowds:
                 del self._of[address]
 
 
-def _is_undecided(association: "NodeAssociation | None") -> bool:
+def _is_undecided(association: NodeAssociation | None) -> bool:
     """Whether the connection is open, and no association yet."""
     if association is None:
         return False
@@ -56,9 +53,9 @@ def _is_undecided(association: "NodeAssociation | None") -> bool:
     return association.is_alive() and not accepted and not association.is_rejected
 
 
-def _give_way(association: "NodeAssociation") -> None:
+def _give_way(association: NodeAssociation) -> None:
     """Have the connection end, which others from its address take the place of."""
-    refuse(association, "asks for no association, and its address has opened too many others")
+    association.refused("asks for no association, and its address has opened too many others")
     connection = association.dul.socket.socket if association.dul.socket else None
     if connection is not None:
         with suppress(OSError):  # it has just ended

@@ -10,11 +10,9 @@ from typing import Protocol
 
 from scp.batches import batches
 from scp.calling import Proposal, associate
-from scp.copies import AsCorrected, Copies
+from scp.copies import Copies
 from scp.log import one_line
-from scp.outcomes import INTERNAL, AssociationLost, Cause, Originator, Outcome, Result, Supply
-from scp.request import Request
-from scp.retrieve import FEW
+from scp.outcomes import FEW, INTERNAL, AssociationLost, Cause, Originator, Outcome, Result, Supply
 from scp.settings import Peer, Settings
 from scp.suboperations import Sender
 from scp.tls import Contexts
@@ -73,13 +71,6 @@ class Origin:
     tls: Contexts
     copies: Copies
     originator: Originator
-
-    @classmethod
-    def of(cls, request: Request) -> "Origin":
-        """For the sub-operations of a request."""
-        node = request.node
-        copies = AsCorrected(node.archive.tree, node.settings.node.ae_title)
-        return cls(node.settings, node.tls, copies, Originator.of(request))
 
 
 class Delivery:

@@ -10,6 +10,7 @@ from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
 
 from scp.command import Command, CommandError, Field, decode
+from scp.reactor import driver_of
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
@@ -166,3 +167,15 @@ class NodeDIMSE(DIMSEServiceProvider):
         if command.message_id is not None:
             self.cancelled.pop(command.message_id, None)  # of an earlier request of that ID
         self.messages.append(message)
+
+
+def messages_of(association: "Association") -> NodeDIMSE:
+    """The messages of an association of the node's."""
+    return cast(NodeDIMSE, association.dimse)
+
+
+def next_message(association: "Association", timeout: float) -> Message | None:
+    """The next message; None where none comes in time, or the association is ending."""
+    if not driver_of(association).await_message(timeout):
+        return None
+    return messages_of(association).messages.popleft()

@@ -1,25 +1,18 @@
 """How a caller's connection begins: with the TLS handshake, on the TLS port."""
 
-import logging
 import re
 import socket
 import ssl
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 from pynetdicom.pdu import A_ABORT_RQ
 
 from scp.negotiation import NodeACSE
 from scp.tls_faults import printable, words_of
 from scp.transport import NodeSocket
-from storage.event import Event, Own
-
-if TYPE_CHECKING:
-    from scp.association import NodeAssociation
-
-logger = logging.getLogger(__name__)
 
 # Of the first octet: a handshake record of TLS (RFC 8446 5.1), an A-ASSOCIATE-RQ (PS3.8 9.3.2).
 _HANDSHAKE, _ASSOCIATE = b"\x16", b"\x01"
@@ -33,6 +26,20 @@ _SHORT = {
 }  # fmt: skip
 
 
+class Caller(Protocol):
+    """An association that is about to begin."""
+
+    dul: Any  # pynetdicom's names for the upper layer and the negotiation
+    acse: Any
+
+    @property
+    def acse_timeout(self) -> float | None:
+        """The seconds that the handshake may take."""
+
+    def refused(self, words: str) -> None:
+        """Be told that its connection is refused, and why: "it ..."."""
+
+
 class _RefusedError(OSError):
     """The caller does not even begin with TLS; the text says what it does."""
 
@@ -41,7 +48,7 @@ class _RefusedError(OSError):
         self.answer = answer  # that it understands
 
 
-def agree(association: "NodeAssociation") -> bool:
+def agree(association: Caller) -> bool:
     """Make the TLS handshake where one is due; whether the association may begin.
 
     In the association's thread, so that a caller that stalls holds up nobody else.
@@ -53,31 +60,17 @@ def agree(association: "NodeAssociation") -> bool:
     try:
         _shake_hands(connection, time.monotonic() + seconds)
     except TimeoutError:
-        refuse(association, f"makes no TLS handshake within seconds={seconds:g}")
+        association.refused(f"makes no TLS handshake within seconds={seconds:g}")
     except _RefusedError as error:
-        refuse(association, str(error))
+        association.refused(str(error))
         answer = error.answer
     except OSError as error:
-        refuse(association, words_of(error))
+        association.refused(words_of(error))
     else:
         _tell(association, connection)
         return True
     _end(connection, answer)
     return False
-
-
-def refuse(association: "NodeAssociation", words: str) -> None:
-    """Say in the log and the audit trail that a connection is refused, and why."""
-    requestor = association.requestor
-    address = requestor.address_info
-    where = f"{address.address}:{address.port}" if address else "?"
-    node = cast(NodeACSE, association.acse).node
-    node.counters.associate("", "refused")
-    node.audit.write(
-        "association", peer="", address=requestor.address, called="", outcome="refused",
-        reason=words,
-    )  # fmt: skip
-    logger.warning(Event("connection refused", Own(f"it {words}"), address=where))
 
 
 def _shake_hands(connection: NodeSocket, deadline: float) -> None:
@@ -134,7 +127,7 @@ def _abort() -> bytes:
     return pdu.encode()
 
 
-def _tell(association: "NodeAssociation", connection: NodeSocket) -> None:
+def _tell(association: Caller, connection: NodeSocket) -> None:
     """Have log and audit trail say what TLS was agreed on, and whose certificate was shown."""
     secure = cast(ssl.SSLSocket, connection.socket)
     cipher = secure.cipher()

@@ -47,7 +47,7 @@ def send(
     selections = required(patient, study, series, instance)
     profile = asked(deidentify, retain, patient_id, patient_name, burned_in, recognizable, video)
     from scp import peers, sending
-    from scp.check import opened
+    from scp.opening import opened
     from scp.tls import contexts
 
     with told():  # before the command works as the owner of the data folder: the key may be root's

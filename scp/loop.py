@@ -7,16 +7,14 @@ which it would only pass on, goes straight to the messages.
 import logging
 import ssl
 import time
+from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu import A_ABORT_RQ
 
 from scp import proposals
-from scp.command import CommandError
-from scp.dimse import NodeDIMSE
-from scp.handshake import refuse
 from scp.log import one_line
 from scp.tls_faults import words_of
 from scp.transport import LongPduError, NodeSocket
@@ -25,8 +23,6 @@ from storage.event import Event
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
-
-    from scp.association import NodeAssociation
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +42,30 @@ _SLOWEST_BYTES_PER_SECOND = 64
 _LATER_SECONDS = 0.001
 
 
+class MessageError(Exception):
+    """P-DATA that is no message, or no part of one; says why."""
+
+
+class PDataConsumer(Protocol):
+    """What the P-DATA of an association goes to, and what becomes of it."""
+
+    messages: deque[Any]  # that are whole and wait to be served
+
+    @property
+    def is_receiving(self) -> bool:
+        """Whether part of a message has come."""
+
+    def take_pdu(self, pdu: memoryview) -> None:
+        """Take a P-DATA-TF PDU. Raises MessageError."""
+
+
+class Refusing(Protocol):
+    """An association that a caller asked for."""
+
+    def refused(self, words: str) -> None:
+        """Be told that its connection is refused, and why: "it ..."."""
+
+
 class Loop(DULServiceProvider):
     """What pynetdicom's DUL service provider does in a thread, as steps for whoever waits."""
 
@@ -61,13 +81,13 @@ class Loop(DULServiceProvider):
         return self._alive and not self._kill_thread
 
     @property
-    def _dimse(self) -> NodeDIMSE:
-        return cast(NodeDIMSE, self.assoc.dimse)
+    def _consumer(self) -> PDataConsumer:
+        return cast(PDataConsumer, self.assoc.dimse)
 
     @property
     def _is_full(self) -> bool:
         """Whether as much waits to be served as may: no more is read then."""
-        return len(self._dimse.messages) >= _MAX_WAITING
+        return len(self._consumer.messages) >= _MAX_WAITING
 
     @property
     def _artim_runs(self) -> bool:
@@ -128,9 +148,9 @@ class Loop(DULServiceProvider):
         with pdu:
             if pdu[0] == _P_DATA_TF and self.state_machine.current_state == TRANSFER:
                 try:
-                    self._dimse.take_pdu(pdu)
+                    self._consumer.take_pdu(pdu)
                     return True
-                except CommandError as error:
+                except MessageError as error:
                     self._invalid(error)
             else:
                 self._decode(pdu)
@@ -138,7 +158,7 @@ class Loop(DULServiceProvider):
 
     def _refuse_tls(self) -> None:
         if self.assoc.is_acceptor:
-            refuse(cast("NodeAssociation", self.assoc), "speaks TLS to the plain port")
+            cast(Refusing, self.assoc).refused("speaks TLS to the plain port")
         else:
             self._connection.tls_failure = "speaks TLS, and [peers] has no tls = true for it"
         self.event_queue.put("Evt19")
@@ -187,7 +207,7 @@ class Loop(DULServiceProvider):
             self._read(connection)
 
     def _read(self, connection: NodeSocket) -> None:
-        begun = connection.holds_part or self._dimse.is_receiving
+        begun = connection.holds_part or self._consumer.is_receiving
         try:
             open_still = connection.fill()
         except OSError as error:  # reset, or TLS that is none

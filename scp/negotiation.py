@@ -1,7 +1,7 @@
 """Association negotiation as the acceptor, by the node's own contexts and rights."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import cast
 
@@ -14,14 +14,21 @@ from pynetdicom.pdu_primitives import (
     SCP_SCU_RoleSelectionNegotiation,
     SOPClassExtendedNegotiation,
 )
+from pynetdicom.presentation import PresentationContext
 
-from scp import contexts, explaining, extended, peers
+from scp import contexts, extended, peers
 from scp.node import Node
 from scp.settings import Service
 from scp.slots import site
 from storage.event import Event
 
 logger = logging.getLogger(__name__)
+
+_WHY = {
+    contexts.USER_REJECTION: "refused: `allow` under [peers] does not have its service",
+    contexts.NO_ABSTRACT_SYNTAX: "refused: no service of this node",
+    contexts.NO_TRANSFER_SYNTAX: "refused: none of its transfer syntaxes is taken",
+}
 
 
 class NodeACSE(ACSE):
@@ -139,7 +146,7 @@ class NodeACSE(ACSE):
         self.assoc._rejected_cx = [cx for cx in answers if cx.result != contexts.ACCEPTED]
         self._log_denied(allowed)
         if logger.isEnabledFor(logging.DEBUG):
-            for line in explaining.lines(request, answers):
+            for line in _lines(request, answers):
                 logger.debug(Event("negotiation", line, peer=self._who["peer"]))
         for abstract_syntax in sorted({str(cx.abstract_syntax) for cx in accepted} & set(roles)):
             granted = contexts.granted_roles(abstract_syntax, roles, allowed, reports)
@@ -161,3 +168,28 @@ class NodeACSE(ACSE):
                     services=",".join(denied),
                 )
             )
+
+
+def _lines(request: A_ASSOCIATE, answers: Sequence[PresentationContext]) -> Iterator[str]:
+    """What was proposed and what became of it, in words: why a modality is refused."""
+    calling, called = str(request.calling_ae_title).strip(), str(request.called_ae_title).strip()
+    yield f"{calling} calls {called}, takes PDUs of {request.maximum_length_received or 0} bytes"
+    proposed = request.presentation_context_definition_list
+    for asked, answer in zip(proposed, answers, strict=True):
+        offered = ", ".join(_name(uid) for uid in asked.transfer_syntax)
+        yield f"context {asked.context_id} {_name(asked.abstract_syntax)}: {_result(answer)}" + (
+            "" if answer.result == contexts.ACCEPTED else f"; offered {offered or 'nothing'}"
+        )
+
+
+def _result(answer: PresentationContext) -> str:
+    if answer.result != contexts.ACCEPTED:
+        return _WHY[answer.result or 0]
+    roles = [name for name, has in (("send", answer.as_scp), ("get", answer.as_scu)) if has]
+    return f"accepted in {_name(answer.transfer_syntax[0])}, to {' and '.join(roles)}"
+
+
+def _name(uid: object) -> str:
+    text = str(uid)
+    name = UID(text).name
+    return name if name != text else f"{text} (unknown)"

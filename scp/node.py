@@ -1,7 +1,7 @@
 """What the services of one worker share."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from pynetdicom.ae import ApplicationEntity
 
@@ -11,9 +11,17 @@ from scp.settings import Settings
 from scp.slots import Slots
 from scp.tls import Contexts
 from storage import Archive
+from storage.commitments import Commitment
 
-if TYPE_CHECKING:
-    from scp.commitment import Reporter
+
+class CommitmentReporter(Protocol):
+    """Keeps the promises of storage commitment."""
+
+    settings: Settings
+    tls: Contexts
+
+    def report(self, commitment: Commitment, request: Any) -> None:
+        """Report on one; `request` is the one that asked, on whose association it may be made."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,7 @@ class Node:
     archive: Archive
     entity: ApplicationEntity
     slots: Slots
-    reporter: "Reporter"
+    reporter: CommitmentReporter
     audit: Audit
     tls: Contexts
     counters: Counters

@@ -5,11 +5,11 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from scp.command import Field
-from scp.request import Request
 from storage import Location
 
 INTERNAL = "internal error, see the log"
+# A pending response is due for every instance of few, else for every so many.
+FEW = 50
 
 
 class Result(Enum):
@@ -47,13 +47,6 @@ class Originator:
     message_id: int
     priority: int
     named: bool  # of a C-MOVE; a C-GET's requests name none
-
-    @classmethod
-    def of(cls, request: Request) -> "Originator":
-        """The originator of the sub-operations of `request`."""
-        command = request.command
-        moved = command.field is Field.C_MOVE_RQ
-        return cls(request.peer, command.message_id or 0, command.priority or 0, moved)
 
 
 class AssociationLost(Exception):

@@ -8,7 +8,6 @@ owner has put into the folder.
 """
 
 import ctypes
-import getpass
 import os
 import pwd
 import shlex
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import typer
 
+from scp.audit import user
 from scp.settings import Settings
 from storage import rights
 from storage.errors import FolderError
@@ -31,20 +31,9 @@ _PROGRAM = (os.__file__, typer.__file__, __file__)
 
 
 class _Before:
-    """Who began the command, and whom it took on."""
+    """Whom the command took on."""
 
-    name = ""
     taken_on: int | None = None
-
-
-def user() -> str:
-    """Who runs this, for what is written down: not whom it has taken on."""
-    if not _Before.name:
-        try:
-            _Before.name = getpass.getuser()
-        except (KeyError, OSError):  # no account, and no name in the environment
-            _Before.name = rights.name_of(os.getuid())
-    return _Before.name
 
 
 def as_whom(data: Path, error: PermissionError) -> str:
@@ -120,7 +109,7 @@ def _become(data: Path, owner: int, is_there: bool, reads_elsewhere: bool) -> No
         if not is_there:
             return  # root makes it, and so it is root's
         raise FolderError(f"{_run_as(data, owner)} (it has no account to be taken on)") from None
-    user()
+    user()  # while it can be seen who that is
     try:
         os.setgroups(os.getgrouplist(account.pw_name, account.pw_gid))
         os.setresgid(account.pw_gid, account.pw_gid, account.pw_gid)

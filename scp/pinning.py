@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from scp.audit import tell
-from scp.check import opened
+from scp.opening import opened
 from scp.printing import say
 from scp.settings import Settings
 from storage import pins, retiring

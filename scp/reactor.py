@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
-from scp.dimse import Message, NodeDIMSE, OpenSink
 from scp.loop import CLOSING, IDLE, TRANSFER, Loop
 from scp.transport import Bytes
 
@@ -96,15 +95,15 @@ class Reactor(Loop):
 
     # ---- messages
 
-    def message(self, timeout: float) -> Message | None:
-        """The next message; None where none comes in time, or the association is ending."""
-        messages, deadline = self._dimse.messages, time.monotonic() + timeout
+    def await_message(self, timeout: float) -> bool:
+        """Wait for a message; False where none comes in time, or the association is ending."""
+        messages, deadline = self._consumer.messages, time.monotonic() + timeout
         while not messages:
             left = deadline - time.monotonic()
             if left <= 0 or self.is_over():
-                return None
+                return False
             self.step(left)
-        return messages.popleft()
+        return True
 
     def wake(self) -> None:
         """End a wait of the thread that drives, or its next one; from any thread."""
@@ -141,19 +140,3 @@ class Reactor(Loop):
 def driver_of(association: "Association") -> Reactor:
     """The upper layer of an association of the node's."""
     return cast(Reactor, association.dul)
-
-
-def messages_of(association: "Association") -> NodeDIMSE:
-    """The messages of an association of the node's."""
-    return cast(NodeDIMSE, association.dimse)
-
-
-def drive(
-    association: "Association", open_sink: OpenSink = lambda context_id, command: None
-) -> None:
-    """Have an association driven by the thread that uses it, in place of pynetdicom's two."""
-    association.dul = Reactor(association)
-    association.dimse = NodeDIMSE(association, open_sink)
-    # Each sets a timer of the upper layer.
-    association.acse_timeout = association.ae.acse_timeout
-    association.network_timeout = association.ae.network_timeout

@@ -12,10 +12,10 @@ from scp import messages, peers
 from scp.audit import StoreTally
 from scp.command import Command, Field
 from scp.contexts import QUERY_RETRIEVE
-from scp.dimse import Message
+from scp.dimse import Message, messages_of
 from scp.extended import options_of
 from scp.node import Node
-from scp.reactor import driver_of, messages_of
+from scp.reactor import driver_of
 from scp.status import Status, status_of
 from storage import Query
 from storage.errors import (

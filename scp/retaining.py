@@ -1,40 +1,20 @@
-"""The rules of [retention] at work: by hand as `minipacs retain`, and in the node each hour."""
+"""`minipacs retain`: the rules of [retention] applied by hand."""
 
-import logging
-import os
-import signal
-import time
 from collections.abc import Callable
 
-from scp import child
-from scp.audit import MANY, tell
-from scp.check import changing, opened
-from scp.keeper import Keeper
+from scp.opening import changing, opened
 from scp.printing import say
-from scp.progress import Shown, shown, size
+from scp.progress import shown, size
+from scp.retention import Retaining, rules
 from scp.settings import Settings
-from storage import Archive, retention, retiring
-from storage.errors import ArchiveError
-from storage.event import Event
-from storage.retention import Plan, Rules
-
-logger = logging.getLogger(__name__)
-
-# How soon after a start the rules are looked at, and how often from then on.
-_FIRST_SECONDS = 60.0
-_EVERY_SECONDS = 3600.0
-_NICENESS = 10
-
-
-def is_wanted(settings: Settings) -> bool:
-    """Whether there is a rule."""
-    return _rules(settings) != Rules()
+from storage import retention
+from storage.retention import Plan
 
 
 def run(settings: Settings, dry_run: bool, ask: Callable[[str], bool]) -> None:
     """Show what is to go, and have it go. Raises ArchiveError."""
     with (opened if dry_run else changing)(settings) as archive:
-        plan = retention.plan(archive, _rules(settings))
+        plan = retention.plan(archive, rules(settings))
         for words in plan.wrong:
             say(words, err=not dry_run)
         for due in plan.studies:
@@ -47,13 +27,9 @@ def run(settings: Settings, dry_run: bool, ask: Callable[[str], bool]) -> None:
             say("nothing deleted")
             return
         with shown("retain") as progress:
-            done = _Run(settings, archive, progress)
+            done = Retaining(settings, archive, progress)
             done.apply(plan)
     say(f"retained: {done.words}")
-
-
-def _rules(settings: Settings) -> Rules:
-    return Rules(**dict(settings.retention))
 
 
 def _words(plan: Plan) -> str:
@@ -64,104 +40,3 @@ def _words(plan: Plan) -> str:
         f"studies={len(plan.studies)}, instances={instances}, {held}; "
         f"superseded/: files={len(plan.superseded)}, {there}"
     )
-
-
-class _Run:
-    """What was done of a plan; the audit trail is told of it, however it ends."""
-
-    def __init__(self, settings: Settings, archive: Archive, progress: Shown | None) -> None:
-        self._settings, self._archive, self._progress = settings, archive, progress
-        self._studies: list[str] = []
-        self._instances = self._purged = 0
-
-    @property
-    def words(self) -> str:
-        return (
-            f"studies={len(self._studies)} instances={self._instances} purged files={self._purged}"
-        )
-
-    def apply(self, plan: Plan) -> None:
-        """Do it. Raises ArchiveError."""
-        total = sum(one.instances for one in plan.studies) + len(plan.superseded)
-        if self._progress:
-            self._progress.begin("deleting", total, "files")
-        outcome = "interrupted"
-        try:
-            self._apply(plan)
-            outcome = "done"
-        except ArchiveError as error:
-            outcome = str(error)
-            raise
-        finally:
-            tell(
-                self._settings, "retain", studies=self._studies[:MANY], outcome=outcome,
-                instances=self._instances, purged=self._purged,
-            )  # fmt: skip
-
-    def _apply(self, plan: Plan) -> None:
-        for _ in retiring.purge(plan.superseded, self._archive):
-            self._purged += 1
-            self._advance()
-        for due in plan.studies:
-            found = retention.retain(self._archive, due, plan.end, self._settings.storage.charset)
-            before = self._instances
-            try:
-                for change in found:
-                    self._instances += change
-                    self._advance()
-            finally:
-                if self._instances > before:
-                    self._studies.append(due.study)
-
-    def _advance(self) -> None:
-        if self._progress:
-            self._progress.advance(1)
-
-
-class Retainer:
-    """Has a process of its own apply the rules; the supervisor calls `tend` every few seconds."""
-
-    def __init__(self, keeper: Keeper) -> None:
-        self._keeper = keeper
-        self._process = 0
-        self._due = time.monotonic() + _FIRST_SECONDS
-
-    def tend(self, settings: Settings) -> None:
-        """Do what is due."""
-        now = time.monotonic()
-        if self._process:
-            self._reap()
-        if self._process or self._due > now:
-            return
-        if not is_wanted(settings) or not self._keeper.is_whole:
-            return
-        self._due = now + _EVERY_SECONDS
-        self._process = child.fork("rules not applied", lambda: _apply(settings))
-
-    def end(self) -> None:
-        """Have it end at once: what it has in hand is brought to its end by the next start."""
-        if self._process:
-            os.kill(self._process, signal.SIGKILL)
-            self._reap(wait=True)
-
-    def _reap(self, wait: bool = False) -> None:
-        found, status = os.waitpid(self._process, 0 if wait else os.WNOHANG)
-        if found:
-            self._process = 0
-            if status:
-                self._keeper.left_behind()
-
-
-def _apply(settings: Settings) -> None:
-    os.nice(_NICENESS)
-    with changing(settings) as archive:
-        plan = retention.plan(archive, _rules(settings))
-        if plan.wrong:
-            words = "receipts have a time that cannot be true"
-            logger.warning(Event(words, receipts=len(plan.wrong)))
-        for due in plan.studies:
-            logger.info("retention takes %s", due)
-        if plan.studies or plan.superseded:
-            done = _Run(settings, archive, None)
-            done.apply(plan)
-            logger.info("retention done %s", done.words)

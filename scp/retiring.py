@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from scp import selecting
 from scp.audit import MANY, tell
-from scp.check import changing, opened
+from scp.opening import changing, opened
 from scp.printing import say
 from scp.progress import Shown, shown, size
 from scp.settings import Settings

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from scp import identifier
 from scp.audit import MANY
-from scp.outcomes import Outcome, Result
+from scp.command import Field
+from scp.outcomes import FEW, Originator, Outcome, Result
 from scp.request import Request
 from scp.status import Status
 from storage import Location, Query
@@ -20,9 +21,8 @@ logger = logging.getLogger(__name__)
 _MAX_COUNT = 0xFFFF
 # A UI element in explicit VR has a length of 16 bits (PS3.5 7.1.2).
 _MAX_LIST_BYTES = 0xFFFE
-# A pending response for every instance of few, else for every so many; and one a second, less
-# what may pass before that is looked at.
-FEW, _SECONDS = 50, 0.8
+# A pending response comes every second too, less what may pass before that is looked at.
+_SECONDS = 0.8
 
 
 class Source(Protocol):
@@ -32,6 +32,13 @@ class Source(Protocol):
 
     def stop(self) -> None:
         """Begin no further sub-operation."""
+
+
+def originator_of(request: Request) -> Originator:
+    """Who asked for the sub-operations of a request."""
+    command = request.command
+    moved = command.field is Field.C_MOVE_RQ
+    return Originator(request.peer, command.message_id or 0, command.priority or 0, moved)
 
 
 @dataclass

@@ -55,7 +55,8 @@ def run(
     words = ", ".join(f"{name}={count}" for name, count in counts.items())
     named = selecting.words(selections)
     say(f"{named} to {title}: {words}, {size(sent)}, seconds={seconds:.1f}")
-    report.tell()
+    for line in report.lines():
+        say(line)
     return not found[Result.FAILED] and not absent
 
 

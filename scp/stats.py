@@ -2,8 +2,8 @@
 
 from rich.table import Table
 
-from scp.check import opened
 from scp.forwarding import telling
+from scp.opening import opened
 from scp.printing import say, say_json
 from scp.progress import size
 from scp.settings import Settings

@@ -13,10 +13,10 @@ from pynetdicom.association import Association
 from scp import calling, messages
 from scp.command import Command, Field
 from scp.copies import Copies, Copy
-from scp.dimse import Message
+from scp.dimse import Message, messages_of, next_message
 from scp.log import one_line
 from scp.outcomes import INTERNAL, AssociationLost, Cause, Originator, Outcome, Result, Supply
-from scp.reactor import driver_of, messages_of
+from scp.reactor import driver_of
 from scp.status import Status, is_warning
 from scp.transcode import GoneError, LimitError, Receiver, TranscodeError, reachable, transcode_file
 from storage import Location, part10
@@ -212,7 +212,7 @@ class Sender:
         reactor, requests = driver_of(self._association), deque[Message]()
         try:
             while len(requests) <= _MAX_REQUESTS:
-                message = reactor.message(self._timeout)
+                message = next_message(self._association, self._timeout)
                 if message is None and reactor.is_over():
                     self._give_up("ended the association", location)
                 if message is None:

@@ -20,7 +20,7 @@ from scp.doors import Doors
 from scp.forwarding.forwarder import Forwarder
 from scp.keeper import Keeper
 from scp.metrics import Exporter
-from scp.retaining import Retainer
+from scp.retention import Retainer
 from scp.settings import Settings
 from scp.slots import Slots
 from scp.tls import Contexts, contexts

@@ -117,6 +117,17 @@ def is_entered(index: Index, sop_instance_uid: str) -> bool:
         return bool(execute(index.database, statement, (sop_instance_uid,)))
 
 
+# By which a person is told from another.
+OF_PERSON = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
+
+
+def patients(index: Index, patient_id: str) -> list[tuple[str, ...]]:
+    """What is known, in the order of `OF_PERSON`, of each that has a Patient ID."""
+    statement = f"SELECT {', '.join(OF_PERSON)} FROM patient WHERE PatientID = ?"
+    with reading():
+        return [tuple(row) for row in execute(index.database, statement, (patient_id,))]
+
+
 def newest(index: Index, level: Level, row_id: int) -> Location | None:
     """The instance of an entity that was received last; its header speaks for the entity.
 

@@ -21,7 +21,7 @@ from scp.forwarding import telling
 QUICK = {
     "scp.forwarding.courier.RETRY_SECONDS": (0.3, 0.3),
     "scp.forwarding.courier.ASK_SECONDS": 0.3,
-    "scp.forwarding.reports.AGAIN_SECONDS": 0.3,
+    "storage.forwarding.requests.AGAIN_SECONDS": 0.3,
     "scp.forwarding.forwarder._RETRY_SECONDS": 0.3,
 }
 LOOK = threading.Event()  # never set: the queue tells nobody that it has changed

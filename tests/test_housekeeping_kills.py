@@ -205,7 +205,7 @@ def test_a_node_that_is_killed_while_it_applies_its_rules_loses_nothing(
     make_old(node.data, 400, OLD)
     node.stop()
     node.constants = {
-        "scp.retaining._FIRST_SECONDS": 0.0,
+        "scp.retention._FIRST_SECONDS": 0.0,
         f"storage.retiring.{step}": Code("lambda *given: __import__('os').killpg(0, 9)"),
     }
     node.start()
@@ -217,7 +217,7 @@ def test_a_node_that_is_killed_while_it_applies_its_rules_loses_nothing(
     assert held | superseded(node) == set(SENT)
     assert len(held) == len(SENT) - (step == "forget")
     make_old(node.data, 400, OLD)
-    node.constants = {"scp.retaining._FIRST_SECONDS": 0.0}
+    node.constants = {"scp.retention._FIRST_SECONDS": 0.0}
     node.stop()
     node.start()
     node.wait_for_log("retention done studies=1")

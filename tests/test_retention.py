@@ -304,7 +304,7 @@ def test_wrong_usage_is_told_and_changes_nothing(start_node: StartNode, name: st
 
 def test_the_node_applies_its_rules_by_itself_and_takes_over_changed_ones(tmp_path: Path) -> None:
     node = RunningNode(tmp_path)
-    node.constants = {"scp.retaining._FIRST_SECONDS": 0.0, "scp.retaining._EVERY_SECONDS": 1.0}
+    node.constants = {"scp.retention._FIRST_SECONDS": 0.0, "scp.retention._EVERY_SECONDS": 1.0}
     node.start()
     try:
         for study in AGES:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scp.commitment import REPORT_CONTEXT
 from scp.contexts import STORAGE_CLASSES, STORAGE_SYNTAXES, VERIFICATION
-from scp.echoing import SYNTAXES
+from scp.echo_scu import SYNTAXES
+from scp.storage_commitment import CONTEXT
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,15 @@ ACTIVITIES = (
     Activity(
         "Report of storage commitment",
         "N-EVENT-REPORT request",
-        frozenset(REPORT_CONTEXT[:1]),
-        REPORT_CONTEXT[1],
+        frozenset(CONTEXT[:1]),
+        CONTEXT[1],
         "SCP",
     ),
     Activity(
         "`[[forward]]`",
         "N-ACTION request of storage commitment",
-        frozenset(REPORT_CONTEXT[:1]),
-        REPORT_CONTEXT[1],
+        frozenset(CONTEXT[:1]),
+        CONTEXT[1],
         "SCU",
     ),
     Activity("`minipacs peers`", "C-ECHO request", frozenset({VERIFICATION}), SYNTAXES, "SCU"),

@@ -2,7 +2,7 @@
 
 from scp.conformance.document import Section
 from scp.conformance.names import code
-from scp.retrieve import FEW
+from scp.outcomes import FEW
 from scp.status import Status
 
 

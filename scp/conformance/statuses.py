@@ -1,11 +1,11 @@
 """What is answered, and what is done when something fails: PS3.2 N.7.3."""
 
 from scp import status
-from scp.commitment import REPORT_CONTEXT
 from scp.conformance.document import Section, Table, table
 from scp.conformance.names import code, name_of, statuses
 from scp.settings import Service, Settings
 from scp.status import Status
+from scp.storage_commitment import CONTEXT
 
 
 def sections(settings: Settings) -> tuple[Section, ...]:
@@ -31,7 +31,7 @@ def sections(settings: Settings) -> tuple[Section, ...]:
         Section(4, "Statuses of C-GET", (statuses(Service.GET),)),
         Section(
             4,
-            f"Statuses of N-ACTION, {name_of(REPORT_CONTEXT[0])}",
+            f"Statuses of N-ACTION, {name_of(CONTEXT[0])}",
             (statuses(Service.COMMIT),),
         ),
         Section(

@@ -7,11 +7,11 @@ from scp.contexts import STORAGE_SYNTAXES
 from scp.forwarding.asking import REPORT_SECONDS
 from scp.forwarding.courier import ATTEMPTS
 from scp.forwarding.courier import RETRY_SECONDS as FORWARD_SECONDS
-from scp.forwarding.reports import MOST
 from scp.settings import OnConflict, Settings
 from scp.status import Status
 from scp.transcode import reachable
 from storage.commitments import FailureReason
+from storage.forwarding.requests import MOST
 
 _CONFLICTS: dict[OnConflict, str] = {
     "replace": "the new one takes its place, and the old one is kept aside: "

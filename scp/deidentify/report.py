@@ -6,7 +6,6 @@ from collections import Counter
 from pydicom.datadict import keyword_for_tag
 
 from scp.conversion.layout import name
-from scp.printing import say
 
 _MOST_NAMES = 30
 
@@ -24,11 +23,6 @@ class Report:
         with self._lock:
             self._counts.update(taken)
             self._has_volumes |= has_volumes
-
-    def tell(self) -> None:
-        """Say it, where there is anything to be said."""
-        for line in self.lines():
-            say(line)
 
     def lines(self) -> list[str]:
         """What is to be told, the most frequent first."""

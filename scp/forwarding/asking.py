@@ -3,23 +3,26 @@
 import logging
 import time
 
-from pydicom.tag import Tag
 from pydicom.uid import generate_uid
 from pynetdicom.association import Association
 
-from scp import command, identifier, messages
+from scp import command, messages
 from scp.calling import associate, finish
 from scp.command import Command, Field
-from scp.commitment import REPORT_CONTEXT, WELL_KNOWN_INSTANCE
 from scp.contexts import STORAGE_COMMITMENT
-from scp.dimse import Message
-from scp.forwarding import reports
+from scp.dimse import Message, next_message
 from scp.forwarding.post import Post
 from scp.reactor import driver_of
 from scp.settings import Peer
 from scp.status import Status
+from scp.storage_commitment import (
+    CONTEXT,
+    REQUEST_STORAGE_COMMITMENT,
+    WELL_KNOWN_INSTANCE,
+    decode_event,
+    encode_action,
+)
 from scp.tls_faults import TlsError
-from storage.elements import Element
 from storage.errors import DataSetError
 from storage.event import Event
 from storage.forwarding import requests
@@ -33,7 +36,6 @@ _MOST = 500
 REPORT_SECONDS = 3.0
 # How often it is looked meanwhile whether all is to stop.
 _STEP_SECONDS = 0.25
-_REQUEST_STORAGE_COMMITMENT = 1  # PS3.4 table J.3-1
 
 
 class NotAskedError(Exception):
@@ -46,7 +48,7 @@ def ask(post: Post, title: str, peer: Peer) -> bool:
     Raises NotAskedError, and ResourceError where the queue is broken.
     """
     try:
-        association = associate(post.settings, post.tls, title, peer, [REPORT_CONTEXT])
+        association = associate(post.settings, post.tls, title, peer, [CONTEXT])
     except TlsError as error:
         raise NotAskedError(str(error)) from error
     except OSError as error:
@@ -88,11 +90,11 @@ class _Asking:
             message_id=self._number,
             sop_class=STORAGE_COMMITMENT,
             sop_instance=WELL_KNOWN_INSTANCE,
-            action_type=_REQUEST_STORAGE_COMMITMENT,
+            action_type=REQUEST_STORAGE_COMMITMENT,
             has_data_set=True,
         )
         self._open.add(asked.uid)
-        data = _action_information(asked, self._syntax)
+        data = encode_action(asked.uid, asked.references, self._syntax)
         messages.send(self._association, self._context_id, command.encode(action), data)
         status = self._status()
         if status != Status.SUCCESS:
@@ -116,13 +118,13 @@ class _Asking:
             left = deadline - time.monotonic()
             if left <= 0 or self._reactor.is_over():
                 return
-            if message := self._reactor.message(min(left, _STEP_SECONDS)):
+            if message := next_message(self._association, min(left, _STEP_SECONDS)):
                 self._take(message)
 
     def _status(self) -> int | None:
         """The answer to the request; a report may come before it."""
         timeout = self._association.dimse_timeout or 0.0
-        while message := self._reactor.message(timeout):
+        while message := next_message(self._association, timeout):
             answer = message.command
             if answer.field is Field.N_ACTION_RSP and answer.responds_to == self._number:
                 return answer.status
@@ -134,28 +136,12 @@ class _Asking:
             return
         status = Status.INVALID_ARGUMENT_VALUE
         try:
-            said = reports.parse(message.data or b"", self._syntax)
+            said = decode_event(message.data or b"", self._syntax)
         except DataSetError as error:
             logger.error(Event("commitment", error, destination=self._title))
         else:
             self._open.discard(said.uid)
-            if reports.note(self._post.outbox, self._title, said):
+            if requests.note_report(self._post.outbox, self._title, said):
                 status = Status.SUCCESS
         answer = messages.response(message.command, status)
         messages.send(self._association, message.context_id, answer)
-
-
-def _action_information(asked: Asked, syntax: str) -> bytes:
-    """PS3.4 table J.3-1."""
-    information = identifier.from_texts({Tag("TransactionUID"): asked.uid})
-    items = tuple(
-        identifier.from_texts(
-            {
-                Tag("ReferencedSOPClassUID"): sop_class,
-                Tag("ReferencedSOPInstanceUID"): instance,
-            }
-        )
-        for sop_class, instance in asked.references
-    )
-    information[Tag("ReferencedSOPSequence")] = Element("SQ", items=items)
-    return identifier.encode(information, syntax)

@@ -4,8 +4,7 @@ from dataclasses import asdict
 
 from rich.table import Table
 
-from scp.audit import Audit, trail
-from scp.ownership import user
+from scp.audit import Audit, trail, user
 from scp.printing import say, say_json
 from scp.settings import Settings
 from scp.tables import cell

@@ -2,26 +2,19 @@
 
 import logging
 
-from pydicom.tag import Tag
-
-from scp.commitment import WELL_KNOWN_INSTANCE
 from scp.request import Request
 from scp.status import Status
+from scp.storage_commitment import (
+    REQUEST_STORAGE_COMMITMENT,
+    WELL_KNOWN_INSTANCE,
+    decode_action,
+)
 from storage import commitments
 from storage.commitments import Commitment
 from storage.errors import ArchiveError, BudgetError, DataSetError
 from storage.event import Event
-from storage.references import read_references
 
 logger = logging.getLogger(__name__)
-
-_REQUEST_STORAGE_COMMITMENT = 1  # PS3.4 table J.3-1
-_REFERENCED_SOP_SEQUENCE = int(Tag("ReferencedSOPSequence"))
-_SEQUENCES = {
-    _REFERENCED_SOP_SEQUENCE: tuple(
-        int(Tag(keyword)) for keyword in ("ReferencedSOPClassUID", "ReferencedSOPInstanceUID")
-    )
-}
 
 
 def handle(request: Request) -> None:
@@ -29,7 +22,7 @@ def handle(request: Request) -> None:
     if request.sop_instance != WELL_KNOWN_INSTANCE:
         _refuse(request, Status.NO_SUCH_SOP_INSTANCE, "Not the well-known SOP Instance")
         return
-    if request.command.action_type != _REQUEST_STORAGE_COMMITMENT:
+    if request.command.action_type != REQUEST_STORAGE_COMMITMENT:
         _refuse(request, Status.NO_SUCH_ACTION, f"Action Type {request.command.action_type}")
         return
     try:
@@ -63,14 +56,8 @@ def handle(request: Request) -> None:
 
 def _asked(request: Request) -> Commitment:
     """The request's Action Information. Raises DataSetError where it lacks something."""
-    asked = read_references(request.data, request.transfer_syntax, _SEQUENCES)
-    references = asked.items.get(_REFERENCED_SOP_SEQUENCE, [])
-    if not references:
-        raise DataSetError("No item in the Referenced SOP Sequence")
-    if not all(sop_class and instance for sop_class, instance in references):
-        raise DataSetError("An item of the Referenced SOP Sequence lacks a UID")
-    named = tuple((sop_class, instance) for sop_class, instance in references)
-    return Commitment(asked.transaction_uid, request.peer, named, request.node.slots.own)
+    uid, references = decode_action(request.data, request.transfer_syntax)
+    return Commitment(uid, request.peer, references, request.node.slots.own)
 
 
 def _refuse(request: Request, status: Status, words: str) -> None:

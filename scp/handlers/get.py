@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from scp import retrieve
 from scp.copies import AsCorrected
-from scp.outcomes import AssociationLost, Originator, Outcome, Supply
+from scp.outcomes import AssociationLost, Outcome, Supply
 from scp.request import PeerGone, Request
 from scp.status import retrieve_status_of
 from scp.suboperations import Sender
@@ -57,7 +57,7 @@ class Returns:
         self._sender = Sender(
             request.association,
             AsCorrected(request.node.archive.tree, request.node.settings.node.ae_title),
-            Originator.of(request),
+            retrieve.originator_of(request),
             request.node.settings.limits.dimse_timeout,
             self._is_cancelled,
         )

@@ -4,6 +4,7 @@ import logging
 import time
 
 from scp import peers, retrieve
+from scp.copies import AsCorrected
 from scp.delivery import Delivery, Origin
 from scp.reactor import driver_of
 from scp.request import Request
@@ -35,7 +36,10 @@ def handle(request: Request) -> None:
         _log_refused(request, error)
         return
     waiting = driver_of(request.association)
-    delivery = Delivery(Origin.of(request), title, peer, locations, waiting)
+    node = request.node
+    copies = AsCorrected(node.archive.tree, node.settings.node.ae_title)
+    origin = Origin(node.settings, node.tls, copies, retrieve.originator_of(request))
+    delivery = Delivery(origin, title, peer, locations, waiting)
     tally = retrieve.run(request, query, locations, delivery)
     logger.info(
         Event(

@@ -5,13 +5,13 @@ Reports are of what the node asked for when it sent instances on.
 
 import logging
 
-from scp.commitment import WELL_KNOWN_INSTANCE
-from scp.forwarding import reports
 from scp.request import Request
 from scp.status import Status
+from scp.storage_commitment import WELL_KNOWN_INSTANCE, decode_event
 from storage.errors import ArchiveError, DataSetError
 from storage.event import Event
 from storage.forwarding.queue import opened
+from storage.forwarding.requests import note_report
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ def handle(request: Request) -> None:
         _refuse(request, Status.NO_SUCH_SOP_INSTANCE, "Not the well-known SOP Instance")
         return
     try:
-        said = reports.parse(request.data, request.transfer_syntax)
+        said = decode_event(request.data, request.transfer_syntax)
     except DataSetError as error:
         _refuse(request, Status.INVALID_ARGUMENT_VALUE, str(error))
         return
@@ -34,7 +34,7 @@ def handle(request: Request) -> None:
     storage = request.node.settings.storage
     try:
         with opened(storage.path, storage.sync) as outbox:
-            known = outbox is not None and reports.note(outbox, request.peer, said)
+            known = outbox is not None and note_report(outbox, request.peer, said)
     except ArchiveError as error:
         _refuse(request, Status.RESOURCE_LIMITATION, str(error))
         return

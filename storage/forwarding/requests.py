@@ -1,5 +1,6 @@
 """What destinations were asked to commit to, and what they say of it (PS3.4 J.3)."""
 
+import logging
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -7,6 +8,11 @@ from dataclasses import dataclass
 
 from storage.forwarding.queue import Outbox, count
 
+logger = logging.getLogger(__name__)
+
+# How often what is not committed to is sent again, and after how long.
+MOST = 3
+AGAIN_SECONDS = 30.0
 # Not the instance is at fault, but the Transaction UID (PS3.3 C.14.1.1).
 _DUPLICATE_TRANSACTION = 0x0131
 # How long a request that has ended is remembered: its report may come again.
@@ -92,19 +98,16 @@ def not_asked(outbox: Outbox, destination: str) -> None:
                    (destination,))  # fmt: skip
 
 
-def report(
-    outbox: Outbox, destination: str, said: Report, most: int, delay: float
-) -> tuple[int, int] | None:
-    """Note what a destination reports; what it does not commit to is sent again, `most` times.
+def note_report(outbox: Outbox, destination: str, said: Report) -> bool:
+    """Note what a destination reports; what it does not commit to is sent again, a few times.
 
-    Each time after `delay` seconds. Returns how many instances it committed to, and how many not;
-    None: it was not asked.
+    False where it was not asked. Raises ResourceError.
     """
     with outbox.writing() as db:
         known = db.execute("SELECT ended FROM request WHERE uid = ? AND destination = ?",
                            (said.uid, destination)).fetchone()  # fmt: skip
         if known is None:
-            return None
+            return False
         counts = [0, 0]
         rows = db.execute(
             "SELECT id, instance, refused FROM item WHERE request = ? AND destination = ?",
@@ -116,10 +119,13 @@ def report(
             if is_held:
                 db.execute("DELETE FROM item WHERE id = ?", (number,))
             else:
-                _refuse(db, number, said.failures.get(instance), refused >= most, delay)
+                _refuse(db, number, said.failures.get(instance), refused >= MOST, AGAIN_SECONDS)
         count(db, destination, "committed", counts[0])
         db.execute("UPDATE request SET ended = 1 WHERE uid = ?", (said.uid,))
-    return counts[0], counts[1]
+    log = logger.warning if counts[1] else logger.info
+    log("commitment reported destination=%s transaction=%s committed=%d failed=%d",
+        destination, said.uid, *counts)  # fmt: skip
+    return True
 
 
 def _refuse(
