@@ -182,10 +182,10 @@ def conformance(
     """Print the DICOM Conformance Statement of the node as configured."""
     settings = load(path)
     from scp.conformance import document
-    from scp.conformance.statement import statement
+    from scp.conformance.statement import conformance_statement
 
     write = document.as_html if as_html else document.as_markdown
-    page = write(statement(settings))
+    page = write(conformance_statement(settings))
     if to is None:
         say_page(page)
         return

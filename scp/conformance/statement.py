@@ -5,7 +5,7 @@ from scp.conformance.document import Document, literal
 from scp.settings import Settings
 
 
-def statement(settings: Settings) -> Document:
+def conformance_statement(settings: Settings) -> Document:
     """The statement of a node with these settings."""
     return Document(
         f"DICOM Conformance Statement of minipacs as {literal(settings.node.ae_title)}",
