@@ -19,7 +19,6 @@ from storage.folding import fold
 from storage.fuzzy import sounds_like
 from storage.locks import held_for_too_long, lock, unlock
 from storage.matching import matches
-from storage.reopening import let_go, suspects
 from storage.rights import refusal
 from storage.wildcards import fits
 
@@ -30,6 +29,11 @@ _STEPS = 200_000
 
 # Connections kept for the next thread: those of a crowd of associations would each keep pages.
 MAX_IDLE = 8
+
+_PRIMARY = 0xFF  # of an extended result code, the code
+
+# The databases that could not be written the last time: no connection is kept for the next thread.
+_suspects: set[str] = set()
 
 # What peewee raises, and SQLite where it is asked directly.
 _ERRORS = (PeeweeException, sqlite3.Error)
@@ -99,7 +103,7 @@ class _Pool(PooledSqliteDatabase):
 
     def _can_reuse(self, conn: Any) -> bool:
         reusable: bool = super()._can_reuse(conn)  # type: ignore[no-untyped-call]
-        return reusable and not suspects and len(self._connections) < MAX_IDLE
+        return reusable and not _suspects and len(self._connections) < MAX_IDLE
 
 
 def index_path(data: Path) -> Path:
@@ -181,7 +185,7 @@ def writing(database: SqliteDatabase) -> Iterator[None]:
             try:
                 yield
                 connection.execute("COMMIT")
-                suspects.clear()
+                _suspects.clear()
             except BaseException:
                 connection.entered.clear()  # ids of rows that are taken back
                 if connection.in_transaction:
@@ -191,7 +195,7 @@ def writing(database: SqliteDatabase) -> Iterator[None]:
         path = connection_of(database).turn_path
         raise ResourceError(f"The index cannot be locked: {refusal(error, path)}") from error
     except _ERRORS as error:
-        let_go(database, error)
+        _let_go(database, error)
         raise ResourceError(f"The index cannot be written: {error}") from error
 
 
@@ -248,3 +252,18 @@ def dicom_fuzzy(name: str, key: str) -> bool:
 
 
 _FUNCTIONS = (dicom_matches, dicom_wildcard, dicom_fuzzy)
+
+
+def _let_go(database: SqliteDatabase, error: BaseException) -> None:
+    """Close the calling thread's connection where it cannot write, and those that wait for use.
+
+    SQLite opened them without the right to write, which they never get back; the next one writes
+    once the rights are mended. The shared memory is opened once for a whole process, so that it
+    takes the end of all that are open.
+    """
+    if getattr(error, "sqlite_errorcode", 0) & _PRIMARY != sqlite3.SQLITE_READONLY:
+        return
+    _suspects.add(str(database.database))
+    database.close()
+    if hasattr(database, "close_idle"):
+        database.close_idle()

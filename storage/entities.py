@@ -21,18 +21,20 @@ from typing import Any
 
 from storage.attributes import Level, stored_at
 from storage.database import connection_of, execute
-from storage.entity_rows import (
+from storage.extract import Header
+from storage.models import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index
+from storage.rows import (
+    SharedHeader,
     forget_name,
     held_row,
     insert_row,
     parent_column,
+    row_of,
     said_of,
+    shared_header,
     told_columns,
     update_row,
 )
-from storage.extract import Header
-from storage.models import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index
-from storage.rows import SharedHeader, row_of, shared_header
 
 # Rows that a connection remembers: one patient, study and series are sent at a time.
 _MAX_ENTERED = 256

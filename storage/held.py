@@ -7,10 +7,9 @@ from typing import Any
 
 from storage.attributes import UNIQUE, Level, stored_at
 from storage.database import execute, reading, writing
-from storage.entity_rows import name_parts, said_of
 from storage.matching import folded, match_columns
 from storage.models import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index, column_names
-from storage.rows import holds_several
+from storage.rows import holds_several, name_parts, said_of
 from storage.uids import Uids
 
 _PAGE = 256
@@ -161,3 +160,16 @@ def shortened(value: object) -> str:
     """A value as a fault tells it."""
     text = repr(value)
     return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}..."
+
+
+def told_of_patient(index: Index, patient: Row) -> list[str]:
+    """What instances of a patient say of the patient, each once: JSON objects."""
+    with reading():
+        return [text for (text,) in execute(index.database, _TOLD, (patient.number,))]
+
+
+_TOLD = (
+    "SELECT DISTINCT shared_header.patient FROM shared_header "
+    "JOIN series ON shared_header.parent_id = series.id JOIN study ON series.parent_id = study.id "
+    "WHERE study.parent_id = ? ORDER BY 1"
+)

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from storage import entities
 from storage.attributes import Level
 from storage.database import connection_of, execute, reading, writing
-from storage.entity_rows import insert_row, renew_name
 from storage.extract import Header
 from storage.models import Index
-from storage.rows import row_of
+from storage.rows import insert_row, renew_name, row_of
 from storage.uids import Uids
 
 _OF_INSTANCE = (

@@ -1,4 +1,4 @@
-"""What an instance's header makes of each level's row: columns and their folded forms."""
+"""Rows of the index: what a header makes of them, entered, read, and given other texts."""
 
 import hashlib
 import json
@@ -8,10 +8,11 @@ from functools import lru_cache
 from typing import Any
 
 from storage.attributes import Attribute, Level, stored_at
+from storage.database import connection_of, execute
 from storage.extract import Header
 from storage.keeping import LONG_CHARACTERS
-from storage.matching import folded, has_several, match_columns
-from storage.models import IDENTITY, SHARED
+from storage.matching import NAME_PART_CHARACTERS, folded, has_several, match_columns
+from storage.models import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index, column_names
 
 
 @dataclass(frozen=True)
@@ -87,3 +88,120 @@ def _plan(level: Level) -> tuple[tuple[Attribute, str, tuple[str, ...], bool], .
 def holds_several(level: Level, texts: Mapping[str, Any]) -> int:
     """1 where an attribute of one value holds several."""
     return int(any(has_several(a, texts[a.column]) for a in stored_at(level)))
+
+
+@lru_cache
+def insert_statement(level: Level) -> str:
+    """The INSERT of a row: the parent's id where there is a level above, then the columns."""
+    names = (*parent_column(level), *column_names(level))
+    places = ", ".join("?" * len(names))
+    return f"INSERT INTO {TABLES[level]} ({', '.join(names)}) VALUES ({places}) RETURNING id"
+
+
+def parent_column(level: Level) -> tuple[str, ...]:
+    """The column that names a row's parent, if it can have one."""
+    return () if level is Level.PATIENT else ("parent_id",)
+
+
+def insert_row(index: Index, level: Level, row: Mapping[str, Any]) -> int:
+    """Enter a row, column -> value; returns its id."""
+    values = [row[name] for name in (*parent_column(level), *column_names(level))]
+    number = int(execute(index.database, insert_statement(level), values)[0][0])
+    if level in NAMED_LEVELS:
+        _enter_name(index, level, number, row)
+    return number
+
+
+def held_row(index: Index, level: Level, number: int) -> dict[str, Any]:
+    """A row's columns, or nothing where it is not there."""
+    names = column_names(level)
+    statement = f"SELECT {', '.join(names)} FROM {TABLES[level]} WHERE id = ?"
+    found = execute(index.database, statement, (number,))
+    return dict(zip(names, found[0], strict=True)) if found else {}
+
+
+def update_row(
+    index: Index, level: Level, number: int, texts: Mapping[str, Any], speaker: int
+) -> None:
+    """Give a row these texts of its attributes, and what follows from them."""
+    held, row = held_row(index, level, number), row_from(level, texts)
+    changed = {name: value for name, value in row.items() if held[name] != value}
+    if level in NAMED_LEVELS and changed:
+        forget_name(index, level, number, held)
+        _enter_name(index, level, number, held | changed)
+    sets = ", ".join(f"{name} = ?" for name in (*changed, "speaker"))
+    statement = f"UPDATE {TABLES[level]} SET {sets} WHERE id = ?"
+    execute(index.database, statement, [*changed.values(), speaker, number])
+    connection_of(index.database).entered.clear()
+
+
+def said_of(index: Index, level: Level, number: int) -> tuple[dict[str, str], int]:
+    """What the instances say of an entity above them: each of its columns; and the speaker."""
+    texts, speaker = dict.fromkeys(told_columns(level), ""), 0
+    for shared, *told, _ in connection_of(index.database).execute(_SAID[level], (number,)):
+        speaker = shared
+        for part in told:
+            texts |= json.loads(part) if isinstance(part, str) else {}
+    return texts, speaker
+
+
+def name_parts(level: Level, row: Mapping[str, Any]) -> set[str]:
+    """The parts of a row's folded name, from each of its characters on."""
+    names = (row[column] for a in stored_at(level) if a.inside for column in match_columns(a))
+    return {
+        name[start : start + NAME_PART_CHARACTERS] for name in names for start in range(len(name))
+    }
+
+
+def _enter_name(index: Index, level: Level, number: int, row: Mapping[str, Any]) -> None:
+    statement = "INSERT OR IGNORE INTO name_part (level, part, entity) VALUES (?, ?, ?)"
+    for part in name_parts(level, row):
+        execute(index.database, statement, (int(level), part, number))
+
+
+def forget_name(index: Index, level: Level, number: int, row: Mapping[str, Any]) -> None:
+    """Delete the parts of the name that a row has."""
+    statement = "DELETE FROM name_part WHERE level = ? AND part = ? AND entity = ?"
+    for part in name_parts(level, row) if row else ():
+        execute(index.database, statement, (int(level), part, number))
+
+
+def renew_name(index: Index, level: Level, number: int) -> None:
+    """Have the parts of a row's name be what they should, whatever they were."""
+    if level in NAMED_LEVELS:
+        statement = "DELETE FROM name_part WHERE level = ? AND entity = ?"
+        execute(index.database, statement, (int(level), number))
+        _enter_name(index, level, number, held_row(index, level, number))
+
+
+@lru_cache
+def told_columns(level: Level) -> tuple[str, ...]:
+    """The columns of a level's row that shared headers tell."""
+    told = {column for above in SHARED for column in shared_columns(above)}
+    return tuple(a.column for a in stored_at(level) if a.column in told)
+
+
+# Of each level what is said of its entities, by those that were received last the last.
+_SAID = {
+    level: f"SELECT * FROM (SELECT shared.id, {told}, "
+    "(SELECT MAX(arrived) FROM instance WHERE shared_id = shared.id) AS last "
+    f"FROM shared_header AS shared {joins} WHERE {key} = ?) "
+    f"WHERE last IS NOT NULL ORDER BY {order}"
+    for level, told, joins, key, order in (
+        (Level.SERIES, "shared.series AS told", "", "shared.parent_id", "last, told"),
+        (
+            Level.STUDY,
+            "shared.patient AS told, shared.study AS told_too",
+            "JOIN series ON shared.parent_id = series.id",
+            "series.parent_id",
+            "last, told, told_too",
+        ),
+        (
+            Level.PATIENT,
+            "shared.patient AS told, shared.corrected AS corrected",
+            "JOIN series ON shared.parent_id = series.id JOIN study ON series.parent_id = study.id",
+            "study.parent_id",
+            "corrected DESC, last, told",
+        ),
+    )
+}

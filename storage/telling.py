@@ -4,9 +4,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from storage import extract, part10
+from storage import extract, held, part10
 from storage.attributes import Level
-from storage.database import execute, reading
 from storage.errors import ArchiveError
 from storage.extract import Header
 from storage.folding import fold
@@ -17,19 +16,13 @@ from storage.uids import UID_KEYWORDS
 
 # What one patient has one of.
 _OF_PERSON = {"PatientName": "PN", "PatientBirthDate": "DA", "PatientSex": "CS"}
-_TOLD = (
-    "SELECT DISTINCT shared_header.patient FROM shared_header "
-    "JOIN series ON shared_header.parent_id = series.id JOIN study ON series.parent_id = study.id "
-    "WHERE study.parent_id = ? ORDER BY 1"
-)
 
 
 def persons_in_one(index: Index, patient: Row) -> Iterator[tuple[str, str, str]]:
     """Where instances of one Patient ID tell of different people: the column, and two texts."""
     if not patient.values["PatientID"]:
         return
-    with reading():
-        told = [json.loads(text) for (text,) in execute(index.database, _TOLD, (patient.number,))]
+    told = [json.loads(text) for text in held.told_of_patient(index, patient)]
     for column, vr in _OF_PERSON.items():
         forms: dict[str, str] = {}
         for text in (texts[column] for texts in told if column in texts):

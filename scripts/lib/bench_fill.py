@@ -11,11 +11,10 @@ from lib import bench_corpus as corpus
 from storage import Level
 from storage.attributes import BY_KEYWORD, stored_at
 from storage.database import connect
-from storage.entity_rows import insert_statement, name_parts
 from storage.extract import Header
 from storage.matching import folded, match_columns
 from storage.models import NAMED_LEVELS, SHARED, column_names, signature
-from storage.rows import row_of, shared_header
+from storage.rows import insert_statement, name_parts, row_of, shared_header
 from storage.tree import Tree
 from storage.upkeep import new_index
 
