@@ -25,8 +25,8 @@ from scp.status import Status
 from scp.storage_commitment import CONTEXT, WELL_KNOWN_INSTANCE
 from scp.tls import Contexts
 from scp.tls_faults import TlsError
-from storage import Archive, commitments
-from storage.commitments import Commitment, Reference
+from storage import Archive, commitment_lines, commitments
+from storage.commitment_lines import Commitment, Reference
 from storage.elements import Element, Elements
 from storage.errors import ArchiveError
 from storage.event import Event
@@ -89,7 +89,7 @@ class Reporter:
 
     def resume(self, worker: int, workers: int) -> None:
         """Take up what was unfinished when the node ended."""
-        unfinished = commitments.unfinished(self._archive, worker, workers)
+        unfinished = commitment_lines.unfinished(self._archive.journal, worker, workers)
         self._counters.put(COMMITMENTS, len(unfinished))
         for commitment in unfinished:
             logger.info(Event("commitment resumed", transaction=commitment.transaction_uid))
@@ -160,7 +160,7 @@ class Reporter:
     def _end(self, commitment: Commitment, end: str) -> None:
         self._counters.add([(COMMITMENTS, -1)])
         try:
-            commitments.reported(self._archive, commitment, end)
+            commitment_lines.reported(self._archive.journal, commitment, end)
         except ArchiveError as error:
             logger.error(Event("commitment", error, transaction=commitment.transaction_uid))
         logger.info(

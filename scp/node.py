@@ -11,7 +11,7 @@ from scp.settings import Settings
 from scp.slots import Slots
 from scp.tls import Contexts
 from storage import Archive
-from storage.commitments import Commitment
+from storage.commitment_lines import Commitment
 
 
 class CommitmentReporter(Protocol):

@@ -6,7 +6,7 @@ from pydicom.tag import Tag
 
 from scp import identifier
 from scp.contexts import STORAGE_COMMITMENT, UNCOMPRESSED_SYNTAXES
-from storage.commitments import Reference
+from storage.commitment_lines import Reference
 from storage.elements import Element
 from storage.errors import DataSetError
 from storage.forwarding.requests import Report

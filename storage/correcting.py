@@ -25,7 +25,7 @@ from storage.corrections import (
     entities_since,
     in_force,
 )
-from storage.database import connect, execute, index_path, reading, writing
+from storage.database import connect, index_path, reading, sync_commits, writing
 from storage.elements import Element, Elements, read
 from storage.errors import ArchiveError, ResourceError
 from storage.event import Event
@@ -175,7 +175,7 @@ def _apply(tree: Tree, start: int) -> None:
     try:
         with index.database.connection_context():
             # A commit is on the disk then, also after a power cut.
-            execute(index.database, "PRAGMA synchronous = FULL", ())
+            sync_commits(index.database)
             changed = sum(_enter(tree, index, entity) for entity in entities)
             write_mark(index.database, journal, CORRECTIONS, end)
     except OSError as error:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -267,3 +267,27 @@ def _let_go(database: SqliteDatabase, error: BaseException) -> None:
     database.close()
     if hasattr(database, "close_idle"):
         database.close_idle()
+
+
+def sync_commits(database: SqliteDatabase) -> None:
+    """Have a commit be on the disk, also after a power cut: over this connection, from now on."""
+    execute(database, "PRAGMA synchronous = FULL", ())
+
+
+def checkpoint(database: SqliteDatabase) -> bool:
+    """Bring what was committed into the file itself; whether all of it is there now."""
+    busy, frames, moved = execute(database, "PRAGMA wal_checkpoint(PASSIVE)", ())[0]
+    return not busy and frames == moved
+
+
+def fault_of_pages(database: SqliteDatabase) -> str:
+    """What is damaged in the file, if anything; reads all of it."""
+    ((found,),) = execute(database, "PRAGMA quick_check(1)", ())
+    return "" if found == "ok" else " ".join(str(found).split())
+
+
+def version_of(path: Path) -> int:
+    """The number of a file's tables, which is not changed by the look. Raises sqlite3.Error."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        ((version,),) = database.execute("PRAGMA user_version")
+    return int(version)

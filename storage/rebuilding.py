@@ -9,8 +9,10 @@ from pathlib import Path
 
 from peewee import PeeweeException
 
+from storage import row_counts
+from storage.attributes import Level
 from storage.correcting import swapping
-from storage.database import connect, connection_of, execute, index_path
+from storage.database import connect, connection_of, index_path
 from storage.errors import ArchiveError, ResourceError
 from storage.event import Event
 from storage.journal import CORRECTIONS, RECEIPTS, Journal
@@ -70,9 +72,9 @@ def _rebuild(tree: Tree, path: Path, fresh: Path, charset: str, progress: Progre
             end = size
         with swapping(tree, corrected):
             end = _swap(tree, index, path, charset, start, corrected)
-        ((held,),) = execute(database, "SELECT count(*) FROM instance", ())
+        held = row_counts.entities(index, Level.IMAGE)
     settle(tree.data, end)
-    return int(held)
+    return held
 
 
 def fill(tree: Tree, index: Index, charset: str, progress: Progress) -> None:

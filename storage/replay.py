@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from storage.content import digest_of_file
-from storage.database import connect, execute, index_path, reading
+from storage.database import checkpoint, connect, index_path, reading
 from storage.doing import cut_off, marks
 from storage.durable import prune
 from storage.errors import DataSetError
@@ -152,11 +152,11 @@ def settle(data: Path, end: int | None = None) -> None:
     with reading():
         database = connect(index_path(data), sync=True)
         try:
-            busy, frames, moved = execute(database, "PRAGMA wal_checkpoint(PASSIVE)", ())[0]
+            is_whole = checkpoint(database)
         finally:
             database.close()
     # Readers may hold back the last part; then it is tried again another time.
-    if not busy and frames == moved:
+    if is_whole:
         write_applied(data, end)
 
 

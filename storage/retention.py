@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from storage import retiring
+from storage import retiring, row_counts
 from storage.archive import Archive
 from storage.attributes import Level
 from storage.clock import Run
-from storage.database import execute, reading
 from storage.errors import ResourceError
 from storage.event import Sentence
 from storage.finding import Location
@@ -25,12 +24,6 @@ logger = logging.getLogger(__name__)
 _DAY_SECONDS = 86400.0
 # A study that something arrived for so lately is being received, as far as can be told.
 _ARRIVING_SECONDS = 600.0
-
-_STUDIES = (
-    "SELECT study.StudyInstanceUID, count(*), sum(instance.file_bytes), sum(instance.digest = '') "
-    "FROM instance JOIN series ON instance.parent_id = series.id "
-    "JOIN study ON series.parent_id = study.id GROUP BY study.StudyInstanceUID"
-)
 
 
 @dataclass(frozen=True)
@@ -164,9 +157,7 @@ def _age(one: Due) -> tuple[float, str]:
 
 def _held(archive: Archive, times: dict[str, float]) -> Iterator[Due]:
     """Every study that is held, with the last arrival."""
-    with reading():
-        rows = execute(archive.index.database, _STUDIES, ())
-    for study, instances, size, without_receipt in rows:
+    for study, instances, size, without_receipt in row_counts.by_study(archive.index):
         arrived = times.get(study, 0.0)
         if without_receipt or not arrived:
             arrived = max(arrived, _newest_file(archive, study))

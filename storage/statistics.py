@@ -5,11 +5,11 @@ from array import array
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
+from storage import row_counts
 from storage.archive import Archive
 from storage.attributes import Level
-from storage.database import execute, reading, stream
+from storage.database import reading
 from storage.journal import RECEIPTS
-from storage.models import TABLES
 
 # So many hexadecimal digits of a digest tell one instance from another.
 _DIGITS = 16
@@ -55,16 +55,14 @@ def statistics(archive: Archive) -> Statistics:
     What has no receipt, as a file that was put into the tree by hand, has no sender and no month:
     both are empty. Raises ResourceError.
     """
+    index = archive.index
     with reading():
-        entities = {
-            _PLURALS[level]: _count(archive, f"SELECT COUNT(*) FROM {TABLES[level]}")
-            for level in Level
-        }
-        total = _count(archive, "SELECT COALESCE(SUM(file_bytes), 0) FROM instance")
-        rows = execute(archive.index.database, _BY_MODALITY, ())
+        entities = {_PLURALS[level]: row_counts.entities(index, level) for level in Level}
+        total = row_counts.data_set_bytes(index)
+        rows = row_counts.by_modality(index)
     free = shutil.disk_usage(archive.tree.data).free
     names = ("studies", "series", "instances", "bytes")
-    by_modality = {str(m): dict(zip(names, counts, strict=True)) for m, *counts in rows}
+    by_modality = {m: dict(zip(names, counts, strict=True)) for m, *counts in rows}
     found = Statistics(entities, total, free, by_modality)
     _add_arrivals(archive, found)
     return found
@@ -72,28 +70,12 @@ def statistics(archive: Archive) -> Statistics:
 
 def counts(archive: Archive) -> dict[str, int]:
     """How many entities of each level are held."""
-    with reading():
-        return {level.name.lower(): archive.index[level].select().count() for level in Level}
+    return {level.name.lower(): row_counts.entities(archive.index, level) for level in Level}
 
 
 def held_bytes(archive: Archive) -> int:
     """The bytes of all data sets, by the index."""
-    with reading():
-        statement = "SELECT COALESCE(SUM(file_bytes), 0) FROM instance"
-        return int(execute(archive.index.database, statement, ())[0][0])
-
-
-_BY_MODALITY = """
-SELECT series.Modality, COUNT(DISTINCT series.parent_id), COUNT(DISTINCT series.id), COUNT(*),
-       SUM(instance.file_bytes) AS held
-FROM instance JOIN series ON series.id = instance.parent_id
-GROUP BY series.Modality ORDER BY held DESC, series.Modality
-"""
-_DIGESTS = "SELECT digest, file_bytes FROM instance ORDER BY digest"
-
-
-def _count(archive: Archive, statement: str) -> int:
-    return int(execute(archive.index.database, statement, ())[0][0])
+    return row_counts.data_set_bytes(archive.index)
 
 
 def _add_arrivals(archive: Archive, found: Statistics) -> None:
@@ -127,7 +109,7 @@ class _Held:
 
     def __init__(self, archive: Archive) -> None:
         self._keys, self._sizes = array("Q"), array("q")
-        for digest, size in stream(archive.index.database, _DIGESTS, ()):
+        for digest, size in row_counts.digests(archive.index):
             self._keys.append(int(str(digest)[:_DIGITS] or "0", 16))
             self._sizes.append(int(size))
 

@@ -2,14 +2,19 @@
 
 import logging
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 from peewee import PeeweeException
 
 from storage.claims import is_free
 from storage.correcting import catch_up_corrections
-from storage.database import connect, execute, index_path, user_version
+from storage.database import (
+    connect,
+    fault_of_pages,
+    index_path,
+    user_version,
+    version_of,
+)
 from storage.errors import ArchiveError, FolderError, ResourceError
 from storage.event import Event
 from storage.journal import RECEIPTS, Journal
@@ -95,8 +100,8 @@ def fault_of_index(path: Path, look_through: bool, is_start: bool = False) -> st
             if version != signature():
                 return "of another version"
             if look_through or size <= _ALWAYS_CHECKED_BYTES:
-                ((found,),) = execute(database, "PRAGMA quick_check(1)", ())
-                return "" if found == "ok" else f"damaged: {' '.join(str(found).split())}"
+                found = fault_of_pages(database)
+                return f"damaged: {found}" if found else ""
             return ""
     except (PeeweeException, sqlite3.DatabaseError) as error:
         return f"damaged: {error}"
@@ -110,8 +115,7 @@ def fault_of_version(path: Path) -> str:
     if not path.exists():
         return "not there"
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            ((version,),) = database.execute("PRAGMA user_version")
+        version = version_of(path)
     except sqlite3.Error as error:
         return f"not to be read: {error}"
     if version == 0:

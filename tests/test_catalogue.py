@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from storage import Archive, commitments, pins, prepare, receipt_catalogue
-from storage.commitments import Commitment
+from storage import Archive, commitment_lines, commitments, pins, prepare, receipt_catalogue
+from storage.commitment_lines import Commitment
 from storage.errors import ResourceError
 from storage.journal import COMMITMENTS, PINS, RECEIPTS, Journal
 from storage.receipts import in_journal
@@ -40,10 +40,10 @@ def test_a_transaction_that_comes_twice_is_a_duplicate_for_its_peer_alone(
 def test_what_has_not_ended_is_found_by_worker(archive: Archive) -> None:
     made = [commitments.request(archive, asked(number, worker=number % 3)) for number in range(9)]
     for one in made[:6]:
-        commitments.reported(archive, one, "told")
-    assert commitments.unfinished(archive, 1, 3) == [made[7]]
+        commitment_lines.reported(archive.journal, one, "told")
+    assert commitment_lines.unfinished(archive.journal, 1, 3) == [made[7]]
     # Worker 2 is no more: the first has its part.
-    assert [one.transaction_uid for one in commitments.unfinished(archive, 0, 2)] == [
+    assert [one.transaction_uid for one in commitment_lines.unfinished(archive.journal, 0, 2)] == [
         "1.2.6", "1.2.8",
     ]  # fmt: skip
 
@@ -89,7 +89,7 @@ def test_it_is_made_anew(archive: Archive, harm: Callable[[Path], None]) -> None
     assert list(pins.pinned(archive.journal)) == ["1.1"]
     harm(archive.journal.folder / "catalogue.sqlite")
     assert list(pins.pinned(archive.journal)) == ["1.1"]
-    assert commitments.unfinished(archive, 0, 1) == made
+    assert commitment_lines.unfinished(archive.journal, 0, 1) == made
     assert commitments.request(archive, asked(1)).duplicate
 
 
@@ -121,7 +121,7 @@ def test_a_line_in_another_form_tells_the_same(archive: Archive) -> None:
     one = {"worker": 1, "duplicate": False, "references": [[CT, "1.3"]], "peer": "CT1",
            "transaction": "1.2.1", "kind": "requested", "at": ""}  # fmt: skip
     (archive.journal.folder / "commitments.jsonl").write_text(json.dumps(one) + "\n")
-    (found,) = commitments.unfinished(archive, 1, 2)
+    (found,) = commitment_lines.unfinished(archive.journal, 1, 2)
     assert found == Commitment("1.2.1", "CT1", ((CT, "1.3"),), 1)
     assert commitments.request(archive, asked(1)).duplicate
 

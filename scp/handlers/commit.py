@@ -10,7 +10,7 @@ from scp.storage_commitment import (
     decode_action,
 )
 from storage import commitments
-from storage.commitments import Commitment
+from storage.commitment_lines import Commitment
 from storage.errors import ArchiveError, BudgetError, DataSetError
 from storage.event import Event
 
