@@ -16,7 +16,7 @@ from lib.bench_stores import cases
 from lib.bench_summary import Target, as_json, failures, table
 from peewee import PeeweeException
 
-from storage.errors import ArchiveError
+from storage.diagnostics.errors import ArchiveError
 
 _OF_ORTHANC = {"A": 0.6, "B": 0.85, "CA": 0.85, "CB": 0.85, "D": 0.15, "E": 0.6, "G": 1, "H": 1}
 _OF_DCMQRSCP = ("A", "BN", "CA", "CB", "D", "E")

@@ -17,7 +17,7 @@ from lib.bench_report import as_json, table, targets
 from peewee import PeeweeException
 
 from storage import Archive
-from storage.errors import ArchiveError
+from storage.diagnostics.errors import ArchiveError
 
 _STUDIES, _FEW_STUDIES, _RUNS = 20_000, 200, 50
 _LONG_SHARE, _LEAST_RUNS = 10, 3

@@ -15,16 +15,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from storage import Archive, commitments, pins, prepare, receipt_catalogue
-from storage.attributes import Level
-from storage.commitments import Commitment
-from storage.correcting import catch_up_corrections, correct, undo
-from storage.corrections import in_force
-from storage.journal import COMMITMENTS, CORRECTIONS, PINS, RECEIPTS, Journal
-from storage.marks import fault_of_marks
-from storage.replay import is_settled, settle
-from storage.segments import SEGMENT_BYTES
-from storage.tree import Tree
+from storage import Archive, prepare
+from storage.archive import commitments
+from storage.archive.commitments import Commitment
+from storage.dicom.values.attributes import Level
+from storage.files.tree import Tree
+from storage.index.high_water import fault_of_marks
+from storage.journal import pins, receipt_catalogue
+from storage.journal.corrections.in_effect import in_force
+from storage.journal.journal import COMMITMENTS, CORRECTIONS, PINS, RECEIPTS, Journal
+from storage.journal.segments.reader import SEGMENT_BYTES
+from storage.maintenance.changes.correction import catch_up_corrections, correct, undo
+from storage.maintenance.recovery.replay import is_settled, settle
 
 _CT = "1.2.840.10008.5.1.4.1.1.2"
 _ROOT = "1.2.840.113619.2.55.3.604688119.868.1234567890"

@@ -3,14 +3,12 @@
 The door: what the node needs comes from here.
 """
 
-from storage.archive import Archive, OnConflict, Outcome, Received, Stored
-from storage.attributes import Attribute, Level
-from storage.finding import Location
-from storage.found import Answer
-from storage.intake import Intake
+from storage.archive import Answer, Archive, OnConflict, Outcome, Received, Stored
+from storage.dicom.values import Attribute, Level
+from storage.files import Intake
+from storage.index import Location
+from storage.maintenance.recovery import catch_up, is_settled, prepare, received, settle
 from storage.query import Options, Query, Root
-from storage.replay import catch_up, is_settled, received, settle
-from storage.upkeep import prepare
 
 __all__ = [
     "Answer",

@@ -26,8 +26,8 @@ from support import (
 )
 
 from storage import Archive
-from storage.checking import check
-from storage.faults import Fault, Kind
+from storage.maintenance.check.checking import check
+from storage.maintenance.check.faults import Fault, Kind
 
 ROOT = Path(__file__).parent.parent
 CHARSET = "ISO_IR 100"
@@ -280,7 +280,7 @@ def killed(*given, **named):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*given, **named)
 setattr(owner, name, killed)
-from scp.cli import main
+from scp.cli.app import main
 main()
 """
 

@@ -14,7 +14,7 @@ from mutations import Input
 from support import RunningNode, data_set_bytes, minipacs
 from watching import Held, assert_no_more, at_rest, files_outside, grown, strays
 
-from storage.faults import Kind
+from storage.maintenance.check.faults import Kind
 
 # Bounds that make a peer that hangs end soon, in seconds.
 LIMITS = {"acse_timeout": 1, "dimse_timeout": 2, "network_timeout": 2, "associations": 50}
@@ -75,7 +75,7 @@ class Campaign:
         return f"slowest {self.slowest:.2f} s, grew by {growth} KiB\n{before}\n{after}"
 
     def _at_rest(self, before: Held, bound: int) -> Held:
-        """What the node holds when all is over, and free memory was given back (scp.memory)."""
+        """What the node holds when all is over, and free memory was given back."""
         deadline = time.monotonic() + _TRIMMED_SECONDS
         after = assert_no_more(self.node, before)
         while grown(before, after) >= bound and time.monotonic() < deadline:

@@ -6,7 +6,7 @@ from random import Random
 from data_sets import TEXTS, UIDS, Encoding, nested
 from raw import ITEM
 
-from storage.attributes import TABLE
+from storage.dicom.values.attributes import TABLE
 
 LEVEL = 0x00080052
 LEVELS = ("PATIENT", "STUDY", "SERIES", "IMAGE")

@@ -20,9 +20,9 @@ from pydicom.uid import (
 from raw import PIXEL_DATA, encapsulated, ex, us
 from support import samples
 
-from scp.conversion.syntaxes import COMPRESSED
-from scp.transcode import transcode
-from storage import part10
+from scp.copies.conversion.codecs.syntaxes import COMPRESSED
+from scp.copies.corrected.transcode import transcode
+from storage.dicom import part10
 
 EXPLICIT, IMPLICIT = str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian)
 BIG_ENDIAN, RLE = str(ExplicitVRBigEndian), str(RLELossless)

@@ -34,7 +34,7 @@ def python_as(user: int, group: int = 0) -> list[str]:
 def _readable() -> str:
     """A Python of this version that any user can run: this one may lie in root's home."""
     for python in (sys.executable, "/usr/bin/python3"):
-        code = f"import sys, scp.cli; assert sys.version_info[:2] == {sys.version_info[:2]}"
+        code = f"import sys, scp.cli.app; assert sys.version_info[:2] == {sys.version_info[:2]}"
         done = subprocess.run(
             [*_as(OWNER, OWNER), python, "-c", code], capture_output=True, check=False
         )

@@ -13,8 +13,8 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 from support import CT
 
-from scp.deidentify.table import PROFILE
-from storage import part10
+from scp.copies.deidentify.rules.table import PROFILE
+from storage.dicom import part10
 
 DEFLATED, BIG_ENDIAN = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"
 _SHORT = {"AE", "CS", "SH"}

@@ -50,8 +50,8 @@ from pynetdicom.sop_class import (
     Verification,
 )
 
-from storage import part10
-from storage.errors import DataSetError
+from storage.diagnostics.errors import DataSetError
+from storage.dicom import part10
 
 # How long to wait for what should come at once; a test that waits this long fails.
 START_SECONDS = 30
@@ -189,7 +189,7 @@ class RunningNode:
         modules = {_module_of(name) for name in self.constants}
         lines = [f"import {module}" for module in sorted(modules)]
         lines += [f"{name} = {value!r}" for name, value in self.constants.items()]
-        return ["-c", "\n".join([*lines, "from scp.cli import main", "main()"])]
+        return ["-c", "\n".join([*lines, "from scp.cli.app import main", "main()"])]
 
     def _read(self) -> None:
         assert self.process.stderr

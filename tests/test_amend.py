@@ -9,12 +9,14 @@ from pydicom import Dataset, dcmread
 from pydicom.dataelem import RawDataElement
 from support import CT, ct, encoded, samples
 
-from scp.copies import AsCorrected
-from scp.transcode import transcode_file
-from storage import Archive, Level, Location, Received, correcting, part10, prepare, retiring
-from storage.corrections import Correction
-from storage.errors import DataSetError
-from storage.retiring import Selection
+from scp.copies.corrected.corrected import AsCorrected
+from scp.copies.corrected.transcode import transcode_file
+from storage import Archive, Level, Location, Received, prepare
+from storage.diagnostics.errors import DataSetError
+from storage.dicom import part10
+from storage.journal.corrections.in_effect import Correction
+from storage.maintenance.changes import correction, deletion
+from storage.maintenance.changes.deletion import Selection
 
 CHARSET = "ISO_IR 100"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
@@ -45,13 +47,13 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 
 
 def held(archive: Archive, study: str) -> Location:
-    (found,) = retiring.selected(archive, Selection(Level.STUDY, study))
+    (found,) = deletion.selected(archive, Selection(Level.STUDY, study))
     return found
 
 
 def correct(archive: Archive, study: str, **values: str) -> Correction:
     entity = Level.STUDY, study
-    return correcting.correct(archive.tree, entity, values, user="me", before={}, reason="why")
+    return correction.correct(archive.tree, entity, values, user="me", before={}, reason="why")
 
 
 def copy_of(archive: Archive, study: str) -> bytes:
@@ -94,9 +96,9 @@ def test_all_but_what_was_corrected_is_as_it_was_received(
     assert (told.ModifyingSystem, told.ReasonForTheAttributeModification) == ("NODE", "CORRECT")
     (was,) = told.ModifiedAttributesSequence
     assert str(was.PatientName or "") == str(original.get("PatientName") or "")
-    correcting.undo(archive.tree, made.number, "me")
+    correction.undo(archive.tree, made.number, "me")
     assert copy_of(archive, study) == before
-    list(retiring.delete(archive, [held(archive, study)]))
+    list(deletion.delete(archive, [held(archive, study)]))
 
 
 def store(archive: Archive, path: Path) -> str:
@@ -128,7 +130,7 @@ def test_corrections_follow_each_other_and_what_others_have_told_before(archive:
     assert second.ModifiedAttributesSequence[0].PatientName == "Doe^Jane"
     assert third.ModifiedAttributesSequence[0].PatientName == "B"
     assert third.ModifiedAttributesSequence[0]["StudyDescription"].is_empty
-    correcting.undo(archive.tree, 1, "me")
+    correction.undo(archive.tree, 1, "me")
     data_set = dcmread(BytesIO(copy_of(archive, study)))
     assert data_set.PatientName == "C"
     assert len(data_set.OriginalAttributesSequence) == 2

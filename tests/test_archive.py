@@ -15,23 +15,20 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from support import CT, EXPLICIT, IMPLICIT, ct, data_set_bytes, encoded, identifier
 
-from storage import (
-    Archive,
-    OnConflict,
-    Outcome,
-    Query,
-    Received,
-    Root,
-    Stored,
-    extract,
-    prepare,
+from storage import Archive, OnConflict, Outcome, Query, Received, Root, Stored, prepare
+from storage.diagnostics.errors import (
+    ArchiveError,
+    DataSetError,
+    DuplicateError,
+    MismatchError,
+    ResourceError,
 )
-from storage.checking import check
-from storage.database import MAX_IDLE, connection_of
-from storage.errors import ArchiveError, DataSetError, DuplicateError, MismatchError, ResourceError
-from storage.faults import Kind
-from storage.indexing import record
-from storage.uids import Uids
+from storage.dicom import instance_header
+from storage.dicom.values.uids import Uids
+from storage.index.database import MAX_IDLE, connection_of
+from storage.index.writer import record
+from storage.maintenance.check.checking import check
+from storage.maintenance.check.faults import Kind
 
 UIDS: Uids = ("1.1", "1.2", "1.3")
 CHARSET = "ISO_IR 100"
@@ -368,7 +365,7 @@ def failing_index(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: Any) -> None:
         raise ResourceError("The index cannot be written: test")
 
-    monkeypatch.setattr("storage.archive.record", fail)
+    monkeypatch.setattr("storage.archive.archive.record", fail)
 
 
 def test_a_new_instance_that_the_index_cannot_take_leaves_no_trace(
@@ -476,7 +473,7 @@ def test_a_system_call_that_fails_is_told_and_leaves_all_as_it_was(
 def test_a_locked_index_is_told_and_leaves_no_trace(
     data: Path, open_archive: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.database.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("storage.index.database.BUSY_SECONDS", 0.05)
     archive = open_archive()
     archive.store(OLD)
     before, held = rows(archive), everything(archive)
@@ -698,7 +695,7 @@ def test_instances_stored_at_once_are_each_where_they_belong(archive: Archive) -
 
 
 def _uids(one: Received) -> Uids:
-    return extract.header(BytesIO(one.data_set), one.transfer_syntax_uid, CHARSET).uids
+    return instance_header.header(BytesIO(one.data_set), one.transfer_syntax_uid, CHARSET).uids
 
 
 def test_contents_that_replace_each_other_at_once_are_all_kept(archive: Archive) -> None:
@@ -728,7 +725,7 @@ def test_failures_at_once_take_nothing_from_others(
             raise ResourceError("The index cannot be written: test")
         record(index, header, facts)
 
-    monkeypatch.setattr("storage.archive.record", fail_odd)
+    monkeypatch.setattr("storage.archive.archive.record", fail_odd)
     failed: list[str] = []
 
     def storing(thread: int) -> Callable[[], None]:
@@ -813,8 +810,8 @@ def test_a_receipt_that_cannot_be_withdrawn_is_withdrawn_with_the_next_store(
 ) -> None:
     """As on a disk without a byte left: else a check would tell of an instance that is lost."""
     with monkeypatch.context() as patch:
-        patch.setattr("storage.archive.record", _full)
-        patch.setattr("storage.withdrawals.withdraw", _full)
+        patch.setattr("storage.archive.archive.record", _full)
+        patch.setattr("storage.journal.withdrawals.withdraw", _full)
         with pytest.raises(ResourceError, match="no room"):
             archive.store(instance())
     assert [fault.kind for fault in check(archive, CHARSET)] == [Kind.LOST]

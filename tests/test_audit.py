@@ -30,7 +30,7 @@ from support import (
     send,
 )
 
-from scp.audit import MANY, MOST_CHARACTERS, Audit
+from scp.runtime.audit import MANY, MOST_CHARACTERS, Audit
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

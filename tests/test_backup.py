@@ -23,7 +23,8 @@ from support import (
     send,
 )
 
-from storage import Archive, backup, prepare, rebuilding
+from storage import Archive, prepare
+from storage.maintenance.recovery import backup, rebuilding
 
 ROOT = Path(__file__).parent.parent
 CHARSET = "ISO_IR 100"

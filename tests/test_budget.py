@@ -25,17 +25,22 @@ from wire import (
     us,
 )
 
-from storage import extract
-from storage.budget import WHOLE, Budget, heeding
-from storage.errors import ArchiveError, BudgetError, DataSetError, IdentifierError
-from storage.folding import fold
-from storage.matching import matches
-from storage.query import Query, Root
-from storage.reading import DEFLATED as DEFLATED_SYNTAXES
-from storage.reading import _form, _read_counted
-from storage.reducing import reduced
-from storage.references import TRANSACTION_UID, read_references
-from storage.values import LONG_FORM_VRS
+from storage.diagnostics.errors import (
+    ArchiveError,
+    BudgetError,
+    DataSetError,
+    IdentifierError,
+)
+from storage.dicom import instance_header
+from storage.dicom.data_sets.budget import WHOLE, Budget, heeding
+from storage.dicom.data_sets.reader import DEFLATED as DEFLATED_SYNTAXES
+from storage.dicom.data_sets.reader import _form, _read_counted
+from storage.dicom.data_sets.reducing import reduced
+from storage.dicom.data_sets.references import TRANSACTION_UID, read_references
+from storage.dicom.values.conversion import LONG_FORM_VRS
+from storage.query.folding import fold
+from storage.query.identifier import Query, Root
+from storage.query.rules import matches
 
 DEFLATED, BIG_ENDIAN = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"
 COMMIT, WELL_KNOWN = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
@@ -188,9 +193,9 @@ def test_a_header_is_found_whatever_lies_between(what: str, syntax: str) -> None
     started = time.process_time()
     if words:
         with pytest.raises(DataSetError, match=words):
-            extract.header(BytesIO(data), syntax, "")
+            instance_header.header(BytesIO(data), syntax, "")
     else:
-        assert extract.header(BytesIO(data), syntax, "").uids == ("1.2.7", "1.3.7", "1.4.7")
+        assert instance_header.header(BytesIO(data), syntax, "").uids == ("1.2.7", "1.3.7", "1.4.7")
     assert time.process_time() - started < SECONDS
 
 
@@ -209,7 +214,7 @@ def test_a_large_structure_is_no_fault(undefined: bool, syntax: str) -> None:
     data = UIDS + evidence + HIERARCHY + sequence(0x0040A730, measured * 60_000, undefined)
     data = deflate(data) if syntax == DEFLATED else data
     started = time.process_time()
-    assert extract.header(BytesIO(data), syntax, "").uids == ("1.2.7", "1.3.7", "1.4.7")
+    assert instance_header.header(BytesIO(data), syntax, "").uids == ("1.2.7", "1.3.7", "1.4.7")
     assert time.process_time() - started < SECONDS
 
 
@@ -219,7 +224,7 @@ def test_a_sequence_of_gigabytes_is_passed_over(tmp_path: Path) -> None:
         file.seek((3 << 30) - 8, os.SEEK_CUR)
         file.write(HIERARCHY)
         file.seek(0)
-        assert extract.header(file, EXPLICIT, "").uids == ("1.2.7", "1.3.7", "1.4.7")
+        assert instance_header.header(file, EXPLICIT, "").uids == ("1.2.7", "1.3.7", "1.4.7")
 
 
 def test_what_inflates_to_gigabytes_is_given_up() -> None:
@@ -229,7 +234,7 @@ def test_what_inflates_to_gigabytes_is_given_up() -> None:
     data += b"".join(deflater.compress(zeros) for _ in range(4)) + deflater.flush()
     started = time.process_time()
     with pytest.raises(DataSetError, match=r"ends early|more than 3 seconds"):
-        extract.header(BytesIO(data), DEFLATED, "")
+        instance_header.header(BytesIO(data), DEFLATED, "")
     assert time.process_time() - started < SECONDS
     with pytest.raises(BudgetError, match="More than 16777216 bytes when it is inflated"):
         Query.read(Root.STUDY, deflate(bytes(20 * MIB)), DEFLATED, "")
@@ -287,7 +292,7 @@ class GoneError(Exception):
         SEQUENCE, ITEM * 9_000), EXPLICIT, ""),
     lambda: Query.read(Root.STUDY, ex(0x00080052, "CS", b"STUDY ") + sequence(
         SEQUENCE, ITEM * 9_000, True), EXPLICIT, ""),
-    lambda: extract.header(BytesIO(UIDS + each(300_000) + HIERARCHY), EXPLICIT, ""),
+    lambda: instance_header.header(BytesIO(UIDS + each(300_000) + HIERARCHY), EXPLICIT, ""),
 ])  # fmt: skip
 def test_a_reader_stops_when_its_peer_is_gone(read: Callable[[], object]) -> None:
     def gone() -> None:
@@ -305,7 +310,7 @@ def test_a_reader_stops_when_its_peer_is_gone(read: Callable[[], object]) -> Non
 
 def test_what_is_left_of_a_data_set_is_what_was_there() -> None:
     """Of real data sets, whole and damaged: the same values as pydicom's, or a refusal."""
-    wanted = {int(Tag(0x0008, 0x0005)), *map(int, extract._TAGS), 0x00081140, 0x0040A730}
+    wanted = {int(Tag(0x0008, 0x0005)), *map(int, instance_header._TAGS), 0x00081140, 0x0040A730}
     draw, compared = random.Random(15), 0
     for sample in samples():
         data, syntax = sample.data_set[:20_000], sample.transfer_syntax_uid

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from storage import Archive, commitment_lines, commitments, pins, prepare, receipt_catalogue
-from storage.commitment_lines import Commitment
-from storage.errors import ResourceError
-from storage.journal import COMMITMENTS, PINS, RECEIPTS, Journal
-from storage.receipts import in_journal
+from storage import Archive, prepare
+from storage.archive import commitments
+from storage.diagnostics.errors import ResourceError
+from storage.journal import commitments as commitment_lines
+from storage.journal import pins, receipt_catalogue
+from storage.journal.commitments import Commitment
+from storage.journal.journal import COMMITMENTS, PINS, RECEIPTS, Journal
+from storage.journal.receipts import in_journal
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
@@ -156,7 +159,7 @@ def test_receipts_of_a_study_are_found_without_a_look_at_all_others(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(receipt_catalogue, "_BLOCK_BYTES", 4096)
-    monkeypatch.setattr("storage.segments.SEGMENT_BYTES", 20_000)
+    monkeypatch.setattr("storage.journal.segments.reader.SEGMENT_BYTES", 20_000)
     journal = archive.journal
     for study in range(50):
         receive(journal, study, 5)
@@ -178,7 +181,7 @@ def test_times_of_arrival_are_those_of_all_lines_however_they_were_read(
             pass
     receive(journal, 0, 1, "2026-01-03")
     clock, found = receipt_catalogue.arrivals(journal)
-    monkeypatch.setattr("storage.catalogue._opened", _unable)
+    monkeypatch.setattr("storage.journal.catalogue._opened", _unable)
     again, wanted = receipt_catalogue.arrivals(journal)
     assert (clock.runs, found) == (again.runs, wanted)
     assert [run.lines for run in clock.runs] == [8, 4, 5]
@@ -193,7 +196,7 @@ def test_where_it_cannot_be_written_all_receipts_are_read(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receive(archive.journal, 1, 2)
-    monkeypatch.setattr("storage.catalogue._opened", _unable)
+    monkeypatch.setattr("storage.journal.catalogue._opened", _unable)
     assert receipt_catalogue.stretches(archive.journal, ["1.1"]) == [(0, None)]
     assert len(of_study(archive.journal, 1)) == 2
 

@@ -31,16 +31,17 @@ from support import (
     samples,
 )
 
-from scp.check import run as check_and_show
-from scp.config import load
-from scp.progress import Shown
-from storage import Archive, Query, Received, Root, part10, prepare
-from storage.checking import check
-from storage.errors import ArchiveError
-from storage.faults import Kind
-from storage.journal import RECEIPTS, Journal
-from storage.receipts import withdraw
-from storage.statistics import counts
+from scp.cli.commands.check import run as check_and_show
+from scp.cli.output.progress import Shown
+from scp.config.loader import load
+from storage import Archive, Query, Received, Root, prepare
+from storage.archive.totals import counts
+from storage.diagnostics.errors import ArchiveError
+from storage.dicom import part10
+from storage.journal.journal import RECEIPTS, Journal
+from storage.journal.receipts import withdraw
+from storage.maintenance.check.checking import check
+from storage.maintenance.check.faults import Kind
 
 CHARSET = "ISO_IR 100"
 ROOT = Path(__file__).parent.parent
@@ -567,7 +568,7 @@ def test_a_log_tells_now_and_then_how_far_it_is(
     with caplog.at_level(logging.INFO):
         shown.advance(10)
         assert caplog.messages == []
-        monkeypatch.setattr("scp.progress._LOG_SECONDS", 0)
+        monkeypatch.setattr("scp.cli.output.progress._LOG_SECONDS", 0)
         shown.advance(20)
     assert caplog.messages == ["check reading files bytes=30 of=1000"]
 

@@ -11,11 +11,13 @@ from pydicom.dataset import Dataset
 from support import CLIENT_SECONDS, CT, EXPLICIT, RunningNode, StartNode, ct, encoded, send
 from test_check import CHARSET, FIRST, instance, run
 
-from storage import Archive, archive, checking, prepare, settling, strays
-from storage.checking import check
-from storage.errors import ResourceError
-from storage.tree import Tree
-from storage.uids import Uids
+from storage import Archive, prepare
+from storage.archive import archive
+from storage.diagnostics.errors import ResourceError
+from storage.dicom.values.uids import Uids
+from storage.files.tree import Tree
+from storage.maintenance.check import checking, instances, tree_walk
+from storage.maintenance.check.checking import check
 
 SENDERS, EACH, ROUNDS = 3, 12, 6
 
@@ -120,10 +122,10 @@ def store_once(data: Path, **values: Any) -> Callable[[], None]:
 
 # Where a store comes between: before this function, or behind it.
 MOMENTS = {
-    "between row and file": (settling, "examine", True),
+    "between row and file": (instances, "examine", True),
     "between file and journal": (checking, "in_journal", True),
     "between journal and row": (checking, "receipts_of", False),
-    "between tree and row": (strays, "uids_of", True),
+    "between tree and row": (tree_walk, "uids_of", True),
 }
 
 
@@ -190,7 +192,7 @@ def test_an_index_that_is_replaced_meanwhile_ends_the_check(
         path.write_bytes(b"")
         return examine(*arguments)
 
-    examine = settling.examine
-    monkeypatch.setattr(settling, "examine", swapped)
+    examine = instances.examine
+    monkeypatch.setattr(instances, "examine", swapped)
     with pytest.raises(ResourceError, match="replaced meanwhile"):
         list(check(held, CHARSET, repair=True))

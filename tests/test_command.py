@@ -29,9 +29,9 @@ from pynetdicom.dimse_primitives import (
 from raw import im
 from support import CT, ECHO, FIND, GET, MOVE
 
-from scp import dimse, messages
-from scp.command import Command, CommandError, Field, decode, encode
-from scp.dimse import COMMAND, LAST, Message, NodeDIMSE
+from scp.network.dimse import reader, writer
+from scp.network.dimse.command_set import Command, CommandError, Field, decode, encode
+from scp.network.dimse.reader import COMMAND, LAST, Message, NodeDIMSE
 
 COMMIT, COMMIT_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
 STUDY = FIND["STUDY"]
@@ -259,18 +259,18 @@ COUNTS = {"remaining": 4, "completed": 3, "failed": 2, "warning": 1}
 # What the node writes, by what pynetdicom writes of the same.
 WRITTEN: dict[str, tuple[bytes, str, Any]] = {
     "C-ECHO-RSP": (
-        messages.response(Command(Field.C_ECHO_RQ, 3, sop_class=ECHO), 0),
+        writer.response(Command(Field.C_ECHO_RQ, 3, sop_class=ECHO), 0),
         "C_ECHO_RSP",
         primitive(C_ECHO, MessageIDBeingRespondedTo=3, AffectedSOPClassUID=ECHO, Status=0),
     ),
     "C-STORE-RSP": (
-        messages.response(Command(Field.C_STORE_RQ, 1, sop_class=CT, sop_instance="1.2.3"), 0),
+        writer.response(Command(Field.C_STORE_RQ, 1, sop_class=CT, sop_instance="1.2.3"), 0),
         "C_STORE_RSP",
         primitive(C_STORE, MessageIDBeingRespondedTo=1, AffectedSOPClassUID=CT,
                   AffectedSOPInstanceUID="1.2.3", Status=0),
     ),
     "C-STORE-RSP, refused": (
-        messages.response(
+        writer.response(
             Command(Field.C_STORE_RQ, 1, sop_class=CT, sop_instance="1.2.34"), 0xA900,
             comment="No SOP Class UID", offending=(0x00080016,),
         ),
@@ -280,18 +280,18 @@ WRITTEN: dict[str, tuple[bytes, str, Any]] = {
                   OffendingElement=0x00080016),
     ),
     "C-FIND-RSP with a data set": (
-        messages.response(Command(Field.C_FIND_RQ, 2, sop_class=STUDY), 0xFF00, has_data_set=True),
+        writer.response(Command(Field.C_FIND_RQ, 2, sop_class=STUDY), 0xFF00, has_data_set=True),
         "C_FIND_RSP",
         primitive(C_FIND, MessageIDBeingRespondedTo=2, AffectedSOPClassUID=STUDY, Status=0xFF00,
                   Identifier=b"\x08\0\x52\0CS\6\0STUDY "),
     ),
     "C-FIND-RSP, the last": (
-        messages.response(Command(Field.C_FIND_RQ, 2, sop_class=STUDY), 0),
+        writer.response(Command(Field.C_FIND_RQ, 2, sop_class=STUDY), 0),
         "C_FIND_RSP",
         primitive(C_FIND, MessageIDBeingRespondedTo=2, AffectedSOPClassUID=STUDY, Status=0),
     ),
     "C-MOVE-RSP with counts": (
-        messages.response(
+        writer.response(
             Command(Field.C_MOVE_RQ, 5, sop_class=MOVE["STUDY"]), 0xFF00, counts=COUNTS
         ),
         "C_MOVE_RSP",
@@ -301,7 +301,7 @@ WRITTEN: dict[str, tuple[bytes, str, Any]] = {
                   NumberOfWarningSuboperations=1),
     ),
     "C-GET-RSP with failed instances": (
-        messages.response(
+        writer.response(
             Command(Field.C_GET_RQ, 5, sop_class=GET["STUDY"]), 0xB000, has_data_set=True,
             counts={name: count for name, count in COUNTS.items() if name != "remaining"},
         ),
@@ -311,7 +311,7 @@ WRITTEN: dict[str, tuple[bytes, str, Any]] = {
                   NumberOfWarningSuboperations=1, Identifier=b"\x08\0\x58\0UI\0\0"),
     ),
     "N-ACTION-RSP": (
-        messages.response(
+        writer.response(
             Command(Field.N_ACTION_RQ, 8, sop_class=COMMIT, sop_instance=COMMIT_INSTANCE,
                     action_type=1), 0,
         ),
@@ -327,13 +327,13 @@ WRITTEN: dict[str, tuple[bytes, str, Any]] = {
                   AffectedSOPInstanceUID=COMMIT_INSTANCE, EventInformation=b"\x08\0\x95\x11UI\0\0"),
     ),
     "C-STORE-RQ": (
-        messages.store_request(CT, "1.2.345", 12, 0, None),
+        writer.store_request(CT, "1.2.345", 12, 0, None),
         "C_STORE_RQ",
         primitive(C_STORE, MessageID=12, AffectedSOPClassUID=CT, Priority=0,
                   AffectedSOPInstanceUID="1.2.345", DataSet=b"12"),
     ),
     "C-STORE-RQ with a Move Originator": (
-        messages.store_request(CT, "1.2.3", 12, 2, ("MINIPACS1", 5)),
+        writer.store_request(CT, "1.2.3", 12, 2, ("MINIPACS1", 5)),
         "C_STORE_RQ",
         primitive(C_STORE, MessageID=12, AffectedSOPClassUID=CT, Priority=2,
                   AffectedSOPInstanceUID="1.2.3", DataSet=b"12",
@@ -465,7 +465,7 @@ def pdu(*values: tuple[int, int, bytes]) -> memoryview:
 
 
 FIND_RQ = encode(Command(Field.C_FIND_RQ, 7, sop_class=STUDY, has_data_set=True, priority=2))
-STORE_RQ = messages.store_request(CT, "1.2.3", 8, 2, None)
+STORE_RQ = writer.store_request(CT, "1.2.3", 8, 2, None)
 ECHO_RQ = encode(Command(Field.C_ECHO_RQ, 9, sop_class=ECHO))
 CANCEL_RQ = encode(Command(Field.C_CANCEL_RQ, None, 7))
 IDENTIFIER = bytes(range(256)) * 2
@@ -607,7 +607,7 @@ def test_what_is_no_message_is_refused(what: str, together: bool) -> None:
 
 def test_as_much_as_may_be_is_held() -> None:
     provider = fresh()
-    assert dimse._MAX_DATA_BYTES == 16 << 20
+    assert reader._MAX_DATA_BYTES == 16 << 20
     padded = FIND_RQ + im(0x0902, bytes(65536 - len(FIND_RQ) - 8))
     assert len(padded) == 65536
     provider.take(1, COMMAND | LAST, memoryview(padded))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from scp.config import ConfigError, load, warnings
-from scp.settings import TABLES, Document, Forward, Peer, Service, Settings, Table, Tls
+from scp.config.loader import ConfigError, load, warnings
+from scp.config.schema import TABLES, Document, Forward, Peer, Service, Settings, Table, Tls
 
 SHIPPED = Path(__file__).parent.parent / "config.toml"
 

@@ -8,7 +8,9 @@ from pynetdicom import sop_class
 from pynetdicom.presentation import PresentationContext, build_context
 from support import CT, ECHO, EXPLICIT, FIND, GET, IMPLICIT, MOVE
 
-from scp.contexts import (
+from scp.config.schema import Service
+from scp.network.association.access import EVERYTHING
+from scp.network.dimse.sop_classes import (
     ACCEPTED,
     NO_ABSTRACT_SYNTAX,
     NO_TRANSFER_SYNTAX,
@@ -23,8 +25,6 @@ from scp.contexts import (
     negotiate,
     service_of,
 )
-from scp.peers import EVERYTHING
-from scp.settings import Service
 from storage import Root
 
 VIDEO, MPEG2 = "1.2.840.10008.5.1.4.1.1.77.1.1.1", "1.2.840.10008.1.2.4.100"

@@ -14,14 +14,14 @@ from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from raw import ex, rle
 from support import GET, RunningNode, StartNode, identifier, send
 
-from scp.conversion import decode, decoder, pixels
-from scp.conversion.budget import BUDGET, Conversion, Receiver
-from scp.conversion.errors import GoneError, LimitError, TranscodeError
-from scp.conversion.shares import Shares
-from scp.conversion.spool import Spool
-from scp.conversion.turns import Share, Turns
-from scp.settings import Limits
-from scp.transcode import transcode, transcode_file
+from scp.config.schema import Limits
+from scp.copies.conversion.data_set.errors import GoneError, LimitError, TranscodeError
+from scp.copies.conversion.limits.budget import BUDGET, Conversion, Receiver
+from scp.copies.conversion.limits.shares import Shares
+from scp.copies.conversion.limits.spool import Spool
+from scp.copies.conversion.limits.turns import Share, Turns
+from scp.copies.conversion.pixels import decoder_client, decompress, frame_decoding
+from scp.copies.corrected.transcode import transcode, transcode_file
 
 _MIB = 1 << 20
 SC = "1.2.840.10008.5.1.4.1.1.7"
@@ -232,14 +232,14 @@ def test_a_conversion_that_fails_at_a_later_frame_gives_all_back(
 def test_a_conversion_ends_at_the_next_frame_when_its_receiver_is_gone(
     stored: Store, budget: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scp.conversion.budget._ASK_SECONDS", 0.0)
-    decoded, chunks = list[int](), pixels._Frame.chunks
+    monkeypatch.setattr("scp.copies.conversion.limits.budget._ASK_SECONDS", 0.0)
+    decoded, chunks = list[int](), decompress._Frame.chunks
 
-    def counted(frame: pixels._Frame) -> Iterator[bytes]:
+    def counted(frame: decompress._Frame) -> Iterator[bytes]:
         decoded.append(1)
         return chunks(frame)
 
-    monkeypatch.setattr(pixels._Frame, "chunks", counted)
+    monkeypatch.setattr(decompress._Frame, "chunks", counted)
     path = stored(image([zeros(64, 64)] * 500, rows=64, columns=64), RLE)
     with path.open("rb") as file, pytest.raises(GoneError):
         transcode_file(file, EXPLICIT, receiver=Receiver(lambda: len(decoded) >= 5))
@@ -289,34 +289,36 @@ def test_a_decoder_killed_over_a_frame_is_started_again(
     stored: Store, budget: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     transcode(SAMPLES["MR_small_RLE.dcm"].path, EXPLICIT).close()
-    killed, chunks = list[int](), pixels._Frame.chunks
+    killed, chunks = list[int](), decompress._Frame.chunks
 
-    def kill(frame: pixels._Frame) -> Iterator[bytes]:
+    def kill(frame: decompress._Frame) -> Iterator[bytes]:
         yield from chunks(frame)
-        popen = decoder._process._popen
+        popen = decoder_client._process._popen
         if popen and not killed:
             killed.append(popen.pid)
             os.kill(popen.pid, signal.SIGSTOP)  # it has not taken the frame yet
             os.kill(popen.pid, signal.SIGKILL)
 
-    monkeypatch.setattr(pixels._Frame, "chunks", kill)
+    monkeypatch.setattr(decompress._Frame, "chunks", kill)
     path = stored(image([zeros(2048, 1024)] * 3, rows=2048, columns=1024), RLE)
     transcode(path, EXPLICIT).close()
     assert killed
-    assert decoder._process._popen
-    assert decoder._process._popen.pid != killed[0]
+    assert decoder_client._process._popen
+    assert decoder_client._process._popen.pid != killed[0]
 
 
 def test_a_frame_that_has_a_decoder_hang_ends_with_its_process(
     budget: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A small one is tried among large ones once more, so that others do not wait for it."""
-    monkeypatch.setattr(decoder, "_process", decoder._Process())
-    monkeypatch.setattr(decoder, "_of_large", decoder._Process())
+    monkeypatch.setattr(decoder_client, "_process", decoder_client._Process())
+    monkeypatch.setattr(decoder_client, "_of_large", decoder_client._Process())
     with monkeypatch.context() as patch:
-        patch.setattr(decoder, "_MODULE", "stuck_decoder")
-        lanes, of = list[bool](), decoder.of
-        patch.setattr(decode.decoder, "of", lambda small: (lanes.append(small), of(small))[1])
+        patch.setattr(decoder_client, "_MODULE", "stuck_decoder")
+        lanes, of = list[bool](), decoder_client.of
+        patch.setattr(
+            frame_decoding.decoder, "of", lambda small: (lanes.append(small), of(small))[1]
+        )
         with pytest.raises(TranscodeError, match=f"ended over it .signal {int(signal.SIGXCPU)}"):
             transcode(SAMPLES["MR_small_RLE.dcm"].path, EXPLICIT)
         assert lanes == [True, False]

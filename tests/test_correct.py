@@ -307,10 +307,13 @@ def test_bad_merges_are_refused(quiet: RunningNode, given: tuple[str, str], word
     assert not (quiet.data / "journal" / "corrections.jsonl").exists()
 
 
+CORRECTION = "storage.maintenance.changes.correction"
 STEPS = [
-    ("storage.correcting.finding.by_uid", 1), ("storage.correcting.forget", 2),
-    ("storage.correcting.record", 3), ("storage.correcting.write_mark", 1),
-]  # fmt: skip
+    (f"{CORRECTION}.search.by_uid", 1),
+    (f"{CORRECTION}.forget", 2),
+    (f"{CORRECTION}.record", 3),
+    (f"{CORRECTION}.write_mark", 1),
+]
 
 
 @pytest.mark.parametrize(("step", "call"), STEPS)

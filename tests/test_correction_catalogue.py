@@ -12,14 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storage import correction_catalogue, prepare
-from storage.attributes import Level
-from storage.correcting import correct, undo
-from storage.correction_catalogue import Catalogued
-from storage.correction_lines import Corrections, Listed
-from storage.corrections import in_force
-from storage.journal import CORRECTIONS, Journal
-from storage.tree import Tree
+from storage import prepare
+from storage.dicom.values.attributes import Level
+from storage.files.tree import Tree
+from storage.journal.corrections import catalogue
+from storage.journal.corrections.catalogue import Catalogued
+from storage.journal.corrections.in_effect import in_force
+from storage.journal.corrections.lines import Corrections, Listed
+from storage.journal.journal import CORRECTIONS, Journal
+from storage.maintenance.changes.correction import correct, undo
 
 UIDS = ("1.1", "2.1", "3.1")
 
@@ -118,8 +119,8 @@ def test_a_new_process_writes_nothing_where_another_has_read_the_lines(
 ) -> None:
     write(data, line(1, "STUDY", "1.1", PatientName="A"))
     assert in_force(data)
-    correction_catalogue._connection._close()
-    monkeypatch.setattr("storage.catalogue._read_on", None)
+    catalogue._connection._close()
+    monkeypatch.setattr("storage.journal.catalogue._read_on", None)
     found = Catalogued(Journal(data, sync=False), Journal(data, sync=False).size(CORRECTIONS))
     with sqlite3.connect(data / "journal" / "catalogue.sqlite", isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")  # nor is one waited for that writes
@@ -168,7 +169,7 @@ def test_it_tells_the_same_whatever_becomes_of_the_file(
 def test_where_others_write_for_long_the_lines_are_read(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(correction_catalogue, "_BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(catalogue, "_BUSY_SECONDS", 0.01)
     write(data, line(1, "STUDY", "1.1", PatientName="A"))
     assert in_force(data)
     write(data, line(2, "STUDY", "1.1", PatientName="B"))
@@ -205,9 +206,9 @@ def in_child(work: Callable[[], bool]) -> None:
 def test_no_connection_is_in_two_processes(data: Path) -> None:
     write(data, line(1, "STUDY", "1.1", PatientName="A"))
     assert in_force(data).changes(UIDS, "") == {"PatientName": "A"}
-    assert correction_catalogue._connection._kept is not None
-    in_child(lambda: correction_catalogue._connection._kept is None)
-    assert correction_catalogue._connection._kept is None
+    assert catalogue._connection._kept is not None
+    in_child(lambda: catalogue._connection._kept is None)
+    assert catalogue._connection._kept is None
     in_child(lambda: in_force(data).changes(UIDS, "") == {"PatientName": "A"})
     assert in_force(data).changes(UIDS, "") == {"PatientName": "A"}
 
@@ -280,4 +281,4 @@ def test_what_a_kill_left_as_a_line_alone_is_in_force_and_has_its_number(data: P
 @pytest.fixture(autouse=True)
 def _closed() -> Iterator[None]:
     yield
-    correction_catalogue._connection._close()
+    catalogue._connection._close()

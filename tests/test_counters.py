@@ -8,8 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from scp.counters import BOUNDS, OTHER, OUTCOMES, Counters, Series, of_request
-from scp.settings import Service
+from scp.config.schema import Service
+from scp.network.association.counters import (
+    BOUNDS,
+    OTHER,
+    OUTCOMES,
+    Counters,
+    Series,
+    of_request,
+)
 
 STORED: Series = ("instances", "in")
 # What an instance may cost for all its metrics; a store takes about a millisecond.

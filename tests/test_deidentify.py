@@ -16,16 +16,17 @@ from pydicom.tag import Tag
 from stuffed import BIG_ENDIAN, DEFLATED, KEYWORDS
 from support import CT, EXPLICIT, IMPLICIT, Sample, ct, samples
 
-from scp.copies import Copy
-from scp.deidentify.copies import Deidentified
-from scp.deidentify.options import DEVICE, INSTITUTION, PATIENT
-from scp.deidentify.profile import Profile, Retain
-from scp.deidentify.pseudonyms import Pseudonyms, secret_of
-from scp.deidentify.table import PROFILE
-from scp.transcode import TranscodeError, transcode_file
-from storage import Location, part10
-from storage.errors import DataSetError
-from storage.journal import Journal
+from scp.copies.corrected.corrected import Copy
+from scp.copies.corrected.transcode import TranscodeError, transcode_file
+from scp.copies.deidentify.copies import Deidentified
+from scp.copies.deidentify.rules.options import DEVICE, INSTITUTION, PATIENT
+from scp.copies.deidentify.rules.profile import Profile, Retain
+from scp.copies.deidentify.rules.pseudonyms import Pseudonyms, secret_of
+from scp.copies.deidentify.rules.table import PROFILE
+from storage import Location
+from storage.diagnostics.errors import DataSetError
+from storage.dicom import part10
+from storage.journal.journal import Journal
 
 KO = "1.2.840.10008.5.1.4.1.1.88.59"
 SECRET = b"s" * 32

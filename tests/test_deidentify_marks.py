@@ -20,13 +20,14 @@ from raw import rle as rle_frame
 from support import CT, EXPLICIT, IMPLICIT, Sample, ct, samples
 from test_deidentify import DAMAGED, Given, deidentified, pixels_of, read
 
-from scp.deidentify.copies import Deidentified
-from scp.deidentify.pixels import PIXELS
-from scp.deidentify.profile import Profile, Retain
-from scp.deidentify.pseudonyms import Pseudonyms
-from scp.deidentify.report import Report
-from storage import Location, part10
-from storage.errors import DataSetError
+from scp.copies.deidentify.copies import Deidentified
+from scp.copies.deidentify.elements.report import Report
+from scp.copies.deidentify.pixels.pixel_data import PIXELS
+from scp.copies.deidentify.rules.profile import Profile, Retain
+from scp.copies.deidentify.rules.pseudonyms import Pseudonyms
+from storage import Location
+from storage.diagnostics.errors import DataSetError
+from storage.dicom import part10
 
 MARK = b"QZMARK"
 TEXT = MARK.decode()

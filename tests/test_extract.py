@@ -17,11 +17,11 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 from pydicom.valuerep import IS
 from support import CT, EXPLICIT, IMPLICIT, Sample, ct, encoded, samples
 
-from storage import extract
-from storage.errors import DataSetError, MismatchError
-from storage.extract import Header
-from storage.uids import UID_KEYWORDS
-from storage.values import element
+from storage.diagnostics.errors import DataSetError, MismatchError
+from storage.dicom import instance_header
+from storage.dicom.instance_header import Header
+from storage.dicom.values.conversion import element
+from storage.dicom.values.uids import UID_KEYWORDS
 
 BIG_ENDIAN, DEFLATED = str(ExplicitVRBigEndian), str(DeflatedExplicitVRLittleEndian)
 ALL = list(samples())
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 
 def header(data: bytes, syntax: str = EXPLICIT, charset: str = "ISO_IR 100") -> Header:
-    return extract.header(BytesIO(data), syntax, charset)
+    return instance_header.header(BytesIO(data), syntax, charset)
 
 
 def header_of(sample: Sample) -> Header:

@@ -15,14 +15,14 @@ from destinations import Gate
 from receivers import MR, Receiver
 from support import CLIENT_SECONDS, CT, EXPLICIT, RunningNode, ct, encoded, minipacs, send
 
-from scp.config import load
-from scp.forwarding import telling
+from scp.cli.commands import forward
+from scp.config.loader import load
 
 QUICK = {
-    "scp.forwarding.courier.RETRY_SECONDS": (0.3, 0.3),
-    "scp.forwarding.courier.ASK_SECONDS": 0.3,
-    "storage.forwarding.requests.AGAIN_SECONDS": 0.3,
-    "scp.forwarding.forwarder._RETRY_SECONDS": 0.3,
+    "scp.forwarding.destination.RETRY_SECONDS": (0.3, 0.3),
+    "scp.forwarding.destination.ASK_SECONDS": 0.3,
+    "storage.outbox.commitment_requests.AGAIN_SECONDS": 0.3,
+    "scp.forwarding.process._RETRY_SECONDS": 0.3,
 }
 LOOK = threading.Event()  # never set: the queue tells nobody that it has changed
 Start = Callable[..., RunningNode]
@@ -37,7 +37,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             folder = tmp_path / "node"
             folder.mkdir()
             node = RunningNode(folder, tables_of(rules, *to))
-            own = {f"scp.forwarding.courier.{name}": value for name, value in times.items()}
+            own = {f"scp.forwarding.destination.{name}": value for name, value in times.items()}
             node.constants = {**QUICK, **own}
             stack.callback(_end, node)
             return node.start()
@@ -98,7 +98,7 @@ def wait_until(node: RunningNode, title: str, **wanted: int) -> None:
     """Wait until the node tells that of a destination."""
     deadline, settings = time.monotonic() + CLIENT_SECONDS, load(node.config)
     while True:
-        found = vars(telling.standings(settings)[title])
+        found = vars(forward.standings(settings)[title])
         if all(found[key] == count for key, count in wanted.items()):
             return
         assert time.monotonic() < deadline, f"not {wanted}: {found}"

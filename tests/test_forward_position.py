@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from support import CT, IMPLICIT
 
-from storage.finding import Location
-from storage.forwarding import file
-from storage.forwarding.queue import Outbox, Wanted
-from storage.journal import RECEIPTS, Journal
+from storage.index.search import Location
+from storage.journal.journal import RECEIPTS, Journal
+from storage.outbox import database
+from storage.outbox.queue import Outbox, Wanted
 
 LOCATION = Location(("1.1", "1.2", "1.3"), CT, IMPLICIT, 8, "ab" * 32, "")
 
@@ -21,7 +21,7 @@ LOCATION = Location(("1.1", "1.2", "1.3"), CT, IMPLICIT, 8, "ab" * 32, "")
 def data(tmp_path: Path) -> Path:
     """A data folder with a journal of three lines, and a queue that follows it."""
     write(tmp_path, 3)
-    file.prepare(tmp_path, sync=False)
+    database.prepare(tmp_path, sync=False)
     with closing(Outbox(tmp_path, sync=False)) as outbox:
         end = outbox.position
         tail = Journal(tmp_path, sync=False).tail(RECEIPTS, end)
@@ -39,7 +39,7 @@ def write(data: Path, lines: int) -> None:
 
 def standing(data: Path) -> tuple[int, int]:
     """The position, and how many items wait, after a start."""
-    file.prepare(data, sync=False)
+    database.prepare(data, sync=False)
     with closing(Outbox(data, sync=False)) as outbox:
         return outbox.position, len(outbox.due("WARD", 10))
 
@@ -58,7 +58,7 @@ def test_an_older_queue_goes_on_from_where_it_was(
 ) -> None:
     before = Journal(data, sync=False).size(RECEIPTS)
     kept = tmp_path_factory.mktemp("kept") / "forward.sqlite"
-    shutil.copy(file.path_of(data), kept)
+    shutil.copy(database.path_of(data), kept)
     write(data, 2)
     with closing(Outbox(data, sync=False)) as outbox:
         journal = Journal(data, sync=False)
@@ -66,7 +66,7 @@ def test_an_older_queue_goes_on_from_where_it_was(
         outbox.take([], set(), end, journal.tail(RECEIPTS, end))
     for path in data.glob("forward.sqlite*"):
         path.unlink()
-    shutil.copy(kept, file.path_of(data))
+    shutil.copy(kept, database.path_of(data))
     assert standing(data) == (before, 1)
     assert not caplog.records
 
@@ -105,7 +105,7 @@ def test_a_journal_that_was_put_back_and_grew_is_noticed(
 def test_a_queue_of_the_version_before_is_taken_over_with_what_waits(
     data: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with closing(sqlite3.connect(file.path_of(data))) as db:
+    with closing(sqlite3.connect(database.path_of(data))) as db:
         (position,) = db.execute("SELECT journal FROM position").fetchone()
         db.executescript(
             "DROP TABLE position; CREATE TABLE position (journal INTEGER);"

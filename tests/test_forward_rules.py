@@ -4,9 +4,9 @@ from collections import defaultdict
 
 import pytest
 
+from scp.config.schema import Forward
 from scp.forwarding.rules import CRITERIA, destinations
-from scp.settings import Forward
-from storage.attributes import BY_KEYWORD
+from storage.dicom.values.attributes import BY_KEYWORD
 
 HELD = {
     "Modality": "CT", "StationName": "CT01", "StudyDescription": "CT Thorax nativ",

@@ -73,15 +73,15 @@ def compared(node: RunningNode) -> set[str]:
 
 DELETE = [("give_up_held", 2), ("forget", 1), ("forget", 3)]
 CHANGES = [
-    *[("delete", f"storage.retiring.{step}", call) for step, call in DELETE],
-    ("delete", "storage.superseded.Superseded.take", 2),
-    ("delete", "storage.superseded.prune", 3),
-    *[("retain", f"storage.retiring.{step}", call) for step, call in DELETE],
-    ("retain", "storage.superseded.Superseded.take", 1),
-    ("restore", "storage.journal.Journal.append", 2),
-    ("restore", "storage.tree.Tree.place", 1),
-    ("restore", "storage.retiring.record_file", 1),
-    ("restore", "storage.retiring.record_file", 3),
+    *[("delete", f"storage.maintenance.changes.deletion.{step}", call) for step, call in DELETE],
+    ("delete", "storage.files.superseded.Superseded.take", 2),
+    ("delete", "storage.files.superseded.prune", 3),
+    *[("retain", f"storage.maintenance.changes.deletion.{step}", call) for step, call in DELETE],
+    ("retain", "storage.files.superseded.Superseded.take", 1),
+    ("restore", "storage.journal.journal.Journal.append", 2),
+    ("restore", "storage.files.tree.Tree.place", 1),
+    ("restore", "storage.maintenance.changes.deletion.record_file", 1),
+    ("restore", "storage.maintenance.changes.deletion.record_file", 3),
 ]
 OPTIONS = {
     "delete": ("--study", OLD, "--yes"), "retain": ("--yes",), "restore": ("--study", OLD),
@@ -111,7 +111,10 @@ def test_a_command_that_was_killed_loses_nothing_and_a_second_one_ends_it(
 
 @pytest.mark.parametrize(
     ("command", "step"),
-    [("delete", "storage.retiring.forget"), ("restore", "storage.retiring.record_file")],
+    [
+        ("delete", "storage.maintenance.changes.deletion.forget"),
+        ("restore", "storage.maintenance.changes.deletion.record_file"),
+    ],
 )
 def test_a_node_that_goes_on_ends_what_a_killed_command_left(
     node: RunningNode, command: str, step: str
@@ -127,7 +130,10 @@ def test_a_node_that_goes_on_ends_what_a_killed_command_left(
 
 @pytest.mark.parametrize(
     ("command", "step"),
-    [("delete", "storage.retiring.forget"), ("restore", "storage.retiring.record_file")],
+    [
+        ("delete", "storage.maintenance.changes.deletion.forget"),
+        ("restore", "storage.maintenance.changes.deletion.record_file"),
+    ],
 )
 def test_a_second_run_without_a_node_ends_what_the_first_left(
     node: RunningNode, command: str, step: str
@@ -143,9 +149,9 @@ def test_a_second_run_without_a_node_ends_what_the_first_left(
 
 
 PURGE = [
-    ("storage.superseded.Superseded.remove", 2),
-    ("storage.superseded.prune", 2),
-    ("storage.superseded.prune", 3),
+    ("storage.files.superseded.Superseded.remove", 2),
+    ("storage.files.superseded.prune", 2),
+    ("storage.files.superseded.prune", 3),
 ]
 
 
@@ -184,7 +190,7 @@ def test_a_backup_that_was_killed_holds_whole_files_and_a_second_one_ends_it(
     if not is_first:
         assert minipacs("backup", node, str(to)).returncode == 0
         assert minipacs("delete", node, "--study", OLD, "--yes").returncode == 0
-    killed(node, f"storage.backup.{step}", call, "backup", str(to))
+    killed(node, f"storage.maintenance.recovery.backup.{step}", call, "backup", str(to))
     node.kill()
     for path in (to / "tree").glob("*/*/*.dcm"):
         assert data_set_bytes(path) == SENT[path.stem]
@@ -205,8 +211,10 @@ def test_a_node_that_is_killed_while_it_applies_its_rules_loses_nothing(
     make_old(node.data, 400, OLD)
     node.stop()
     node.constants = {
-        "scp.retention._FIRST_SECONDS": 0.0,
-        f"storage.retiring.{step}": Code("lambda *given: __import__('os').killpg(0, 9)"),
+        "scp.node.retention._FIRST_SECONDS": 0.0,
+        f"storage.maintenance.changes.deletion.{step}": Code(
+            "lambda *given: __import__('os').killpg(0, 9)"
+        ),
     }
     node.start()
     node.process.wait(CLIENT_SECONDS)
@@ -217,7 +225,7 @@ def test_a_node_that_is_killed_while_it_applies_its_rules_loses_nothing(
     assert held | superseded(node) == set(SENT)
     assert len(held) == len(SENT) - (step == "forget")
     make_old(node.data, 400, OLD)
-    node.constants = {"scp.retention._FIRST_SECONDS": 0.0}
+    node.constants = {"scp.node.retention._FIRST_SECONDS": 0.0}
     node.stop()
     node.start()
     node.wait_for_log("retention done studies=1")

@@ -32,13 +32,15 @@ from support import (
     send,
 )
 
-from storage import Archive, Received, bulk, part10, prepare
-from storage.errors import ArchiveError, ResourceError
-from storage.importing import Importer
-from storage.journal import RECEIPTS
-from storage.sources import Source, Unusable, under
-from storage.tree import Tree
-from storage.values import element
+from storage import Archive, Received, prepare
+from storage.archive import batch
+from storage.archive.import_sources import Source, Unusable, under
+from storage.archive.importer import Importer
+from storage.diagnostics.errors import ArchiveError, ResourceError
+from storage.dicom import part10
+from storage.dicom.values.conversion import element
+from storage.files.tree import Tree
+from storage.journal.journal import RECEIPTS
 
 ROOT = Path(__file__).parent.parent
 CHARSET = "ISO_IR 100"
@@ -433,7 +435,7 @@ def in_a_process(data: Path, code: str) -> None:
     """Run `code` on the tree: a start claims its folder until the process ends."""
     program = f"""
 from pathlib import Path
-from storage.tree import Tree
+from storage.files.tree import Tree
 tree = Tree(Path({str(data)!r}), sync=False)
 {code}
 """
@@ -511,7 +513,7 @@ def store_some(archive: Archive, *contents: tuple[int, int]) -> list[str]:
         intake.write(instance(number, size))
         given.append((Received(CT, f"1.3.{number}", EXPLICIT, intake, CHARSET), intake))
     try:
-        results = bulk.store_all(archive, given)
+        results = batch.store_all(archive, given)
     finally:
         for _, intake in given:
             intake.discard()
@@ -530,9 +532,9 @@ def test_each_of_many_becomes_what_it_would_alone(archive: Archive) -> None:
 
 
 FAILING = [
-    "storage.intake.Intake.begin_sync", "storage.intake.Intake.settle",
-    "storage.journal.Journal.append_all", "storage.tree.Tree.place", "storage.tree.Tree.settle",
-    "storage.bulk.record",
+    "storage.files.incoming.Intake.begin_sync", "storage.files.incoming.Intake.settle",
+    "storage.journal.journal.Journal.append_all", "storage.files.tree.Tree.place",
+    "storage.files.tree.Tree.settle", "storage.archive.batch.record",
 ]  # fmt: skip
 
 

@@ -14,22 +14,23 @@ from typing import Any
 import pytest
 from support import CT, EXPLICIT, ct, encoded, identifier
 
-from storage import Archive, Level, Query, Received, Root, retention, retiring
-from storage import archive as archive_module
-from storage.bulk import store_all
-from storage.checking import check
-from storage.correcting import correct, undo
-from storage.corrections import in_force
-from storage.database import connect, index_path
-from storage.errors import ResourceError
-from storage.faults import Kind
-from storage.journal import Journal
-from storage.models import SHARED, TABLES, Index, build, column_names
-from storage.rebuilding import fill
-from storage.replay import catch_up
-from storage.retention import Rules
-from storage.retiring import Selection
-from storage.upkeep import new_index
+from storage import Archive, Level, Query, Received, Root
+from storage.archive import archive as archive_module
+from storage.archive.batch import store_all
+from storage.diagnostics.errors import ResourceError
+from storage.index.database import connect, index_path
+from storage.index.tables import SHARED, TABLES, Index, build, column_names
+from storage.journal.corrections.in_effect import in_force
+from storage.journal.journal import Journal
+from storage.maintenance.changes import deletion, retention
+from storage.maintenance.changes.correction import correct, undo
+from storage.maintenance.changes.deletion import Selection
+from storage.maintenance.changes.retention import Rules
+from storage.maintenance.check.checking import check
+from storage.maintenance.check.faults import Kind
+from storage.maintenance.recovery.rebuilding import fill
+from storage.maintenance.recovery.replay import catch_up
+from storage.maintenance.recovery.startup import new_index
 
 CHARSET = "ISO_IR 100"
 STUDIES, SERIES, INSTANCES = ("1.1", "1.2", "1.3"), ("2.1", "2.2"), ("3.1", "3.2", "3.3")
@@ -137,22 +138,22 @@ class Operations:
             catch_up(self.data, CHARSET)
 
     def delete(self) -> None:
-        list(retiring.delete(self.archive, retiring.selected(self.archive, self._selection())))
+        list(deletion.delete(self.archive, deletion.selected(self.archive, self._selection())))
 
     def delete_without_row(self) -> None:
         """A kill between the file's way to superseded/ and the end of its row."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(retiring, "forget", _killed)
+            patch.setattr(deletion, "forget", _killed)
             with suppress(ResourceError):
                 self.delete()
         catch_up(self.data, CHARSET)
 
     def restore(self) -> None:
-        found = retiring.restorable(self.archive, self._selection(), CHARSET)
-        list(retiring.restore(self.archive, found, CHARSET))
+        found = deletion.restorable(self.archive, self._selection(), CHARSET)
+        list(deletion.restore(self.archive, found, CHARSET))
 
     def purge(self) -> None:
-        list(retiring.purge(list(retiring.kept(self.archive)), self.archive))
+        list(deletion.purge(list(deletion.kept(self.archive)), self.archive))
 
     def retain(self) -> None:
         rules = Rules(studies=self.chance.randint(1, 2))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from storage.errors import ResourceError
-from storage.journal import RECEIPTS, Journal
+from storage.diagnostics.errors import ResourceError
+from storage.journal.journal import RECEIPTS, Journal
 
 
 @pytest.fixture

@@ -1,71 +1,224 @@
-"""The rooms and the one direction of their imports."""
+"""The rooms: packages in floors, each imported by its door, and imports that run one way."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+TOPS = ("scp", "storage")
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-    for package in ("scp", "storage")
-    for path in (ROOT / package).rglob("*.py")
+    for top in TOPS
+    for path in (ROOT / top).rglob("*.py")
 }
-# What only the rooms above them may import.
-OUTER = {"scp.cli", "scp.supervisor", "scp.worker", "scp.listener"}
+PACKAGES = {name for name, path in MODULES.items() if path.name == "__init__.py"}
 MOST_LINES = 350
+MOST_ENTRIES = 12
+
+# From below: a package imports from floors below its own, and from no other of the same floor.
+FLOORS = (
+    {"storage.diagnostics"},
+    {"storage.dicom.values"},
+    {"storage.dicom.data_sets"},
+    {"storage.dicom", "storage.query"},
+    {"storage.files"},
+    {"storage.journal.segments"},
+    {"storage.journal"},
+    {"storage.journal.corrections"},
+    {"storage.index"},
+    {"storage.archive"},
+    {"storage.outbox", "storage.maintenance.changes", "storage.maintenance.check"},
+    {"storage.maintenance.recovery"},
+    {"storage.maintenance"},
+    {"storage"},
+    {"scp.config", "scp.copies.conversion.codecs"},
+    {"scp.runtime", "scp.network.tls", "scp.copies.conversion.data_set"},
+    {"scp.copies.conversion.limits", "scp.network.upper_layer"},
+    {"scp.copies.conversion.pixels", "scp.copies.deidentify.rules", "scp.network.dimse"},
+    {"scp.copies.corrected", "scp.copies.deidentify.elements", "scp.network.association"},
+    {"scp.copies.deidentify.pixels", "scp.copies.export", "scp.network.scu"},
+    {"scp.copies.deidentify", "scp.copies.conversion"},
+    {"scp.copies", "scp.forwarding", "scp.network.services", "scp.web"},
+    {"scp.network"},
+    {"scp.node", "scp.conformance.writing"},
+    {"scp.conformance.sections"},
+    {"scp.conformance", "scp.cli.output"},
+    {"scp.cli.options"},
+    {"scp.cli.commands", "scp.cli.commands.changes", "scp.cli.commands.transfer"},
+    {"scp.cli"},
+    {"scp"},
+)
+# What has no door, only rooms: each of these is imported as what it is.
+CORRIDORS = {
+    "scp", "scp.network", "scp.copies", "scp.copies.conversion", "storage.maintenance",
+    "scp.cli.commands", "scp.cli.commands.changes", "scp.cli.commands.transfer",
+}  # fmt: skip
 
 
-def imports(name: str) -> set[str]:
-    """The modules of this project that a module imports when it is loaded or later."""
-    tree = ast.parse(MODULES[name].read_text())
-    guarded = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if node in guarded:
-            continue
+def package_of(module: str) -> str:
+    """The package that a module lies in; a package lies in itself."""
+    return module if module in PACKAGES else module.rpartition(".")[0]
+
+
+@cache
+def imports(module: str) -> frozenset[tuple[str, str]]:
+    """What a module imports of this project, when it is loaded or later, or for types alone.
+
+    Pairs of a module, and of a name out of it: empty for the module itself.
+    """
+    found: set[tuple[str, str]] = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
-    return found & set(MODULES)
+            found |= {(alias.name, "") for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module} imports {node.module} by a relative name"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found.add((inner, "") if inner in MODULES else (node.module or "", alias.name))
+    return frozenset((name, of) for name, of in found if name.split(".")[0] in TOPS)
 
 
-def test_there_are_modules_and_they_import_each_other() -> None:
-    assert {"scp.handlers.store", "storage.archive"} <= set(MODULES)
-    assert "storage" in imports("scp.handlers.store")
-
-
-@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("storage")])
-def test_storage_never_imports_scp(name: str) -> None:
-    assert not {found for found in imports(name) if found.startswith("scp")}
-
-
-@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("scp.handlers")])
-def test_a_handler_knows_nothing_of_what_runs_it(name: str) -> None:
-    assert not imports(name) & OUTER
-
-
-def test_no_import_goes_round_in_a_circle() -> None:
-    def walk(name: str, way: tuple[str, ...]) -> None:
-        assert name not in way, " -> ".join([*way, name])
-        if name not in done:
-            for found in sorted(imports(name)):
-                if "." in found and found != name:  # a package is what its modules make of it
-                    walk(found, (*way, name))
-            done.add(name)
-
+def circle(arrows: dict[str, set[str]]) -> list[str]:
+    """A way that comes back to where it began, if there is one."""
     done: set[str] = set()
-    for name in MODULES:
-        if "." in name:
-            walk(name, ())
+
+    def walk(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name in done:
+            return []
+        for following in sorted(arrows.get(name, ())):
+            if found := walk(following, [*way, name]):
+                return found
+        done.add(name)
+        return []
+
+    return next((found for name in sorted(arrows) if (found := walk(name, []))), [])
+
+
+def test_every_package_has_its_floor_and_no_other_has_one() -> None:
+    named = [name for floor in FLOORS for name in floor]
+    assert sorted(named) == sorted(PACKAGES)
+
+
+def test_imports_run_down() -> None:
+    height = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+    wrong = {
+        (module, name)
+        for module in MODULES
+        for name, _ in imports(module)
+        if package_of(name) != package_of(module)
+        and height[package_of(name)] >= height[package_of(module)]
+    }
+    assert not wrong
+
+
+def test_storage_never_imports_scp() -> None:
+    assert not {
+        (module, name)
+        for module in MODULES
+        for name, _ in imports(module)
+        if module.startswith("storage") and name.startswith("scp")
+    }
+
+
+def test_a_package_is_imported_by_its_door() -> None:
+    """From another one: not by a file in it. A door may give a module, where it names it."""
+    past = set()
+    for module in MODULES:
+        for name, of in imports(module):
+            package = package_of(name)
+            if package in (package_of(module), *CORRIDORS) or name in PACKAGES:
+                continue
+            if of or name.rpartition(".")[2] not in given_by(package):
+                past.add((module, name))
+    assert not past
+
+
+@cache
+def given_by(package: str) -> set[str]:
+    """The names in `__all__` of a package."""
+    for node in ast.parse(MODULES[package].read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return set(ast.literal_eval(node.value))
+    return set()
+
+
+def test_no_door_gives_another_thing_by_the_name_of_a_file() -> None:
+    """Which would hide the file from who imports it as a module."""
+    hidden = {
+        (package, name)
+        for package in PACKAGES
+        for name, of in imports(package)
+        if of and f"{package}.{of}" in MODULES
+    }
+    assert not hidden
+
+
+def test_what_a_door_gives_is_taken_by_somebody() -> None:
+    taken = {(name, of) for module in MODULES for name, of in imports(module) if of}
+    taken |= {
+        name.rpartition(".")[::2] for module in MODULES for name, of in imports(module) if not of
+    }
+    public = {"storage", "scp.cli"}  # for who builds on it, and for the command
+    idle = {
+        (package, name)
+        for package in PACKAGES - public
+        for name in given_by(package)
+        if (package, name) not in taken
+    }
+    assert not idle
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    arrows = {
+        module: {name for name, _ in imports(module) if name in MODULES and name not in PACKAGES}
+        for module in MODULES
+    }
+    assert not circle(arrows)
+
+
+def test_no_packages_import_each_other_in_a_circle() -> None:
+    arrows: dict[str, set[str]] = {}
+    for module in MODULES:
+        others = {package_of(name) for name, _ in imports(module)} - {package_of(module)}
+        arrows.setdefault(package_of(module), set()).update(others)
+    assert not circle(arrows)
+
+
+def test_a_circle_is_found() -> None:
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert circle({"a": {"b"}, "b": {"c"}}) == []
+
+
+@pytest.mark.parametrize("top", TOPS)
+def test_no_folder_has_too_much_in_it(top: str) -> None:
+    folders = [path for path in (ROOT / top).rglob("*") if path.is_dir()]
+    crowded = {}
+    for folder in [ROOT / top, *folders]:
+        entries = [path for path in folder.iterdir() if path.name != "__pycache__"]
+        if len(entries) > MOST_ENTRIES:
+            crowded[folder] = len(entries)
+    assert not crowded
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_a_module_is_short(name: str) -> None:
     assert len(MODULES[name].read_text().splitlines()) <= MOST_LINES
+
+
+def test_the_tables_of_the_index_are_named_in_its_own_rooms() -> None:
+    """SQL elsewhere is of a database of its own."""
+    own = ("storage.index", "storage.journal", "storage.outbox", "storage.query")
+    words = ("SELECT ", "INSERT INTO", "DELETE FROM", "UPDATE ", "PRAGMA ")
+    found = {
+        name
+        for name, path in MODULES.items()
+        if not name.startswith(own)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if any(word in node.value for word in words)
+    }
+    assert not found

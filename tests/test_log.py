@@ -27,10 +27,10 @@ from support import (
     send,
 )  # fmt: skip
 
-from scp import log
-from scp.printing import say, say_json
-from storage.escaping import error_comment, escaped, json_text
-from storage.event import Event, Own, Sentence, value_of
+from scp.cli.output.printing import say, say_json
+from scp.runtime import log
+from storage.diagnostics.escaping import error_comment, escaped, json_text
+from storage.diagnostics.events import Event, Own, Sentence, value_of
 
 ROOT = Path(__file__).parent.parent
 UNSAFE = {"Cc", "Cf", "Zl", "Zp", "Cs"}

@@ -9,13 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from peewee import IntegerField, Model, TextField
 
-from storage import indexing
-from storage.attributes import BY_KEYWORD, Attribute, Level
-from storage.database import connect
-from storage.extract import Header
-from storage.folding import RANGE_VRS, fold
-from storage.indexing import FileFacts
-from storage.matching import (
+from storage.dicom.instance_header import Header
+from storage.dicom.values.attributes import BY_KEYWORD, Attribute, Level
+from storage.dicom.values.conversion import strip
+from storage.index import writer
+from storage.index.database import connect
+from storage.index.tables import Index, build, column_names, columns_of
+from storage.index.writer import FileFacts
+from storage.query.folding import RANGE_VRS, fold
+from storage.query.rules import (
     RULES,
     WILDCARD_VRS,
     condition,
@@ -26,8 +28,6 @@ from storage.matching import (
     matches,
     rule_for,
 )
-from storage.models import Index, build, column_names, columns_of
-from storage.values import strip
 
 # attribute (by its VR), stored value, key, whether it matches
 NAME, DATE, TIME = "PatientName", "StudyDate", "StudyTime"
@@ -163,13 +163,13 @@ def test_a_rule(index: Index, keyword: str, value: str, key: str, expected: bool
     attribute = BY_KEYWORD[keyword]
     model = index[attribute.level]
     header = header_with(keyword, value)
-    indexing.record(index, header, FileFacts("1.2.840.10008.1.2", 0, "", ""))
+    writer.record(index, header, FileFacts("1.2.840.10008.1.2", 0, "", ""))
     try:
         asked = condition(attribute, columns_of(model, attribute), model, key)
         rows = model.select() if asked is None else model.select().where(asked)
         assert (rows.count() == 1) is expected
     finally:
-        indexing.forget(index, header.uids)
+        writer.forget(index, header.uids)
     assert matches(attribute.vr, fold(attribute.vr, value), key) is expected
 
 

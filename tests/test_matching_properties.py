@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from storage import Archive, Level, Options, Query, Root, prepare
-from storage.attributes import BY_KEYWORD, TABLE, UNIQUE
-from storage.elements import Element
-from storage.extract import Header
-from storage.indexing import FileFacts, forget, record
+from storage.dicom.data_sets.elements import Element
+from storage.dicom.instance_header import Header
+from storage.dicom.values.attributes import BY_KEYWORD, TABLE, UNIQUE
+from storage.index.writer import FileFacts, forget, record
 
 # ---- the reading
 

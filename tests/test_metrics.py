@@ -416,7 +416,7 @@ def test_a_node_that_is_about_to_end_is_not_ready(node: RunningNode) -> None:
 
 def test_who_shows_no_sign_of_life_is_named(tmp_path: Path) -> None:
     node = RunningNode(tmp_path, {"metrics": {"port": 0}})
-    node.constants = {"scp.watch.BEAT_SECONDS": 0.2}
+    node.constants = {"scp.runtime.heartbeat.BEAT_SECONDS": 0.2}
     node.start()
     try:
         until(lambda: len(node.workers) == 1)  # the one beside it has its name by then
@@ -450,7 +450,7 @@ def test_who_stalls_holds_up_nobody(node: RunningNode, sent: bytes) -> None:
 
 def test_who_trickles_is_cut(tmp_path: Path) -> None:
     node = RunningNode(tmp_path, {"metrics": {"port": 0}})
-    node.constants = {"scp.web._SECONDS": 1.0}
+    node.constants = {"scp.web.server._SECONDS": 1.0}
     node.start()
     try:
         with socket.create_connection(door(node)) as slow:

@@ -9,9 +9,10 @@ import pytest
 from mounts import Disk, can_mount
 from support import CLIENT_SECONDS, toml
 
-from storage import mounts, prepare
-from storage.errors import FolderError
-from storage.mounts import Mount, holding, mount_of, parsed, require_known
+from storage import prepare
+from storage.diagnostics.errors import FolderError
+from storage.files import file_system
+from storage.files.file_system import Mount, holding, mount_of, parsed, require_known
 
 ROOT = Path(__file__).parent.parent
 LINES = """\
@@ -79,7 +80,7 @@ def on(kind: str, monkeypatch: pytest.MonkeyPatch, folder: Path, lines: str = ""
     told.write_text(
         f"1 0 0:1 / / rw - ext4 /dev/vda rw\n9 1 0:9 / {folder} rw - {kind} x rw\n{lines}"
     )
-    monkeypatch.setattr(mounts, "_MOUNTS", told)
+    monkeypatch.setattr(file_system, "_MOUNTS", told)
 
 
 @pytest.mark.parametrize("kind", UNKNOWN)
@@ -124,7 +125,7 @@ def test_what_a_power_cut_takes_is_warned_of(
 def test_where_the_system_does_not_tell_it_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mounts, "_MOUNTS", tmp_path / "absent")
+    monkeypatch.setattr(file_system, "_MOUNTS", tmp_path / "absent")
     with pytest.raises(FolderError, match=r"does not tell.*any_file_system = true"):
         require_known(tmp_path, any_file_system=False)
     assert require_known(tmp_path, any_file_system=True)
@@ -165,7 +166,8 @@ COMMANDS = (("serve",), ("import", "."), ("rebuild",), ("check", "--repair"), ("
 def test_every_command_refuses_a_disk_that_is_not_known_to_be_good(tmp_path: Path) -> None:
     """ext4 is unknown for once: the code does not know it, and Linux mounts it for real."""
     program = (
-        "from storage import mounts; mounts.KNOWN = frozenset(); import scp.cli; scp.cli.main()"
+        "from storage.files import file_system; file_system.KNOWN = frozenset(); "
+        "from scp.cli.app import main; main()"
     )
     with Disk(tmp_path / "with space", 16) as disk:
         config = tmp_path / "config.toml"

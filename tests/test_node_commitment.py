@@ -219,8 +219,8 @@ def test_a_small_request_is_reported_before_a_large_one_that_came_first(
         journal = node.data / "journal" / "commitments.jsonl"
         journal.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
         node.constants = {
-            "scp.commitment.TURN_SECONDS": 0.0,
-            "scp.commitment.commitments.failure_of": Code(SLOW),
+            "scp.network.services.commitment_reporter.TURN_SECONDS": 0.0,
+            "scp.network.services.commitment_reporter.commitments.failure_of": Code(SLOW),
         }
         node.start()
         assert [requestor.report()[1] for _ in range(2)] == ["1.9.2", "1.9.1"]
@@ -234,8 +234,8 @@ def test_the_files_of_a_requestor_that_is_gone_hold_up_nobody(
     with running_node(tmp_path / "node", {"peers": peers}) as node:
         node.stop()
         node.constants = {
-            "scp.commitment.TURN_SECONDS": 0.0,
-            "scp.commitment.commitments.failure_of": Code(SLOW),
+            "scp.network.services.commitment_reporter.TURN_SECONDS": 0.0,
+            "scp.network.services.commitment_reporter.commitments.failure_of": Code(SLOW),
         }
         node.start()
         mark = node.mark()

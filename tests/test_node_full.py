@@ -18,9 +18,9 @@ from faults import Held, Senders, compare, faults
 from mounts import Disk, can_mount
 from support import CT, EXPLICIT, Code, RunningNode, ct, encoded, found, got, send
 
-from storage.database import connect, index_path
-from storage.journal import RECEIPTS, Journal
-from storage.marks import write_mark
+from storage.index.database import connect, index_path
+from storage.index.high_water import write_mark
+from storage.journal.journal import RECEIPTS, Journal
 
 needs_mounts = pytest.mark.skipif(not can_mount(), reason="nothing can be mounted here")
 SMALL, LARGE = 2_000, 1_500_000
@@ -190,7 +190,10 @@ def test_a_node_starts_on_a_full_disk(tmp_path: Path) -> None:
     with on_a_disk(tmp_path / "node", 24) as (disk, node):
         assert store(node, 0).Status == 0x0000
         node.kill()
-        node.constants = {"scp.keeper._RETRY_SECONDS": 0.2, "scp.watch.BEAT_SECONDS": 0.2}
+        node.constants = {
+            "scp.node.index_keeper._RETRY_SECONDS": 0.2,
+            "scp.runtime.heartbeat.BEAT_SECONDS": 0.2,
+        }
         lose_rows(node)
         with filled(disk):
             node.start()
@@ -268,16 +271,19 @@ def test_stores_are_refused_before_the_disk_is_full(tmp_path: Path) -> None:
 
 # What fails while a flag is set, and how.
 STAND_INS = {
-    "write ENOSPC": ("storage.intake.write_all", "OSError(28, 'No space left on device')"),
+    "write ENOSPC": ("storage.files.incoming.write_all", "OSError(28, 'No space left on device')"),
     "create ENOSPC": (
-        "storage.tree.Tree.open_staged",
-        "storage.tree.ResourceError('Cannot write to disk: No space left on device')",
+        "storage.files.tree.Tree.open_staged",
+        "storage.files.tree.ResourceError('Cannot write to disk: No space left on device')",
     ),
-    "fsync EIO": ("storage.tree.os.fsync", "OSError(5, 'Input/output error')"),
-    "rename EROFS": ("storage.tree.os.rename", "OSError(30, 'Read-only file system')"),
-    "journal ENOSPC": ("storage.journal.os.fdatasync", "OSError(28, 'No space left on device')"),
+    "fsync EIO": ("storage.files.tree.os.fsync", "OSError(5, 'Input/output error')"),
+    "rename EROFS": ("storage.files.tree.os.rename", "OSError(30, 'Read-only file system')"),
+    "journal ENOSPC": (
+        "storage.journal.journal.os.fdatasync",
+        "OSError(28, 'No space left on device')",
+    ),
     "index full": (
-        "storage.indexing.execute",
+        "storage.index.writer.execute",
         "__import__('sqlite3').OperationalError('database or disk is full')",
     ),
 }

@@ -22,7 +22,7 @@ from recordings import Recording, held_samples
 from support import ECHO, EXPLICIT, FIND, IMPLICIT, Sample, destination, free_port, running_node
 from wire import RELEASE, RELEASED, command_set, message, messages, request, us
 
-from storage.attributes import TABLE
+from storage.dicom.values.attributes import TABLE
 
 # Success, too many matches, an identifier that does not fit, one that cannot be read.
 FINAL = {0x0000, 0xA700, 0xA900, 0xC000}

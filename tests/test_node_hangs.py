@@ -27,12 +27,12 @@ from support import (
     send,
 )
 
-from scp import watch
-from scp.watch import LOOKS, START_LOOKS, Beats, Watch
+from scp.runtime import heartbeat
+from scp.runtime.heartbeat import LOOKS, START_LOOKS, Beats, Watch
 
 BEAT_SECONDS = 0.2
 BUSY_SECONDS = 1.5
-SHORT = {"scp.watch.BEAT_SECONDS": BEAT_SECONDS}
+SHORT = {"scp.runtime.heartbeat.BEAT_SECONDS": BEAT_SECONDS}
 # What a bound may be passed by, on a machine that has other things to do.
 SPARE_SECONDS = 10.0
 
@@ -93,7 +93,7 @@ def test_a_worker_that_was_started_anew_begins_anew() -> None:
 
 
 def test_it_is_noticed_within_a_minute() -> None:
-    assert watch.BEAT_SECONDS * (LOOKS + 1) <= 60
+    assert heartbeat.BEAT_SECONDS * (LOOKS + 1) <= 60
 
 
 # ---- workers that hang
@@ -128,7 +128,7 @@ def test_a_worker_that_is_stopped_is_replaced(start: Start, workers: int) -> Non
 
 def test_a_worker_that_serves_is_not_taken_for_one_that_hangs(start: Start) -> None:
     """Idle, at work, and reading its configuration again."""
-    node = start(1, **{"scp.watch.BEAT_SECONDS": 0.1})
+    node = start(1, **{"scp.runtime.heartbeat.BEAT_SECONDS": 0.1})
     (worker,) = node.workers
     end = time.monotonic() + 0.1 * LOOKS * 4
     while time.monotonic() < end:
@@ -144,9 +144,9 @@ def test_a_worker_in_a_loop_that_never_yields_is_replaced(start: Start) -> None:
     """In C code that keeps the interpreter's lock: no thread of it runs any more."""
     loop = "lambda request: __import__('re').match('(a+)+$', 'a' * 64 + 'b')"
     replaced = f"__import__('dataclasses').replace(handler, handle={loop})"
-    every = "field, handler in scp.handlers.HANDLERS.items()"
+    every = "field, handler in scp.network.services.handlers.HANDLERS.items()"
     handlers = f"{{field: {replaced} if field == 0x30 else handler for {every}}}"
-    node = start(2, **SHORT, **{"scp.handlers.HANDLERS": Code(handlers)})
+    node = start(2, **SHORT, **{"scp.network.services.handlers.HANDLERS": Code(handlers)})
     association = node.associate((ECHO, IMPLICIT))
     assert association.is_established
     association.dimse_timeout = 0.5
@@ -159,7 +159,7 @@ def test_a_worker_in_a_loop_that_never_yields_is_replaced(start: Start) -> None:
 
 
 def test_a_node_with_a_stopped_worker_ends(start: Start) -> None:
-    node = start(2, **{"scp.supervisor._KILL_SECONDS": 1.0})
+    node = start(2, **{"scp.node.supervisor._KILL_SECONDS": 1.0})
     os.kill(node.workers[0], signal.SIGSTOP)
     assert node.stop() == 0
     assert node.logged("hangs, killed")
@@ -181,7 +181,9 @@ def test_a_stopped_worker_ends_with_its_supervisor(start: Start) -> None:
 
 def test_workers_that_die_at_once_are_started_once_a_second(start: Start) -> None:
     """And the supervisor still hears SIGTERM."""
-    node = start(4, **{"scp.listener.Listener.serve": Code("lambda *_: __import__('os')._exit(3)")})
+    node = start(
+        4, **{"scp.node.listener.Listener.serve": Code("lambda *_: __import__('os')._exit(3)")}
+    )
     begun = time.monotonic()
     node.wait_for_log("died, starting another", count=9)  # the third time of some
     assert time.monotonic() - begun > 1.0
@@ -193,7 +195,7 @@ def test_workers_that_die_at_once_are_started_once_a_second(start: Start) -> Non
 
 
 def test_workers_that_do_not_start_are_told_and_sigterm_is_heard(start: Start) -> None:
-    node = start(2, **{"scp.worker.Reporter": Code("None")})
+    node = start(2, **{"scp.node.worker.Reporter": Code("None")})
     node.wait_for_log("ERROR", "did not start, starting another", count=3)
     assert node.stop() == 0
 
@@ -202,8 +204,8 @@ def test_sigterm_is_heard_while_a_worker_takes_long_to_start(tmp_path: Path) -> 
     tmp_path.joinpath("node").mkdir()
     node = RunningNode(tmp_path / "node")
     node.constants = {
-        "scp.worker.entity.build": Code("lambda _: __import__('time').sleep(600)"),
-        "scp.supervisor._KILL_SECONDS": 1.0,
+        "scp.node.worker.application_entity.build": Code("lambda _: __import__('time').sleep(600)"),
+        "scp.node.supervisor._KILL_SECONDS": 1.0,
     }
     (node.folder / "data").mkdir()
     program = [sys.executable, *node._program(), "serve", "-c", str(node.config)]
@@ -264,7 +266,10 @@ LOCKS: dict[str, Callable[[RunningNode], Any]] = {
     "the turn to write": lambda node: held_by_a_stopped_process(node, "index.lock"),
     "an instance's place": lambda node: held_by_a_stopped_process(node, "lock"),
 }
-BUSY = {"storage.database.BUSY_SECONDS": BUSY_SECONDS, "storage.places.LOCK_SECONDS": BUSY_SECONDS}
+BUSY = {
+    "storage.index.database.BUSY_SECONDS": BUSY_SECONDS,
+    "storage.files.instance_locks.LOCK_SECONDS": BUSY_SECONDS,
+}
 
 
 @pytest.mark.parametrize("name", LOCKS)
@@ -321,7 +326,7 @@ def test_a_worker_that_is_stopped_with_the_turn_is_replaced(start: Start, tmp_pa
     # Over and over: one alone was seen to be lost.
     kill = f"__import__('os').kill(__import__('os').getpid(), {int(signal.SIGSTOP)})"
     stop = f"{once} or [({kill}, __import__('time').sleep(0.01)) for _ in range(6000)]"
-    whole = "storage.indexing._delete"
+    whole = "storage.index.writer._delete"
     code = f"lambda index, uids, w={whole}: (uids[2] == '1.4.9' and ({stop}), w(index, uids))[1]"
     node = start(2, **SHORT, **{whole: Code(code)})
     assert store(node, "1.4.1").Status == 0x0000

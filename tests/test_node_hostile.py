@@ -149,8 +149,9 @@ def test_a_slow_sender_is_waited_for(node: RunningNode) -> None:
 def test_a_request_that_comes_at_the_last_moment_is_served(tmp_path: Path) -> None:
     """To decode it takes longer than there is time for it: it came all the same."""
     node = RunningNode(tmp_path, {"limits": {"acse_timeout": TIMEOUT}})
-    decode = "scp.loop.Loop._decode"
-    slow = f"lambda *given, do={decode}: (scp.loop.time.sleep({1.5 * TIMEOUT}), do(*given))"
+    loop = "scp.network.upper_layer.event_loop"
+    decode = f"{loop}.Loop._decode"
+    slow = f"lambda *given, do={decode}: ({loop}.time.sleep({1.5 * TIMEOUT}), do(*given))"
     node.constants = {decode: Code(slow)}
     try:
         node.start()

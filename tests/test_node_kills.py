@@ -23,7 +23,7 @@ from support import (
     keys,
 )
 
-from storage.faults import Kind
+from storage.maintenance.check.faults import Kind
 
 WORKERS = 2
 # What is killed, and how often of ten.

@@ -59,8 +59,8 @@ from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 from support import FIND, GET, MOVE, RunningNode, client, keys, running_node
 
 from storage import Level
-from storage.database import connect
-from storage.models import Index, build
+from storage.index.database import connect
+from storage.index.tables import Index, build
 
 SUCCESS, CANCEL, OUT_OF_RESOURCES = 0x0000, 0xFE00, 0xA700
 DOES_NOT_MATCH, CANNOT_UNDERSTAND = 0xA900, 0xC000

@@ -33,7 +33,7 @@ from support import (
     send,
 )
 
-from storage.journal import RECEIPTS, Journal
+from storage.journal.journal import RECEIPTS, Journal
 
 ROOT = Path(__file__).parent.parent
 ANEW = "The index is being made anew; ask again later"
@@ -218,7 +218,10 @@ def test_the_catalogue_of_receipts_is_kept_near_the_journal_unasked(
 ) -> None:
     node = start_node()
     node.stop()
-    node.constants = {"scp.keeper._SETTLE_SECONDS": 0.1, "scp.watch.BEAT_SECONDS": 0.1}
+    node.constants = {
+        "scp.node.index_keeper._SETTLE_SECONDS": 0.1,
+        "scp.runtime.heartbeat.BEAT_SECONDS": 0.1,
+    }
     node.start()
     store(node, "1.2")
     size = Journal(node.data, sync=False).size(RECEIPTS)

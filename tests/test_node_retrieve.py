@@ -76,7 +76,7 @@ from support import (
     send,
 )
 
-from storage import part10
+from storage.dicom import part10
 
 # pydicom warns of the values that are odd here on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -46,10 +46,10 @@ from support import (
     send,
 )
 
-from scp.certificates import expiring, read
-from scp.config import ConfigError
-from scp.settings import Node, Peer, Settings, Tls
-from scp.tls import SUITES, contexts
+from scp.config.loader import ConfigError
+from scp.config.schema import Node, Peer, Settings, Tls
+from scp.network.tls.certificates import expiring, read
+from scp.network.tls.tls_contexts import SUITES, contexts
 
 # The old versions that are to be refused.
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
@@ -612,7 +612,10 @@ def renewing(tmp_path: Path, pki: Pki) -> Iterator[tuple[RunningNode, Shown]]:
     own = Shown(folder / "node.pem", folder / "node.key")
     own.replace(pki.node)
     node = RunningNode(tmp_path, {"node": {"workers": 2}, "tls": pki.ca.table(own, port=0)})
-    node.constants = {"scp.certificates.LOOK_SECONDS": 0.1, "scp.certificates.TELL_SECONDS": 0.1}
+    node.constants = {
+        "scp.network.tls.certificates.LOOK_SECONDS": 0.1,
+        "scp.network.tls.certificates.TELL_SECONDS": 0.1,
+    }
     try:
         yield node.start(), own
         assert node.stop() == 0
@@ -784,7 +787,10 @@ def test_the_warning_comes_at_the_start_and_daily_and_with_a_reload(
 ) -> None:
     shown = pki.ca.sign("node", file="ending", until=3.5)
     node = RunningNode(tmp_path, {"tls": pki.ca.table(shown)})
-    node.constants = {"scp.certificates.LOOK_SECONDS": 0.1, "scp.certificates.TELL_SECONDS": 0.5}
+    node.constants = {
+        "scp.network.tls.certificates.LOOK_SECONDS": 0.1,
+        "scp.network.tls.certificates.TELL_SECONDS": 0.5,
+    }
     try:
         node.start()
         words = f"[tls] certificate: {shown.certificate}: CN=node expires on"

@@ -28,7 +28,7 @@ from support import (
 )
 from test_node_rebuild import ANEW, held_up
 
-from storage.journal import COMMITMENTS, RECEIPTS, Journal
+from storage.journal.journal import COMMITMENTS, RECEIPTS, Journal
 
 BEFORE, MEANWHILE = "1.1", "1.2"
 

@@ -28,8 +28,8 @@ from support import (
 )
 
 from storage import prepare
-from storage.errors import FolderError
-from storage.rights import why_not
+from storage.diagnostics.errors import FolderError
+from storage.files.rights import why_not
 
 pytestmark = pytest.mark.skipif(bool(other_user.why_not()), reason=other_user.why_not())
 ROOT = Path(__file__).parent.parent
@@ -76,7 +76,7 @@ def node() -> Iterator[RunningNode]:
         os.chown(folder / "data", ACCOUNT.pw_uid, ACCOUNT.pw_gid)
         node = RunningNode(folder, {"metrics": {"port": 0}})
         node.python = python_as(ACCOUNT.pw_uid, ACCOUNT.pw_gid)
-        node.constants["scp.watch.BEAT_SECONDS"] = 1.0
+        node.constants["scp.runtime.heartbeat.BEAT_SECONDS"] = 1.0
         try:
             node.start()
             assert store(node, 0) == (0, "")

@@ -12,10 +12,10 @@ from pydicom import dcmread
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 from support import CT, EXPLICIT, IMPLICIT, TEST_FILES, ct, encoded
 
-from storage import part10
-from storage.errors import DataSetError
-from storage.part10 import FileMeta
-from storage.values import element, uid_bytes
+from storage.diagnostics.errors import DataSetError
+from storage.dicom import part10
+from storage.dicom.part10 import FileMeta
+from storage.dicom.values.conversion import element, uid_bytes
 
 # Of even and of odd length, the shortest and the longest.
 INSTANCES = ["1.2", "1.2.3", "0", "1" * 63, "1" * 64]

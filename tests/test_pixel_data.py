@@ -13,10 +13,10 @@ import pytest
 from pydicom.dataset import Dataset
 from support import EXPLICIT, IMPLICIT, encoded
 
-from storage import part10
-from storage.examination import Examined, examine
-from storage.passage import Digested
-from storage.pixel_data import Damage, damage
+from storage.dicom import part10
+from storage.dicom.data_sets.pixel_data_check import Damage, damage
+from storage.dicom.data_sets.streaming import Digested
+from storage.maintenance.check.file_reader import Examined, examine
 
 JPEG, RLE, MPEG = (f"1.2.840.10008.1.2.{end}" for end in ("4.50", "5", "4.102"))
 BIG_ENDIAN, DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"

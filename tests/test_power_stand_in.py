@@ -15,7 +15,7 @@ from faults import damage
 from support import CT, EXPLICIT, ct, encoded
 
 from storage import Archive, Outcome, Received, prepare
-from storage.uids import Uids
+from storage.dicom.values.uids import Uids
 
 CHARSET = "ISO_IR 100"
 # Instance and name: new, again, other content, of the same length and not, in other folders.

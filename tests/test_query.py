@@ -16,11 +16,12 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from raw import ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, ex, im
 from support import CT, EXPLICIT, IMPLICIT, ct, encoded, identifier
 
-from storage import Archive, Level, Options, Query, Received, Root, extract, prepare
-from storage.attributes import BY_KEYWORD, TABLE, UNIQUE, Key
-from storage.errors import DataSetError, IdentifierError, MismatchError
-from storage.query import MAX_IDENTIFIER_BYTES
-from storage.values import element
+from storage import Archive, Level, Options, Query, Received, Root, prepare
+from storage.diagnostics.errors import DataSetError, IdentifierError, MismatchError
+from storage.dicom import instance_header
+from storage.dicom.values.attributes import BY_KEYWORD, TABLE, UNIQUE, Key
+from storage.dicom.values.conversion import element
+from storage.query.identifier import MAX_IDENTIFIER_BYTES
 
 CHARSET = "ISO_IR 100"
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -560,4 +561,4 @@ def test_a_data_set_is_no_query_and_a_query_is_no_data_set() -> None:
     with pytest.raises(IdentifierError):
         Query.read(Root.STUDY, encoded(ct("1.1", "1.2", "1.3")), EXPLICIT, CHARSET)
     with pytest.raises(MismatchError):
-        extract.header(BytesIO(IDENTIFIER), EXPLICIT, CHARSET)
+        instance_header.header(BytesIO(IDENTIFIER), EXPLICIT, CHARSET)

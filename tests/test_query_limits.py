@@ -5,12 +5,12 @@ from pydicom.tag import Tag
 from support import EXPLICIT, IMPLICIT, ct, encoded
 
 from storage import Archive, Options, Query, Received, Root, prepare
-from storage.attributes import TABLE, Level
-from storage.errors import IdentifierError
-from storage.folding import fold
-from storage.keeping import LONG_CHARACTERS
-from storage.matching import MAX_VALUES
-from storage.values import element
+from storage.diagnostics.errors import IdentifierError
+from storage.dicom.values.attributes import TABLE, Level
+from storage.dicom.values.conversion import element
+from storage.dicom.values.memo import LONG_CHARACTERS
+from storage.query.folding import fold
+from storage.query.rules import MAX_VALUES
 
 CHARSET = "ISO_IR 100"
 PLAIN, NEGOTIATED = Options(), Options(relational=True, multiple_values=True)

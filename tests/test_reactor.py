@@ -34,11 +34,11 @@ from support import (
     running_node,
 )
 
-from scp import messages
-from scp.association import NodeAssociation
-from scp.command import Command, Field, decode, encode
-from scp.dimse import COMMAND, LAST
-from scp.loop import Loop
+from scp.network.association.acceptor import NodeAssociation
+from scp.network.dimse import writer
+from scp.network.dimse.command_set import Command, Field, decode, encode
+from scp.network.dimse.reader import COMMAND, LAST
+from scp.network.upper_layer.event_loop import Loop
 
 # ---- what it relies on
 
@@ -109,9 +109,8 @@ ACTIONS_DIGEST = "5bf1c00bcae86bef"
 TRANSITIONS_DIGEST = "eddbbb3c0a72262c"
 
 CHANGED = (
-    "pynetdicom's {} is not what scp/loop.py, scp/reactor.py, scp/transport.py, scp/calling.py and "
-    "scp/association.py were written against: read it again beside them, run every test, and then "
-    "put its new digest here: {}"
+    "pynetdicom's {} is not what scp/network/upper_layer and scp/network/association were written "
+    "against: read it again beside them, run every test, and then put its new digest here: {}"
 )
 
 
@@ -128,7 +127,7 @@ def source_of(name: str) -> str:
 
 
 def test_pynetdicom_is_of_the_version_that_was_read() -> None:
-    words = "scp/reactor.py and scp/loop.py replace what 3.0 does in threads: read both again"
+    words = "scp/network/upper_layer replaces what 3.0 does in threads: read both again"
     assert pynetdicom.__version__.startswith("3.0."), words
 
 
@@ -199,7 +198,7 @@ def echo_request(message_id: int) -> bytes:
 
 def store_command(instance: str) -> tuple[int, int, bytes]:
     """The value that is the command of a C-STORE request."""
-    return CT_CONTEXT, COMMAND | LAST, messages.store_request(CT, instance, 1, 2, None)
+    return CT_CONTEXT, COMMAND | LAST, writer.store_request(CT, instance, 1, 2, None)
 
 
 class Peer:

@@ -10,12 +10,13 @@ import pytest
 from faults import damage
 from support import CT, EXPLICIT, ct, encoded
 
-from storage import Archive, OnConflict, Received, catch_up, prepare, replay, settle
-from storage.faults import Kind
-from storage.journal import RECEIPTS, Journal
-from storage.models import Level
-from storage.rebuilding import rebuild
-from storage.receipts import give_up_held, withdraw
+from storage import Archive, OnConflict, Received, catch_up, prepare, settle
+from storage.index.tables import Level
+from storage.journal.journal import RECEIPTS, Journal
+from storage.journal.receipts import give_up_held, withdraw
+from storage.maintenance.check.faults import Kind
+from storage.maintenance.recovery import replay
+from storage.maintenance.recovery.rebuilding import rebuild
 
 CHARSET = "ISO_IR 100"
 UIDS = [("1.1", "1.2", f"1.3.{number}") for number in range(4)]
@@ -254,12 +255,12 @@ class Killed(BaseException):
 
 # What a store calls, in its order.
 STEPS = [
-    ("storage.superseded.Superseded.keep", "before"),
-    ("storage.superseded.Superseded.keep", "after"),
-    ("storage.tree.Tree.place", "before"),
-    ("storage.tree.Tree.place", "after"),
-    ("storage.archive.record", "before"),
-    ("storage.archive.record", "after"),
+    ("storage.files.superseded.Superseded.keep", "before"),
+    ("storage.files.superseded.Superseded.keep", "after"),
+    ("storage.files.tree.Tree.place", "before"),
+    ("storage.files.tree.Tree.place", "after"),
+    ("storage.archive.archive.record", "before"),
+    ("storage.archive.archive.record", "after"),
 ]
 
 

@@ -12,9 +12,12 @@ import pytest
 from faults import damage
 from support import CT, EXPLICIT, RunningNode, StartNode, Tables, ct, encoded, found, minipacs, send
 
-from storage import Archive, Level, Received, pins, prepare, rebuilding, retention, retiring
-from storage.retention import Rules
-from storage.retiring import Selection
+from storage import Archive, Level, Received, prepare
+from storage.journal import pins
+from storage.maintenance.changes import deletion, retention
+from storage.maintenance.changes.deletion import Selection
+from storage.maintenance.changes.retention import Rules
+from storage.maintenance.recovery import rebuilding
 
 CHARSET = "ISO_IR 100"
 DAY = 86400.0
@@ -73,7 +76,7 @@ def apply(archive: Archive, rules: Rules) -> None:
     plan = retention.plan(archive, rules)
     for due in plan.studies:
         list(retention.retain(archive, due, plan.end, CHARSET))
-    list(retiring.purge(plan.superseded, archive))
+    list(deletion.purge(plan.superseded, archive))
 
 
 SIZE = len(data_set("1.1", "1.1.1.1"))
@@ -99,7 +102,7 @@ def test_the_studies_longest_without_an_arrival_go(archive: Archive, name: str) 
     assert held(archive).keys() == AGES.keys()  # a plan changes nothing
     apply(archive, rules)
     assert held(archive) == {s: uids_of(s) for s in AGES if s not in gone}
-    kept = {one.uids[0] for one in retiring.kept(archive)}
+    kept = {one.uids[0] for one in deletion.kept(archive)}
     assert kept == gone
 
 
@@ -178,22 +181,22 @@ def test_what_arrives_meanwhile_saves_the_study(archive: Archive, what: str, mov
     if "anew" in what:
         path = archive.tree.path(("1.1", "1.1.1", uids_of("1.1")[what == "the last anew"]))
         assert b"new" in path.read_bytes()
-    assert len(retiring.selected(archive, Selection(Level.STUDY, "1.1"))) == len(expected)
+    assert len(deletion.selected(archive, Selection(Level.STUDY, "1.1"))) == len(expected)
 
 
 def test_what_was_superseded_long_ago_is_purged_but_not_of_a_pinned_study(
     archive: Archive,
 ) -> None:
     apply(archive, Rules(days=250))
-    for one in list(retiring.kept(archive)):
+    for one in list(deletion.kept(archive)):
         since = time.time_ns() - int(31 * DAY) * 1_000_000_000
         instance = one.path.stem.rpartition(".")[0]
         one.path.rename(one.path.with_name(f"{instance}.{since}.dcm"))
     pins.pin(archive.journal, "1.2")
     apply(archive, Rules(superseded_days=32))
-    assert len(list(retiring.kept(archive))) == 4
+    assert len(list(deletion.kept(archive))) == 4
     apply(archive, Rules(superseded_days=30))
-    assert {one.uids[0] for one in retiring.kept(archive)} == {"1.2"}
+    assert {one.uids[0] for one in deletion.kept(archive)} == {"1.2"}
     assert held(archive).keys() == {"1.3", "1.4"}
 
 
@@ -304,7 +307,10 @@ def test_wrong_usage_is_told_and_changes_nothing(start_node: StartNode, name: st
 
 def test_the_node_applies_its_rules_by_itself_and_takes_over_changed_ones(tmp_path: Path) -> None:
     node = RunningNode(tmp_path)
-    node.constants = {"scp.retention._FIRST_SECONDS": 0.0, "scp.retention._EVERY_SECONDS": 1.0}
+    node.constants = {
+        "scp.node.retention._FIRST_SECONDS": 0.0,
+        "scp.node.retention._EVERY_SECONDS": 1.0,
+    }
     node.start()
     try:
         for study in AGES:

@@ -24,14 +24,16 @@ from support import (
     send,
 )
 
-from storage import Archive, Level, Received, catch_up, prepare, rebuilding, retiring, settle
-from storage.content import digest_of_file
-from storage.errors import ResourceError
-from storage.indexing import digest_in
-from storage.journal import RECEIPTS
-from storage.receipts import Receipt, in_journal
-from storage.retiring import Selection
-from storage.uids import Uids
+from storage import Archive, Level, Received, catch_up, prepare, settle
+from storage.diagnostics.errors import ResourceError
+from storage.dicom.values.uids import Uids
+from storage.files.digests import digest_of_file
+from storage.index.writer import digest_in
+from storage.journal.journal import RECEIPTS
+from storage.journal.receipts import Receipt, in_journal
+from storage.maintenance.changes import deletion
+from storage.maintenance.changes.deletion import Selection
+from storage.maintenance.recovery import rebuilding
 
 ROOT = Path(__file__).parent.parent
 CHARSET = "ISO_IR 100"
@@ -192,12 +194,12 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 
 STUDY = Selection(Level.STUDY, "1.1")
 STEPS = [
-    ("delete", "storage.retiring.give_up_held"),
-    ("delete", "storage.superseded.Superseded.take"),
-    ("delete", "storage.retiring.forget"),
-    ("restore", "storage.journal.Journal.append"),
-    ("restore", "storage.tree.Tree.place"),
-    ("restore", "storage.retiring.record_file"),
+    ("delete", "storage.maintenance.changes.deletion.give_up_held"),
+    ("delete", "storage.files.superseded.Superseded.take"),
+    ("delete", "storage.maintenance.changes.deletion.forget"),
+    ("restore", "storage.journal.journal.Journal.append"),
+    ("restore", "storage.files.tree.Tree.place"),
+    ("restore", "storage.maintenance.changes.deletion.record_file"),
 ]
 
 
@@ -206,18 +208,18 @@ def whole(archive: Archive) -> set[Uids]:
     assert damage(archive) == []
     lying = {path.stem for path in archive.tree.walk()}
     rows = {one.uids for patient in ("P1", "P2")
-            for one in retiring.selected(archive, Selection(Level.PATIENT, patient))}  # fmt: skip
+            for one in deletion.selected(archive, Selection(Level.PATIENT, patient))}  # fmt: skip
     assert {uids[2] for uids in rows} == lying
     return rows
 
 
 def delete(archive: Archive) -> int:
-    return len(list(retiring.delete(archive, retiring.selected(archive, STUDY))))
+    return len(list(deletion.delete(archive, deletion.selected(archive, STUDY))))
 
 
 def restore(archive: Archive) -> int:
-    files = retiring.restorable(archive, STUDY, CHARSET)
-    return len(list(retiring.restore(archive, files, CHARSET)))
+    files = deletion.restorable(archive, STUDY, CHARSET)
+    return len(list(deletion.restore(archive, files, CHARSET)))
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -255,14 +257,14 @@ def test_a_kill_halfway_leaves_each_instance_that_is_held_its_digest(
 ) -> None:
     """Also where the index is made anew, with nothing but the journal to tell."""
     digests = {uids: digest_in(archive.index, uids) for uids in whole(archive)}
-    real = getattr(retiring, step)
+    real = getattr(deletion, step)
 
     def killed(*given: object) -> None:
         real(*given)
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(retiring, step, killed)
+        patch.setattr(deletion, step, killed)
         with pytest.raises(Killed):
             delete(archive)
     rebuilding.rebuild(archive.tree.data, CHARSET)
@@ -295,8 +297,8 @@ def test_a_file_that_never_had_a_receipt_gets_one_when_it_is_restored(archive: A
 
 def test_a_restore_that_meets_a_store_ends_and_changes_nothing(archive: Archive) -> None:
     delete(archive)
-    files = retiring.restorable(archive, STUDY, CHARSET)
+    files = deletion.restorable(archive, STUDY, CHARSET)
     archive.store(Received(CT, "1.3.1", EXPLICIT, data_set(*HELD[0], "new"), CHARSET))
     with pytest.raises(ResourceError, match="is held again"):
-        list(retiring.restore(archive, files, CHARSET))
+        list(deletion.restore(archive, files, CHARSET))
     assert len(whole(archive)) == 3

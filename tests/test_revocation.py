@@ -14,8 +14,8 @@ from destinations import Destination
 from support import ECHO, IMPLICIT, RunningNode, StartNode, client, minipacs
 from test_node_tls import Pki, echoes, refusal
 
-from scp.config import ConfigError, load
-from scp.tls import contexts
+from scp.config.loader import ConfigError, load
+from scp.network.tls.tls_contexts import contexts
 
 REVOKED = "shows a certificate that is revoked, by a list of [tls] crl"
 EXPIRED = (
@@ -221,7 +221,7 @@ def test_a_fresh_list_is_in_force_without_a_reload(tmp_path: Path, pki: Pki, bad
     node = RunningNode(
         tmp_path, {"node": {"workers": 2}, "tls": table(pki, path), "metrics": {"port": 0}}
     )
-    node.constants = {"scp.certificates.LOOK_SECONDS": 0.1}
+    node.constants = {"scp.network.tls.certificates.LOOK_SECONDS": 0.1}
     try:
         node.start()
         with node.association((ECHO, IMPLICIT), tls_args=(pki.ca.client(bad), "127.0.0.1")) as held:

@@ -14,9 +14,9 @@ from pydicom.datadict import dictionary_VR
 from raw import ITEM, ITEM_END, PIXEL_DATA, SEQUENCE_END, UNDEFINED, encapsulated, ex, im, us
 from support import EXPLICIT, IMPLICIT
 
-from storage import extract, part10
-from storage.errors import DataSetError, MismatchError
-from storage.scanner import Found, UnusualError, scan
+from storage.diagnostics.errors import DataSetError, MismatchError
+from storage.dicom import instance_header, part10
+from storage.dicom.data_sets.header_scanner import Found, UnusualError, scan
 
 # pydicom guesses, and says so, at data sets in another encoding than they claim.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -41,7 +41,7 @@ class File:
         """Whether to read it in implicit VR; both where nothing tells."""
         if not self.syntax:
             return [False, True]
-        implicit_vr = extract._is_implicit(self.syntax)
+        implicit_vr = instance_header._is_implicit(self.syntax)
         return [] if implicit_vr is None else [implicit_vr]
 
 
@@ -64,7 +64,7 @@ FILES = list(_files())
 def scanned(data: bytes, implicit_vr: bool, charset: str = DEFAULT) -> dict[str, str] | None:
     """What the scanner reads; None where it leaves the data set to pydicom."""
     try:
-        return extract._scanned(data[:HEADER_BYTES], implicit_vr, charset)
+        return instance_header._scanned(data[:HEADER_BYTES], implicit_vr, charset)
     except UnusualError:
         return None
 
@@ -72,7 +72,7 @@ def scanned(data: bytes, implicit_vr: bool, charset: str = DEFAULT) -> dict[str,
 def read(data: bytes, implicit_vr: bool, charset: str = DEFAULT) -> dict[str, str] | None:
     """What pydicom reads; None where it does not."""
     try:
-        return extract._read(BytesIO(data), IMPLICIT if implicit_vr else EXPLICIT, charset)
+        return instance_header._read(BytesIO(data), IMPLICIT if implicit_vr else EXPLICIT, charset)
     except DataSetError:
         return None
 
@@ -80,7 +80,7 @@ def read(data: bytes, implicit_vr: bool, charset: str = DEFAULT) -> dict[str, st
 def outcome(data: bytes, syntax: str, charset: str = DEFAULT) -> Any:
     """What `extract.header` says: the values, or why there are none."""
     try:
-        return extract.header(BytesIO(data), syntax, charset).values
+        return instance_header.header(BytesIO(data), syntax, charset).values
     except MismatchError as error:
         return str(error), error.offending
     except DataSetError:
@@ -96,7 +96,7 @@ def by_pydicom(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
     def outcome_by_pydicom(*arguments: Any) -> Any:
         with monkeypatch.context() as patch:
-            patch.setattr(extract, "_scanned", leave)
+            patch.setattr(instance_header, "_scanned", leave)
             return outcome(*arguments)
 
     return outcome_by_pydicom
@@ -508,7 +508,7 @@ def test_a_header_in_front_of_much_else_is_scanned() -> None:
 # ---- any ordinary one
 
 TAGS = sorted(
-    int(tag) for tag in extract._TAGS if int(tag) not in (0x00080005, REQUESTS)
+    int(tag) for tag in instance_header._TAGS if int(tag) not in (0x00080005, REQUESTS)
 )  # fmt: skip
 SKIPPED = [0x00080001, 0x00091001, 0x00101002, 0x00181000, 0x00189346, 0x00204000, 0x00291010]
 INNER = [0x00080005, 0x00080100, 0x00321064, 0x00400007, 0x00400008, 0x00400009, 0x00401001]

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from storage import segments
-from storage.errors import ResourceError
-from storage.journal import RECEIPTS, Journal
-from storage.segments import Segments
+from storage.diagnostics.errors import ResourceError
+from storage.journal.journal import RECEIPTS, Journal
+from storage.journal.segments import reader
+from storage.journal.segments.reader import Segments
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "SEGMENT_BYTES", 400)
+    monkeypatch.setattr(reader, "SEGMENT_BYTES", 400)
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ def test_a_closed_segment_never_changes(journal: Journal) -> None:
 WRITE = """
 import sys
 from pathlib import Path
-from storage import segments
-from storage.journal import Journal
+from storage.journal.segments import reader as segments
+from storage.journal.journal import Journal
 segments.SEGMENT_BYTES = 4000
 journal = Journal(Path(sys.argv[1]), sync=False)
 for number in range(1500):

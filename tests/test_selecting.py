@@ -11,8 +11,8 @@ import typer
 from support import CLIENT_SECONDS, CT, EXPLICIT, RunningNode, ct, destination, encoded
 from typer.main import get_command
 
-from scp.cli import app
-from scp.options import OnceCommand
+from scp.cli.app import app
+from scp.cli.options.options import OnceCommand
 from storage import Archive, Received, prepare
 
 ROOT = Path(__file__).parent.parent
@@ -136,11 +136,12 @@ def test_each_study_that_is_named_is_pinned_and_unpinned(node: RunningNode) -> N
 def test_what_cannot_be_corrected_in_the_middle_is_named(
     node: RunningNode, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from scp import config, correcting
+    from scp.cli.commands.changes import correct
+    from scp.config import loader
     from storage import Level
-    from storage import correcting as stored
-    from storage.errors import ResourceError
-    from storage.retiring import Selection
+    from storage.diagnostics.errors import ResourceError
+    from storage.maintenance.changes import correction as stored
+    from storage.maintenance.changes.deletion import Selection
 
     write, made = stored.correct, []
 
@@ -153,8 +154,8 @@ def test_what_cannot_be_corrected_in_the_middle_is_named(
     monkeypatch.setattr(stored, "correct", fail_later)
     studies = [Selection(Level.STUDY, uid) for uid in ("1.1", "2.1", "3.1")]
     with pytest.raises(ResourceError):
-        correcting.correct(
-            config.load(node.config), studies, {"StudyDescription": "x"}, "", lambda _: True
+        correct.correct(
+            loader.load(node.config), studies, {"StudyDescription": "x"}, "", lambda _: True
         )
     told = capsys.readouterr()
     assert "corrected 1: instances=3" in told.out

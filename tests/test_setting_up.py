@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from support import CT, ECHO, EXPLICIT, START_SECONDS, RunningNode, StartNode, free_port
 
-from scp import systemd
-from scp.config import load
-from scp.settings import TABLES
+from scp.config.loader import load
+from scp.config.schema import TABLES
+from scp.runtime import systemd
 
 ROOT = Path(__file__).parent.parent
 

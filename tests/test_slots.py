@@ -8,7 +8,7 @@ import pytest
 from plain_peer import Wire
 from support import CT, ECHO, EXPLICIT, FIND, IMPLICIT, MOVE, RunningNode, StartNode
 
-from scp.slots import Slots
+from scp.runtime.association_slots import Slots
 
 
 def test_slots_are_counted_in_total_and_by_caller() -> None:
@@ -146,7 +146,7 @@ def test_of_many_connections_of_an_address_the_oldest_silent_ones_give_way(
 ) -> None:
     node = start_node(limits={"acse_timeout": 60})
     node.stop()
-    node.constants = {"scp.crowds.MOST": 5}
+    node.constants = {"scp.node.connection_crowds.MOST": 5}
     node.start()
     with ExitStack() as stack:
         held = stack.enter_context(node.association((ECHO, IMPLICIT)))

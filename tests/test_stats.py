@@ -26,9 +26,9 @@ from support import (
     send,
 )
 
-from storage import part10
-from storage.journal import RECEIPTS, Journal
-from storage.receipts import withdraw
+from storage.dicom import part10
+from storage.journal.journal import RECEIPTS, Journal
+from storage.journal.receipts import withdraw
 
 ROOT = Path(__file__).parent.parent
 STUDIES = {"CT": "1.1", "MR": "1.2"}  # modality -> study

@@ -33,14 +33,16 @@ from support import (
 )
 from test_node_commitment import Requestor
 
-from scp.copies import AsCorrected
-from scp.deidentify.copies import Deidentified
-from scp.deidentify.profile import Profile
-from scp.deidentify.pseudonyms import Pseudonyms
-from scp.transcode import reachable, transcode
-from storage import Archive, Level, Received, correcting, part10, prepare, retiring
-from storage.errors import ArchiveError
-from storage.retiring import Selection
+from scp.copies.corrected.corrected import AsCorrected
+from scp.copies.corrected.transcode import reachable, transcode
+from scp.copies.deidentify.copies import Deidentified
+from scp.copies.deidentify.rules.profile import Profile
+from scp.copies.deidentify.rules.pseudonyms import Pseudonyms
+from storage import Archive, Level, Received, prepare
+from storage.diagnostics.errors import ArchiveError
+from storage.dicom import part10
+from storage.maintenance.changes import correction, deletion
+from storage.maintenance.changes.deletion import Selection
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -171,7 +173,7 @@ def corrected(tmp_path_factory: pytest.TempPathFactory) -> Archive:
     prepare(folder, sync=False, charset="")
     made = Archive(folder, sync=False)
     made.store(received(HELD[0]))
-    correcting.correct(
+    correction.correct(
         made.tree, (Level.STUDY, "1.1"), {"PatientName": "New^Name"}, user="me", before={},
         reason="", merge=False,
     )  # fmt: skip
@@ -231,7 +233,7 @@ def test_what_is_acknowledged_is_had_as_it_came_and_converted_without_it(
 ) -> None:
     for case in (one for one in HELD if one.kind == kind):
         archive.store(received(case))
-        (location,) = retiring.selected(archive, Selection(Level.IMAGE, case.instance))
+        (location,) = deletion.selected(archive, Selection(Level.IMAGE, case.instance))
         path = archive.tree.path(location.uids)
         plain = AsCorrected(archive.tree, "NODE")
         assert plain.fault_of(location) == "", case

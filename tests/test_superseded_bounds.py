@@ -8,20 +8,13 @@ from pathlib import Path
 import pytest
 from support import CT, EXPLICIT, StartNode, ct, encoded, send
 
-from storage import (
-    Archive,
-    Level,
-    OnConflict,
-    Outcome,
-    Received,
-    checking,
-    pins,
-    prepare,
-    retiring,
-)  # fmt: skip
-from storage.errors import ResourceError
-from storage.retiring import Selection
-from storage.superseded_bounds import Bounds
+from storage import Archive, Level, OnConflict, Outcome, Received, prepare
+from storage.diagnostics.errors import ResourceError
+from storage.files.superseded_bounds import Bounds
+from storage.journal import pins
+from storage.maintenance.changes import deletion
+from storage.maintenance.changes.deletion import Selection
+from storage.maintenance.check import checking
 
 DAY = 86400
 Disk = namedtuple("Disk", "f_blocks f_bfree f_bavail f_frsize")
@@ -147,14 +140,14 @@ def small_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk of 100,000 bytes that is half full."""
     monkeypatch.setattr(os, "statvfs", lambda _: Disk(100_000, 50_000, 50_000, 1))
     # Looked at each time.
-    monkeypatch.setattr("storage.superseded_bounds._MEASURE_SECONDS", 0.0)
-    monkeypatch.setattr("storage.superseded_bounds._FREE_SECONDS", 0.0)
-    monkeypatch.setattr("storage.superseded_bounds._MEASURE_RATIO", 0)
+    monkeypatch.setattr("storage.files.superseded_bounds._MEASURE_SECONDS", 0.0)
+    monkeypatch.setattr("storage.files.superseded_bounds._FREE_SECONDS", 0.0)
+    monkeypatch.setattr("storage.files.superseded_bounds._MEASURE_RATIO", 0)
 
 
 def delete(archive: Archive, instance: str) -> None:
-    held = retiring.selected(archive, Selection(Level.IMAGE, instance))
-    assert len(list(retiring.delete(archive, held))) == 1
+    held = deletion.selected(archive, Selection(Level.IMAGE, instance))
+    assert len(list(deletion.delete(archive, held))) == 1
 
 
 @pytest.mark.usefixtures("small_disk")

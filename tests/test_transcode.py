@@ -25,9 +25,9 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from scp.transcode import TranscodeError, reachable, transcode
-from storage import part10
-from storage.errors import DataSetError
+from scp.copies.corrected.transcode import TranscodeError, reachable, transcode
+from storage.diagnostics.errors import DataSetError
+from storage.dicom import part10
 
 # What cannot be converted among pydicom's uncompressed files, to what, and what is said of it.
 ALL = frozenset(SYNTAXES)
@@ -116,7 +116,8 @@ def test_what_is_no_file_is_an_error(tmp_path: Path) -> None:
 
 
 def test_frames_are_not_decoded_in_the_node() -> None:
-    code = "import sys; import scp.transcode; assert 'scp.conversion.codecs' not in sys.modules"
+    codecs = "scp.copies.conversion.codecs.codecs"
+    code = f"import sys; import scp.copies.corrected; assert {codecs!r} not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent.parent)
 
 

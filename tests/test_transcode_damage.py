@@ -35,9 +35,9 @@ from pydicom.uid import (
 )
 from raw import PIXEL_DATA, UNDEFINED, encapsulated, ex, rle
 
-from scp.conversion import decoder
-from scp.transcode import TranscodeError, transcode
-from storage import part10
+from scp.copies.conversion.pixels import decoder_client
+from scp.copies.corrected.transcode import TranscodeError, transcode
+from storage.dicom import part10
 
 
 @pytest.fixture
@@ -175,12 +175,12 @@ def test_damage_is_never_another_error(
 def test_a_decoder_that_ended_is_started_again() -> None:
     path = SAMPLES["MR_small_RLE.dcm"].path
     decompressed(path)
-    popen = decoder._process._popen
+    popen = decoder_client._process._popen
     assert popen
     os.kill(popen.pid, signal.SIGKILL)
     popen.wait()
     decompressed(path)
-    assert decoder._process._popen is not popen
+    assert decoder_client._process._popen is not popen
 
 
 def test_a_frame_that_ends_the_decoder_is_an_error(stored: Store) -> None:
@@ -196,18 +196,18 @@ def test_a_decoder_that_is_told_to_end_goes_on() -> None:
     """The node drains after SIGTERM, which a service manager sends to all of its processes."""
     path = SAMPLES["MR_small_RLE.dcm"].path
     decompressed(path)
-    popen = decoder._process._popen
+    popen = decoder_client._process._popen
     assert popen
     os.kill(popen.pid, signal.SIGTERM)
     os.kill(popen.pid, signal.SIGINT)
     decompressed(path)
-    assert decoder._process._popen is popen
+    assert decoder_client._process._popen is popen
 
 
 def test_a_decoder_ends_with_its_node() -> None:
     code = (
-        "from pathlib import Path; from scp.transcode import transcode; "
-        "from scp.conversion import decoder; "
+        "from pathlib import Path; from scp.copies.corrected.transcode import transcode; "
+        "from scp.copies.conversion.pixels import decoder_client as decoder; "
         f"transcode(Path({str(SAMPLES['MR_small_RLE.dcm'].path)!r}), {EXPLICIT!r}); "
         "print(decoder._process._popen.pid, flush=True); import os; os._exit(9)"
     )
@@ -230,8 +230,8 @@ def _is_running(pid: int) -> bool:
 
 
 def test_a_decoder_that_cannot_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoder, "_process", decoder._Process())
-    monkeypatch.setattr(decoder, "_MODULE", "scp.nothing")
+    monkeypatch.setattr(decoder_client, "_process", decoder_client._Process())
+    monkeypatch.setattr(decoder_client, "_MODULE", "scp.nothing")
     with pytest.raises(TranscodeError, match="the decoder ended over it"):
         transcode(SAMPLES["MR_small_RLE.dcm"].path, EXPLICIT)
 

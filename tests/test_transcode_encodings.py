@@ -24,9 +24,14 @@ from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.tag import BaseTag
 from raw import ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, ex, im
 
-from scp import transcode as module
-from scp.transcode import TranscodeError, reachable, transcode, transcode_file
-from storage import part10
+from scp.copies.corrected import transcode as module
+from scp.copies.corrected.transcode import (
+    TranscodeError,
+    reachable,
+    transcode,
+    transcode_file,
+)
+from storage.dicom import part10
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from pydicom.uid import (
 )
 from raw import ITEM, PIXEL_DATA, encapsulated, ex, im, rle, us
 
-from scp.transcode import TranscodeError, reachable, transcode
+from scp.copies.corrected.transcode import TranscodeError, reachable, transcode
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ from pydicom.uid import (
 from raw import PIXEL_DATA, ex
 from support import Sample, dcmtk
 
-from scp.transcode import TranscodeError, transcode
+from scp.copies.corrected.transcode import TranscodeError, transcode
 
 # What no decoder listed in the design can read, and why.
 UNREADABLE = {

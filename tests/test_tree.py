@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from storage.content import digest_of_rest, same_bytes
-from storage.errors import FolderError, ResourceError
-from storage.tree import Tree
-from storage.uids import Uids
+from storage.diagnostics.errors import FolderError, ResourceError
+from storage.dicom.values.uids import Uids
+from storage.files.digests import digest_of_rest, same_bytes
+from storage.files.tree import Tree
 
 UIDS: Uids = ("1.1", "1.2", "1.3")
 OTHER: Uids = ("1.1", "1.2", "1.4")
@@ -419,7 +419,7 @@ def test_no_two_threads_are_inside(tree: Tree) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from storage.tree import Tree
+from storage.files.tree import Tree
 with Tree(Path(sys.argv[1]), sync=False).locked(tuple(sys.argv[2:])):
     print("held", flush=True)
     sys.stdin.read()
@@ -489,8 +489,8 @@ def test_a_folder_is_one_nodes_at_a_time(tree: Tree) -> None:
 PREPARE = """
 import sys
 from pathlib import Path
-from storage.errors import FolderError
-from storage.tree import Tree
+from storage.diagnostics.errors import FolderError
+from storage.files.tree import Tree
 try:
     Tree(Path(sys.argv[1]), sync=False).prepare()
 except FolderError as error:

@@ -12,9 +12,9 @@ import pytest
 from mounts import can_mount
 from support import CLIENT_SECONDS, ECHO, IMPLICIT, RunningNode, running_node, toml
 
-from storage import claims
-from storage.claims import claim_folder, is_free
-from storage.errors import InUseError
+from storage.diagnostics.errors import InUseError
+from storage.files import claims
+from storage.files.claims import claim_folder, is_free
 
 ROOT = Path(__file__).parent.parent
 WAYS = ("itself", "link", "bind", "overlay", "tmpfs")
@@ -55,7 +55,7 @@ def reached(folder: Path, way: str) -> Iterator[tuple[Path, Path]]:
 @contextmanager
 def claimed_by_another(data: Path) -> Iterator[int]:
     """A process that has claimed a folder; its id."""
-    code = "import sys; from pathlib import Path; from storage.claims import claim_folder\n"
+    code = "import sys; from pathlib import Path; from storage.files.claims import claim_folder\n"
     code += "held = claim_folder(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", code, str(data)], cwd=ROOT, text=True,

@@ -12,23 +12,14 @@ import pytest
 from peewee import TextField
 from support import CT, EXPLICIT, ct, encoded, identifier, samples
 
-from storage import (
-    Archive,
-    Level,
-    OnConflict,
-    Outcome,
-    Query,
-    Received,
-    Root,
-    models,
-    part10,
-    prepare,
-    rebuilding,
-)
-from storage.checking import check
-from storage.errors import ArchiveError, ResourceError
-from storage.rebuilding import rebuild
-from storage.upkeep import fault_of_index
+from storage import Archive, Level, OnConflict, Outcome, Query, Received, Root, prepare
+from storage.diagnostics.errors import ArchiveError, ResourceError
+from storage.dicom import part10
+from storage.index import tables
+from storage.maintenance.check.checking import check
+from storage.maintenance.recovery import rebuilding
+from storage.maintenance.recovery.rebuilding import rebuild
+from storage.maintenance.recovery.startup import fault_of_index
 
 CHARSET = "ISO_IR 100"
 # pydicom guesses, and says so, at data sets in another encoding than they claim.
@@ -202,16 +193,16 @@ def test_an_index_with_other_tables_is_made_anew(
 def test_the_signature_changes_with_the_tables(
     copies: Copies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = models.signature()
-    assert before == models.signature()
-    monkeypatch.setitem(models._EXTRA, Level.SERIES, {"added": TextField})
-    models.column_names.cache_clear()
+    before = tables.signature()
+    assert before == tables.signature()
+    monkeypatch.setitem(tables._EXTRA, Level.SERIES, {"added": TextField})
+    tables.column_names.cache_clear()
     try:
-        assert models.signature() != before
+        assert tables.signature() != before
         assert fault_of(copies.data) != ""
     finally:
         monkeypatch.undo()
-        models.column_names.cache_clear()
+        tables.column_names.cache_clear()
     assert fault_of(copies.data) == ""
 
 
@@ -273,7 +264,7 @@ def test_what_changes_while_the_index_is_made_anew_is_in_it(
         archive.store(instance("2.1", "2.2", "2.3", PatientID="P2", PatientName="New^One"))
         archive.store(instance("1.1", "1.2", "1.3.1", PatientID="P1", Modality="MR"))
         with monkeypatch.context() as patch:
-            patch.setattr("storage.archive.record", fail)
+            patch.setattr("storage.archive.archive.record", fail)
             with pytest.raises(ResourceError):
                 archive.store(instance("3.1", "3.2", "3.3", PatientID="P3"))
             with pytest.raises(ResourceError):
@@ -394,7 +385,7 @@ def test_what_failed_to_be_stored_is_no_receipt(
         raise ResourceError("The index cannot be written: test")
 
     with monkeypatch.context() as patch:
-        patch.setattr("storage.archive.record", fail)
+        patch.setattr("storage.archive.archive.record", fail)
         with pytest.raises(ResourceError):
             archive.store(instance("1.1", "1.2", "1.3", PatientName="New^Name"))
     assert list(check(archive, CHARSET)) == []

@@ -14,8 +14,16 @@ from pydicom.dataelem import RawDataElement
 from pydicom.filereader import read_dataset
 from pydicom.tag import Tag
 
-from storage.charsets import Charset, charset, choose, decode, encode
-from storage.values import element, is_number, split, strip, text_of, to_bytes, vr_of
+from storage.dicom.values.charsets import Charset, charset, choose, decode, encode
+from storage.dicom.values.conversion import (
+    element,
+    is_number,
+    split,
+    strip,
+    text_of,
+    to_bytes,
+    vr_of,
+)
 
 CHARSET_FILES = Path(pydicom.data.__file__).parent / "charset_files"
 LATIN_1, UTF_8 = charset("ISO_IR 100"), charset("ISO_IR 192")

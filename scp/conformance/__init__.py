@@ -1,1 +1,7 @@
-"""The DICOM Conformance Statement (PS3.2 annex N), from the tables that the node serves by."""
+"""The conformance statement (PS3.2), derived from what the node does."""
+
+from scp.conformance.statement import conformance_statement
+
+__all__ = [
+    "conformance_statement",
+]

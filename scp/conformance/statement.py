@@ -1,8 +1,15 @@
 """The sections of PS3.2 annex N, in their order."""
 
-from scp.conformance import configuration, network, overview, security, services, statuses
-from scp.conformance.document import Document, literal
-from scp.settings import Settings
+from scp.config import Settings
+from scp.conformance.sections import (
+    configuration,
+    network,
+    overview,
+    security,
+    services,
+    statuses,
+)
+from scp.conformance.writing import Document, literal
 
 
 def conformance_statement(settings: Settings) -> Document:

@@ -1,1 +1,12 @@
-"""What arrives goes on to other nodes, by the rules of [[forward]]."""
+"""Instances sent on to destinations, by rules, in a process of its own."""
+
+from scp.forwarding.commitment_scu import REPORT_SECONDS
+from scp.forwarding.destination import ATTEMPTS, RETRY_SECONDS
+from scp.forwarding.process import Forwarder
+
+__all__ = [
+    "ATTEMPTS",
+    "REPORT_SECONDS",
+    "RETRY_SECONDS",
+    "Forwarder",
+]

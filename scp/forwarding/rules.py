@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from math import inf
 from typing import Protocol
 
-from scp.settings import Forward
-from storage.wildcards import fits
+from scp.config import Forward
+from storage.query import fits
 
 # Criterion -> where its value is; any of them will do.
 CRITERIA: Mapping[str, tuple[str, ...]] = {

@@ -12,7 +12,7 @@ from lib.bench_peers import PDU_BYTES
 from lib.bench_servers import Server
 from pydicom.uid import PYDICOM_IMPLEMENTATION_UID
 
-from storage import part10
+from storage.dicom import part10
 
 _ASSOCIATE_AC, _P_DATA, _RELEASE_RP = 0x02, 0x04, 0x06
 _RELEASE_RQ = struct.pack(">BxII", 0x05, 4, 0)

@@ -9,7 +9,7 @@ from lib import bench_corpus as corpus
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian
 
-from scp import identifier
+from scp.network.dimse import identifier
 from storage import Archive, Level, Query, Root
 
 Texts = dict[str, str]  # keyword -> key

@@ -9,14 +9,14 @@ from typing import Any
 from lib import bench_corpus as corpus
 
 from storage import Level
-from storage.attributes import BY_KEYWORD, stored_at
-from storage.database import connect
-from storage.extract import Header
-from storage.matching import folded, match_columns
-from storage.models import NAMED_LEVELS, SHARED, column_names, signature
-from storage.rows import insert_statement, name_parts, row_of, shared_header
-from storage.tree import Tree
-from storage.upkeep import new_index
+from storage.dicom.instance_header import Header
+from storage.dicom.values.attributes import BY_KEYWORD, stored_at
+from storage.files.tree import Tree
+from storage.index.database import connect
+from storage.index.rows import insert_statement, name_parts, row_of, shared_header
+from storage.index.tables import NAMED_LEVELS, SHARED, column_names, signature
+from storage.maintenance.recovery.startup import new_index
+from storage.query.rules import folded, match_columns
 
 _EMPTY = {a.column: "" for level in Level for a in stored_at(level)}
 # What the index holds of a file; the digest of each is another.

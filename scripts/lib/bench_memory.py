@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lib.bench_cases import ALL_STUDIES, answer
 
-import scp.handlers.find  # noqa: F401 - a node has pynetdicom loaded too
+import scp.network.services.find  # noqa: F401 - a node has pynetdicom loaded too
 from storage import Archive
 
 

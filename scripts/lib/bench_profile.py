@@ -15,19 +15,28 @@ from lib.bench_servers import running
 # Stage -> where its time is spent: the end of a file's path, and a function; with all it calls.
 _STAGES: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("waiting for the client", (("~", "<method 'poll' of 'select.poll' objects>"),)),
-    ("receiving", (("scp/transport.py", "fill"), ("scp/dimse.py", "take_pdu"))),
-    ("reading the header", (("storage/extract.py", "header"),)),
-    ("writing the file", (("storage/intake.py", "_spill"),)),
-    ("syncing the file", (("storage/tree.py", "close_staged"),)),
-    ("renaming it, syncing its folder", (("storage/tree.py", "place"),)),
-    ("the journal", (("storage/journal.py", "append"),)),
-    ("the index", (("storage/indexing.py", "record"), ("storage/disagreements.py", "about"))),
-    ("the response", (("scp/request.py", "respond"),)),
+    (
+        "receiving",
+        (
+            ("scp/network/upper_layer/transport.py", "fill"),
+            ("scp/network/dimse/reader.py", "take_pdu"),
+        ),
+    ),
+    ("reading the header", (("storage/dicom/instance_header.py", "header"),)),
+    ("writing the file", (("storage/files/incoming.py", "_spill"),)),
+    ("syncing the file", (("storage/files/tree.py", "close_staged"),)),
+    ("renaming it, syncing its folder", (("storage/files/tree.py", "place"),)),
+    ("the journal", (("storage/journal/journal.py", "append"),)),
+    (
+        "the index",
+        (("storage/index/writer.py", "record"), ("storage/index/disagreements.py", "about")),
+    ),
+    ("the response", (("scp/network/association/request.py", "respond"),)),
     ("the log", (("logging/__init__.py", "info"),)),
 )
 # As pstats has them: (file, line, function) -> calls, and times; the fourth is with all it calls.
 _Calls = dict[tuple[str, int, str], tuple[float, ...]]
-_WHOLE = ("scp/association.py", "_run_reactor")
+_WHOLE = ("scp/network/association/acceptor.py", "_run_reactor")
 
 
 def profile(recipe: Recipe, folder: Path) -> Iterator[str]:

@@ -12,8 +12,8 @@ _LEAST_REQUESTS = 10
 
 def _main() -> None:
     sys.path.insert(0, str(Path(__file__).parent.parent.parent))
-    from scp.association import NodeAssociation
-    from scp.cli import app
+    from scp.cli.app import app
+    from scp.network.association.acceptor import NodeAssociation
 
     run = NodeAssociation.run_reactor
 

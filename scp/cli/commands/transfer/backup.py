@@ -1,0 +1,32 @@
+"""`minipacs backup`: a copy that is whole, made while the node serves."""
+
+import time
+from pathlib import Path
+
+from scp.cli.output import say, shown, size
+from scp.config import Settings
+from scp.node import opened
+from scp.runtime import tell
+from storage.archive import held_bytes
+from storage.maintenance.recovery import back_up
+
+
+def run(settings: Settings, to: Path) -> bool:
+    """Back up, and show what is done; whether all that was copied is as it was received.
+
+    Raises ArchiveError.
+    """
+    started = time.monotonic()
+    with opened(settings) as archive, shown("backup") as progress:
+        progress.begin("copying", held_bytes(archive))
+        done = back_up(archive, to, progress.advance)
+        for fault in done.faults:
+            progress.say(fault)
+    seconds = time.monotonic() - started
+    counts = {"copied": done.copied, "unchanged": done.unchanged, "removed": done.removed,
+              "faults": len(done.faults)}  # fmt: skip
+    tell(settings, "backup", to=str(to), bytes=done.bytes, **counts, seconds=round(seconds, 3))
+    words = ", ".join(f"{name}={count}" for name, count in counts.items())
+    say(f"backup of {settings.storage.path} to {to}: {words}, {size(done.bytes)}, "
+               f"seconds={seconds:.1f}")  # fmt: skip
+    return not done.faults

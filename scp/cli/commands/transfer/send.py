@@ -1,0 +1,68 @@
+"""`minipacs send`: what is named goes to a peer, on associations as a C-MOVE would open them."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+from scp.cli.options import selection
+from scp.cli.output import say, shown, size
+from scp.config import Peer, Settings
+from scp.copies.deidentify import copies_for
+from scp.copies.deidentify.elements import Report
+from scp.copies.deidentify.rules import Profile
+from scp.network.scu import Delivery, Origin, Originator, Outcome, Pause, Result
+from scp.network.tls import Contexts
+from scp.runtime import MANY, tell
+from storage import Archive, Location
+from storage.maintenance.changes import Selection
+
+_UNASKED = Originator("", 0, 0, named=False)
+
+
+def run(
+    settings: Settings, tls: Contexts, title: str, peer: Peer, selections: Sequence[Selection],
+    archive: Archive, profile: Profile | None = None,
+) -> bool:  # fmt: skip
+    """Send, and show what becomes of it; whether all arrived. Raises ArchiveError."""
+    started = time.monotonic()
+    locations, absent = selection.held(archive, selections)
+    selection.tell_absent(absent)
+    if not locations:
+        return False
+    report = Report()
+    copies = copies_for(archive, settings.node.ae_title, profile, report)
+    origin = Origin(settings, tls, copies, _UNASKED)
+    found = dict.fromkeys(Result, 0)
+    sent = 0
+    with shown("send") as progress:
+        progress.begin(f"sending to {title}", sum(one.file_bytes for one in locations))
+        for outcome in _outcomes(origin, title, peer, locations):
+            found[outcome.result] += 1
+            sent += outcome.location.file_bytes if outcome.result is not Result.FAILED else 0
+            progress.advance(outcome.location.file_bytes)
+            if outcome.words:
+                progress.say(f"{outcome.location.uids[2]}: {outcome.words}")
+    seconds = time.monotonic() - started
+    counts = {"sent": found[Result.COMPLETED], "warned": found[Result.WARNED],
+              "failed": found[Result.FAILED]}  # fmt: skip
+    studies = list(dict.fromkeys(one.uids[0] for one in locations))[:MANY]
+    how = {"deidentified": str(profile)} if profile else {}
+    tell(
+        settings, "send", destination=title, studies=studies, **how, **counts,
+        seconds=round(seconds, 3),
+    )  # fmt: skip
+    words = ", ".join(f"{name}={count}" for name, count in counts.items())
+    named = selection.words(selections)
+    say(f"{named} to {title}: {words}, {size(sent)}, seconds={seconds:.1f}")
+    for line in report.lines():
+        say(line)
+    return not found[Result.FAILED] and not absent
+
+
+def _outcomes(
+    origin: Origin, title: str, peer: Peer, locations: list[Location]
+) -> Iterator[Outcome]:
+    delivery = Delivery(origin, title, peer, locations, Pause())
+    try:
+        yield from (outcome for outcome in delivery if outcome)
+    finally:
+        delivery.stop()

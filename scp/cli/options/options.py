@@ -1,0 +1,117 @@
+"""What the commands share: the configuration that they take, and how they end."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+from typer.models import CommandFunctionType
+
+from scp.cli.output import say
+from scp.config import READERS, ConfigError, Settings, loader
+from scp.runtime import log
+
+if TYPE_CHECKING:
+    from scp.cli.options.ownership import Kind
+
+ConfigPath = Annotated[
+    Path,
+    typer.Option(
+        "--config", "-c", envvar="MINIPACS_CONFIG", help="The configuration, a TOML file."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+DEFAULT_CONFIG = Path("config.toml")
+# The data folder that the command is on.
+_in_use: list[Path] = []
+
+
+class OnceCommand(TyperCommand):
+    """A command that takes each option once, but for those that say otherwise.
+
+    Else of an option that is repeated the last one alone would count, and nobody be told.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read what was given; ends the command where an option is given twice."""
+        if not ctx.resilient_parsing:
+            _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+            given: set[str] = set()
+            for option in order:
+                if option.param_type_name != "option" or getattr(option, "multiple", False):
+                    continue
+                is_switch = getattr(option, "is_flag", False) and not option.secondary_opts
+                if option.name in given and not is_switch:
+                    raise failure(f"{option.opts[0]}: is given twice, and takes one value")
+                given.add(str(option.name))
+        return super().parse_args(ctx, args)
+
+
+class Commands(typer.Typer):
+    """Commands of that kind."""
+
+    def command(
+        self, name: str | None = None, **options: Any
+    ) -> Callable[[CommandFunctionType], CommandFunctionType]:
+        """Register one."""
+        return super().command(name, **{"cls": OnceCommand, **options})
+
+
+def load(path: Path) -> Settings:
+    """The settings of a configuration; else the command ends with what is wrong."""
+    try:
+        return loader.load(path)
+    except ConfigError as error:
+        raise failure(str(error)) from None
+
+
+def log_for_command() -> None:
+    """Have the log set up for a command, which says itself what became of an association."""
+    log.set_up()
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+
+
+def begin(path: Path, kind: "Kind | None" = None) -> Settings:
+    """The same, with the log set up, and files made as they say and as the data folder's owner.
+
+    What else is to be read of the files of [tls] is read before.
+    """
+    settings = load(path)
+    log_for_command()
+    os.umask(READERS[settings.storage.readers])
+    from scp.cli.options import ownership
+
+    _in_use.append(settings.storage.path)
+    with told():
+        ownership.take_on(settings, kind or ownership.USUAL)
+    return settings
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What the archive or the configuration refuses in here ends the command with its words."""
+    from storage.diagnostics import ArchiveError
+
+    try:
+        yield
+    except (ArchiveError, ConfigError) as error:
+        raise failure(f"{error}{_as_whom(error)}") from None
+
+
+def _as_whom(error: Exception) -> str:
+    """As whom the command works, where that is why something was refused."""
+    from scp.cli.options.ownership import as_whom
+
+    cause = error.__cause__
+    return as_whom(_in_use[0], cause) if isinstance(cause, PermissionError) and _in_use else ""
+
+
+def failure(message: str) -> typer.Exit:
+    """What ends a command that is used or configured wrongly."""
+    say(*f"minipacs: {message}".split("\n"), err=True)
+    return typer.Exit(2)

@@ -1,0 +1,18 @@
+"""What commands show: lines, tables, JSON and progress."""
+
+from scp.cli.output.printing import ask, say, say_json, say_page
+from scp.cli.output.progress import Files, Shown, shown, size
+from scp.cli.output.tables import cell, show
+
+__all__ = [
+    "Files",
+    "Shown",
+    "ask",
+    "cell",
+    "say",
+    "say_json",
+    "say_page",
+    "show",
+    "shown",
+    "size",
+]

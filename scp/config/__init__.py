@@ -1,0 +1,35 @@
+"""The configuration file: its tables and keys, read and checked."""
+
+from scp.config import loader
+from scp.config.loader import ConfigError
+from scp.config.schema import (
+    CHARSETS,
+    READERS,
+    TABLES,
+    Forward,
+    Limits,
+    OnConflict,
+    Peer,
+    Service,
+    Settings,
+    Table,
+    Tls,
+    TlsProfile,
+)
+
+__all__ = [
+    "CHARSETS",
+    "READERS",
+    "TABLES",
+    "ConfigError",
+    "Forward",
+    "Limits",
+    "OnConflict",
+    "Peer",
+    "Service",
+    "Settings",
+    "Table",
+    "Tls",
+    "TlsProfile",
+    "loader",
+]

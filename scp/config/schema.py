@@ -1,0 +1,258 @@
+"""The tables and keys of config.toml: what each takes, in words and as rules, and its default."""
+
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+import pydantic
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydicom.charset import python_encoding
+
+from scp.config.transfer_syntaxes import Syntax
+
+# PS3.3 C.12.1.1.2. pydicom also reads the empty value and two misspellings.
+CHARSETS = frozenset(python_encoding) - {"", "ISO 2022 58", "ISO 2022 GBK"}
+OnConflict = Literal["replace", "keep", "refuse"]
+TlsProfile = Literal["bcp195", "bcp195-modified"]  # PS3.15 B.12, B.13
+# Who may read what is received, and the umask that leaves it so.
+READERS = {"owner": 0o077, "group": 0o027, "everyone": 0o022}
+LogFormat = Literal["text", "json"]
+Readers = Literal["owner", "group", "everyone"]
+
+
+class Service(StrEnum):
+    """What a peer may be allowed to ask for."""
+
+    ECHO, STORE, FIND = "echo", "store", "find"
+    MOVE, GET, COMMIT = "move", "get", "commit"
+
+
+def _path(given: object, info: pydantic.ValidationInfo) -> object:
+    if isinstance(given, str) and given and "\0" not in given:
+        given = Path(given)
+    folder: Path = (info.context or {}).get("folder", Path())
+    return (folder / given).absolute() if isinstance(given, Path) else given  # refused next
+
+
+def _paths(given: object, info: pydantic.ValidationInfo) -> object:
+    several = given if isinstance(given, list | tuple) else [given]
+    return tuple(_path(one, info) for one in several)
+
+
+def _takes(what: str, **rules: Any) -> Any:
+    # What a key takes, in words and as rules: the texts of faults are made from the words.
+    return Field(description=what, **rules)
+
+
+def _integer(low: int, high: int | None = None, unit: str = "") -> Any:
+    limits = f"of {low} or more" if high is None else f"from {low} to {high}"
+    return _takes(f"an integer {limits}{unit}", ge=low, le=high)
+
+
+_SYNTAXES = _takes(
+    'a list of transfer syntaxes by keyword or UID such as "ExplicitVRLittleEndian"', strict=False
+)
+
+# PS3.5 6.2, VR AE: leading and trailing spaces are not significant.
+AE_TITLE_RULE = _takes(
+    "an AE title: 1 to 16 printable ASCII characters, no backslash, not only spaces",
+    pattern=r"^ *[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])? *$",
+)
+_ALLOW = _takes(f"a list of {', '.join(Service)}", strict=False)
+_CHARSET = _takes('a DICOM character set such as "ISO_IR 100"', pattern=f"^({'|'.join(CHARSETS)})$")
+_FILE = _takes("the path of a file")
+_LISTS = _takes("the path of a file, or a list of such")
+_FOLDER = _takes("the path of a folder", validate_default=True)
+_FROM = _takes('a list of addresses and networks such as "10.0.0.0/8"', alias="from", strict=False)
+_HOST = _takes("a host name or IP address", pattern=r"^[^\s\x00-\x1F\x7F]+$")
+
+AETitle = Annotated[str, AE_TITLE_RULE, AfterValidator(lambda title: title.strip(" "))]
+Bool = Annotated[bool, _takes("true or false")]
+# Only text is parsed: ip_network would take the integer 10 for the address 0.0.0.10.
+_to_network = BeforeValidator(lambda given: ip_network(given) if isinstance(given, str) else given)
+Network = Annotated[IPv4Network | IPv6Network, _to_network]
+_SECONDS = _takes("a number of seconds above 0", gt=0, allow_inf_nan=False)
+Seconds = Annotated[float, _SECONDS]
+_TITLES = _takes("a list of AE titles under [peers]", strict=False)
+_PATTERNS = _takes('a list of texts, with * and ? as wildcards, such as "CT*"', strict=False)
+_SENDERS = _takes(_PATTERNS.description, alias="from", strict=False)
+_RULES = _takes("tables", strict=False)
+Pattern = Annotated[str, Field(min_length=1)]
+
+
+def _not_empty(given: tuple[str, ...]) -> tuple[str, ...]:
+    if not given:
+        raise ValueError("empty")
+    return given
+
+
+class Table(BaseModel):
+    """A table of config.toml: frozen, strictly typed, without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_by_name=True)
+
+
+class Node(Table):
+    """What this node is called and where it listens; port 0 lets the kernel pick one."""
+
+    ae_title: AETitle = "MINIPACS"
+    host: Annotated[str, _HOST] = "127.0.0.1"
+    port: Annotated[int, _integer(0, 65535)] = 11112
+    workers: Annotated[int, _integer(0, 256)] = 0
+
+
+class Storage(Table):
+    """Where and how received instances are kept."""
+
+    path: Annotated[Path, BeforeValidator(_path), _FOLDER] = Path("data")
+    on_conflict: Annotated[OnConflict, _takes(" or ".join(get_args(OnConflict)))] = "replace"
+    sync: Bool = True
+    any_file_system: Bool = False
+    readers: Annotated[Readers, _takes(" or ".join(get_args(Readers)))] = "owner"
+    charset: Annotated[str, _CHARSET] = "ISO_IR 100"
+    superseded_copies: Annotated[int, _integer(0)] = 32
+    superseded_percent: Annotated[int, _integer(0, 100)] = 10
+
+
+class Access(Table):
+    """Who may open an association."""
+
+    any_peer: Bool = True
+    any_called_title: Bool = False
+
+
+class Limits(Table):
+    """Bounds on what callers can take up: counts, bytes, and timeouts in seconds."""
+
+    associations: Annotated[int, _integer(1, 4096)] = 100
+    peer_associations: Annotated[int, _integer(0, 4096)] = 0
+    address_associations: Annotated[int | None, _integer(0, 4096)] = None
+    pdu_bytes: Annotated[int, _integer(4096, 134217728, unit=" (bytes)")] = 1048576
+    acse_timeout: Seconds = 30
+    dimse_timeout: Seconds = 60
+    network_timeout: Seconds = 120
+    find_responses: Annotated[int, _integer(0)] = 0
+    free_bytes: Annotated[int, _integer(0, unit=" (bytes)")] = 1073741824
+    conversion_memory: Annotated[int, _integer(67108864, unit=" (bytes)")] = 536870912
+    conversion_space: Annotated[int, _integer(0, unit=" (bytes)")] = 8589934592
+    conversion_seconds: Seconds = 600
+
+
+class Peer(Table):
+    """Another AE: its address, if we send to it, and what it may ask of us."""
+
+    host: Annotated[str | None, _HOST] = None
+    port: Annotated[int | None, _integer(1, 65535)] = None
+    sources: Annotated[tuple[Network, ...], _FROM] = ()  # empty: any address
+    charset: Annotated[str | None, _CHARSET] = None
+    transfer_syntaxes: Annotated[tuple[Syntax, ...], _SYNTAXES] = ()  # empty: all
+    pdu_bytes: Annotated[int | None, _integer(4096, 134217728, unit=" (bytes)")] = None
+    acse_timeout: Annotated[float | None, _SECONDS] = None
+    dimse_timeout: Annotated[float | None, _SECONDS] = None
+    sends: Annotated[int, _integer(1, 16)] = 1
+    associations: Annotated[int | None, _integer(0, 4096)] = None
+    tls: Bool = False
+    tls_name: Annotated[str | None, _HOST] = None
+    allow: Annotated[frozenset[Annotated[Service, Field(strict=False)]], _ALLOW] = frozenset(
+        Service
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _address_is_whole(self) -> Self:
+        if (self.host is None) != (self.port is None):
+            missing = "host" if self.host is None else "port"
+            raise ValueError(f"{missing}: missing; takes host and port together, or neither")
+        if self.tls_name and not self.tls:
+            raise ValueError("tls_name: is checked only with tls = true")
+        return self
+
+
+class Tls(Table):
+    """The certificate that the node shows, what it asks of a caller's, and where."""
+
+    certificate: Annotated[Path, BeforeValidator(_path), _FILE]
+    key: Annotated[Path, BeforeValidator(_path), _FILE]
+    ca: Annotated[Path | None, BeforeValidator(_path), _FILE] = None
+    require_client: Bool = False
+    crl: Annotated[tuple[Path, ...], BeforeValidator(_paths), _LISTS] = ()
+    port: Annotated[int | None, _integer(0, 65535)] = None
+    profile: Annotated[TlsProfile, _takes(" or ".join(get_args(TlsProfile)))] = "bcp195"
+
+
+class Audit(Table):
+    """Where each association and service is written down; without a path, in the data folder."""
+
+    enabled: Bool = True
+    path: Annotated[Path | None, BeforeValidator(_path), _FILE] = None
+    file_bytes: Annotated[int, _integer(4096, unit=" (bytes)")] = 16777216
+    files: Annotated[int, _integer(1, 1000)] = 20
+    address_lines: Annotated[int, _integer(0)] = 2000
+
+
+class Retention(Table):
+    """What leaves the archive by itself; a rule that is left out lets nothing go."""
+
+    days: Annotated[int | None, _integer(1)] = None
+    bytes: Annotated[int | None, _integer(1, unit=" (bytes)")] = None
+    studies: Annotated[int | None, _integer(1)] = None
+    superseded_days: Annotated[int | None, _integer(1)] = None
+
+
+class Log(Table):
+    """How the log is written: for people, or as JSON lines."""
+
+    format: Annotated[LogFormat, _takes(" or ".join(get_args(LogFormat)))] = "text"
+
+
+class Metrics(Table):
+    """Where metrics and health are to be had, over HTTP; port 0 lets the kernel pick one."""
+
+    host: Annotated[str, _HOST] = "127.0.0.1"
+    port: Annotated[int, _integer(0, 65535)]
+
+
+class Forward(Table):
+    """What is sent on as it arrives, and to which peers; a criterion left out takes any."""
+
+    to: Annotated[tuple[AETitle, ...], _TITLES, AfterValidator(_not_empty)]
+    modality: Annotated[tuple[Pattern, ...], _PATTERNS] = ()
+    senders: Annotated[tuple[Pattern, ...], _SENDERS] = ()
+    station: Annotated[tuple[Pattern, ...], _PATTERNS] = ()
+    description: Annotated[tuple[Pattern, ...], _PATTERNS] = ()
+    body_part: Annotated[tuple[Pattern, ...], _PATTERNS] = ()
+    quiet: Annotated[float | None, _SECONDS] = None
+
+
+class Document(Table):
+    """All that config.toml can hold."""
+
+    node: Node = Node()
+    storage: Storage = Field(default_factory=Storage)
+    access: Access = Access()
+    limits: Limits = Limits()
+    peers: dict[AETitle, Peer] = {}
+    tls: Tls | None = None
+    audit: Audit = Audit()
+    retention: Retention = Retention()
+    log: Log = Log()
+    metrics: Metrics | None = None
+    forward: Annotated[tuple[Forward, ...], _RULES] = ()
+
+
+class Settings(Document):
+    """The checked configuration, and the file that it was read from."""
+
+    source: Path
+
+    def peer(self, ae_title: str) -> Peer | None:
+        """The peer of that AE title, if there is one under [peers]."""
+        return self.peers.get(ae_title.strip(" "))
+
+
+TABLES: dict[str, type[Table]] = {
+    name: next(
+        t for t in (field.annotation, *get_args(field.annotation)) if t in Table.__subclasses__()
+    )
+    for name, field in Document.model_fields.items()
+}

@@ -1,0 +1,168 @@
+"""What the statement says of queries: PS3.2 N.5.2.7, the C-FIND part."""
+
+from pydicom.valuerep import STANDARD_VR
+
+from scp.config import Service, Settings
+from scp.conformance.writing import Section, Table, code, name_of, table, yes
+from scp.network.dimse import QUERY_RETRIEVE, SUPPORT, Status
+from storage.dicom.data_sets import BULK_VRS
+from storage.dicom.values import TABLE, UNIQUE, Attribute, Key, Level
+from storage.query import (
+    MAX_IDENTIFIER_BYTES,
+    MAX_VALUES,
+    NUMBER_VRS,
+    RANGE_VRS,
+    RULES,
+    fold,
+    matches,
+    rule_for,
+    single_keys,
+)
+
+_KEYS = {
+    Key.UNIQUE: "U",
+    Key.REQUIRED: "R",
+    Key.OPTIONAL: "O",
+    Key.COUNTED: "O, computed, returned only",
+    Key.LISTED: "O, computed",
+}
+# A key of each kind: which rule it is under depends on these and on the VR.
+_PROBES = ("1", "", "A*")
+_SEVERAL = "list of values"
+_WITHOUT_LETTERS = NUMBER_VRS | RANGE_VRS | {"AT", "UI"}
+
+
+def kinds(vr: str) -> list[str]:
+    """The kinds of matching that a key of this VR can ask for (PS3.4 C.2.2.2)."""
+    rules = dict.fromkeys(rule_for(vr, probe).name for probe in _PROBES)
+    found = [kind for rule in RULES if rule.name in rules for kind in rule.kinds or (rule.name,)]
+    if len(single_keys(vr, "1\\2")) > 1:
+        found.append(_SEVERAL)
+    return sorted(dict.fromkeys(found), key=lambda kind: kind != "single value")
+
+
+def sections(settings: Settings) -> tuple[Section, ...]:
+    """Query."""
+    return (
+        Section(3, "Query/Retrieve service"),
+        Section(
+            4,
+            "Query/Retrieve information models",
+            (table(("SOP class", "UID", "Service", "Levels"), _models()),),
+        ),
+        Section(4, "SCU of Query/Retrieve", ("Not supported.",)),
+        Section(4, "SCP of C-FIND", _answers(settings)),
+        *(_of_level(level) for level in Level),
+        Section(
+            5,
+            "Other keys",
+            (
+                "Every other attribute is a key too, at any level, standard ones, private ones by "
+                "their creator, and those in the items of sequences: it is matched, by the same "
+                "rules, and returned from the stored header of the instance received last. Only "
+                f"of VR {', '.join(sorted(BULK_VRS))} none is: such a key with a value has the "
+                f"answers come with {code(Status.PENDING_KEYS_UNSUPPORTED)}.",
+            ),
+        ),
+        Section(
+            5,
+            "Matching",
+            (
+                table(("Rule", "Clause", "What it does"),
+                      ((rule.name, rule.clause, rule.sentence) for rule in RULES)),
+                "By VR, for the keys above and all others. A list of values is an extension: it "
+                f"finds any of them, of {MAX_VALUES} at most.",
+                _by_vr(),
+                "Of a sequence one item is matched as a whole (PS3.4 C.2.2.2.6). An attribute of "
+                "several values matches where any of them does. Padding does not count. Text "
+                "matches across character sets.",
+            ),
+        ),
+        Section(
+            5,
+            "Extended negotiation",
+            ("Answered as far as a requestor offers it (PS3.4 C.5):", _extended()),
+        ),
+    )  # fmt: skip
+
+
+def _models() -> list[tuple[str, str, str, str]]:
+    return [
+        (name_of(uid), uid, f"C-{service.upper()}", ", ".join(level.name for level in root.value))
+        for uid, (root, service) in QUERY_RETRIEVE.items()
+    ]
+
+
+def _answers(settings: Settings) -> tuple[str, ...]:
+    limit = settings.limits.find_responses
+    most = (
+        f"A query that more than {limit} match ends in {code(Status.OUT_OF_RESOURCES)}."
+        if limit
+        else "The number of answers is not limited."
+    )
+    unique = ", ".join(one.keyword for level, one in UNIQUE.items() if level < Level.IMAGE)
+    return (
+        "Hierarchical, or relational where that is negotiated. A hierarchical query has a single "
+        f"value for the unique key of each level above its own ({unique}), else it is answered "
+        f"{code(Status.DOES_NOT_MATCH_SOP_CLASS)}. Other keys that belong to another level "
+        "take no part in it, and where they have a value the answers come with "
+        f"{code(Status.PENDING_KEYS_UNSUPPORTED)}.",
+        "In the Study Root model the attributes of the patient are keys at STUDY level.",
+        f"Each entity is answered once, in no order. {most} An identifier may be of "
+        f"{MAX_IDENTIFIER_BYTES} bytes.",
+        "An answer has the keys that were asked for at its level and above, and unasked "
+        "Query/Retrieve Level, Retrieve AE Title, the unique keys of the levels above, and "
+        "Specific Character Set where its text needs one. Instance Availability is returned, "
+        "where it is asked for, as ONLINE.",
+        "Key types: U unique, R required, O optional.",
+    )
+
+
+def _of_level(level: Level) -> Section:
+    rows = [
+        (
+            f"{attribute.sequence}>{attribute.keyword}".lstrip(">"),
+            f"({attribute.tag.group:04X},{attribute.tag.element:04X})",
+            attribute.vr,
+            _KEYS[attribute.key],
+            ", ".join(_matching(attribute)) or "-",
+            _looked_up(attribute),
+        )
+        for attribute in TABLE
+        if attribute.level is level
+    ]
+    headings = ("Attribute", "Tag", "VR", "Type", "Matching", "Looked up in")
+    return Section(5, f"Keys at {level.name} level", (table(headings, rows),))
+
+
+def _matching(attribute: Attribute) -> list[str]:
+    return kinds(attribute.vr) if attribute.can_match else []
+
+
+def _looked_up(attribute: Attribute) -> str:
+    if not attribute.stored:
+        return "the entities below"
+    if attribute.sequence:
+        return "stored headers"  # a key in an item is: see `Query.from_headers`
+    return "an index" if attribute.indexed or attribute.key is Key.UNIQUE else "a column"
+
+
+def _by_vr() -> Table:
+    rows = [
+        (vr, ", ".join(kinds(vr)), "-" if vr in _WITHOUT_LETTERS else yes(_case_counts(vr)))
+        for vr in sorted(set(map(str, STANDARD_VR)) - BULK_VRS - {"SQ"})
+    ]
+    return table(("VR", "Matching", "Case counts"), rows)
+
+
+def _case_counts(vr: str) -> bool:
+    return not matches(vr, fold(vr, "ABC"), "abc")
+
+
+def _extended() -> Table:
+    rows = [
+        (f"C-{service.upper()}", number, name.replace("_", " "), yes(supported))
+        for service in (Service.FIND, Service.MOVE, Service.GET)
+        for number, (name, supported) in enumerate(SUPPORT[service], 1)
+    ]
+    return table(("Service", "Byte", "What", "Supported"), rows)

@@ -1,0 +1,74 @@
+"""Which service is whose, and what is not supported: the frame of PS3.2 N.5."""
+
+from scp.config import Service, Settings
+from scp.conformance.sections import query, retrieve, store
+from scp.conformance.sections.overview import OTHER_CLASSES
+from scp.conformance.writing import Section, is_provider, literal, table, yes
+from scp.network.dimse import STORAGE_CLASSES, service_of
+
+_NAMES = {
+    Service.ECHO: "Verification",
+    Service.STORE: "Storage",
+    Service.FIND: "Query/Retrieve, C-FIND",
+    Service.MOVE: "Query/Retrieve, C-MOVE",
+    Service.GET: "Query/Retrieve, C-GET",
+    Service.COMMIT: "Storage Commitment",
+}
+
+
+def sections(settings: Settings) -> tuple[Section, ...]:
+    """PS3.2 N.5."""
+    return (
+        Section(1, "Service and interoperability description"),
+        Section(
+            2,
+            "Mapping of services to Application Entities",
+            (table(("Service", "Application Entity", "Provider (SCP)"), _mapping(settings)),),
+        ),
+        Section(2, "DIMSE services in detail"),
+        Section(3, "Basic Worklist Management service", ("Not supported.",)),
+        Section(3, "Modality Performed Procedure Step service", ("Not supported.",)),
+        Section(3, "Unified Worklist and Procedure Step service", ("Not supported.",)),
+        Section(3, "Instance Availability Notification service", ("Not supported.",)),
+        *store.sections(settings),
+        *store.commitment_sections(settings),
+        *query.sections(settings),
+        *retrieve.sections(),
+        Section(3, "Print Management service", ("Not supported.",)),
+        Section(
+            3,
+            "Verification service",
+            (
+                "As SCP C-ECHO is answered whenever an association is open. As SCU the node sends "
+                "C-ECHO to its peers when `minipacs peers` is called.",
+            ),
+        ),
+        Section(2, "DICOM Web Services in detail", ("None.",)),
+        Section(2, "Media services in detail", ("None.",)),
+        Section(2, "Real-Time Video services in detail", ("None.",)),
+        Section(
+            2,
+            "Cross-service considerations",
+            (
+                "What was answered with Success is found by the next C-FIND and retrieved by the "
+                "next C-MOVE or C-GET, whoever asks. Patients are told apart by Patient ID alone, "
+                "studies, series and instances by their UIDs.",
+            ),
+        ),
+        Section(
+            2,
+            "Use of Specific Character Sets",
+            (
+                "Data sets stay in theirs. Text that names none is taken for "
+                f"{settings.storage.charset}, or for what is configured for its sender. Answers "
+                "are in none where ASCII does, in that of the request where it does, else in "
+                "ISO_IR 192.",
+            ),
+        ),
+    )
+
+
+def _mapping(settings: Settings) -> list[tuple[str, str, str]]:
+    served = {service_of(uid) for uid in (*OTHER_CLASSES, *STORAGE_CLASSES) if is_provider(uid)}
+    return [(name, literal(settings.node.ae_title), yes(service in served))
+            for service, name in _NAMES.items()]  # fmt: skip

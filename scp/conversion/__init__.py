@@ -1,1 +1,0 @@
-"""From one transfer syntax to another: data sets re-encoded, Pixel Data decompressed."""

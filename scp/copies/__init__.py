@@ -1,0 +1,1 @@
+"""What a receiver gets of an instance: corrected, converted, de-identified, exported."""

@@ -1,0 +1,1 @@
+"""Data sets written in another transfer syntax (PS3.5 annex A)."""

@@ -1,0 +1,55 @@
+"""Which fragments of encapsulated Pixel Data make which frame (PS3.5 A.4)."""
+
+import struct
+from itertools import pairwise
+
+from scp.copies.conversion.codecs import Codec
+from scp.copies.conversion.data_set import Element, Source, Span, TranscodeError
+
+# How a frame starts: SOI of JPEG and JPEG-LS, SOC and SIZ or a JP2 box of JPEG 2000. A frame of
+# RLE is one fragment.
+_STARTS = {
+    Codec.JPEG: (b"\xff\xd8\xff",),
+    Codec.JPEG_LS: (b"\xff\xd8\xff",),
+    Codec.JPEG_2000: (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  "),
+    Codec.RLE: (),
+}
+_SIGNATURE_BYTES = 8
+
+
+def frames(source: Source, pixel_data: Element, count: int, codec: Codec) -> list[list[Span]]:
+    """The fragments of each of `count` frames.
+
+    The Extended Offset Table is not needed: with it each frame is one fragment. Raises
+    TranscodeError where the fragments do not make as many frames.
+    """
+    table, *fragments = source.fragments(pixel_data) or [Span(pixel_data.start, 0)]
+    if len(fragments) == count:
+        return [[fragment] for fragment in fragments]
+    if count == 1 and fragments:
+        return [fragments]
+    for starts in (_by_offsets(source, table, fragments), _by_signature(source, fragments, codec)):
+        if len(starts) == count and starts[0] == 0:
+            ends = [*starts[1:], len(fragments)]
+            return [fragments[start:end] for start, end in zip(starts, ends, strict=True)]
+    raise TranscodeError(
+        f"Number of Frames is {count}, but the Pixel Data has {len(fragments)} fragments, "
+        "and nothing tells which of them make a frame"
+    )
+
+
+def _by_offsets(source: Source, table: Span, fragments: list[Span]) -> list[int]:
+    """The first fragment of each frame by the Basic Offset Table; nothing where that is wrong."""
+    data = source.read(table)
+    offsets = struct.unpack(f"<{len(data) // 4}I", data[: len(data) // 4 * 4])
+    first = fragments[0].start if fragments else 0
+    numbers = {fragment.start - first: number for number, fragment in enumerate(fragments)}
+    starts = [numbers.get(offset, -1) for offset in offsets]
+    ascending = all(a < b for a, b in pairwise(starts))
+    return starts if ascending and starts and starts[0] == 0 else []
+
+
+def _by_signature(source: Source, fragments: list[Span], codec: Codec) -> list[int]:
+    """The fragments that start as a frame does."""
+    heads = (source.read(Span(f.start, min(f.length, _SIGNATURE_BYTES))) for f in fragments)
+    return [number for number, head in enumerate(heads) if head.startswith(_STARTS[codec])]

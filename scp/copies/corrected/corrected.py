@@ -1,0 +1,94 @@
+"""What a receiver gets of an instance that is held."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from scp.copies.conversion.data_set import TranscodeError, chained
+from scp.copies.corrected.amend import amended
+from scp.copies.corrected.transcode import deflated, inflated
+from storage import Location
+from storage.archive import fault_of
+from storage.diagnostics import DataSetError
+from storage.dicom import instance_header, part10
+from storage.dicom.data_sets import reader
+from storage.files import Tree
+from storage.journal.corrections import PATIENT_ID, Correction, in_force
+
+
+@dataclass(frozen=True)
+class Copy:
+    """An instance as a Part 10 file that stands at its start, and under which UID it goes."""
+
+    file: BinaryIO
+    sop_instance_uid: str
+
+
+class Copies(Protocol):
+    """Makes them; safe to use from many threads."""
+
+    def open(self, location: Location) -> Copy:
+        """A copy of an instance, for the caller to close. Raises ArchiveError, OSError."""
+
+    def fault_of(self, location: Location) -> str:
+        """What is wrong with the bytes that it is made from, or nothing; reads all of them."""
+
+
+class AsCorrected:
+    """Byte for byte what was received, but for what was corrected since; by `system`, the node."""
+
+    def __init__(self, tree: Tree, system: str) -> None:
+        self._tree = tree
+        self._system = system
+
+    def open(self, location: Location) -> Copy:
+        """The file in the tree, or a copy of it with other values. Raises ArchiveError, OSError."""
+        file = self._tree.path(location.uids).open("rb")
+        made = None
+        try:
+            meta = part10.read(file)
+            held = os.fstat(file.fileno()).st_size - meta.data_set_offset
+            if held != location.file_bytes:
+                words = f"its file holds {held} bytes, {location.file_bytes} were received"
+                raise DataSetError(words)
+            corrections = self._corrections(location, file, meta.transfer_syntax_uid)
+            if corrections:
+                made = self._amended(file, location, meta, corrections)
+            else:
+                file.seek(0)
+                made = file
+        except TranscodeError as error:
+            raise DataSetError(f"it cannot be corrected: {error}") from error
+        finally:
+            if made is None:
+                file.close()
+        return Copy(made, location.uids[2])
+
+    def fault_of(self, location: Location) -> str:
+        """What is wrong with the file in the tree, or nothing; reads all of it."""
+        return fault_of(self._tree.path(location.uids), location)
+
+    def _corrections(self, location: Location, file: BinaryIO, syntax: str) -> list[Correction]:
+        corrections = in_force(self._tree.data)
+        if not corrections:
+            return []
+        patient_id = ""
+        if corrections.of_patients:
+            patient_id = instance_header.header(file, syntax, location.charset)[PATIENT_ID]
+        return corrections.applying(location.uids, patient_id)
+
+    def _amended(
+        self, file: BinaryIO, location: Location, meta: part10.FileMeta,
+        corrections: Sequence[Correction],
+    ) -> BinaryIO:  # fmt: skip
+        file.seek(0)
+        head = file.read(meta.data_set_offset)
+        syntax = meta.transfer_syntax_uid
+        is_deflated = syntax in reader.DEFLATED
+        data, start = (inflated(file), 0) if is_deflated else (file, meta.data_set_offset)
+        found = amended(data, start, syntax, corrections, self._system, location.charset)
+        if not is_deflated:
+            return chained(head + found.head, data, found.rest, found.end)
+        file.close()
+        return chained(head, deflated(chained(found.head, data, found.rest, found.end)), 0)

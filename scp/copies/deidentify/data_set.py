@@ -1,0 +1,103 @@
+"""A data set without what identifies its patient: what is not known to be safe goes."""
+
+import os
+from io import BytesIO
+from typing import BinaryIO
+
+from scp.copies.conversion.codecs import SYNTAXES, Syntax
+from scp.copies.conversion.data_set import (
+    PIXEL_DATA,
+    Element,
+    Made,
+    Scope,
+    Source,
+    Writer,
+    belongs,
+    chained,
+)
+from scp.copies.deidentify.elements import (
+    Items,
+    Report,
+    code_item,
+    encoded,
+    made,
+    refusals,
+    text_of,
+)
+from scp.copies.deidentify.pixels import bulk
+from scp.copies.deidentify.rules import Profile, Pseudonyms
+from storage.dicom import FileMeta
+
+_PATIENT_NAME, _PATIENT_ID, _STUDY = 0x00100010, 0x00100020, 0x0020000D
+_MODALITY, _TEMPORAL = 0x00080060, 0x00280303
+_REMOVED, _METHOD, _CODES = 0x00120062, 0x00120063, 0x00120064
+_BULK = PIXEL_DATA & 0xFFFF0000
+# Modalities that image a body in slices.
+_VOLUMES = frozenset({"CT", "MR", "NM", "PT"})
+
+
+def deidentified(
+    file: BinaryIO, start: int, meta: FileMeta, profile: Profile, pseudonyms: Pseudonyms,
+    report: Report,
+) -> BinaryIO:  # fmt: skip
+    """What the data set becomes that lies in `file` from `start` on, not deflated; a file.
+
+    It reads from `file`, and closes it when it is closed. Raises TranscodeError where that is not
+    a whole data set, DataSetError where it is refused.
+    """
+    syntax_uid = meta.transfer_syntax_uid
+    target = SYNTAXES.get(syntax_uid, Syntax())
+    source = _source(file, start, target)
+    head = source.elements_before(_BULK)
+    held = Source(
+        file, start, head[-1].end if head else start, source.implicit_vr, source.little_endian
+    )
+    scope = Scope(held, list(head))
+    refusals.check(scope, meta, profile)
+    taken: set[str] = set()
+    rest = Source(file, held.end, source.end, source.implicit_vr, source.little_endian).elements()
+    pixels = bulk.cleaned(source, rest, scope, syntax_uid, taken.add)
+    # Without an ID instances of one study are of one patient, and nobody else's.
+    patient = text_of(scope, _PATIENT_ID) or f"study\0{text_of(scope, _STUDY)}"
+    items = Items(target, profile, pseudonyms, patient, taken.add)
+    out = BytesIO()
+    Writer(
+        out, target,
+        lambda level: _told(items.adapted(level), level, target, profile, pseudonyms, patient),
+        False,
+    ).write(held)  # fmt: skip
+    report.add(taken, text_of(scope, _MODALITY) in _VOLUMES)
+    if pixels.file is not file:
+        file.close()
+    return chained(out.getvalue() + pixels.head, pixels.file, pixels.start, pixels.end)
+
+
+def _source(file: BinaryIO, start: int, syntax: Syntax) -> Source:
+    end = file.seek(0, os.SEEK_END)
+    source = Source(file, start, end, syntax.implicit_vr, syntax.little_endian)
+    # What does not belong into a data set, as of a file's header, is explicit, whatever that is.
+    if not any(one.vr for one in source.elements_before(_BULK) if belongs(one.tag)):
+        # Implicit VR, whatever its transfer syntax says.
+        return Source(file, start, end, True, syntax.little_endian)
+    return source
+
+
+def _told(
+    elements: list[Element | Made], scope: Scope, target: Syntax, profile: Profile,
+    pseudonyms: Pseudonyms, patient: str,
+) -> list[Element | Made]:  # fmt: skip
+    """With the patient's pseudonyms, and that and how it was done (PS3.15 E.1.1)."""
+    if scope.outer:
+        return elements
+    items = b"".join(code_item(target, code, "DCM", words) for code, words in profile.codes)
+    texts = (
+        (_PATIENT_NAME, "PN", profile.patient_name or pseudonyms.patient_name(patient)),
+        (_PATIENT_ID, "LO", profile.patient_id or pseudonyms.patient_id(patient)),
+        (_REMOVED, "CS", "YES"),
+        (_METHOD, "LO", "\\".join(words[:64] for _, words in profile.codes)),
+        (_TEMPORAL, "CS", profile.temporal),
+    )
+    told: list[Element | Made] = [made(tag, vr, encoded(vr, text)) for tag, vr, text in texts]
+    told.append(made(_CODES, "SQ", items))
+    found = {one.tag: one for one in (*elements, *told)}
+    return [found[tag] for tag in sorted(found)]

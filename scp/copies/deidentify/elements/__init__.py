@@ -1,0 +1,18 @@
+"""Elements by the rules: kept, replaced or taken out."""
+
+from scp.copies.deidentify.elements import refusals
+from scp.copies.deidentify.elements.encoding import code_item, encoded, made, text_of
+from scp.copies.deidentify.elements.items import Items
+from scp.copies.deidentify.elements.refusals import VIDEO
+from scp.copies.deidentify.elements.report import Report
+
+__all__ = [
+    "VIDEO",
+    "Items",
+    "Report",
+    "code_item",
+    "encoded",
+    "made",
+    "refusals",
+    "text_of",
+]

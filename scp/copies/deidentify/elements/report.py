@@ -1,0 +1,45 @@
+"""What a de-identification took that the profile does not name, in words for who asked for it."""
+
+import threading
+from collections import Counter
+
+from pydicom.datadict import keyword_for_tag
+
+from scp.copies.conversion.data_set import name
+
+_MOST_NAMES = 30
+
+
+class Report:
+    """Names of attributes and places, and of how many instances each was taken; no values."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._has_volumes = False
+        self._lock = threading.Lock()
+
+    def add(self, taken: set[str], has_volumes: bool) -> None:
+        """What was taken of an instance, and whether it is of those that show a body in slices."""
+        with self._lock:
+            self._counts.update(taken)
+            self._has_volumes |= has_volumes
+
+    def lines(self) -> list[str]:
+        """What is to be told, the most frequent first."""
+        found = []
+        if self._counts:
+            told = [f"{what} ({count})" for what, count in self._counts.most_common(_MOST_NAMES)]
+            beyond = len(self._counts) - len(told)
+            more = f", and {beyond} more" if beyond else ""
+            words = "not known to be safe, and taken out beyond the profile (of how many instances)"
+            found.append(f"{words}: {', '.join(told)}{more}")
+        if self._has_volumes:
+            found.append(
+                "slices of a head can show its face: neither this nor text in pixels is looked for"
+            )
+        return found
+
+
+def name_of(tag: int) -> str:
+    """An attribute by keyword, or tag; private ones are one."""
+    return "private attributes" if tag >> 16 & 1 else keyword_for_tag(tag) or name(tag)

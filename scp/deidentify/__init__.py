@@ -1,1 +1,0 @@
-"""Copies without what identifies the patient (PS3.15 annex E)."""

@@ -1,1 +1,0 @@
-"""What is held, as files for others: in a folder, in a zip archive, on media."""

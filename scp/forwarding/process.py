@@ -1,0 +1,162 @@
+"""The forwarding process: it follows the journal, and has a thread for each destination.
+
+Nothing that it does, or that a destination does to it, holds up a store.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+from scp.config import Settings
+from scp.forwarding.destination import Courier
+from scp.forwarding.journal_follower import Follower
+from scp.forwarding.shared import Post
+from scp.network.association import access
+from scp.network.tls import Contexts
+from scp.runtime import Audit, child, log, memory, trail
+from storage import Archive
+from storage.diagnostics import Event, ResourceError, Sentence
+from storage.outbox import Outbox, database, standings
+
+logger = logging.getLogger(__name__)
+
+# What `ps` shows.
+NAME = "forwarder"
+# How soon the process is started again, at first, and where it ends again and again.
+_RETRY_SECONDS, _MOST_RETRY_SECONDS = 2.0, 60.0
+# How long what is under way may take once it is to end.
+GRACE_SECONDS = 5.0
+_LOOK_SECONDS = 0.5
+# Lower than that of the workers: who sends should not notice.
+_NICENESS = 5
+
+
+class Forwarder:
+    """The process, seen from the supervisor, which calls `tend` every few seconds."""
+
+    def __init__(self, settings: Settings, tls: Contexts) -> None:
+        self._settings, self._tls = settings, tls
+        self._process = 0
+        self._next_start, self._delay = 0.0, _RETRY_SECONDS
+        self._started = 0.0
+        self._killed_at = 0.0  # where it was told to end: when it has to have done so
+        self._is_over = False
+
+    def begin(self) -> None:
+        """Take the place in the journal where it begins; before the workers store."""
+        data = self._settings.storage.path
+        try:
+            if self._settings.forward:
+                database.prepare(data, self._settings.storage.sync)
+            else:
+                database.leave(data)
+        except (ResourceError, OSError) as error:
+            logger.error("forwarding does not begin: %s", log.one_line(error))
+
+    def tend(self) -> None:
+        """Start it where it does not run, and see to its end where it should."""
+        now = time.monotonic()
+        if self._process and not self._reap() and self._killed_at and self._killed_at <= now:
+            os.kill(self._process, signal.SIGKILL)
+        if self._process or self._is_over or self._next_start > now or not self._settings.forward:
+            return
+        self._started = now
+        settings, tls = self._settings, self._tls
+        self._process = child.fork(NAME, lambda: _run(settings, tls))
+
+    def renew(self, settings: Settings, tls: Contexts) -> None:
+        """Go by these settings from now on."""
+        began = bool(self._settings.forward)
+        self._settings, self._tls = settings, tls
+        if began != bool(settings.forward):
+            self.begin()
+        self.stop()
+        self._next_start, self._delay, self._is_over = 0.0, _RETRY_SECONDS, False
+
+    def stop(self) -> None:
+        """Have it end, and not start again."""
+        self._is_over = True
+        if self._process and not self._killed_at:
+            os.kill(self._process, signal.SIGTERM)
+            self._killed_at = time.monotonic() + GRACE_SECONDS + 1
+
+    def end(self) -> None:
+        """Wait for its end."""
+        self.stop()
+        while self._process:
+            self.tend()
+            if self._process:
+                signal.sigtimedwait((signal.SIGCHLD,), _LOOK_SECONDS)
+
+    def _reap(self) -> bool:
+        if not os.waitpid(self._process, os.WNOHANG)[0]:
+            return False
+        if not self._killed_at:
+            now = time.monotonic()
+            lasted = now - self._started > _MOST_RETRY_SECONDS
+            self._delay = _RETRY_SECONDS if lasted else min(self._delay * 2, _MOST_RETRY_SECONDS)
+            self._next_start = now + self._delay
+            words = f"{NAME} ended, starting again in seconds={self._delay:g}"
+            logger.error(Sentence(words, seconds=self._delay))
+        self._process, self._killed_at = 0, 0.0
+        return True
+
+
+def _run(settings: Settings, tls: Contexts) -> None:
+    """The process. Raises where it cannot go on: another one begins anew."""
+    memory.bound()
+    os.nice(_NICENESS)
+    storage = settings.storage
+    database.prepare(storage.path, storage.sync)
+    post = Post(
+        settings, tls, Archive(storage.path, storage.sync), Outbox(storage.path, storage.sync),
+        Audit(*trail(settings)),
+    )  # fmt: skip
+    waiting = {title: one.waiting for title, one in standings(post.outbox).items() if one.waiting}
+    rules = sorted({title for rule in settings.forward for title in rule.to})
+    work: list[Callable[[], None]] = [Follower(post).run]
+    for title in sorted({*rules, *waiting}):
+        peer = access.destination(settings, title)
+        if peer is None:
+            logger.warning(
+                Event(
+                    "forwarding waits",
+                    "no host and port under [peers]",
+                    destination=title,
+                    instances=waiting[title],
+                )
+            )
+            continue
+        work.append(Courier(post, title, peer).run)
+    logger.info(Event("forwarding", to=",".join(rules), waiting=sum(waiting.values())))
+    _run_all(post, work)
+
+
+def _run_all(post: Post, work: list[Callable[[], None]]) -> None:
+    """Do all at once until SIGTERM; raises what one of them raises."""
+    raised: list[BaseException] = []
+
+    def run(one: Callable[[], None]) -> None:
+        try:
+            one()
+        except BaseException as error:  # handed on below
+            logger.debug("details", exc_info=True)
+            raised.append(error)
+            post.stopped.set()
+
+    threads = [threading.Thread(target=run, args=(one,), daemon=True) for one in work]
+    for thread in threads:
+        thread.start()
+    # Blocked since the supervisor's start: it is waited for, and interrupts nothing.
+    while not post.stopped.is_set() and not signal.sigtimedwait((signal.SIGTERM,), _LOOK_SECONDS):
+        pass
+    post.stopped.set()
+    deadline = time.monotonic() + GRACE_SECONDS
+    for thread in threads:
+        thread.join(max(deadline - time.monotonic(), 0.0))
+    if raised:
+        logger.error("forwarding begins again: %s", log.one_line(raised[0]))
+        raise raised[0]

@@ -1,0 +1,196 @@
+"""One DIMSE request and the responses to it, as a handler sees them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydicom.tag import BaseTag
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
+
+from scp.network.association import access
+from scp.network.association.shared import Node
+from scp.network.dimse import (
+    QUERY_RETRIEVE,
+    Command,
+    Field,
+    Message,
+    Status,
+    messages_of,
+    options_of,
+    status_of,
+    writer,
+)
+from scp.network.upper_layer import driver_of
+from scp.runtime import StoreTally
+from storage import Query
+from storage.diagnostics import (
+    ArchiveError,
+    DataSetError,
+    IdentifierError,
+    MismatchError,
+    both_uids,
+    error_comment,
+)
+
+# Most that an Offending Element (0000,0901) of explicit length holds, and more than helps anyone.
+_MAX_OFFENDING = 64
+
+
+class PeerGone(Exception):
+    """The association ended while its request was being served."""
+
+
+class Cancelled(Exception):
+    """The peer has cancelled its request."""
+
+
+@dataclass
+class Traffic:
+    """What an association carried: requests served, and bytes of data sets and answers."""
+
+    requests: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    stored: StoreTally = field(default_factory=StoreTally)
+
+
+@dataclass
+class Request:
+    """A request that came on an accepted presentation context."""
+
+    node: Node
+    association: Association
+    message: Message
+    context: PresentationContext
+    traffic: Traffic
+    audit: dict[str, Any] = field(default_factory=dict)  # what the trail says of it
+    final_status: int | None = field(default=None, init=False)
+    sent_bytes: int = field(default=0, init=False)  # of instances that arrived
+    _pending: tuple[Status, bytes] | None = field(default=None, init=False)
+
+    @property
+    def command(self) -> Command:
+        """The command set."""
+        return self.message.command
+
+    @property
+    def data(self) -> bytes:
+        """The data set, empty where there is none."""
+        return self.message.data or b""
+
+    @property
+    def sop_class(self) -> str:
+        """The SOP class of the command."""
+        return self.command.sop_class
+
+    @property
+    def sop_instance(self) -> str:
+        """The SOP instance of the command, empty where there is none."""
+        return self.command.sop_instance
+
+    @property
+    def peer(self) -> str:
+        """The calling AE title."""
+        return str(self.association.requestor.ae_title).strip()
+
+    @property
+    def address(self) -> str:
+        """Where the peer calls from."""
+        return self.association.requestor.address
+
+    @property
+    def who(self) -> dict[str, str]:
+        """Both, as fields of the log."""
+        return {"peer": self.peer, "address": self.address}
+
+    @property
+    def transfer_syntax(self) -> str:
+        """The transfer syntax of the presentation context."""
+        return str(self.context.transfer_syntax[0])
+
+    @property
+    def charset(self) -> str:
+        """The Specific Character Set of the peer's text that names none."""
+        return access.charset(self.node.settings, self.peer)
+
+    def query(self) -> Query:
+        """The request's Identifier, as a query of the SOP class's information model.
+
+        Raises DataSetError or IdentifierError.
+        """
+        sop_class = str(self.context.abstract_syntax)
+        root, _ = QUERY_RETRIEVE[sop_class]
+        options = options_of(self.association, sop_class)
+        if self.message.data is None:
+            raise DataSetError("No Identifier")
+        return Query.read(root, self.data, self.transfer_syntax, self.charset, options)
+
+    def respond(
+        self,
+        status: int,
+        comment: str = "",
+        offending: Iterable[BaseTag] = (),
+        identifier: bytes | None = None,
+        counts: Mapping[str, int] | None = None,
+    ) -> None:
+        """Send a response; `counts` are those of sub-operations, by attribute of Command."""
+        response = writer.response(
+            self.command,
+            status,
+            comment=error_comment(comment),
+            offending=tuple(int(tag) for tag in offending)[:_MAX_OFFENDING],
+            has_data_set=identifier is not None,
+            counts=counts,
+        )
+        if status not in (Status.PENDING, Status.PENDING_KEYS_UNSUPPORTED):
+            self.final_status = int(status)
+        writer.send(self.association, self._context_id, response, identifier)
+
+    @property
+    def _context_id(self) -> int:
+        return self.context.context_id or 0
+
+    def respond_match(self, status: Status, identifier: bytes) -> None:
+        """Send a pending response of a C-FIND."""
+        if self._pending is None or self._pending[0] is not status:
+            command = writer.response(self.command, status, has_data_set=True)
+            self._pending = status, command
+        writer.send(self.association, self._context_id, self._pending[1], identifier)
+        self.traffic.bytes_out += len(identifier)
+
+    def count_sent(self, size: int) -> None:
+        """Count an instance that was sent for this request: at once, a retrieve may take hours."""
+        self.sent_bytes += size
+        self.traffic.bytes_out += size
+        self.node.counters.add([(("instances", "out"), 1), (("bytes", "out"), size)])
+
+    def refuse(
+        self, error: ArchiveError, statuses: Callable[[ArchiveError], Status] = status_of
+    ) -> None:
+        """Answer with the failure that `error` is, by the table `statuses`."""
+        self.audit["reason"] = str(error)
+        offending = error.offending if isinstance(error, IdentifierError | MismatchError) else ()
+        self.respond(statuses(error), str(error), offending)
+
+    def refuse_sop_class(self, said: str, agreed: str) -> None:
+        """Answer a command whose SOP class is not its presentation context's."""
+        store = self.command.field is Field.C_STORE_RQ
+        status = Status.DOES_NOT_MATCH_SOP_CLASS if store else Status.SOP_CLASS_NOT_SUPPORTED
+        self.respond(status, both_uids(said, agreed))
+
+    def is_cancelled(self) -> bool:
+        """Whether a C-CANCEL for this request has come (PS3.7 9.3.2.3).
+
+        Raises PeerGone where there is nobody left to answer.
+        """
+        reactor = driver_of(self.association)
+        reactor.look()
+        if self.association.acse.is_aborted() or not reactor.is_alive():
+            raise PeerGone
+        return self.command.message_id in messages_of(self.association).cancelled
+
+    def stop_if_cancelled(self) -> None:
+        """Raise Cancelled where a C-CANCEL has come, PeerGone where the peer is gone."""
+        if self.is_cancelled():
+            raise Cancelled

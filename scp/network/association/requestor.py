@@ -1,0 +1,92 @@
+"""Associations that the node opens: driven by the thread that opens them."""
+
+from collections.abc import Sequence
+
+from pydicom.uid import UID
+from pynetdicom._globals import MODE_REQUESTOR
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.transport import AddressInformation
+
+from scp.config import Peer, Settings
+from scp.network.association import application_entity
+from scp.network.association.driver import drive
+from scp.network.tls import Contexts, TlsError
+from scp.network.upper_layer import NodeSocket, driver_of
+
+# Presentation contexts to propose: SOP class and transfer syntaxes.
+Proposal = tuple[str, Sequence[str]]
+
+
+def associate(
+    settings: Settings,
+    contexts: Contexts,
+    title: str,
+    peer: Peer,
+    proposals: Sequence[Proposal],
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+) -> Association:
+    """An association with a peer, established or not; what became of it is in its attributes.
+
+    It has no thread: the calling one drives it, and has to release or abort it. Raises TlsError
+    where TLS is in the way, OSError where the peer's name cannot be resolved.
+    """
+    calling = application_entity.build(settings, peer)
+    association = Association(calling, MODE_REQUESTOR)
+    drive(association)
+    association._is_paused = True  # there is no thread of its own that a release would wait for
+    try:
+        connection = _prepare(association, settings, title, peer, proposals, roles)
+        connection.tls_args = contexts.of_peer(peer)
+        association.request()
+        if connection.tls_failure:
+            raise TlsError(connection.tls_failure)
+    finally:
+        if not association.is_established:
+            finish(association)
+    return association
+
+
+def _prepare(
+    association: Association,
+    settings: Settings,
+    title: str,
+    peer: Peer,
+    proposals: Sequence[Proposal],
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation],
+) -> NodeSocket:
+    """Say who calls whom, with which presentation contexts; the connection that is to be."""
+    calling = association.ae
+    remote = AddressInformation.from_addr_port(peer.host or "", peer.port or 0)
+    local = AddressInformation.from_tuple(("::0", 0) if remote.is_ipv6 else ("", 0))
+    connection = NodeSocket(association, address=local)
+    association.set_socket(connection)
+    association.acceptor.ae_title = title
+    association.acceptor.address_info = remote
+    requestor = association.requestor
+    requestor.address_info = local
+    requestor.ae_title = calling.ae_title
+    requestor.maximum_length = peer.pdu_bytes or settings.limits.pdu_bytes
+    requestor.implementation_class_uid = calling.implementation_class_uid
+    requestor.implementation_version_name = calling.implementation_version_name
+    for role in roles:
+        requestor.add_negotiation_item(role)
+    requestor.requested_contexts = [
+        _context(number, *proposal) for number, proposal in enumerate(proposals)
+    ]
+    connection.longest_pdu = max(connection.longest_pdu, requestor.maximum_length or 0)
+    return connection
+
+
+def finish(association: Association) -> None:
+    """Give back what an association holds, once it has ended."""
+    driver_of(association).finish()
+
+
+def _context(number: int, abstract_syntax: str, syntaxes: Sequence[str]) -> PresentationContext:
+    context = PresentationContext()
+    context.context_id = 2 * number + 1  # odd numbers (PS3.8 9.3.2.2)
+    context.abstract_syntax = UID(abstract_syntax)
+    context.transfer_syntax = [UID(syntax) for syntax in syntaxes]
+    return context

@@ -1,0 +1,37 @@
+"""What the services of one worker share."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pynetdicom.ae import ApplicationEntity
+
+from scp.config import Settings
+from scp.network.association.counters import Counters
+from scp.network.tls import Contexts
+from scp.runtime import Audit, Slots
+from storage import Archive
+from storage.journal import Commitment
+
+
+class CommitmentReporter(Protocol):
+    """Keeps the promises of storage commitment."""
+
+    settings: Settings
+    tls: Contexts
+
+    def report(self, commitment: Commitment, request: Any) -> None:
+        """Report on one; `request` is the one that asked, on whose association it may be made."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """What is in force, and what is open: one for all associations."""
+
+    settings: Settings
+    archive: Archive
+    entity: ApplicationEntity
+    slots: Slots
+    reporter: CommitmentReporter
+    audit: Audit
+    tls: Contexts
+    counters: Counters

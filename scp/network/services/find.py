@@ -1,0 +1,94 @@
+"""C-FIND (PS3.4 C.4.1): one pending response an entity that matches."""
+
+import logging
+import time
+from collections.abc import Iterator
+
+from scp.network.association import Cancelled, Request
+from scp.network.dimse import Status, identifier
+from storage import Query
+from storage.archive import Found
+from storage.diagnostics import ArchiveError, Event, ResourceError, Sentence
+from storage.dicom.data_sets import Elements
+
+logger = logging.getLogger(__name__)
+
+# Instances, or keys, that a line of the log names.
+_NAMED = 20
+
+
+def handle(request: Request) -> None:
+    """Answer a query, and log it."""
+    started = time.monotonic()
+    sent = 0
+    try:
+        query = request.query()
+        request.audit |= {"level": query.level.name, **query.named}
+        query.check_upper_keys()
+        found = request.node.archive.find(query, request.charset, request.stop_if_cancelled)
+        is_partly = bool(query.unsupported)
+        for data in _identifiers(request, found):
+            is_partly = is_partly or bool(found.search.left_out)
+            pending = Status.PENDING_KEYS_UNSUPPORTED if is_partly else Status.PENDING
+            request.respond_match(pending, data)
+            sent += 1
+        request.respond(Status.SUCCESS)
+    except Cancelled:
+        request.respond(Status.CANCEL)
+    except ArchiveError as error:
+        request.refuse(error)
+        logger.error(Event("query refused", error, **request.who))
+        return
+    seconds = time.monotonic() - started
+    request.audit["answers"] = sent
+    logger.info(
+        Event(
+            "queried",
+            **request.who,
+            root=query.root.name,
+            level=query.level.name,
+            answers=sent,
+            status=f"{request.final_status or 0:04X}",
+            seconds=seconds,
+        )
+    )
+    if found.search.read:
+        named = [str(tag) for tag in list(query.from_headers)[:_NAMED]]
+        keys, read = ",".join(named), found.search.read
+        words = f"no index serves keys={keys}: read headers={read} in seconds={seconds:.3f}"
+        logger.info(Sentence(words, keys=keys, headers=read, seconds=seconds))
+
+
+def _identifiers(request: Request, found: Found) -> Iterator[bytes]:
+    """The answers' identifiers. Raises ResourceError where there are others that are not given.
+
+    Success would say that these were all (PS3.4 C.4.1.3.1).
+    """
+    limit, query = request.node.settings.limits.find_responses, found.search.query
+    encoder = identifier.AnswerEncoder(
+        query.returned, _constant(request, query), request.transfer_syntax, query.character_set
+    )
+    for number, answer in enumerate(found):
+        if limit and number == limit:
+            raise ResourceError(f"More than {limit} matches: narrow the query")
+        request.stop_if_cancelled()
+        yield encoder.encode(answer.texts, answer.extra)
+    if left_out := found.search.left_out:
+        words = "too much to read of stored headers, and so not matched"
+        logger.warning(Event(words, count=len(left_out), instances=",".join(left_out[:_NAMED])))
+    unreadable = found.search.unreadable
+    if unreadable:
+        named = ",".join(unreadable[:_NAMED])
+        logger.error(Event("cannot be read, and so not matched", instances=named))
+        raise ResourceError(f"{len(unreadable)} stored headers cannot be read, see the log")
+
+
+def _constant(request: Request, query: Query) -> Elements:
+    """What every answer carries, unasked (PS3.4 C.4.1.1.3.2)."""
+    texts = {
+        identifier.QUERY_RETRIEVE_LEVEL: query.level.name,
+        identifier.RETRIEVE_AE_TITLE: request.node.settings.node.ae_title,
+    }
+    if query.asks_availability:
+        texts[identifier.INSTANCE_AVAILABILITY] = "ONLINE"
+    return identifier.from_texts(texts)

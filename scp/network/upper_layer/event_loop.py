@@ -1,0 +1,251 @@
+"""The loop of the upper layer: what came, what is to be sent, timers; one step at a time.
+
+pynetdicom's state machine stays what it is (PS3.8 9.2); P-DATA in the state of data transfer,
+which it would only pass on, goes straight to the messages.
+"""
+
+import logging
+import ssl
+import time
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.pdu import A_ABORT_RQ
+
+from scp.network.tls import words_of
+from scp.network.upper_layer import proposal_limits
+from scp.network.upper_layer.transport import LongPduError, NodeSocket
+from scp.network.upper_layer.waiter import Waiter
+from scp.runtime import one_line
+from storage.diagnostics import Event
+
+if TYPE_CHECKING:
+    from pynetdicom.association import Association
+
+logger = logging.getLogger(__name__)
+
+_A_ASSOCIATE_RQ, _P_DATA_TF = 0x01, 0x04
+_PDU_TYPES = range(0x01, 0x08)
+# States of PS3.8 9.2.3: idle, data transfer, and waiting for the connection to be closed.
+IDLE, TRANSFER, CLOSING = "Sta1", "Sta6", "Sta13"
+# Waiting for an A-ASSOCIATE-RQ, and for the answer to one.
+_OPENING = ("Sta2", "Sta5")
+# Requests that a peer may send ahead; it negotiated none (PS3.7 D.3.3.3).
+_MAX_WAITING = 4
+# How long the peer has to close the connection before the node does.
+_CLOSE_SECONDS = 1.0
+# Of a message that has begun: a peer that sends less is as good as silent.
+_SLOWEST_BYTES_PER_SECOND = 64
+# So that a timer has run out when a wait for it is over.
+_LATER_SECONDS = 0.001
+
+
+class MessageError(Exception):
+    """P-DATA that is no message, or no part of one; says why."""
+
+
+class PDataConsumer(Protocol):
+    """What the P-DATA of an association goes to, and what becomes of it."""
+
+    messages: deque[Any]  # that are whole and wait to be served
+
+    @property
+    def is_receiving(self) -> bool:
+        """Whether part of a message has come."""
+
+    def take_pdu(self, pdu: memoryview) -> None:
+        """Take a P-DATA-TF PDU. Raises MessageError."""
+
+
+class Refusing(Protocol):
+    """An association that a caller asked for."""
+
+    def refused(self, words: str) -> None:
+        """Be told that its connection is refused, and why: "it ..."."""
+
+
+class Loop(DULServiceProvider):
+    """What pynetdicom's DUL service provider does in a thread, as steps for whoever waits."""
+
+    def __init__(self, association: "Association") -> None:
+        super().__init__(association)
+        self._alive = False
+        self._closing_since = 0.0
+        self._counted = 0  # bytes that had come when the peer was last taken to be heard
+        self._waiter = Waiter()
+
+    def is_alive(self) -> bool:
+        """Whether the connection is there, or about to be."""
+        return self._alive and not self._kill_thread
+
+    @property
+    def _consumer(self) -> PDataConsumer:
+        return cast(PDataConsumer, self.assoc.dimse)
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether as much waits to be served as may: no more is read then."""
+        return len(self._consumer.messages) >= _MAX_WAITING
+
+    @property
+    def _artim_runs(self) -> bool:
+        return self.artim_timer._start_time is not None and self.artim_timer._end_time is None
+
+    @property
+    def _connection(self) -> NodeSocket:
+        return cast(NodeSocket, self.socket)
+
+    def step(self, timeout: float = 0.0) -> None:
+        """Do what is due; where nothing is, wait up to `timeout` seconds for something to be."""
+        try:
+            if self.is_alive() and not self._due():
+                self._wait(timeout)
+                self._due()
+        except Exception as error:
+            self._break_off(error)
+
+    def _due(self) -> bool:
+        """Do one thing: a timer, a primitive to send, or a PDU that came; False: nothing to do."""
+        # One that was stopped too late has expired as well, and means nothing any more.
+        if self._artim_runs and self.artim_timer.expired:
+            self.event_queue.put("Evt18")
+        elif self.event_queue.empty() and not self._take_primitive() and self._take_pdu():
+            return True
+        acted = False
+        while self.is_alive() and not self.event_queue.empty():
+            self.state_machine.do_action(self.event_queue.get_nowait())
+            acted = True
+        return acted
+
+    def _take_primitive(self) -> bool:
+        queued = self.to_provider_queue
+        if queued.empty():
+            return False
+        if self.state_machine.current_state == CLOSING:
+            queued.get_nowait()  # there is nobody left to send it to
+            return False
+        return self._process_recv_primitive()
+
+    def _take_pdu(self) -> bool:
+        """Take a PDU out of what has come; True where that was all there is to do."""
+        if self.socket is None or self._connection.connection is None or self._is_full:
+            return False
+        if self.state_machine.current_state == CLOSING:
+            self._connection.drop()  # whatever it is, nothing is done with it
+            return False
+        if self.state_machine.current_state in _OPENING and self._connection.speaks_tls:
+            self._refuse_tls()
+            return False
+        try:
+            pdu = self._connection.next_pdu()
+        except LongPduError as error:
+            self._invalid(error)
+            return False
+        if pdu is None:
+            return False
+        with pdu:
+            if pdu[0] == _P_DATA_TF and self.state_machine.current_state == TRANSFER:
+                try:
+                    self._consumer.take_pdu(pdu)
+                    return True
+                except MessageError as error:
+                    self._invalid(error)
+            else:
+                self._decode(pdu)
+        return False
+
+    def _refuse_tls(self) -> None:
+        if self.assoc.is_acceptor:
+            cast(Refusing, self.assoc).refused("speaks TLS to the plain port")
+        else:
+            self._connection.tls_failure = "speaks TLS, and [peers] has no tls = true for it"
+        self.event_queue.put("Evt19")
+
+    def _decode(self, pdu: memoryview) -> None:
+        if pdu[0] not in _PDU_TYPES:
+            self._invalid(f"unknown PDU type 0x{pdu[0]:02X}")
+            return
+        try:
+            if pdu[0] == _A_ASSOCIATE_RQ:
+                proposal_limits.check(pdu)
+            decoded, event = self._decode_pdu(bytearray(pdu))
+            primitive = decoded.to_primitive()
+        except Exception as error:  # pynetdicom's decoders raise whatever the bytes lead to
+            self._invalid(error)
+            return
+        # Converted once: the state machine's actions would raise what it cannot recover from.
+        decoded.to_primitive = lambda: primitive  # type: ignore[assignment, method-assign]
+        self._recv_pdu.put(decoded)
+        self.event_queue.put(event)
+
+    def _invalid(self, error: object) -> None:
+        self._say(error)
+        self.event_queue.put("Evt19")
+
+    def _say(self, error: object) -> None:
+        words = one_line(error) if isinstance(error, BaseException) else str(error)
+        if isinstance(error, ssl.SSLError):
+            words = f"it {words_of(error)}"
+        who = getattr(self.assoc, "who", {})
+        # Who opened an association says itself what became of it.
+        level = logging.WARNING if who else logging.DEBUG
+        logger.log(level, Event("protocol error", words, **who))
+
+    def _wait(self, timeout: float) -> None:
+        connection = self._connection if self.socket and not self._is_full else None
+        decrypted = connection is not None and connection.has_decrypted
+        if decrypted:
+            timeout = 0.0
+        elif self.state_machine.current_state == CLOSING:
+            timeout = min(timeout, self._close_when_late())
+        if self._artim_runs:
+            timeout = min(timeout, max(self.artim_timer.remaining, 0.0) + _LATER_SECONDS)
+        readable = self._waiter.wait(connection.connection if connection else None, timeout)
+        if connection and (readable or decrypted):
+            self._read(connection)
+
+    def _read(self, connection: NodeSocket) -> None:
+        begun = connection.holds_part or self._consumer.is_receiving
+        try:
+            open_still = connection.fill()
+        except OSError as error:  # reset, or TLS that is none
+            open_still = False
+            if connection.is_tls and self.state_machine.current_state != CLOSING:
+                self._say(error)
+        if open_still:
+            self._hear(connection.received, begun)
+        if open_still is False:
+            self._waiter.forget()
+            self.event_queue.put("Evt17")
+
+    def _hear(self, received: int, begun: bool) -> None:
+        """Restart the timer for silence, unless a message that has begun only trickles."""
+        fewest = _SLOWEST_BYTES_PER_SECOND * (self._idle_timer.timeout or 0)
+        if not begun or received - self._counted >= fewest:
+            self._idle_timer.restart()
+            self._counted = received
+
+    def _close_when_late(self) -> float:
+        """Close the connection that the peer should have closed; else the seconds it still has."""
+        now = time.monotonic()
+        self._closing_since = self._closing_since or now
+        left = self._closing_since + _CLOSE_SECONDS - now
+        if left > 0:
+            return left
+        self._waiter.forget()
+        self._connection.close()
+        return 0.0
+
+    def _break_off(self, error: Exception) -> None:
+        """End an association whose state machine is broken: nothing can be asked of that."""
+        who = getattr(self.assoc, "who", {})
+        logger.error(Event("association broken", one_line(error), **who))
+        logger.debug("details", exc_info=True)
+        abort = A_ABORT_RQ()
+        abort.source, abort.reason_diagnostic = 0x02, 0x00
+        with suppress(Exception):
+            self._connection.transmit([abort.encode()])
+        self.assoc.is_aborted, self.assoc.is_established = True, False
+        self.assoc._kill = self._kill_thread = True

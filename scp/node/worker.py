@@ -1,0 +1,137 @@
+"""A worker process: opens the archive, serves associations, and drains when it is told to."""
+
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+from contextlib import suppress
+from dataclasses import replace
+
+from scp.config import ConfigError, Settings, loader
+from scp.copies.conversion.limits import BUDGET
+from scp.network.association import Counters, Node, application_entity
+from scp.network.services import HANDLERS, Reporter
+from scp.network.tls import Contexts, contexts
+from scp.node.listener import Listener
+from scp.runtime import Attempts, Audit, Beats, Doors, Slots, memory, trail
+from storage import Archive, OnConflict
+from storage.diagnostics import Event, ResourceError
+from storage.files import Bounds
+
+logger = logging.getLogger(__name__)
+
+# How long associations may take to finish once the node has been told to stop.
+GRACE_SECONDS = 10.0
+# Has a worker read the files of [tls] again, and nothing else.
+RENEW = signal.SIGUSR1
+# More signals than can come between two looks; each is a byte.
+_MANY = 4096
+# Threads that read take turns this often: an echo has some twenty turns of its own to wait for.
+_SWITCH_SECONDS = 0.001
+
+
+def run(
+    settings: Settings,
+    doors: Doors,
+    tls: Contexts,
+    slots: Slots,
+    beats: Beats,
+    counters: Counters,
+    ready: int,
+    life: int,
+) -> None:
+    """Serve until SIGTERM or SIGINT, or until the supervisor's end of the pipe `life` closes.
+
+    Writes a byte to the descriptor `ready` when it serves.
+    """
+    _allow_descriptors()
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    memory.bound()
+    trim = memory.Trimmer()
+    storage = settings.storage
+    archive = Archive(
+        storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes,
+        Bounds(storage.superseded_copies, storage.superseded_percent),
+    )  # fmt: skip
+    reporter = Reporter(settings, archive, tls, counters)
+    entity, audit = application_entity.build(settings), Audit(*trail(settings))
+    node = Node(settings, archive, entity, slots, reporter, audit, tls, counters)
+
+    attempts, resumed = Attempts(), False
+
+    def resume() -> None:
+        nonlocal resumed
+        if not resumed:
+            reporter.resume(slots.own, slots.workers)
+            resumed = True
+
+    def beat() -> None:
+        beats.beat()
+        trim()
+        with suppress(ResourceError):  # tried again with the next beat
+            archive.withdrawals.pay()
+        attempts.attempt("commitments are not resumed", resume, None)
+
+    listener = Listener(node, HANDLERS, doors, beat)
+    stop, wake = socket.socketpair()
+    wake.setblocking(False)
+    signal.set_wakeup_fd(wake.fileno())
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, RENEW):
+        signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    attempts.attempt("commitments are not resumed", resume, None)
+    memory.begin()
+    beats.beat()
+    os.write(ready, b"1")
+    while listener.serve(stop, life):
+        found = set(stop.recv(_MANY))
+        if found - {signal.SIGHUP, RENEW}:
+            listener.drain(GRACE_SECONDS)
+            return
+        node = (_reload if signal.SIGHUP in found else _renew)(node, listener)
+
+
+def _allow_descriptors() -> None:
+    """Have as many as may be had: a connection takes two, and a crowd more than the usual 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _reload(node: Node, listener: Listener) -> Node:
+    """Take the configuration as it is now, for associations from now on."""
+    try:
+        settings = loader.renewed(node.settings, loader.load(node.settings.source))
+        tls = contexts(settings)
+    except ConfigError as error:  # it was right a moment ago, for the supervisor
+        logger.error("configuration not reloaded, the old one stays: %s", error)
+        return node
+    storage = settings.storage
+    node.archive.set_policy(
+        OnConflict(storage.on_conflict), settings.limits.free_bytes,
+        Bounds(storage.superseded_copies, storage.superseded_percent),
+    )  # fmt: skip
+    node.reporter.settings, node.reporter.tls = settings, tls
+    node.slots.limit = settings.limits.associations
+    BUDGET.set(settings.storage.path, settings.limits)
+    node.audit.renew(*trail(settings))
+    node.counters.learn()
+    node = replace(node, settings=settings, entity=application_entity.build(settings), tls=tls)
+    listener.renew(node)
+    logger.info(Event("configuration reloaded", source=settings.source))
+    return node
+
+
+def _renew(node: Node, listener: Listener) -> Node:
+    """Take the files of [tls] as they are now, for associations from now on."""
+    try:
+        tls = contexts(node.settings)
+    except ConfigError as error:  # they were right a moment ago, for the supervisor
+        logger.error("certificate not renewed, the old one stays: %s", error)
+        return node
+    node.reporter.tls = tls
+    node = replace(node, tls=tls)
+    listener.renew(node)
+    logger.info("certificate renewed")
+    return node

@@ -1,0 +1,135 @@
+"""Logging: one line an event, no tracebacks on a user's screen.
+
+What a call has to say as key=value it gives as an `Event` (`storage.diagnostics`). Whatever a line
+says, of peers, of files, of other libraries, is escaped here, once for all.
+"""
+
+import logging
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from pythonjsonlogger.json import JsonFormatter
+
+from storage.diagnostics import Event, Sentence, escaped, json_text
+
+_PROGRESS_SECONDS = 5.0
+
+
+class Progress:
+    """Logs how far something is, now and then: called as often as may be, with done and of."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._told = time.monotonic()
+
+    def __call__(self, done: int, of: int) -> None:
+        """Log it, where the last time is a while ago."""
+        if time.monotonic() - self._told >= _PROGRESS_SECONDS:
+            self._told = time.monotonic()
+            logging.getLogger(__name__).info(Event(self._what, files=done, of=of))
+
+
+class _Clock:
+    """Tells when a record was made; all but the milliseconds is made once a second."""
+
+    def __init__(self, form: str, zone: Callable[[float], time.struct_time], point: str) -> None:
+        self._form, self._zone, self._point = form, zone, point
+        self._last = -1, ""
+
+    def text(self, record: logging.LogRecord) -> str:
+        """By `form`, in `zone`, with the milliseconds behind `point`."""
+        second, text = self._last
+        if second != int(record.created):
+            second = int(record.created)
+            text = time.strftime(self._form, self._zone(second)) + self._point
+            self._last = second, text
+        return f"{text}{int(record.msecs):03d}"
+
+
+class TextFormatter(logging.Formatter):
+    """Formats a record as one line for people: time, level, message, key=value, detail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._clock = _Clock("%Y-%m-%d %H:%M:%S", time.localtime, ",")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line; with --verbose the traceback too, its lines set in."""
+        record.message = record.getMessage()
+        line = f"{self._clock.text(record)} {record.levelname:<7} {words_of(record)}"
+        if record.exc_info and _is_verbose():
+            told = self.formatException(record.exc_info).split("\n")
+            line += "".join(f"\n    {escaped(one)}" for one in told)
+        return line
+
+
+class JsonLines(JsonFormatter):
+    """Formats a record as a JSON object: its fields by name, and the line that people read."""
+
+    def __init__(self) -> None:
+        super().__init__([], json_serializer=_json, json_ensure_ascii=False)
+        self._clock = _Clock("%Y-%m-%dT%H:%M:%S", time.gmtime, ".")
+
+    def add_fields(
+        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
+    ) -> None:
+        """Fill `log_data`: what each line has comes last, and is not to be overridden."""
+        event = record.msg
+        if isinstance(event, Event):
+            log_data |= {k: _typed(v) for k, v in event.fields.items() if v is not None}
+            if not isinstance(event, Sentence):
+                log_data["event"] = event.name
+            if event.detail is not None:
+                log_data["detail"] = event.detail
+        if "exc_info" in message_dict and _is_verbose():
+            log_data["traceback"] = message_dict["exc_info"]
+        at = f"{self._clock.text(record)}+00:00"
+        log_data |= {
+            "at": at, "level": record.levelname, "logger": record.name, "process": record.process,
+            "message": words_of(record),
+        }  # fmt: skip
+
+
+def _json(log_data: dict[str, Any], **_: Any) -> str:
+    return json_text(log_data)
+
+
+def words_of(record: logging.LogRecord) -> str:
+    """What a record says, in one line without its time; of an exception, what that says."""
+    text = escaped(record.message)
+    error = record.exc_info[1] if record.exc_info else None
+    return f"{text}: {escaped(one_line(error))}" if error and not _is_verbose() else text
+
+
+def one_line(error: BaseException | None) -> str:
+    """What an exception says, with its kind, in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _typed(value: object) -> object:
+    """Numbers and truth as they are, all else as text."""
+    if isinstance(value, float):
+        return round(value, 3)
+    return value if isinstance(value, int) else str(value)
+
+
+def _is_verbose() -> bool:
+    return logging.getLogger().isEnabledFor(logging.DEBUG)
+
+
+def set_up(verbose: bool = False, as_json: bool = False) -> None:
+    """Log to stderr. Once per process."""
+    # Not told anywhere, and a third of what a line costs (Logging HOWTO, "Optimization").
+    logging.logThreads = logging.logMultiprocessing = False
+    logging._srcfile = None
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if as_json else TextFormatter())
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True
+    )
+    # pydicom warns of what is odd in a data set. A node keeps it as it is.
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    warnings.simplefilter("ignore")

@@ -1,0 +1,104 @@
+"""Whether the node is alive, and whether it can serve."""
+
+import mmap
+import shutil
+import time
+
+from scp.config import Settings
+from scp.network.tls import certificates
+from scp.runtime import Beats, Slots, heartbeat
+from storage.files import why_not
+from storage.index import index_path
+from storage.journal import Journal
+from storage.maintenance.recovery import fault_of_version
+
+# Who is well shows a sign of life within so many beats.
+_BEATS = 3
+
+
+class Health:
+    """What can be seen of it from beside the workers; made before they are forked."""
+
+    def __init__(self, settings: Settings, slots: Slots, beats: Beats) -> None:
+        self.settings = settings
+        self.slots = slots
+        self._beats = beats
+        self._seen: dict[int, tuple[int, float]] = {}
+        self._stopping = mmap.mmap(-1, 1)
+
+    def stop(self) -> None:
+        """Note that the node is about to end, for all processes."""
+        self._stopping[0] = 1
+
+    def look(self) -> None:
+        """Note the signs of life: called more often than these come."""
+        for number in range(self.slots.workers + 1):
+            count = self._beats.of(number)
+            if self._seen.get(number, (0, 0.0))[0] != count:
+                self._seen[number] = count, time.monotonic()
+
+    @property
+    def workers(self) -> int:
+        """How many workers are well."""
+        return sum(self._is_well(number) for number in range(self.slots.workers))
+
+    def why_not_alive(self) -> str:
+        """Empty where it is."""
+        self.look()
+        if not self._is_well(self.slots.workers):
+            return "the supervisor shows no sign of life"
+        return "" if self.workers else "no worker shows a sign of life"
+
+    def why_not_ready(self) -> str:
+        """Empty where it can store and answer queries."""
+        if self._stopping[0]:
+            return "the node is stopping"
+        if fault := self.why_not_alive():
+            return fault
+        if fault := why_not(self.settings.storage.path):
+            return fault
+        if fault := fault_of_version(index_path(self.settings.storage.path)):
+            return f"the index is {fault}"
+        if faults := Journal(self.settings.storage.path, sync=False).faults():
+            return faults[0]
+        try:
+            free, least = self.free_bytes(), self.settings.limits.free_bytes
+        except OSError as error:
+            return f"the disk cannot be asked for its free bytes: {error.strerror}"
+        return f"the disk is full: {free} bytes free, free_bytes = {least}" if free < least else ""
+
+    def free_bytes(self) -> int:
+        """What the disk still takes. Raises OSError."""
+        return shutil.disk_usage(self.settings.storage.path).free
+
+    def index_bytes(self) -> int:
+        """What the index takes on the disk. Raises OSError."""
+        path = index_path(self.settings.storage.path)
+        beside = path.with_name(f"{path.name}-wal")
+        return path.stat().st_size + (beside.stat().st_size if beside.exists() else 0)
+
+    def expiry(self) -> float | None:
+        """Until when the certificate is valid, in seconds since 1970. Raises OSError."""
+        tls = self.settings.tls
+        try:
+            found = certificates.read(tls.certificate) if tls else []
+        except ValueError:  # the log says so daily
+            return None
+        return found[0].not_after.timestamp() if found else None
+
+    def lists_expiry(self) -> float | None:
+        """Until when the first revocation list to end is valid, the same way. Raises OSError."""
+        tls = self.settings.tls
+        if tls is None or not tls.crl or tls.ca is None:
+            return None
+        from scp.network.tls import revocation
+
+        try:
+            lists = revocation(tls.crl, tls.ca).lists
+        except ValueError:  # the log says so
+            return None
+        return min(one.until.timestamp() for one in lists)
+
+    def _is_well(self, number: int) -> bool:
+        count, seen = self._seen.get(number, (0, 0.0))
+        return count > 0 and time.monotonic() - seen <= _BEATS * heartbeat.BEAT_SECONDS

@@ -1,0 +1,190 @@
+"""[metrics]: what the workers counted, for Prometheus, and whether the node is well.
+
+A process of its own answers, so that nobody who asks, or stalls, holds up the node.
+"""
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from scp.config import Service, Settings
+from scp.network.association import BOUNDS, COMMITMENTS, KINDS, Counters, Series
+from scp.runtime import Beats, Slots, child
+from scp.web.health import Health
+from scp.web.server import Answer, Server
+from storage.diagnostics import Event, escaped
+
+logger = logging.getLogger(__name__)
+
+# Requests that need the disk, at one time: with a disk that hangs so do they, and no others.
+_OF_DISK = 4
+_DISK_SECONDS = 2.0
+# How soon the process is started again.
+_RETRY_SECONDS = 1.0
+
+# Counter of scp.network.association.counters -> what it is, and the names of its labels.
+COUNTED = {
+    "requests": ("Requests by service and status", ("service", "status", "kind")),
+    "instances": ("Instances received and sent", ("direction",)),
+    "bytes": ("Bytes of data sets, identifiers and answers", ("direction",)),
+    "restarts": ("Workers that had to be started again", ()),
+}
+
+
+class Exporter:
+    """The process, seen from the supervisor."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        door: socket.socket | None,
+        counters: Counters,
+        slots: Slots,
+        beats: Beats,
+    ) -> None:
+        self._door = door
+        self._health = Health(settings, slots, beats)
+        self._counters = counters
+        self._process = 0
+        self._next_start = 0.0
+
+    def begin(self) -> None:
+        """Start to answer, where [metrics] says so."""
+        if self._door is None:
+            return
+        host, port = self._door.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        logger.info("metrics at http://%s:%d/metrics, health at /healthz and /readyz", shown, port)
+        self.tend()
+
+    def tend(self) -> None:
+        """Start it where it does not run."""
+        if self._process and os.waitpid(self._process, os.WNOHANG)[0]:
+            logger.error("metrics ended, starting again")
+            self._process = 0
+        if self._door and not self._process and self._next_start <= time.monotonic():
+            self._next_start = time.monotonic() + _RETRY_SECONDS
+            self._process = child.fork("metrics", self._serve)
+
+    def renew(self, settings: Settings) -> None:
+        """Answer by these settings; who asks meanwhile waits at the door."""
+        self._health.settings = settings
+        self.end()
+        self._next_start = 0.0
+        self.tend()
+
+    def stop(self) -> None:
+        """Say from now on that the node is about to end."""
+        self._health.stop()
+
+    def end(self) -> None:
+        """Answer no more."""
+        if self._process:
+            os.kill(self._process, signal.SIGKILL)
+            os.waitpid(self._process, 0)
+            self._process = 0
+
+    def _serve(self) -> None:
+        # Signals stay blocked: those that end a node are for its supervisor, which ends this too.
+        assert self._door is not None
+        Server(self._door, Pages(self._counters, self._health), self._health.look).run()
+
+
+class Pages:
+    """What there is to be asked for."""
+
+    def __init__(self, counters: Counters, health: Health) -> None:
+        self._health = health
+        self._registry = CollectorRegistry()
+        self._registry.register(_Collected(counters, health))
+        self._of_disk = threading.BoundedSemaphore(_OF_DISK)
+
+    def __call__(self, path: str, accept: str) -> Answer:
+        """Answer a GET."""
+        if path == "/healthz":
+            return _said(self._health.why_not_alive())
+        if path not in ("/metrics", "/readyz"):
+            return Answer(404, b"takes /metrics, /healthz and /readyz\n")
+        if not self._of_disk.acquire(timeout=_DISK_SECONDS):
+            return _said("others wait for the disk")
+        try:
+            if path == "/readyz":
+                return _said(self._health.why_not_ready())
+            encode, kind = choose_encoder(accept)
+            return Answer(200, encode(self._registry), kind)
+        finally:
+            self._of_disk.release()
+
+
+def _said(fault: str) -> Answer:
+    return Answer(503 if fault else 200, f"{escaped(fault or 'ok')}\n".encode())
+
+
+class _Collected(Collector):
+    """The metrics, made when they are asked for."""
+
+    def __init__(self, counters: Counters, health: Health) -> None:
+        self._counters = counters
+        self._health = health
+
+    def collect(self) -> Iterator[Metric]:
+        sums = self._counters.sums()
+        words = "Associations by who called, and how they began and ended"
+        family = CounterMetricFamily("minipacs_associations", words, labels=("peer", "outcome"))
+        for title, outcome, count in self._counters.associations():
+            family.add_metric((title, outcome), count)
+        yield family
+        for name, (words, labels) in COUNTED.items():
+            family = CounterMetricFamily(f"minipacs_{name}", words, labels=labels)
+            for (metric, *values), count in sums.items():
+                if metric == name:
+                    kind = [KINDS.get(values[1], values[1])] if name == "requests" else []
+                    family.add_metric([*values, *kind], count)
+            yield family
+        yield self._seconds(sums)
+        yield from self._gauges(sums)
+
+    def _seconds(self, sums: dict[Series, int]) -> Metric:
+        words = "How long requests took to be served"
+        family = HistogramMetricFamily("minipacs_request_seconds", words, labels=("service",))
+        for service in Service:
+            buckets, count = [], 0
+            for bound in BOUNDS:
+                count += sums["seconds", service, bound]
+                buckets.append((bound, count))
+            family.add_metric([service], buckets, sums["nanoseconds", service] / 1e9)
+        return family
+
+    def _gauges(self, sums: dict[Series, int]) -> Iterator[Metric]:
+        health = self._health
+        rows: list[tuple[str, str, Callable[[], float | None]]] = [
+            ("associations_open", "Associations that are open", health.slots.taken),
+            ("workers", "Workers that serve", lambda: health.workers),
+            ("disk_free_bytes", "What the disk still takes", health.free_bytes),
+            ("index_bytes", "What the index takes", health.index_bytes),
+            ("commitments_open", "Commitments to be reported on", lambda: sums[COMMITMENTS]),
+            ("ready", "1 where /readyz says yes", lambda: float(not health.why_not_ready())),
+            ("certificate_expiry_seconds", "When the certificate expires", health.expiry),
+            ("crl_expiry_seconds", "When the first revocation list expires", health.lists_expiry),
+        ]
+        for name, words, ask in rows:
+            try:
+                value = ask()
+            except OSError as error:  # the other figures are as good as ever
+                logger.warning(Event(f"metrics without {name}", error))
+                continue
+            if value is not None:
+                yield GaugeMetricFamily(f"minipacs_{name}", words, value=value)

@@ -1,0 +1,38 @@
+"""The answers to a query, as they are read from the index."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from storage.archive.header_search import HeaderSearch
+from storage.dicom.data_sets import Elements
+from storage.index import Index, Stop, interruptible, reading
+from storage.index import search as finding
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An entity that matches: the values of `Query.returned`, and what its header holds."""
+
+    texts: tuple[str, ...]
+    extra: Elements
+
+
+class Found:
+    """The answers to a query, one an entity, as they are read from the index.
+
+    Iterate once; then `search` tells how many headers had to be read, and which could not be.
+    """
+
+    def __init__(self, index: Index, search: HeaderSearch, stop: Stop) -> None:
+        self.search = search
+        self._index = index
+        self._stop = stop
+
+    def __iter__(self) -> Iterator[Answer]:
+        with reading(), interruptible(self._index.database, self._stop):
+            for row_id, texts in finding.rows(self._index, self.search.query):
+                extra = self.search.answer(row_id)
+                if extra is None:
+                    self._stop()
+                else:
+                    yield Answer(texts, extra)

@@ -1,0 +1,283 @@
+"""The archive: `store`, `find` and `locate` over the tree and the index."""
+
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydicom.tag import Tag
+
+from storage.archive.answers import Found
+from storage.archive.header_search import HeaderSearch
+from storage.diagnostics import (
+    ArchiveError,
+    DataSetError,
+    DuplicateError,
+    MismatchError,
+    ResourceError,
+    both_uids,
+)
+from storage.dicom import Header, foreign_files, instance_header, part10
+from storage.dicom.values import Uids
+from storage.files import Bounds, Intake, Keeper, Tree
+from storage.index import (
+    FileFacts,
+    Index,
+    Location,
+    Stop,
+    about,
+    build,
+    connect,
+    digest_in,
+    index_path,
+    never,
+    reading,
+    record,
+    search,
+    user_version,
+)
+from storage.journal import RECEIPTS, Journal, Withdrawals, pinned
+from storage.journal.corrections import in_force
+from storage.query import Query
+
+_NO_BOUNDS = Bounds()
+
+
+class OnConflict(StrEnum):
+    """What happens to a SOP Instance that is held already, with other content."""
+
+    REPLACE = "replace"
+    KEEP = "keep"
+    REFUSE = "refuse"
+
+
+class Outcome(Enum):
+    """What became of an instance that was not refused."""
+
+    STORED = "stored"
+    UNCHANGED = "already there"
+    REPLACED = "replaced"
+    KEPT = "other content kept"
+
+
+@dataclass(frozen=True)
+class Received:
+    """An instance as it came: what its C-STORE command said, and the data set."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    data_set: Intake | bytes | memoryview  # an Intake: of `Archive.receive`, for the same UIDs
+    charset: str  # for text that names no Specific Character Set
+    sender: str = ""  # the calling AE title
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The outcome of a store, under which UIDs, and how these contradict others that are held."""
+
+    outcome: Outcome
+    uids: Uids
+    disagreements: tuple[str, ...] = ()
+
+
+class Archive:
+    """A data folder in the hands of one process; safe to use from many threads.
+
+    Every method raises ArchiveError, by the kinds of `storage.diagnostics`, and nothing else.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        sync: bool = True,
+        on_conflict: OnConflict = OnConflict.REPLACE,
+        free_bytes: int = 0,
+        bounds: Bounds = _NO_BOUNDS,
+    ) -> None:
+        self.tree = Tree(data, sync)
+        self.journal = Journal(data, sync)
+        self.withdrawals = Withdrawals(self.journal)
+        self.index: Index = build(connect(index_path(data), sync, pooled=True))
+        self._is_whole = False
+        self._copies = Keeper(self.tree.superseded, bounds)
+        self.set_policy(on_conflict, free_bytes, bounds)
+
+    def require_whole(self) -> None:
+        """Raise ResourceError while the index is made anew: it cannot tell what is not held."""
+        with reading():
+            self._is_whole = self._is_whole or user_version(self.index.database) != 0
+        if not self._is_whole:
+            raise ResourceError("The index is being made anew; ask again later")
+
+    def set_policy(
+        self, on_conflict: OnConflict, free_bytes: int, bounds: Bounds = _NO_BOUNDS
+    ) -> None:
+        """What happens to other content for an instance, and what must stay free on the disk."""
+        self._on_conflict, self.free_bytes = on_conflict, free_bytes
+        self._copies.bounds = bounds
+
+    def store(self, received: Received) -> Stored:
+        """Write the file, then its index row: on the disk when it returns, or no trace of it."""
+        data = received.data_set
+        if isinstance(data, Intake):
+            return self._store(received, data)
+        intake = self.receive(
+            received.sop_class_uid, received.sop_instance_uid, received.transfer_syntax_uid
+        )
+        intake.write(data)
+        try:
+            return self._store(received, intake)
+        finally:
+            intake.discard()
+
+    def receive(self, sop_class_uid: str, sop_instance_uid: str, syntax_uid: str) -> Intake:
+        """What takes the data set of an instance as it arrives: for `store`, or to be discarded.
+
+        The texts are those of its command, and may be anything: `store` checks them.
+        """
+        head = part10.header(sop_class_uid, sop_instance_uid, syntax_uid)
+        return Intake(self.tree, head, self.free_bytes)
+
+    def _store(self, received: Received, intake: Intake) -> Stored:
+        header = self.header_of(received, intake)
+        path = self.tree.path(header.uids)
+        # A row with its digest is made last, when all else is on the disk.
+        digest = digest_in(self.index, header.uids)
+        if digest and digest == intake.digest and self._held(path, received, intake):
+            return Stored(Outcome.UNCHANGED, header.uids)
+        intake.settle()
+        with self.tree.locked(header.uids):
+            outcome = self._commit(intake, header, received)
+        with reading():
+            return Stored(outcome, header.uids, tuple(about(self.index, header.uids)))
+
+    def header_of(self, received: Received, intake: Intake) -> Header:
+        """What the index needs of an instance that has arrived.
+
+        Raises MismatchError where it is not the one that its command names, DataSetError where it
+        cannot be read, or its file could not.
+        """
+        syntax = received.transfer_syntax_uid
+        with intake.open() as source:
+            start = source.tell()
+            try:
+                header = instance_header.header(source, syntax, received.charset)
+            except (DataSetError, MismatchError) as error:
+                source.seek(start)
+                if words := foreign_files.found_in(source, syntax):
+                    raise DataSetError(words) from error
+                raise
+        _check_command(received, header)
+        intake.check_read_back()
+        return header
+
+    def find(self, query: Query, charset: str, stop: Stop = never) -> Found:
+        """The entities that match; `charset` is for stored text that names none.
+
+        `stop` is asked now and then, even while nothing matches; it ends the search by raising.
+        """
+        self.require_whole()
+        return Found(self.index, HeaderSearch(self.tree, self.index, query, charset), stop)
+
+    def locate(self, query: Query) -> list[Location]:
+        """The instances that the unique keys of a retrieve name."""
+        self.require_whole()
+        with reading():
+            return search.locations(self.index, query)
+
+    def close_thread(self) -> None:
+        """Close the calling thread's connection to the index."""
+        if not self.index.database.is_closed():
+            self.index.database.close()
+
+    def _commit(self, intake: Intake, header: Header, received: Received) -> Outcome:
+        """Put the staged file into the tree and its row into the index, or neither."""
+        path = self.tree.path(header.uids)
+        outcome = self._conflict(path, received, intake)
+        if outcome is Outcome.KEPT:
+            return outcome
+        if outcome is Outcome.REPLACED:
+            self._copies.make_room(path, header.uids, self._is_not_pinned)
+        facts = facts_of(received, intake)
+        # First: who comes after a kill or a power cut then knows where to look.
+        try:
+            self.withdrawals.pay()
+            self.journal.append(RECEIPTS, **receipt(header, received, facts))
+            self._place(path, outcome, intake, header, facts)
+        except ArchiveError:
+            # Else a rebuild would hold the file that stays to the digest of this one.
+            self.withdrawals.owe(header.uids, facts.digest)
+            raise
+        return outcome
+
+    def _place(
+        self, path: Path, outcome: Outcome, intake: Intake, header: Header, facts: FileFacts
+    ) -> None:
+        """The file and its row, or what was there before."""
+        # Outside of `try`: until the old file is kept nothing is to be undone.
+        kept = self.tree.superseded.keep(path) if outcome is Outcome.REPLACED else None
+        try:
+            if outcome is Outcome.UNCHANGED:
+                self.tree.settle(path)  # who placed it may have ended before it was synced
+                facts = replace(facts, arrived=self.tree.arrived(path))
+            else:
+                self.tree.place(intake.settle(), path)
+            record(self.index, in_force(self.tree.data).corrected(header), facts)
+        except ArchiveError:
+            if outcome is not Outcome.UNCHANGED:
+                self.tree.withdraw(path, kept)
+            raise
+
+    def _conflict(self, path: Path, received: Received, intake: Intake) -> Outcome:
+        """What `on_conflict` makes of the file at `path`, if there is one."""
+        held = self._held(path, received, intake)
+        if held is None:
+            return Outcome.STORED
+        if held:
+            return Outcome.UNCHANGED
+        if self._on_conflict is OnConflict.REFUSE:
+            raise DuplicateError("Held with other content, and on_conflict is refuse")
+        return Outcome.KEPT if self._on_conflict is OnConflict.KEEP else Outcome.REPLACED
+
+    def _is_not_pinned(self, study: str) -> bool:
+        return study not in pinned(self.journal)
+
+    def _held(self, path: Path, received: Received, intake: Intake) -> bool | None:
+        """Whether `path` holds the same data set in the same transfer syntax; None: no file."""
+        try:
+            with path.open("rb") as file:
+                meta = part10.read(file)
+            same_syntax = meta.transfer_syntax_uid == received.transfer_syntax_uid
+            return same_syntax and intake.is_at(path, meta.data_set_offset)
+        except FileNotFoundError:
+            return None
+        except DataSetError:  # damaged: certainly other content
+            return False
+        except OSError as error:
+            raise ResourceError(f"Cannot read {path.name}: {error.strerror}") from error
+
+
+def facts_of(received: Received, intake: Intake) -> FileFacts:
+    """What the index holds of the file of an instance that has arrived."""
+    return FileFacts(
+        received.transfer_syntax_uid, intake.size, intake.digest, received.charset, intake.arrived
+    )
+
+
+def receipt(header: Header, received: Received, facts: FileFacts) -> dict[str, Any]:
+    """What the journal says of the receipt of an instance."""
+    return {
+        "uids": header.uids, "syntax": facts.transfer_syntax_uid, "bytes": facts.file_bytes,
+        "digest": facts.digest, "sender": received.sender, "charset": facts.charset,
+    }  # fmt: skip
+
+
+def _check_command(received: Received, header: Header) -> None:
+    """Raise MismatchError unless the data set is the instance that the command names."""
+    said_of = {"SOPClassUID": received.sop_class_uid, "SOPInstanceUID": received.sop_instance_uid}
+    wrong = [(keyword, said) for keyword, said in said_of.items() if said != header[keyword]]
+    if wrong:
+        keyword, said = wrong[0]
+        tags = [Tag(name) for name, _ in wrong]
+        raise MismatchError(both_uids(said, header[keyword]), *tags)

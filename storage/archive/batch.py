@@ -1,0 +1,116 @@
+"""Many instances stored at once: each as `Archive.store` would, but synced together.
+
+The steps and their order are the same, so that a kill or a power cut between any two of them leaves
+what it leaves there; each step is made for all instances before the next one begins.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from storage.archive.archive import Archive, Outcome, Received, Stored, facts_of, receipt
+from storage.diagnostics import ArchiveError
+from storage.dicom import Header
+from storage.dicom.values import Uids
+from storage.files import Intake
+from storage.index import FileFacts, digest_in, reading, record, writing
+from storage.journal import RECEIPTS
+from storage.journal.corrections import in_force
+
+Result = Stored | ArchiveError
+
+
+@dataclass(frozen=True)
+class _New:
+    """An instance of which nothing is held."""
+
+    number: int
+    received: Received
+    intake: Intake
+    header: Header
+
+    @property
+    def facts(self) -> FileFacts:
+        """What the index holds of its file."""
+        return facts_of(self.received, self.intake)
+
+
+def store_all(archive: Archive, received: Sequence[tuple[Received, Intake]]) -> list[Result]:
+    """What became of each instance, or why it was refused; for a whole disk, of all alike."""
+    results: dict[int, Result] = {}
+    new: dict[Uids, _New] = {}
+    others: list[int] = []
+    for number, (one, intake) in enumerate(received):
+        try:
+            header = archive.header_of(one, intake)
+            if header.uids in new or _is_known(archive, header):
+                others.append(number)
+            else:
+                new[header.uids] = _New(number, one, intake, header)
+        except ArchiveError as error:
+            results[number] = error
+    results |= _store_new(archive, list(new.values()))
+    for number in others:
+        try:
+            results[number] = archive.store(received[number][0])
+        except ArchiveError as error:
+            results[number] = error
+    return [results[number] for number in range(len(received))]
+
+
+def _is_known(archive: Archive, header: Header) -> bool:
+    if archive.tree.path(header.uids).exists():
+        return True
+    with reading():
+        return digest_in(archive.index, header.uids) is not None
+
+
+def _store_new(archive: Archive, new: list[_New]) -> dict[int, Result]:
+    try:
+        for one in new:
+            one.intake.begin_sync()
+        for one in new:
+            one.intake.settle()
+        with archive.tree.locked(*(one.header.uids for one in new)):
+            # Another may have stored it since it was looked for.
+            free = [one for one in new if not _is_known(archive, one.header)]
+            _commit(archive, free)
+    except ArchiveError as error:
+        return {one.number: error for one in new}
+    results: dict[int, Result] = {}
+    for one in new:
+        if one in free:
+            results[one.number] = Stored(Outcome.STORED, one.header.uids)
+        else:
+            results |= _store_one(archive, one)
+    return results
+
+
+def _store_one(archive: Archive, one: _New) -> dict[int, Result]:
+    try:
+        return {one.number: archive.store(one.received)}
+    except ArchiveError as error:
+        return {one.number: error}
+
+
+def _commit(archive: Archive, new: list[_New]) -> None:
+    """Receipts, files, folders, rows; or nothing of them."""
+    tree = archive.tree
+    placed = []
+    try:
+        lines = [receipt(one.header, one.received, one.facts) for one in new]
+        archive.journal.append_all(RECEIPTS, lines)
+        for one in new:
+            path = tree.path(one.header.uids)
+            placed.append(path)
+            tree.place(one.intake.path, path, sync=False)
+        tree.settle(*placed)
+        corrections = in_force(tree.data)
+        with writing(archive.index.database):
+            for one in new:
+                record(archive.index, corrections.corrected(one.header), one.facts)
+    except ArchiveError:
+        for path in placed:
+            tree.withdraw(path, None)
+        for one in new:
+            archive.withdrawals.owe(one.header.uids, one.intake.digest)
+        raise

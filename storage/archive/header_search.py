@@ -1,0 +1,165 @@
+"""Keys that no column serves: matched and answered from the stored headers (PS3.4 C.2.2.1.3).
+
+For an entity above the instance the header of the instance received last speaks.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from pydicom.datadict import dictionary_VR
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag, Tag
+
+from storage.diagnostics import BudgetError, DataSetError
+from storage.dicom import part10
+from storage.dicom.data_sets import STORED, Budget, Element, Elements, elements, read_data_set
+from storage.files import Tree
+from storage.index import Index
+from storage.index import search as finding
+from storage.journal.corrections import in_force
+from storage.query import Query, fold, is_universal, matches, sounds_like
+
+# Pixel Data and what follows it: bulk, and the end of a header.
+_LAST_HEADER_TAG = 0x7FDFFFFF
+_PATIENT_ID = Tag("PatientID")
+
+
+@dataclass
+class HeaderSearch:
+    """One query's look into headers, and what it cost."""
+
+    tree: Tree
+    index: Index
+    query: Query
+    charset: str
+    read: int = field(default=0, init=False)
+    unreadable: list[str] = field(default_factory=list, init=False)
+    left_out: list[str] = field(default_factory=list, init=False)  # too much to be read
+
+    def __post_init__(self) -> None:
+        self._keys = self.query.from_headers
+        self._tags = list(_stored_tags(self._keys)) if self._keys else []
+
+    def answer(self, row_id: int) -> Elements | None:
+        """What the entity answers to the keys, or None where it does not match them."""
+        if not self._keys:
+            return {}
+        held = finding.newest(self.index, self.query.level, row_id)
+        if held is None:  # deleted since its row was read
+            return None
+        self.read += 1
+        try:
+            header = self._header(held)
+            charset = held.charset or self.charset
+            found = {t: self._find(header, t, key, charset) for t, key in self._keys.items()}
+            found |= self._corrected(held, header, charset)
+        except BudgetError as error:
+            self.left_out.append(f"{held.uids[2]} ({error})")
+            return None
+        except (DataSetError, OSError):
+            self.unreadable.append(held.uids[2])
+            return None
+        for tag, key in self._keys.items():
+            if not _is_creator(tag) and not self._matches(found[tag], key):
+                return None
+        return {tag: _restricted(found[tag], key, self) for tag, key in self._keys.items()}
+
+    def _corrected(
+        self, held: finding.Location, header: Dataset, charset: str
+    ) -> dict[BaseTag, Element]:
+        """The keys whose values were corrected."""
+        corrections = in_force(self.tree.data)
+        if not corrections:
+            return {}
+        patient = _read(header, (_PATIENT_ID,), charset).get(_PATIENT_ID)
+        changed = corrections.changes(held.uids, patient.text if patient else "")
+        texts = {Tag(keyword): text for keyword, text in changed.items()}
+        return {tag: Element(dictionary_VR(tag), texts[tag]) for tag in self._keys if tag in texts}
+
+    def _header(self, held: finding.Location) -> Dataset:
+        with self.tree.path(held.uids).open("rb") as file:
+            meta = part10.read(file)
+            return read_data_set(file, meta.transfer_syntax_uid, self._tags, _LAST_HEADER_TAG)
+
+    def _find(self, header: Dataset, tag: BaseTag, key: Element, charset: str) -> Element | None:
+        """The element that a key asks for; a private one by its creator (PS3.5 7.8.1)."""
+        if _is_creator(tag):
+            return key
+        there, vr = tag, key.vr
+        if tag.is_private:
+            creator = self._keys.get(Tag(tag.group, tag.element >> 8))
+            block = _block(header, tag.group, creator.text) if creator else None
+            if creator is None or block is None:
+                return None
+            there = Tag(tag.group, (block << 8) | (tag.element & 0xFF))
+            vr = elements.private_vr(tag, creator.text) or vr
+        return _read(header, (there,), charset, vr).get(there)
+
+    def _matches(self, found: Element | None, key: Element) -> bool:
+        if key.items is not None:
+            wanted = key.items[0] if key.items else {}
+            if all(_is_open(part) for part in wanted.values()):
+                return True
+            return any(self._item_matches(i, wanted) for i in (found and found.items) or ())
+        text = found.text if found else ""
+        if self.query.options.empty_value and key.text == '""':  # PS3.4 C.2.2.2.7
+            return not text
+        vr = found.vr if found else key.vr
+        if matches(vr, fold(vr, text), key.text, self.query.options.multiple_values):
+            return True
+        return self.query.options.fuzzy_names and vr == "PN" and sounds_like(text, key.text)
+
+    def _item_matches(self, item: Elements, wanted: Elements) -> bool:
+        return all(self._matches(item.get(tag), key) for tag, key in wanted.items())
+
+
+def _read(header: Dataset, tags: Iterable[BaseTag], charset: str, vr: str = "UN") -> Elements:
+    return elements.read(header, tags, charset, unknown_vr=vr, budget=Budget(STORED))
+
+
+def _stored_tags(keys: Elements) -> Iterator[BaseTag | int]:
+    """What may be asked of a stored header: a private element lies in any block (PS3.5 7.8.1)."""
+    yield _PATIENT_ID
+    for tag in keys:
+        if not tag.is_private:
+            yield tag
+            continue
+        for block in range(0x10, 0x100):
+            yield tag.group << 16 | block
+            yield tag.group << 16 | block << 8 | tag.element & 0xFF
+
+
+def _restricted(found: Element | None, key: Element, search: HeaderSearch) -> Element:
+    """What is answered: of a sequence the items that match, and of these what was asked."""
+    if found is None:
+        return Element(key.vr, items=() if key.items is not None else None)
+    wanted = key.items[0] if key.items else None
+    if not wanted:  # a sequence without keys in it is asked for whole (PS3.4 C.2.2.2.6)
+        return found
+    items = [item for item in found.items or () if search._item_matches(item, wanted)]
+    return Element(
+        "SQ",
+        items=tuple(
+            {t: _restricted(item.get(t), part, search) for t, part in wanted.items()}
+            for item in items
+        ),
+    )
+
+
+def _is_open(key: Element) -> bool:
+    if key.items is not None:
+        return all(_is_open(part) for item in key.items for part in item.values())
+    return is_universal(key.vr, key.text)
+
+
+def _is_creator(tag: BaseTag) -> bool:
+    return tag.is_private and 0x10 <= tag.element <= 0xFF
+
+
+def _block(header: Dataset, group: int, creator: str) -> int | None:
+    """The block that `creator` has reserved in `group` of this data set."""
+    reserved = [tag for tag in header.keys() if tag.group == group and _is_creator(tag)]  # noqa: SIM118
+    for tag, element in _read(header, reserved, "", "LO").items():
+        if element.text == creator:
+            return int(tag.element)
+    return None

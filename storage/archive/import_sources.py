@@ -1,0 +1,180 @@
+"""What lies under paths on disk: files, what a DICOMDIR names, and members of zip archives."""
+
+import os
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from pydicom.tag import Tag
+
+from storage.diagnostics import DataSetError
+from storage.dicom import part10
+from storage.dicom.data_sets import DIRECTORY, Budget, Elements, read, read_data_set
+from storage.files import words_of
+
+MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"  # Media Storage Directory Storage (PS3.10 8)
+_DICOMDIR = "DICOMDIR"
+_RECORDS, _FILE_ID = Tag("DirectoryRecordSequence"), Tag("ReferencedFileID")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, or a member of a zip archive, that may hold an instance; `size` in bytes."""
+
+    path: Path
+    member: str = ""
+    size: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.path}({self.member})" if self.member else str(self.path)
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A path below which nothing can be had, and why."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return self.path
+
+
+def under(paths: Iterable[Path]) -> Iterator[Source | Unusable]:
+    """All that lies under `paths`: folders to any depth, archives and a DICOMDIR by their content.
+
+    A DICOMDIR inside of a folder is passed over: what it names lies there too.
+    """
+    for path in paths:
+        try:
+            if path.is_dir():
+                yield from _in_folder(path)
+            elif _is_dicomdir(path):
+                yield from _named_by(path)
+            else:
+                yield from _of_file(path, path.stat().st_size, zipfile.is_zipfile(path))
+        except OSError as error:
+            yield Unusable(str(path), words_of(error))
+
+
+@contextmanager
+def opened() -> Iterator["Opener"]:
+    """What opens sources, each archive among them once."""
+    opener = Opener()
+    try:
+        yield opener
+    finally:
+        opener.close()
+
+
+class Opener:
+    """Opens sources; keeps the last archive open, for its next member."""
+
+    def __init__(self) -> None:
+        self._archive: zipfile.ZipFile | None = None
+
+    def open(self, source: Source) -> BinaryIO:
+        """The source's bytes, seekable. Raises OSError, DataSetError."""
+        if not source.member:
+            return source.path.open("rb")
+        try:
+            if self._archive is None or self._archive.filename != str(source.path):
+                self.close()
+                self._archive = zipfile.ZipFile(str(source.path))
+            return self._archive.open(source.member)  # type: ignore[return-value]
+        except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+            raise DataSetError(f"Cannot be unpacked: {error}") from error
+
+    def close(self) -> None:
+        """Close the archive."""
+        if self._archive:
+            self._archive.close()
+            self._archive = None
+
+
+def _in_folder(folder: Path) -> Iterator[Source | Unusable]:
+    failed: list[OSError] = []
+    for at, folders, names in os.walk(folder, onerror=failed.append):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(at, name)
+            try:
+                if name.upper() == _DICOMDIR or not path.is_file():
+                    continue
+                yield from _of_file(path, path.stat().st_size, name.lower().endswith(".zip"))
+            except OSError as error:
+                yield Unusable(str(path), words_of(error))
+        while failed:
+            wrong = failed.pop()
+            yield Unusable(str(wrong.filename), words_of(wrong))
+
+
+def _of_file(path: Path, size: int, is_archive: bool) -> Iterator[Source | Unusable]:
+    if not is_archive:
+        yield Source(path, size=size)
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except zipfile.BadZipFile as error:
+        yield Unusable(str(path), f"Cannot be unpacked: {error}")
+        return
+    for member in members:
+        if not member.is_dir() and Path(member.filename).name.upper() != _DICOMDIR:
+            yield Source(path, member.filename, member.file_size)
+
+
+def _is_dicomdir(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return part10.read(file).sop_class_uid == MEDIA_DIRECTORY
+    except DataSetError:
+        return False
+
+
+def _named_by(path: Path) -> Iterator[Source | Unusable]:
+    """What a DICOMDIR's records name, by file IDs relative to its folder (PS3.10 8.2)."""
+    try:
+        records = _records(path)
+    except DataSetError as error:
+        yield Unusable(str(path), f"Cannot be read: {error}")
+        return
+    for record in records:
+        if _FILE_ID not in record or not record[_FILE_ID].text:
+            continue
+        named = record[_FILE_ID].text.split("\\")
+        file = _found(path.parent, named)
+        if file is None:
+            yield Unusable(str(path.parent.joinpath(*named)), f"Named by {path.name}, not there")
+        else:
+            yield Source(file, size=file.stat().st_size)
+
+
+def _records(path: Path) -> tuple[Elements, ...]:
+    """The directory records of a DICOMDIR. Raises DataSetError."""
+    with path.open("rb") as file:
+        syntax = part10.read(file).transfer_syntax_uid
+        held = read_data_set(file, syntax, [_RECORDS], _RECORDS, DIRECTORY)
+    found = read(held, [_RECORDS], "", budget=Budget(DIRECTORY)).get(_RECORDS)
+    return (found.items if found else None) or ()
+
+
+def _found(folder: Path, parts: list[str]) -> Path | None:
+    """The file of a file ID, in whatever case the medium was copied; None outside of the folder."""
+    at = folder
+    for part in parts:
+        exact = at / part
+        if part in ("", ".", "..") or "/" in part:
+            return None
+        if exact.exists():
+            at = exact
+            continue
+        names = os.listdir(at) if at.is_dir() else []
+        same = next((name for name in names if name.upper() == part.upper()), None)
+        if same is None:
+            return None
+        at /= same
+    return at if at.is_file() else None

@@ -1,0 +1,171 @@
+"""Instances from files, through the same door as C-STORE."""
+
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from storage.archive.archive import Archive, Received
+from storage.archive.batch import store_all
+from storage.archive.import_sources import MEDIA_DIRECTORY, Opener, Source, opened
+from storage.diagnostics import ArchiveError, DataSetError, ResourceError
+from storage.dicom import FileMeta, instance_header, part10
+from storage.dicom.values import Uids
+from storage.files import Intake, digest_of_rest, words_of
+from storage.index import digest_in, is_entered
+
+_BLOCK_BYTES = 1024 * 1024
+# Larger ones are looked up before they are written to be compared.
+_LOOKED_UP_BYTES = 64 * 1024
+_ALREADY_THERE, _NO_DICOM = "already there", "no DICOM"
+_VR = re.compile(rb"[A-Z]{2}")
+_FIRST = struct.Struct("<HH2s2x")
+# Elements with which a data set begins: up to the SOP Instance UID.
+_MAX_FIRST = 0x0019
+
+# What is wrong with a SOP class and a transfer syntax, by who takes them; empty: nothing.
+Objection = Callable[[str, str], str]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of a source: the name of an outcome, or why it was refused."""
+
+    source: str
+    size: int
+    outcome: str = ""
+    refused: str = ""
+    study: str = ""
+
+
+@dataclass(frozen=True)
+class Importer:
+    """Stores what files hold; `charset` is for text that names none, `sender` for the journal."""
+
+    archive: Archive
+    charset: str
+    sender: str
+    objection: Objection
+
+    def take(self, sources: Sequence[Source]) -> list[Taken]:
+        """What becomes of the sources. Raises ResourceError where there is no more room."""
+        taken: dict[Source, Taken] = {}
+        arrived: dict[Source, tuple[Received, Intake]] = {}
+        try:
+            with opened() as opener:
+                for source in sources:
+                    found = self._read(source, opener)
+                    if isinstance(found, Taken):
+                        taken[source] = found
+                    else:
+                        arrived[source] = found
+            results = store_all(self.archive, list(arrived.values()))
+        finally:
+            for _, intake in arrived.values():
+                intake.discard()
+        for source, result in zip(arrived, results, strict=True):
+            if isinstance(result, ResourceError):
+                raise result
+            where = str(source), source.size
+            if isinstance(result, ArchiveError):
+                taken[source] = Taken(*where, refused=str(result))
+            else:
+                taken[source] = Taken(*where, result.outcome.value, study=result.uids[0])
+        return [taken[source] for source in sources]
+
+    def _read(self, source: Source, opener: Opener) -> Taken | tuple[Received, Intake]:
+        where = str(source), source.size
+        try:
+            with opener.open(source) as file:
+                meta = _meta(file, source.size)
+                if meta is None or meta.sop_class_uid == MEDIA_DIRECTORY:
+                    return Taken(*where, _NO_DICOM)
+                if wrong := self.objection(meta.sop_class_uid, meta.transfer_syntax_uid):
+                    return Taken(*where, refused=wrong)
+                if source.size > _LOOKED_UP_BYTES and (study := self._study_of_held(file, meta)):
+                    return Taken(*where, _ALREADY_THERE, study=study)
+                return self._arrive(file, meta)
+        except ResourceError:
+            raise
+        except ArchiveError as error:
+            return Taken(*where, refused=str(error))
+        except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+            words = words_of(error) if isinstance(error, OSError) else error
+            return Taken(*where, refused=f"Cannot be read: {words}")
+
+    def _study_of_held(self, file: BinaryIO, meta: FileMeta) -> str:
+        """The study of an instance that is held as it is in `file`, else nothing."""
+        if not is_entered(self.archive.index, meta.sop_instance_uid):
+            return ""
+        header = instance_header.header(file, meta.transfer_syntax_uid, self.charset)
+        file.seek(meta.data_set_offset)
+        held = digest_in(self.archive.index, header.uids)
+        if not held:
+            return ""
+        same = held == digest_of_rest(file)
+        file.seek(meta.data_set_offset)
+        there = same and _lies_there(self.archive, header.uids, meta.transfer_syntax_uid)
+        return header.uids[0] if there else ""
+
+    def _arrive(self, file: BinaryIO, meta: FileMeta) -> tuple[Received, Intake]:
+        said = meta.sop_class_uid, meta.sop_instance_uid, meta.transfer_syntax_uid
+        intake = self.archive.receive(*said)
+        while block := file.read(_BLOCK_BYTES):
+            intake.write(block)
+        return Received(*said, intake, self.charset, self.sender), intake
+
+
+def _lies_there(archive: Archive, uids: Uids, syntax: str) -> bool:
+    try:
+        with archive.tree.path(uids).open("rb") as file:
+            return part10.read(file).transfer_syntax_uid == syntax
+    except (OSError, DataSetError):
+        return False
+
+
+def _meta(file: BinaryIO, size: int) -> FileMeta | None:
+    """What the file is, and stands at its data set then; None: no DICOM file.
+
+    Raises DataSetError where it is one, but damaged.
+    """
+    start = file.read(132)
+    file.seek(0)
+    if start[128:] == b"DICM":
+        meta = part10.read(file)
+    elif bare := part10.read_without_preamble(file):
+        meta = bare
+    elif syntax := _bare_syntax(start, size):
+        meta = FileMeta("", "", syntax, 0)
+    else:
+        return None
+    if meta.sop_class_uid and meta.sop_instance_uid:
+        return meta
+    header = instance_header.header(file, meta.transfer_syntax_uid, "")
+    file.seek(meta.data_set_offset)
+    return FileMeta(
+        header["SOPClassUID"],
+        header["SOPInstanceUID"],
+        meta.transfer_syntax_uid,
+        meta.data_set_offset,
+    )
+
+
+def _bare_syntax(start: bytes, size: int) -> str:
+    """The transfer syntax of a data set without Part 10 header, as old archives have; or nothing.
+
+    Such a one begins with one of the first elements of group 0008.
+    """
+    if len(start) < _FIRST.size:
+        return ""
+    group, number, vr = _FIRST.unpack_from(start)
+    if group == 0x0008 and number < _MAX_FIRST and _VR.fullmatch(vr):
+        return str(ExplicitVRLittleEndian)
+    if group == 0x0008 and number < _MAX_FIRST:
+        (length,) = struct.unpack_from("<I", start, 4)
+        return str(ImplicitVRLittleEndian) if length < size else ""
+    return str(ExplicitVRBigEndian) if group == 0x0800 and _VR.fullmatch(vr) else ""

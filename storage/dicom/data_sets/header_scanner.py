@@ -1,0 +1,167 @@
+"""Elements of an ordinary data set, found fast: of anything else it says so, and pydicom reads it.
+
+An ordinary one is little endian, in ascending order, with VRs and lengths that are what they
+should be. All that a store needs of it lies in its first kilobytes.
+"""
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from storage.dicom.values import LONG_FORM_VRS
+
+_EXPLICIT = struct.Struct("<HH2sH")
+_IMPLICIT = struct.Struct("<HHI")
+_LENGTH = struct.Struct("<I")
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_UNDEFINED = 0xFFFFFFFF
+_SHORT_FORM_VRS = (
+    "AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL",
+    "SS", "ST", "TM", "UI", "UL", "US",
+)  # fmt: skip
+# VR on the wire -> VR, and whether its length has 32 bits (PS3.5 7.1.2).
+_VRS = {vr.encode(): (vr, False) for vr in _SHORT_FORM_VRS} | {
+    vr.encode(): (vr, True) for vr in LONG_FORM_VRS
+}
+# VRs that are no value, or whose value's VR has to be looked for.
+_NOT_TEXT = frozenset({"SQ", "UN"})
+_MAX_DEPTH = 16
+# Of a header: an item has 8 bytes at least, and no more bytes are scanned.
+_MAX_ITEMS = 8192
+
+
+class UnusualError(Exception):
+    """The data set is not an ordinary one, or goes on behind what there is of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An element: its VR (empty where the data set does not say), its value, or its items."""
+
+    vr: str
+    value: bytes = b""
+    items: "Sequence[dict[int, Found]]" = ()
+
+
+# Tags to find; those of sequences with the tags to find in their items.
+Wanted = Mapping[int, "Wanted | None"]
+
+
+def scan(
+    data: bytes, implicit_vr: bool, wanted: Wanted, last_tag: int, whole: bool = True,
+    most_items: int = _MAX_ITEMS,
+) -> dict[int, Found]:  # fmt: skip
+    """The elements of `data` that are wanted; none behind `last_tag` is looked at.
+
+    `whole`: the data set ends where `data` does. Raises UnusualError, also where it has more
+    than `most_items` items in its sequences.
+    """
+    scanner = _Scanner(data, implicit_vr, most_items)
+    try:
+        found = scanner.elements(wanted, last_tag)
+    except struct.error:
+        raise UnusualError("cut short") from None
+    if scanner.is_at_end and not whole:
+        raise UnusualError("it goes on")
+    return found
+
+
+class _Scanner:
+    """Goes through a data set; `position` is where it stands."""
+
+    def __init__(self, data: bytes, implicit_vr: bool, most_items: int) -> None:
+        self._data = data
+        self._items_left = most_items
+        self._implicit_vr = implicit_vr
+        # Explicit VR in what should be implicit: a length that looks like two letters.
+        if implicit_vr and data[4:6].isalpha() and data[4:6].isupper():
+            raise UnusualError("explicit VR")
+        self._position = 0
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether all of the data was gone through."""
+        return self._position >= len(self._data)
+
+    def elements(
+        self, wanted: Wanted, last_tag: int = 0, end: int | None = None, depth: int = 0
+    ) -> dict[int, Found]:
+        """The elements up to `last_tag`, to `end`, or to the delimiter of an item."""
+        data, previous = self._data, -1
+        found: dict[int, Found] = {}
+        limit = len(data) if end is None else end
+        while True:
+            if self._position == limit:
+                if end is None and depth:
+                    raise UnusualError("an item without end")
+                return found
+            tag, vr, length = self._head()
+            if depth and tag >= _ITEM_END:
+                if tag > _ITEM_END or end is not None:
+                    raise UnusualError("an item that ends oddly")
+                return found
+            if not depth and tag > last_tag:
+                return found
+            if tag <= previous:
+                raise UnusualError("out of order")
+            previous = tag
+            within = wanted.get(tag)
+            if length == _UNDEFINED or within is not None:
+                items = self._items(vr, length, within or {}, depth + 1)
+                if within is not None:
+                    found[tag] = Found("SQ", items=items)
+                elif tag in wanted:
+                    raise UnusualError("a sequence in place of a value")
+                continue
+            following = self._position + length
+            if following > limit:
+                raise UnusualError("cut short")
+            if tag in wanted:
+                if vr in _NOT_TEXT:
+                    raise UnusualError("another VR")
+                found[tag] = Found(vr, data[self._position : following])
+            self._position = following
+
+    def _head(self) -> tuple[int, str, int]:
+        """Tag, VR and length of the element that begins here."""
+        if self._implicit_vr:
+            group, number, length = _IMPLICIT.unpack_from(self._data, self._position)
+            self._position += _IMPLICIT.size
+            return group << 16 | number, "", length
+        group, number, vr, length = _EXPLICIT.unpack_from(self._data, self._position)
+        tag = group << 16 | number
+        self._position += _EXPLICIT.size
+        if group == 0xFFFE:
+            return tag, "", 0
+        if vr not in _VRS:
+            raise UnusualError("an unknown VR")
+        name, is_long = _VRS[vr]
+        if is_long:
+            (length,) = _LENGTH.unpack_from(self._data, self._position)
+            self._position += _LENGTH.size
+        return tag, name, length
+
+    def _items(self, vr: str, length: int, wanted: Wanted, depth: int) -> list[dict[int, Found]]:
+        """The items of the sequence whose value begins here."""
+        if depth > _MAX_DEPTH or vr not in ("SQ", ""):
+            raise UnusualError("not a sequence")
+        end = None if length == _UNDEFINED else self._position + length
+        items: list[dict[int, Found]] = []
+        while end is None or self._position < end:
+            group, number, item_length = _IMPLICIT.unpack_from(self._data, self._position)
+            self._position += _IMPLICIT.size
+            tag = group << 16 | number
+            if tag == _SEQUENCE_END and end is None:
+                return items
+            if tag != _ITEM:
+                raise UnusualError("no item")
+            item_end = None if item_length == _UNDEFINED else self._position + item_length
+            if item_end is not None and item_end > (len(self._data) if end is None else end):
+                raise UnusualError("an item longer than its sequence")
+            self._items_left -= 1
+            if self._items_left < 0:
+                raise UnusualError("too many items")
+            items.append(self.elements(wanted, end=item_end, depth=depth))
+        if self._position != end:
+            raise UnusualError("an item longer than its sequence")
+        return items

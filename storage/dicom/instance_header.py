@@ -1,0 +1,154 @@
+"""From a data set to the values that the index holds: pure, and only as far as it needs."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import BinaryIO
+
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import UID
+
+from storage.dicom.data_sets import (
+    BULK_VRS,
+    CHARACTER_SET,
+    DEFLATED,
+    STORED,
+    Budget,
+    Elements,
+    Found,
+    UnusualError,
+    Wanted,
+    check_lengths,
+    read,
+    read_data_set,
+    scan,
+)
+from storage.dicom.values import (
+    IN_SEQUENCE,
+    TABLE,
+    UID_KEYWORDS,
+    Attribute,
+    Charset,
+    charsets,
+    check_uid,
+    decoded,
+)
+
+_STORED = [attribute for attribute in TABLE if attribute.stored]
+_READ_TAGS = [*(a.tag for a in _STORED if not a.sequence), *IN_SEQUENCE]
+_TAGS: list[BaseTag | int] = [CHARACTER_SET, *_READ_TAGS]
+_LAST_TAG = max(_TAGS)
+# The same for the scanner: what to find, and of each column where its value is, and of which VR.
+_WANTED: Wanted = (
+    {int(tag): None for tag in _TAGS}
+    | {int(tag): {int(a.tag): None for a in held} | {int(CHARACTER_SET): None}
+       for tag, held in IN_SEQUENCE.items()}
+)  # fmt: skip
+_PLAN = [(a.column, int(a.tag), int(Tag(a.sequence)) if a.sequence else 0, a.vr) for a in _STORED]
+_CHARACTER_SET = int(CHARACTER_SET)  # a number is compared faster than a tag
+_ASCII = charsets.charset("")
+# All that is read of an ordinary data set; where this does not do, pydicom reads it.
+_HEADER_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the index needs of one instance: column -> text.
+
+    `corrected`: some of it by a correction of the instance, its series or its study alone.
+    """
+
+    values: Mapping[str, str]
+    corrected: bool = False
+
+    def __getitem__(self, keyword: str) -> str:
+        return self.values[keyword]
+
+    @property
+    def uids(self) -> tuple[str, str, str]:
+        """The Study, Series and SOP Instance UID."""
+        study, series, instance = (self.values[keyword] for keyword in UID_KEYWORDS)
+        return study, series, instance
+
+
+def header(source: BinaryIO, transfer_syntax: str, charset: str) -> Header:
+    """Read the header of the data set that starts where `source` stands.
+
+    `charset` is the Specific Character Set to assume for text that names none. Raises
+    DataSetError where the data set cannot be read, MismatchError where a UID that storage needs is
+    missing or not a UID.
+    """
+    start, found = source.tell(), None
+    implicit_vr = _is_implicit(transfer_syntax)
+    if implicit_vr is not None:
+        with suppress(UnusualError):
+            found = _scanned(source.read(_HEADER_BYTES + 1), implicit_vr, charset)
+    if found is None:
+        source.seek(start)
+        found = _read(source, transfer_syntax, charset)
+    for keyword in (*UID_KEYWORDS, "SOPClassUID"):
+        check_uid(keyword, found[keyword])
+    return Header(found)
+
+
+def _read(source: BinaryIO, transfer_syntax: str, charset: str) -> dict[str, str]:
+    """The values of any data set. Raises DataSetError."""
+    data_set = read_data_set(source, transfer_syntax, _TAGS, _LAST_TAG)
+    check_lengths(data_set)  # a UID that is cut short is another UID
+    elements = read(data_set, _READ_TAGS, charset, budget=Budget(STORED))
+    return {attribute.column: _text(elements, attribute) for attribute in _STORED}
+
+
+def _scanned(data: bytes, implicit_vr: bool, charset: str) -> dict[str, str]:
+    """The values of an ordinary data set. Raises UnusualError."""
+    whole = len(data) <= _HEADER_BYTES
+    found = scan(data, implicit_vr, _WANTED, int(_LAST_TAG), whole)
+    named = _named(found, charset)
+    values = {}
+    for column, tag, sequence, vr in _PLAN:
+        held = found.get(sequence or tag)
+        if held is None:
+            values[column] = ""
+        elif not sequence:
+            values[column] = _value(held, vr, named)
+        else:
+            texts = [_value(item[tag], vr, _named(item, "\\".join(named.terms)))
+                     for item in held.items if tag in item]  # fmt: skip
+            values[column] = "\\".join(text for text in texts if text)
+    return values
+
+
+def _value(held: Found, vr: str, named: Charset) -> str:
+    vr = held.vr or vr
+    if not held.value or vr in BULK_VRS:
+        return ""
+    return decoded(vr, held.value, named)
+
+
+def _named(found: Mapping[int, Found], default: str) -> Charset:
+    """The Specific Character Set of a data set or of an item."""
+    held = found.get(_CHARACTER_SET)
+    if held and b"\0" in held.value.rstrip(b"\0"):
+        raise UnusualError("a character set that is none")
+    return charsets.charset(decoded("CS", held.value, _ASCII) if held else "", default)
+
+
+@lru_cache(maxsize=64)
+def _is_implicit(transfer_syntax: str) -> bool | None:
+    """Whether VRs are implicit; None where the data set is not plain little endian."""
+    syntax = UID(transfer_syntax)
+    if not syntax.is_transfer_syntax or syntax.is_private or transfer_syntax in DEFLATED:
+        return None
+    return bool(syntax.is_implicit_VR) if syntax.is_little_endian else None
+
+
+def _text(found: Elements, attribute: Attribute) -> str:
+    """The value of an attribute; of one inside a sequence the values of all items."""
+    if not attribute.sequence:
+        element = found.get(attribute.tag)
+        return element.text if element else ""
+    sequence = found.get(Tag(attribute.sequence))
+    texts = [item[attribute.tag].text for item in (sequence.items if sequence else None) or ()
+             if attribute.tag in item]  # fmt: skip
+    return "\\".join(text for text in texts if text)

@@ -1,0 +1,47 @@
+"""The bytes of a stored data set: compared, and digested."""
+
+import hashlib
+from pathlib import Path
+from typing import BinaryIO
+
+from storage.dicom import part10
+
+_COMPARE_BYTES = 1024 * 1024
+
+
+def same_bytes(path: Path, offset: int, data: bytes | bytearray | memoryview) -> bool:
+    """Whether what lies in `path` from `offset` on is `data`."""
+    if path.stat().st_size - offset != len(data):
+        return False
+    view = memoryview(data)
+    with path.open("rb", buffering=0) as file:
+        file.seek(offset)
+        for start in range(0, len(view), _COMPARE_BYTES):
+            part = view[start : start + _COMPARE_BYTES]
+            if file.read(len(part)) != part:
+                return False
+    return True
+
+
+def digest_of_rest(file: BinaryIO) -> str:
+    """The digest of what lies in `file` from where it stands: the one that is taken at receipt."""
+    digest = hashlib.sha256()
+    while part := file.read(_COMPARE_BYTES):
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def copy_of_rest(file: BinaryIO, copy: BinaryIO) -> str:
+    """The same, while what lies there is written to `copy`. Raises OSError."""
+    digest = hashlib.sha256()
+    while part := file.read(_COMPARE_BYTES):
+        digest.update(part)
+        copy.write(part)
+    return digest.hexdigest()
+
+
+def digest_of_file(path: Path) -> str:
+    """The digest of the data set that a file holds. Raises OSError, DataSetError."""
+    with path.open("rb") as file:
+        part10.read(file)
+        return digest_of_rest(file)

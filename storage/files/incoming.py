@@ -1,0 +1,167 @@
+"""A data set on its way in: held in memory while it is small, else written as it arrives."""
+
+import hashlib
+import os
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from storage.diagnostics import ArchiveError, DataSetError, ResourceError
+from storage.dicom import part10
+from storage.files.digests import digest_of_rest, same_bytes
+from storage.files.tree import Tree, write_all
+
+# What is written at once; more goes to the file while the rest is still on the wire.
+_IN_MEMORY_BYTES = 64 * 1024
+# The head of an element, and more.
+_FIRST_BYTES = 16
+
+# How often, in bytes, the disk is asked for room while a data set arrives.
+_CHECK_BYTES = 8 * 1024 * 1024
+
+Bytes = bytes | bytearray | memoryview
+
+
+class Intake:
+    """A data set as it arrives, behind the header of its file; `size` is in bytes, without that.
+
+    A failure to write is kept for `settle`, so that the peer can be told when it has sent all.
+    """
+
+    def __init__(self, tree: Tree, head: bytes, least_free: int = 0) -> None:
+        self.size = 0
+        self.arrived = 0  # the time of its file, in nanoseconds since 1970, once that is whole
+        self._tree = tree
+        self._head = head
+        self._least_free = least_free
+        self._held = bytearray()
+        self._first = b""  # of what was spilled
+        self._hash = hashlib.sha256()
+        self._path: Path | None = None
+        self._descriptor = -1
+        self._checked = 0  # at what size the disk had room
+        self._error: ArchiveError | None = None
+
+    def write(self, fragment: Bytes) -> None:
+        """Take the next bytes."""
+        self.size += len(fragment)
+        if self._error:
+            return
+        if self._descriptor < 0 and len(self._held) + len(fragment) <= _IN_MEMORY_BYTES:
+            self._held += fragment
+            return
+        try:
+            if self._descriptor < 0:
+                self._spill()
+            elif self.size - self._checked > _CHECK_BYTES:
+                self._checked = self.size
+                self.check_room()
+            write_all(self._descriptor, memoryview(fragment))
+        except OSError as error:
+            self._fail(ResourceError(f"Cannot write to disk: {error.strerror}"))
+        except ArchiveError as failure:
+            self._fail(failure)
+        else:
+            self._hash.update(fragment)
+
+    def open(self) -> BinaryIO:
+        """What has arrived, from its first byte on. Raises ResourceError."""
+        if self._error:
+            raise self._error
+        if self._path is None:
+            return BytesIO(self._held)
+        try:
+            file = self._path.open("rb")
+        except OSError as error:
+            raise ResourceError(f"Cannot read {self._path.name}: {error.strerror}") from error
+        file.seek(len(self._head))
+        return file
+
+    def check_read_back(self) -> None:
+        """Raise DataSetError where the file would not be read as this header and this data set."""
+        first = self._first if self._path else bytes(self._held[:_FIRST_BYTES])
+        if not part10.is_read_back(self._head, first):
+            raise DataSetError("Its first elements would be read as those of the file's header")
+
+    def begin_sync(self) -> None:
+        """Have the file in `incoming/`, whole, on its way to the disk. Raises ResourceError.
+
+        `settle` then has less to wait for, where it comes for several.
+        """
+        self._write_all()
+        if self._descriptor >= 0:
+            self._tree.begin_sync(self._descriptor)
+
+    def settle(self) -> Path:
+        """The whole file, synced, in `incoming/`. Raises ResourceError."""
+        self._write_all()
+        path = self.path
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            self.arrived = self._tree.close_staged(path, descriptor)
+        return path
+
+    @property
+    def path(self) -> Path:
+        """Its file in `incoming/`. Raises ResourceError where there is none."""
+        if self._error:
+            raise self._error
+        if self._path is None:
+            raise ResourceError("The data set was not written")
+        return self._path
+
+    @property
+    def digest(self) -> str:
+        """The digest of what has arrived."""
+        return (self._hash if self._path else hashlib.sha256(self._held)).hexdigest()
+
+    def is_at(self, path: Path, offset: int) -> bool:
+        """Whether what lies in `path` from `offset` on is the same. Raises OSError."""
+        if self._path is None:
+            return same_bytes(path, offset, self._held)
+        if path.stat().st_size - offset != self.size:
+            return False
+        with path.open("rb") as file:
+            file.seek(offset)
+            return digest_of_rest(file) == self.digest
+
+    def check_room(self) -> None:
+        """Raise ResourceError where the disk would be left with less than it has to keep."""
+        to_come = 0 if self._path else len(self._held)
+        free = self._tree.free_bytes() - to_come
+        if free < self._least_free:
+            raise ResourceError(f"Disk full: {max(free, 0)} bytes would be left")
+
+    def discard(self) -> None:
+        """Remove what is in `incoming/`, if it is still there."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        if self._path:
+            self._tree.discard(self._path)
+
+    def _write_all(self) -> None:
+        """Have all in the file."""
+        if self._descriptor < 0 and self._path is None and self._error is None:
+            try:
+                self._spill()
+            except OSError as error:
+                self._fail(ResourceError(f"Cannot write to disk: {error.strerror}"))
+            except ArchiveError as failure:
+                self._fail(failure)
+        if self._error:
+            raise self._error
+
+    def _spill(self) -> None:
+        self.check_room()
+        self._path, self._descriptor = self._tree.open_staged()
+        write_all(self._descriptor, memoryview(self._head))
+        write_all(self._descriptor, memoryview(self._held))
+        self._hash.update(self._held)
+        self._first = bytes(self._held[:_FIRST_BYTES])
+        self._held = bytearray()
+
+    def _fail(self, error: ArchiveError) -> None:
+        self._error = error
+        self._held = bytearray()
+        self.discard()

@@ -1,0 +1,243 @@
+"""The folder tree: UID -> path, and writes that are whole and durable or not there at all."""
+
+import fcntl
+import itertools
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+
+from storage.diagnostics import Event, FolderError, ResourceError
+from storage.dicom.values import Uids
+from storage.files.claims import claim_folder
+from storage.files.durability import begin_writing, prune, sync_folder
+from storage.files.file_locks import claim
+from storage.files.instance_locks import hold
+from storage.files.rights import refusal
+from storage.files.superseded import Superseded
+
+logger = logging.getLogger(__name__)
+
+_KNOWN_FOLDERS = 4096
+# Begins the names of what is staged by processes beside the node.
+_BESIDE = "beside-"
+
+
+class Tree:
+    """The files under one data folder.
+
+    With `sync` a file and the folders that lead to it are on the disk before a call returns.
+    Who may read them is what the process's umask leaves.
+    """
+
+    def __init__(self, data: Path, sync: bool) -> None:
+        self.data = data
+        self.root = data / "tree"
+        self._incoming = data / "incoming"
+        self.superseded = Superseded(data, sync)
+        self._sync = sync
+        self._mark = ""
+        self._numbers = itertools.count()
+        self._durable: dict[Path, int] = {}  # folder -> inode, its way from the root is on disk
+
+    def prepare(self) -> int:
+        """Make the folders and clear what an earlier run left half-received.
+
+        Returns how many leftovers there were. Raises FolderError where the folder cannot be
+        used or another node uses it; the claim lasts until the process and its children end.
+        """
+        try:
+            for folder in (self.data, self.root, self._incoming, self.superseded.folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            self._sync_folder(self.data)
+            claim_folder(self.data)  # open, and so held, until the process ends
+            kept = _BESIDE if self._others_beside() else "/"
+            leftovers = [one for one in self._incoming.iterdir() if not one.name.startswith(kept)]
+            for leftover in leftovers:
+                leftover.unlink()
+        except OSError as error:
+            raise FolderError(f"{error.filename or self.data}: {error.strerror}") from error
+        return len(leftovers)
+
+    def stay_beside(self) -> None:
+        """Let what this process and its children stage outlast the start of a node.
+
+        Raises FolderError.
+        """
+        try:
+            descriptor = self._beside_lock()
+            fcntl.flock(descriptor, fcntl.LOCK_SH)  # open, and so held, until the process ends
+        except OSError as error:
+            raise FolderError(f"{error.filename or self.data}: {error.strerror}") from error
+        self._mark = _BESIDE
+
+    def clear_of(self, process: int) -> None:
+        """Clear what a process that was killed left half-received. Raises OSError."""
+        for leftover in self._incoming.glob(f"{process}-*.part"):
+            leftover.unlink(missing_ok=True)
+
+    def path(self, uids: Uids) -> Path:
+        """Where the instance lies. The UIDs must have passed `check_uid`."""
+        study, series, instance = uids
+        return self.root / study / series / f"{instance}.dcm"
+
+    def stage(self, *parts: bytes | bytearray | memoryview) -> Path:
+        """Write `parts` to a new file in `incoming/`, synced. Raises ResourceError."""
+        path, descriptor = self.open_staged()
+        try:
+            for part in parts:
+                write_all(descriptor, memoryview(part))
+        except OSError as error:
+            os.close(descriptor)
+            self.discard(path)
+            raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
+        self.close_staged(path, descriptor)
+        return path
+
+    def open_staged(self) -> tuple[Path, int]:
+        """A new file in `incoming/`, and a descriptor to write it. Raises ResourceError."""
+        path = self._incoming / f"{self._mark}{os.getpid()}-{next(self._numbers)}.part"
+        try:
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+            return path, os.open(path, flags, 0o666)
+        except OSError as error:
+            self.discard(path)
+            raise ResourceError(f"Cannot write to disk: {refusal(error, path)}") from error
+
+    def begin_sync(self, descriptor: int) -> None:
+        """Have what was written to a file in `incoming/` begin its way to the disk."""
+        if self._sync:
+            begin_writing(descriptor)
+
+    def close_staged(self, path: Path, descriptor: int) -> int:
+        """Sync and close a file in `incoming/`; gone where that fails. Raises ResourceError.
+
+        Returns its time, in nanoseconds since 1970: that of its arrival. The system's own would
+        be the same for all that are written within a few milliseconds.
+        """
+        try:
+            try:
+                now = time.time_ns()
+                os.utime(descriptor, ns=(now, now))
+                arrived = os.fstat(descriptor).st_mtime_ns  # as exact as the file system has it
+                if self._sync:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            self.discard(path)
+            raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
+        return arrived
+
+    def discard(self, staged: Path) -> None:
+        """Remove a staged file, if it is still there; what cannot be goes at the next start."""
+        try:
+            staged.unlink(missing_ok=True)
+        except OSError as error:
+            logger.warning(Event("left in incoming", error.strerror, file=staged.name))
+
+    def locked(self, *places: Uids) -> AbstractContextManager[None]:
+        """Hold the places of instances in the tree against other threads and processes.
+
+        Who holds some asks for no more: all are asked for in one order. Raises ResourceError.
+        """
+        return hold(self.data, places)
+
+    def all_locked(self) -> AbstractContextManager[None]:
+        """Hold all places: no store is under way then. Raises ResourceError."""
+        return hold(self.data, None)
+
+    def place(self, staged: Path, path: Path, sync: bool = True) -> None:
+        """Rename `staged` to `path`, over what is there, and sync the folder, or leave that.
+
+        Raises ResourceError; `withdraw` then makes sure that `path` is as it was.
+        """
+        try:
+            for attempt in itertools.count():
+                try:
+                    self._make_folder(path.parent)
+                    os.rename(staged, path)
+                    break
+                except FileNotFoundError:  # the folder was empty and pruned just now
+                    if attempt == 3 or not staged.exists():
+                        raise
+            if sync:
+                self._sync_folder(path.parent)
+        except OSError as error:
+            words = refusal(error, Path(error.filename2 or error.filename or path))
+            raise ResourceError(f"Cannot write to disk: {words}") from error
+
+    def settle(self, *paths: Path) -> None:
+        """See that files that lie at `paths` stay there. Raises ResourceError."""
+        try:
+            for folder in dict.fromkeys(path.parent for path in paths):
+                self._make_folder(folder)
+                self._sync_folder(folder)
+        except OSError as error:
+            raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
+
+    def withdraw(self, path: Path, kept: Path | None) -> None:
+        """Undo `place`: what was `kept` comes back, or nothing stays."""
+        try:
+            if kept is not None:
+                self.superseded.give_back(kept, path)
+            elif path.parent.exists():
+                path.unlink(missing_ok=True)
+                self._sync_folder(path.parent)
+        except OSError as error:
+            raise ResourceError(f"Cannot undo a write: {error.strerror}") from error
+        prune(path)
+
+    def free_bytes(self) -> int:
+        """What the disk still takes, in bytes. Raises ResourceError."""
+        try:
+            disk = os.statvfs(self.data)
+        except OSError as error:
+            raise ResourceError(f"Cannot ask for free space: {error.strerror}") from error
+        return disk.f_bavail * disk.f_frsize
+
+    def arrived(self, path: Path) -> int:
+        """When the file at `path` arrived, in nanoseconds since 1970. Raises ResourceError."""
+        try:
+            return path.stat().st_mtime_ns
+        except OSError as error:
+            raise ResourceError(f"Cannot read {path.name}: {error.strerror}") from error
+
+    def walk(self) -> Iterator[Path]:
+        """Every file of the tree, in no order that means anything."""
+        return self.root.glob("*/*/*.dcm")
+
+    def _others_beside(self) -> bool:
+        descriptor = self._beside_lock()
+        try:
+            return not claim(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _beside_lock(self) -> int:
+        flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
+        return os.open(self.data / "beside.lock", flags, 0o600)
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make the series' folder and see that the way to it is durable."""
+        with suppress(FileNotFoundError):
+            if self._durable.get(folder) == folder.stat().st_ino:
+                return
+        folder.mkdir(parents=True, exist_ok=True)
+        self._sync_folder(folder.parent)
+        self._sync_folder(self.root)
+        if len(self._durable) >= _KNOWN_FOLDERS:
+            self._durable.clear()
+        self._durable[folder] = folder.stat().st_ino
+
+    def _sync_folder(self, folder: Path) -> None:
+        if self._sync:
+            sync_folder(folder)
+
+
+def write_all(descriptor: int, data: memoryview) -> None:
+    """Write all of `data`. Raises OSError."""
+    while data:
+        data = data[os.write(descriptor, data) :]

@@ -1,0 +1,289 @@
+"""The SQLite file: connection, pragmas, transactions, and the functions that queries call."""
+
+import os
+import sqlite3
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from peewee import OperationalError, PeeweeException, SqliteDatabase
+from playhouse.pool import PooledSqliteDatabase
+
+from storage.diagnostics import ResourceError
+from storage.files import held_for_too_long, lock, refusal, unlock
+from storage.query import fits, fold, matches, sounds_like
+
+# How long a writer waits for another before it gives up with A700, in seconds.
+BUSY_SECONDS = 30
+# How many steps of SQLite's machine go by between two questions whether to stop.
+_STEPS = 200_000
+
+# Connections kept for the next thread: those of a crowd of associations would each keep pages.
+MAX_IDLE = 8
+
+_PRIMARY = 0xFF  # of an extended result code, the code
+
+# The databases that could not be written the last time: no connection is kept for the next thread.
+_suspects: set[str] = set()
+
+# What peewee raises, and SQLite where it is asked directly.
+_ERRORS = (PeeweeException, sqlite3.Error)
+# Ends what is under way by raising.
+Stop = Callable[[], None]
+
+
+# The turn to write is one thread's of each process, by the path of the file that is locked.
+_gates: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
+
+
+class Connection(sqlite3.Connection):
+    """A connection that remembers what was entered over it, for as long as no other writes.
+
+    `entered` is for `storage.index.writer`; it holds while the database is at `version`.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.entered: dict[Any, Any] = {}
+        self.version = -1
+        self._is_bound = False
+        self.turn_path = Path(arguments[0]).with_name("index.lock")
+        self._turn = -1
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold the turn to write, against other threads and processes. Raises OSError.
+
+        SQLite's own wait looks again after many milliseconds, and is not fair among threads.
+        """
+        deadline = time.monotonic() + BUSY_SECONDS
+        # One of each process asks for the file's lock; the others are woken by its thread.
+        gate = _gates[self.turn_path]
+        if not gate.acquire(timeout=BUSY_SECONDS):
+            raise held_for_too_long()
+        try:
+            if self._turn < 0:
+                flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
+                self._turn = os.open(self.turn_path, flags, 0o600)
+            lock(self._turn, 0, deadline)
+            try:
+                self._bound(deadline)
+                yield
+            finally:
+                unlock(self._turn, 0)
+        finally:
+            gate.release()
+
+    def _bound(self, deadline: float) -> None:
+        """Who has waited for long waits for SQLite's own lock only as long as is left."""
+        left = max(deadline - time.monotonic(), 0.0)
+        if left < BUSY_SECONDS / 2 or self._is_bound:
+            self._is_bound = left < BUSY_SECONDS / 2
+            self.execute(f"PRAGMA busy_timeout = {int(left * 1000)}")
+
+    def close(self) -> None:
+        """Close it, and give back the descriptor."""
+        super().close()
+        if self._turn >= 0:
+            os.close(self._turn)
+            self._turn = -1
+
+
+class _Pool(PooledSqliteDatabase):
+    """Keeps what threads close for the next ones, up to a point."""
+
+    def _can_reuse(self, conn: Any) -> bool:
+        reusable: bool = super()._can_reuse(conn)  # type: ignore[no-untyped-call]
+        return reusable and not _suspects and len(self._connections) < MAX_IDLE
+
+
+def index_path(data: Path) -> Path:
+    """Where the index of a data folder lies."""
+    return data / "index.sqlite"
+
+
+def connect(path: Path, sync: bool, pooled: bool = False) -> SqliteDatabase:
+    """A database in WAL mode that opens a connection per thread.
+
+    `pooled`: what a thread closes is kept for the next one; to open and close it takes longer
+    than a store. With `sync` a power cut may take the last commits, which the journal brings
+    back, but not the order of them; without, it may take the file.
+    """
+    make: Any = partial(_Pool, max_connections=None) if pooled else SqliteDatabase
+    database: SqliteDatabase = make(
+        str(path),
+        check_same_thread=False,
+        factory=Connection,
+        pragmas={
+            "busy_timeout": BUSY_SECONDS * 1000,
+            "journal_mode": "wal",
+            "synchronous": "normal" if sync else "off",
+            "foreign_keys": 1,
+            "cache_size": -16_000,
+        },
+    )
+    for function in _FUNCTIONS:
+        database.register_function(function, function.__name__, function.__code__.co_argcount)
+    return database
+
+
+def execute(database: SqliteDatabase, statement: str, values: Sequence[Any]) -> list[Any]:
+    """Run a prepared statement; the rows that it gives. Raises sqlite3.Error.
+
+    Past peewee, whose way of running one takes longer than most of them.
+    """
+    return connection_of(database).execute(statement, values).fetchall()
+
+
+def connection_of(database: SqliteDatabase) -> Connection:
+    """The calling thread's connection."""
+    connection: Connection = database.connection()  # type: ignore[no-untyped-call]
+    return connection
+
+
+def user_version(database: SqliteDatabase) -> int:
+    """The number that an application keeps in the file: 0 in a new one. Raises sqlite3.Error."""
+    return int(execute(database, "PRAGMA user_version", ())[0][0])
+
+
+def stream(database: SqliteDatabase, statement: str, values: Sequence[Any]) -> Iterator[Any]:
+    """The rows of a statement, as they are asked for."""
+    yield from database.execute_sql(statement, values)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def writing(database: SqliteDatabase) -> Iterator[None]:
+    """A transaction that holds the write lock from its start.
+
+    A read that turns into a write would fail at once where another has written meanwhile.
+    Raises ResourceError where the index cannot be written.
+    """
+    try:
+        connection = connection_of(database)
+        if connection.in_transaction:  # part of a larger one
+            connection.execute("SAVEPOINT part")
+            try:
+                yield
+            except BaseException:
+                connection.entered.clear()
+                connection.execute("ROLLBACK TO part")
+                raise
+            finally:
+                connection.execute("RELEASE part")
+            return
+        with connection.turn():
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                connection.execute("COMMIT")
+                _suspects.clear()
+            except BaseException:
+                connection.entered.clear()  # ids of rows that are taken back
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+    except OSError as error:
+        path = connection_of(database).turn_path
+        raise ResourceError(f"The index cannot be locked: {refusal(error, path)}") from error
+    except _ERRORS as error:
+        _let_go(database, error)
+        raise ResourceError(f"The index cannot be written: {error}") from error
+
+
+def never() -> None:
+    """Do not stop."""
+
+
+@contextmanager
+def interruptible(database: SqliteDatabase, stop: Stop) -> Iterator[None]:
+    """Ask `stop` while the calling thread's statements run; what it raises ends them."""
+    raised: list[BaseException] = []
+
+    def ask() -> int:
+        try:
+            stop()
+        except BaseException as error:  # handed on below; SQLite knows only that it was told
+            raised.append(error)
+        return len(raised)
+
+    connection = connection_of(database)
+    connection.set_progress_handler(ask, _STEPS)
+    try:
+        yield
+    except OperationalError:
+        if raised:
+            raise raised[0] from None
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Turn a failure to read the index into ResourceError."""
+    try:
+        yield
+    except _ERRORS as error:
+        raise ResourceError(f"The index cannot be read: {error}") from error
+
+
+def dicom_matches(vr: str, text: str, key: str, every: bool) -> bool:
+    """`matching.matches`, on a value as it is."""
+    return matches(vr, fold(vr, text), key, every)
+
+
+def dicom_wildcard(key: str, value: str) -> bool:
+    """`wildcards.fits`, on a folded key and a folded value."""
+    return fits(key, value)
+
+
+def dicom_fuzzy(name: str, key: str) -> bool:
+    """`fuzzy.sounds_like`, on a name as it is."""
+    return sounds_like(name, key)
+
+
+_FUNCTIONS = (dicom_matches, dicom_wildcard, dicom_fuzzy)
+
+
+def _let_go(database: SqliteDatabase, error: BaseException) -> None:
+    """Close the calling thread's connection where it cannot write, and those that wait for use.
+
+    SQLite opened them without the right to write, which they never get back; the next one writes
+    once the rights are mended. The shared memory is opened once for a whole process, so that it
+    takes the end of all that are open.
+    """
+    if getattr(error, "sqlite_errorcode", 0) & _PRIMARY != sqlite3.SQLITE_READONLY:
+        return
+    _suspects.add(str(database.database))
+    database.close()
+    if hasattr(database, "close_idle"):
+        database.close_idle()
+
+
+def sync_commits(database: SqliteDatabase) -> None:
+    """Have a commit be on the disk, also after a power cut: over this connection, from now on."""
+    execute(database, "PRAGMA synchronous = FULL", ())
+
+
+def checkpoint(database: SqliteDatabase) -> bool:
+    """Bring what was committed into the file itself; whether all of it is there now."""
+    busy, frames, moved = execute(database, "PRAGMA wal_checkpoint(PASSIVE)", ())[0]
+    return not busy and frames == moved
+
+
+def fault_of_pages(database: SqliteDatabase) -> str:
+    """What is damaged in the file, if anything; reads all of it."""
+    ((found,),) = execute(database, "PRAGMA quick_check(1)", ())
+    return "" if found == "ok" else " ".join(str(found).split())
+
+
+def version_of(path: Path) -> int:
+    """The number of a file's tables, which is not changed by the look. Raises sqlite3.Error."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        ((version,),) = database.execute("PRAGMA user_version")
+    return int(version)

@@ -1,0 +1,233 @@
+"""The rows above the instances: each follows from what the instances that are held say of it.
+
+Of an attribute on which these disagree the value received last answers; an empty one never
+displaces another. At PATIENT level what was corrected of one study alone answers only where
+nothing else does: such a correction shows in its study.
+
+What instances of a series say alike lies once, in `shared_header`, and an instance's row names
+it. So a row can be made anew when one of its instances goes, without a look into their files,
+and is the same in whatever order they came and went.
+
+A row names its `speaker`, where that is known: the shared header that was the last one when the
+row was made of it. All that has come since says nothing else; so whatever other goes, and says of
+no attribute more than the speaker does, changes nothing.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from storage.dicom import Header
+from storage.dicom.values import Level, stored_at
+from storage.index.database import connection_of, execute
+from storage.index.rows import (
+    SharedHeader,
+    forget_name,
+    held_row,
+    insert_row,
+    parent_column,
+    row_of,
+    said_of,
+    shared_header,
+    told_columns,
+    update_row,
+)
+from storage.index.tables import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index
+
+# Rows that a connection remembers: one patient, study and series are sent at a time.
+_MAX_ENTERED = 256
+_ABOVE = tuple(a.column for level in SHARED for a in stored_at(level) if a.level is level)
+
+
+@dataclass(frozen=True)
+class Entered:
+    """Where an instance's row goes: its series, its shared header; and the rows that say else."""
+
+    series: int
+    shared: int
+    differing: tuple[tuple[Level, int], ...] = ()
+
+
+def enter(index: Index, header: Header) -> Entered:
+    """The rows above an instance, made where they are not there; of a transaction that writes.
+
+    `adjust` then brings those up to date that differ from what it says.
+    """
+    entered = connection_of(index.database).entered
+    key = (header.corrected, *[header.values[column] for column in _ABOVE])
+    if known := entered.get(key):
+        return Entered(*known)
+    parent, differing = 0, []
+    for level in SHARED:
+        row = row_of(level, header) | ({} if level is Level.PATIENT else {"parent_id": parent})
+        parent, differs = _entity(index, level, row)
+        differing += [(level, parent)] if differs else []
+    shared = _shared(index, parent, shared_header(header))
+    if not differing:
+        if len(entered) >= _MAX_ENTERED:
+            entered.clear()
+        entered[key] = parent, shared
+    return Entered(parent, shared, tuple(differing))
+
+
+def adjust(index: Index, entered: Entered, header: Header, arrived: int, is_newest: bool) -> None:
+    """Bring the rows up to date that an instance, whose row is there now, differs from.
+
+    `is_newest`: no other instance of the index arrived as late as this one.
+    """
+    for level, number in entered.differing:
+        said = {c: header[c] for c in told_columns(level) if header[c]}
+        if is_newest and not (level is Level.PATIENT and header.corrected):
+            update_row(index, level, number, held_row(index, level, number) | said, entered.shared)
+        elif not _is_outspoken(index, level, number, set(said), header.corrected, arrived):
+            refresh(index, level, number)
+
+
+def leave(index: Index, shared: int, series: int, arrived: int) -> None:
+    """Bring the rows up to date above an instance whose row, of these values, is deleted.
+
+    Those that hold nothing else go.
+    """
+    above = _parents(index, series)
+    prune(index, [series])
+    told = execute(index.database, f"SELECT {_TEXTS} FROM shared_header WHERE id = ?", (shared,))
+    ((last,),) = execute(index.database, _LAST, (shared,))
+    if last is not None and last >= arrived:
+        return
+    connection_of(index.database).entered.clear()
+    if last is None:
+        execute(index.database, "DELETE FROM shared_header WHERE id = ?", (shared,))
+    for level, number in above.items():
+        speaker = _speaker(index, level, number)
+        if (
+            told
+            and speaker
+            and speaker.shared != shared
+            and _names(level, told[0]) <= speaker.names
+        ):
+            continue  # the speaker's text answers for each of its attributes
+        refresh(index, level, number)
+
+
+def prune(index: Index, ids: list[int], lowest: Level = Level.SERIES) -> None:
+    """Delete the rows of `ids`, of `lowest`, that have nothing below them, and so on upwards."""
+    for level in reversed(list(Level)[: lowest + 1]):
+        table, child = TABLES[level], TABLES[Level(level + 1)]
+        parents: list[int] = []
+        for number in ids:
+            below = f"SELECT 1 FROM {child} WHERE parent_id = ? LIMIT 1"
+            if execute(index.database, below, (number,)):
+                continue
+            connection_of(index.database).entered.clear()
+            if level is Level.SERIES:
+                statement = "DELETE FROM shared_header WHERE parent_id = ?"
+                execute(index.database, statement, (number,))
+            if level is not Level.PATIENT:
+                above = f"SELECT parent_id FROM {table} WHERE id = ?"
+                parents += [row[0] for row in execute(index.database, above, (number,))]
+            if level in NAMED_LEVELS:
+                forget_name(index, level, number, held_row(index, level, number))
+            execute(index.database, f"DELETE FROM {table} WHERE id = ?", (number,))
+        ids = parents
+
+
+def refresh(index: Index, level: Level, number: int) -> bool:
+    """Make a row above the instances anew; whether it is there. Of a transaction that writes."""
+    held = held_row(index, level, number)
+    if not held:
+        return False
+    texts, speaker = said_of(index, level, number)
+    update_row(index, level, number, held | texts, speaker)
+    return True
+
+
+def _entity(index: Index, level: Level, row: Mapping[str, Any]) -> tuple[int, bool]:
+    """The id of the row of the same identity, or of a new one; whether it says anything else."""
+    identity = [row[name] for name in (*parent_column(level), *IDENTITY[level])]
+    found = execute(index.database, _select(level), identity)
+    if not found:
+        return insert_row(index, level, row), False
+    number, *texts = found[0]
+    held = zip(told_columns(level), texts, strict=True)
+    return number, any(row[name] and row[name] != text for name, text in held)
+
+
+def _shared(index: Index, series: int, said: SharedHeader) -> int:
+    digest = said.digest
+    same = f"SELECT id, {_TEXTS} FROM shared_header WHERE parent_id = ? AND digest = ?"
+    found = execute(index.database, same, (series, digest))
+    if found and found[0][1:] != said.texts:  # damaged; who repairs the index comes by here
+        texts = ", ".join(f"{column} = ?" for column in SHARED.values())
+        statement = f"UPDATE shared_header SET {texts} WHERE id = ?"
+        execute(index.database, statement, (*said.texts, found[0][0]))
+    if not found:
+        statement = (
+            f"INSERT INTO shared_header (parent_id, digest, corrected, {_TEXTS}) "
+            "VALUES (?, ?, ?, ?, ?, ?) RETURNING id"
+        )
+        values = series, digest, int(said.corrected), *said.texts
+        found = execute(index.database, statement, values)
+    return int(found[0][0])
+
+
+@dataclass(frozen=True)
+class _Speaker:
+    """The shared header that a row names, the last of its instances, and for what it has a text."""
+
+    shared: int
+    corrected: bool
+    arrived: int
+    names: set[str]
+
+
+def _speaker(index: Index, level: Level, number: int) -> _Speaker | None:
+    """A row's speaker, where one is known that still has instances."""
+    statement = (
+        f"SELECT id, corrected, ({_LAST.replace('?', 'shared_header.id')}), {_TEXTS} "
+        f"FROM shared_header WHERE id = (SELECT speaker FROM {TABLES[level]} WHERE id = ?)"
+    )
+    for shared, corrected, arrived, *told in execute(index.database, statement, (number,)):
+        if arrived is not None:
+            return _Speaker(shared, bool(corrected), arrived, _names(level, told))
+    return None
+
+
+def _is_outspoken(
+    index: Index, level: Level, number: int, names: set[str], corrected: bool, arrived: int
+) -> bool:
+    """Whether what an instance says, of the columns `names`, the row's speaker says later."""
+    speaker = _speaker(index, level, number)
+    if speaker is None or not names <= speaker.names:
+        return False
+    if level is Level.PATIENT and speaker.corrected != corrected:
+        return corrected
+    return arrived < speaker.arrived
+
+
+def _names(level: Level, told: Sequence[str]) -> set[str]:
+    """The columns of a level that a shared header has a text for."""
+    return {name for text in told for name in json.loads(text)} & set(told_columns(level))
+
+
+def _parents(index: Index, series: int) -> dict[Level, int]:
+    """The rows of a series, its study and its patient, as far as they are there."""
+    found = {Level.SERIES: series}
+    for level, above in ((Level.SERIES, Level.STUDY), (Level.STUDY, Level.PATIENT)):
+        statement = f"SELECT parent_id FROM {TABLES[level]} WHERE id = ?"
+        rows = execute(index.database, statement, (found[level],)) if level in found else []
+        if rows:
+            found[above] = rows[0][0]
+    return found
+
+
+@lru_cache
+def _select(level: Level) -> str:
+    same = " AND ".join(f"{name} = ?" for name in (*parent_column(level), *IDENTITY[level]))
+    names = ", ".join(("id", *told_columns(level)))
+    return f"SELECT {names} FROM {TABLES[level]} WHERE {same}"
+
+
+_TEXTS = ", ".join(SHARED.values())
+_LAST = "SELECT MAX(arrived) FROM instance WHERE shared_id = ?"

@@ -1,0 +1,174 @@
+"""The rows of the index one by one, in reads so short that nobody who writes waits for them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from storage.dicom.values import UNIQUE, Level, Uids, stored_at
+from storage.index.database import execute, reading, writing
+from storage.index.rows import holds_several, name_parts, said_of
+from storage.index.tables import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index, column_names
+from storage.query import folded, match_columns
+
+_PAGE = 256
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row, and its columns by name."""
+
+    level: Level
+    number: int
+    values: dict[str, Any]
+    shared: str = ""  # of an instance: series, correctedness and texts of its shared header, JSON
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What makes it the entity that it is, beside its parent."""
+        return tuple(self.values[name] for name in IDENTITY[self.level])
+
+    @property
+    def uid(self) -> str:
+        """The unique key of its level."""
+        return str(self.values[UNIQUE[self.level].column])
+
+
+# The rows of an instance, from its patient's down.
+Chain = tuple[Row, ...]
+
+
+def patients(index: Index) -> Iterator[Row]:
+    """Every patient that is there when this is called."""
+    with reading():
+        (last,) = execute(index.database, "SELECT COALESCE(MAX(id), 0) FROM patient", ())[0]
+    at = 0
+    while found := _read(index, Level.PATIENT, "id > ? AND id <= ? ORDER BY id", (at, last)):
+        yield from found
+        at = found[-1].number
+
+
+def children(index: Index, row: Row) -> Iterator[Row]:
+    """The rows below a row, by their UIDs."""
+    level, at = Level(row.level + 1), ""
+    unique = UNIQUE[level].column
+    where = f"parent_id = ? AND {unique} > ? ORDER BY {unique}"
+    while found := _read(index, level, where, (row.number, at)):
+        yield from found
+        at = found[-1].uid
+
+
+def chains(index: Index, row: Row) -> Iterator[Chain]:
+    """The instances of an entity, each with what lies between."""
+    for child in children(index, row):
+        if child.level is Level.IMAGE:
+            yield (child,)
+        else:
+            yield from ((child, *below) for below in chains(index, child))
+
+
+def chain(index: Index, uids: Uids) -> Chain | None:
+    """The rows of an instance, or None where it has none."""
+    joins = " ".join(
+        f"JOIN {TABLES[level]} ON {TABLES[Level(level + 1)]}.parent_id = {TABLES[level]}.id"
+        for level in (Level.SERIES, Level.STUDY, Level.PATIENT)
+    )
+    numbers = ", ".join(f"{TABLES[level]}.id" for level in Level)
+    statement = (
+        f"SELECT {numbers} FROM instance {joins} WHERE study.StudyInstanceUID = ? "
+        "AND series.SeriesInstanceUID = ? AND instance.SOPInstanceUID = ?"
+    )
+    # Four reads of one state: else a store between them would make of them what never was.
+    with reading(), index.database.atomic():
+        found = execute(index.database, statement, uids)
+        if not found:
+            return None
+        rows = [by_number(index, level, n) for level, n in zip(Level, found[0], strict=True)]
+    return tuple(row for row in rows if row)
+
+
+def by_number(index: Index, level: Level, number: int) -> Row | None:
+    """The row of that id."""
+    found = _read(index, level, "id = ?", (number,))
+    return found[0] if found else None
+
+
+def inconsistencies(index: Index, row: Row) -> dict[str, str]:
+    """The columns of a row above the instances that do not follow from these; what is wrong."""
+    with reading():
+        said, speaker = said_of(index, row.level, row.number)
+    wrong = {
+        column: f"{column} {shortened(row.values[column])}, {shortened(text)} by its instances"
+        for column, text in said.items()
+        if row.values[column] != text and speaker  # else there are none, which is told elsewhere
+    }
+    for column in _unfounded(index, row):
+        wrong.setdefault(column, f"{column} does not follow from the rest")
+    return wrong
+
+
+def _unfounded(index: Index, row: Row) -> list[str]:
+    """The columns that do not follow from the row's other ones."""
+    wrong = []
+    for attribute in stored_at(row.level):
+        names, forms = match_columns(attribute), folded(attribute, row.values[attribute.column])
+        wrong += [n for n, form in zip(names, forms, strict=True) if row.values[n] != form]
+    if bool(row.values["several"]) != bool(holds_several(row.level, row.values)):
+        wrong.append("several")
+    if row.level in NAMED_LEVELS:
+        with reading():
+            statement = "SELECT part FROM name_part WHERE level = ? AND entity = ?"
+            parts = execute(index.database, statement, (int(row.level), row.number))
+        if {part for (part,) in parts} != name_parts(row.level, row.values):
+            wrong.append("name_part")
+    return wrong
+
+
+def settled_inconsistencies(index: Index, row: Row) -> dict[str, str]:
+    """The same, while nobody writes."""
+    with writing(index.database):
+        again = by_number(index, row.level, row.number)
+        return inconsistencies(index, again) if again else {}
+
+
+def _read(index: Index, level: Level, where: str, values: tuple[Any, ...]) -> list[Row]:
+    with reading():
+        found = execute(index.database, f"{_select(level)} WHERE {where} LIMIT {_PAGE}", values)
+    names = column_names(level)
+    return [
+        Row(level, number, dict(zip(names, values, strict=True)), shared or "")
+        for number, shared, *values in found
+    ]
+
+
+@lru_cache
+def _select(level: Level) -> str:
+    shared = _SHARED if level is Level.IMAGE else "NULL"
+    return f"SELECT id, {shared}, {', '.join(column_names(level))} FROM {TABLES[level]}"
+
+
+_SHARED = (
+    f"(SELECT json_array(shared_header.parent_id, corrected, {', '.join(SHARED.values())}) "
+    "FROM shared_header WHERE shared_header.id = instance.shared_id)"
+)
+# Of a value in a fault.
+_MAX_TEXT = 40
+
+
+def shortened(value: object) -> str:
+    """A value as a fault tells it."""
+    text = repr(value)
+    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}..."
+
+
+def told_of_patient(index: Index, patient: Row) -> list[str]:
+    """What instances of a patient say of the patient, each once: JSON objects."""
+    with reading():
+        return [text for (text,) in execute(index.database, _TOLD, (patient.number,))]
+
+
+_TOLD = (
+    "SELECT DISTINCT shared_header.patient FROM shared_header "
+    "JOIN series ON shared_header.parent_id = series.id JOIN study ON series.parent_id = study.id "
+    "WHERE study.parent_id = ? ORDER BY 1"
+)

@@ -1,0 +1,206 @@
+"""Rows of the index: what a header makes of them, entered, read, and given other texts."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from storage.dicom import Header
+from storage.dicom.values import LONG_CHARACTERS, Attribute, Level, stored_at
+from storage.index.database import connection_of, execute
+from storage.index.tables import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index, column_names
+from storage.query import NAME_PART_CHARACTERS, folded, has_several, match_columns
+
+
+@dataclass(frozen=True)
+class SharedHeader:
+    """What an instance says of its patient, study and series: of each a JSON object.
+
+    Of the attributes that have a value, but for what makes the entity the one that it is.
+    """
+
+    texts: tuple[str, ...]
+    corrected: bool
+
+    @property
+    def digest(self) -> str:
+        """Tells it from others of a series."""
+        whole = "\0".join((*self.texts, str(self.corrected)))
+        return hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def row_of(level: Level, header: Header) -> dict[str, Any]:
+    """The row that an instance's header makes at `level`: column -> value, without parents."""
+    row = row_from(level, header.values)
+    if level is Level.PATIENT:
+        row["of_study"] = "" if row["PatientID"] else header["StudyInstanceUID"]
+    return row
+
+
+def row_from(level: Level, values: Mapping[str, str]) -> dict[str, Any]:
+    """The row of attributes, column -> text, with the columns that follow from them."""
+    texts = tuple(values[column] for _, column, _, _ in _plan(level))
+    make = _row if sum(map(len, texts)) <= LONG_CHARACTERS else _row.__wrapped__
+    return dict(make(level, texts))
+
+
+def shared_header(header: Header) -> SharedHeader:
+    """What an instance says above its own level."""
+    texts = []
+    for level in SHARED:
+        held = ((column, header[column]) for column in shared_columns(level))
+        said = {column: text for column, text in held if text}
+        texts.append(json.dumps(said, ensure_ascii=False, separators=(",", ":")))
+    return SharedHeader(tuple(texts), header.corrected)
+
+
+@lru_cache
+def shared_columns(level: Level) -> tuple[str, ...]:
+    """What of `shared_header` lies in the column of a level: the attributes of its own."""
+    own = (a for a in stored_at(level) if a.level is level)
+    return tuple(a.column for a in own if a.column not in IDENTITY[level])
+
+
+@lru_cache(maxsize=256)
+def _row(level: Level, texts: tuple[str, ...]) -> Mapping[str, Any]:
+    """The same of the attributes alone: of a patient, study and series for many instances."""
+    row: dict[str, Any] = {}
+    several = 0
+    for (attribute, column, columns, can_be_several), text in zip(_plan(level), texts, strict=True):
+        row[column] = text
+        if columns != (column,):
+            row |= zip(columns, folded(attribute, text), strict=True)
+        if can_be_several and "\\" in text:
+            several |= has_several(attribute, text)
+    row["several"] = int(several)
+    return row
+
+
+@lru_cache
+def _plan(level: Level) -> tuple[tuple[Attribute, str, tuple[str, ...], bool], ...]:
+    """The stored attributes: column, folded columns, whether several values are too many."""
+    return tuple((a, a.column, match_columns(a), not a.multiple) for a in stored_at(level))
+
+
+def holds_several(level: Level, texts: Mapping[str, Any]) -> int:
+    """1 where an attribute of one value holds several."""
+    return int(any(has_several(a, texts[a.column]) for a in stored_at(level)))
+
+
+@lru_cache
+def insert_statement(level: Level) -> str:
+    """The INSERT of a row: the parent's id where there is a level above, then the columns."""
+    names = (*parent_column(level), *column_names(level))
+    places = ", ".join("?" * len(names))
+    return f"INSERT INTO {TABLES[level]} ({', '.join(names)}) VALUES ({places}) RETURNING id"
+
+
+def parent_column(level: Level) -> tuple[str, ...]:
+    """The column that names a row's parent, if it can have one."""
+    return () if level is Level.PATIENT else ("parent_id",)
+
+
+def insert_row(index: Index, level: Level, row: Mapping[str, Any]) -> int:
+    """Enter a row, column -> value; returns its id."""
+    values = [row[name] for name in (*parent_column(level), *column_names(level))]
+    number = int(execute(index.database, insert_statement(level), values)[0][0])
+    if level in NAMED_LEVELS:
+        _enter_name(index, level, number, row)
+    return number
+
+
+def held_row(index: Index, level: Level, number: int) -> dict[str, Any]:
+    """A row's columns, or nothing where it is not there."""
+    names = column_names(level)
+    statement = f"SELECT {', '.join(names)} FROM {TABLES[level]} WHERE id = ?"
+    found = execute(index.database, statement, (number,))
+    return dict(zip(names, found[0], strict=True)) if found else {}
+
+
+def update_row(
+    index: Index, level: Level, number: int, texts: Mapping[str, Any], speaker: int
+) -> None:
+    """Give a row these texts of its attributes, and what follows from them."""
+    held, row = held_row(index, level, number), row_from(level, texts)
+    changed = {name: value for name, value in row.items() if held[name] != value}
+    if level in NAMED_LEVELS and changed:
+        forget_name(index, level, number, held)
+        _enter_name(index, level, number, held | changed)
+    sets = ", ".join(f"{name} = ?" for name in (*changed, "speaker"))
+    statement = f"UPDATE {TABLES[level]} SET {sets} WHERE id = ?"
+    execute(index.database, statement, [*changed.values(), speaker, number])
+    connection_of(index.database).entered.clear()
+
+
+def said_of(index: Index, level: Level, number: int) -> tuple[dict[str, str], int]:
+    """What the instances say of an entity above them: each of its columns; and the speaker."""
+    texts, speaker = dict.fromkeys(told_columns(level), ""), 0
+    for shared, *told, _ in connection_of(index.database).execute(_SAID[level], (number,)):
+        speaker = shared
+        for part in told:
+            texts |= json.loads(part) if isinstance(part, str) else {}
+    return texts, speaker
+
+
+def name_parts(level: Level, row: Mapping[str, Any]) -> set[str]:
+    """The parts of a row's folded name, from each of its characters on."""
+    names = (row[column] for a in stored_at(level) if a.inside for column in match_columns(a))
+    return {
+        name[start : start + NAME_PART_CHARACTERS] for name in names for start in range(len(name))
+    }
+
+
+def _enter_name(index: Index, level: Level, number: int, row: Mapping[str, Any]) -> None:
+    statement = "INSERT OR IGNORE INTO name_part (level, part, entity) VALUES (?, ?, ?)"
+    for part in name_parts(level, row):
+        execute(index.database, statement, (int(level), part, number))
+
+
+def forget_name(index: Index, level: Level, number: int, row: Mapping[str, Any]) -> None:
+    """Delete the parts of the name that a row has."""
+    statement = "DELETE FROM name_part WHERE level = ? AND part = ? AND entity = ?"
+    for part in name_parts(level, row) if row else ():
+        execute(index.database, statement, (int(level), part, number))
+
+
+def renew_name(index: Index, level: Level, number: int) -> None:
+    """Have the parts of a row's name be what they should, whatever they were."""
+    if level in NAMED_LEVELS:
+        statement = "DELETE FROM name_part WHERE level = ? AND entity = ?"
+        execute(index.database, statement, (int(level), number))
+        _enter_name(index, level, number, held_row(index, level, number))
+
+
+@lru_cache
+def told_columns(level: Level) -> tuple[str, ...]:
+    """The columns of a level's row that shared headers tell."""
+    told = {column for above in SHARED for column in shared_columns(above)}
+    return tuple(a.column for a in stored_at(level) if a.column in told)
+
+
+# Of each level what is said of its entities, by those that were received last the last.
+_SAID = {
+    level: f"SELECT * FROM (SELECT shared.id, {told}, "
+    "(SELECT MAX(arrived) FROM instance WHERE shared_id = shared.id) AS last "
+    f"FROM shared_header AS shared {joins} WHERE {key} = ?) "
+    f"WHERE last IS NOT NULL ORDER BY {order}"
+    for level, told, joins, key, order in (
+        (Level.SERIES, "shared.series AS told", "", "shared.parent_id", "last, told"),
+        (
+            Level.STUDY,
+            "shared.patient AS told, shared.study AS told_too",
+            "JOIN series ON shared.parent_id = series.id",
+            "series.parent_id",
+            "last, told, told_too",
+        ),
+        (
+            Level.PATIENT,
+            "shared.patient AS told, shared.corrected AS corrected",
+            "JOIN series ON shared.parent_id = series.id JOIN study ON series.parent_id = study.id",
+            "study.parent_id",
+            "corrected DESC, last, told",
+        ),
+    )
+}

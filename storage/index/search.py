@@ -1,0 +1,321 @@
+"""Queries put to the index in SQL: one answer an entity, computed counts, rows as they are read."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from operator import and_
+from typing import Any
+
+from peewee import OP, SQL, EnclosedNodeList, Expression, fn
+
+from storage.dicom.values import BY_KEYWORD, UNIQUE, Attribute, Level, Uids, row_level
+from storage.index.database import execute, reading, stream
+from storage.index.tables import Index, columns_of
+from storage.query import (
+    Query,
+    combined_range,
+    condition,
+    is_universal,
+    joined,
+    range_form,
+    single_keys,
+)
+
+# More ways to ask for columns than this are not remembered.
+_MAX_PREPARED = 256
+
+
+@dataclass(frozen=True)
+class Location:
+    """A stored instance: its UIDs and class, and what is known of its data set."""
+
+    uids: Uids
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    file_bytes: int
+    digest: str
+    charset: str  # what was assumed for its text that names no Specific Character Set
+    arrived: int = 0  # the time of its file, in nanoseconds since 1970
+
+
+# Computed attributes, PS3.4 C.3.4: keyword -> what is counted, below which level.
+_COUNTS = {
+    "NumberOfPatientRelatedStudies": (Level.STUDY, Level.PATIENT),
+    "NumberOfPatientRelatedSeries": (Level.SERIES, Level.PATIENT),
+    "NumberOfPatientRelatedInstances": (Level.IMAGE, Level.PATIENT),
+    "NumberOfStudyRelatedSeries": (Level.SERIES, Level.STUDY),
+    "NumberOfStudyRelatedInstances": (Level.IMAGE, Level.STUDY),
+    "NumberOfSeriesRelatedInstances": (Level.IMAGE, Level.SERIES),
+}
+# keyword -> the attribute of the study's series or instances whose values it lists.
+_IN_STUDY = {
+    "ModalitiesInStudy": (Level.SERIES, "Modality"),
+    "SOPClassesInStudy": (Level.IMAGE, "SOPClassUID"),
+}
+# A date and the time that goes with it, for combined matching (PS3.4 C.2.2.2.5.4).
+_PAIRS = {
+    date: date.removesuffix("Date") + "Time"
+    for date in (
+        "PatientBirthDate", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate",
+        "PerformedProcedureStepStartDate",
+    )
+}  # fmt: skip
+
+
+def rows(index: Index, query: Query) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """The row id and the values of `query.returned` of each entity that matches.
+
+    Rows are read as they are asked for, so that any number of them takes the same memory.
+    """
+    statement, values = _select(index, query)
+    found = list(_conditions(index, query))
+    if found:
+        context: Any = index.database.get_sql_context()
+        where, more = context.sql(joined(and_, found)).query()
+        statement, values = f"{statement} WHERE {where}", (*values, *more)
+    for row in stream(index.database, statement, values):
+        yield row[0], tuple(["" if value is None else str(value) for value in row[1:]])
+
+
+def _select(index: Index, query: Query) -> tuple[str, tuple[Any, ...]]:
+    """The statement up to its conditions, and its values; built once for the same columns."""
+    key = query.level, tuple(query.returned)
+    if key not in index.prepared:
+        if len(index.prepared) >= _MAX_PREPARED:
+            index.prepared.clear()
+        returned = (_selected(index, a, query.level) for a in query.returned)
+        columns = [index[query.level].id, *returned]
+        statement, values = _joined(index, query.level, columns).sql()
+        index.prepared[key] = statement, tuple(values)
+    return index.prepared[key]
+
+
+def locations(index: Index, query: Query) -> list[Location]:
+    """The instances that a retrieve's unique keys name, in the order of their arrival."""
+    instance = index[Level.IMAGE]
+    selected = _joined(index, Level.IMAGE, _location_columns(index))
+    selected = selected.order_by(instance.arrived, instance.id)
+    for attribute in [*query.upper, UNIQUE[query.level]]:
+        found = _condition(index, index[attribute.level], attribute, query)
+        if found is not None:
+            selected = selected.where(found)
+    return [_location(row) for row in selected.tuples().iterator()]
+
+
+def by_uid(index: Index, level: Level, uid: str) -> list[Location]:
+    """The instances of what has a unique key, also where it is used twice; as they arrived."""
+    selected = _joined(index, Level.IMAGE, _location_columns(index))
+    found = selected.where(getattr(index[level], UNIQUE[level].column) == uid)
+    found = found.order_by(index[Level.IMAGE].arrived, index[Level.IMAGE].id)
+    return [_location(row) for row in found.tuples()]
+
+
+def is_entered(index: Index, sop_instance_uid: str) -> bool:
+    """Whether there is a row of an instance, in whatever study. Raises ResourceError."""
+    statement = "SELECT 1 FROM instance WHERE SOPInstanceUID = ? LIMIT 1"
+    with reading():
+        return bool(execute(index.database, statement, (sop_instance_uid,)))
+
+
+# By which a person is told from another.
+OF_PERSON = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
+
+
+def patients(index: Index, patient_id: str) -> list[tuple[str, ...]]:
+    """What is known, in the order of `OF_PERSON`, of each that has a Patient ID."""
+    statement = f"SELECT {', '.join(OF_PERSON)} FROM patient WHERE PatientID = ?"
+    with reading():
+        return [tuple(row) for row in execute(index.database, statement, (patient_id,))]
+
+
+def newest(index: Index, level: Level, row_id: int) -> Location | None:
+    """The instance of an entity that was received last; its header speaks for the entity.
+
+    For a patient what was corrected of one study alone speaks last.
+    """
+    if level not in index.prepared:
+        selected = _joined(index, Level.IMAGE, _location_columns(index))
+        one = SQL(_NEWEST.get(level, "?"))
+        statement, _ = selected.where(index[Level.IMAGE].id == one).sql()
+        index.prepared[level] = statement, ()
+    found = execute(index.database, index.prepared[level][0], (row_id,))
+    return _location(found[0]) if found else None
+
+
+# Of all that say the same the last one, and of these the last: no list of an entity's instances.
+_NEWEST = {
+    level: "(SELECT one.id FROM shared_header AS shared "
+    f"{joins} JOIN instance AS one ON one.id = (SELECT id FROM instance WHERE shared_id = "
+    "shared.id ORDER BY arrived DESC, SOPInstanceUID DESC LIMIT 1) "
+    f"WHERE {key} = ? ORDER BY {order} one.arrived DESC, one.SOPInstanceUID DESC, one.id LIMIT 1)"
+    for level, joins, key, order in (
+        (Level.SERIES, "", "shared.parent_id", ""),
+        (Level.STUDY, "JOIN series ON shared.parent_id = series.id", "series.parent_id", ""),
+        (
+            Level.PATIENT,
+            "JOIN series ON shared.parent_id = series.id JOIN study ON series.parent_id = study.id",
+            "study.parent_id",
+            "shared.corrected,",
+        ),
+    )
+}
+
+
+def _location_columns(index: Index) -> list[Any]:
+    study, series, instance = (index[level] for level in list(Level)[1:])
+    return [
+        study.StudyInstanceUID,
+        series.SeriesInstanceUID,
+        instance.SOPInstanceUID,
+        instance.SOPClassUID,
+        instance.TransferSyntaxUID,
+        instance.file_bytes,
+        instance.digest,
+        instance.charset,
+        instance.arrived,
+    ]
+
+
+def _location(row: tuple[Any, ...]) -> Location:
+    return Location((row[0], row[1], row[2]), *row[3:])
+
+
+def _joined(index: Index, level: Level, columns: list[Any]) -> Any:
+    selected = index[level].select(*columns)
+    for lower in range(level, 0, -1):
+        child, parent = index[Level(lower)], index[Level(lower - 1)]
+        selected = selected.join_from(child, parent)
+    return selected
+
+
+def _conditions(index: Index, query: Query) -> Iterator[Any]:
+    """What the matched keys ask, for the query's level and for those above and below it."""
+    below: dict[Level, list[Attribute]] = {}
+    for attribute in query.matched:
+        if attribute.level > query.level:
+            below.setdefault(attribute.level, []).append(attribute)
+    here = [a for a in query.matched if a.level <= query.level]
+    yield from _all_of(here, query, lambda a: _row_of(index, a, query.level), index)
+    if below:
+        yield _any_below(index, query, below)
+
+
+def _all_of(
+    attributes: list[Attribute], query: Query, model_of: Callable[[Attribute], Any], index: Index
+) -> Iterator[Any]:
+    combined = _combined(attributes, query)
+    for attribute in attributes:
+        model = model_of(attribute)
+        if attribute.keyword in combined:
+            time = combined[attribute.keyword]
+            if time:  # the pair is asked once, at its date
+                yield combined_range(
+                    getattr(model, f"{attribute.keyword}_folded"),
+                    getattr(model, f"{time.keyword}_folded"),
+                    query.text(attribute),
+                    query.text(time),
+                )
+            continue
+        found = _condition(index, model, attribute, query)
+        if found is not None:
+            yield found
+
+
+def _combined(attributes: list[Attribute], query: Query) -> dict[str, Attribute | None]:
+    """The dates that are matched with their times: date -> time, and time -> None."""
+    if not query.options.date_time:
+        return {}
+    asked = {a.keyword: a for a in attributes}
+    pairs: dict[str, Attribute | None] = {}
+    for date, time in _PAIRS.items():
+        if date in asked and time in asked:
+            form = range_form(query.text(asked[date]))
+            if form and form == range_form(query.text(asked[time])):
+                pairs |= {date: asked[time], time: None}
+    return pairs
+
+
+def _condition(index: Index, model: Any, attribute: Attribute, query: Query) -> Any:
+    key, options = query.text(attribute), query.options
+    empty = options.empty_value and key == '""'  # PS3.4 C.2.2.2.7
+    if attribute.keyword in _IN_STUDY:
+        if empty:
+            return ~_any_in_study(index, model, attribute, "?*")
+        keys = single_keys(attribute.vr, key) if options.multiple_values else [key]
+        found = [_any_in_study(index, model, attribute, one) for one in keys or [key]]
+        return None if any(one is None for one in found) else joined(and_, found)
+    if not attribute.stored:
+        return None
+    if empty:
+        return getattr(model, attribute.column) == ""
+    every = options.multiple_values
+    level = row_level(attribute, query.level)
+    found_by_rule = condition(attribute, columns_of(model, attribute), model, key, every, level)
+    if found_by_rule is not None and options.fuzzy_names and attribute.vr == "PN":
+        return found_by_rule | fn.dicom_fuzzy(getattr(model, attribute.column), key)
+    return found_by_rule
+
+
+def _any_below(index: Index, query: Query, below: dict[Level, list[Attribute]]) -> Any:
+    """Whether one path of entities below the row matches all keys of the lower levels.
+
+    Of relational queries only (PS3.4 C.4.1.2.2).
+    """
+    deepest = max(below)
+    aliases = {
+        level: index.models[level].alias() for level in Level if query.level < level <= deepest
+    }
+    top = aliases[Level(query.level + 1)]
+    selected = aliases[deepest].select(top.parent)
+    for level in range(deepest, query.level + 1, -1):
+        child, parent = aliases[Level(level)], aliases[Level(level - 1)]
+        selected = selected.join_from(child, parent, on=(child.parent == parent.id))
+    attributes = [attribute for group in below.values() for attribute in group]
+    found = list(_all_of(attributes, query, lambda a: aliases[a.level], index))
+    if found:
+        selected = selected.where(joined(and_, found))
+    return Expression(index[query.level].id, OP.IN, EnclosedNodeList((selected,)))
+
+
+def _row_of(index: Index, attribute: Attribute, asked: Level) -> Any:
+    """The table that answers for an attribute of entities of the level `asked`, or above it."""
+    return index[row_level(attribute, asked)]
+
+
+def _selected(index: Index, attribute: Attribute, asked: Level) -> Any:
+    if attribute.stored:
+        return getattr(_row_of(index, attribute, asked), attribute.keyword)
+    if attribute.keyword in _COUNTS:
+        below, above = _COUNTS[attribute.keyword]
+        return _below(index, index.models[below].alias(), below, above, fn.COUNT(SQL("*")))
+    level, keyword = _IN_STUDY[attribute.keyword]
+    rows_below = index.models[level].alias()
+    value = getattr(rows_below, keyword)
+    distinct = _below(index, rows_below, level, Level.STUDY, value.alias("value"))
+    listed = distinct.where(value != "").distinct().order_by(value)
+    return listed.alias("listed").select_from(fn.GROUP_CONCAT(SQL("value"), "\\"))
+
+
+def _any_in_study(index: Index, study: Any, attribute: Attribute, key: str) -> Any:
+    if is_universal(attribute.vr, key):
+        return None
+    level, keyword = _IN_STUDY[attribute.keyword]
+    below = index.models[level].alias()
+    listed = BY_KEYWORD[keyword]
+    found = condition(listed, columns_of(below, listed), below, key)
+    return fn.EXISTS(_below(index, below, level, Level.STUDY, SQL("1"), study).where(found))
+
+
+def _below(
+    index: Index, alias: Any, level: Level, above: Level, selected: Any, outer: Any = None
+) -> Any:
+    """A subquery on the rows of `level` below the row of `above` of the outer query.
+
+    `outer` is that query's table where it is not the level's own.
+    """
+    found, child = alias.select(selected), alias
+    for between in range(level - 1, above, -1):
+        parent = index.models[Level(between)].alias()
+        found = found.join_from(child, parent, on=(child.parent == parent.id))
+        child = parent
+    top = index[above] if outer is None else outer
+    return found.where(child.parent == top.id)

@@ -1,0 +1,189 @@
+"""The index's tables, made from the table of attributes.
+
+One row an entity. A patient is one Patient ID of one issuer; where the ID is empty, of one study,
+so that no two people become one.
+
+What the instances of a series say of their patient, study and series lies once for all that say
+the same, in `shared_header`: from these the rows above the instances follow (`index.entities`).
+"""
+
+import zlib
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from peewee import (
+    SQL,
+    BigIntegerField,
+    CompositeKey,
+    Field,
+    ForeignKeyField,
+    IntegerField,
+    Model,
+    SqliteDatabase,
+    TextField,
+)
+
+from storage.dicom.values import PATIENT_IDENTITY, TABLE, UNIQUE, Attribute, Level, stored_at
+from storage.index.high_water import TABLE as MARK_TABLE
+from storage.query import NAME_PART_CHARACTERS, match_columns
+
+TABLES = {
+    Level.PATIENT: "patient",
+    Level.STUDY: "study",
+    Level.SERIES: "series",
+    Level.IMAGE: "instance",
+}
+
+# What makes two rows of a level the same entity, beside their parent.
+IDENTITY: dict[Level, tuple[str, ...]] = {
+    Level.PATIENT: (*PATIENT_IDENTITY, "of_study"),
+    Level.STUDY: ("StudyInstanceUID",),
+    Level.SERIES: ("SeriesInstanceUID",),
+    Level.IMAGE: ("SOPInstanceUID",),
+}
+
+# What the index holds beside the attributes of the data set.
+_EXTRA: dict[Level, dict[str, type[Field]]] = {
+    Level.PATIENT: {"of_study": TextField},  # the study of a patient without an ID
+    Level.IMAGE: {
+        "TransferSyntaxUID": TextField,
+        "file_bytes": BigIntegerField,
+        "digest": TextField,  # of the data set, as it was received
+        "charset": TextField,  # assumed for text that names no Specific Character Set
+        "arrived": BigIntegerField,  # the time of the file, in nanoseconds since 1970
+        "shared_id": IntegerField,  # its row of `shared_header`
+    },
+}
+
+# The levels whose rows have a name that is looked up by any part of it.
+NAMED_LEVELS = tuple(level for level in Level if any(a.inside for a in stored_at(level)))
+# Above the instances: the columns of `shared_header`, each a JSON object of column -> text.
+SHARED = {level: TABLES[level] for level in (Level.PATIENT, Level.STUDY, Level.SERIES)}
+
+
+@dataclass(frozen=True)
+class Index:
+    """The database and its models, one a level; `index[level]` is the table in queries.
+
+    Its name in SQL is always the same, so that statements can be prepared: `prepared` keeps them.
+    """
+
+    database: SqliteDatabase
+    models: dict[Level, Any]
+    tables: dict[Level, Any]
+    others: tuple[Any, ...]
+    prepared: dict[Any, tuple[str, tuple[Any, ...]]] = field(default_factory=dict)
+
+    def __getitem__(self, level: Level) -> Any:
+        return self.tables[level]
+
+    def create(self) -> None:
+        """Make the tables."""
+        self.database.create_tables([*self.models.values(), *self.others])
+        self.database.execute_sql(MARK_TABLE)  # type: ignore[no-untyped-call]
+
+
+def build(database: SqliteDatabase) -> Index:
+    """The models of an index that lies in `database`."""
+    models: dict[Level, Any] = {}
+    parent: Any = None
+    for level in Level:
+        fields: dict[str, Any] = {}
+        if parent is not None:
+            # The unique index begins with it: one of its own would be written for nothing.
+            fields["parent"] = ForeignKeyField(
+                parent, backref="children", on_delete="RESTRICT", index=False
+            )
+        for attribute in stored_at(level):
+            for name in _columns(attribute):
+                fields[name] = TextField(default="", index=_is_indexed(attribute, name))
+        for name, kind in _EXTRA.get(level, {}).items():
+            fields[name] = kind(default="" if kind is TextField else 0)
+        fields["several"] = IntegerField(default=0)
+        if level is not Level.IMAGE:
+            # Of `shared_header`: see `storage.index.entities`.
+            fields["speaker"] = IntegerField(constraints=[SQL("DEFAULT 0")])
+        unique = (*(("parent",) if parent is not None else ()), *IDENTITY[level])
+        meta = type(
+            "Meta",
+            (),
+            {"database": database, "table_name": TABLES[level], "indexes": ((unique, True),)},
+        )
+        parent = type(TABLES[level].capitalize(), (Model,), {"Meta": meta, **fields})
+        # The rows in which an attribute of one value holds several: few, if any.
+        parent.add_index(parent.index(parent.several, where=parent.several == 1))
+        models[level] = parent
+    image = models[Level.IMAGE]
+    image.add_index(image.shared_id, image.arrived)
+    image.add_index(image.arrived)
+    tables = {level: model.alias(TABLES[level]) for level, model in models.items()}
+    others = _name_part(database), _shared_header(database, models)
+    return Index(database, models, tables, others)
+
+
+def _name_part(database: SqliteDatabase) -> Any:
+    """The parts of patients' names as the rows of a level have them, and these rows' ids."""
+    meta = {
+        "database": database,
+        "table_name": "name_part",
+        "primary_key": CompositeKey("level", "part", "entity"),
+        "without_rowid": True,
+    }
+    fields: dict[str, Any] = {
+        "level": IntegerField(),
+        "part": TextField(),
+        "entity": IntegerField(),
+        "Meta": type("Meta", (), meta),
+    }
+    return type("NamePart", (Model,), fields)
+
+
+def _shared_header(database: SqliteDatabase, models: dict[Level, Any]) -> Any:
+    """What instances of a series say alike; `corrected`: by a correction below the patient."""
+    series = models[Level.SERIES]
+    meta = {
+        "database": database,
+        "table_name": "shared_header",
+        "indexes": ((("parent", "digest"), True),),
+    }
+    fields: dict[str, Any] = {
+        "parent": ForeignKeyField(series, on_delete="RESTRICT", index=False),
+        "digest": TextField(),
+        "corrected": IntegerField(default=0),
+        **{column: TextField() for column in SHARED.values()},
+    }
+    return type("SharedHeader", (Model,), {**fields, "Meta": type("Meta", (), meta)})
+
+
+def columns_of(model: Any, attribute: Attribute) -> tuple[Any, ...]:
+    """The fields of `model` that matching on `attribute` looks at."""
+    return tuple(getattr(model, name) for name in match_columns(attribute))
+
+
+@lru_cache
+def column_names(level: Level) -> tuple[str, ...]:
+    """The columns of a level's table, without the row's id, its parent's and its speaker's."""
+    attributes = [name for a in stored_at(level) for name in _columns(a)]
+    return (*attributes, *_EXTRA.get(level, {}), "several")
+
+
+def signature() -> int:
+    """A number that changes with the tables: kept in the index, to notice an older one."""
+    parts = [f"{level.name}.{name}" for level in Level for name in column_names(level)]
+    parts += [f"{level.name}:{names}" for level, names in IDENTITY.items()]
+    parts += [f"{a.column} {a.indexed} {a.inside}" for a in TABLE]
+    parts.append(f"name_part {NAME_PART_CHARACTERS} of {NAMED_LEVELS}")
+    parts += ["shared_header", *SHARED.values()]
+    parts.append(MARK_TABLE)
+    return zlib.crc32("\n".join(parts).encode()) & 0x7FFFFFFF
+
+
+def _columns(attribute: Attribute) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((attribute.column, *match_columns(attribute))))
+
+
+def _is_indexed(attribute: Attribute, column: str) -> bool:
+    if attribute is UNIQUE[attribute.level]:
+        return attribute.level is not Level.PATIENT  # the unique index begins with Patient ID
+    return attribute.indexed and column in match_columns(attribute)

@@ -1,0 +1,54 @@
+"""The journal: receipts, corrections, pins, commitments, as lines that are only ever added."""
+
+from storage.journal import commitments, pins
+from storage.journal.catalogue import Unavailable, faults_told, open_brought_up, path_of
+from storage.journal.clock import Run
+from storage.journal.commitments import Commitment, Reference
+from storage.journal.journal import CORRECTIONS, RECEIPTS, Journal, now, record_of
+from storage.journal.pins import pinned
+from storage.journal.receipt_catalogue import arrivals, keep_near, stretches
+from storage.journal.receipts import (
+    Receipt,
+    Receipts,
+    add_receipts,
+    give_up,
+    give_up_held,
+    in_journal,
+    last_receipts,
+    receipts_of,
+)
+from storage.journal.unfinished import cut_off, doing, marks
+from storage.journal.withdrawals import Withdrawals
+
+__all__ = [
+    "CORRECTIONS",
+    "RECEIPTS",
+    "Commitment",
+    "Journal",
+    "Receipt",
+    "Receipts",
+    "Reference",
+    "Run",
+    "Unavailable",
+    "Withdrawals",
+    "add_receipts",
+    "arrivals",
+    "commitments",
+    "cut_off",
+    "doing",
+    "faults_told",
+    "give_up",
+    "give_up_held",
+    "in_journal",
+    "keep_near",
+    "last_receipts",
+    "marks",
+    "now",
+    "open_brought_up",
+    "path_of",
+    "pinned",
+    "pins",
+    "receipts_of",
+    "record_of",
+    "stretches",
+]

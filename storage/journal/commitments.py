@@ -1,0 +1,140 @@
+"""Requests of storage commitment, as they were written down, and which are still to be answered.
+
+They lie in the journal: a request is written down before it is answered, and its end when the
+requestor has taken the report.
+"""
+
+import hashlib
+import logging
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from storage.diagnostics import Event
+from storage.journal.catalogue import Unavailable, brought_up
+from storage.journal.journal import COMMITMENTS, Journal, record_of
+from storage.journal.segments import Line
+
+logger = logging.getLogger(__name__)
+
+_TABLES = ("commitment", "unfinished")
+_KEY_BYTES = 16
+_REQUESTED = re.compile(
+    rb'\{"at":"[^"\\]*","kind":"requested","transaction":"([^"\\]*)","peer":"([^"\\]*)","references":'
+)
+_REQUESTED_END = re.compile(rb'\],"worker":(\d+),"duplicate":(true|false)\}\Z')
+
+# SOP Class UID, SOP Instance UID.
+Reference = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Commitment:
+    """A request for commitment, and who is to be told."""
+
+    transaction_uid: str
+    peer: str
+    references: tuple[Reference, ...]
+    worker: int
+    duplicate: bool = False
+
+
+def request(journal: Journal, commitment: Commitment) -> Commitment:
+    """Write a request down; marked as duplicate where the peer has used its transaction UID.
+
+    Raises ResourceError.
+    """
+    key = _key(commitment.peer, commitment.transaction_uid)
+    # One at a time: of two that come at once with one transaction UID the second is a duplicate.
+    with brought_up(journal, COMMITMENTS, _TABLES, _enter) as db:
+        known = db.execute("SELECT 1 FROM commitment WHERE key = ?", (key,)).fetchone()
+        asked = replace(commitment, duplicate=known is not None)
+        journal.append(
+            COMMITMENTS, kind="requested", transaction=asked.transaction_uid, peer=asked.peer,
+            references=asked.references, worker=asked.worker, duplicate=asked.duplicate,
+        )  # fmt: skip
+    return asked
+
+
+def reported(journal: Journal, commitment: Commitment, end: str) -> None:
+    """Write down that a request has ended, and how. Raises ResourceError."""
+    journal.append(
+        COMMITMENTS, kind="ended", transaction=commitment.transaction_uid,
+        peer=commitment.peer, duplicate=commitment.duplicate, end=end,
+    )  # fmt: skip
+
+
+def unfinished(journal: Journal, worker: int, workers: int) -> list[Commitment]:
+    """The requests of a worker that have not ended; the first has those of workers no more.
+
+    Raises ResourceError.
+    """
+    try:
+        with brought_up(journal, COMMITMENTS, _TABLES, _enter) as db:
+            rows = db.execute("SELECT start, end FROM unfinished ORDER BY start").fetchall()
+        lines = [record for start, end in rows for record in journal.read(COMMITMENTS, start, end)]
+    except Unavailable as error:
+        logger.warning("all of journal/%s is read: %s", COMMITMENTS, error)
+        lines = list(journal.read(COMMITMENTS))
+    found: dict[tuple[str, str, bool], Commitment] = {}
+    for record in lines:
+        try:
+            key = str(record["transaction"]), str(record["peer"]), bool(record["duplicate"])
+            if record["kind"] == "ended":
+                found.pop(key, None)
+            elif record["kind"] == "requested":
+                one = _requested(key, record, workers)
+                if one.worker == worker:
+                    found[key] = one
+        except (KeyError, TypeError, ValueError):
+            words = "a line of the journal is damaged, and passed over"
+            logger.error(Event(words, f"{record!s:.200}"))
+    return list(found.values())
+
+
+def _key(peer: str, transaction_uid: str) -> bytes:
+    return hashlib.sha256(f"{peer}\0{transaction_uid}".encode()).digest()[:_KEY_BYTES]
+
+
+def _enter(db: sqlite3.Connection, lines: Iterator[Line]) -> None:
+    """Enter lines into the catalogue."""
+    for line in lines:
+        _enter_one(db, line)
+
+
+def _enter_one(db: sqlite3.Connection, line: Line) -> None:
+    told = _told(line.text)
+    if told is None:
+        return
+    kind, peer, transaction_uid, duplicate, worker = told
+    key = _key(peer, transaction_uid)
+    db.execute("INSERT OR IGNORE INTO commitment VALUES (?)", (key,))
+    if kind == "requested":
+        row = (key, duplicate, line.start, line.end, worker)
+        db.execute("INSERT OR REPLACE INTO unfinished VALUES (?, ?, ?, ?, ?)", row)
+    elif kind == "ended":
+        db.execute("DELETE FROM unfinished WHERE key = ? AND duplicate = ?", (key, duplicate))
+
+
+def _told(text: bytes) -> tuple[str, str, str, bool, int] | None:
+    """Kind, peer, transaction, whether it is a duplicate, and worker, as a line tells them."""
+    begin, end = _REQUESTED.match(text), _REQUESTED_END.search(text, max(len(text) - 80, 0))
+    if begin and end:  # the references between them are most of it, and not looked at
+        transaction, peer = begin[1].decode(), begin[2].decode()
+        return "requested", peer, transaction, end[2] == b"true", int(end[1])
+    record = record_of(text)
+    if record is None or "transaction" not in record or "peer" not in record:
+        return None
+    peer, transaction = str(record["peer"]), str(record["transaction"])
+    worker = record.get("worker", 0)
+    duplicate = bool(record.get("duplicate"))
+    is_number = isinstance(worker, int)
+    return str(record.get("kind")), peer, transaction, duplicate, worker if is_number else 0
+
+
+def _requested(key: tuple[str, str, bool], record: Mapping[str, Any], workers: int) -> Commitment:
+    references = tuple((str(c), str(i)) for c, i in record["references"])
+    number = int(record["worker"]) if int(record["worker"]) < workers else 0
+    return Commitment(key[0], key[1], references, number, key[2])

@@ -1,0 +1,17 @@
+"""What people have corrected: lines of the journal, looked up by what they are of."""
+
+from storage.journal.corrections.in_effect import (
+    PATIENT_ID,
+    Correction,
+    Entity,
+    entities_since,
+    in_force,
+)
+
+__all__ = [
+    "PATIENT_ID",
+    "Correction",
+    "Entity",
+    "entities_since",
+    "in_force",
+]

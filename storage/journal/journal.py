@@ -1,0 +1,227 @@
+"""What cannot be read off the tree: digests at receipt, senders, times, commitments. Append-only.
+
+One JSON object a line, empty lines between. A line that was cut short is passed over. Positions
+are those of `storage.journal.segments.reader`: numbers that only this module makes sense of.
+"""
+
+import json
+import logging
+import os
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from storage.diagnostics import ResourceError
+from storage.files import refusal, sync_folder
+from storage.journal.segments import Line, Segments, SegmentWriter, names
+
+logger = logging.getLogger(__name__)
+
+RECEIPTS, COMMITMENTS = "receipts", "commitments"
+CORRECTIONS, PINS = "corrections", "pins"
+_IDENTITY = "identity"
+_IDENTITY_BYTES = 16
+
+
+class Journal:
+    """The files under `journal/`; with `sync` a line is on the disk before `append` returns."""
+
+    def __init__(self, data: Path, sync: bool) -> None:
+        self._folder = data / "journal"
+        self._sync = sync
+        self._writers: dict[str, SegmentWriter] = {}
+        self._written: Counter[str] = Counter()
+        self._synced: Counter[str] = Counter()
+        # The first and the last line of those that a sync failed for.
+        self._lost: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+        self._lock = threading.Lock()
+        self._syncing = threading.Lock()
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie."""
+        return self._folder
+
+    def prepare(self) -> None:
+        """Make the folder, and see what was done to it while nobody wrote. Raises OSError."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for fresh in self._folder.glob("*.new"):
+            fresh.unlink(missing_ok=True)
+        for link in self._folder.glob("*.link"):
+            ours = Segments(self._folder, link.stem)
+            names.adopt(ours)
+            names.prepare(ours, self._sync)
+        self.make_identity()
+
+    def identity(self) -> str:
+        """What tells this journal from others; empty where it has none yet. Raises OSError."""
+        try:
+            return (self._folder / _IDENTITY).read_text().strip()
+        except FileNotFoundError:
+            return ""
+
+    def make_identity(self) -> str:
+        """The same, made where there is none. Raises OSError."""
+        while not (found := self.identity()):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path, fresh = self._folder / _IDENTITY, self._folder / f"{_IDENTITY}.{os.getpid()}.new"
+            with fresh.open("w") as file:
+                os.fchmod(file.fileno(), 0o600)
+                file.write(f"{os.urandom(_IDENTITY_BYTES).hex()}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                if path.exists() and not self.identity():  # empty: of no use
+                    path.unlink()
+                os.link(fresh, path)
+            except FileExistsError:  # another did
+                continue
+            finally:
+                fresh.unlink(missing_ok=True)
+            if self._sync:
+                sync_folder(self._folder)
+        return found
+
+    def close(self) -> None:
+        """Close its files: for who does not keep it for as long as the process lasts."""
+        with self._lock:
+            for writer in self._writers.values():
+                writer.close()
+            self._writers.clear()
+
+    def append(self, name: str, **record: Any) -> None:
+        """Add a line to the file `name`, synced. Raises ResourceError."""
+        self.sync(name, self.write(name, **record))
+
+    def append_all(self, name: str, records: Iterable[dict[str, Any]]) -> None:
+        """Add lines, synced together. Raises ResourceError."""
+        number = 0
+        for record in records:
+            number = self.write(name, **record)
+        if number:
+            self.sync(name, number)
+
+    def write(self, name: str, **record: Any) -> int:
+        """Add a line to the file `name`; returns its number, for `sync`. Raises ResourceError."""
+        text = json.dumps({"at": now(), **record}, separators=(",", ":"))
+        # Begins a line too: a full disk or a crash may have left the one before without its end.
+        line = f"\n{text}\n".encode()
+        with self._lock:
+            writer = self._writers.get(name)
+            if writer is None:
+                writer = self._writers[name] = SegmentWriter(self._folder, name, self._sync)
+            try:
+                writer.append(line)
+            except OSError as error:
+                raise self._not_written(name, error) from error
+            finally:
+                if writer.was_replaced:
+                    self._lose(name, "its file was taken away while in use")
+                    writer.was_replaced = False
+            self._written[name] += 1
+            number = self._written[name]
+            if writer.is_full:
+                try:
+                    writer.close_segment()
+                except OSError as error:
+                    # It may have been the sync, whose failure is told once (fsync(2)).
+                    self._lose(name, error.strerror or str(error))
+            return number
+
+    def sync(self, name: str, number: int) -> None:
+        """See that line `number` is on the disk; one sync does for all lines before it.
+
+        Raises ResourceError.
+        """
+        if not self._sync:
+            return
+        with self._syncing:
+            if any(first <= number <= last for first, last in self._lost[name]):
+                raise ResourceError("The journal cannot be written: a sync of it has failed")
+            if self._synced[name] >= number:
+                return
+            written = self._written[name]
+            try:
+                os.fdatasync(self._writers[name].descriptor)
+            except OSError as error:
+                with self._lock:
+                    self._lose(name, error.strerror or str(error))
+                raise self._not_written(name, error) from error
+            self._synced[name] = written
+
+    def size(self, name: str) -> int:
+        """The position behind the last line of `name`. Raises ResourceError."""
+        try:
+            return Segments(self._folder, name).extent()[1]
+        except OSError as error:
+            raise self._not_read(name, error) from error
+
+    def tail(self, name: str, position: int) -> str:
+        """A digest of what lies before a position; empty where that is not there."""
+        return Segments(self._folder, name).tail(position)
+
+    def end_of_lines(self, name: str, start: int, most: int) -> int:
+        """How far can be read from `start` on: the last line may be still to come.
+
+        About `most` bytes are looked at. Raises ResourceError.
+        """
+        try:
+            return Segments(self._folder, name).end_of_lines(start, most)
+        except OSError as error:
+            raise ResourceError(f"The journal cannot be read: {error.strerror}") from error
+
+    def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[dict[str, Any]]:
+        """The records of the file `name` from a position on, in the order of their writing.
+
+        Raises ResourceError where they cannot be read.
+        """
+        lines = Segments(self._folder, name).lines(start, end)
+        while True:
+            try:
+                line = next(lines, None)
+            except OSError as error:
+                raise self._not_read(name, error) from error
+            if line is None:
+                return
+            if (record := record_of(line.text)) is not None:
+                yield record
+
+    def lines(self, name: str, start: int = 0, end: int | None = None) -> Iterator[Line]:
+        """The lines of the file `name` as they are, with their positions."""
+        return Segments(self._folder, name).lines(start, end)
+
+    def faults(self) -> list[str]:
+        """What was done to the files that are written, behind the back of who writes them."""
+        found = (Segments(self._folder, link.stem) for link in self._folder.glob("*.link"))
+        return [fault for ours in found if (fault := names.fault_of(ours))]
+
+    def _not_written(self, name: str, error: OSError) -> ResourceError:
+        words = refusal(error, self._folder / f"{name}.jsonl")
+        return ResourceError(f"The journal cannot be written: {words}")
+
+    def _not_read(self, name: str, error: OSError) -> ResourceError:
+        words = refusal(error, self._folder / f"{name}.jsonl")
+        return ResourceError(f"The journal cannot be read: {words}")
+
+    def _lose(self, name: str, why: str) -> None:
+        """No sync to come can tell of what is not synced by now; `_lock` is held."""
+        if self._sync and self._synced[name] < self._written[name]:
+            self._lost[name].append((self._synced[name] + 1, self._written[name]))
+            logger.error("the last lines of journal/%s may be lost: %s", name, why)
+
+
+def record_of(text: bytes) -> dict[str, Any] | None:
+    """What a line says; None where it was cut short, or is none."""
+    try:
+        record = json.loads(text.decode())
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def now() -> str:
+    """The time, in UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

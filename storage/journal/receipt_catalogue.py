@@ -1,0 +1,141 @@
+"""What is asked of the receipts of years: where those of a study lie, and when it arrived last."""
+
+import hashlib
+import logging
+import sqlite3
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from storage.diagnostics import Event
+from storage.journal.catalogue import Unavailable, brought_up, read_on
+from storage.journal.clock import Clock, Run
+from storage.journal.journal import RECEIPTS, Journal, record_of
+from storage.journal.segments import Line
+
+logger = logging.getLogger(__name__)
+
+_TABLES = ("study_block", "arrival", "run")
+# Receipts of a study are looked for in stretches of the journal that are at most as long.
+_BLOCK_BYTES = 256 << 10
+_KEY_BYTES = 8  # of a Study Instance UID: where two are alike a stretch is read for nothing
+# Read at a time by who keeps the catalogue near the journal: some thousand receipts.
+_LITTLE_BYTES = 1 << 20
+
+_PLACE = (
+    "INSERT INTO study_block VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+    "start = MIN(start, excluded.start), end = MAX(end, excluded.end)"
+)
+_ARRIVED = (
+    "INSERT INTO arrival VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET at = MAX(at, excluded.at)"
+)
+
+
+def keep_near(journal: Journal) -> bool:
+    """Read a little more of the receipts; whether there may be still more. Raises Unavailable."""
+    return read_on(journal, RECEIPTS, _TABLES, _enter, _LITTLE_BYTES)
+
+
+def stretches(journal: Journal, studies: Iterable[str]) -> list[tuple[int, int | None]]:
+    """From where to where the journal has the receipts of studies, in its order.
+
+    All of it, where the catalogue cannot be written just now.
+    """
+    wanted = {_key(study) for study in studies}
+    found: set[tuple[int, int | None]] = set()
+    try:
+        with brought_up(journal, RECEIPTS, _TABLES, _enter) as db:
+            for key in wanted:
+                statement = "SELECT start, end FROM study_block WHERE study = ?"
+                found |= set(db.execute(statement, (key,)).fetchall())
+    except Unavailable as error:
+        logger.warning(Event("all of the journal's receipts are read", str(error)))
+        return [(0, None)]
+    return _apart(sorted(found, key=lambda one: one[0]))
+
+
+def _apart(found: list[tuple[int, int | None]]) -> list[tuple[int, int | None]]:
+    """The same, so that nothing is read twice: stretches of several studies overlap."""
+    apart: list[tuple[int, int]] = []
+    for start, end in found:
+        assert end is not None
+        if apart and start <= apart[-1][1]:
+            apart[-1] = apart[-1][0], max(end, apart[-1][1])
+        else:
+            apart.append((start, end))
+    return [*apart]
+
+
+def arrivals(journal: Journal) -> tuple[Clock, dict[str, dict[int, float]]]:
+    """When each study's last instance arrived, by the number of its run; and all runs of times.
+
+    Raises ResourceError.
+    """
+    clock = Clock()
+    found: dict[str, dict[int, float]] = {}
+    try:
+        with brought_up(journal, RECEIPTS, _TABLES, _enter) as db:
+            clock.runs += [Run(*row) for row in db.execute(f"{_RUNS} ORDER BY number")]
+            for study, run, at in db.execute("SELECT study, run, at FROM arrival"):
+                found.setdefault(study, {})[run] = at
+    except Unavailable as error:
+        logger.warning(Event("all of the journal's receipts are read", str(error)))
+        batch = _Batch(clock)
+        for line in journal.lines(RECEIPTS):
+            batch.add(line)
+        for (study, run), at in batch.arrived.items():
+            found.setdefault(study, {})[run] = at
+    return clock, found
+
+
+_RUNS = "SELECT first, last, lines FROM run"
+
+
+class _Batch:
+    """What some lines tell, one after the other."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.arrived: dict[tuple[str, int], float] = {}
+        self.places: dict[tuple[bytes, int], tuple[int, int]] = {}
+
+    def add(self, line: Line) -> None:
+        """Take the next line."""
+        record = record_of(line.text) or {}
+        uids = record.get("uids")
+        if record.get("withdrawn") or not isinstance(uids, list) or not uids:
+            return
+        study = str(uids[0])
+        place = _key(study), line.start // _BLOCK_BYTES
+        start, _ = self.places.get(place, (line.start, 0))
+        self.places[place] = start, line.end
+        try:
+            at = datetime.fromisoformat(str(record.get("at", ""))).timestamp()
+        except ValueError:
+            words = str(record.get("at"))[:40]
+            logger.warning(Event("a receipt has no time", words, study=study))
+            return
+        key = study, self.clock.add(at)
+        self.arrived[key] = max(self.arrived.get(key, at), at)
+
+
+def _enter(db: sqlite3.Connection, lines: Iterator[Line]) -> None:
+    """Enter lines into the catalogue."""
+    last = db.execute("SELECT MAX(number) FROM run").fetchone()[0]
+    first = last or 0
+    clock = Clock()
+    if last is not None:  # which the next line may go on with
+        clock.runs += [Run(*row) for row in db.execute(f"{_RUNS} WHERE number = ?", (last,))]
+    batch = _Batch(clock)
+    for line in lines:
+        batch.add(line)
+    db.executemany(
+        "INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?)",
+        [(first + n, run.first, run.last, run.lines) for n, run in enumerate(clock.runs)],
+    )
+    arrived = batch.arrived.items()
+    db.executemany(_ARRIVED, [(study, first + run, at) for (study, run), at in arrived])
+    db.executemany(_PLACE, [(*place, *ends) for place, ends in batch.places.items()])
+
+
+def _key(study: str) -> bytes:
+    return hashlib.blake2b(study.encode(errors="replace"), digest_size=_KEY_BYTES).digest()

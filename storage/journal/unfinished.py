@@ -1,0 +1,58 @@
+"""What a command that changes files and rows beside the node marks, for when it is cut off.
+
+While there is a mark the index is not settled: who comes next replays the journal, and so
+brings to its end what a kill left half-done.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from storage.diagnostics import ResourceError
+from storage.files import claim
+
+_NAME = "doing-"
+
+
+@contextmanager
+def doing(data: Path) -> Iterator[None]:
+    """Mark the journal for as long as a change takes, and beyond where it is cut off.
+
+    Raises ResourceError.
+    """
+    folder = data / "journal"
+    mark, fresh = folder / f"{_NAME}{os.getpid()}", folder / f"new-{_NAME}{os.getpid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(fresh, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        claim(descriptor)  # until the process ends: first, so that nobody takes it for left
+        os.rename(fresh, mark)
+    except OSError as error:
+        raise ResourceError(f"{mark}: {error.strerror}") from error
+    try:
+        yield
+        mark.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
+def marks(data: Path) -> list[Path]:
+    """Those of changes that are under way, or were cut off."""
+    return list((data / "journal").glob(f"{_NAME}*"))
+
+
+def cut_off(data: Path) -> list[Path]:
+    """The marks of changes that were cut off."""
+    return [mark for mark in marks(data) if _is_left(mark)]
+
+
+def _is_left(mark: Path) -> bool:
+    try:
+        descriptor = os.open(mark, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:  # ended by now; or another user's, whose next command sees to it
+        return False
+    try:
+        return claim(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,172 @@
+"""What is deleted goes to superseded/, comes back from there, and leaves it after a time."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.archive import Archive, record_file
+from storage.diagnostics import ArchiveError, DataSetError, ResourceError
+from storage.dicom import header, part10
+from storage.dicom.values import Level, Uids
+from storage.files import digest_of_rest, prune
+from storage.index import Location, forget, reading, search
+from storage.journal import RECEIPTS, Receipt, Receipts, give_up_held, in_journal, stretches
+
+_NANOSECONDS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a person names: a patient by its ID, or a study, series or instance by its UID."""
+
+    level: Level
+    uid: str
+
+    def __str__(self) -> str:
+        name = "instance" if self.level is Level.IMAGE else self.level.name.lower()
+        return f"{name} {self.uid}"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file under superseded/, and when it came there, in seconds since 1970."""
+
+    path: Path
+    uids: Uids
+    since: float
+    bytes: int
+
+
+def selected(archive: Archive, selection: Selection) -> list[Location]:
+    """The instances of a selection that are held. Raises ResourceError."""
+    archive.require_whole()
+    with reading():
+        return search.by_uid(archive.index, selection.level, selection.uid)
+
+
+def delete(
+    archive: Archive, instances: Iterable[Location], may: Callable[[], bool] = lambda: True
+) -> Iterator[Uids]:
+    """Move the files of instances to superseded/, and drop their rows; each as it is done.
+
+    `may` is asked while nobody can store the instance; one that it denies stays.
+    A kill leaves an instance held or deleted, with what is left to do for the next start. Raises
+    ResourceError.
+    """
+    for one in instances:
+        with archive.tree.locked(one.uids):
+            if not may():
+                continue
+            path = archive.tree.path(one.uids)
+            # First: a start after a kill then does not take it for lost.
+            give_up_held(archive.journal, one.uids)
+            if path.exists():
+                archive.tree.superseded.take(path)
+            forget(archive.index, one.uids)
+        yield one.uids
+
+
+def kept(archive: Archive) -> Iterator[Kept]:
+    """All that is under superseded/. Raises ResourceError."""
+    for path in archive.tree.superseded.walk():
+        study, series = path.parent.parent.name, path.parent.name
+        instance, _, since = path.stem.rpartition(".")
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:  # purged meanwhile
+            continue
+        except OSError as error:
+            raise ResourceError(f"{path}: {error.strerror}") from error
+        if since.isdigit():
+            yield Kept(path, (study, series, instance), int(since) / _NANOSECONDS, size)
+
+
+def restorable(archive: Archive, selection: Selection, charset: str) -> list[Kept]:
+    """Of a selection the last file of each instance that is not held. Raises ResourceError."""
+    last: dict[Uids, Kept] = {}
+    for one in kept(archive):
+        if one.uids in last and last[one.uids].since > one.since:
+            continue
+        if not archive.tree.path(one.uids).exists() and _is_of(one, selection, charset):
+            last[one.uids] = one
+    return sorted(last.values(), key=lambda one: one.uids)
+
+
+def restore(archive: Archive, files: list[Kept], charset: str) -> Iterator[Uids]:
+    """Put files back into the tree and the index, with what the journal knows of their receipt.
+
+    Raises ArchiveError: of what was done until then nothing is taken back.
+    """
+    receipts = _receipts(archive, {one.uids for one in files})
+    for one in files:
+        path = archive.tree.path(one.uids)
+        with archive.tree.locked(one.uids):
+            if path.exists():
+                raise ResourceError(f"{path}: is held again, by now")
+            _place(archive, one, path, receipts.get(one.uids, {}), charset)
+        yield one.uids
+
+
+def purge(files: Iterable[Kept], archive: Archive) -> Iterator[Kept]:
+    """Delete files under superseded/ for good; each as it is done. Raises ResourceError."""
+    for one in files:
+        archive.tree.superseded.remove(one.path)
+        yield one
+
+
+def older(files: Iterable[Kept], seconds: float) -> Iterator[Kept]:
+    """Those that have been under superseded/ for so long."""
+    limit = time.time() - seconds
+    return (one for one in files if one.since <= limit)
+
+
+def _is_of(one: Kept, selection: Selection, charset: str) -> bool:
+    if selection.level is not Level.PATIENT:
+        return one.uids[selection.level - 1] == selection.uid
+    try:
+        with one.path.open("rb") as file:
+            meta = part10.read(file)
+            return header(file, meta.transfer_syntax_uid, charset)["PatientID"] == selection.uid
+    except (ArchiveError, OSError):
+        return False
+
+
+def _receipts(archive: Archive, wanted: set[Uids]) -> dict[Uids, dict[str, Receipt]]:
+    """All that were ever written of instances, by digest."""
+    found: dict[Uids, dict[str, Receipt]] = {}
+    for start, end in stretches(archive.journal, {study for study, _, _ in wanted}):
+        for uids, receipt in in_journal(archive.journal, start, end):
+            if uids in wanted and isinstance(receipt, Receipt):
+                found.setdefault(uids, {})[receipt.digest] = receipt
+    return found
+
+
+def _place(
+    archive: Archive, one: Kept, path: Path, known: dict[str, Receipt], charset: str
+) -> None:
+    try:
+        receipt = _receipt_of(one, charset)
+    except (OSError, DataSetError) as error:
+        raise ResourceError(f"{one.path}: {error}") from error
+    # One that was put into the tree by hand never had any; from now on it is held to its bytes,
+    # and an index that does not know of it is seen to be behind.
+    receipt = known.get(receipt.digest, receipt)
+    archive.journal.append(
+        RECEIPTS, uids=one.uids, syntax=receipt.transfer_syntax_uid, bytes=receipt.file_bytes,
+        digest=receipt.digest, sender=receipt.sender, charset=receipt.charset,
+    )  # fmt: skip
+    archive.tree.place(one.path, path)
+    prune(one.path)
+    receipts = Receipts(one.uids, {receipt.digest: receipt})
+    record_file(archive.tree, path, archive.index, charset, receipts)
+
+
+def _receipt_of(one: Kept, charset: str) -> Receipt:
+    """What a file itself tells of its receipt. Raises OSError, DataSetError."""
+    with one.path.open("rb") as file:
+        meta = part10.read(file)
+        held = os.fstat(file.fileno()).st_size - meta.data_set_offset
+        digest = digest_of_rest(file)
+    return Receipt(one.uids, held, digest, charset, meta.transfer_syntax_uid)

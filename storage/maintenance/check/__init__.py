@@ -1,0 +1,13 @@
+"""Tree against index, journal and headers; what is wrong is found and mended."""
+
+from storage.maintenance.check import rights_faults
+from storage.maintenance.check.checking import check
+from storage.maintenance.check.faults import Fault
+from storage.maintenance.check.tree_walk import uids_of
+
+__all__ = [
+    "Fault",
+    "check",
+    "rights_faults",
+    "uids_of",
+]

@@ -1,0 +1,200 @@
+"""Tree against index, journal and headers: each fault found, and mended where that is asked for.
+
+Whatever looks wrong is looked at again while nobody can store it: a node may serve meanwhile.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+from storage.archive import Archive, held_bytes
+from storage.dicom.values import Level, Uids
+from storage.index import Chain, Row, digest_in, disagreements, pages, reading
+from storage.journal import RECEIPTS, Receipt, in_journal, receipts_of
+from storage.maintenance.check import instance_faults, orphans, rights_faults, tree_walk
+from storage.maintenance.check.entity_rows import persons_in_one
+from storage.maintenance.check.faults import Fault, Kind
+from storage.maintenance.check.instances import Settling
+from storage.maintenance.check.lost import Lost
+from storage.maintenance.check.repair import Mended, mend_row, mend_stray, mending
+
+# Files without a row that are looked up in the journal together.
+_BATCH = 100_000
+_LINE_BYTES = 300  # about, of the journal
+
+
+class Progress(Protocol):
+    """Is told how far a check has come."""
+
+    def begin(self, what: str, total: int) -> None:
+        """What comes now, and how much of it there is; 0: nobody knows."""
+
+    def advance(self, count: int) -> None:
+        """How much more is done."""
+
+
+class _Silent:
+    def begin(self, what: str, total: int) -> None: ...
+
+    def advance(self, count: int) -> None: ...
+
+
+def check(
+    archive: Archive, charset: str, repair: bool = False, progress: Progress | None = None
+) -> Iterator[Fault]:
+    """Find what is wrong, and with `repair` mend it; `charset` is for text that names none.
+
+    Raises ArchiveError where it cannot go on.
+    """
+    yield from _Check(archive, charset, repair, progress or _Silent()).run()
+
+
+class _Check:
+    """One check: from the index to the files, from the journal, and from the tree."""
+
+    def __init__(self, archive: Archive, charset: str, repair: bool, progress: Progress) -> None:
+        self._archive, self._tree, self._index = archive, archive.tree, archive.index
+        self._charset = charset
+        self._repair = repair
+        self._progress = progress
+        self._settling = Settling(archive, charset, repair, progress.advance)
+        self._lost = Lost(archive)
+
+    def run(self) -> Iterator[Fault]:
+        """All faults, each as it is found."""
+        for phase in (
+            self._rights, self._structure,
+            self._rows, self._receipts, self._files, self._places,
+            self._absent, self._disagreements,
+        ):  # fmt: skip
+            for fault in phase():
+                self._settling.see_the_same_index()
+                yield fault
+
+    def _rights(self) -> Iterator[Fault]:
+        """What the node cannot read or write, of the tree and superseded/."""
+        return rights_faults.below(self._tree.data, self._repair)
+
+    def _structure(self) -> Iterator[Fault]:
+        return orphans.check(self._index, self._repair)
+
+    def _rows(self) -> Iterator[Fault]:
+        """From the index to the files."""
+        self._progress.begin("reading files", held_bytes(self._archive))
+        for patient in pages.patients(self._index):
+            yield from self._below((patient,))
+            yield from self._persons(patient)
+
+    def _below(self, above: Chain) -> Iterator[Fault]:
+        """What hangs below a row, then the row itself."""
+        for row in pages.children(self._index, above[-1]):
+            if row.level is Level.IMAGE:
+                yield from self._instance((*above, row))
+            else:
+                yield from self._below((*above, row))
+        yield from self._row(above)
+
+    def _instance(self, chain: Chain) -> Iterator[Fault]:
+        study, series, instance = (row.uid for row in chain[1:])
+        uids = (study, series, instance)
+        known = self._settling.look(uids, self._tree.path(uids), chain)
+        if instance_faults.is_doubtful(known):
+            self._settling.doubtful.add(known.uids)
+            return
+        if instance_faults.faults(known, self._tree):
+            yield from self._settling.settle(known.uids, known.path)
+
+    def _row(self, above: Chain) -> Iterator[Fault]:
+        """A row above the instances, when all of these were looked at."""
+        row = above[-1]
+        # While nobody writes, where it looked wrong.
+        if not pages.inconsistencies(self._index, row):
+            return
+        wrong = pages.settled_inconsistencies(self._index, row)
+        if wrong:
+            fault = Fault(Kind.ROW, uids=_uids(above), detail="; ".join(wrong.values()))
+            yield mending(fault, self._repair, lambda: mend_row(self._archive, row))
+
+    def _persons(self, patient: Row) -> Iterator[Fault]:
+        for column, one, other in persons_in_one(self._index, patient):
+            detail = f"instances of one patient differ in {column}: {one!r}, {other!r}"
+            fault = Fault(Kind.PATIENTS_DISAGREE, uids=_uids((patient,)), detail=detail)
+            yield mending(fault, self._repair, _nothing)
+
+    def _receipts(self) -> Iterator[Fault]:
+        """From the journal to the index; decides what was doubtful."""
+        journal, doubtful = self._archive.journal, self._settling.doubtful
+        end = journal.size(RECEIPTS)
+        self._progress.begin("reading the journal", end)
+        replaced: set[Uids] = set()
+        for uids, receipt in in_journal(journal, end=end):
+            if isinstance(receipt, Receipt) and uids not in doubtful:
+                digest = digest_in(self._index, uids)
+                if digest is None:
+                    self._lost.see(uids)
+                elif digest != receipt.digest:
+                    replaced.add(uids)
+            self._progress.advance(_LINE_BYTES)
+        found = receipts_of(journal, doubtful | replaced, end=end) if doubtful | replaced else {}
+        self._progress.begin("reading doubtful files again", 0)
+        for uids in sorted(doubtful | replaced):
+            receipts, digest = found.get(uids, []), digest_in(self._index, uids)
+            known = uids in replaced and any(digest == receipt.digest for receipt in receipts)
+            if digest is not None and not known:
+                yield from self._settling.settle(uids, self._tree.path(uids), receipts, end)
+            if digest_in(self._index, uids) is None:
+                self._lost.see(uids)
+
+    def _files(self) -> Iterator[Fault]:
+        """From the tree to the index."""
+        self._progress.begin("walking the tree", 0)
+        entries = self._entries()
+        while batch := list(islice(entries, _BATCH)):
+            journal = self._archive.journal
+            uids = {uids for uids, _ in batch if isinstance(uids, tuple)}
+            end = journal.size(RECEIPTS)
+            found = receipts_of(journal, uids, end=end) if uids else {}
+            for place, path in batch:
+                if isinstance(place, Fault):
+                    stray = place
+                    yield mending(stray, self._repair, partial(mend_stray, self._archive, stray))
+                else:
+                    yield from self._settling.settle(place, path, found.get(place, []), end)
+
+    def _entries(self) -> Iterator[tuple[Uids | Fault, Path]]:
+        """What is strange in the tree, and the files without a row."""
+        root = self._tree.root
+        for entry in tree_walk.walk(root):
+            if isinstance(entry, Fault):
+                yield entry, entry.path or root
+                continue
+            uids = tree_walk.uids_of(root, entry)
+            if uids is None or digest_in(self._index, uids) is None:
+                study, series, name = entry.relative_to(root).parts
+                yield uids or (study, series, name), entry
+
+    def _places(self) -> Iterator[Fault]:
+        """Misplaced files that were set aside, brought to where they belong."""
+        for misplaced in self._settling.misplaced:
+            yield mending(misplaced.fault, True, partial(misplaced.place, self._archive))
+
+    def _absent(self) -> Iterator[Fault]:
+        return self._lost.faults(self._repair, self._settling.given_up)
+
+    def _disagreements(self) -> Iterator[Fault]:
+        with reading():
+            found = list(disagreements.everywhere(self._index))
+        for uid, text in found:
+            fault = Fault(Kind.UIDS_DISAGREE, uids=(uid,), detail=text)
+            yield mending(fault, self._repair, _nothing)
+
+
+def _uids(above: Chain) -> tuple[str, ...]:
+    """The UIDs of a row and those above it; of a patient its ID."""
+    return tuple(row.uid for row in above[1:]) or (above[-1].uid,)
+
+
+def _nothing() -> Mended:
+    return Mended("left alone", well=False)

@@ -1,0 +1,63 @@
+"""One file looked at: its header, and in one pass its digest, its length and its Pixel Data."""
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.diagnostics import ArchiveError, DataSetError
+from storage.dicom import Header, instance_header, part10
+from storage.dicom.data_sets import Damage, Digested, damage
+from storage.files import refusal
+from storage.maintenance.check.faults import Kind
+
+Passed = Callable[[int], None]  # how many bytes were read
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What a file is; bytes and digest are those of its data set."""
+
+    header: Header
+    transfer_syntax_uid: str
+    file_bytes: int
+    digest: str
+    damage: Damage
+    arrived: int  # the time of the file, in nanoseconds since 1970
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A file of which nothing can be used, and why; of kind MISSING: there is none."""
+
+    kind: Kind
+    detail: str = ""
+
+
+def examine(path: Path, charset: str, passed: Passed) -> Examined | Unusable:
+    """Read all of a file; `charset` is for text that names none."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for ever
+            return Unusable(Kind.UNREADABLE, "not a file")
+        with path.open("rb", buffering=0) as raw, path.open("rb") as file:
+            try:
+                meta = part10.read(file)
+            except DataSetError as error:
+                return Unusable(Kind.NOT_PART10, str(error))
+            try:
+                header = instance_header.header(file, meta.transfer_syntax_uid, charset)
+            except ArchiveError as error:
+                return Unusable(Kind.HEADER, str(error))
+            raw.seek(meta.data_set_offset)
+            data_set = Digested(raw, passed)
+            found = damage(data_set, meta.transfer_syntax_uid)
+            digest = data_set.digest()
+            arrived = os.fstat(raw.fileno()).st_mtime_ns
+            return Examined(
+                header, meta.transfer_syntax_uid, data_set.position, digest, found, arrived
+            )
+    except FileNotFoundError:
+        return Unusable(Kind.MISSING)
+    except OSError as error:
+        return Unusable(Kind.UNREADABLE, refusal(error, path))

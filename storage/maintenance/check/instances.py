@@ -1,0 +1,109 @@
+"""An instance looked at, and looked at again while nobody can store it, before it has a fault."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from storage.archive import Archive
+from storage.diagnostics import ResourceError
+from storage.dicom.values import Uids, are_uids
+from storage.index import Chain, pages
+from storage.journal import Receipt, add_receipts
+from storage.journal.corrections import in_force
+from storage.maintenance.check import instance_faults
+from storage.maintenance.check.faults import Fault, Kind
+from storage.maintenance.check.file_reader import Examined, Unusable, examine
+from storage.maintenance.check.instance_faults import Known
+from storage.maintenance.check.repair import Misplaced, mend_instance, mending
+
+# Mended, they leave no file in its place.
+_WITHOUT_FILE = (Kind.MISSING, Kind.NOT_PART10, Kind.HEADER)
+
+
+@dataclass
+class Settling:
+    """The second look, and the mending; `passed` is told how many bytes were read.
+
+    `doubtful` are the instances for whose bytes the journal has to be asked, `misplaced` the
+    files that were set aside, to be placed when all others are. `given_up` have no file any more.
+    """
+
+    archive: Archive
+    charset: str
+    repair: bool
+    passed: Callable[[int], None]
+    doubtful: set[Uids] = field(default_factory=set)
+    misplaced: list[Misplaced] = field(default_factory=list)
+    given_up: set[Uids] = field(default_factory=set)
+    _left: set[Fault] = field(default_factory=set)  # told, and so not to be told again
+
+    def __post_init__(self) -> None:
+        self._file = self._index_file()
+
+    def look(
+        self, uids: Uids, path: Path, chain: Chain | None, receipts: list[Receipt] | None = None
+    ) -> Known:
+        """Read the file of an instance, with the character set that it was received with."""
+        charset = self.charset
+        if chain:
+            charset = str(chain[-1].values["charset"]) or charset
+        elif receipts:
+            charset = receipts[-1].charset
+        if chain and not are_uids(uids):  # a path made of them might lie anywhere
+            found: Examined | Unusable = Unusable(Kind.MISSING)
+        else:
+            found = examine(path, charset, self.passed)
+        if isinstance(found, Examined):
+            shown = in_force(self.archive.tree.data).corrected(found.header)
+            found = replace(found, header=shown)
+        return Known(
+            uids, path, chain, found, charset, None if receipts is None else tuple(receipts)
+        )
+
+    def settle(
+        self, uids: Uids, path: Path, receipts: list[Receipt] | None = None, end: int = 0
+    ) -> list[Fault]:
+        """What is wrong with an instance while nobody stores it, mended where that is asked for.
+
+        `receipts` are those of the journal up to byte `end`.
+        """
+        self.see_the_same_index()
+        with self.archive.tree.locked(uids):
+            if receipts is not None:
+                known_receipts = {uids: list(receipts)}
+                add_receipts(known_receipts, self.archive.journal, {uids}, end)
+                receipts = known_receipts[uids]
+            chain = pages.chain(self.archive.index, uids)
+            known = self.look(uids, path, chain, receipts)
+            if receipts is None and instance_faults.is_doubtful(known):
+                self.doubtful.add(uids)
+                return []
+            found = instance_faults.faults(known, self.archive.tree)
+            found = [fault for fault in found if fault not in self._left]
+            settled = [self._mended(known, fault) for fault in found]
+        pairs = zip(found, settled, strict=True)
+        self._left |= {fault for fault, done in pairs if done and not done.mended}
+        return [fault for fault in settled if fault]
+
+    def see_the_same_index(self) -> None:
+        """Raise ResourceError where another index lies in the place of the one that is read."""
+        if self._index_file() != self._file:
+            raise ResourceError("The index was replaced meanwhile: check once more")
+
+    def _mended(self, known: Known, fault: Fault) -> Fault | None:
+        """The fault, mended; None where that comes later."""
+        mended = mending(fault, self.repair, lambda: mend_instance(self.archive, known, fault))
+        if fault.kind in _WITHOUT_FILE and mended.mended:
+            self.given_up.add(known.uids)
+        if fault.kind is Kind.MISPLACED and mended.mended and isinstance(known.found, Examined):
+            kept = Path(mended.done)
+            self.misplaced.append(Misplaced(fault, known.found, kept, known.charset))
+            return None
+        return mended
+
+    def _index_file(self) -> tuple[int, int]:
+        try:
+            found = (self.archive.tree.data / "index.sqlite").stat()
+        except OSError as error:
+            raise ResourceError(f"The index cannot be read: {error.strerror}") from error
+        return found.st_dev, found.st_ino

@@ -1,0 +1,46 @@
+"""Instances that the journal says were received, and of which there is neither file nor row."""
+
+from collections.abc import Iterator, Set
+from functools import partial
+
+from storage.archive import Archive
+from storage.dicom.values import Uids
+from storage.index import digest_in
+from storage.journal import RECEIPTS, give_up, receipts_of
+from storage.maintenance.check.faults import Fault, Kind
+from storage.maintenance.check.repair import Mended, mending
+
+
+class Lost:
+    """Those of one check: seen without a row in between, and without a file at its end."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._absent: set[Uids] = set()
+
+    def see(self, uids: Uids) -> None:
+        """There is a receipt, and no row."""
+        if not self._archive.tree.path(uids).exists():
+            self._absent.add(uids)
+
+    def faults(self, repair: bool, given_up: Set[Uids]) -> Iterator[Fault]:
+        """Those that are still not there, nor withdrawn, beyond the ones that were `given_up`.
+
+        Raises ResourceError.
+        """
+        if not self._absent:
+            return
+        end = self._archive.journal.size(RECEIPTS)
+        held = receipts_of(self._archive.journal, self._absent, end=end)
+        for uids in sorted(uids for uids, receipts in held.items() if receipts):
+            path = self._archive.tree.path(uids)
+            with self._archive.tree.locked(uids):
+                if path.exists() or digest_in(self._archive.index, uids) is not None:
+                    continue
+                mended = mending(Fault(Kind.LOST, path, uids), repair, partial(self._mend, uids))
+            if uids not in given_up:
+                yield mended
+
+    def _mend(self, uids: Uids) -> Mended:
+        give_up(self._archive.journal, uids)
+        return Mended("given up: send it again")

@@ -1,0 +1,128 @@
+"""What --repair does: nothing is deleted, and no stored byte changes in its place."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from storage.archive import Archive
+from storage.diagnostics import ArchiveError
+from storage.index import FileFacts, Row, forget, record, refresh
+from storage.journal import receipts_of
+from storage.journal.corrections import in_force
+from storage.maintenance.check.entity_rows import read_header
+from storage.maintenance.check.faults import Fault, Kind
+from storage.maintenance.check.file_reader import Examined
+from storage.maintenance.check.instance_faults import Known, faults
+from storage.maintenance.check.tree_walk import remove_folder
+
+
+@dataclass(frozen=True)
+class Mended:
+    """What was done; `well` where the fault is gone."""
+
+    done: str
+    well: bool = True
+
+
+_ALONE = {
+    Kind.UIDS_DISAGREE: "left alone: which is right cannot be told from here",
+    Kind.PATIENTS_DISAGREE: "left alone: which is right cannot be told from here",
+    Kind.PIXEL_DATA: "left alone: it is kept as it came",
+    Kind.RIGHTS: "left alone: that is for root to do",
+    Kind.CUT_SHORT: "left alone: what is there is kept",
+    Kind.CHANGED: "left alone: it may be the only copy",
+}
+
+
+def mending(fault: Fault, repair: bool, mend: Callable[[], Mended]) -> Fault:
+    """The fault, mended where that is asked for and can be."""
+    if not repair:
+        return fault
+    if not fault.can_be_mended:
+        return replace(fault, done=_ALONE.get(fault.kind, "left alone"))
+    try:
+        mended = mend()
+    except ArchiveError as error:
+        return replace(fault, done=f"not mended: {error}")
+    return replace(fault, mended=mended.well, done=mended.done)
+
+
+def mend_instance(archive: Archive, known: Known, fault: Fault) -> Mended:
+    """Mend a fault of an instance whose place is locked."""
+    if fault.kind is Kind.MISSING:
+        forget(archive.index, known.uids)
+        return Mended("row dropped: send it again")
+    if isinstance(known.found, Examined) and fault.kind is not Kind.MISPLACED:
+        enter(archive, known, known.found)
+        return Mended("entered" if fault.kind is Kind.NOT_INDEXED else "read again into its row")
+    kept = archive.tree.superseded.take(known.path)
+    if fault.kind is Kind.MISPLACED:
+        if known.chain:
+            forget(archive.index, known.uids)
+        return Mended(str(kept))
+    if known.chain is None:
+        return Mended(f"moved to {kept}")
+    forget(archive.index, known.uids)
+    return Mended(f"moved to {kept}, row dropped: send it again")
+
+
+def enter(archive: Archive, known: Known, found: Examined) -> None:
+    """Enter a file with the digest that it should have, where one is known."""
+    receipt, row = known.receipt or (known.receipts or (None,))[-1], known.row
+    digest, charset = "", known.charset
+    if receipt:
+        digest = receipt.digest if receipt.file_bytes == found.file_bytes else ""
+        charset = receipt.charset
+    elif row and row.values["digest"] == found.digest:
+        digest = found.digest
+    header = found.header
+    if charset != known.charset:
+        again = read_header(known.path, charset)
+        header = in_force(archive.tree.data).corrected(again) if again else header
+    facts = FileFacts(found.transfer_syntax_uid, found.file_bytes, digest, charset, found.arrived)
+    record(archive.index, header, facts)
+
+
+def mend_stray(archive: Archive, fault: Fault) -> Mended:
+    """Move what is strange out of the tree; an empty folder is nothing to keep."""
+    if fault.path is None:
+        return Mended("left alone", well=False)
+    if fault.kind is Kind.EMPTY_FOLDER:
+        there = remove_folder(archive.tree.root, fault.path)
+        return Mended("folder removed" if there else "not empty any more")
+    return Mended(f"moved to {archive.tree.superseded.take(fault.path)}")
+
+
+def mend_row(archive: Archive, row: Row) -> Mended:
+    """Give a row above the instances what these say."""
+    if refresh(archive.index, row.level, row.number):
+        return Mended("row made anew from its instances")
+    return Mended("row is gone")
+
+
+@dataclass(frozen=True)
+class Misplaced:
+    """A file whose UIDs belong to another path, set aside at `kept`."""
+
+    fault: Fault
+    found: Examined
+    kept: Path
+    charset: str  # with which its header was read
+
+    def place(self, archive: Archive) -> Mended:
+        """Put it where it belongs if it is whole and that place is free."""
+        uids = self.found.header.uids
+        path = archive.tree.path(uids)
+        moved = f"moved to {self.kept}"
+        if self.found.damage.cut_short:
+            return Mended(f"{moved}: it is cut short")
+        with archive.tree.locked(uids):
+            if path.exists():
+                return Mended(f"{moved}: the place where it belongs is taken")
+            receipts = receipts_of(archive.journal, {uids}).get(uids, [])
+            archive.tree.place(self.kept, path)
+            known = Known(uids, path, None, self.found, self.charset, tuple(receipts))
+            enter(archive, known, self.found)
+            left = [f for f in faults(known, archive.tree) if f.kind is not Kind.NOT_INDEXED]
+        done = f"moved to {path}, and entered"
+        return Mended(f"{done}; yet: {left[0].sentence}", well=False) if left else Mended(done)

@@ -1,0 +1,35 @@
+"""What the user of this process cannot use of a data folder, as faults of a check."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from storage.files import Unusable, of_tree, unusable
+from storage.maintenance.check.faults import Fault, Kind
+from storage.maintenance.check.repair import Mended, mending
+
+_FOLDERS = ("tree", "superseded")
+
+
+def above(data: Path, repair: bool) -> list[Fault]:
+    """Those that keep a node from its journal, its index and its folders."""
+    return [_fault(one, repair) for one in unusable(data)]
+
+
+def below(data: Path, repair: bool) -> Iterator[Fault]:
+    """Those of files and folders of instances."""
+    for name in _FOLDERS:
+        for folder, _, files in os.walk(data / name):
+            paths = (Path(folder), *(Path(folder, file) for file in files))
+            found = ((one, of_tree(data, one)) for one in paths)
+            # What this process cannot read either is told of when it is to be read.
+            yield from (
+                _fault(fault, repair)
+                for one, fault in found
+                if fault and (one.is_dir() or os.access(one, os.R_OK, effective_ids=True))
+            )
+
+
+def _fault(found: Unusable, repair: bool) -> Fault:
+    fault = Fault(Kind.RIGHTS, found.path, detail=f"{found.words}: {found.remedy}")
+    return mending(fault, repair, lambda: Mended("left alone", well=False))

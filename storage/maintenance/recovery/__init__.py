@@ -1,0 +1,27 @@
+"""What makes an archive whole: at a start, after a kill, from the tree, from a copy."""
+
+from storage.maintenance.recovery import rebuilding, startup
+from storage.maintenance.recovery.backup import back_up
+from storage.maintenance.recovery.rebuilding import rebuild
+from storage.maintenance.recovery.replay import catch_up, is_settled, received, settle
+from storage.maintenance.recovery.startup import (
+    UNFINISHED,
+    fault_of_index,
+    fault_of_version,
+    prepare,
+)
+
+__all__ = [
+    "UNFINISHED",
+    "back_up",
+    "catch_up",
+    "fault_of_index",
+    "fault_of_version",
+    "is_settled",
+    "prepare",
+    "rebuild",
+    "rebuilding",
+    "received",
+    "settle",
+    "startup",
+]

@@ -1,0 +1,131 @@
+"""A new index from the tree, made beside the one in use and swapped in when it is whole."""
+
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from peewee import PeeweeException
+
+from storage.archive import record_file
+from storage.diagnostics import ArchiveError, Event, ResourceError
+from storage.dicom.values import Level, Uids
+from storage.files import Tree, claim
+from storage.index import Index, build, carry, connect, connection_of, counts, index_path, signature
+from storage.journal import CORRECTIONS, RECEIPTS, Journal, last_receipts
+from storage.maintenance.changes import swapping
+from storage.maintenance.recovery.replay import apply, received, settle
+from storage.maintenance.recovery.startup import remove_index
+
+logger = logging.getLogger(__name__)
+
+# Told now and then: how many files of how many have been read.
+Progress = Callable[[int, int], None]
+
+# What may be left of the journal when stores are held up for the swap.
+_LITTLE_BYTES = 32 << 10
+
+
+def rebuild(data: Path, charset: str, progress: Progress = lambda done, of: None) -> int:
+    """Make the index anew from tree and journal; returns how many instances it holds.
+
+    Can run beside a serving node: its stores wait only for the swap, and what they brought
+    meanwhile is in. Raises ResourceError, also where another rebuild is under way.
+    """
+    path = index_path(data)
+    try:
+        with _alone(data):
+            fresh = path.with_suffix(".new")
+            remove_index(fresh)
+            try:
+                return _rebuild(Tree(data, sync=True), path, fresh, charset, progress)
+            finally:
+                remove_index(fresh)
+    except (PeeweeException, sqlite3.Error) as error:
+        raise ResourceError(f"{path}: {error}") from error
+    except OSError as error:
+        raise ResourceError(f"{error.filename or path}: {error.strerror}") from error
+
+
+def _rebuild(tree: Tree, path: Path, fresh: Path, charset: str, progress: Progress) -> int:
+    with tree.all_locked():  # what was received before that has its file and its row
+        start = end = received(tree.data)
+    corrected = Journal(tree.data, sync=False).size(CORRECTIONS)
+    database = connect(fresh, sync=False)
+    index = build(database)
+    with database.connection_context():
+        index.create()
+        with database.atomic():
+            fill(tree, index, charset, progress)
+        while (size := received(tree.data)) - end > _LITTLE_BYTES:
+            with database.atomic():
+                apply(tree, index, charset, start, _unguarded)
+            end = size
+        with swapping(tree, corrected):
+            end = _swap(tree, index, path, charset, start, corrected)
+        held = counts.entities(index, Level.IMAGE)
+    settle(tree.data, end)
+    return held
+
+
+def fill(tree: Tree, index: Index, charset: str, progress: Progress) -> None:
+    """Enter every file; in the order of their arrival, in which that takes the least time."""
+    receipts = last_receipts(tree, Journal(tree.data, sync=False))
+    files = sorted(_files(tree))
+    for done, (_, name) in enumerate(files):
+        progress(done, len(files))
+        path = Path(name)
+        try:
+            record_file(tree, path, index, charset, receipts.get(path))
+        except ArchiveError as error:
+            if path.exists():  # else it was withdrawn meanwhile
+                logger.error(Event("not indexed", error, file=path))
+    progress(len(files), len(files))
+
+
+def _files(tree: Tree) -> Iterator[tuple[int, str]]:
+    for path in tree.walk():
+        try:
+            yield path.stat().st_mtime_ns, str(path)
+        except FileNotFoundError:
+            continue
+
+
+def _swap(tree: Tree, index: Index, path: Path, charset: str, start: int, corrected: int) -> int:
+    """Put the rows of `index` in the place of those at `path`, in one transaction of its file.
+
+    The file stays, so that who has it open sees the new rows with the next transaction. Returns
+    how much of the journal they hold.
+    """
+    database = connect(path, sync=True)
+    with database.connection_context():
+        target = connection_of(database)
+        with tree.all_locked(), target.turn():
+            end = received(tree.data)
+            # In one transaction: one of its own, for each row, would wait for the turn.
+            with index.database.atomic():
+                apply(tree, index, charset, start, _unguarded)
+                ends = {RECEIPTS: end, CORRECTIONS: corrected}
+                carry(index.database, target, Journal(tree.data, sync=True), ends)
+            index.database.pragma("user_version", signature())
+            connection_of(index.database).backup(target)
+    return end
+
+
+@contextmanager
+def _unguarded(uids: Uids) -> Iterator[None]:
+    """Who stores an instance holds it while waiting for the turn, and makes its row behind us."""
+    yield
+
+
+@contextmanager
+def _alone(data: Path) -> Iterator[None]:
+    descriptor = os.open(data / "rebuild.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        if not claim(descriptor):
+            raise ResourceError("another rebuild is under way")
+        yield
+    finally:
+        os.close(descriptor)

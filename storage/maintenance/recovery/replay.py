@@ -1,0 +1,205 @@
+"""After an unclean end: the index is brought up to what the journal says was received.
+
+The index may lose its last transactions to a power cut; files, folders and journal do not. How
+much of the journal is surely in the index is marked in it.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from storage.archive import record_file
+from storage.diagnostics import DataSetError, Event
+from storage.dicom.values import Uids
+from storage.files import Tree, digest_of_file, prune
+from storage.index import (
+    Index,
+    applied,
+    build,
+    checkpoint,
+    connect,
+    digest_in,
+    forget,
+    index_path,
+    mark_at,
+    read_settled,
+    reading,
+    write_mark,
+    write_settled,
+)
+from storage.journal import RECEIPTS, Journal, Receipts, cut_off, give_up, last_receipts, marks
+
+logger = logging.getLogger(__name__)
+
+# Of versions that wrote the position beside the journal.
+_APPLIED = "applied"
+
+
+def catch_up(data: Path, charset: str) -> None:
+    """Enter what a process that was killed did not, also while others store.
+
+    Raises ResourceError.
+    """
+    left = cut_off(data)
+    changed = _replay(Tree(data, sync=False), charset)
+    for mark in left:
+        mark.unlink(missing_ok=True)
+    if changed:
+        words = "behind after an unclean end"
+        logger.warning(Event("index caught up", words, instances=changed))
+
+
+def _replay(tree: Tree, charset: str) -> int:
+    """Enter what the index lacks of the journal's last part; returns how many rows that changed.
+
+    Raises ResourceError.
+    """
+    start, end = _applied(tree.data), received(tree.data)
+    if start == end:
+        return 0
+    start = start if start < end else 0  # of a journal that is not there any more
+    index = build(connect(index_path(tree.data), sync=True))
+    with index.database.connection_context():
+        # Others may be storing.
+        return apply(tree, index, charset, start, tree.locked, Journal(tree.data, sync=True))
+
+
+def withdraw_unplaced(tree: Tree) -> None:
+    """Withdraw what an unclean end kept from being put into the tree, where no row can tell.
+
+    Only what came since the index was settled: other files that are missing are lost. Nobody may
+    be storing. Raises ResourceError.
+    """
+    journal = Journal(tree.data, sync=True)
+    for path, receipts in last_receipts(tree, journal, _settled(tree.data)).items():
+        if path.exists():
+            continue
+        if receipts.is_open:
+            give_up(journal, receipts.uids)
+        if receipts.is_open or receipts.is_deleted:
+            prune(path)
+
+
+def apply(
+    tree: Tree,
+    index: Index,
+    charset: str,
+    start: int,
+    guard: Callable[[Uids], AbstractContextManager[None]],
+    withdrawing: Journal | None = None,
+) -> int:
+    """Bring an index to what the journal tells from byte `start` on; returns the rows changed.
+
+    `guard` is held over the look at an instance's file and row; where it keeps others out, the
+    receipts of what was never put into the tree can be withdrawn. Raises ResourceError.
+    """
+    changed = 0
+    for path, receipts in last_receipts(tree, Journal(tree.data, sync=False), start).items():
+        try:
+            with guard(receipts.uids):
+                if path.exists():
+                    changed += _enter(tree, path, index, charset, receipts)
+                else:
+                    changed += _drop(path, index, receipts, withdrawing)
+        except DataSetError as error:
+            logger.error(Event("not indexed", error, file=path))
+    return changed
+
+
+def _drop(path: Path, index: Index, receipts: Receipts, withdrawing: Journal | None) -> bool:
+    """Have no row of an instance without a file; whether there was one."""
+    has_row = digest_in(index, receipts.uids) is not None
+    if has_row:
+        if receipts.of_digest and not receipts.is_deleted:
+            words = "in the index, not in the tree; its row is dropped"
+            logger.error(Event("lost", words, file=path))
+        forget(index, receipts.uids)
+    elif withdrawing and receipts.is_open:
+        give_up(withdrawing, receipts.uids)  # a row is made last: nobody was told Success
+    if withdrawing and (receipts.is_open or receipts.is_deleted):
+        prune(path)
+    return has_row
+
+
+def _enter(tree: Tree, path: Path, index: Index, charset: str, receipts: Receipts) -> bool:
+    """Have the row of an instance be that of its file; whether it was another, or none."""
+    held = digest_in(index, receipts.uids)
+    # A row is made last, when all else is on the disk.
+    if not receipts.withdrawn and held == receipts.last.digest:
+        return False
+    try:
+        tree.superseded.forget_copy(path)
+        digest = digest_of_file(path)
+    except OSError as error:
+        raise DataSetError(f"cannot be read: {error.strerror}") from error
+    return held != digest and bool(record_file(tree, path, index, charset, receipts))
+
+
+def settle(data: Path, end: int | None = None) -> None:
+    """Have SQLite bring its transactions to the disk, and mark how much of the journal they hold:
+    all of it, which is so where nobody stores, or what lies before `end`.
+
+    Does nothing where nothing was received since the last time. Raises OSError, ResourceError.
+    """
+    end = received(data) if end is None else end
+    held = _applied(data)
+    if marks(data):
+        return  # where a change is under way, or was cut off, that part is to be replayed
+    if end <= held:
+        _write_settled(data, held)
+        return
+    with reading():
+        database = connect(index_path(data), sync=True)
+        try:
+            is_whole = checkpoint(database)
+        finally:
+            database.close()
+    # Readers may hold back the last part; then it is tried again another time.
+    if is_whole:
+        write_applied(data, end)
+
+
+def received(data: Path) -> int:
+    """The end of the journal's receipts; the rows of the last ones may be still to come."""
+    return Journal(data, sync=False).size(RECEIPTS)
+
+
+def is_settled(data: Path) -> bool:
+    """Whether the index surely holds all of the journal."""
+    return received(data) == _applied(data) and not marks(data)
+
+
+def write_applied(data: Path, end: int) -> None:
+    """Mark that the index surely holds the journal's receipts before `end`.
+
+    Raises OSError, ResourceError.
+    """
+    journal = Journal(data, sync=True)
+    database = connect(index_path(data), sync=True)
+    with database.connection_context():
+        write_mark(database, journal, RECEIPTS, end)
+    _write_settled(data, end)
+
+
+def _write_settled(data: Path, end: int) -> None:
+    """Write down beside the index what it is marked with, where that is not there yet."""
+    journal, held = Journal(data, sync=True), read_settled(data)
+    if not held or held.position != end or held.fault(journal, RECEIPTS):
+        write_settled(data, mark_at(journal, RECEIPTS, end))
+
+
+def _applied(data: Path) -> int:
+    return applied(data, RECEIPTS)
+
+
+def _settled(data: Path) -> int:
+    """From where on an instance without a file may be one that was never placed."""
+    journal = Journal(data, sync=False)
+    if settled := read_settled(data):
+        # Of a journal that was put back nobody can tell.
+        return settled.position if not settled.fault(journal, RECEIPTS) else journal.size(RECEIPTS)
+    try:
+        return int((data / "journal" / _APPLIED).read_text())
+    except (FileNotFoundError, ValueError):
+        return 0

@@ -1,0 +1,171 @@
+"""A data folder made ready: leftovers cleared, the index usable, if not yet whole."""
+
+import logging
+import sqlite3
+from pathlib import Path
+
+from peewee import PeeweeException
+
+from storage.diagnostics import ArchiveError, Event, FolderError, ResourceError
+from storage.files import Tree, is_free, require_known, why_not, why_not_made
+from storage.index import (
+    build,
+    connect,
+    fault_of_marks,
+    fault_of_pages,
+    index_path,
+    signature,
+    user_version,
+    version_of,
+    write_mark,
+)
+from storage.journal import RECEIPTS, Journal
+from storage.maintenance.changes import catch_up_corrections
+from storage.maintenance.recovery.replay import (
+    catch_up,
+    is_settled,
+    received,
+    settle,
+    withdraw_unplaced,
+    write_applied,
+)
+
+logger = logging.getLogger(__name__)
+
+UNFINISHED = "not finished"
+# An index is looked through at each start up to this size, larger ones after an unclean end:
+# SQLite reads 200 to 400 MB in a second.
+_ALWAYS_CHECKED_BYTES = 128 << 20
+
+
+def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False) -> bool:
+    """Make a data folder ready to be served, by this process and its children alone.
+
+    Clears leftovers, and sees that there is an index and that it has what the journal tells.
+    False: the index is a new one, and has to be filled by `rebuilding.rebuild`; instances are
+    stored meanwhile, queries refused. Raises FolderError.
+    """
+    if fault := why_not(data) or why_not_made(data):
+        raise FolderError(fault)
+    for sentence in require_known(data, any_file_system):
+        logger.warning(sentence)
+    tree = Tree(data, sync)
+    leftovers = tree.prepare()
+    if leftovers:
+        words = "left by an unclean end"
+        logger.warning(Event("cleared incoming", words, files=leftovers))
+    path = index_path(data)
+    try:
+        Journal(data, sync).prepare()
+        fault = fault_of_index(path, not is_settled(data), is_start=True)
+        if fault:
+            return _begin(tree, path, fault)
+        _bring_up(data, charset)
+    except (ArchiveError, PeeweeException, sqlite3.Error, OSError) as error:
+        raise FolderError(f"{path}: {error}") from error
+    return True
+
+
+def _bring_up(data: Path, charset: str) -> None:
+    """Catch the index up; on a full disk that is done later, so that queries go on meanwhile."""
+    try:
+        catch_up(data, charset)
+        catch_up_corrections(data)
+        settle(data)
+    except (ResourceError, OSError) as error:
+        logger.warning("index not caught up yet: %s", error)
+
+
+def fault_of_index(path: Path, look_through: bool, is_start: bool = False) -> str:
+    """Why the index cannot answer; empty where it can.
+
+    `look_through`: every page is read, not only those of a small one; `is_start`: its mark is held
+    to the journal too.
+    """
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return "not there"
+    # First: who closes a connection that may write brings the log into the file.
+    if is_start and not fault_of_version(path) and (fault := fault_of_marks(path.parent)):
+        return fault
+    database = connect(path, sync=True)
+    try:
+        with database.connection_context():
+            version = user_version(database)
+            if version == 0:
+                return UNFINISHED
+            if version != signature():
+                return "of another version"
+            if look_through or size <= _ALWAYS_CHECKED_BYTES:
+                found = fault_of_pages(database)
+                return f"damaged: {found}" if found else ""
+            return ""
+    except (PeeweeException, sqlite3.DatabaseError) as error:
+        return f"damaged: {error}"
+
+
+def fault_of_version(path: Path) -> str:
+    """Why the index cannot answer, as far as its number tells: that is quick; empty where it can.
+
+    Nothing is made or changed by the look.
+    """
+    if not path.exists():
+        return "not there"
+    try:
+        version = version_of(path)
+    except sqlite3.Error as error:
+        return f"not to be read: {error}"
+    if version == 0:
+        return UNFINISHED
+    return "" if version == signature() else "of another version"
+
+
+def remove_index(path: Path) -> None:
+    """Remove an index, and what SQLite keeps beside it. Raises OSError."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+
+def begin(data: Path) -> None:
+    """See that there is an index to be made anew, where no node serves the folder.
+
+    Raises FolderError where it is damaged, and a node has it open.
+    """
+    tree = Tree(data, sync=True)
+    if not tree.root.is_dir():
+        raise FolderError(f"{data}: holds no tree of a minipacs")
+    path = index_path(data)
+    fault = fault_of_index(path, look_through=True)
+    if not fault:
+        return
+    if is_free(data):
+        _begin(tree, path, fault)
+    elif fault != UNFINISHED:  # else that node is at it
+        raise FolderError(f"{path}: {fault}, and a node has it open; restart that node")
+
+
+def new_index(path: Path, is_whole: bool) -> None:
+    """An index without rows in the place of any other; whether that is all that it is to hold."""
+    remove_index(path)
+    journal = Journal(path.parent, sync=True)
+    database = connect(path, sync=True)
+    with database.connection_context():
+        build(database).create()
+        # All that was deleted is gone where there is no file: then it is whole with the last line.
+        write_mark(database, journal, RECEIPTS, journal.size(RECEIPTS) if is_whole else 0)
+        if is_whole:
+            database.pragma("user_version", signature())
+        database.pragma("wal_checkpoint", "truncate")
+
+
+def _begin(tree: Tree, path: Path, fault: str) -> bool:
+    """A new index for the tree; returns whether it is whole as it is."""
+    withdraw_unplaced(tree)
+    is_whole = next(tree.walk(), None) is None
+    new_index(path, is_whole)
+    if is_whole:
+        write_applied(tree.data, received(tree.data))
+    else:
+        logger.warning("index %s: to be made anew from the tree", fault)
+    return is_whole

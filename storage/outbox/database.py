@@ -1,0 +1,153 @@
+"""The queue's file: made, checked, and begun anew where it is damaged."""
+
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from storage.diagnostics import ResourceError
+from storage.journal import RECEIPTS, Journal
+
+logger = logging.getLogger(__name__)
+
+_VERSION = 2
+_BUSY_SECONDS = 30
+# Of a file of version 1: which journal it followed is not known, and believed.
+_FROM_1 = """
+ALTER TABLE position ADD COLUMN identity TEXT NOT NULL DEFAULT '';
+ALTER TABLE position ADD COLUMN tail TEXT NOT NULL DEFAULT '';
+"""
+_TABLES = """
+CREATE TABLE position (journal INTEGER, identity TEXT NOT NULL DEFAULT '',
+    tail TEXT NOT NULL DEFAULT '');
+CREATE TABLE item (
+    id INTEGER PRIMARY KEY, destination TEXT NOT NULL, study TEXT NOT NULL, series TEXT NOT NULL,
+    instance TEXT NOT NULL, sop_class TEXT NOT NULL, syntax TEXT NOT NULL, bytes INTEGER NOT NULL,
+    digest TEXT NOT NULL, charset TEXT NOT NULL, since REAL NOT NULL, quiet REAL,
+    state TEXT NOT NULL DEFAULT 'waiting', due REAL NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0, refused INTEGER NOT NULL DEFAULT 0,
+    words TEXT NOT NULL DEFAULT '', request TEXT,
+    UNIQUE (destination, study, series, instance));
+CREATE INDEX item_state ON item (destination, state, due);
+CREATE INDEX item_request ON item (request) WHERE request IS NOT NULL;
+CREATE INDEX item_study ON item (study);
+CREATE TABLE study (uid TEXT PRIMARY KEY, last REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE done (destination TEXT, uids BLOB, digest BLOB, PRIMARY KEY (destination, uids))
+    WITHOUT ROWID;
+CREATE TABLE destination (name TEXT PRIMARY KEY, sent INTEGER NOT NULL DEFAULT 0,
+    committed INTEGER NOT NULL DEFAULT 0, error TEXT NOT NULL DEFAULT '', error_at REAL);
+CREATE TABLE request (uid TEXT PRIMARY KEY, destination TEXT NOT NULL, at REAL NOT NULL,
+    ended INTEGER NOT NULL DEFAULT 0);
+"""
+
+
+def path_of(data: Path) -> Path:
+    """Where the queue of a data folder lies."""
+    return data / "forward.sqlite"
+
+
+def prepare(data: Path, sync: bool) -> None:
+    """See that there is a queue that is whole; else begin one, with what arrives from now on.
+
+    Raises ResourceError. Nobody else may have it open.
+    """
+    path, journal = path_of(data), Journal(data, sync)
+    if path.exists() and (fault := _fault_of(path)):
+        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+            if (old := path.with_name(name)).exists():
+                old.replace(path.with_name(name.replace(".sqlite", ".damaged.sqlite")))
+        logger.error("forwarding queue damaged, kept as %s: %s; what waited is not sent",
+                     "forward.damaged.sqlite", fault)  # fmt: skip
+    with errors():
+        db = connect(path, sync)
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            rows = db.execute("SELECT journal, identity, tail FROM position").fetchall()
+            fault = _fault_of_position(journal, *rows[0]) if rows else ""
+            position = rows[0][0] if rows and not fault else journal.size(RECEIPTS)
+            if fault:
+                words = f"the forwarding queue is of a journal that {fault}"
+                logger.error("%s: what arrived since then goes on by `minipacs send`", words)
+            if fault or not rows:
+                logger.warning("forwarding begins: what arrived before now is not sent on")
+            held = position, journal.make_identity(), journal.tail(RECEIPTS, position)
+            db.execute("DELETE FROM position")
+            db.execute("INSERT INTO position VALUES (?, ?, ?)", held)
+            db.execute("COMMIT")
+        finally:
+            db.close()
+
+
+def _fault_of_position(journal: Journal, position: int, identity: str, tail: str) -> str:
+    """Why a position is not one of this journal; empty where it is. Raises OSError."""
+    if position > journal.size(RECEIPTS):
+        return "was longer"
+    if identity and identity != journal.make_identity():
+        return "is another one"
+    return "held other lines" if identity and tail != journal.tail(RECEIPTS, position) else ""
+
+
+def leave(data: Path) -> None:
+    """Follow the journal no more: another `prepare` begins at its end. Raises ResourceError."""
+    if path_of(data).exists() and not _fault_of(path_of(data)):
+        with errors():
+            db = connect(path_of(data), sync=True)
+            db.execute("DELETE FROM position")
+            db.close()
+
+
+def connect(path: Path, sync: bool) -> sqlite3.Connection:
+    """A connection to the file, made where there is none. Raises sqlite3.Error, OSError."""
+    with suppress(FileExistsError):  # only then: to close it would drop the locks of SQLite's own
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode = wal")
+        db.execute(f"PRAGMA synchronous = {'full' if sync else 'off'}")
+        if db.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+            _make(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _make(db: sqlite3.Connection) -> None:
+    """Make the tables, or bring those of an earlier version up; another may do it at once."""
+    db.execute("BEGIN IMMEDIATE")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version != _VERSION:
+        for statement in (_FROM_1 if version == 1 else _TABLES).split(";"):
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version = {_VERSION}")
+    db.execute("COMMIT")
+
+
+def _fault_of(path: Path) -> str:
+    try:
+        db = sqlite3.connect(path, timeout=_BUSY_SECONDS)
+        try:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version not in (0, 1, _VERSION):
+                return f"of another version, {version}"
+            found = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+        finally:
+            db.close()
+    except sqlite3.OperationalError as error:
+        raise ResourceError(f"{path}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return "" if found == "ok" else found
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """Turn what SQLite and the disk raise into ResourceError."""
+    try:
+        yield
+    except OSError as error:
+        raise ResourceError(f"The forwarding queue: {error.strerror}") from error
+    except sqlite3.Error as error:
+        raise ResourceError(f"The forwarding queue: {error}") from error

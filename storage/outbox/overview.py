@@ -1,0 +1,94 @@
+"""What the queue holds, for a person or a machine; and what has failed, to be sent again."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from storage.dicom.values import Uids
+from storage.outbox.queue import Outbox
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a destination is; times in UTC, empty where there is none."""
+
+    waiting: int = 0
+    failed: int = 0
+    sent: int = 0
+    to_be_committed: int = 0
+    committed: int = 0
+    oldest_waiting: str = ""
+    last_error: str = ""
+    last_error_at: str = ""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An instance that is sent no more by itself, and why."""
+
+    destination: str
+    uids: Uids
+    attempts: int
+    words: str
+
+
+def standings(outbox: Outbox) -> dict[str, Standing]:
+    """By destination."""
+    rows = outbox.select(_STANDINGS)
+    return {str(row[0]): _standing(row[1:]) for row in rows}
+
+
+_STANDINGS = """
+SELECT name, COALESCE(waiting, 0), COALESCE(failed, 0), COALESCE(sent, 0), COALESCE(unsure, 0),
+       COALESCE(committed, 0), oldest, COALESCE(error, ''), error_at
+FROM (SELECT name FROM destination UNION SELECT destination FROM item) AS named
+LEFT JOIN destination USING (name)
+LEFT JOIN (SELECT destination, SUM(state = 'waiting') AS waiting, SUM(state = 'failed') AS failed,
+                  SUM(state = 'sent') AS unsure,
+                  MIN(CASE WHEN state = 'waiting' THEN since END) AS oldest
+           FROM item GROUP BY destination) AS queued ON queued.destination = name
+ORDER BY name
+"""
+
+
+def failed(outbox: Outbox, destination: str = "") -> list[Failed]:
+    """What has failed for good, of one destination or of all."""
+    rows = outbox.select(
+        "SELECT destination, study, series, instance, attempts, words FROM item "
+        "WHERE state = 'failed' AND ? IN ('', destination) ORDER BY destination, id", destination,
+    )  # fmt: skip
+    return [
+        Failed(str(to), (str(study), str(series), str(one)), int(str(attempts)), str(words))
+        for to, study, series, one, attempts, words in rows
+    ]
+
+
+def retry(outbox: Outbox, destination: str = "") -> int:
+    """Have what has failed sent again, and what waits for another attempt at once.
+
+    Returns how many had failed.
+    """
+    with outbox.writing() as db:
+        count = db.execute(
+            "UPDATE item SET state = 'waiting', attempts = 0, refused = 0, due = 0 "
+            "WHERE state = 'failed' AND ? IN ('', destination)", (destination,),
+        ).rowcount  # fmt: skip
+        db.execute("UPDATE item SET due = 0 WHERE state = 'waiting' AND ? IN ('', destination)",
+                   (destination,))  # fmt: skip
+        db.execute("UPDATE destination SET error = '', error_at = NULL WHERE ? IN ('', name)",
+                   (destination,))  # fmt: skip
+    return count
+
+
+def _standing(row: tuple[Any, ...]) -> Standing:
+    waiting, failed, sent, unsure, committed, oldest, error, error_at = row
+    return Standing(
+        waiting, failed, sent, unsure, committed, _time(oldest), str(error), _time(error_at)
+    )
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return datetime.fromtimestamp(min(seconds, time.time()), UTC).isoformat(timespec="seconds")

@@ -1,0 +1,223 @@
+"""The queue, open: what waits, what was sent, what failed."""
+
+import hashlib
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.diagnostics import ResourceError
+from storage.dicom.values import Uids
+from storage.index import Location
+from storage.outbox.database import connect, errors, path_of
+
+# What was sent last of an instance, and to whom: a few bytes each, kept for ever.
+_KEY_BYTES = 16
+_COLUMNS = "id, study, series, instance, sop_class, syntax, bytes, digest, charset"
+_SAME = "destination = ? AND study = ? AND series = ? AND instance = ?"
+
+
+@dataclass(frozen=True)
+class Item:
+    """An instance that is to go to a destination, and how often it was tried."""
+
+    number: int
+    location: Location
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An instance that arrived, and where it is to go: destination -> seconds of quiet."""
+
+    location: Location
+    to: dict[str, float | None]
+
+
+class Outbox:
+    """The queue, open; safe to use from many threads. Every method raises ResourceError."""
+
+    def __init__(self, data: Path, sync: bool = True) -> None:
+        self.path = path_of(data)
+        self._lock = threading.Lock()
+        with errors():
+            self._connection = connect(self.path, sync)
+            self._inode = self.path.stat().st_ino
+
+    def close(self) -> None:
+        """Close it."""
+        self._connection.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction, which is on the disk behind the block."""
+        with self._lock, errors():
+            if self.path.stat().st_ino != self._inode:
+                raise ResourceError(f"{self.path}: is another file than it was")
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def select(self, statement: str, *values: object) -> list[tuple[object, ...]]:
+        """The rows of a statement that reads."""
+        with self._lock, errors():
+            return self._connection.execute(statement, values).fetchall()
+
+    @property
+    def position(self) -> int:
+        """The byte of the journal's receipts up to which it was followed."""
+        rows = self.select("SELECT journal FROM position")
+        if not rows:
+            raise ResourceError(f"{self.path}: follows no journal")
+        return int(str(rows[0][0]))
+
+    def take(
+        self, arrived: Sequence[Wanted], studies: set[str], position: int, tail: str
+    ) -> dict[str, int]:
+        """Put in what arrived up to `position`; `studies` are those that anything arrived of.
+
+        `tail` is the journal's digest of what lies before the position. What a destination has in
+        just this content is left out. Returns how many, by destination.
+        """
+        added: dict[str, int] = {}
+        now = time.time()
+        with self.writing() as db:
+            for study in studies:
+                db.execute("UPDATE study SET last = ? WHERE uid = ?", (now, study))
+            for one in arrived:
+                for destination, quiet in one.to.items():
+                    if _has(db, destination, one.location):
+                        continue
+                    _put(db, destination, one.location, quiet, now)
+                    added[destination] = added.get(destination, 0) + 1
+            db.execute("UPDATE position SET journal = ?, tail = ?", (position, tail))
+        return added
+
+    def due(self, destination: str, most: int) -> list[Item]:
+        """What is to be sent now, what failed before last."""
+        now = time.time()
+        rows = self.select(
+            f"SELECT {_COLUMNS}, attempts FROM item LEFT JOIN study ON study.uid = item.study "
+            "WHERE destination = ? AND state = 'waiting' AND due <= ? "
+            "AND (quiet IS NULL OR last IS NULL OR last + quiet <= ?) "
+            "ORDER BY attempts > 0, id LIMIT ?",
+            destination, now, now, most,
+        )  # fmt: skip
+        return [Item(int(str(row[0])), _location(row), int(str(row[-1]))) for row in rows]
+
+    def drop(self, item: Item) -> None:
+        """Forget what is held no more, or in other content."""
+        with self.writing() as db:
+            db.execute("DELETE FROM item WHERE id = ? AND digest = ?", _key(item))
+
+    def sent(self, destination: str, item: Item, to_be_committed: bool) -> None:
+        """Note that a destination has acknowledged it."""
+        with self.writing() as db:
+            if to_be_committed:
+                db.execute("UPDATE item SET state = 'sent', request = NULL, words = '', due = 0 "
+                           "WHERE id = ? AND digest = ?", _key(item))  # fmt: skip
+            else:
+                db.execute("DELETE FROM item WHERE id = ? AND digest = ?", _key(item))
+            uids, digest = _marks(item.location)
+            db.execute("INSERT OR REPLACE INTO done VALUES (?, ?, ?)", (destination, uids, digest))
+            count(db, destination, "sent", 1)
+
+    def failed(self, item: Item, words: str, delay: float | None) -> None:
+        """Note that it was not taken; it is due again after `delay`, or None: never by itself."""
+        state, due = ("failed", 0.0) if delay is None else ("waiting", time.time() + delay)
+        with self.writing() as db:
+            db.execute(
+                "UPDATE item SET state = ?, due = ?, words = ?, attempts = attempts + 1 "
+                "WHERE id = ? AND digest = ?", (state, due, words, *_key(item)),
+            )  # fmt: skip
+
+    def blame(self, destination: str, words: str) -> None:
+        """Note what went wrong last with a destination."""
+        with self.writing() as db:
+            count(db, destination, "sent", 0)
+            db.execute("UPDATE destination SET error = ?, error_at = ? WHERE name = ?",
+                       (words, time.time(), destination))  # fmt: skip
+
+    def is_blamed(self, destination: str) -> bool:
+        """Whether something went wrong with a destination, and nobody has asked for more since."""
+        return bool(self.select("SELECT 1 FROM destination WHERE name = ? AND error_at IS NOT NULL",
+                                destination))  # fmt: skip
+
+    def forget_studies(self) -> None:
+        """Forget when studies came of which nothing waits."""
+        with self.writing() as db:
+            db.execute("DELETE FROM study WHERE NOT EXISTS "
+                       "(SELECT 1 FROM item WHERE item.study = study.uid)")  # fmt: skip
+
+
+@contextmanager
+def opened(data: Path, sync: bool = True) -> Iterator[Outbox | None]:
+    """The queue, or None where there is none. Raises ResourceError."""
+    if not path_of(data).exists():
+        yield None
+        return
+    outbox = Outbox(data, sync)
+    try:
+        yield outbox
+    finally:
+        outbox.close()
+
+
+def _location(row: Sequence[object]) -> Location:
+    _, study, series, instance, sop_class, syntax, size, digest, charset = (
+        str(one) for one in row[:9]
+    )
+    return Location((study, series, instance), sop_class, syntax, int(size), digest, charset)
+
+
+def _key(item: Item) -> tuple[int, str]:
+    # With other content it is another one, which came meanwhile.
+    return item.number, item.location.digest
+
+
+def _marks(location: Location) -> tuple[bytes, bytes]:
+    uids = hashlib.sha256("/".join(location.uids).encode()).digest()
+    return uids[:_KEY_BYTES], bytes.fromhex(location.digest)[:_KEY_BYTES]
+
+
+def _has(db: sqlite3.Connection, destination: str, location: Location) -> bool:
+    uids, digest = _marks(location)
+    found = db.execute(
+        "SELECT digest FROM done WHERE destination = ? AND uids = ?", (destination, uids)
+    ).fetchone()
+    return bool(found) and found[0] == digest
+
+
+def _put(
+    db: sqlite3.Connection, destination: str, one: Location, quiet: float | None, now: float
+) -> None:
+    uids: Uids = one.uids
+    held = db.execute(
+        f"SELECT digest FROM item WHERE {_SAME}", (destination, *uids)
+    ).fetchone()  # fmt: skip
+    if held and held[0] == one.digest:
+        return  # it waits, or has failed
+    db.execute(f"DELETE FROM item WHERE {_SAME}", (destination, *uids))
+    db.execute(
+        "INSERT INTO item (destination, study, series, instance, sop_class, syntax, bytes, digest,"
+        " charset, since, quiet) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (destination, *uids, one.sop_class_uid, one.transfer_syntax_uid, one.file_bytes,
+         one.digest, one.charset, now, quiet),
+    )  # fmt: skip
+    if quiet is not None:
+        db.execute("INSERT OR REPLACE INTO study VALUES (?, ?)", (uids[0], now))
+
+
+def count(db: sqlite3.Connection, destination: str, column: str, more: int) -> None:
+    """Add to a figure of a destination."""
+    db.execute("INSERT OR IGNORE INTO destination (name) VALUES (?)", (destination,))
+    db.execute(f"UPDATE destination SET {column} = {column} + ? WHERE name = ?",
+               (more, destination))  # fmt: skip

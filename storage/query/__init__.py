@@ -1,0 +1,48 @@
+"""Identifiers and how they match (PS3.4 C.2.2.2)."""
+
+from storage.query.conditions import joined
+from storage.query.folding import NUMBER_VRS, RANGE_VRS, fold
+from storage.query.fuzzy import sounds_like
+from storage.query.identifier import MAX_IDENTIFIER_BYTES, Options, Query, Root
+from storage.query.rules import (
+    MAX_VALUES,
+    NAME_PART_CHARACTERS,
+    RULES,
+    combined_range,
+    condition,
+    folded,
+    has_several,
+    is_universal,
+    match_columns,
+    matches,
+    range_form,
+    rule_for,
+    single_keys,
+)
+from storage.query.wildcards import fits
+
+__all__ = [
+    "MAX_IDENTIFIER_BYTES",
+    "MAX_VALUES",
+    "NAME_PART_CHARACTERS",
+    "NUMBER_VRS",
+    "RANGE_VRS",
+    "RULES",
+    "Options",
+    "Query",
+    "Root",
+    "combined_range",
+    "condition",
+    "fits",
+    "fold",
+    "folded",
+    "has_several",
+    "is_universal",
+    "joined",
+    "match_columns",
+    "matches",
+    "range_form",
+    "rule_for",
+    "single_keys",
+    "sounds_like",
+]

@@ -1,0 +1,233 @@
+"""Identifiers: information model, level, keys, and what was negotiated about matching them."""
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import cached_property
+
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag, Tag
+
+from storage.diagnostics import DataSetError, IdentifierError
+from storage.dicom.data_sets import MESSAGE, Budget, Element, Elements, elements, reader
+from storage.dicom.values import BY_KEYWORD, BY_TAG, UNIQUE, WHOLE_TEXT_VRS, Attribute, Level, split
+from storage.query.rules import MAX_VALUES, is_universal
+
+QUERY_RETRIEVE_LEVEL = Tag(0x0008, 0x0052)
+_INSTANCE_AVAILABILITY = Tag(0x0008, 0x0056)
+# In an identifier, but not keys of an entity (PS3.4 C.4.1.1.3).
+_NOT_KEYS = {
+    QUERY_RETRIEVE_LEVEL,
+    elements.CHARACTER_SET,
+    Tag(0x0008, 0x0053),  # Query/Retrieve View
+    Tag(0x0008, 0x0054),  # Retrieve AE Title
+    _INSTANCE_AVAILABILITY,
+    Tag(0x0008, 0x0201),  # Timezone Offset From UTC
+}
+# Lists of UIDs (PS3.4 C.2.2.2.2), and VRs in which a backslash is text.
+_OF_ANY_LENGTH = WHOLE_TEXT_VRS | {"UI"}
+# A list of 100,000 UIDs fits, and no more than a message may be.
+MAX_IDENTIFIER_BYTES = MESSAGE.value_bytes
+# Of a value of a key; longer than any that is not prose (PS3.5 6.2), or that is asked for.
+_MAX_KEY_CHARACTERS = 16 * 1024
+
+
+class Root(Enum):
+    """The information models and their levels (PS3.4 C.6)."""
+
+    PATIENT = (Level.PATIENT, Level.STUDY, Level.SERIES, Level.IMAGE)
+    STUDY = (Level.STUDY, Level.SERIES, Level.IMAGE)
+    PATIENT_STUDY_ONLY = (Level.PATIENT, Level.STUDY)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What SOP Class Extended Negotiation agreed on (PS3.4 C.5.1.1)."""
+
+    relational: bool = False
+    date_time: bool = False
+    fuzzy_names: bool = False
+    empty_value: bool = False
+    multiple_values: bool = False
+
+
+@dataclass(frozen=True)
+class Query:
+    """An identifier: information model, level, and the keys as asked."""
+
+    root: Root
+    level: Level
+    keys: Elements
+    character_set: str = ""
+    asks_availability: bool = False
+    options: Options = field(default_factory=Options)
+    bulk: tuple[BaseTag, ...] = ()  # keys of bulk data, which are neither matched nor answered
+
+    @classmethod
+    def read(
+        cls,
+        root: Root,
+        data: bytes,
+        transfer_syntax: str,
+        charset: str,
+        options: Options = Options(),  # frozen
+    ) -> "Query":
+        """Decode an identifier; `charset` is for text that names none.
+
+        Raises DataSetError where it cannot be read, and IdentifierError where its level is
+        missing, unknown, or not one of the model.
+        """
+        if len(data) > MAX_IDENTIFIER_BYTES:
+            raise DataSetError(f"Identifier longer than {MAX_IDENTIFIER_BYTES} bytes")
+        budget = Budget(MESSAGE)
+        identifier = reader.read_whole(data, transfer_syntax, budget)
+        keys = elements.read(identifier, None, charset, unknown_vr="LO", budget=budget)
+        level = _level(root, keys)
+        _check_lists(keys)
+        asked = keys.get(elements.CHARACTER_SET, _ABSENT).text
+        available = _INSTANCE_AVAILABILITY in keys
+        bulk = [tag for tag in identifier.keys() if tag not in keys and _has_value(identifier, tag)]  # noqa: SIM118
+        return cls(root, level, _keys(keys), asked, available, options, tuple(bulk))
+
+    def text(self, attribute: Attribute) -> str:
+        """The key for `attribute`, empty where there is none."""
+        return self.keys.get(attribute.tag, _ABSENT).text
+
+    @property
+    def named(self) -> dict[str, str]:
+        """The unique keys that have a value, by keyword."""
+        return {a.keyword: text for a in UNIQUE.values() if (text := self.text(a))}
+
+    def level_of(self, attribute: Attribute) -> Level:
+        """Where the attribute belongs: a model begins with the levels above its first."""
+        return Level(max(attribute.level, self.root.value[0]))
+
+    @cached_property
+    def upper(self) -> list[Attribute]:
+        """The unique keys of the levels above the query's."""
+        return [UNIQUE[level] for level in self.root.value if level < self.level]
+
+    def check_upper_keys(self) -> None:
+        """Raise IdentifierError unless each upper unique key is there and single.
+
+        PS3.4 C.4.1.2.1, for hierarchical queries; relational ones need none (C.4.1.2.2).
+        """
+        if not self.options.relational:
+            for attribute in self.upper:
+                self._check_single(attribute)
+
+    def check_retrieve_keys(self) -> None:
+        """Raise IdentifierError unless the unique keys say exactly what to retrieve.
+
+        PS3.4 C.4.2.1.4.1: one value each, but a list of UIDs at the retrieve's own level.
+        """
+        for attribute in self.upper:
+            # A relational retrieve may leave it out, but not spread it (PS3.4 C.4.2.2.2).
+            if not self.options.relational or not is_universal(attribute.vr, self.text(attribute)):
+                self._check_single(attribute)
+        own = UNIQUE[self.level]
+        self._check_single(own, several=own.vr == "UI")
+
+    def _check_single(self, attribute: Attribute, several: bool = False) -> None:
+        key = self.text(attribute)
+        if is_universal(attribute.vr, key):
+            raise IdentifierError(f"No {attribute.keyword}", attribute.tag)
+        if "*" in key or "?" in key:
+            raise IdentifierError(f"Wildcard in {attribute.keyword}", attribute.tag)
+        if "\\" in key and not several:
+            raise IdentifierError(f"More than one {attribute.keyword}", attribute.tag)
+
+    @cached_property
+    def matched(self) -> list[Attribute]:
+        """The keys of the index that narrow the answers.
+
+        The level's own and the upper unique ones; of a relational query all.
+        """
+        known = [BY_TAG[tag] for tag in self.keys if tag in BY_TAG]
+        return [
+            a
+            for a in known
+            if self.options.relational or self.level_of(a) == self.level or a in self.upper
+        ]
+
+    @cached_property
+    def returned(self) -> list[Attribute]:
+        """What of the index an answer holds: the keys asked for, and the upper unique ones."""
+        return [
+            a
+            for a in BY_KEYWORD.values()
+            if a in self.upper or (a.tag in self.keys and self.level_of(a) <= self.level)
+        ]
+
+    @cached_property
+    def from_headers(self) -> Elements:
+        """The keys that no column serves: they are matched and answered from stored headers."""
+        return {tag: key for tag, key in self.keys.items() if tag not in BY_TAG}
+
+    @property
+    def unsupported(self) -> list[BaseTag]:
+        """The keys with a value that take no part in matching (PS3.4 C.2.2.1.3)."""
+        unmatched = [
+            tag
+            for tag, key in self.keys.items()
+            if tag in BY_TAG and key.text and not self._can_match(BY_TAG[tag])
+        ]
+        return [*unmatched, *self.bulk]
+
+    def _can_match(self, attribute: Attribute) -> bool:
+        return attribute.can_match and attribute in self.matched
+
+
+_ABSENT = Element("UN")
+
+
+def _level(root: Root, keys: Elements) -> Level:
+    name = keys.get(QUERY_RETRIEVE_LEVEL, _ABSENT).text
+    if not name:
+        raise IdentifierError("No Query/Retrieve Level", QUERY_RETRIEVE_LEVEL)
+    levels: dict[str, Level] = {level.name: level for level in root.value}
+    if name not in levels:
+        raise IdentifierError(
+            f"Query/Retrieve Level {name[:16]} is none of {', '.join(levels)}",
+            QUERY_RETRIEVE_LEVEL,
+        )
+    return levels[name]
+
+
+def _check_lists(keys: Elements) -> None:
+    """Raise IdentifierError where a key has more values, or a longer one, than are looked for."""
+    for tag, key in keys.items():
+        # Not of UIDs: a retrieve names each instance of a study (PS3.4 C.4.2.1.4.1).
+        if key.vr not in _OF_ANY_LENGTH and key.text.count("\\") >= MAX_VALUES:
+            name = keyword_for_tag(tag) or str(tag)
+            raise IdentifierError(f"More than {MAX_VALUES} values in {name}", tag)
+        if len(key.text) > _MAX_KEY_CHARACTERS and _longest(key) > _MAX_KEY_CHARACTERS:
+            name = keyword_for_tag(tag) or str(tag)
+            raise IdentifierError(f"Over {_MAX_KEY_CHARACTERS} characters in {name}", tag)
+        for item in key.items or ():
+            _check_lists(item)
+
+
+def _longest(key: Element) -> int:
+    """The length of the longest value of a key."""
+    return max(map(len, split(key.vr, key.text)))
+
+
+def _has_value(identifier: Dataset, tag: BaseTag) -> bool:
+    # As it came: not every value can be converted.
+    held = identifier.get_item(tag, keep_deferred=True)
+    return bool(held and held.value)
+
+
+def _keys(found: Elements) -> Elements:
+    """What of an identifier, or of an item in it, is a key."""
+    return {
+        tag: key if key.items is None else replace(key, items=tuple(map(_keys, key.items)))
+        for tag, key in found.items()
+        if _is_key(tag)
+    }
+
+
+def _is_key(tag: BaseTag) -> bool:
+    # Group lengths (PS3.5 7.2) come from old clients and say nothing.
+    return tag not in _NOT_KEYS and tag.element != 0

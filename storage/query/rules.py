@@ -1,0 +1,347 @@
+"""The rules of PS3.4 C.2.2.2 as rows, each read twice: plainly in Python, and as SQL.
+
+A row of RULES says which keys it is for; the first that applies to a key is its rule. `accepts`
+takes one folded value and one key; `sql` puts the same on a column of folded values.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import and_, or_
+from typing import Any
+
+from peewee import SQL, fn
+
+from storage.dicom.values import LONG_CHARACTERS, WHOLE_TEXT_VRS, Attribute, Key, Level, kept, strip
+from storage.query.conditions import joined
+from storage.query.folding import (
+    FOLDED_VRS,
+    RANGE_VRS,
+    fold,
+    fold_moment,
+    has_offset,
+    range_ends,
+    span,
+)
+from storage.query.wildcards import fits
+
+# `*` and `?` are wildcards in these alone (PS3.4 C.2.2.2.4).
+WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
+NAME_GROUPS = ("alphabetic", "ideographic", "phonetic")
+
+_FIRST_MOMENT, _LAST_MOMENT = "0", "9" * 20
+_LAST_CHARACTER = "\U0010ffff"
+# Of one key, of what may be a list though PS3.4 C.2.2.2.2 knows lists of UIDs alone.
+MAX_VALUES = 6000
+# How long the parts of names are kept that `*name*` is looked up in.
+NAME_PART_CHARACTERS = 16
+_MAX_FORMS = 16  # a name has five components (PS3.5 6.2.1.1): a key may leave out no more
+# SQLite's GLOB tries every way to spread characters over wildcards: more go to Python.
+_MAX_GLOB_STARS, _MAX_GLOB_LENGTH = 2, 1000
+# More keys than an expression or a statement of SQLite takes go to it as one JSON array.
+_MAX_ALTERNATIVES = 100
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One kind of matching: the keys it is for, what it accepts, and the same in SQL."""
+
+    name: str
+    clause: str
+    sentence: str
+    applies: Callable[[str, str], bool]  # (VR, key)
+    accepts: Callable[[str, str, str], bool]  # (VR, folded value, key)
+    sql: Callable[[str, Any, str], Any]  # (VR, column, key)
+    kinds: tuple[str, ...] = ()  # of PS3.4 C.2.2.2, where it serves others than its name says
+
+
+def match_columns(attribute: Attribute) -> tuple[str, ...]:
+    """The names of the columns that hold an attribute's folded form; its own where that is it.
+
+    A name has a column for each component group, so that a key finds any of them. What may
+    hold several values is folded when it is matched.
+    """
+    if attribute.multiple or attribute.vr not in FOLDED_VRS:
+        return (attribute.column,)
+    if attribute.vr == "PN":
+        return tuple(f"{attribute.column}_{group}" for group in NAME_GROUPS)
+    return (f"{attribute.column}_folded",)
+
+
+def folded(attribute: Attribute, text: str) -> tuple[str, ...]:
+    """What the columns of `match_columns` hold for a value of `text`."""
+    if attribute.multiple or attribute.vr not in FOLDED_VRS:
+        return (text,)
+    form = fold(attribute.vr, text)
+    if attribute.vr != "PN":
+        return (form,)
+    groups = [*form.split("="), "", ""]
+    return groups[0], groups[1], groups[2]
+
+
+def has_several(attribute: Attribute, text: str) -> bool:
+    """Whether an attribute of one value holds several, against PS3.6."""
+    return not attribute.multiple and "\\" in text and attribute.vr not in WHOLE_TEXT_VRS
+
+
+def condition(
+    attribute: Attribute,
+    columns: tuple[Any, ...],
+    model: Any,
+    key: str,
+    every: bool = False,
+    level: Level | None = None,
+) -> Any:
+    """The SQL condition for `key` on `columns` of `model`, or None where everything matches.
+
+    `model` has the rows of `level`, of the attribute's own where none is given.
+
+    An attribute of several values matches where any of them does (PS3.4 C.2.2.2); that is asked
+    of `matches`, which the database knows as `dicom_matches`. The few rows where an attribute
+    of one value holds several are marked, and found by an index of their own.
+
+    With `every`, which has to be negotiated, all values of the key must be there (PS3.4
+    C.2.2.2.8).
+    """
+    vr = attribute.vr
+    if is_universal(vr, key):
+        return None
+    singles = single_keys(vr, key)
+    if every and 1 < len(singles) <= _MAX_ALTERNATIVES:
+        return joined(
+            and_, [condition(attribute, columns, model, one, level=level) for one in singles]
+        )
+    by_value = fn.dicom_matches(vr, getattr(model, attribute.column), key, every)
+    # SQLite's GLOB takes a NUL for the end of a pattern; a DT value is folded by its key.
+    if attribute.multiple or vr == "DT" or len(singles) > _MAX_ALTERNATIVES or "\0" in key:
+        return by_value
+    parts, of = [], attribute.level if level is None else level
+    for single in singles:
+        one = _name_sql(columns, single) if vr == "PN" else _sql(vr, columns[0], single)
+        parts.append(_narrowed_by_part(model, of, single, one) if attribute.inside else one)
+    found = joined(or_, parts)
+    if attribute.key is Key.UNIQUE or vr in WHOLE_TEXT_VRS:
+        return found
+    return ((model.several == 0) & found) | ((model.several == 1) & by_value)
+
+
+def _narrowed_by_part(model: Any, level: Level, key: str, found: Any) -> Any:
+    """`found`, among the few whose name holds the key's longest stretch between wildcards.
+
+    Only where the key begins with a wildcard: else the index of the name itself serves.
+    """
+    pattern = _fold_key("PN", key)
+    if not pattern.startswith(("*", "?")):
+        return found
+    part = max(re.split(r"[*?=]", pattern), key=len)[:NAME_PART_CHARACTERS]
+    if not part:
+        return found
+    holding = "(SELECT entity FROM name_part WHERE level = ? AND part >= ? AND part < ?)"
+    return model.id.in_(SQL(holding, (int(level), part, part + _LAST_CHARACTER))) & found
+
+
+def combined_range(date: Any, time: Any, date_key: str, time_key: str) -> Any:
+    """The SQL condition that a moment lies within a range of moments (PS3.4 C.2.2.2.5.4)."""
+    days, times = _range("DA", date_key), _range("TM", time_key)
+    if days is None or times is None:
+        return date == _MALFORMED_KEY
+    first = days[0] + times[0] if days[0] != _FIRST_MOMENT else _FIRST_MOMENT
+    last = days[1] + times[1] if days[1] != _LAST_MOMENT else _LAST_MOMENT
+    return (date != "") & (time != "") & date.concat(time).between(first, last)
+
+
+def range_form(key: str) -> tuple[bool, bool] | None:
+    """Whether a range says its first, and its last moment; None for what is no range.
+
+    Only two of the same form make one range of moments (PS3.4 C.2.2.2.5.4).
+    """
+    first, dash, last = key.partition("-")
+    return (bool(first.strip()), bool(last.strip())) if dash else None
+
+
+def matches(vr: str, text: str, key: str, every: bool = False) -> bool:
+    """Whether any of the folded values in `text` matches any of the keys in `key`, or `every`."""
+    if is_universal(vr, key):
+        return True
+    values = [text] if vr in WHOLE_TEXT_VRS else text.split("\\")
+    accepts = _name_accepts if vr == "PN" else _accepts
+    found = (any(accepts(vr, v, single) for v in values) for single in single_keys(vr, key))
+    return all(found) if every else any(found)
+
+
+def is_universal(vr: str, key: str) -> bool:
+    """Whether `key` matches every entity, absent values too (PS3.4 C.2.2.2.3)."""
+    # Delimiters alone are an empty name: trailing ones do not count (PS3.5 6.2.1.1).
+    delimiters = "^= " if vr == "PN" else ""
+    values = [key] if vr in WHOLE_TEXT_VRS else key.split("\\")
+    parts = [value.strip().strip(delimiters) for value in values]
+    return not any(parts) or any(part and not part.strip("*") for part in parts)
+
+
+def single_keys(vr: str, key: str) -> list[str]:
+    """The keys in `key`: several for a list of values (an extension), else itself."""
+    if vr in WHOLE_TEXT_VRS or vr == "UI":
+        return [key]
+    return [part for part in dict.fromkeys(key.split("\\")) if part.strip()]
+
+
+def rule_for(vr: str, key: str) -> Rule:
+    """The rule that `key` asks for."""
+    return next(rule for rule in RULES if rule.applies(vr, key))
+
+
+def _accepts(vr: str, value: str, key: str) -> bool:
+    return rule_for(vr, key).accepts(vr, value, key)
+
+
+def _sql(vr: str, column: Any, key: str) -> Any:
+    return rule_for(vr, key).sql(vr, column, key)
+
+
+# Person names, PS3.4 C.2.2.2.1.1: a key of one component group finds it in any group of the
+# value; a key of several is matched group by group.
+
+
+def _name_accepts(vr: str, value: str, key: str) -> bool:
+    groups, wanted = value.split("="), _fold_key(vr, key).split("=")
+    if len(wanted) == 1:
+        return any(_group_accepts(group, wanted[0]) for group in groups[:3])
+    groups += [""] * (len(wanted) - len(groups))
+    pairs = zip(groups, wanted[:3], strict=False)
+    return all(is_universal(vr, part) or _group_accepts(group, part) for group, part in pairs)
+
+
+def _group_accepts(group: str, key: str) -> bool:
+    return any(_accepts("PN", group, form) for form in _forms(key))
+
+
+def _group_sql(column: Any, key: str) -> Any:
+    return joined(or_, [_sql("PN", column, form) for form in _forms(key)])
+
+
+def _forms(key: str) -> list[str]:
+    """A component group's key, and without a star behind a caret: trailing carets do not count."""
+    forms = [key]
+    while forms[-1].endswith("^*") and len(forms) < _MAX_FORMS and len(key) <= LONG_CHARACTERS:
+        forms.append(forms[-1][:-2].rstrip("^"))
+    return [form for form in forms if form] or [key]
+
+
+def _name_sql(columns: tuple[Any, ...], key: str) -> Any:
+    wanted = _fold_key("PN", key).split("=")
+    if len(wanted) == 1:
+        return joined(or_, [_group_sql(column, wanted[0]) for column in columns])
+    found = columns[0] >= ""
+    for column, part in zip(columns, wanted, strict=False):
+        if not is_universal("PN", part):
+            found = found & _group_sql(column, part)
+    return found
+
+
+@kept(1024, most_long=2)
+def _fold_key(vr: str, key: str) -> str:
+    return fold(vr, strip(vr, key))
+
+
+@kept(1024, most_long=2)
+def _range(vr: str, key: str) -> tuple[str, str] | None:
+    """The first and last moment of a range or a single value; None for what is neither."""
+    ends = range_ends(vr, key)
+    if ends is None:
+        return span(vr, key)
+    earliest, latest = (span(vr, end) for end in ends)
+    return earliest[0] if earliest else _FIRST_MOMENT, latest[1] if latest else _LAST_MOMENT
+
+
+# No folded value is this: what is malformed keeps its text behind a mark of its own.
+_MALFORMED_KEY = "!"
+
+
+def _in_range(vr: str, value: str, key: str) -> bool:
+    moments = _range(vr, key)
+    if vr == "DT" and moments:
+        # Without an offset a key is of the time that the value tells, whatever its offset.
+        value = fold_moment(value, local=not has_offset(key))
+    return moments[0] <= value <= moments[1] if moments else value == _fold_key(vr, key)
+
+
+def _in_range_sql(vr: str, column: Any, key: str) -> Any:
+    moments = _range(vr, key)
+    return column.between(*moments) if moments else column == _fold_key(vr, key)
+
+
+# Kept however long: it is asked for with every row. An identifier is of some megabytes at most.
+@lru_cache(maxsize=4)
+def _uids(key: str) -> frozenset[str]:
+    return frozenset(uid.strip(" \0") for uid in key.split("\\")) - {""}
+
+
+def _uids_sql(vr: str, column: Any, key: str) -> Any:
+    uids = _uids(key)
+    if len(uids) <= _MAX_ALTERNATIVES:
+        return column.in_(sorted(uids))
+    # UIDs are digits and dots; whatever else is in the key is no one's UID.
+    listed = ",".join(f'"{uid}"' for uid in uids if re.fullmatch(r"[0-9.]+", uid))
+    return column.in_(SQL("(SELECT value FROM json_each(?))", (f"[{listed}]",)))
+
+
+def _glob(vr: str, column: Any, key: str) -> Any:
+    """GLOB knows DICOM's wildcards and one more, `[`; the bounds let an index serve a prefix."""
+    pattern = _fold_key(vr, key)
+    if pattern.count("*") > _MAX_GLOB_STARS or len(pattern) > _MAX_GLOB_LENGTH:
+        like = fn.dicom_wildcard(pattern, column)
+    else:
+        like = column % pattern.replace("[", "[[]")
+    prefix = re.split(r"[*?]", pattern, maxsplit=1)[0]
+    if not prefix:
+        return like
+    return (column >= prefix) & (column < prefix + _LAST_CHARACTER) & like
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "universal",
+        "PS3.4 C.2.2.2.3",
+        "A key of zero length, or `*` alone, matches every entity, absent values too.",
+        applies=is_universal,
+        accepts=lambda vr, value, key: True,
+        sql=lambda vr, column, key: column >= "",
+    ),
+    Rule(
+        "list of UID",
+        "PS3.4 C.2.2.2.2",
+        "A UID key matches any of the UIDs in it.",
+        applies=lambda vr, key: vr == "UI",
+        accepts=lambda vr, value, key: value in _uids(key),
+        sql=_uids_sql,
+        kinds=("single value", "list of UID"),
+    ),
+    Rule(
+        "range",
+        "PS3.4 C.2.2.2.5",
+        "A date or time `a-b`, `a-` or `-b` matches what lies within, ends included; one of "
+        "less precision stands for its whole span.",
+        applies=lambda vr, key: vr in RANGE_VRS,
+        accepts=_in_range,
+        sql=_in_range_sql,
+        kinds=("single value", "range"),
+    ),
+    Rule(
+        "wildcard",
+        "PS3.4 C.2.2.2.4",
+        "`*` stands for any characters or none, `?` for any one.",
+        applies=lambda vr, key: vr in WILDCARD_VRS and ("*" in key or "?" in key),
+        accepts=lambda vr, value, key: fits(_fold_key(vr, key), value),
+        sql=_glob,
+    ),
+    Rule(
+        "single value",
+        "PS3.4 C.2.2.2.1",
+        "A value matches exactly, but for padding; names without case and accents, numbers "
+        "by value.",
+        applies=lambda vr, key: True,
+        accepts=lambda vr, value, key: value == _fold_key(vr, key),
+        sql=lambda vr, column, key: column == _fold_key(vr, key),
+    ),
+)
