@@ -24,7 +24,8 @@ from support import (
 )
 
 from storage import Archive, prepare
-from storage.maintenance.recovery import backup, rebuilding
+from storage.maintenance.backup import backup
+from storage.maintenance.recovery import rebuilding
 
 ROOT = Path(__file__).parent.parent
 CHARSET = "ISO_IR 100"

@@ -18,7 +18,7 @@ from support import CT, EXPLICIT, IMPLICIT, Sample, ct, samples
 
 from scp.copies.corrected.corrected import Copy
 from scp.copies.corrected.transcode import TranscodeError, transcode_file
-from scp.copies.deidentify.copies import Deidentified
+from scp.copies.deidentify.instances.copies import Deidentified
 from scp.copies.deidentify.rules.options import DEVICE, INSTITUTION, PATIENT
 from scp.copies.deidentify.rules.profile import Profile, Retain
 from scp.copies.deidentify.rules.pseudonyms import Pseudonyms, secret_of

@@ -20,8 +20,8 @@ from raw import rle as rle_frame
 from support import CT, EXPLICIT, IMPLICIT, Sample, ct, samples
 from test_deidentify import DAMAGED, Given, deidentified, pixels_of, read
 
-from scp.copies.deidentify.copies import Deidentified
 from scp.copies.deidentify.elements.report import Report
+from scp.copies.deidentify.instances.copies import Deidentified
 from scp.copies.deidentify.pixels.pixel_data import PIXELS
 from scp.copies.deidentify.rules.profile import Profile, Retain
 from scp.copies.deidentify.rules.pseudonyms import Pseudonyms

@@ -190,7 +190,7 @@ def test_a_backup_that_was_killed_holds_whole_files_and_a_second_one_ends_it(
     if not is_first:
         assert minipacs("backup", node, str(to)).returncode == 0
         assert minipacs("delete", node, "--study", OLD, "--yes").returncode == 0
-    killed(node, f"storage.maintenance.recovery.backup.{step}", call, "backup", str(to))
+    killed(node, f"storage.maintenance.backup.backup.{step}", call, "backup", str(to))
     node.kill()
     for path in (to / "tree").glob("*/*/*.dcm"):
         assert data_set_bytes(path) == SENT[path.stem]

@@ -30,7 +30,7 @@ FLOORS = (
     {"storage.index"},
     {"storage.archive"},
     {"storage.outbox", "storage.maintenance.changes", "storage.maintenance.check"},
-    {"storage.maintenance.recovery"},
+    {"storage.maintenance.recovery", "storage.maintenance.backup"},
     {"storage.maintenance"},
     {"storage"},
     {"scp.config", "scp.copies.conversion.codecs"},
@@ -39,6 +39,7 @@ FLOORS = (
     {"scp.copies.conversion.pixels", "scp.copies.deidentify.rules", "scp.network.dimse"},
     {"scp.copies.corrected", "scp.copies.deidentify.elements", "scp.network.association"},
     {"scp.copies.deidentify.pixels", "scp.copies.export", "scp.network.scu"},
+    {"scp.copies.deidentify.instances"},
     {"scp.copies.deidentify", "scp.copies.conversion"},
     {"scp.copies", "scp.forwarding", "scp.network.services", "scp.web"},
     {"scp.network"},
@@ -52,7 +53,8 @@ FLOORS = (
 )
 # What has no door, only rooms: each of these is imported as what it is.
 CORRIDORS = {
-    "scp", "scp.network", "scp.copies", "scp.copies.conversion", "storage.maintenance",
+    "scp", "scp.network", "scp.copies", "scp.copies.conversion", "scp.copies.deidentify",
+    "storage.maintenance",
     "scp.cli.commands", "scp.cli.commands.changes", "scp.cli.commands.transfer",
 }  # fmt: skip
 

@@ -35,7 +35,7 @@ from test_node_commitment import Requestor
 
 from scp.copies.corrected.corrected import AsCorrected
 from scp.copies.corrected.transcode import reachable, transcode
-from scp.copies.deidentify.copies import Deidentified
+from scp.copies.deidentify.instances.copies import Deidentified
 from scp.copies.deidentify.rules.profile import Profile
 from scp.copies.deidentify.rules.pseudonyms import Pseudonyms
 from storage import Archive, Level, Received, prepare

@@ -59,8 +59,8 @@ def export(
     profile = asked(deidentify, retain, patient_id, patient_name, burned_in, recognizable, video)
     settings = begin(path)
     from scp.cli.commands.transfer import export as exporting
-    from scp.copies.deidentify import copies_for
     from scp.copies.deidentify.elements import Report
+    from scp.copies.deidentify.instances import copies_for
     from scp.node import opened
     from storage.diagnostics import ResourceError
 

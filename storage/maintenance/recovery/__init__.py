@@ -1,7 +1,6 @@
-"""What makes an archive whole: at a start, after a kill, from the tree, from a copy."""
+"""What makes an archive whole: at a start, after a kill, from the tree."""
 
 from storage.maintenance.recovery import rebuilding, startup
-from storage.maintenance.recovery.backup import back_up
 from storage.maintenance.recovery.rebuilding import rebuild
 from storage.maintenance.recovery.replay import catch_up, is_settled, received, settle
 from storage.maintenance.recovery.startup import (
@@ -13,7 +12,6 @@ from storage.maintenance.recovery.startup import (
 
 __all__ = [
     "UNFINISHED",
-    "back_up",
     "catch_up",
     "fault_of_index",
     "fault_of_version",

@@ -8,7 +8,7 @@ from scp.config import Settings
 from scp.node import opened
 from scp.runtime import tell
 from storage.archive import held_bytes
-from storage.maintenance.recovery import back_up
+from storage.maintenance.backup import back_up
 
 
 def run(settings: Settings, to: Path) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from scp.cli.options import selection
 from scp.cli.output import say, shown, size
 from scp.config import Peer, Settings
-from scp.copies.deidentify import copies_for
 from scp.copies.deidentify.elements import Report
+from scp.copies.deidentify.instances import copies_for
 from scp.copies.deidentify.rules import Profile
 from scp.network.scu import Delivery, Origin, Originator, Outcome, Pause, Result
 from scp.network.tls import Contexts

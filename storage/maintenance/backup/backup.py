@@ -19,8 +19,8 @@ from storage.dicom.values import Uids
 from storage.files import copy_of_rest, digest_of_file, prune, sync_folder
 from storage.index import digest_in
 from storage.journal import RECEIPTS, in_journal
+from storage.maintenance.backup.backup_folder import claim
 from storage.maintenance.check import uids_of
-from storage.maintenance.recovery.backup_folder import claim
 
 _BLOCK_BYTES = 1 << 20
 # Less of the journal than this is copied while stores wait.

@@ -4,8 +4,8 @@ from typing import BinaryIO
 
 from scp.copies.conversion.data_set import TranscodeError, chained
 from scp.copies.corrected import AsCorrected, Copies, Copy, deflated, inflated
-from scp.copies.deidentify.data_set import deidentified
 from scp.copies.deidentify.elements import Report
+from scp.copies.deidentify.instances.data_set import deidentified
 from scp.copies.deidentify.rules import Profile, Pseudonyms, Retain, secret_of
 from storage import Archive, Location
 from storage.diagnostics import DataSetError
