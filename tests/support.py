@@ -304,9 +304,11 @@ class RunningNode:
 
 def _module_of(name: str) -> str:
     """The module that a constant is of: what comes after that may be a class."""
-    parts = name.split(".")
-    whole = Path(__file__).parent.parent.joinpath(*parts[:3]).with_suffix(".py")
-    return ".".join(parts[: 3 if whole.exists() else 2])
+    root, parts = Path(__file__).parent.parent, name.split(".")
+    for count in range(len(parts) - 1, 0, -1):
+        if root.joinpath(*parts[:count]).with_suffix(".py").exists():
+            return ".".join(parts[:count])
+    raise ValueError(f"{name}: of no module")
 
 
 StartNode = Callable[..., RunningNode]
