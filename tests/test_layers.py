@@ -195,7 +195,7 @@ def test_a_circle_is_found() -> None:
     assert circle({"a": {"b"}, "b": {"c"}}) == []
 
 
-@pytest.mark.parametrize("top", TOPS)
+@pytest.mark.parametrize("top", [*TOPS, "tests"])
 def test_no_folder_has_too_much_in_it(top: str) -> None:
     folders = [path for path in (ROOT / top).rglob("*") if path.is_dir()]
     crowded = {}

@@ -133,7 +133,9 @@ class Reporter:
             except Exception as error:
                 transaction = inspection.commitment.transaction_uid
                 logger.error(Event("commitment", one_line(error), transaction=transaction))
-                self._put(inspection, _delay(attempt), attempt + 1)
+                # Much may have happened to the files by then.
+                fresh = Inspection(self._archive, inspection.commitment)
+                self._put(fresh, _delay(attempt), attempt + 1)
 
     def _attempt(self, inspection: Inspection, attempt: int) -> None:
         commitment = inspection.commitment

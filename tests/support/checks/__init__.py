@@ -1,0 +1,1 @@
+"""What a node holds, said and printed, looked at from outside."""

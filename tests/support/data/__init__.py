@@ -1,0 +1,1 @@
+"""Data sets: pydicom's samples, small ones made up, and whole studies."""

@@ -1,0 +1,1 @@
+"""Input that was mutated, and what has to hold under it."""

@@ -1,0 +1,1 @@
+"""Disks and users of this machine, where a test may have them."""

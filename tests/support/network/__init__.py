@@ -1,0 +1,1 @@
+"""Peers and clients on the wire, as tests need them."""

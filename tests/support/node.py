@@ -1,0 +1,294 @@
+"""A node, started as a user starts it."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pynetdicom import (
+    AE,
+)
+from pynetdicom.association import Association
+from pynetdicom.presentation import build_context
+
+from support.clients import keep_responses
+from support.names import CLIENT_SECONDS, ECHO, IMPLICIT, ROOT, START_SECONDS, Context, Tables
+
+_LISTENING = re.compile(r"listening on (\S+):(\d+)$")
+_END = "<end of log>"
+# Processes of the node that are no workers.
+_OTHERS = ("metrics", "forwarder", "catalogue")
+# What a node never says, whatever its peers send.
+_BUGS = (
+    "Traceback",
+    "Internal error",
+    " request failed peer=",
+    "association broken",
+    "did not start",
+)
+
+
+# ---- the node
+
+
+def toml(tables: Tables) -> str:
+    """The tables as a config file; peers are tables in a table."""
+    lines: list[str] = []
+    for name, table in tables.items():
+        if isinstance(table, list):  # an array of tables
+            for one in table:
+                lines += [f"[[{name}]]", *(f"{k} = {json.dumps(v)}" for k, v in one.items())]
+            continue
+        inner = {key: value for key, value in table.items() if isinstance(value, Mapping)}
+        lines.append(f"[{name}]")
+        lines += [f"{key} = {json.dumps(table[key])}" for key in table if key not in inner]
+        for title, peer in inner.items():
+            lines.append(f"[{name}.{json.dumps(title)}]")
+            lines += [f"{key} = {json.dumps(value)}" for key, value in peer.items()]
+    return "\n".join(lines) + "\n"
+
+
+class Code:
+    """Code as the value of a constant of the program, see `RunningNode.constants`."""
+
+    def __init__(self, code: str) -> None:
+        self._code = code
+
+    def __repr__(self) -> str:
+        return self._code
+
+
+class RunningNode:
+    """`python -m scp serve` in a process group of its own, with its log at hand."""
+
+    def __init__(self, folder: Path, tables: Tables | None = None) -> None:
+        tables = tables or {}
+        self.folder = folder
+        self.data = folder / tables.get("storage", {}).get("path", "data")
+        self.config = folder / "config.toml"
+        self.title = tables.get("node", {}).get("ae_title", "MINIPACS")
+        self.configure(tables)
+        # Of the program's modules, where a test cannot wait for so long: name -> value.
+        self.constants: dict[str, object] = {}
+        # What runs it.
+        self.python: list[str] = [sys.executable]
+        self.log: list[str] = []
+        self.port = 0
+        self._changed = threading.Condition()
+
+    def configure(self, tables: Tables) -> None:
+        """Write the configuration, for the next start or to be read again."""
+        # The disk of a test machine may be nearly full; that is tested where it is meant.
+        settings = {
+            **tables,
+            "node": {"port": 0, "workers": 1, **tables.get("node", {})},
+            "limits": {"free_bytes": 0, **tables.get("limits", {})},
+        }
+        self.config.write_text(toml(settings))
+
+    def reload(self, answer: str = "configuration reloaded") -> None:
+        """Have it read its configuration again, and wait for what it says to that."""
+        mark = self.mark()
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for_log(answer, after=mark)
+
+    def start(self) -> "RunningNode":
+        """Start it, once more too, and wait for the line that says where it listens."""
+        if hasattr(self, "_reader"):  # else it would tell of the end of the one before
+            self._reader.join(START_SECONDS)
+        self.log = []
+        self.process = subprocess.Popen(
+            [*self.python, *self._program(), "serve", "-c", str(self.config)],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        match = _LISTENING.search(self.wait_for_log("listening on"))
+        assert match
+        self.port = int(match[2])
+        return self
+
+    def _program(self) -> list[str]:
+        if not self.constants:
+            return ["-m", "scp"]
+        modules = {_module_of(name) for name in self.constants}
+        lines = [f"import {module}" for module in sorted(modules)]
+        lines += [f"{name} = {value!r}" for name, value in self.constants.items()]
+        return ["-c", "\n".join([*lines, "from scp.cli.app import main", "main()"])]
+
+    def _read(self) -> None:
+        assert self.process.stderr
+        for line in self.process.stderr:
+            self._add(line.rstrip("\n"))
+        self._add(_END)
+
+    def _add(self, line: str) -> None:
+        with self._changed:
+            self.log.append(line)
+            self._changed.notify_all()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return hasattr(self, "process") and self.process.poll() is None
+
+    def mark(self) -> int:
+        """A place in the log: where the next line comes."""
+        return len(self.log)
+
+    def logged(self, *words: str, after: int = 0) -> list[str]:
+        """The lines that hold all of `words`."""
+        return [line for line in self.log[after:] if all(word in line for word in words)]
+
+    def bugs(self, after: int = 0) -> list[str]:
+        """The first line that tells of a bug, and those behind it."""
+        for number, line in enumerate(self.log[after:], after):
+            if any(words in line for words in _BUGS):
+                return self.log[number : number + 30]
+        return []
+
+    def wait_for_log(
+        self, *words: str, count: int = 1, after: int = 0, seconds: float = START_SECONDS
+    ) -> str:
+        """The `count`-th line after the mark that holds all of `words`, once it is there."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: len(self.logged(*words, after=after)) >= count or _END in self.log, seconds
+            )
+            lines = self.logged(*words, after=after)
+        assert len(lines) >= count, f"no {words!r} in the log:\n" + "\n".join(self.log[-50:])
+        return lines[count - 1]
+
+    def kill(self) -> None:
+        """kill -9 of the supervisor and every worker."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self._ended()
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        if self.is_running:
+            self.process.send_signal(signal.SIGTERM)
+        return self._ended()
+
+    def _ended(self) -> int:
+        code = self.process.wait(START_SECONDS)
+        self._reader.join(START_SECONDS)
+        return code
+
+    def associate(
+        self, *contexts: Context, ae_title: str = "TESTER", called: str = "", **options: Any
+    ) -> Association:
+        """An association of pynetdicom's, established or not."""
+        entity = AE(ae_title)
+        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = CLIENT_SECONDS
+        built = [build_context(uid, syntax) for uid, syntax in contexts]
+        association = entity.associate(
+            "127.0.0.1", self.port, contexts=built, ae_title=called or self.title, **options
+        )
+        keep_responses(association)
+        return association
+
+    @contextmanager
+    def association(self, *contexts: Context, **options: Any) -> Iterator[Association]:
+        """An association that is established, and released behind the block."""
+        association = self.associate(*contexts, **options)
+        assert association.is_established, "\n".join(self.log[-20:])
+        try:
+            yield association
+            assert association.is_established, "\n".join(self.log[-20:])
+            association.release()
+        finally:
+            if association.is_established:
+                association.abort()
+
+    @property
+    def workers(self) -> list[int]:
+        """The process ids of the workers."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(one) for one in children if _name(int(one)) not in _OTHERS]
+
+    def echoes(self) -> bool:
+        """Whether it answers a C-ECHO on a new association."""
+        with self.association((ECHO, IMPLICIT)) as association:
+            return bool(association.send_c_echo().Status == 0x0000)
+
+    def files(self) -> list[Path]:
+        """The files of the tree."""
+        return sorted((self.data / "tree").glob("*/*/*.dcm"))
+
+    def incoming(self) -> list[Path]:
+        """What lies in the folder for files being received."""
+        return sorted((self.data / "incoming").iterdir())
+
+    def path(self, data_set: Dataset) -> Path:
+        """Where a data set lies in the tree."""
+        uids = (data_set.StudyInstanceUID, data_set.SeriesInstanceUID, data_set.SOPInstanceUID)
+        return self.data.joinpath("tree", *uids[:2], f"{uids[2]}.dcm")
+
+
+def _module_of(name: str) -> str:
+    """The module that a constant is of: what comes after that may be a class."""
+    root, parts = ROOT, name.split(".")
+    for count in range(len(parts) - 1, 0, -1):
+        if root.joinpath(*parts[:count]).with_suffix(".py").exists():
+            return ".".join(parts[:count])
+    raise ValueError(f"{name}: of no module")
+
+
+StartNode = Callable[..., RunningNode]
+
+
+def _name(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/comm").read_text().strip()
+    except OSError:  # it has ended
+        return ""
+
+
+@contextmanager
+def running_node(folder: Path, tables: Tables | None = None) -> Iterator[RunningNode]:
+    """A node that ends with the block: by itself, with exit code 0 and without a bug in the log."""
+    folder.mkdir(exist_ok=True)
+    node = RunningNode(folder, tables)
+    try:
+        yield node.start()
+        if node.is_running:
+            assert node.stop() == 0, "\n".join(node.log[-50:])
+        assert not node.bugs(), "\n".join(node.bugs())
+        assert node.incoming() == []
+    finally:
+        if node.is_running:
+            node.kill()
+
+
+def minipacs(
+    command: str, node: RunningNode, *options: str, seconds: float = CLIENT_SECONDS
+) -> subprocess.CompletedProcess[str]:
+    """A command of ours, on the configuration of a node that may be running."""
+    return subprocess.run(
+        [sys.executable, "-m", "scp", command, "-c", str(node.config), *options],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        timeout=seconds,
+    )  # fmt: skip
+
+
+def free_port() -> int:
+    """A port that was free a moment ago, for programs that cannot pick one themselves."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
