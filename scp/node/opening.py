@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from scp.config import Settings
 from scp.copies.conversion.limits import BUDGET
 from storage import Archive, catch_up
 from storage.diagnostics import FolderError
+from storage.files import is_free
 from storage.index import index_path
 from storage.journal import cut_off, doing
 from storage.maintenance.recovery import fault_of_index
@@ -21,8 +23,17 @@ def require_index(settings: Settings) -> None:
             next(folder.iterdir(), None)
     except OSError as error:
         raise FolderError(f"{where}: {error.filename or data}: {error.strerror}") from error
-    if fault := fault_of_index(index_path(data), look_through=False):
+    # Of a node that serves, the mark may be a minute behind; it has held it to the journal itself.
+    if fault := fault_of_index(index_path(data), look_through=False, is_start=_is_free(data)):
         raise FolderError(f"{data}: index {fault}; `minipacs rebuild` makes it anew")
+
+
+def _is_free(data: Path) -> bool:
+    """Whether no node serves the folder, as far as may be known."""
+    try:
+        return is_free(data)
+    except OSError:  # it may not be written
+        return False
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import select
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -219,3 +220,25 @@ def read_to(path: Path) -> int:
     except sqlite3.Error:  # not there yet
         return -1
     return int(rows[0][0]) if rows else -1
+
+
+def test_no_command_believes_an_index_of_another_day(start_node: StartNode) -> None:
+    node = start_node()
+    store(node, "1.1")
+    assert node.stop() == 0
+    journal = node.data / "journal"
+    kept = node.data.parent / "journal of before"
+    shutil.copytree(journal, kept)
+    node.start()
+    store(node, "1.2")
+    assert node.stop() == 0
+    shutil.rmtree(journal)
+    kept.rename(journal)
+    for command in (["check"], ["stats"], ["delete", "--study", "1.1", "-y"]):
+        done = minipacs(*command[:1], node, *command[1:])
+        assert done.returncode == 2
+        assert "index of a journal that was longer; `minipacs rebuild` makes it anew" in done.stderr
+    node.start()
+    assert minipacs("stats", node).returncode == 0
+    assert found_of(node, "1.1")
+    assert found_of(node, "1.2")
