@@ -3,7 +3,7 @@
 import queue
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import Any
 
@@ -12,6 +12,7 @@ from pydicom.uid import UID
 from pynetdicom.association import Association
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 from support.names import CLIENT_SECONDS, EXPLICIT
 
@@ -96,6 +97,22 @@ def accepted(association: Association, sop_class: str, transfer_syntax: str) -> 
             assert context.context_id
             return context.context_id
     raise AssertionError(f"no context for {sop_class} in {transfer_syntax}")
+
+
+def take_late_rejection(association: Association) -> None:
+    """Have an association be rejected that is.
+
+    Its thread asks whether it is connected before it looks at the answer. On a busy machine the
+    rejection has closed the connection by then, and pynetdicom takes it for one that was not made.
+    """
+    if association.is_established or association.is_rejected:
+        return
+    with suppress(queue.Empty):
+        while True:
+            answer = association.dul.to_user_queue.get_nowait()
+            if isinstance(answer, A_ASSOCIATE) and answer.result:
+                association.acceptor.primitive = answer
+                association.is_rejected, association.is_aborted = True, False
 
 
 def keep_responses(association: Association) -> None:

@@ -20,7 +20,7 @@ from pynetdicom import (
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 
-from support.clients import keep_responses
+from support.clients import keep_responses, take_late_rejection
 from support.names import CLIENT_SECONDS, ECHO, IMPLICIT, ROOT, START_SECONDS, Context, Tables
 
 _LISTENING = re.compile(r"listening on (\S+):(\d+)$")
@@ -199,6 +199,7 @@ class RunningNode:
         association = entity.associate(
             "127.0.0.1", self.port, contexts=built, ae_title=called or self.title, **options
         )
+        take_late_rejection(association)
         keep_responses(association)
         return association
 
