@@ -3,26 +3,26 @@
 The door: what the node needs comes from here.
 """
 
-from storage.archive import Answer, Archive, OnConflict, Outcome, Received, Stored
+from storage.archive import Archive, OnConflict, QueryAnswer, Received, Stored, StoreOutcome
 from storage.dicom.values import Attribute, Level
-from storage.files import Intake
+from storage.files import IncomingDataSet
 from storage.index import Location
 from storage.maintenance.recovery import catch_up, is_settled, prepare, received, settle
 from storage.query import Options, Query, Root
 
 __all__ = [
-    "Answer",
     "Archive",
     "Attribute",
-    "Intake",
+    "IncomingDataSet",
     "Level",
     "Location",
     "OnConflict",
     "Options",
-    "Outcome",
     "Query",
+    "QueryAnswer",
     "Received",
     "Root",
+    "StoreOutcome",
     "Stored",
     "catch_up",
     "is_settled",

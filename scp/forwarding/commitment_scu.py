@@ -7,7 +7,7 @@ from pydicom.uid import generate_uid
 from pynetdicom.association import Association
 
 from scp.config import Peer
-from scp.forwarding.shared import Post
+from scp.forwarding.shared import ForwardingContext
 from scp.network.association import associate, finish
 from scp.network.dimse import (
     CONTEXT,
@@ -25,7 +25,7 @@ from scp.network.dimse import (
     writer,
 )
 from scp.network.tls import TlsError
-from scp.network.upper_layer import driver_of
+from scp.network.upper_layer import upper_layer_of
 from storage.diagnostics import DataSetError, Event
 from storage.outbox import Asked, commitment_requests
 
@@ -43,7 +43,7 @@ class NotAskedError(Exception):
     """The destination could not be asked; says why."""
 
 
-def ask(post: Post, title: str, peer: Peer) -> bool:
+def ask(post: ForwardingContext, title: str, peer: Peer) -> bool:
     """Ask a destination for all that it took; False where it commits to nothing.
 
     Raises NotAskedError, and ResourceError where the queue is broken.
@@ -74,11 +74,11 @@ def ask(post: Post, title: str, peer: Peer) -> bool:
 class _Asking:
     """An association on which a destination is asked."""
 
-    def __init__(self, post: Post, title: str, association: Association) -> None:
+    def __init__(self, post: ForwardingContext, title: str, association: Association) -> None:
         self._post = post
         self._title = title
         self._association = association
-        self._reactor = driver_of(association)
+        self._reactor = upper_layer_of(association)
         context = association.accepted_contexts[0]
         self._context_id = context.context_id or 0
         self._syntax = str(context.transfer_syntax[0])

@@ -8,8 +8,8 @@ from collections import Counter
 from scp.config import Peer
 from scp.forwarding import commitment_scu
 from scp.forwarding.commitment_scu import NotAskedError
-from scp.forwarding.shared import Post
-from scp.network.scu import Cause, Delivery, Outcome, Pause, Result
+from scp.forwarding.shared import ForwardingContext
+from scp.network.scu import Cause, Delivery, Pause, Result, SubOperationOutcome
 from scp.runtime import MANY
 from storage.diagnostics import Event
 from storage.outbox import Item, commitment_requests, is_held
@@ -33,10 +33,10 @@ _MOST = 500
 _OUT_OF_RESOURCES = range(0xA700, 0xA800)  # PS3.4 B.2.3
 
 
-class Courier:
+class DestinationSender:
     """Sends to one destination, in a thread of its own."""
 
-    def __init__(self, post: Post, title: str, peer: Peer) -> None:
+    def __init__(self, post: ForwardingContext, title: str, peer: Peer) -> None:
         self._post = post
         self._title = title
         self._peer = peer
@@ -96,7 +96,7 @@ class Courier:
         self._tell(time.monotonic() - started)
         self._set_pace()
 
-    def _note(self, outcome: Outcome) -> None:
+    def _note(self, outcome: SubOperationOutcome) -> None:
         """Write down what became of an instance, before another is sent."""
         item = self._items[outcome.location.uids]
         failed = outcome.result is Result.FAILED
@@ -111,7 +111,7 @@ class Courier:
         elif outcome.cause is not Cause.DESTINATION:
             self._fail(item, outcome)
 
-    def _fail(self, item: Item, outcome: Outcome) -> None:
+    def _fail(self, item: Item, outcome: SubOperationOutcome) -> None:
         busy = outcome.status in _OUT_OF_RESOURCES
         for_good = not busy and outcome.cause is Cause.INSTANCE and item.attempts + 1 >= ATTEMPTS
         delay = None if for_good else _delay(item.attempts)

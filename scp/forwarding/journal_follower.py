@@ -4,7 +4,7 @@ import logging
 import time
 
 from scp.forwarding.rules import destinations
-from scp.forwarding.shared import Post
+from scp.forwarding.shared import ForwardingContext
 from scp.runtime import Attempts, one_line
 from storage.diagnostics import ArchiveError, DataSetError, Event, ResourceError
 from storage.journal import RECEIPTS
@@ -19,10 +19,10 @@ _RETRY_SECONDS = 2.0
 _TIDY_SECONDS = 3600.0
 
 
-class Follower:
+class JournalFollower:
     """Reads the journal from where the queue is; a store does nothing for it."""
 
-    def __init__(self, post: Post) -> None:
+    def __init__(self, post: ForwardingContext) -> None:
         self._post = post
         self._position = post.outbox.position
         self._next_tidy = 0.0

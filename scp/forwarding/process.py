@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 
 from scp.config import Settings
-from scp.forwarding.destination import Courier
-from scp.forwarding.journal_follower import Follower
-from scp.forwarding.shared import Post
+from scp.forwarding.destination import DestinationSender
+from scp.forwarding.journal_follower import JournalFollower
+from scp.forwarding.shared import ForwardingContext
 from scp.network.association import access
 from scp.network.tls import Contexts
 from scp.runtime import Audit, child, log, memory, trail
@@ -111,13 +111,13 @@ def _run(settings: Settings, tls: Contexts) -> None:
     os.nice(_NICENESS)
     storage = settings.storage
     database.prepare(storage.path, storage.sync)
-    post = Post(
+    post = ForwardingContext(
         settings, tls, Archive(storage.path, storage.sync), Outbox(storage.path, storage.sync),
         Audit(*trail(settings)),
     )  # fmt: skip
     waiting = {title: one.waiting for title, one in standings(post.outbox).items() if one.waiting}
     rules = sorted({title for rule in settings.forward for title in rule.to})
-    work: list[Callable[[], None]] = [Follower(post).run]
+    work: list[Callable[[], None]] = [JournalFollower(post).run]
     for title in sorted({*rules, *waiting}):
         peer = access.destination(settings, title)
         if peer is None:
@@ -130,12 +130,12 @@ def _run(settings: Settings, tls: Contexts) -> None:
                 )
             )
             continue
-        work.append(Courier(post, title, peer).run)
+        work.append(DestinationSender(post, title, peer).run)
     logger.info(Event("forwarding", to=",".join(rules), waiting=sum(waiting.values())))
     _run_all(post, work)
 
 
-def _run_all(post: Post, work: list[Callable[[], None]]) -> None:
+def _run_all(post: ForwardingContext, work: list[Callable[[], None]]) -> None:
     """Do all at once until SIGTERM; raises what one of them raises."""
     raised: list[BaseException] = []
 

@@ -15,7 +15,7 @@ _UNASKED = Originator("", 0, 0, named=False)
 
 
 @dataclass(frozen=True)
-class Post:
+class ForwardingContext:
     """What is in force, and what is open; `stopped` is set when no more is to be sent.
 
     `followed` is set once the journal was followed to its end.

@@ -15,7 +15,7 @@ from scp.runtime import REFUSALS, Attempts, child, log
 from storage import catch_up, is_settled, settle
 from storage import received as received_bytes
 from storage.diagnostics import Event
-from storage.journal import Journal, cut_off, keep_near
+from storage.journal import Journal, interrupted, keep_near
 from storage.maintenance.changes import catch_up_corrections, correction
 from storage.maintenance.recovery import rebuild
 
@@ -38,7 +38,7 @@ _MANY_BYTES = 256 * 1024
 _NICENESS = 10
 
 
-class Keeper:
+class IndexKeeper:
     """For the supervisor, which calls `tend` every few seconds."""
 
     def __init__(self, data: Path, is_whole: bool) -> None:
@@ -112,7 +112,7 @@ class Keeper:
 
     @property
     def _is_behind(self) -> bool:
-        return self._left != self._caught_up or bool(cut_off(self._data))
+        return self._left != self._caught_up or bool(interrupted(self._data))
 
     def _is_corrected_behind(self) -> bool:
         """Whether a command that was killed left corrections that the index lacks."""

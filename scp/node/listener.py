@@ -11,9 +11,9 @@ from typing import Any
 
 from pynetdicom import evt
 
-from scp.network.association import Handlers, Node, NodeAssociation
+from scp.network.association import Handlers, NodeAssociation, WorkerContext
 from scp.node.connection_crowds import Crowds
-from scp.runtime import Doors, heartbeat, one_line
+from scp.runtime import ListeningSockets, heartbeat, one_line
 from storage.diagnostics import Event
 
 logger = logging.getLogger(__name__)
@@ -29,9 +29,9 @@ class Listener:
 
     def __init__(
         self,
-        node: Node,
+        node: WorkerContext,
         handlers: Handlers,
-        doors: Doors,
+        doors: ListeningSockets,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         self._node = node
@@ -40,7 +40,7 @@ class Listener:
         self._crowds = Crowds()
         self._beat = beat  # to be called every `watch.BEAT_SECONDS`, by who would hang
 
-    def renew(self, node: Node) -> None:
+    def renew(self, node: WorkerContext) -> None:
         """Serve associations by `node` from now on; those that are open go on."""
         self._node = node
 

@@ -7,7 +7,7 @@ import time
 from typing import Protocol
 
 from scp.config import Settings
-from scp.node.index_keeper import Keeper
+from scp.node.index_keeper import IndexKeeper
 from scp.node.opening import changing
 from scp.runtime import MANY, child, tell
 from storage import Archive
@@ -98,7 +98,7 @@ class Retaining:
 class Retainer:
     """Has a process of its own apply the rules; the supervisor calls `tend` every few seconds."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: IndexKeeper) -> None:
         self._keeper = keeper
         self._process = 0
         self._due = time.monotonic() + _FIRST_SECONDS

@@ -17,9 +17,19 @@ from scp.forwarding import Forwarder
 from scp.network.association import RESTARTS, Counters
 from scp.network.tls import Contexts, certificates, contexts
 from scp.node import worker
-from scp.node.index_keeper import Keeper
+from scp.node.index_keeper import IndexKeeper
 from scp.node.retention import Retainer
-from scp.runtime import Attempts, Beats, Doors, Slots, Watch, child, heartbeat, log, systemd
+from scp.runtime import (
+    AssociationSlots,
+    Attempts,
+    HangDetector,
+    Heartbeats,
+    ListeningSockets,
+    child,
+    heartbeat,
+    log,
+    systemd,
+)
 from scp.web import Exporter
 from storage.diagnostics import Sentence
 from storage.files import Tree, why_not
@@ -38,16 +48,18 @@ _KILL_SECONDS = worker.GRACE_SECONDS + 5
 class Supervisor:
     """Runs the workers until SIGTERM or SIGINT."""
 
-    def __init__(self, settings: Settings, doors: Doors, tls: Contexts, is_whole: bool) -> None:
+    def __init__(
+        self, settings: Settings, doors: ListeningSockets, tls: Contexts, is_whole: bool
+    ) -> None:
         self._settings = settings
         self._doors = doors
         self._tls = tls
         self._count = settings.node.workers or os.cpu_count() or 1
         BUDGET.set(settings.storage.path, settings.limits)
-        self._slots = Slots(settings.limits.associations, self._count)
-        self._beats = Beats(self._count + 1)  # the last is its own
+        self._slots = AssociationSlots(settings.limits.associations, self._count)
+        self._beats = Heartbeats(self._count + 1)  # the last is its own
         self._beats.adopt(self._count)
-        self._watch = Watch(self._beats)
+        self._watch = HangDetector(self._beats)
         self._counters = Counters(self._count)
         self._counters.name(settings.peers)
         self._exporter = Exporter(settings, doors.metrics, self._counters, self._slots, self._beats)
@@ -57,9 +69,9 @@ class Supervisor:
         self._life, self._life_end = os.pipe()
         self._data = settings.storage.path
         self._ready: dict[int, int] = {}  # number -> what can be read when it serves or has ended
-        self._keeper = Keeper(self._data, is_whole)
+        self._keeper = IndexKeeper(self._data, is_whole)
         self._retainer = Retainer(self._keeper)
-        self._certificates = certificates.Keeper()
+        self._certificates = certificates.CertificateWatcher()
         self._next_look = 0.0
         self._attempts = Attempts()
         # What one of them is refused leaves the others alone.
@@ -91,15 +103,15 @@ class Supervisor:
         logger.info(Sentence(f"{words}{shown}:{port}", **beside))
         systemd.notify("READY=1", f"STATUS=listening on {shown}:{port}")
         while True:
-            found = signal.sigtimedwait(_SIGNALS, self._patience())
+            found = signal.sigtimedwait(_SIGNALS, self._seconds_until_due())
             number = found.si_signo if found else 0
             if number == signal.SIGHUP:
                 self._reload()
             elif number == signal.SIGCHLD:
-                self._mourn()
+                self._on_child_exit()
             elif number:
                 break
-            self._tend()
+            self._run_due_tasks()
         logger.info("stopping: %s", signal.Signals(number).name)
         systemd.notify("STOPPING=1")
         self._exporter.stop()
@@ -110,14 +122,14 @@ class Supervisor:
         self._exporter.end()
         self._forwarder.end()
 
-    def _patience(self) -> float:
+    def _seconds_until_due(self) -> float:
         """Seconds until something is to be done."""
         due = (self._next_look, *self._due.values())
         if self._settings.tls:
             due = (*due, self._certificates.due)
         return max(min(due) - time.monotonic(), 0.0)
 
-    def _mourn(self) -> None:
+    def _on_child_exit(self) -> None:
         """See who has ended, and when there will be another."""
         for ended in self._reap():
             words = "died" if self._beats.of(ended) else "did not start"
@@ -125,7 +137,7 @@ class Supervisor:
             self._counters.add([(RESTARTS, 1)])
             self._due[ended] = time.monotonic() + _RESTART_SECONDS
 
-    def _tend(self) -> None:
+    def _run_due_tasks(self) -> None:
         """Do what is due."""
         now = time.monotonic()
         for number in [number for number, due in self._due.items() if due <= now]:

@@ -11,11 +11,19 @@ from dataclasses import replace
 
 from scp.config import ConfigError, Settings, loader
 from scp.copies.conversion.limits import BUDGET
-from scp.network.association import Counters, Node, application_entity
+from scp.network.association import Counters, WorkerContext, application_entity
 from scp.network.services import HANDLERS, Reporter
 from scp.network.tls import Contexts, contexts
 from scp.node.listener import Listener
-from scp.runtime import Attempts, Audit, Beats, Doors, Slots, memory, trail
+from scp.runtime import (
+    AssociationSlots,
+    Attempts,
+    Audit,
+    Heartbeats,
+    ListeningSockets,
+    memory,
+    trail,
+)
 from storage import Archive, OnConflict
 from storage.diagnostics import Event, ResourceError
 from storage.files import Bounds
@@ -34,10 +42,10 @@ _SWITCH_SECONDS = 0.001
 
 def run(
     settings: Settings,
-    doors: Doors,
+    doors: ListeningSockets,
     tls: Contexts,
-    slots: Slots,
-    beats: Beats,
+    slots: AssociationSlots,
+    beats: Heartbeats,
     counters: Counters,
     ready: int,
     life: int,
@@ -57,7 +65,7 @@ def run(
     )  # fmt: skip
     reporter = Reporter(settings, archive, tls, counters)
     entity, audit = application_entity.build(settings), Audit(*trail(settings))
-    node = Node(settings, archive, entity, slots, reporter, audit, tls, counters)
+    node = WorkerContext(settings, archive, entity, slots, reporter, audit, tls, counters)
 
     attempts, resumed = Attempts(), False
 
@@ -71,7 +79,7 @@ def run(
         beats.beat()
         trim()
         with suppress(ResourceError):  # tried again with the next beat
-            archive.withdrawals.pay()
+            archive.withdrawals.flush()
         attempts.attempt("commitments are not resumed", resume, None)
 
     listener = Listener(node, HANDLERS, doors, beat)
@@ -99,7 +107,7 @@ def _allow_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _reload(node: Node, listener: Listener) -> Node:
+def _reload(node: WorkerContext, listener: Listener) -> WorkerContext:
     """Take the configuration as it is now, for associations from now on."""
     try:
         settings = loader.renewed(node.settings, loader.load(node.settings.source))
@@ -123,7 +131,7 @@ def _reload(node: Node, listener: Listener) -> Node:
     return node
 
 
-def _renew(node: Node, listener: Listener) -> Node:
+def _renew(node: WorkerContext, listener: Listener) -> WorkerContext:
     """Take the files of [tls] as they are now, for associations from now on."""
     try:
         tls = contexts(node.settings)

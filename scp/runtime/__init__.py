@@ -1,24 +1,24 @@
 """Processes and what they share: sockets, slots, heartbeats, log, audit trail."""
 
 from scp.runtime import child, heartbeat, log, memory, pynetdicom_log, systemd
-from scp.runtime.association_slots import Slots, site
+from scp.runtime.association_slots import AssociationSlots, site
 from scp.runtime.attempts import REFUSALS, Attempts
 from scp.runtime.audit import MANY, Audit, StoreTally, tell, trail, user
-from scp.runtime.heartbeat import Beats, Watch
+from scp.runtime.heartbeat import HangDetector, Heartbeats
 from scp.runtime.log import one_line
-from scp.runtime.sockets import Doors, StartError, bind, bound
+from scp.runtime.sockets import ListeningSockets, StartError, bind, bound
 
 __all__ = [
     "MANY",
     "REFUSALS",
+    "AssociationSlots",
     "Attempts",
     "Audit",
-    "Beats",
-    "Doors",
-    "Slots",
+    "HangDetector",
+    "Heartbeats",
+    "ListeningSockets",
     "StartError",
     "StoreTally",
-    "Watch",
     "bind",
     "bound",
     "child",

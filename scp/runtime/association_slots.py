@@ -27,7 +27,7 @@ _WORKER_BYTES = _TAKEN.size + _PLACES * _PLACE_BYTES
 _LOCK_SECONDS = 90.0
 
 
-class Slots:
+class AssociationSlots:
     """A limit shared by processes: each worker writes down the callers that it serves.
 
     The memory for that is made before the workers are forked.

@@ -12,7 +12,7 @@ LOOKS, START_LOOKS = 6, 60
 _COUNT = struct.Struct("=I")
 
 
-class Beats:
+class Heartbeats:
     """Memory shared by processes, made before they are forked: a place for each worker."""
 
     def __init__(self, workers: int) -> None:
@@ -41,14 +41,14 @@ class Beats:
         _COUNT.pack_into(self._counts, worker * _COUNT.size, count)
 
 
-class Watch:
+class HangDetector:
     """What the supervisor has seen of the workers' counts.
 
     Looks are counted, not seconds: where the whole machine was paused, or the whole node, no
     worker is to blame.
     """
 
-    def __init__(self, beats: Beats) -> None:
+    def __init__(self, beats: Heartbeats) -> None:
         self._beats = beats
         self._seen: dict[int, int] = {}
         self._same: Counter[int] = Counter()

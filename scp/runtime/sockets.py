@@ -11,7 +11,7 @@ _BACKLOG = 2048
 
 
 @dataclass(frozen=True)
-class Doors:
+class ListeningSockets:
     """The listening sockets."""
 
     main: socket.socket
@@ -32,7 +32,7 @@ class StartError(Exception):
     """The node cannot start; the text says why, to a person."""
 
 
-def bind(settings: Settings) -> Doors:
+def bind(settings: Settings) -> ListeningSockets:
     """The listening sockets. Raises StartError where an address cannot be had."""
     host, tls, metrics = settings.node.host, settings.tls, settings.metrics
     given = systemd.inherited()
@@ -45,7 +45,7 @@ def bind(settings: Settings) -> Doors:
         )
     if secure is None and tls and tls.port is not None:
         secure = _bind(settings, host, tls.port, "[tls] port")
-    return Doors(
+    return ListeningSockets(
         plain or _bind(settings, host, settings.node.port, "[node] host, port"),
         secure,
         _bind(settings, metrics.host, metrics.port, "[metrics] host, port") if metrics else None,

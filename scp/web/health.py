@@ -6,7 +6,7 @@ import time
 
 from scp.config import Settings
 from scp.network.tls import certificates
-from scp.runtime import Beats, Slots, heartbeat
+from scp.runtime import AssociationSlots, Heartbeats, heartbeat
 from storage.files import why_not
 from storage.index import index_path
 from storage.journal import Journal
@@ -19,7 +19,7 @@ _BEATS = 3
 class Health:
     """What can be seen of it from beside the workers; made before they are forked."""
 
-    def __init__(self, settings: Settings, slots: Slots, beats: Beats) -> None:
+    def __init__(self, settings: Settings, slots: AssociationSlots, beats: Heartbeats) -> None:
         self.settings = settings
         self.slots = slots
         self._beats = beats

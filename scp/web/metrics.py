@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from scp.config import Service, Settings
 from scp.network.association import BOUNDS, COMMITMENTS, KINDS, Counters, Series
-from scp.runtime import Beats, Slots, child
+from scp.runtime import AssociationSlots, Heartbeats, child
 from scp.web.health import Health
 from scp.web.server import Answer, Server
 from storage.diagnostics import Event, escaped
@@ -52,8 +52,8 @@ class Exporter:
         settings: Settings,
         door: socket.socket | None,
         counters: Counters,
-        slots: Slots,
-        beats: Beats,
+        slots: AssociationSlots,
+        beats: Heartbeats,
     ) -> None:
         self._door = door
         self._health = Health(settings, slots, beats)

@@ -10,14 +10,14 @@ from storage.index import search as finding
 
 
 @dataclass(frozen=True)
-class Answer:
+class QueryAnswer:
     """An entity that matches: the values of `Query.returned`, and what its header holds."""
 
     texts: tuple[str, ...]
     extra: Elements
 
 
-class Found:
+class QueryAnswers:
     """The answers to a query, one an entity, as they are read from the index.
 
     Iterate once; then `search` tells how many headers had to be read, and which could not be.
@@ -28,11 +28,11 @@ class Found:
         self._index = index
         self._stop = stop
 
-    def __iter__(self) -> Iterator[Answer]:
+    def __iter__(self) -> Iterator[QueryAnswer]:
         with reading(), interruptible(self._index.database, self._stop):
             for row_id, texts in finding.rows(self._index, self.search.query):
                 extra = self.search.answer(row_id)
                 if extra is None:
                     self._stop()
                 else:
-                    yield Answer(texts, extra)
+                    yield QueryAnswer(texts, extra)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydicom.tag import Tag
 
-from storage.archive.answers import Found
+from storage.archive.answers import QueryAnswers
 from storage.archive.header_search import HeaderSearch
 from storage.diagnostics import (
     ArchiveError,
@@ -19,7 +19,7 @@ from storage.diagnostics import (
 )
 from storage.dicom import Header, foreign_files, instance_header, part10
 from storage.dicom.values import Uids
-from storage.files import Bounds, Intake, Keeper, Tree
+from storage.files import Bounds, IncomingDataSet, SupersededLimiter, Tree
 from storage.index import (
     FileFacts,
     Index,
@@ -51,7 +51,7 @@ class OnConflict(StrEnum):
     REFUSE = "refuse"
 
 
-class Outcome(Enum):
+class StoreOutcome(Enum):
     """What became of an instance that was not refused."""
 
     STORED = "stored"
@@ -67,7 +67,9 @@ class Received:
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
-    data_set: Intake | bytes | memoryview  # an Intake: of `Archive.receive`, for the same UIDs
+    data_set: (
+        IncomingDataSet | bytes | memoryview
+    )  # as it arrived: of `Archive.receive`, for the same UIDs
     charset: str  # for text that names no Specific Character Set
     sender: str = ""  # the calling AE title
 
@@ -76,7 +78,7 @@ class Received:
 class Stored:
     """The outcome of a store, under which UIDs, and how these contradict others that are held."""
 
-    outcome: Outcome
+    outcome: StoreOutcome
     uids: Uids
     disagreements: tuple[str, ...] = ()
 
@@ -100,7 +102,7 @@ class Archive:
         self.withdrawals = Withdrawals(self.journal)
         self.index: Index = build(connect(index_path(data), sync, pooled=True))
         self._is_whole = False
-        self._copies = Keeper(self.tree.superseded, bounds)
+        self._copies = SupersededLimiter(self.tree.superseded, bounds)
         self.set_policy(on_conflict, free_bytes, bounds)
 
     def require_whole(self) -> None:
@@ -120,7 +122,7 @@ class Archive:
     def store(self, received: Received) -> Stored:
         """Write the file, then its index row: on the disk when it returns, or no trace of it."""
         data = received.data_set
-        if isinstance(data, Intake):
+        if isinstance(data, IncomingDataSet):
             return self._store(received, data)
         intake = self.receive(
             received.sop_class_uid, received.sop_instance_uid, received.transfer_syntax_uid
@@ -131,28 +133,30 @@ class Archive:
         finally:
             intake.discard()
 
-    def receive(self, sop_class_uid: str, sop_instance_uid: str, syntax_uid: str) -> Intake:
+    def receive(
+        self, sop_class_uid: str, sop_instance_uid: str, syntax_uid: str
+    ) -> IncomingDataSet:
         """What takes the data set of an instance as it arrives: for `store`, or to be discarded.
 
         The texts are those of its command, and may be anything: `store` checks them.
         """
         head = part10.header(sop_class_uid, sop_instance_uid, syntax_uid)
-        return Intake(self.tree, head, self.free_bytes)
+        return IncomingDataSet(self.tree, head, self.free_bytes)
 
-    def _store(self, received: Received, intake: Intake) -> Stored:
+    def _store(self, received: Received, intake: IncomingDataSet) -> Stored:
         header = self.header_of(received, intake)
         path = self.tree.path(header.uids)
         # A row with its digest is made last, when all else is on the disk.
         digest = digest_in(self.index, header.uids)
         if digest and digest == intake.digest and self._held(path, received, intake):
-            return Stored(Outcome.UNCHANGED, header.uids)
+            return Stored(StoreOutcome.UNCHANGED, header.uids)
         intake.settle()
         with self.tree.locked(header.uids):
             outcome = self._commit(intake, header, received)
         with reading():
             return Stored(outcome, header.uids, tuple(about(self.index, header.uids)))
 
-    def header_of(self, received: Received, intake: Intake) -> Header:
+    def header_of(self, received: Received, intake: IncomingDataSet) -> Header:
         """What the index needs of an instance that has arrived.
 
         Raises MismatchError where it is not the one that its command names, DataSetError where it
@@ -172,13 +176,13 @@ class Archive:
         intake.check_read_back()
         return header
 
-    def find(self, query: Query, charset: str, stop: Stop = never) -> Found:
+    def find(self, query: Query, charset: str, stop: Stop = never) -> QueryAnswers:
         """The entities that match; `charset` is for stored text that names none.
 
         `stop` is asked now and then, even while nothing matches; it ends the search by raising.
         """
         self.require_whole()
-        return Found(self.index, HeaderSearch(self.tree, self.index, query, charset), stop)
+        return QueryAnswers(self.index, HeaderSearch(self.tree, self.index, query, charset), stop)
 
     def locate(self, query: Query) -> list[Location]:
         """The instances that the unique keys of a retrieve name."""
@@ -191,59 +195,64 @@ class Archive:
         if not self.index.database.is_closed():
             self.index.database.close()
 
-    def _commit(self, intake: Intake, header: Header, received: Received) -> Outcome:
+    def _commit(self, intake: IncomingDataSet, header: Header, received: Received) -> StoreOutcome:
         """Put the staged file into the tree and its row into the index, or neither."""
         path = self.tree.path(header.uids)
         outcome = self._conflict(path, received, intake)
-        if outcome is Outcome.KEPT:
+        if outcome is StoreOutcome.KEPT:
             return outcome
-        if outcome is Outcome.REPLACED:
+        if outcome is StoreOutcome.REPLACED:
             self._copies.make_room(path, header.uids, self._is_not_pinned)
         facts = facts_of(received, intake)
         # First: who comes after a kill or a power cut then knows where to look.
         try:
-            self.withdrawals.pay()
+            self.withdrawals.flush()
             self.journal.append(RECEIPTS, **receipt(header, received, facts))
             self._place(path, outcome, intake, header, facts)
         except ArchiveError:
             # Else a rebuild would hold the file that stays to the digest of this one.
-            self.withdrawals.owe(header.uids, facts.digest)
+            self.withdrawals.defer(header.uids, facts.digest)
             raise
         return outcome
 
     def _place(
-        self, path: Path, outcome: Outcome, intake: Intake, header: Header, facts: FileFacts
+        self,
+        path: Path,
+        outcome: StoreOutcome,
+        intake: IncomingDataSet,
+        header: Header,
+        facts: FileFacts,
     ) -> None:
         """The file and its row, or what was there before."""
         # Outside of `try`: until the old file is kept nothing is to be undone.
-        kept = self.tree.superseded.keep(path) if outcome is Outcome.REPLACED else None
+        kept = self.tree.superseded.keep(path) if outcome is StoreOutcome.REPLACED else None
         try:
-            if outcome is Outcome.UNCHANGED:
+            if outcome is StoreOutcome.UNCHANGED:
                 self.tree.settle(path)  # who placed it may have ended before it was synced
                 facts = replace(facts, arrived=self.tree.arrived(path))
             else:
                 self.tree.place(intake.settle(), path)
             record(self.index, in_force(self.tree.data).corrected(header), facts)
         except ArchiveError:
-            if outcome is not Outcome.UNCHANGED:
+            if outcome is not StoreOutcome.UNCHANGED:
                 self.tree.withdraw(path, kept)
             raise
 
-    def _conflict(self, path: Path, received: Received, intake: Intake) -> Outcome:
+    def _conflict(self, path: Path, received: Received, intake: IncomingDataSet) -> StoreOutcome:
         """What `on_conflict` makes of the file at `path`, if there is one."""
         held = self._held(path, received, intake)
         if held is None:
-            return Outcome.STORED
+            return StoreOutcome.STORED
         if held:
-            return Outcome.UNCHANGED
+            return StoreOutcome.UNCHANGED
         if self._on_conflict is OnConflict.REFUSE:
             raise DuplicateError("Held with other content, and on_conflict is refuse")
-        return Outcome.KEPT if self._on_conflict is OnConflict.KEEP else Outcome.REPLACED
+        return StoreOutcome.KEPT if self._on_conflict is OnConflict.KEEP else StoreOutcome.REPLACED
 
     def _is_not_pinned(self, study: str) -> bool:
         return study not in pinned(self.journal)
 
-    def _held(self, path: Path, received: Received, intake: Intake) -> bool | None:
+    def _held(self, path: Path, received: Received, intake: IncomingDataSet) -> bool | None:
         """Whether `path` holds the same data set in the same transfer syntax; None: no file."""
         try:
             with path.open("rb") as file:
@@ -258,7 +267,7 @@ class Archive:
             raise ResourceError(f"Cannot read {path.name}: {error.strerror}") from error
 
 
-def facts_of(received: Received, intake: Intake) -> FileFacts:
+def facts_of(received: Received, intake: IncomingDataSet) -> FileFacts:
     """What the index holds of the file of an instance that has arrived."""
     return FileFacts(
         received.transfer_syntax_uid, intake.size, intake.digest, received.charset, intake.arrived

@@ -7,11 +7,11 @@ what it leaves there; each step is made for all instances before the next one be
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from storage.archive.archive import Archive, Outcome, Received, Stored, facts_of, receipt
+from storage.archive.archive import Archive, Received, Stored, StoreOutcome, facts_of, receipt
 from storage.diagnostics import ArchiveError
 from storage.dicom import Header
 from storage.dicom.values import Uids
-from storage.files import Intake
+from storage.files import IncomingDataSet
 from storage.index import FileFacts, digest_in, reading, record, writing
 from storage.journal import RECEIPTS
 from storage.journal.corrections import in_force
@@ -25,7 +25,7 @@ class _New:
 
     number: int
     received: Received
-    intake: Intake
+    intake: IncomingDataSet
     header: Header
 
     @property
@@ -34,7 +34,9 @@ class _New:
         return facts_of(self.received, self.intake)
 
 
-def store_all(archive: Archive, received: Sequence[tuple[Received, Intake]]) -> list[Result]:
+def store_all(
+    archive: Archive, received: Sequence[tuple[Received, IncomingDataSet]]
+) -> list[Result]:
     """What became of each instance, or why it was refused; for a whole disk, of all alike."""
     results: dict[int, Result] = {}
     new: dict[Uids, _New] = {}
@@ -79,7 +81,7 @@ def _store_new(archive: Archive, new: list[_New]) -> dict[int, Result]:
     results: dict[int, Result] = {}
     for one in new:
         if one in free:
-            results[one.number] = Stored(Outcome.STORED, one.header.uids)
+            results[one.number] = Stored(StoreOutcome.STORED, one.header.uids)
         else:
             results |= _store_one(archive, one)
     return results
@@ -112,5 +114,5 @@ def _commit(archive: Archive, new: list[_New]) -> None:
         for path in placed:
             tree.withdraw(path, None)
         for one in new:
-            archive.withdrawals.owe(one.header.uids, one.intake.digest)
+            archive.withdrawals.defer(one.header.uids, one.intake.digest)
         raise

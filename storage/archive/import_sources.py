@@ -21,7 +21,7 @@ _RECORDS, _FILE_ID = Tag("DirectoryRecordSequence"), Tag("ReferencedFileID")
 
 
 @dataclass(frozen=True)
-class Source:
+class ImportSource:
     """A file, or a member of a zip archive, that may hold an instance; `size` in bytes."""
 
     path: Path
@@ -43,7 +43,7 @@ class Unusable:
         return self.path
 
 
-def under(paths: Iterable[Path]) -> Iterator[Source | Unusable]:
+def under(paths: Iterable[Path]) -> Iterator[ImportSource | Unusable]:
     """All that lies under `paths`: folders to any depth, archives and a DICOMDIR by their content.
 
     A DICOMDIR inside of a folder is passed over: what it names lies there too.
@@ -76,7 +76,7 @@ class Opener:
     def __init__(self) -> None:
         self._archive: zipfile.ZipFile | None = None
 
-    def open(self, source: Source) -> BinaryIO:
+    def open(self, source: ImportSource) -> BinaryIO:
         """The source's bytes, seekable. Raises OSError, DataSetError."""
         if not source.member:
             return source.path.open("rb")
@@ -95,7 +95,7 @@ class Opener:
             self._archive = None
 
 
-def _in_folder(folder: Path) -> Iterator[Source | Unusable]:
+def _in_folder(folder: Path) -> Iterator[ImportSource | Unusable]:
     failed: list[OSError] = []
     for at, folders, names in os.walk(folder, onerror=failed.append):
         folders.sort()
@@ -112,9 +112,9 @@ def _in_folder(folder: Path) -> Iterator[Source | Unusable]:
             yield Unusable(str(wrong.filename), words_of(wrong))
 
 
-def _of_file(path: Path, size: int, is_archive: bool) -> Iterator[Source | Unusable]:
+def _of_file(path: Path, size: int, is_archive: bool) -> Iterator[ImportSource | Unusable]:
     if not is_archive:
-        yield Source(path, size=size)
+        yield ImportSource(path, size=size)
         return
     try:
         with zipfile.ZipFile(path) as archive:
@@ -124,7 +124,7 @@ def _of_file(path: Path, size: int, is_archive: bool) -> Iterator[Source | Unusa
         return
     for member in members:
         if not member.is_dir() and Path(member.filename).name.upper() != _DICOMDIR:
-            yield Source(path, member.filename, member.file_size)
+            yield ImportSource(path, member.filename, member.file_size)
 
 
 def _is_dicomdir(path: Path) -> bool:
@@ -135,7 +135,7 @@ def _is_dicomdir(path: Path) -> bool:
         return False
 
 
-def _named_by(path: Path) -> Iterator[Source | Unusable]:
+def _named_by(path: Path) -> Iterator[ImportSource | Unusable]:
     """What a DICOMDIR's records name, by file IDs relative to its folder (PS3.10 8.2)."""
     try:
         records = _records(path)
@@ -150,7 +150,7 @@ def _named_by(path: Path) -> Iterator[Source | Unusable]:
         if file is None:
             yield Unusable(str(path.parent.joinpath(*named)), f"Named by {path.name}, not there")
         else:
-            yield Source(file, size=file.stat().st_size)
+            yield ImportSource(file, size=file.stat().st_size)
 
 
 def _records(path: Path) -> tuple[Elements, ...]:

@@ -12,11 +12,11 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from storage.archive.archive import Archive, Received
 from storage.archive.batch import store_all
-from storage.archive.import_sources import MEDIA_DIRECTORY, Opener, Source, opened
+from storage.archive.import_sources import MEDIA_DIRECTORY, ImportSource, Opener, opened
 from storage.diagnostics import ArchiveError, DataSetError, ResourceError
 from storage.dicom import FileMeta, instance_header, part10
 from storage.dicom.values import Uids
-from storage.files import Intake, digest_of_rest, words_of
+from storage.files import IncomingDataSet, digest_of_rest, words_of
 from storage.index import digest_in, is_entered
 
 _BLOCK_BYTES = 1024 * 1024
@@ -52,10 +52,10 @@ class Importer:
     sender: str
     objection: Objection
 
-    def take(self, sources: Sequence[Source]) -> list[Taken]:
+    def take(self, sources: Sequence[ImportSource]) -> list[Taken]:
         """What becomes of the sources. Raises ResourceError where there is no more room."""
-        taken: dict[Source, Taken] = {}
-        arrived: dict[Source, tuple[Received, Intake]] = {}
+        taken: dict[ImportSource, Taken] = {}
+        arrived: dict[ImportSource, tuple[Received, IncomingDataSet]] = {}
         try:
             with opened() as opener:
                 for source in sources:
@@ -78,7 +78,9 @@ class Importer:
                 taken[source] = Taken(*where, result.outcome.value, study=result.uids[0])
         return [taken[source] for source in sources]
 
-    def _read(self, source: Source, opener: Opener) -> Taken | tuple[Received, Intake]:
+    def _read(
+        self, source: ImportSource, opener: Opener
+    ) -> Taken | tuple[Received, IncomingDataSet]:
         where = str(source), source.size
         try:
             with opener.open(source) as file:
@@ -112,7 +114,7 @@ class Importer:
         there = same and _lies_there(self.archive, header.uids, meta.transfer_syntax_uid)
         return header.uids[0] if there else ""
 
-    def _arrive(self, file: BinaryIO, meta: FileMeta) -> tuple[Received, Intake]:
+    def _arrive(self, file: BinaryIO, meta: FileMeta) -> tuple[Received, IncomingDataSet]:
         said = meta.sop_class_uid, meta.sop_instance_uid, meta.transfer_syntax_uid
         intake = self.archive.receive(*said)
         while block := file.read(_BLOCK_BYTES):

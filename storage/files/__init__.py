@@ -6,7 +6,7 @@ from storage.files.digests import copy_of_rest, digest_of_file, digest_of_rest
 from storage.files.durability import prune, sync_folder
 from storage.files.file_locks import claim, held_for_too_long, lock, unlock
 from storage.files.file_system import require_known
-from storage.files.incoming import Intake
+from storage.files.incoming import IncomingDataSet
 from storage.files.instance_locks import LOCK_SECONDS
 from storage.files.rights import (
     Unusable,
@@ -18,14 +18,14 @@ from storage.files.rights import (
     why_not_made,
     words_of,
 )
-from storage.files.superseded_bounds import Bounds, Keeper
+from storage.files.superseded_bounds import Bounds, SupersededLimiter
 from storage.files.tree import Tree
 
 __all__ = [
     "LOCK_SECONDS",
     "Bounds",
-    "Intake",
-    "Keeper",
+    "IncomingDataSet",
+    "SupersededLimiter",
     "Tree",
     "Unusable",
     "claim",

@@ -22,7 +22,7 @@ _CHECK_BYTES = 8 * 1024 * 1024
 Bytes = bytes | bytearray | memoryview
 
 
-class Intake:
+class IncomingDataSet:
     """A data set as it arrives, behind the header of its file; `size` is in bytes, without that.
 
     A failure to write is kept for `settle`, so that the peer can be told when it has sent all.

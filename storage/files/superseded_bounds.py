@@ -47,7 +47,7 @@ class _Copy:
     bytes: int
 
 
-class Keeper:
+class SupersededLimiter:
     """Keeps the copies of one data folder within bounds; safe to use from many threads."""
 
     def __init__(self, superseded: Superseded, bounds: Bounds) -> None:

@@ -11,13 +11,13 @@ from storage.journal.receipts import (
     Receipt,
     Receipts,
     add_receipts,
-    give_up,
-    give_up_held,
     in_journal,
     last_receipts,
     receipts_of,
+    record_deletion,
+    withdraw_all,
 )
-from storage.journal.unfinished import cut_off, doing, marks
+from storage.journal.unfinished import in_progress, interrupted, marks
 from storage.journal.withdrawals import Withdrawals
 
 __all__ = [
@@ -34,12 +34,10 @@ __all__ = [
     "add_receipts",
     "arrivals",
     "commitments",
-    "cut_off",
-    "doing",
     "faults_told",
-    "give_up",
-    "give_up_held",
     "in_journal",
+    "in_progress",
+    "interrupted",
     "keep_near",
     "last_receipts",
     "marks",
@@ -49,6 +47,8 @@ __all__ = [
     "pinned",
     "pins",
     "receipts_of",
+    "record_deletion",
     "record_of",
     "stretches",
+    "withdraw_all",
 ]

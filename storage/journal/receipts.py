@@ -147,11 +147,11 @@ def withdraw(journal: Journal, uids: Uids, digest: str) -> None:
     journal.append(RECEIPTS, uids=uids, digest=digest, withdrawn=True)
 
 
-def give_up(journal: Journal, uids: Uids) -> None:
+def withdraw_all(journal: Journal, uids: Uids) -> None:
     """Have the journal say that there is no file of an instance. Raises ResourceError."""
     journal.append(RECEIPTS, uids=uids, withdrawn=True)
 
 
-def give_up_held(journal: Journal, uids: Uids) -> None:
+def record_deletion(journal: Journal, uids: Uids) -> None:
     """The same of a file that is to be taken away next. Raises ResourceError."""
     journal.append(RECEIPTS, uids=uids, withdrawn=True, deleted=True)

@@ -16,7 +16,7 @@ _NAME = "doing-"
 
 
 @contextmanager
-def doing(data: Path) -> Iterator[None]:
+def in_progress(data: Path) -> Iterator[None]:
     """Mark the journal for as long as a change takes, and beyond where it is cut off.
 
     Raises ResourceError.
@@ -42,7 +42,7 @@ def marks(data: Path) -> list[Path]:
     return list((data / "journal").glob(f"{_NAME}*"))
 
 
-def cut_off(data: Path) -> list[Path]:
+def interrupted(data: Path) -> list[Path]:
     """The marks of changes that were cut off."""
     return [mark for mark in marks(data) if _is_left(mark)]
 

@@ -20,15 +20,15 @@ class Withdrawals:
         self._owed: deque[tuple[Uids, str]] = deque()
         self._lock = threading.Lock()
 
-    def owe(self, uids: Uids, digest: str) -> None:
+    def defer(self, uids: Uids, digest: str) -> None:
         """A file was not put in its place: say so now, or as soon as it can be said."""
         self._owed.append((uids, digest))
         try:
-            self.pay()
+            self.flush()
         except ResourceError as error:
             logger.warning(Event("receipt to be withdrawn later", error, instance=uids[2]))
 
-    def pay(self) -> None:
+    def flush(self) -> None:
         """Say what is still to be said. Raises ResourceError."""
         with self._lock:
             while self._owed:

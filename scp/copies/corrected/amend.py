@@ -14,10 +14,10 @@ from scp.copies.conversion.codecs import Syntax
 from scp.copies.conversion.data_set import (
     PIXEL_DATA,
     Adapt,
+    DataSetSource,
     Element,
     Made,
     Scope,
-    Source,
     TranscodeError,
     Writer,
     as_it_is,
@@ -55,14 +55,14 @@ def amended(
     """
     syntax = UID(syntax_uid)
     end = file.seek(0, 2)
-    source = Source(file, start, end, syntax.is_implicit_VR, syntax.is_little_endian)
+    source = DataSetSource(file, start, end, syntax.is_implicit_VR, syntax.is_little_endian)
     head = source.elements_before(PIXEL_DATA & 0xFFFF0000)
     # Implicit VR, whatever its transfer syntax says.
     if not any(one.vr for one in head if belongs(one.tag)):
-        source = Source(file, start, end, True, source.little_endian)
+        source = DataSetSource(file, start, end, True, source.little_endian)
     rest = head[-1].end if head else start
-    end = _end(Source(file, rest, end, *source_form(source)))
-    source = Source(file, start, rest, *source_form(source))
+    end = _end(DataSetSource(file, rest, end, *source_form(source)))
+    source = DataSetSource(file, start, rest, *source_form(source))
     if holds_strays(Scope(source, list(head))):
         source = _rewritten(source, as_it_is, keeps_group_lengths=True)
         head = source.elements()
@@ -80,7 +80,7 @@ def amended(
     return Amended(splice.encoded(), rest, end)
 
 
-def source_form(source: Source) -> tuple[bool, bool]:
+def source_form(source: DataSetSource) -> tuple[bool, bool]:
     """How it is encoded: implicit VR, little endian."""
     return source.implicit_vr, source.little_endian
 
@@ -88,7 +88,7 @@ def source_form(source: Source) -> tuple[bool, bool]:
 class _Splice:
     """Elements by tag, as bytes."""
 
-    def __init__(self, source: Source, elements: Sequence[Element], named: Charset) -> None:
+    def __init__(self, source: DataSetSource, elements: Sequence[Element], named: Charset) -> None:
         self._implicit_vr, self._little_endian = source_form(source)
         self._named = named
         self._held: dict[int, bytes] = {}
@@ -143,7 +143,7 @@ class _Splice:
         return struct.pack(f"{order}HHI", 0xFFFE, 0xE000, len(elements)) + elements
 
 
-def _in_utf_8(source: Source, charset: str) -> Source:
+def _in_utf_8(source: DataSetSource, charset: str) -> DataSetSource:
     """The same elements, with all of their text in UTF-8."""
 
     def adapt(scope: Scope) -> list[Element | Made]:
@@ -157,14 +157,14 @@ def _in_utf_8(source: Source, charset: str) -> Source:
     return _rewritten(source, adapt, keeps_group_lengths=False)
 
 
-def _rewritten(source: Source, adapt: Adapt, keeps_group_lengths: bool) -> Source:
+def _rewritten(source: DataSetSource, adapt: Adapt, keeps_group_lengths: bool) -> DataSetSource:
     """The same data set in its own encoding, as far as it belongs there."""
     out = BytesIO()
     Writer(out, Syntax(*source_form(source)), adapt, keeps_group_lengths).write(source)
-    return Source(out, 0, out.tell(), *source_form(source))
+    return DataSetSource(out, 0, out.tell(), *source_form(source))
 
 
-def _end(rest: Source) -> int:
+def _end(rest: DataSetSource) -> int:
     """Where the last element ends that belongs in a data set, of those from Pixel Data on."""
     try:
         found = rest.elements()
@@ -197,7 +197,7 @@ def _named(scope: Scope, charset: str) -> Charset:
     return charsets.charset("", charset)
 
 
-def _bytes(source: Source, start: int, end: int) -> bytes:
+def _bytes(source: DataSetSource, start: int, end: int) -> bytes:
     return b"".join(source.chunks(start, end))
 
 

@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from scp.copies.conversion.codecs import COMPRESSED, SYNTAXES, UNCOMPRESSED, Syntax
-from scp.copies.conversion.data_set import GoneError, LimitError, Source, TranscodeError, Writer
+from scp.copies.conversion.data_set import (
+    DataSetSource,
+    GoneError,
+    LimitError,
+    TranscodeError,
+    Writer,
+)
 from scp.copies.conversion.limits import IN_MEMORY_BYTES, Conversion, Receiver, Spool
 from scp.copies.conversion.pixels import Decompressor
 from storage.dicom import part10
@@ -83,7 +89,7 @@ def _converted(data: BinaryIO, syntax_uid: str, target: Syntax, conversion: Conv
     stored = SYNTAXES[syntax_uid]
     start = data.tell()
     end = data.seek(0, 2)
-    source = Source(data, start, end, stored.implicit_vr, stored.little_endian)
+    source = DataSetSource(data, start, end, stored.implicit_vr, stored.little_endian)
     same = (stored.implicit_vr, stored.little_endian) == (target.implicit_vr, target.little_endian)
     if target.deflated and end - start > IN_MEMORY_BYTES:
         conversion.reserve_space(2 * (end - start))

@@ -7,7 +7,7 @@ from scp.network.association.counters import BOUNDS, COMMITMENTS, KINDS, RESTART
 from scp.network.association.negotiation import NodeACSE
 from scp.network.association.request import Cancelled, PeerGone, Request
 from scp.network.association.requestor import Proposal, associate, finish
-from scp.network.association.shared import Node
+from scp.network.association.shared import WorkerContext
 
 __all__ = [
     "BOUNDS",
@@ -18,7 +18,6 @@ __all__ = [
     "Counters",
     "Handler",
     "Handlers",
-    "Node",
     "NodeACSE",
     "NodeAssociation",
     "PeerGone",
@@ -26,6 +25,7 @@ __all__ = [
     "Rejection",
     "Request",
     "Series",
+    "WorkerContext",
     "access",
     "application_entity",
     "associate",

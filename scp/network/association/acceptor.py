@@ -14,10 +14,10 @@ from pynetdicom.transport import AddressInformation
 
 from scp.config import Service
 from scp.network.association import accounting
-from scp.network.association.driver import drive
+from scp.network.association.driver import attach_upper_layer
 from scp.network.association.negotiation import NodeACSE
 from scp.network.association.request import PeerGone, Request, Traffic
-from scp.network.association.shared import Node
+from scp.network.association.shared import WorkerContext
 from scp.network.association.tls_handshake import agree
 from scp.network.dimse import (
     Command,
@@ -30,7 +30,7 @@ from scp.network.dimse import (
     next_message,
     service_of,
 )
-from scp.network.upper_layer import NodeSocket, Reactor
+from scp.network.upper_layer import NodeSocket, UpperLayer
 from scp.runtime import one_line
 from storage.diagnostics import Event
 from storage.dicom.data_sets import heeding
@@ -67,12 +67,12 @@ class NodeAssociation(Association):
     and their retrieve loop is not good enough.
     """
 
-    dul: Reactor
+    dul: UpperLayer
     dimse: NodeDIMSE
 
-    def __init__(self, node: Node, handlers: Handlers, owner: ConnectionOwner) -> None:
+    def __init__(self, node: WorkerContext, handlers: Handlers, owner: ConnectionOwner) -> None:
         super().__init__(node.entity, MODE_ACCEPTOR)
-        drive(self, self._open_sink)
+        attach_upper_layer(self, self._open_sink)
         self.acse = self._acse = NodeACSE(self)
         self._acse.node = node
         self._node = node
@@ -124,7 +124,7 @@ class NodeAssociation(Association):
     def _run_reactor(self) -> None:
         """Serve requests until the association is to end; then see to its end."""
         while not self._kill:
-            message = next_message(self, self._patience())
+            message = next_message(self, self._seconds_until_due())
             if message:
                 self._serve_message(message)
             elif self.acse.is_release_requested():
@@ -155,7 +155,7 @@ class NodeAssociation(Association):
         self._kill, self.is_established = True, False
         self.dul.end()
 
-    def _patience(self) -> float:
+    def _seconds_until_due(self) -> float:
         """Seconds until the peer has been silent for too long."""
         return max(self.dul._idle_timer.remaining, 0.0) + 0.001
 

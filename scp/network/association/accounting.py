@@ -6,13 +6,13 @@ from collections.abc import Callable
 from scp.config import Service
 from scp.network.association import counters
 from scp.network.association.request import Request, Traffic
-from scp.network.association.shared import Node
+from scp.network.association.shared import WorkerContext
 from storage.diagnostics import Event, Own
 
 logger = logging.getLogger(__name__)
 
 
-def refused(node: Node, host: str, address: str, words: str) -> None:
+def refused(node: WorkerContext, host: str, address: str, words: str) -> None:
     """A connection never became an association: "it ..." says why; `address` is host:port."""
     node.counters.associate("", "refused")
     node.audit.write(
@@ -22,7 +22,7 @@ def refused(node: Node, host: str, address: str, words: str) -> None:
 
 
 def ended(
-    node: Node,
+    node: WorkerContext,
     identity: dict[str, str],
     who: dict[str, str],
     traffic: Traffic,
@@ -50,7 +50,7 @@ def ended(
 
 
 def served(
-    node: Node,
+    node: WorkerContext,
     identity: Callable[[], dict[str, str]],
     service: Service,
     request: Request,

@@ -18,7 +18,7 @@ from pynetdicom.presentation import PresentationContext
 
 from scp.config import Service
 from scp.network.association import access
-from scp.network.association.shared import Node
+from scp.network.association.shared import WorkerContext
 from scp.network.dimse import extended_negotiation, sop_classes
 from scp.runtime import site
 from storage.diagnostics import Event
@@ -39,7 +39,7 @@ class NodeACSE(ACSE):
     without taking transfer syntaxes that nobody knows, and counts associations per process.
     """
 
-    node: Node
+    node: WorkerContext
     slot: int | None = None  # taken where the association was accepted
     secured: Mapping[str, str] = MappingProxyType({})  # the TLS that was agreed on, in words
 

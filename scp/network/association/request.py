@@ -9,7 +9,7 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
 from scp.network.association import access
-from scp.network.association.shared import Node
+from scp.network.association.shared import WorkerContext
 from scp.network.dimse import (
     QUERY_RETRIEVE,
     Command,
@@ -21,7 +21,7 @@ from scp.network.dimse import (
     status_of,
     writer,
 )
-from scp.network.upper_layer import driver_of
+from scp.network.upper_layer import upper_layer_of
 from scp.runtime import StoreTally
 from storage import Query
 from storage.diagnostics import (
@@ -59,7 +59,7 @@ class Traffic:
 class Request:
     """A request that came on an accepted presentation context."""
 
-    node: Node
+    node: WorkerContext
     association: Association
     message: Message
     context: PresentationContext
@@ -184,7 +184,7 @@ class Request:
 
         Raises PeerGone where there is nobody left to answer.
         """
-        reactor = driver_of(self.association)
+        reactor = upper_layer_of(self.association)
         reactor.look()
         if self.association.acse.is_aborted() or not reactor.is_alive():
             raise PeerGone

@@ -11,9 +11,9 @@ from pynetdicom.transport import AddressInformation
 
 from scp.config import Peer, Settings
 from scp.network.association import application_entity
-from scp.network.association.driver import drive
+from scp.network.association.driver import attach_upper_layer
 from scp.network.tls import Contexts, TlsError
-from scp.network.upper_layer import NodeSocket, driver_of
+from scp.network.upper_layer import NodeSocket, upper_layer_of
 
 # Presentation contexts to propose: SOP class and transfer syntaxes.
 Proposal = tuple[str, Sequence[str]]
@@ -34,7 +34,7 @@ def associate(
     """
     calling = application_entity.build(settings, peer)
     association = Association(calling, MODE_REQUESTOR)
-    drive(association)
+    attach_upper_layer(association)
     association._is_paused = True  # there is no thread of its own that a release would wait for
     try:
         connection = _prepare(association, settings, title, peer, proposals, roles)
@@ -81,7 +81,7 @@ def _prepare(
 
 def finish(association: Association) -> None:
     """Give back what an association holds, once it has ended."""
-    driver_of(association).finish()
+    upper_layer_of(association).finish()
 
 
 def _context(number: int, abstract_syntax: str, syntaxes: Sequence[str]) -> PresentationContext:

@@ -8,7 +8,7 @@ from pynetdicom.ae import ApplicationEntity
 from scp.config import Settings
 from scp.network.association.counters import Counters
 from scp.network.tls import Contexts
-from scp.runtime import Audit, Slots
+from scp.runtime import AssociationSlots, Audit
 from storage import Archive
 from storage.journal import Commitment
 
@@ -24,13 +24,13 @@ class CommitmentReporter(Protocol):
 
 
 @dataclass(frozen=True)
-class Node:
+class WorkerContext:
     """What is in force, and what is open: one for all associations."""
 
     settings: Settings
     archive: Archive
     entity: ApplicationEntity
-    slots: Slots
+    slots: AssociationSlots
     reporter: CommitmentReporter
     audit: Audit
     tls: Contexts

@@ -10,7 +10,7 @@ from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
 
 from scp.network.dimse.command_set import Command, CommandError, Field, decode
-from scp.network.upper_layer import driver_of
+from scp.network.upper_layer import upper_layer_of
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
@@ -176,6 +176,6 @@ def messages_of(association: "Association") -> NodeDIMSE:
 
 def next_message(association: "Association", timeout: float) -> Message | None:
     """The next message; None where none comes in time, or the association is ending."""
-    if not driver_of(association).await_message(timeout):
+    if not upper_layer_of(association).await_message(timeout):
         return None
     return messages_of(association).messages.popleft()

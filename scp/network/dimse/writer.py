@@ -9,7 +9,7 @@ from pynetdicom.association import Association
 from scp.network.dimse import command_set as command
 from scp.network.dimse.command_set import Command, Field
 from scp.network.dimse.reader import COMMAND, LAST
-from scp.network.upper_layer import Bytes, driver_of
+from scp.network.upper_layer import Bytes, upper_layer_of
 
 _PDU_HEAD = struct.Struct(">BxIIBB")
 _P_DATA_TF = 0x04
@@ -99,7 +99,7 @@ def send_from(
     size = _fragment_bytes(association)
     # Whole fragments: only the last may be shorter.
     block_bytes = max(_BLOCK_BYTES // size, 1) * size
-    driver_of(association).limit_sends(timeout)
+    upper_layer_of(association).limit_sends(timeout)
     pieces = _pdus(context_id, COMMAND, command_set, size, True)
     block = source.read(block_bytes)
     while True:
@@ -134,7 +134,7 @@ def _pdus(context_id: int, control: int, data: bytes, size: int, is_last: bool) 
 
 def _send_pieces(association: Association, pieces: list[Bytes]) -> bool:
     """In steps: there is a limit to what one system call takes, and small PDUs are many."""
-    reactor = driver_of(association)
+    reactor = upper_layer_of(association)
     return all(
         reactor.send_data(pieces[start : start + _MAX_PIECES])
         for start in range(0, len(pieces), _MAX_PIECES)

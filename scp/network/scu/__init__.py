@@ -7,8 +7,8 @@ from scp.network.scu.outcomes import (
     AssociationLost,
     Cause,
     Originator,
-    Outcome,
     Result,
+    SubOperationOutcome,
     Supply,
 )
 from scp.network.scu.store import Sender
@@ -22,10 +22,10 @@ __all__ = [
     "Echo",
     "Origin",
     "Originator",
-    "Outcome",
     "Pause",
     "Result",
     "Sender",
+    "SubOperationOutcome",
     "Supply",
     "echo",
 ]

@@ -18,8 +18,8 @@ from scp.network.scu.outcomes import (
     AssociationLost,
     Cause,
     Originator,
-    Outcome,
     Result,
+    SubOperationOutcome,
     Supply,
 )
 from scp.network.scu.store import Sender
@@ -97,14 +97,14 @@ class Delivery:
         peer: Peer,
         locations: Sequence[Location],
         waiting: Waiting,
-        note: Callable[[Outcome], None] = lambda outcome: None,
+        note: Callable[[SubOperationOutcome], None] = lambda outcome: None,
     ) -> None:
         self._note = note
         self._origin = origin
         self._title = title
         self._peer = peer
         self._batches = batches(locations, peer.transfer_syntaxes)
-        self._outcomes: deque[Outcome | None] = deque()
+        self._outcomes: deque[SubOperationOutcome | None] = deque()
         # Who reports needs not be woken more often than a response is due.
         self._batch = 1 if len(locations) <= FEW else FEW
         self._waiting = waiting
@@ -116,7 +116,7 @@ class Delivery:
         """Send no more; what is under way still ends."""
         self._stopped.set()
 
-    def __iter__(self) -> Iterator[Outcome | None]:
+    def __iter__(self) -> Iterator[SubOperationOutcome | None]:
         for proposals, held in self._batches:
             if self._stopped.is_set():
                 return
@@ -128,14 +128,14 @@ class Delivery:
                 lane.start()
             yield from self._drain(len(lanes))
             while held and not self._stopped.is_set():
-                left = Outcome(held.popleft(), Result.FAILED, self._loss, self._cause)
+                left = SubOperationOutcome(held.popleft(), Result.FAILED, self._loss, self._cause)
                 self._note(left)
                 yield left
             # A destination may take one association at a time; but none waits for its release.
             for lane in lanes:
                 lane.join(_RELEASE_SECONDS)
 
-    def _drain(self, running: int) -> Iterator[Outcome | None]:
+    def _drain(self, running: int) -> Iterator[SubOperationOutcome | None]:
         """The outcomes of the lanes, until all have ended; each puts None when it does."""
         while running:
             if not self._outcomes:
@@ -150,7 +150,7 @@ class Delivery:
                 continue
             yield outcome
 
-    def _put(self, outcome: Outcome | None) -> None:
+    def _put(self, outcome: SubOperationOutcome | None) -> None:
         if outcome:
             self._note(outcome)
         self._outcomes.append(outcome)
@@ -193,7 +193,9 @@ class Delivery:
             # It may be what ended the association, so it is not tried again.
             if error.location:
                 words = f"{self._where} {error}"
-                self._put(Outcome(error.location, Result.FAILED, words, Cause.ASSOCIATION))
+                self._put(
+                    SubOperationOutcome(error.location, Result.FAILED, words, Cause.ASSOCIATION)
+                )
             raise
 
     @property

@@ -29,7 +29,7 @@ class Cause(Enum):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SubOperationOutcome:
     """The end of one sub-operation, with words for log and Error Comment."""
 
     location: Location

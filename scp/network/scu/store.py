@@ -36,11 +36,11 @@ from scp.network.scu.outcomes import (
     AssociationLost,
     Cause,
     Originator,
-    Outcome,
     Result,
+    SubOperationOutcome,
     Supply,
 )
-from scp.network.upper_layer import driver_of
+from scp.network.upper_layer import upper_layer_of
 from scp.runtime import one_line
 from storage import Location
 from storage.diagnostics import ArchiveError, Event
@@ -85,16 +85,16 @@ class Sender:
                 by_syntax = self._contexts.setdefault(str(context.abstract_syntax), {})
                 by_syntax.setdefault(str(context.transfer_syntax[0]), context.context_id or 0)
 
-    def send_all(self, supply: Supply, ahead: bool) -> Iterator[Outcome]:
+    def send_all(self, supply: Supply, ahead: bool) -> Iterator[SubOperationOutcome]:
         """Send what `supply` gives; `ahead`: one is made ready while its peer works on another.
 
         Raises AssociationLost where no more can be sent, with the instance that was under way.
         """
-        ready: _Ready | Outcome | None = self._next(supply)
-        following: _Ready | Outcome | None = None
+        ready: _Ready | SubOperationOutcome | None = self._next(supply)
+        following: _Ready | SubOperationOutcome | None = None
         try:
             while ready is not None:
-                outcome = ready if isinstance(ready, Outcome) else None
+                outcome = ready if isinstance(ready, SubOperationOutcome) else None
                 if isinstance(ready, _Ready):
                     self._begin(ready)
                     following = self._next(supply) if ahead else None
@@ -119,7 +119,7 @@ class Sender:
         self._association.release()
         requestor.finish(self._association)
 
-    def _next(self, supply: Supply) -> "_Ready | Outcome | None":
+    def _next(self, supply: Supply) -> "_Ready | SubOperationOutcome | None":
         """The next instance, ready to be sent, or failed already; None where there is none."""
         location = supply.take()
         if location is None:
@@ -135,9 +135,9 @@ class Sender:
         except Exception as error:  # it is one of the total, and the only one that has failed
             logger.error(Event("not sent", one_line(error), instance=location.uids[2]))
             words = INTERNAL
-        return Outcome(location, Result.FAILED, words)
+        return SubOperationOutcome(location, Result.FAILED, words)
 
-    def _open(self, location: Location) -> "_Ready | Outcome":
+    def _open(self, location: Location) -> "_Ready | SubOperationOutcome":
         copy = self._copies.open(location)
         ready = None
         try:
@@ -147,22 +147,22 @@ class Sender:
             if not isinstance(ready, _Ready) or ready.source is not copy.file:
                 copy.file.close()
 
-    def _prepare(self, location: Location, copy: Copy) -> "_Ready | Outcome":
+    def _prepare(self, location: Location, copy: Copy) -> "_Ready | SubOperationOutcome":
         stored = part10.read(copy.file).transfer_syntax_uid
         accepted = self._contexts.get(location.sop_class_uid)
         if not accepted:
-            return Outcome(location, Result.FAILED, "its SOP class was not accepted")
+            return SubOperationOutcome(location, Result.FAILED, "its SOP class was not accepted")
         if stored in accepted:
             return _Ready(location, accepted[stored], copy.sop_instance_uid, copy.file)
         return self._convert(location, copy, stored, accepted)
 
     def _convert(
         self, location: Location, copy: Copy, stored: str, accepted: dict[str, int]
-    ) -> "_Ready | Outcome":
+    ) -> "_Ready | SubOperationOutcome":
         # A decoder makes an image even of bytes that are not the ones received.
         fault = self._copies.fault_of(location)
         if fault:
-            return Outcome(location, Result.FAILED, f"cannot be converted: {fault}")
+            return SubOperationOutcome(location, Result.FAILED, f"cannot be converted: {fault}")
         words = f"no transfer syntax for {stored} was accepted"
         for syntax in reachable(stored):
             if syntax not in accepted:
@@ -172,14 +172,14 @@ class Sender:
                 source = transcode_file(copy.file, syntax, receiver=self._receiver)
                 return _Ready(location, accepted[syntax], copy.sop_instance_uid, source)
             except GoneError as error:
-                return Outcome(location, Result.FAILED, str(error), Cause.ASSOCIATION)
+                return SubOperationOutcome(location, Result.FAILED, str(error), Cause.ASSOCIATION)
             except LimitError as error:
-                return Outcome(location, Result.FAILED, f"cannot be sent: {error}")
+                return SubOperationOutcome(location, Result.FAILED, f"cannot be sent: {error}")
             except TranscodeError as error:  # another one may still be possible
                 words = f"cannot be sent: {error}"
-        return Outcome(location, Result.FAILED, words)
+        return SubOperationOutcome(location, Result.FAILED, words)
 
-    def _stop(self, outcome: Outcome, supply: Supply) -> None:
+    def _stop(self, outcome: SubOperationOutcome, supply: Supply) -> None:
         """Send no more, where it was to stop. Raises AssociationLost where it was not."""
         if not supply.is_stopped():
             self._give_up("ended the association", outcome.location)
@@ -187,7 +187,7 @@ class Sender:
 
     def _is_gone(self) -> bool:
         """Whether the association has ended, or its peer wants it to."""
-        reactor = driver_of(self._association)
+        reactor = upper_layer_of(self._association)
         reactor.look()
         return reactor.is_over()
 
@@ -212,16 +212,18 @@ class Sender:
         if not sent:
             self._give_up("takes nothing more", ready.location)
 
-    def _end(self, ready: "_Ready") -> Outcome:
+    def _end(self, ready: "_Ready") -> SubOperationOutcome:
         """Wait for the response. Raises AssociationLost."""
         location, response = ready.location, self._response(ready.location)
         status = response.status or 0
         if is_warning(status):
-            return Outcome(location, Result.WARNED, f"status {status:04X}", status=status)
+            return SubOperationOutcome(
+                location, Result.WARNED, f"status {status:04X}", status=status
+            )
         if status != Status.SUCCESS:
             words = f"status {status:04X} {response.comment}".strip()
-            return Outcome(location, Result.FAILED, words, status=status)
-        return Outcome(location, Result.COMPLETED, status=status)
+            return SubOperationOutcome(location, Result.FAILED, words, status=status)
+        return SubOperationOutcome(location, Result.COMPLETED, status=status)
 
     def _response(self, location: Location) -> Command:
         response = self._next_response(location)
@@ -232,7 +234,7 @@ class Sender:
 
     def _next_response(self, location: Location) -> Command:
         """The next message; what the requestor of a C-GET asks meanwhile is for later."""
-        reactor, requests = driver_of(self._association), deque[Message]()
+        reactor, requests = upper_layer_of(self._association), deque[Message]()
         try:
             while len(requests) <= _MAX_REQUESTS:
                 message = next_message(self._association, self._timeout)

@@ -27,7 +27,7 @@ from scp.network.dimse import (
     writer,
 )
 from scp.network.tls import Contexts, TlsError
-from scp.network.upper_layer import driver_of
+from scp.network.upper_layer import upper_layer_of
 from scp.runtime import one_line
 from storage import Archive
 from storage.archive import commitments
@@ -242,7 +242,7 @@ def _delay(attempt: int) -> float:
 
 def _is_over(request: Request) -> bool:
     """Whether the association of a request has ended, or its peer wants it to."""
-    reactor = driver_of(request.association)
+    reactor = upper_layer_of(request.association)
     reactor.look()
     return reactor.is_over()
 

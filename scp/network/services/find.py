@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from scp.network.association import Cancelled, Request
 from scp.network.dimse import Status, identifier
 from storage import Query
-from storage.archive import Found
+from storage.archive import QueryAnswers
 from storage.diagnostics import ArchiveError, Event, ResourceError, Sentence
 from storage.dicom.data_sets import Elements
 
@@ -59,7 +59,7 @@ def handle(request: Request) -> None:
         logger.info(Sentence(words, keys=keys, headers=read, seconds=seconds))
 
 
-def _identifiers(request: Request, found: Found) -> Iterator[bytes]:
+def _identifiers(request: Request, found: QueryAnswers) -> Iterator[bytes]:
     """The answers' identifiers. Raises ResourceError where there are others that are not given.
 
     Success would say that these were all (PS3.4 C.4.1.3.1).

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from scp.copies.corrected import AsCorrected
 from scp.network.association import PeerGone, Request
 from scp.network.dimse import retrieve_status_of
-from scp.network.scu import AssociationLost, Outcome, Sender, Supply
+from scp.network.scu import AssociationLost, Sender, SubOperationOutcome, Supply
 from scp.network.services import retrieve
 from storage import Location
 from storage.diagnostics import ArchiveError, Event
@@ -70,7 +70,7 @@ class Returns:
         except PeerGone:
             return True
 
-    def __iter__(self) -> Iterator[Outcome]:
+    def __iter__(self) -> Iterator[SubOperationOutcome]:
         try:
             yield from self._sender.send_all(self._supply, ahead=True)
         except AssociationLost as error:

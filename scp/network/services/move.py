@@ -8,7 +8,7 @@ from scp.network.association import Request, access
 from scp.network.dimse import Status, retrieve_status_of
 from scp.network.scu import Delivery, Origin
 from scp.network.services import retrieve
-from scp.network.upper_layer import driver_of
+from scp.network.upper_layer import upper_layer_of
 from storage.diagnostics import ArchiveError, Event
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def handle(request: Request) -> None:
         request.refuse(error, retrieve_status_of)
         _log_refused(request, error)
         return
-    waiting = driver_of(request.association)
+    waiting = upper_layer_of(request.association)
     node = request.node
     copies = AsCorrected(node.archive.tree, node.settings.node.ae_title)
     origin = Origin(node.settings, node.tls, copies, retrieve.originator_of(request))

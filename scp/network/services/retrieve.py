@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from scp.network.association import Request
 from scp.network.dimse import Field, Status, identifier
-from scp.network.scu import FEW, Originator, Outcome, Result
+from scp.network.scu import FEW, Originator, Result, SubOperationOutcome
 from scp.runtime import MANY
 from storage import Location, Query
 from storage.diagnostics import Event
@@ -23,10 +23,10 @@ _MAX_LIST_BYTES = 0xFFFE
 _SECONDS = 0.8
 
 
-class Source(Protocol):
+class OutcomeSource(Protocol):
     """Where the outcomes of sub-operations come from; None when there is none for a while."""
 
-    def __iter__(self) -> Iterator[Outcome | None]: ...
+    def __iter__(self) -> Iterator[SubOperationOutcome | None]: ...
 
     def stop(self) -> None:
         """Begin no further sub-operation."""
@@ -55,7 +55,7 @@ class Tally:
         """The sub-operations that have not ended."""
         return self.total - self.completed - self.warned - len(self.failed)
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: SubOperationOutcome) -> None:
         """Count a sub-operation that has ended."""
         if outcome.result is not Result.FAILED:
             self.sent_bytes += outcome.location.file_bytes
@@ -99,7 +99,7 @@ class Tally:
         return Status.SUCCESS
 
 
-def run(request: Request, query: Query, locations: list[Location], source: Source) -> Tally:
+def run(request: Request, query: Query, locations: list[Location], source: OutcomeSource) -> Tally:
     """Report the outcomes of the sub-operations for `locations`, and give the final response."""
     studies = dict.fromkeys(location.uids[0] for location in locations)
     request.audit |= {
@@ -159,7 +159,7 @@ def _failed_list(failed: list[str], transfer_syntax: str) -> bytes:
     return identifier.encode(held, transfer_syntax)
 
 
-def _log(request: Request, outcome: Outcome) -> None:
+def _log(request: Request, outcome: SubOperationOutcome) -> None:
     if outcome.result is not Result.COMPLETED:
         logger.warning(
             Event(

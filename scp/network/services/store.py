@@ -5,7 +5,7 @@ import time
 
 from scp.network.association import Request
 from scp.network.dimse import Status
-from storage import Intake, Outcome, Received
+from storage import IncomingDataSet, Received, StoreOutcome
 from storage.diagnostics import ArchiveError, Event
 
 logger = logging.getLogger(__name__)
@@ -15,8 +15,8 @@ def handle(request: Request) -> None:
     """Store an instance and answer when it is safe."""
     started, instance = time.monotonic(), request.sop_instance
     intake = request.message.sink
-    data = intake if isinstance(intake, Intake) else b""
-    size = data.size if isinstance(data, Intake) else 0
+    data = intake if isinstance(intake, IncomingDataSet) else b""
+    size = data.size if isinstance(data, IncomingDataSet) else 0
     request.traffic.bytes_in += size
     received = Received(
         sop_class_uid=request.sop_class,
@@ -34,7 +34,7 @@ def handle(request: Request) -> None:
         request.traffic.stored.refuse(request.final_status or 0, instance)
         return
     request.traffic.stored.add(stored.uids[0], stored.outcome.value, size)
-    if stored.outcome is Outcome.KEPT:
+    if stored.outcome is StoreOutcome.KEPT:
         request.respond(Status.ELEMENTS_DISCARDED, "Held with other content, which is kept")
     else:
         request.respond(Status.SUCCESS)

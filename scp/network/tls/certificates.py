@@ -31,7 +31,7 @@ _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re
 _VERSION, _UTC_TIME, _COMMON_NAME = 0xA0, 0x17, bytes((0x55, 0x04, 0x03))
 
 
-class Keeper:
+class CertificateWatcher:
     """For the supervisor, which calls `tend` every few seconds."""
 
     def __init__(self) -> None:

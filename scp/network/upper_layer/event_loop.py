@@ -66,7 +66,7 @@ class Refusing(Protocol):
         """Be told that its connection is refused, and why: "it ..."."""
 
 
-class Loop(DULServiceProvider):
+class EventLoop(DULServiceProvider):
     """What pynetdicom's DUL service provider does in a thread, as steps for whoever waits."""
 
     def __init__(self, association: "Association") -> None:

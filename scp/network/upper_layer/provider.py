@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
-from scp.network.upper_layer.event_loop import CLOSING, IDLE, TRANSFER, Loop
+from scp.network.upper_layer.event_loop import CLOSING, IDLE, TRANSFER, EventLoop
 from scp.network.upper_layer.transport import Bytes
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _DATA_STATES = (TRANSFER, "Sta8")
 _STEP_SECONDS = 0.05
 
 
-class Reactor(Loop):
+class UpperLayer(EventLoop):
     """pynetdicom's DUL service provider, driven by the thread that started it.
 
     Other threads may queue a primitive with `send_pdu`; that wakes the one that drives.
@@ -137,6 +137,6 @@ class Reactor(Loop):
         self.step()
 
 
-def driver_of(association: "Association") -> Reactor:
+def upper_layer_of(association: "Association") -> UpperLayer:
     """The upper layer of an association of the node's."""
-    return cast(Reactor, association.dul)
+    return cast(UpperLayer, association.dul)

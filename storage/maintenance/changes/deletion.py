@@ -12,7 +12,7 @@ from storage.dicom import header, part10
 from storage.dicom.values import Level, Uids
 from storage.files import digest_of_rest, prune
 from storage.index import Location, forget, reading, search
-from storage.journal import RECEIPTS, Receipt, Receipts, give_up_held, in_journal, stretches
+from storage.journal import RECEIPTS, Receipt, Receipts, in_journal, record_deletion, stretches
 
 _NANOSECONDS = 1_000_000_000
 
@@ -61,7 +61,7 @@ def delete(
                 continue
             path = archive.tree.path(one.uids)
             # First: a start after a kill then does not take it for lost.
-            give_up_held(archive.journal, one.uids)
+            record_deletion(archive.journal, one.uids)
             if path.exists():
                 archive.tree.superseded.take(path)
             forget(archive.index, one.uids)

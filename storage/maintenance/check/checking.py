@@ -16,8 +16,8 @@ from storage.journal import RECEIPTS, Receipt, in_journal, receipts_of
 from storage.maintenance.check import instance_faults, orphans, rights_faults, tree_walk
 from storage.maintenance.check.entity_rows import persons_in_one
 from storage.maintenance.check.faults import Fault, Kind
-from storage.maintenance.check.instances import Settling
-from storage.maintenance.check.lost import Lost
+from storage.maintenance.check.instances import InstanceCheck
+from storage.maintenance.check.lost import LostInstances
 from storage.maintenance.check.repair import Mended, mend_row, mend_stray, mending
 
 # Files without a row that are looked up in the journal together.
@@ -59,8 +59,8 @@ class _Check:
         self._charset = charset
         self._repair = repair
         self._progress = progress
-        self._settling = Settling(archive, charset, repair, progress.advance)
-        self._lost = Lost(archive)
+        self._settling = InstanceCheck(archive, charset, repair, progress.advance)
+        self._lost = LostInstances(archive)
 
     def run(self) -> Iterator[Fault]:
         """All faults, each as it is found."""

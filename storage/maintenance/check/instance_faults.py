@@ -14,7 +14,7 @@ from storage.maintenance.check.file_reader import Examined, Unusable
 
 
 @dataclass(frozen=True)
-class Known:
+class Observation:
     """What is known of one place in the tree; receipts are None where nobody looked for them."""
 
     uids: Uids
@@ -38,7 +38,7 @@ class Known:
         return next((r for r in reversed(self.receipts or ()) if r.digest == digest), None)
 
 
-def is_doubtful(known: Known) -> bool:
+def is_doubtful(known: Observation) -> bool:
     """Whether the file's bytes are not what its row says: for the receipts to decide."""
     row, found = known.row, known.found
     if row is None or isinstance(found, Unusable):
@@ -51,7 +51,7 @@ def is_doubtful(known: Known) -> bool:
     )
 
 
-def faults(known: Known, tree: Tree) -> list[Fault]:
+def faults(known: Observation, tree: Tree) -> list[Fault]:
     """All that is wrong with it."""
     found, uids, path = known.found, known.uids, known.path
     if isinstance(found, Unusable):
@@ -80,7 +80,7 @@ def faults(known: Known, tree: Tree) -> list[Fault]:
 _RE_READ = (Kind.TRANSFER_SYNTAX, Kind.LENGTH, Kind.ROW)
 
 
-def _of_bytes(known: Known, found: Examined) -> list[Fault]:
+def _of_bytes(known: Observation, found: Examined) -> list[Fault]:
     """The bytes against the receipts, and against the row where there are none."""
     row, receipts = known.row, known.receipts or ()
     where = known.path, known.uids
@@ -112,7 +112,7 @@ def _of_bytes(known: Known, found: Examined) -> list[Fault]:
     return []
 
 
-def _differences(known: Known, chain: Chain, found: Examined, is_changed: bool) -> list[str]:
+def _differences(known: Observation, chain: Chain, found: Examined, is_changed: bool) -> list[str]:
     """What the rows say that the file's header does not.
 
     `is_changed`: who changed the file's bytes has changed its time, too. Without a digest that

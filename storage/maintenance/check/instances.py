@@ -13,7 +13,7 @@ from storage.journal.corrections import in_force
 from storage.maintenance.check import instance_faults
 from storage.maintenance.check.faults import Fault, Kind
 from storage.maintenance.check.file_reader import Examined, Unusable, examine
-from storage.maintenance.check.instance_faults import Known
+from storage.maintenance.check.instance_faults import Observation
 from storage.maintenance.check.repair import Misplaced, mend_instance, mending
 
 # Mended, they leave no file in its place.
@@ -21,7 +21,7 @@ _WITHOUT_FILE = (Kind.MISSING, Kind.NOT_PART10, Kind.HEADER)
 
 
 @dataclass
-class Settling:
+class InstanceCheck:
     """The second look, and the mending; `passed` is told how many bytes were read.
 
     `doubtful` are the instances for whose bytes the journal has to be asked, `misplaced` the
@@ -42,7 +42,7 @@ class Settling:
 
     def look(
         self, uids: Uids, path: Path, chain: Chain | None, receipts: list[Receipt] | None = None
-    ) -> Known:
+    ) -> Observation:
         """Read the file of an instance, with the character set that it was received with."""
         charset = self.charset
         if chain:
@@ -56,7 +56,7 @@ class Settling:
         if isinstance(found, Examined):
             shown = in_force(self.archive.tree.data).corrected(found.header)
             found = replace(found, header=shown)
-        return Known(
+        return Observation(
             uids, path, chain, found, charset, None if receipts is None else tuple(receipts)
         )
 
@@ -90,7 +90,7 @@ class Settling:
         if self._index_file() != self._file:
             raise ResourceError("The index was replaced meanwhile: check once more")
 
-    def _mended(self, known: Known, fault: Fault) -> Fault | None:
+    def _mended(self, known: Observation, fault: Fault) -> Fault | None:
         """The fault, mended; None where that comes later."""
         mended = mending(fault, self.repair, lambda: mend_instance(self.archive, known, fault))
         if fault.kind in _WITHOUT_FILE and mended.mended:

@@ -6,12 +6,12 @@ from functools import partial
 from storage.archive import Archive
 from storage.dicom.values import Uids
 from storage.index import digest_in
-from storage.journal import RECEIPTS, give_up, receipts_of
+from storage.journal import RECEIPTS, receipts_of, withdraw_all
 from storage.maintenance.check.faults import Fault, Kind
 from storage.maintenance.check.repair import Mended, mending
 
 
-class Lost:
+class LostInstances:
     """Those of one check: seen without a row in between, and without a file at its end."""
 
     def __init__(self, archive: Archive) -> None:
@@ -42,5 +42,5 @@ class Lost:
                 yield mended
 
     def _mend(self, uids: Uids) -> Mended:
-        give_up(self._archive.journal, uids)
+        withdraw_all(self._archive.journal, uids)
         return Mended("given up: send it again")

@@ -12,7 +12,7 @@ from storage.journal.corrections import in_force
 from storage.maintenance.check.entity_rows import read_header
 from storage.maintenance.check.faults import Fault, Kind
 from storage.maintenance.check.file_reader import Examined
-from storage.maintenance.check.instance_faults import Known, faults
+from storage.maintenance.check.instance_faults import Observation, faults
 from storage.maintenance.check.tree_walk import remove_folder
 
 
@@ -47,7 +47,7 @@ def mending(fault: Fault, repair: bool, mend: Callable[[], Mended]) -> Fault:
     return replace(fault, mended=mended.well, done=mended.done)
 
 
-def mend_instance(archive: Archive, known: Known, fault: Fault) -> Mended:
+def mend_instance(archive: Archive, known: Observation, fault: Fault) -> Mended:
     """Mend a fault of an instance whose place is locked."""
     if fault.kind is Kind.MISSING:
         forget(archive.index, known.uids)
@@ -66,7 +66,7 @@ def mend_instance(archive: Archive, known: Known, fault: Fault) -> Mended:
     return Mended(f"moved to {kept}, row dropped: send it again")
 
 
-def enter(archive: Archive, known: Known, found: Examined) -> None:
+def enter(archive: Archive, known: Observation, found: Examined) -> None:
     """Enter a file with the digest that it should have, where one is known."""
     receipt, row = known.receipt or (known.receipts or (None,))[-1], known.row
     digest, charset = "", known.charset
@@ -121,7 +121,7 @@ class Misplaced:
                 return Mended(f"{moved}: the place where it belongs is taken")
             receipts = receipts_of(archive.journal, {uids}).get(uids, [])
             archive.tree.place(self.kept, path)
-            known = Known(uids, path, None, self.found, self.charset, tuple(receipts))
+            known = Observation(uids, path, None, self.found, self.charset, tuple(receipts))
             enter(archive, known, self.found)
             left = [f for f in faults(known, archive.tree) if f.kind is not Kind.NOT_INDEXED]
         done = f"moved to {path}, and entered"

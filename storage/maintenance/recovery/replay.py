@@ -28,7 +28,15 @@ from storage.index import (
     write_mark,
     write_settled,
 )
-from storage.journal import RECEIPTS, Journal, Receipts, cut_off, give_up, last_receipts, marks
+from storage.journal import (
+    RECEIPTS,
+    Journal,
+    Receipts,
+    interrupted,
+    last_receipts,
+    marks,
+    withdraw_all,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +49,7 @@ def catch_up(data: Path, charset: str) -> None:
 
     Raises ResourceError.
     """
-    left = cut_off(data)
+    left = interrupted(data)
     changed = _replay(Tree(data, sync=False), charset)
     for mark in left:
         mark.unlink(missing_ok=True)
@@ -76,7 +84,7 @@ def withdraw_unplaced(tree: Tree) -> None:
         if path.exists():
             continue
         if receipts.is_open:
-            give_up(journal, receipts.uids)
+            withdraw_all(journal, receipts.uids)
         if receipts.is_open or receipts.is_deleted:
             prune(path)
 
@@ -116,7 +124,7 @@ def _drop(path: Path, index: Index, receipts: Receipts, withdrawing: Journal | N
             logger.error(Event("lost", words, file=path))
         forget(index, receipts.uids)
     elif withdrawing and receipts.is_open:
-        give_up(withdrawing, receipts.uids)  # a row is made last: nobody was told Success
+        withdraw_all(withdrawing, receipts.uids)  # a row is made last: nobody was told Success
     if withdrawing and (receipts.is_open or receipts.is_deleted):
         prune(path)
     return has_row

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from support import CT, EXPLICIT, IMPLICIT, ct, data_set_bytes, encoded, identifier
 
-from storage import Archive, OnConflict, Outcome, Query, Received, Root, Stored, prepare
+from storage import Archive, OnConflict, Query, Received, Root, Stored, StoreOutcome, prepare
 from storage.diagnostics.errors import (
     ArchiveError,
     DataSetError,
@@ -133,7 +133,7 @@ def superseded(archive: Archive) -> list[bytes]:
 
 def test_what_is_stored_is_located_and_found(archive: Archive) -> None:
     one = instance(AccessionNumber="A1")
-    assert archive.store(one) == Stored(Outcome.STORED, UIDS)
+    assert archive.store(one) == Stored(StoreOutcome.STORED, UIDS)
     assert located(archive, StudyInstanceUID="1.1") == [UIDS]
     assert located(archive, StudyInstanceUID="1.1", SeriesInstanceUID="1.2") == [UIDS]
     assert located(
@@ -159,7 +159,7 @@ def test_the_same_again_writes_nothing(archive: Archive) -> None:
     path = archive.tree.path(UIDS)
     before, held, at = rows(archive), everything(archive), path.stat()
     journal = (archive.tree.data / "journal" / "receipts.jsonl").read_bytes()
-    assert archive.store(instance()) == Stored(Outcome.UNCHANGED, UIDS)
+    assert archive.store(instance()) == Stored(StoreOutcome.UNCHANGED, UIDS)
     after = path.stat()
     assert (after.st_mtime_ns, after.st_ino, after.st_ctime_ns) == (
         at.st_mtime_ns,
@@ -175,14 +175,14 @@ def test_the_same_again_is_entered_where_the_index_lost_it(archive: Archive) -> 
     with sqlite3.connect(archive.tree.data / "index.sqlite") as connection:
         connection.execute("DELETE FROM instance")
     assert located(archive, StudyInstanceUID="1.1") == []
-    assert archive.store(instance()).outcome is Outcome.UNCHANGED
+    assert archive.store(instance()).outcome is StoreOutcome.UNCHANGED
     assert located(archive, StudyInstanceUID="1.1") == [UIDS]
 
 
 def test_the_same_again_mends_a_damaged_file(archive: Archive) -> None:
     archive.store(instance())
     archive.tree.path(UIDS).write_bytes(b"damaged")
-    assert archive.store(instance()).outcome is Outcome.REPLACED
+    assert archive.store(instance()).outcome is StoreOutcome.REPLACED
     assert data_set_bytes(archive.tree.path(UIDS)) == instance().data_set
 
 
@@ -203,7 +203,7 @@ def image_rows(archive: Archive) -> list[str]:
 def test_replacing_keeps_the_old_bytes_and_answers_with_the_new(open_archive: Open) -> None:
     archive = open_archive(on_conflict=OnConflict.REPLACE)
     archive.store(OLD)
-    assert archive.store(NEW).outcome is Outcome.REPLACED
+    assert archive.store(NEW).outcome is StoreOutcome.REPLACED
     assert data_set_bytes(archive.tree.path(UIDS)) == NEW.data_set
     assert superseded(archive) == [OLD.data_set]
     assert find(archive, "STUDY", **SHOWN) == SHOWN_NEW
@@ -226,7 +226,7 @@ def test_keeping_leaves_the_old_alone(open_archive: Open) -> None:
     archive = open_archive(on_conflict=OnConflict.KEEP)
     archive.store(OLD)
     before, held = rows(archive), everything(archive)
-    assert archive.store(NEW).outcome is Outcome.KEPT
+    assert archive.store(NEW).outcome is StoreOutcome.KEPT
     assert (rows(archive), everything(archive)) == (before, held)
     assert find(archive, "STUDY", **SHOWN) == SHOWN_OLD
 
@@ -239,14 +239,14 @@ def test_refusing_leaves_the_old_alone(open_archive: Open) -> None:
         archive.store(NEW)
     assert len(str(refused.value)) <= 64
     assert (rows(archive), everything(archive)) == (before, held)
-    assert archive.store(OLD).outcome is Outcome.UNCHANGED
+    assert archive.store(OLD).outcome is StoreOutcome.UNCHANGED
 
 
 def test_the_same_data_set_in_another_transfer_syntax_is_other_content(archive: Archive) -> None:
     archive.store(instance())
     implicit = encoded(ct(*UIDS), implicit=True)
     again = received(ct(*UIDS), transfer_syntax_uid=IMPLICIT, data_set=implicit)
-    assert archive.store(again).outcome is Outcome.REPLACED
+    assert archive.store(again).outcome is StoreOutcome.REPLACED
     assert superseded(archive) == [instance().data_set]
 
 
@@ -356,9 +356,9 @@ def test_the_room_for_the_data_set_counts(
     with pytest.raises(ResourceError):
         archive.store(instance())
     monkeypatch.setattr(archive.tree, "free_bytes", lambda: 1000 + size)
-    assert archive.store(instance()).outcome is Outcome.STORED
+    assert archive.store(instance()).outcome is StoreOutcome.STORED
     monkeypatch.setattr(archive.tree, "free_bytes", lambda: 0)
-    assert archive.store(instance()).outcome is Outcome.UNCHANGED  # it takes no room
+    assert archive.store(instance()).outcome is StoreOutcome.UNCHANGED  # it takes no room
 
 
 def failing_index(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,7 +378,7 @@ def test_a_new_instance_that_the_index_cannot_take_leaves_no_trace(
     assert everything(archive) == {}
     assert folders(archive) == []
     assert not any(rows(archive).values())
-    assert archive.store(instance()).outcome is Outcome.STORED
+    assert archive.store(instance()).outcome is StoreOutcome.STORED
 
 
 def test_a_neighbour_stays_where_the_index_cannot_take_another(
@@ -405,7 +405,7 @@ def test_what_could_not_be_replaced_is_as_it_was(
     assert (rows(archive), everything(archive)) == (before, held)
     assert find(archive, "STUDY", **SHOWN) == SHOWN_OLD
     assert list(check(archive, CHARSET)) == []
-    assert archive.store(NEW).outcome is Outcome.REPLACED
+    assert archive.store(NEW).outcome is StoreOutcome.REPLACED
 
 
 # What the archive's own code calls; SQLite's calls do not go through `os`.
@@ -485,12 +485,12 @@ def test_a_locked_index_is_told_and_leaves_no_trace(
                 archive.store(refused)
         assert (rows(archive), everything(archive)) == (before, held)
         assert find(archive, "STUDY", **SHOWN) == SHOWN_OLD  # reading goes on
-        assert archive.store(OLD).outcome is Outcome.UNCHANGED
+        assert archive.store(OLD).outcome is StoreOutcome.UNCHANGED
         outside.execute("ROLLBACK")
     finally:
         outside.close()
-    assert archive.store(NEW).outcome is Outcome.REPLACED
-    assert archive.store(instance(("2.1", "2.2", "2.3"))).outcome is Outcome.STORED
+    assert archive.store(NEW).outcome is StoreOutcome.REPLACED
+    assert archive.store(instance(("2.1", "2.2", "2.3"))).outcome is StoreOutcome.STORED
     assert [fault.kind for fault in check(archive, CHARSET)] == [Kind.PATIENTS_DISAGREE]
 
 
@@ -564,7 +564,7 @@ def test_one_instance_uid_in_two_studies_is_kept_twice(archive: Archive) -> None
     first, second = instance(("1.1", "1.2", "9.9")), instance(("2.1", "2.2", "9.9"), Rows=8)
     assert archive.store(first).disagreements == ()
     stored = archive.store(second)
-    assert stored.outcome is Outcome.STORED
+    assert stored.outcome is StoreOutcome.STORED
     assert stored.disagreements == ("instance 9.9 lies in more than one series or study",)
     assert located(archive, StudyInstanceUID="1.1") == [("1.1", "1.2", "9.9")]
     assert located(archive, StudyInstanceUID="2.1") == [("2.1", "2.2", "9.9")]
@@ -669,7 +669,7 @@ def test_instances_stored_at_once_are_each_where_they_belong(archive: Archive) -
         ]
         for t in range(THREADS)
     ]  # fmt: skip
-    outcomes: list[Outcome] = []
+    outcomes: list[StoreOutcome] = []
 
     def store_all(number: int) -> Callable[[], None]:
         def work() -> None:
@@ -680,8 +680,8 @@ def test_instances_stored_at_once_are_each_where_they_belong(archive: Archive) -
 
     at_once(archive, *map(store_all, range(THREADS)))
     expected = {archive.tree.path(_uids(one)): one.data_set for stored in lists for one in stored}
-    assert outcomes.count(Outcome.STORED) == len(expected)
-    assert set(outcomes) == {Outcome.STORED, Outcome.UNCHANGED}
+    assert outcomes.count(StoreOutcome.STORED) == len(expected)
+    assert set(outcomes) == {StoreOutcome.STORED, StoreOutcome.UNCHANGED}
     assert {path: data_set_bytes(path) for path in archive.tree.walk()} == expected
     assert len(rows(archive)["instance"]) == len(expected)
     assert len(rows(archive)["study"]) == 2 + THREADS
@@ -761,7 +761,7 @@ def test_a_commit_that_fails_leaves_no_row_to_be_remembered(
     with pytest.raises(ResourceError):
         archive.store(instance(("1.1", "1.2", "1.3")))
     connection.set_authorizer(None)
-    assert archive.store(instance(("1.1", "1.2", "1.4"))).outcome is Outcome.STORED
+    assert archive.store(instance(("1.1", "1.2", "1.4"))).outcome is StoreOutcome.STORED
 
 
 @pytest.mark.parametrize("size", [16, 200_000])
@@ -777,7 +777,7 @@ def test_a_leftover_that_cannot_be_removed_is_told_and_no_error(
     with monkeypatch.context() as patch:
         patch.setattr(os, "unlink", failing)
         stored = archive.store(instance(PixelData=bytes(size)))
-        assert stored.outcome is Outcome.STORED
+        assert stored.outcome is StoreOutcome.STORED
         with pytest.raises(MismatchError):
             archive.store(replace(instance(("2.1", "2.2", "2.3")), sop_instance_uid="9"))
     assert "left in incoming" in caplog.text

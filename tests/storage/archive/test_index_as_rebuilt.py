@@ -129,7 +129,7 @@ class Operations:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(archive_module, "record", _killed)
             patch.setattr(self.archive.tree, "withdraw", lambda *given: None)
-            patch.setattr(self.archive.withdrawals, "owe", lambda *given: None)
+            patch.setattr(self.archive.withdrawals, "defer", lambda *given: None)
             with suppress(ResourceError):
                 self.archive.store(given)
         if self.chance.random() < 0.5:

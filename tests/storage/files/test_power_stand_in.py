@@ -14,7 +14,7 @@ import pytest
 from support import CT, EXPLICIT, ct, encoded
 from support.checks.faults import damage
 
-from storage import Archive, Outcome, Received, prepare
+from storage import Archive, Received, StoreOutcome, prepare
 from storage.dicom.values.uids import Uids
 
 CHARSET = "ISO_IR 100"
@@ -111,7 +111,7 @@ def test_stand_in_at_each_sync_what_was_acknowledged_is_on_the_disk(
             uids = (store[0], store[1], store[2])
             under_way[:] = [(uids, one.data_set)]
             stored = archive.store(one)
-            assert stored.outcome is not Outcome.KEPT
+            assert stored.outcome is not StoreOutcome.KEPT
             under_way.clear()
             acknowledged[uids] = one.data_set
             cut()

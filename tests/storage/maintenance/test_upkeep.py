@@ -12,7 +12,7 @@ import pytest
 from peewee import TextField
 from support import CT, EXPLICIT, ct, encoded, identifier, samples
 
-from storage import Archive, Level, OnConflict, Outcome, Query, Received, Root, prepare
+from storage import Archive, Level, OnConflict, Query, Received, Root, StoreOutcome, prepare
 from storage.diagnostics.errors import ArchiveError, ResourceError
 from storage.dicom import part10
 from storage.index import tables
@@ -240,9 +240,9 @@ def test_an_index_that_is_not_whole_takes_instances_and_answers_no_query(copies:
     assert prepare(data, sync=False, charset=CHARSET) is False
     archive = copies.open(data)
     stored = archive.store(instance("2.1", "2.2", "2.3", PatientID="P2", PatientName="New^One"))
-    assert stored.outcome is Outcome.STORED
+    assert stored.outcome is StoreOutcome.STORED
     again = archive.store(instance("1.1", "1.2", "1.3"))
-    assert again.outcome is Outcome.UNCHANGED
+    assert again.outcome is StoreOutcome.UNCHANGED
     with pytest.raises(ResourceError, match="being made anew"):
         names(archive)
     assert rebuild(data, CHARSET) == 2

@@ -194,7 +194,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 
 STUDY = Selection(Level.STUDY, "1.1")
 STEPS = [
-    ("delete", "storage.maintenance.changes.deletion.give_up_held"),
+    ("delete", "storage.maintenance.changes.deletion.record_deletion"),
     ("delete", "storage.files.superseded.Superseded.take"),
     ("delete", "storage.maintenance.changes.deletion.forget"),
     ("restore", "storage.journal.journal.Journal.append"),
@@ -251,7 +251,7 @@ def test_a_kill_halfway_loses_nothing_and_is_mended_by_the_next_start(
     assert held <= everything
 
 
-@pytest.mark.parametrize("step", ["give_up_held", "forget"])
+@pytest.mark.parametrize("step", ["record_deletion", "forget"])
 def test_a_kill_halfway_leaves_each_instance_that_is_held_its_digest(
     archive: Archive, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

@@ -70,7 +70,7 @@ def compared(node: RunningNode) -> set[str]:
     return set(lying)
 
 
-DELETE = [("give_up_held", 2), ("forget", 1), ("forget", 3)]
+DELETE = [("record_deletion", 2), ("forget", 1), ("forget", 3)]
 CHANGES = [
     *[("delete", f"storage.maintenance.changes.deletion.{step}", call) for step, call in DELETE],
     ("delete", "storage.files.superseded.Superseded.take", 2),
@@ -203,7 +203,7 @@ def test_a_backup_that_was_killed_holds_whole_files_and_a_second_one_ends_it(
     assert whole(to) == len(held)
 
 
-@pytest.mark.parametrize("step", ["give_up_held", "forget"])
+@pytest.mark.parametrize("step", ["record_deletion", "forget"])
 def test_a_node_that_is_killed_while_it_applies_its_rules_loses_nothing(
     node: RunningNode, step: str
 ) -> None:

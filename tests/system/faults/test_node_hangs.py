@@ -29,7 +29,7 @@ from support import (
 from support.checks.faults import faults
 
 from scp.runtime import heartbeat
-from scp.runtime.heartbeat import LOOKS, START_LOOKS, Beats, Watch
+from scp.runtime.heartbeat import LOOKS, START_LOOKS, HangDetector, Heartbeats
 
 BEAT_SECONDS = 0.2
 BUSY_SECONDS = 1.5
@@ -67,8 +67,8 @@ def store(node: RunningNode, uid: str, **options: Any) -> Any:
 
 
 def test_a_worker_hangs_when_its_count_stays_the_same() -> None:
-    beats = Beats(2)
-    seen = Watch(beats)
+    beats = Heartbeats(2)
+    seen = HangDetector(beats)
     beats.adopt(1)
     beats.beat()
     looks = [seen.hangs(1) for _ in range(LOOKS + 1)]
@@ -78,13 +78,13 @@ def test_a_worker_hangs_when_its_count_stays_the_same() -> None:
 
 
 def test_a_worker_that_is_starting_has_longer() -> None:
-    seen = Watch(Beats(1))
+    seen = HangDetector(Heartbeats(1))
     assert [seen.hangs(0) for _ in range(START_LOOKS + 1)] == [False] * START_LOOKS + [True]
 
 
 def test_a_worker_that_was_started_anew_begins_anew() -> None:
-    beats = Beats(1)
-    seen = Watch(beats)
+    beats = Heartbeats(1)
+    seen = HangDetector(beats)
     beats.beat()
     while not seen.hangs(0):
         pass

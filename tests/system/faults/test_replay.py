@@ -13,7 +13,7 @@ from support.checks.faults import damage
 from storage import Archive, OnConflict, Received, catch_up, prepare, settle
 from storage.index.tables import Level
 from storage.journal.journal import RECEIPTS, Journal
-from storage.journal.receipts import give_up_held, withdraw
+from storage.journal.receipts import record_deletion, withdraw
 from storage.maintenance.check.faults import Kind
 from storage.maintenance.recovery import replay
 from storage.maintenance.recovery.rebuilding import rebuild
@@ -180,7 +180,7 @@ def test_an_index_of_an_earlier_day_is_caught_up_from_its_own_mark(
     earlier = node.index()
     node.store(0, "New^Name")
     node.store(2)
-    give_up_held(node.archive.journal, UIDS[1])
+    record_deletion(node.archive.journal, UIDS[1])
     node.archive.tree.path(UIDS[1]).unlink()
     if settled:
         settle(node.data)

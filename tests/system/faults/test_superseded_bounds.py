@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support import CT, EXPLICIT, StartNode, ct, encoded, send
 
-from storage import Archive, Level, OnConflict, Outcome, Received, prepare
+from storage import Archive, Level, OnConflict, Received, StoreOutcome, prepare
 from storage.diagnostics.errors import ResourceError
 from storage.files.superseded_bounds import Bounds
 from storage.journal import pins
@@ -64,7 +64,10 @@ def test_of_old_versions_the_first_and_the_last_ones_are_kept(
 def test_two_senders_who_take_turns_keep_one_of_each(tmp_path: Path) -> None:
     archive = archive_of(tmp_path, copies=8)
     for number in range(50):
-        assert archive.store(version(number % 2)).outcome in (Outcome.STORED, Outcome.REPLACED)
+        assert archive.store(version(number % 2)).outcome in (
+            StoreOutcome.STORED,
+            StoreOutcome.REPLACED,
+        )
         assert len(copies(archive)) <= 8
     assert set(numbers(archive)) == {0, 1}
 
@@ -79,20 +82,20 @@ def test_one_that_is_cut_off_while_it_makes_room_leaves_all_well(
     archive.set_policy(OnConflict.REPLACE, 0, Bounds(2))
     remove, removed = archive.tree.superseded.remove, []
 
-    def cut_off(kept: Path) -> None:
+    def interrupted(kept: Path) -> None:
         if removed:
             raise KeyboardInterrupt
         removed.append(kept)
         remove(kept)
 
-    monkeypatch.setattr(archive.tree.superseded, "remove", cut_off)
+    monkeypatch.setattr(archive.tree.superseded, "remove", interrupted)
     with pytest.raises(KeyboardInterrupt):
         archive.store(version(6))
     monkeypatch.undo()
     assert numbers(archive) == [0, 2, 3, 4]
     assert archive.tree.path(("1.3.1", "1.3.2", "1.3")).read_bytes()[-1] == 5
     assert list(checking.check(archive, "", repair=False)) == []
-    assert archive.store(version(6)).outcome is Outcome.REPLACED
+    assert archive.store(version(6)).outcome is StoreOutcome.REPLACED
     assert numbers(archive) == [0, 5]
 
 
@@ -108,9 +111,9 @@ def test_what_was_replaced_within_a_day_stays_and_more_is_refused(tmp_path: Path
     assert archive.journal.size("receipts") == journal
     assert [path.read_bytes() for path in copies(archive)] == before
     assert archive.tree.path(("1.3.1", "1.3.2", "1.3")).read_bytes()[-1] == 3
-    assert archive.store(version(3)).outcome is Outcome.UNCHANGED
+    assert archive.store(version(3)).outcome is StoreOutcome.UNCHANGED
     age(archive)
-    assert archive.store(version(4)).outcome is Outcome.REPLACED
+    assert archive.store(version(4)).outcome is StoreOutcome.REPLACED
     assert numbers(archive) == [0, 2, 3]
 
 
@@ -184,7 +187,7 @@ def test_a_flood_within_a_day_is_refused_and_displaces_nothing(tmp_path: Path) -
     assert len(refused) == 30 - 1 - len(kept)
     assert set(refused) == {"superseded/ has its share of the disk, and none may go yet"}
     assert (
-        archive.store(version(9, "1.5")).outcome is Outcome.STORED
+        archive.store(version(9, "1.5")).outcome is StoreOutcome.STORED
     )  # what is new displaces nothing
 
 

@@ -150,7 +150,7 @@ def test_a_request_that_comes_at_the_last_moment_is_served(tmp_path: Path) -> No
     """To decode it takes longer than there is time for it: it came all the same."""
     node = RunningNode(tmp_path, {"limits": {"acse_timeout": TIMEOUT}})
     loop = "scp.network.upper_layer.event_loop"
-    decode = f"{loop}.Loop._decode"
+    decode = f"{loop}.EventLoop._decode"
     slow = f"lambda *given, do={decode}: ({loop}.time.sleep({1.5 * TIMEOUT}), do(*given))"
     node.constants = {decode: Code(slow)}
     try:

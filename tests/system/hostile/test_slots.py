@@ -8,11 +8,11 @@ import pytest
 from support import CT, ECHO, EXPLICIT, FIND, IMPLICIT, MOVE, RunningNode, StartNode
 from support.network.plain_peer import Wire
 
-from scp.runtime.association_slots import Slots
+from scp.runtime.association_slots import AssociationSlots
 
 
 def test_slots_are_counted_in_total_and_by_caller() -> None:
-    slots = Slots(3, 1)
+    slots = AssociationSlots(3, 1)
     first, second = slots.take("A"), slots.take("A ", 2)
     assert (slots.taken(), slots.taken_by("A"), slots.taken_by("B")) == (2, 2, 0)
     assert slots.take("A", 2) is None
@@ -28,7 +28,7 @@ def test_slots_are_counted_in_total_and_by_caller() -> None:
 
 @pytest.mark.parametrize("most", [0, 5])
 def test_of_many_at_once_in_several_processes_just_so_many_get_one(most: int) -> None:
-    slots, children, reader_writer = Slots(20, 4), [], os.pipe()
+    slots, children, reader_writer = AssociationSlots(20, 4), [], os.pipe()
     start, started = os.pipe()
     for worker in range(4):
         child = os.fork()
@@ -64,7 +64,7 @@ def test_of_many_at_once_in_several_processes_just_so_many_get_one(most: int) ->
     ],
 )
 def test_addresses_are_counted_as_sites(first: str, second: str, same: bool) -> None:
-    slots = Slots(10, 1)
+    slots = AssociationSlots(10, 1)
     assert slots.take("A", 0, first, 1) is not None
     assert (slots.take("B", 0, second, 1) is None) is same
     assert slots.taken_from(second) == 1

@@ -38,7 +38,7 @@ from scp.network.association.acceptor import NodeAssociation
 from scp.network.dimse import writer
 from scp.network.dimse.command_set import Command, Field, decode, encode
 from scp.network.dimse.reader import COMMAND, LAST
-from scp.network.upper_layer.event_loop import Loop
+from scp.network.upper_layer.event_loop import EventLoop
 
 # ---- what it relies on
 
@@ -546,7 +546,7 @@ def test_a_request_longer_than_any_gets_one_abort(served: RunningNode) -> None:
 OF_THREADS = {"_handle", "_os_thread_handle", "_context", "_tstate_lock", "_is_stopped", "_stop"}
 
 
-@pytest.mark.parametrize("kind", [NodeAssociation, Loop])
+@pytest.mark.parametrize("kind", [NodeAssociation, EventLoop])
 def test_no_name_is_taken_from_the_thread_that_it_runs_in(kind: type[threading.Thread]) -> None:
     of_threads = OF_THREADS | {one for one in dir(threading.Thread()) if not one.startswith("__")}
     assert {"_target", "run", "is_alive"} <= of_threads

@@ -35,7 +35,7 @@ from support.checks.faults import damage
 
 from storage import Archive, Received, prepare
 from storage.archive import batch
-from storage.archive.import_sources import Source, Unusable, under
+from storage.archive.import_sources import ImportSource, Unusable, under
 from storage.archive.importer import Importer
 from storage.diagnostics.errors import ArchiveError, ResourceError
 from storage.dicom import part10
@@ -125,7 +125,7 @@ def test_all_that_lies_below_a_folder_is_taken(node: RunningNode, files: Path) -
     assert done.code == 0, done.lines
     assert done.counts == {
         "files": 6, "stored": 3, "no DICOM": 3, "refused": 0,
-        "bytes": sum(f.size for f in under([files]) if isinstance(f, Source)),
+        "bytes": sum(f.size for f in under([files]) if isinstance(f, ImportSource)),
     }  # fmt: skip
     assert [path.stem for path in sorted(node.files())] == ["1.3.1", "1.3.2", "1.3.3"]
     assert node.incoming() == []
@@ -532,7 +532,8 @@ def test_each_of_many_becomes_what_it_would_alone(archive: Archive) -> None:
 
 
 FAILING = [
-    "storage.files.incoming.Intake.begin_sync", "storage.files.incoming.Intake.settle",
+    "storage.files.incoming.IncomingDataSet.begin_sync",
+    "storage.files.incoming.IncomingDataSet.settle",
     "storage.journal.journal.Journal.append_all", "storage.files.tree.Tree.place",
     "storage.files.tree.Tree.settle", "storage.archive.batch.record",
 ]  # fmt: skip
@@ -571,7 +572,7 @@ def test_a_refusal_holds_up_none_of_the_others(archive: Archive) -> None:
     for number, text in enumerate([part10_file(1), REFUSED["no study"][0], part10_file(2)]):
         path = folder / f"{number}.dcm"
         path.write_bytes(text)
-        sources.append(Source(path, size=len(text)))
+        sources.append(ImportSource(path, size=len(text)))
     taken = importer.take(sources)
     assert [one.outcome or one.refused for one in taken] == [
         "stored", "No Study Instance UID in the data set", "stored",

@@ -21,7 +21,7 @@ from scp.config import Settings
 from scp.network.dimse import sop_classes
 from scp.runtime import MANY, child, tell
 from storage import Archive, OnConflict
-from storage.archive import Importer, Source, Taken, Unusable, under
+from storage.archive import Importer, ImportSource, Taken, Unusable, under
 from storage.diagnostics import ArchiveError, FolderError, InUseError, ResourceError
 from storage.files import Bounds
 from storage.index import index_path
@@ -136,7 +136,7 @@ def _begin(settings: Settings, parent: int) -> None:
     _of_process.append(Importer(archive, storage.charset, SENDER, _objection))
 
 
-def _take(chunk: list[Source]) -> Result:
+def _take(chunk: list[ImportSource]) -> Result:
     """What became of the sources of a chunk, and why not all were tried."""
     try:
         return _of_process[0].take(chunk), ""
@@ -183,11 +183,11 @@ class _Import:
         """Have the progress know how much there is, where somebody looks at it."""
         if self._progress.wants_total:
             self._progress.begin("looking for files", 0)
-            found = (one.size for one in under(self._paths) if isinstance(one, Source))
+            found = (one.size for one in under(self._paths) if isinstance(one, ImportSource))
             self._progress.begin("importing", sum(found))
 
-    def _chunks(self) -> Iterator[list[Source]]:
-        chunk: list[Source] = []
+    def _chunks(self) -> Iterator[list[ImportSource]]:
+        chunk: list[ImportSource] = []
         size = 0
         for found in under(self._paths):
             if isinstance(found, Unusable):

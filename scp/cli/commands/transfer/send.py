@@ -9,7 +9,7 @@ from scp.config import Peer, Settings
 from scp.copies.deidentify.elements import Report
 from scp.copies.deidentify.instances import copies_for
 from scp.copies.deidentify.rules import Profile
-from scp.network.scu import Delivery, Origin, Originator, Outcome, Pause, Result
+from scp.network.scu import Delivery, Origin, Originator, Pause, Result, SubOperationOutcome
 from scp.network.tls import Contexts
 from scp.runtime import MANY, tell
 from storage import Archive, Location
@@ -60,7 +60,7 @@ def run(
 
 def _outcomes(
     origin: Origin, title: str, peer: Peer, locations: list[Location]
-) -> Iterator[Outcome]:
+) -> Iterator[SubOperationOutcome]:
     delivery = Delivery(origin, title, peer, locations, Pause())
     try:
         yield from (outcome for outcome in delivery if outcome)

@@ -57,7 +57,7 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Source:
+class DataSetSource:
     """A data set in a file, `start` to `end`; raises TranscodeError where it is not a whole one."""
 
     file: BinaryIO
@@ -105,9 +105,9 @@ class Source:
             found.append(Span(start, end - start))
         return found
 
-    def in_implicit(self) -> "Source":
+    def in_implicit(self) -> "DataSetSource":
         """The same bytes seen as Implicit VR Little Endian, as the value of UN (PS3.5 6.2.2)."""
-        return Source(self.file, self.start, self.end, True, True, self.budget)
+        return DataSetSource(self.file, self.start, self.end, True, True, self.budget)
 
     def read(self, span: Span) -> bytes:
         """Bytes of the source; raises TranscodeError where they are not there."""

@@ -13,8 +13,8 @@ from scp.copies.conversion.data_set.layout import (
     PIXEL_DATA,
     SEQUENCE_END,
     UNDEFINED,
+    DataSetSource,
     Element,
-    Source,
     belongs,
     name,
 )
@@ -46,7 +46,7 @@ class Writer:
     adapt: Adapt
     keeps_group_lengths: bool
 
-    def write(self, source: Source) -> None:
+    def write(self, source: DataSetSource) -> None:
         """The whole data set; raises TranscodeError where the source is not one."""
         self._level(Scope(source, _belonging(source.elements())))
 

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from pydicom.datadict import dictionary_VR
 
-from scp.copies.conversion.data_set.layout import PIXEL_DATA, Element, Source, Span
+from scp.copies.conversion.data_set.layout import PIXEL_DATA, DataSetSource, Element, Span
 
 BITS_ALLOCATED, PIXEL_REPRESENTATION = 0x00280100, 0x00280103
 _LUT_DESCRIPTOR, _LUT_DATA, _WAVEFORM_BITS = 0x00283002, 0x00283006, 0x54001004
@@ -37,7 +37,7 @@ class Made:
 class Scope:
     """The elements around an element: those of its data set, and of those that hold that."""
 
-    source: Source
+    source: DataSetSource
     elements: list[Element | Made]
     outer: "Scope | None" = field(default=None, repr=False)
 

@@ -11,11 +11,11 @@ from scp.copies.conversion.data_set import (
     PIXEL_DATA,
     PIXEL_REPRESENTATION,
     UNDEFINED,
+    DataSetSource,
     Element,
     LimitError,
     Made,
     Scope,
-    Source,
     Span,
     TranscodeError,
 )
@@ -125,7 +125,7 @@ class Decompressor:
 class _Frame:
     """A frame as it lies, in one or more fragments."""
 
-    source: Source
+    source: DataSetSource
     spans: list[Span]
 
     @property
@@ -146,7 +146,7 @@ class _Frames:
     """The native value: the first frame decoded, the others when their turn comes."""
 
     def __init__(
-        self, source: Source, image: Image, spans: list[list[Span]], conversion: Conversion
+        self, source: DataSetSource, image: Image, spans: list[list[Span]], conversion: Conversion
     ) -> None:
         self._source, self._image, self._spans = source, image, spans
         self._conversion = conversion

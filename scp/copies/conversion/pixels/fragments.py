@@ -4,7 +4,7 @@ import struct
 from itertools import pairwise
 
 from scp.copies.conversion.codecs import Codec
-from scp.copies.conversion.data_set import Element, Source, Span, TranscodeError
+from scp.copies.conversion.data_set import DataSetSource, Element, Span, TranscodeError
 
 # How a frame starts: SOI of JPEG and JPEG-LS, SOC and SIZ or a JP2 box of JPEG 2000. A frame of
 # RLE is one fragment.
@@ -17,7 +17,9 @@ _STARTS = {
 _SIGNATURE_BYTES = 8
 
 
-def frames(source: Source, pixel_data: Element, count: int, codec: Codec) -> list[list[Span]]:
+def frames(
+    source: DataSetSource, pixel_data: Element, count: int, codec: Codec
+) -> list[list[Span]]:
     """The fragments of each of `count` frames.
 
     The Extended Offset Table is not needed: with it each frame is one fragment. Raises
@@ -38,7 +40,7 @@ def frames(source: Source, pixel_data: Element, count: int, codec: Codec) -> lis
     )
 
 
-def _by_offsets(source: Source, table: Span, fragments: list[Span]) -> list[int]:
+def _by_offsets(source: DataSetSource, table: Span, fragments: list[Span]) -> list[int]:
     """The first fragment of each frame by the Basic Offset Table; nothing where that is wrong."""
     data = source.read(table)
     offsets = struct.unpack(f"<{len(data) // 4}I", data[: len(data) // 4 * 4])
@@ -49,7 +51,7 @@ def _by_offsets(source: Source, table: Span, fragments: list[Span]) -> list[int]
     return starts if ascending and starts and starts[0] == 0 else []
 
 
-def _by_signature(source: Source, fragments: list[Span], codec: Codec) -> list[int]:
+def _by_signature(source: DataSetSource, fragments: list[Span], codec: Codec) -> list[int]:
     """The fragments that start as a frame does."""
     heads = (source.read(Span(f.start, min(f.length, _SIGNATURE_BYTES))) for f in fragments)
     return [number for number, head in enumerate(heads) if head.startswith(_STARTS[codec])]

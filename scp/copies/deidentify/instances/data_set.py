@@ -7,10 +7,10 @@ from typing import BinaryIO
 from scp.copies.conversion.codecs import SYNTAXES, Syntax
 from scp.copies.conversion.data_set import (
     PIXEL_DATA,
+    DataSetSource,
     Element,
     Made,
     Scope,
-    Source,
     Writer,
     belongs,
     chained,
@@ -49,13 +49,15 @@ def deidentified(
     target = SYNTAXES.get(syntax_uid, Syntax())
     source = _source(file, start, target)
     head = source.elements_before(_BULK)
-    held = Source(
+    held = DataSetSource(
         file, start, head[-1].end if head else start, source.implicit_vr, source.little_endian
     )
     scope = Scope(held, list(head))
     refusals.check(scope, meta, profile)
     taken: set[str] = set()
-    rest = Source(file, held.end, source.end, source.implicit_vr, source.little_endian).elements()
+    rest = DataSetSource(
+        file, held.end, source.end, source.implicit_vr, source.little_endian
+    ).elements()
     pixels = bulk.cleaned(source, rest, scope, syntax_uid, taken.add)
     # Without an ID instances of one study are of one patient, and nobody else's.
     patient = text_of(scope, _PATIENT_ID) or f"study\0{text_of(scope, _STUDY)}"
@@ -72,13 +74,13 @@ def deidentified(
     return chained(out.getvalue() + pixels.head, pixels.file, pixels.start, pixels.end)
 
 
-def _source(file: BinaryIO, start: int, syntax: Syntax) -> Source:
+def _source(file: BinaryIO, start: int, syntax: Syntax) -> DataSetSource:
     end = file.seek(0, os.SEEK_END)
-    source = Source(file, start, end, syntax.implicit_vr, syntax.little_endian)
+    source = DataSetSource(file, start, end, syntax.implicit_vr, syntax.little_endian)
     # What does not belong into a data set, as of a file's header, is explicit, whatever that is.
     if not any(one.vr for one in source.elements_before(_BULK) if belongs(one.tag)):
         # Implicit VR, whatever its transfer syntax says.
-        return Source(file, start, end, True, syntax.little_endian)
+        return DataSetSource(file, start, end, True, syntax.little_endian)
     return source
 
 

@@ -9,8 +9,8 @@ from scp.copies.conversion.data_set import (
     ITEM,
     SEQUENCE_END,
     UNDEFINED,
+    DataSetSource,
     Element,
-    Source,
     Span,
     TranscodeError,
 )
@@ -26,8 +26,8 @@ OFFSETS, LENGTHS, TOTAL = 0x7FE00001, 0x7FE00002, 0x7FE00003
 
 
 def cleaned(
-    source: Source, target: Syntax, element: Element, image: Image, frames: int, has_table: bool,
-    note: Note,
+    source: DataSetSource, target: Syntax, element: Element, image: Image, frames: int,
+    has_table: bool, note: Note,
 ) -> Bulk:  # fmt: skip
     """What becomes of it; `has_table`: with an Extended Offset Table.
 
@@ -56,7 +56,7 @@ def cleaned(
     return Bulk(head, body, 0, body.tell())
 
 
-def copied(source: Source, target: Syntax, element: Element) -> Bulk:
+def copied(source: DataSetSource, target: Syntax, element: Element) -> Bulk:
     """What is taken as it is, its table left empty (PS3.5 8.2.5)."""
     body = spool()
     for fragment in source.fragments(element)[1:]:
@@ -70,7 +70,7 @@ def copied(source: Source, target: Syntax, element: Element) -> Bulk:
 class _Frames:
     """Those of one image."""
 
-    def __init__(self, source: Source, image: Image, note: Note) -> None:
+    def __init__(self, source: DataSetSource, image: Image, note: Note) -> None:
         self._source, self._image, self._note = source, image, note
 
     def cleaned(self, spans: list[Span], number: int) -> list[bytes]:
