@@ -6,6 +6,7 @@ from scp.runtime.attempts import REFUSALS, Attempts
 from scp.runtime.audit import MANY, Audit, StoreTally, tell, trail, user
 from scp.runtime.heartbeat import HangDetector, Heartbeats
 from scp.runtime.log import one_line
+from scp.runtime.shared_lock import SharedLock
 from scp.runtime.sockets import ListeningSockets, StartError, bind, bound
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "HangDetector",
     "Heartbeats",
     "ListeningSockets",
+    "SharedLock",
     "StartError",
     "StoreTally",
     "bind",

@@ -2,15 +2,11 @@
 
 import heapq
 import mmap
-import os
 import struct
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from ipaddress import IPv6Address, ip_address
 
-from storage.files import lock, unlock
+from scp.runtime.shared_lock import SharedLock
 
 _TITLE_BYTES = 16  # PS3.8 table 9-11
 _ADDRESS_BYTES = 16
@@ -36,17 +32,13 @@ class AssociationSlots:
     def __init__(self, limit: int, workers: int) -> None:
         self.limit = limit
         self.workers = workers
-        self._file = os.memfd_create("minipacs-slots")
-        os.ftruncate(self._file, _WORKER_BYTES * workers)
-        self._memory = mmap.mmap(self._file, _WORKER_BYTES * workers)
-        self._lock = threading.Lock()
+        self._lock = SharedLock("slots", _LOCK_SECONDS)
+        self._memory = mmap.mmap(-1, _WORKER_BYTES * workers)
         self.adopt(0)
 
     def adopt(self, worker: int) -> None:
         """Count for `worker` from now on, from nothing."""
         self.own = worker  # the number of the worker that counts here
-        # Opened anew: a lock is of an open file, which a fork would share.
-        self._descriptor = os.open(f"/proc/self/fd/{self._file}", os.O_RDWR | os.O_CLOEXEC)
         self._free = list(range(_PLACES))  # a heap: taken from the front, to be found soon
         self.clear(worker)
 
@@ -61,7 +53,7 @@ class AssociationSlots:
         All that call from its `address` may have `most_there`; without one it is not counted so.
         Returns the slot, or None where none is left.
         """
-        with self._alone():
+        with self._lock.held():
             if (
                 not self._free
                 or self.taken() >= self.limit
@@ -75,7 +67,7 @@ class AssociationSlots:
 
     def give_back(self, slot: int) -> None:
         """Give back a slot that was taken."""
-        with self._alone():
+        with self._lock.held():
             self._write(slot, _FREE + _NO_ADDRESS, -1)
             heapq.heappush(self._free, slot)
 
@@ -118,16 +110,6 @@ class AssociationSlots:
         at = start + _TAKEN.size + slot * _PLACE_BYTES
         self._memory[at : at + _PLACE_BYTES] = held
         _TAKEN.pack_into(self._memory, start, self._count(self.own) + more)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold off the other threads and processes: of two, one gets the last slot."""
-        with self._lock:
-            lock(self._descriptor, 0, time.monotonic() + _LOCK_SECONDS)
-            try:
-                yield
-            finally:
-                unlock(self._descriptor, 0)
 
 
 def _name(title: str) -> bytes:

@@ -1,6 +1,8 @@
 """Damaged images are errors, and the process that decodes them outlives them or is replaced."""
 
+import base64
 import os
+import random
 import signal
 import struct
 import subprocess
@@ -9,6 +11,7 @@ import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,18 +28,26 @@ from pydicom.uid import (
 )
 from support import ROOT
 from support.data.images import (
+    COLOUR,
     EXPLICIT,
     RLE,
     SAMPLES,
+    SIDES,
     Store,
+    coded,
     decompressed,
     image,
+    picture,
     store_in,
     words,
 )
 from support.network.raw import PIXEL_DATA, UNDEFINED, encapsulated, ex, rle
 
-from scp.copies.conversion.pixels import decoder_client
+from scp.copies.conversion.codecs.image import Image
+from scp.copies.conversion.data_set.layout import DataSetSource, Span
+from scp.copies.conversion.limits.budget import Conversion
+from scp.copies.conversion.pixels import decoder_client, decompress, frame_decoding
+from scp.copies.conversion.pixels.decoder_client import Frame
 from scp.copies.corrected.transcode import TranscodeError, transcode
 from storage.dicom import part10
 
@@ -146,6 +157,105 @@ def test_more_than_a_value_can_hold_is_an_error(stored: Store) -> None:
     huge = image([frame], rows=65535, columns=65535)
     with pytest.raises(TranscodeError, match="take more than"):
         transcode(stored(huge, RLE), EXPLICIT)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "attributes", "said"),
+    [
+        (RLE, {"samples": 0}, "0 samples per pixel"),
+        (RLE, {"samples": 2}, "2 samples per pixel"),
+        (RLE, {"samples": 65535}, "65535 samples per pixel"),
+        (RLE, {"rows": 0}, "1 samples per pixel of 0 rows"),
+        (RLE, {"bits": (1, 1, 0)}, "Bits Allocated is 1, which RLE cannot be"),
+        (RLE, {"bits": (12, 8, 7)}, "Bits Allocated is 12, which RLE cannot be"),
+        (RLE, {"bits": (65535, 8, 7)}, "Bits Allocated is 65535"),
+        (JPEG2000Lossless, {"bits": (64, 8, 7)}, "Bits Allocated is 64, which JPEG 2000 cannot be"),
+        (JPEGLSLossless, {"bits": (12, 12, 11)}, "Bits Allocated is 12, which JPEG-LS cannot be"),
+        (JPEGLosslessSV1, {"bits": (24, 16, 15)}, "Bits Allocated is 24, which JPEG cannot be"),
+        (RLE, {"rows": 65535, "columns": 65535}, "its frames take more than"),
+    ],
+)
+def test_what_no_decoder_could_have_right_takes_no_turn_and_no_memory(
+    syntax: str,
+    attributes: dict[str, Any],
+    said: str,
+    stored: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(frame_decoding, "decoding", None)
+    path = stored(image([rle(bytes(64))], **{"rows": 8, "columns": 8, **attributes}), syntax)
+    with pytest.raises(TranscodeError, match=f"^{said}"):
+        transcode(path, EXPLICIT)
+
+
+@pytest.mark.parametrize("sampling", [(2, 2), (2, 1), (1, 2), (255, 255)])
+@pytest.mark.parametrize("components", [(0,), (1, 2), (0, 1, 2)])
+def test_jpeg_2000_without_a_sample_of_each_pixel_is_an_error(
+    sampling: tuple[int, int], components: tuple[int, ...], stored: Store
+) -> None:
+    """XRsiz and YRsiz (ISO 15444-1 table A.11): OpenJPEG makes up those that are missing."""
+    gray = len(components) == 1
+    frame = bytearray(coded(picture(8, shape=SIDES), 8) if gray else base64.b64decode(COLOUR))
+    for component in components:
+        at = 2 + 2 + 36 + 3 * component + 3
+        frame[at : at + 2] = bytes(sampling)
+    shape = {"rows": 40, "columns": 36} if gray else {"rows": 12, "columns": 16, "samples": 3}
+    photometric = "MONOCHROME2" if gray else "YBR_RCT "
+    path = stored(image([bytes(frame)], **shape, photometric=photometric), JPEG2000Lossless)
+    with pytest.raises(TranscodeError, match="do not have a sample of each pixel"):
+        transcode(path, EXPLICIT)
+
+
+def test_an_offset_table_that_is_not_of_the_frames_is_not_read(
+    stored: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 400 MB it took 2 GB to hold as numbers, and all other threads waited for 7 seconds."""
+    most, read = list[int](), DataSetSource.read
+
+    def counted(source: DataSetSource, span: Span) -> bytes:
+        most.append(span.length)
+        return read(source, span)
+
+    monkeypatch.setattr(DataSetSource, "read", counted)
+    pixel_data = encapsulated([b"ab"] * 3, bytes(1 << 20))
+    path = stored(image([], rows=1, columns=2, count=2, pixel_data=pixel_data), RLE)
+    with pytest.raises(TranscodeError, match="nothing tells which of them make a frame"):
+        transcode(path, EXPLICIT)
+    assert max(most) <= 64
+
+
+@pytest.mark.parametrize("size", [1, 1000, 1 << 19, 1 << 20])
+def test_fragments_come_to_the_decoder_in_pieces_that_are_worth_it(
+    size: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "fragments"
+    data = random.Random(size).randbytes(min(4000 * size, 4 << 20))
+    path.write_bytes(data)
+    with path.open("rb") as file:
+        source = DataSetSource(file, 0, len(data), False, True)
+        spans = [Span(at, size) for at in range(0, len(data) - size + 1, size)]
+        frame = decompress._Frame(source, [Span(0, 0), *spans, Span(0, 0)])
+        pieces = list(frame.chunks())
+    assert b"".join(pieces) == data[: frame.length]
+    assert all(pieces)
+    assert len(pieces) == max(1, -(-frame.length // max(size, 1 << 20)))
+
+
+def test_a_frame_in_many_fragments_is_put_together_before_it_takes_a_turn(
+    stored: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames, decoding = list[object](), frame_decoding.decoding
+
+    def seen(image: Image, frame: Frame, conversion: Conversion) -> Any:
+        frames.append(frame)
+        return decoding(image, frame, conversion)
+
+    monkeypatch.setattr(frame_decoding, "decoding", seen)
+    frame = rle(bytes(range(64)))
+    fragments = [frame[at : at + 1] for at in range(len(frame))]
+    data = image([], rows=8, columns=8, count=1, pixel_data=encapsulated(fragments))
+    assert words(decompressed(stored(data, RLE))).tobytes() == bytes(range(64))
+    assert frames == [frame_decoding.Held(frame)]
 
 
 @given(

@@ -9,6 +9,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.pixels import pixel_array
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
@@ -29,6 +30,7 @@ from support.data.images import (
     GRAY,
     GRAY_LOSSY,
     IMPLICIT,
+    RLE,
     SAMPLES,
     SIDES,
     Pixels,
@@ -42,7 +44,7 @@ from support.data.images import (
     store_in,
     words,
 )
-from support.network.raw import PIXEL_DATA, ex
+from support.network.raw import PIXEL_DATA, ex, rle
 
 from scp.copies.corrected.transcode import TranscodeError, transcode
 
@@ -276,6 +278,29 @@ def test_a_point_transform_is_a_loss(tmp_path: Path) -> None:
     made = by_dcmtk("dcmcjpeg", ["+e1", "+pt", "2"], path, tmp_path)
     assert "LossyImageCompression" not in dcmread(made)
     assert decompressed(made).LossyImageCompression == "01"
+
+
+@pytest.mark.parametrize("signed", [0, 1])
+@pytest.mark.parametrize(
+    "bits",
+    [
+        (8, 1, 0), (8, 5, 4), (8, 5, 7), (8, 7, 6), (16, 1, 15), (16, 7, 6), (16, 7, 15),
+        (16, 8, 7), (16, 8, 15), (16, 8, 11), (16, 12, 11), (16, 12, 15), (16, 15, 15),
+        (32, 8, 7), (32, 20, 19), (32, 20, 31), (32, 31, 30),
+    ],
+)  # fmt: skip
+def test_words_of_rle_stay_as_they_are_whichever_bits_count(
+    bits: tuple[int, int, int], signed: int, stored: Store
+) -> None:
+    size = bits[0] // 8
+    held = np.random.default_rng(bits).integers(0, 256, (64, size), np.uint8)
+    planes = [held[:, byte].tobytes() for byte in reversed(range(size))]
+    path = stored(image([rle(*planes)], rows=8, columns=8, bits=bits, signed=signed), RLE)
+    found, before = decompressed(path), dcmread(path)
+    assert found.PixelData == held.tobytes()
+    for keyword in ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"):
+        assert found[keyword] == before[keyword]
+    assert (pixel_array(found) == pixel_array(before, decoding_plugin="pydicom")).all()
 
 
 # ---- JPEG 2000

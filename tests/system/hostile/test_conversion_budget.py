@@ -12,7 +12,7 @@ from pynetdicom import evt
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from support import GET, RunningNode, StartNode, identifier, send
 from support.data.images import DEFLATED, EXPLICIT, IMPLICIT, RLE, SAMPLES, Store, image, store_in
-from support.network.raw import ex, rle
+from support.network.raw import encapsulated, ex, rle
 
 from scp.config.schema import Limits
 from scp.copies.conversion.data_set.errors import GoneError, LimitError, TranscodeError
@@ -347,17 +347,21 @@ def got(node: RunningNode, study: str) -> tuple[list[str], int, str]:
     return arrived, last.Status, last.get("ErrorComment", "")
 
 
+def head(uid: str, study: str) -> bytes:
+    """The UIDs of an instance, in front of its image."""
+    uids = {0x00080016: SC, 0x00080018: uid, 0x0020000D: study, 0x0020000E: f"{study}.1"}
+    return b"".join(
+        ex(tag, "UI", value.encode() + b"\0" * (len(value) % 2))
+        for tag, value in sorted(uids.items())
+    )
+
+
 def test_what_does_not_fit_fails_alone_and_says_which_setting_it_is(start_node: StartNode) -> None:
     node = start_node(limits={"conversion_memory": 64 * _MIB})
     frames = {"1.4.1": (zeros(8192, 8192), 8192), "1.4.2": (zeros(64, 64), 64)}
     with node.association((SC, RLE)) as association:
         for uid, (frame, side) in frames.items():
-            uids = {0x00080016: SC, 0x00080018: uid, 0x0020000D: "1.2.1", 0x0020000E: "1.3.1"}
-            head = b"".join(
-                ex(tag, "UI", value.encode() + b"\0" * (len(value) % 2))
-                for tag, value in sorted(uids.items())
-            )
-            data = head + image([frame], rows=side, columns=side)
+            data = head(uid, "1.2.1") + image([frame], rows=side, columns=side)
             assert send(association, SC, uid, data, RLE).Status == 0x0000
     arrived, status, comment = got(node, "1.2.1")
     assert (arrived, status) == (["1.4.2"], 0xB000)
@@ -366,3 +370,55 @@ def test_what_does_not_fit_fails_alone_and_says_which_setting_it_is(start_node: 
     node.configure({"limits": {"conversion_memory": 512 * _MIB}})
     node.reload()
     assert got(node, "1.2.1")[:2] == (["1.4.1", "1.4.2"], 0x0000)
+
+
+def crafted() -> dict[str, bytes]:
+    """Images that none of can be had uncompressed, in RLE; by what is wrong with them."""
+    tiny = [b"\0"] * 20_000
+    return {
+        "Rows and Columns of 65535": image([zeros(64, 64)], rows=65535, columns=65535),
+        "65535 Samples per Pixel": image([zeros(64, 64)], rows=64, columns=64, samples=65535),
+        "Bits Allocated of 12": image([zeros(64, 64)], rows=64, columns=64, bits=(12, 8, 7)),
+        "2147483647 frames": image([zeros(64, 64)], rows=64, columns=64, count=2**31 - 1),
+        "-1 frames": image([zeros(64, 64)], rows=64, columns=64, count=-1),
+        "no Rows": image([zeros(64, 64)], rows=64, columns=64, more={0x00280010: b""}),
+        "no fragment": image([], rows=8, columns=8, count=1),
+        "frames of a byte": image(tiny, rows=64, columns=64),
+        "an offset table of anything": image(
+            [], rows=8, columns=8, count=2,
+            pixel_data=encapsulated(tiny, b"\xff" * (8 << 20)),
+        ),
+        "no delimiter": image([zeros(64, 64)], rows=64, columns=64)[:-8],
+    }  # fmt: skip
+
+
+def test_crafted_images_fail_each_by_itself_beside_who_echoes_and_converts(
+    start_node: StartNode,
+) -> None:
+    node = start_node()
+    frame = zeros(64, 64)
+    images = crafted() | {
+        "a frame in fragments of a byte": image(
+            [], rows=64, columns=64, count=1,
+            pixel_data=encapsulated(frame[at : at + 1] for at in range(len(frame))),
+        ),
+        "whole": image([frame], rows=64, columns=64),
+    }  # fmt: skip
+    numbers = {name: f"1.4.{number}" for number, name in enumerate(images, 1)}
+    with node.association((SC, RLE)) as association:
+        for name, data in images.items():
+            data = head(numbers[name], "1.2.2" if name == "whole" else "1.2.1") + data
+            assert send(association, SC, numbers[name], data, RLE).Status == 0x0000
+    found: list[tuple[list[str], int, str]] = []
+    thread = threading.Thread(target=lambda: found.append(got(node, "1.2.1")))
+    thread.start()
+    beside = 0
+    while thread.is_alive() or not beside:
+        assert got(node, "1.2.2")[:2] == ([numbers["whole"]], 0x0000)
+        assert node.echoes()
+        beside += 1
+    thread.join()
+    ((arrived, status, _),) = found
+    assert (arrived, status) == ([numbers["a frame in fragments of a byte"]], 0xB000)
+    for name in crafted():
+        node.wait_for_log("sub-operation failed", f"instance={numbers[name]}:")

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from scp.copies.conversion.codecs import jpeg, jpeg2000, rle
 from scp.copies.conversion.codecs.codestream import RGB, YBR, DamagedError, Stream
-from scp.copies.conversion.codecs.image import MAX_FRAME_BYTES, Decoded, Image
+from scp.copies.conversion.codecs.image import Decoded, Image
 from scp.copies.conversion.codecs.syntaxes import Codec
 
 Samples = npt.NDArray[Any]
@@ -24,17 +24,10 @@ def decode(image: Image, frame: bytes) -> tuple[Decoded, Samples]:
 
     Raises DamagedError where the frame is not what `image` says it is.
     """
-    pixels = image.rows * image.columns
-    if image.samples not in (1, 3) or not pixels:
-        raise DamagedError(
-            f"{image.samples} samples per pixel of {image.rows} rows and {image.columns} columns"
-        )
-    if image.frame_bytes > MAX_FRAME_BYTES:
-        raise DamagedError(f"its frames take more than {MAX_FRAME_BYTES} bytes")
+    if fault := image.fault:
+        raise DamagedError(fault)
     if image.codec is Codec.RLE:
         return _rle(image, frame)
-    if image.bits_allocated not in (8, 16, 32):
-        raise DamagedError(f"Bits Allocated is {image.bits_allocated}")
     if image.codec is Codec.JPEG_2000:
         stream, codestream = jpeg2000.inspect(frame)
         _check(image, stream)
@@ -203,9 +196,7 @@ def _to_rgb(words: Samples, precision: int) -> Samples:
 
 
 def _rle(image: Image, frame: bytes) -> tuple[Decoded, Samples]:
-    size, rest = divmod(image.bits_allocated, 8)
-    if rest or not size:
-        raise DamagedError(f"Bits Allocated is {image.bits_allocated}, which RLE cannot be")
+    size = image.bits_allocated // 8
     pixels = image.rows * image.columns
     segments = rle.decode(frame, image.samples * size, pixels)
     if image.samples * size == 1:

@@ -6,6 +6,9 @@ from scp.copies.conversion.codecs.syntaxes import Codec
 
 # Of a frame, compressed or not; what is beyond is not decoded.
 MAX_FRAME_BYTES = 512 * 1024 * 1024
+# RLE has a segment for each byte of a pixel, and 15 of them (PS3.5 G.5); the others have words.
+_BITS_ALLOCATED = {Codec.RLE: range(8, 15 * 8 + 1, 8)}
+_OF_WORDS = (8, 16, 32)
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,20 @@ class Image:
     def frame_bytes(self) -> int:
         """Of a native frame."""
         return (self.rows * self.columns * self.samples * self.bits_allocated + 7) // 8
+
+    @property
+    def fault(self) -> str:
+        """Why no frame of it can be decoded, whatever is in it; empty where one may be."""
+        if self.samples not in (1, 3) or not self.rows * self.columns:
+            return (
+                f"{self.samples} samples per pixel of {self.rows} rows and {self.columns} columns "
+                "are none that can be decoded"
+            )
+        if self.bits_allocated not in _BITS_ALLOCATED.get(self.codec, _OF_WORDS):
+            return f"Bits Allocated is {self.bits_allocated}, which {self.codec} cannot be"
+        if self.frame_bytes > MAX_FRAME_BYTES:
+            return f"its frames take more than {MAX_FRAME_BYTES} bytes"
+        return ""
 
 
 @dataclass(frozen=True)

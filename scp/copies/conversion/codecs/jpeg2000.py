@@ -63,6 +63,10 @@ def _stream(segments: dict[int, bytes]) -> tuple[Stream, int]:
     depths = set(size[36::3])
     if len(depths) != 1:
         raise DamagedError("its components differ in depth")
+    # The data set has a sample of each pixel. What OpenJPEG makes up for those that are not there
+    # is not in the image, and it changes the colours without a word.
+    if set(size[37::3]) | set(size[38::3]) != {1}:
+        raise DamagedError("its components do not have a sample of each pixel")
     tiles = -((x - right) // width) * -((y - bottom) // height)
     stream = Stream(
         bottom - top,

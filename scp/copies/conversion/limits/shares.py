@@ -1,14 +1,12 @@
 """Bytes that processes share: memory, or space on the disk; no more are taken than there are."""
 
-import contextlib
 import mmap
 import os
 import struct
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from storage.files import lock, unlock
+from scp.runtime import SharedLock
 
 # Of a process: its id, what it has taken, and since when it waits for more (0: it does not).
 _ROW = struct.Struct("=qqd")
@@ -32,8 +30,8 @@ class Shares:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        # For its locks alone: a process whose files may not grow has memory all the same.
-        self._file = os.memfd_create("minipacs-shares")
+        self._lock = SharedLock("shares", _LOCK_SECONDS)
+        # Of no file: a process whose files may not grow has memory all the same.
         self._memory = mmap.mmap(-1, _BYTES)
         self._row: int | None = None
         self._taken = 0
@@ -58,7 +56,7 @@ class Shares:
                 time.sleep(_LOOK_SECONDS)
         finally:
             if claim in self._claims:
-                with self._alone():
+                with self._lock.held():
                     self._claims.discard(claim)
                     self._write(0)
 
@@ -68,18 +66,18 @@ class Shares:
 
     def give_back(self, amount: int) -> None:
         """Give back what was taken."""
-        with self._alone():
+        with self._lock.held():
             self._write(-amount)
 
     def taken(self) -> int:
         """How much is taken, over all processes that there are."""
-        with self._alone():
+        with self._lock.held():
             self._clear_dead()
             return self._sum
 
     def _try(self, amount: int, most: int, claim: float) -> bool:
         """`claim` is since when a large one waits, 0 of a small one."""
-        with self._alone():
+        with self._lock.held():
             fits = self._sum + amount <= most
             # Only where it is not clear that it may have it, the rows of others are looked at.
             if not fits or claim:
@@ -127,16 +125,3 @@ class Shares:
     def _begin(self) -> None:
         """Count for this process from now on, from nothing."""
         self._row, self._taken, self._claims = None, 0, set()
-        self._lock = threading.Lock()
-        # Opened anew: a lock is of an open file, which a fork would share.
-        self._descriptor = os.open(f"/proc/self/fd/{self._file}", os.O_RDWR | os.O_CLOEXEC)
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold off the other threads and processes."""
-        with self._lock:
-            lock(self._descriptor, 0, time.monotonic() + _LOCK_SECONDS)
-            try:
-                yield
-            finally:
-                unlock(self._descriptor, 0)

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from scp.copies.conversion.codecs import MAX_FRAME_BYTES, Codec, Decoded, Image, Syntax
 from scp.copies.conversion.data_set import (
@@ -21,7 +22,7 @@ from scp.copies.conversion.data_set import (
 )
 from scp.copies.conversion.limits import IN_MEMORY_BYTES, Conversion, Spool
 from scp.copies.conversion.pixels import fragments, frame_decoding
-from scp.copies.conversion.pixels.decoder_client import Decoding
+from scp.copies.conversion.pixels.decoder_client import Decoding, Frame
 
 _SAMPLES_PER_PIXEL, _PHOTOMETRIC_INTERPRETATION = 0x00280002, 0x00280004
 _PLANAR_CONFIGURATION, _NUMBER_OF_FRAMES = 0x00280006, 0x00280008
@@ -74,10 +75,10 @@ class Decompressor:
         if codec is None:
             raise TranscodeError("the Pixel Data is encapsulated in an uncompressed syntax")
         image = _image(scope, codec, self.syntax.lossless)
+        if fault := image.fault:  # which no room that is waited for would mend
+            raise TranscodeError(fault)
         count = _frame_count(scope)
         spans = fragments.frames(scope.source, pixel_data, count, codec)
-        if image.frame_bytes > MAX_FRAME_BYTES:
-            raise TranscodeError(f"its frames take more than {MAX_FRAME_BYTES} bytes")
         # Before a turn is taken, so that nobody waits for space with a turn that others want.
         size = scope.source.end - scope.source.start + image.frame_bytes * count
         if size > IN_MEMORY_BYTES:
@@ -128,13 +129,26 @@ class _Frame:
     source: DataSetSource
     spans: list[Span]
 
-    @property
+    @cached_property
     def length(self) -> int:
         """How many bytes there are."""
         return sum(span.length for span in self.spans)
 
     def chunks(self) -> Iterator[bytes]:
         """Them, in pieces. Raises TranscodeError."""
+        held: list[bytes] = []
+        size = 0
+        for piece in self._pieces():
+            held.append(piece)
+            size += len(piece)
+            if size >= _CHUNK:
+                yield b"".join(held)
+                held, size = [], 0
+        if held:
+            yield b"".join(held)
+
+    def _pieces(self) -> Iterator[bytes]:
+        """Them as the fragments have them: of a byte each, where somebody likes."""
         try:
             for span in self.spans:
                 yield from self.source.chunks(span.start, span.start + span.length)
@@ -172,10 +186,13 @@ class _Frames:
 
     @contextmanager
     def _decoding(self, number: int) -> Iterator[Decoding]:
-        frame = _Frame(self._source, self._spans[number])
+        frame: Frame = _Frame(self._source, self._spans[number])
         if frame.length > MAX_FRAME_BYTES:
             raise TranscodeError(f"frame {number + 1} takes more than {MAX_FRAME_BYTES} bytes")
         self._conversion.check()
+        # Of many fragments it is put together before a turn is taken, for others wait for that.
+        if len(self._spans[number]) > 1 and frame.length <= _CHUNK:
+            frame = frame_decoding.Held(b"".join(frame.chunks()))
         try:
             with frame_decoding.decoding(self._image, frame, self._conversion) as found:
                 yield found

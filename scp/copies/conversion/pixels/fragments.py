@@ -30,20 +30,25 @@ def frames(
         return [[fragment] for fragment in fragments]
     if count == 1 and fragments:
         return [fragments]
-    for starts in (_by_offsets(source, table, fragments), _by_signature(source, fragments, codec)):
-        if len(starts) == count and starts[0] == 0:
-            ends = [*starts[1:], len(fragments)]
-            return [fragments[start:end] for start, end in zip(starts, ends, strict=True)]
+    if count < len(fragments):
+        for starts in (
+            _by_offsets(source, table, fragments, count),
+            _by_signature(source, fragments, codec),
+        ):
+            if len(starts) == count and starts[0] == 0:
+                ends = [*starts[1:], len(fragments)]
+                return [fragments[start:end] for start, end in zip(starts, ends, strict=True)]
     raise TranscodeError(
         f"Number of Frames is {count}, but the Pixel Data has {len(fragments)} fragments, "
         "and nothing tells which of them make a frame"
     )
 
 
-def _by_offsets(source: DataSetSource, table: Span, fragments: list[Span]) -> list[int]:
+def _by_offsets(source: DataSetSource, table: Span, fragments: list[Span], count: int) -> list[int]:
     """The first fragment of each frame by the Basic Offset Table; nothing where that is wrong."""
-    data = source.read(table)
-    offsets = struct.unpack(f"<{len(data) // 4}I", data[: len(data) // 4 * 4])
+    if table.length // 4 != count:  # told before it is read, which may be any number of bytes
+        return []
+    offsets = struct.unpack(f"<{count}I", source.read(Span(table.start, 4 * count)))
     first = fragments[0].start if fragments else 0
     numbers = {fragment.start - first: number for number, fragment in enumerate(fragments)}
     starts = [numbers.get(offset, -1) for offset in offsets]

@@ -87,7 +87,7 @@ def _damaged(ended: EndedError) -> TranscodeError:
 
 
 @dataclass(frozen=True)
-class _Held:
+class Held:
     """A frame in memory."""
 
     data: bytes
@@ -105,5 +105,5 @@ class _Held:
 
 def decode(image: Image, frame: bytes) -> tuple[Decoded, bytes]:
     """A frame that is in memory, whole. Raises as `decoding` does."""
-    with decoding(image, _Held(frame), Conversion()) as found:
+    with decoding(image, Held(frame), Conversion()) as found:
         return found.decoded, b"".join(found.samples)

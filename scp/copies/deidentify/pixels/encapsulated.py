@@ -48,7 +48,7 @@ def cleaned(
     # Offsets are 32 bits (PS3.5 A.4), and the table may be empty always.
     is_basic = table.length and not has_table and offsets[-1] < UNDEFINED
     basic = struct.pack(f"<{len(offsets)}I", *offsets) if is_basic else b""
-    if source.read(table) != basic:
+    if table.length != len(basic) or source.read(table) != basic:
         note("the Basic Offset Table")
     head = _extended(target, offsets, lengths) if has_table else b""
     head += head_of(target, element._replace(vr="OB"), UNDEFINED)
