@@ -317,7 +317,7 @@ def test_a_frame_that_has_a_decoder_hang_ends_with_its_process(
         patch.setattr(decoder_client, "_MODULE", "support.stuck_decoder")
         lanes, of = list[bool](), decoder_client.of
         patch.setattr(
-            frame_decoding.decoder, "of", lambda small: (lanes.append(small), of(small))[1]
+            frame_decoding.decoder_client, "of", lambda small: (lanes.append(small), of(small))[1]
         )
         with pytest.raises(TranscodeError, match=f"ended over it .signal {int(signal.SIGXCPU)}"):
             transcode(SAMPLES["MR_small_RLE.dcm"].path, EXPLICIT)
