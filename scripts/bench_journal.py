@@ -17,11 +17,12 @@ from pathlib import Path
 
 from storage import Archive, prepare
 from storage.archive import commitments
-from storage.archive.commitments import Commitment
 from storage.dicom.values.attributes import Level
 from storage.files.tree import Tree
 from storage.index.high_water import fault_of_marks
+from storage.journal import commitments as commitment_lines
 from storage.journal import pins, receipt_catalogue
+from storage.journal.commitments import Commitment
 from storage.journal.corrections.in_effect import in_force
 from storage.journal.journal import COMMITMENTS, CORRECTIONS, PINS, RECEIPTS, Journal
 from storage.journal.segments.reader import SEGMENT_BYTES
@@ -126,7 +127,7 @@ def _measure(data: Path, studies: int) -> None:
     settle(data)
     _timed("start: is the index that of the journal, and up to it", lambda: _begin(data))
     _timed("start of a worker: commitments that have not ended",
-           lambda: commitments.unfinished(archive, 0, 2))  # fmt: skip
+           lambda: commitment_lines.unfinished(archive.journal, 0, 2))  # fmt: skip
     _timed("N-ACTION written down", *(lambda n=n: _ask(archive, n) for n in range(1, 6)))
     _timed("pin", *(lambda n=n: pins.pin(archive.journal, f"{_ROOT}.{n}") for n in range(5)))
     _timed("list of pins", lambda: pins.pinned(archive.journal))
