@@ -244,9 +244,10 @@ class RunningNode:
 
 def _module_of(name: str) -> str:
     """The module that a constant is of: what comes after that may be a class."""
-    root, parts = ROOT, name.split(".")
+    parts = name.split(".")
     for count in range(len(parts) - 1, 0, -1):
-        if root.joinpath(*parts[:count]).with_suffix(".py").exists():
+        path = ROOT.joinpath(*parts[:count])
+        if path.with_suffix(".py").exists() or path.is_dir():
             return ".".join(parts[:count])
     raise ValueError(f"{name}: of no module")
 
