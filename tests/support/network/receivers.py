@@ -12,7 +12,8 @@ from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 
-from support import CLIENT_SECONDS, CT, EXPLICIT
+from support import CLIENT_SECONDS, CT, EXPLICIT, at_rest
+from support.clients import at_rest
 
 COMMIT, COMMIT_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -129,7 +130,10 @@ def outcome(request: Dataset, failed: dict[str, int]) -> tuple[int, Dataset]:
 def report_on(association: Association, request: Dataset, failed: dict[str, int]) -> int:
     """Report on an association; the status of the answer."""
     event_type, information = outcome(request, failed)
-    status, _ = association.send_n_event_report(information, event_type, COMMIT, COMMIT_INSTANCE)
+    with at_rest(association):  # pynetdicom sends this one without that
+        status, _ = association.send_n_event_report(
+            information, event_type, COMMIT, COMMIT_INSTANCE
+        )
     return int(status.Status)
 
 
