@@ -13,7 +13,6 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 
 from support import CLIENT_SECONDS, CT, EXPLICIT, at_rest
-from support.clients import at_rest
 
 COMMIT, COMMIT_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
 MR = "1.2.840.10008.5.1.4.1.1.4"
