@@ -495,6 +495,23 @@ def expect_all(found: Answer, expected: Iterable[str]) -> None:
     assert (found.status, found.counts, found.failed) == (0x0000, (count, 0, 0), set())
 
 
+def expect_it_goes_on(rig: Rig) -> None:
+    """A node that much was asked of moves as before, and has said nothing of a bug."""
+    assert rig.node.echoes()
+    with rig.peer.does() as peer:
+        expect_all(move(rig.node, "PEER", "STUDY", StudyInstanceUID=CHEST), of("chest"))
+        assert peer.inbox.data_sets() == of("chest")
+    words = (
+        "traceback",
+        "internal error",
+        "delivery failed",
+        "request failed",
+        "association broken",
+    )
+    said = [line for line in rig.node.log if any(w in line.lower() for w in words)]
+    assert said == []
+
+
 services = pytest.mark.parametrize("service", ["move", "get"])
 
 # ---- what is sent
