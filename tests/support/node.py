@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from pynetdicom.presentation import build_context
 
 from support.clients import keep_responses, take_late_rejection
 from support.names import CLIENT_SECONDS, ECHO, IMPLICIT, ROOT, START_SECONDS, Context, Tables
+from support.program import Program, run
 
 _LISTENING = re.compile(r"listening on (\S+):(\d+)$")
 _END = "<end of log>"
@@ -79,8 +79,8 @@ class RunningNode:
         self.configure(tables)
         # Of the program's modules, where a test cannot wait for so long: name -> value.
         self.constants: dict[str, object] = {}
-        # What runs it.
-        self.python: list[str] = [sys.executable]
+        # What runs it, where it is not to be forked from what has imported it already.
+        self.python: list[str] = []
         self.log: list[str] = []
         self.port = 0
         self._changed = threading.Condition()
@@ -106,34 +106,43 @@ class RunningNode:
         if hasattr(self, "_reader"):  # else it would tell of the end of the one before
             self._reader.join(START_SECONDS)
         self.log = []
-        self.process = subprocess.Popen(
-            [*self.python, *self._program(), "serve", "-c", str(self.config)],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
+        ours, theirs = os.pipe()
+        self.process = self._process(theirs)
+        os.close(theirs)
+        self._reader = threading.Thread(target=self._read, args=[ours], daemon=True)
         self._reader.start()
         match = _LISTENING.search(self.wait_for_log("listening on"))
         assert match
         self.port = int(match[2])
         return self
 
-    def _program(self) -> list[str]:
+    def _process(self, log: int) -> "Program | subprocess.Popen[bytes]":
+        arguments = ["serve", "-c", str(self.config)]
+        code = self.code()
+        if not self.python:
+            return Program(*arguments, code=code, stderr=log, new_session=True)
+        return subprocess.Popen(
+            [*self.python, *(["-c", code] if code else ["-m", "scp"]), *arguments],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            start_new_session=True,
+        )
+
+    def code(self) -> str:
+        """What sets the constants and is the program then; empty where none is set."""
         if not self.constants:
-            return ["-m", "scp"]
+            return ""
         modules = {_module_of(name) for name in self.constants}
         lines = [f"import {module}" for module in sorted(modules)]
         lines += [f"{name} = {value!r}" for name, value in self.constants.items()]
-        return ["-c", "\n".join([*lines, "from scp.cli.app import main", "main()"])]
+        return "\n".join([*lines, "from scp.cli.app import main", "main()"])
 
-    def _read(self) -> None:
-        assert self.process.stderr
-        for line in self.process.stderr:
-            self._add(line.rstrip("\n"))
+    def _read(self, log: int) -> None:
+        with open(log, encoding="utf-8") as lines:
+            for line in lines:
+                self._add(line.rstrip("\n"))
         self._add(_END)
 
     def _add(self, line: str) -> None:
@@ -279,14 +288,11 @@ def running_node(folder: Path, tables: Tables | None = None) -> Iterator[Running
 
 
 def minipacs(
-    command: str, node: RunningNode, *options: str, seconds: float = CLIENT_SECONDS
-) -> subprocess.CompletedProcess[str]:
+    command: str, node: RunningNode, *options: str, answer: str = "",
+    seconds: float = CLIENT_SECONDS,
+) -> "subprocess.CompletedProcess[str]":  # fmt: skip
     """A command of ours, on the configuration of a node that may be running."""
-    return subprocess.run(
-        [sys.executable, "-m", "scp", command, "-c", str(node.config), *options],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-        timeout=seconds,
-    )  # fmt: skip
+    return run(command, "-c", node.config, *options, answer=answer, seconds=seconds)
 
 
 def free_port() -> int:

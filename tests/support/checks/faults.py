@@ -2,8 +2,6 @@
 
 import random
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,7 +14,6 @@ from storage import Archive
 from storage.maintenance.check.checking import check
 from storage.maintenance.check.faults import Fault, Kind
 from support import (
-    CLIENT_SECONDS,
     CT,
     EXPLICIT,
     FIND,
@@ -28,7 +25,7 @@ from support import (
     got,
     send,
 )
-from support.names import ROOT
+from support.program import run
 
 CHARSET = "ISO_IR 100"
 SMALL, LARGE = (1_000, 40_000), (1_000_000, 2_000_000)  # bytes of pixel data, even
@@ -288,8 +285,5 @@ main()
 def killed(node: RunningNode, step: str, call: int, command: str, *options: str) -> None:
     """Run a command that is killed at a moment."""
     code = KILLED.format(step=step, call=call)
-    done = subprocess.run(
-        [sys.executable, "-c", code, command, "-c", str(node.config), *options], cwd=ROOT,
-        capture_output=True, text=True, check=False, timeout=CLIENT_SECONDS,
-    )  # fmt: skip
+    done = run(command, "-c", node.config, *options, code=code)
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr

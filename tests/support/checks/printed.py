@@ -2,13 +2,11 @@
 
 import re
 import subprocess
-import sys
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 
-from support import CLIENT_SECONDS
-from support.names import ROOT
+from support.program import run
 
 _HEADING = re.compile(r"(#+) ([0-9.]+) (.+)")
 _CELL = re.compile(r"(?<!\\)\|")
@@ -34,10 +32,7 @@ class Printed:
 
 def conformance(config: Path, *options: str) -> "subprocess.CompletedProcess[str]":
     """`minipacs conformance` as a user calls it."""
-    return subprocess.run(
-        [sys.executable, "-m", "scp", "conformance", "-c", str(config), *options], cwd=ROOT,
-        text=True, capture_output=True, check=False, timeout=CLIENT_SECONDS,
-    )  # fmt: skip
+    return run("conformance", "-c", config, *options)
 
 
 def read(text: str) -> Printed:

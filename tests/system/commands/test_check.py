@@ -21,13 +21,13 @@ from support import (
     CT,
     EXPLICIT,
     ROOT,
-    START_SECONDS,
     RunningNode,
     client,
     ct,
     encoded,
     identifier,
     keys,
+    program,
     running_node,
     samples,
 )
@@ -99,10 +99,7 @@ class Checked:
 
 
 def run(config: Path, *options: str) -> Checked:
-    command = [sys.executable, "-m", "scp", "check", "-c", str(config), *options]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=START_SECONDS * 2
-    )
+    done = program.run("check", "-c", config, *options)
     assert "Traceback" not in done.stderr
     return Checked(done.returncode, done.stdout, done.stderr)
 

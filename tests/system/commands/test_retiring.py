@@ -4,23 +4,21 @@ import json
 import pkgutil
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support import (
-    CLIENT_SECONDS,
     CT,
     EXPLICIT,
-    ROOT,
     RunningNode,
     StartNode,
     ct,
     encoded,
     found,
     got,
+    minipacs,
     send,
 )
 from support.checks.faults import damage
@@ -52,10 +50,7 @@ def data_set(study: str, series: str, instance: str, patient: str, name: str = "
 
 
 def run(node: RunningNode, *given: str, answer: str = "") -> "subprocess.CompletedProcess[str]":
-    done = subprocess.run(
-        [sys.executable, "-m", "scp", *given, "-c", str(node.config)], cwd=ROOT, text=True,
-        input=answer, capture_output=True, check=False, timeout=CLIENT_SECONDS,
-    )  # fmt: skip
+    done = minipacs(given[0], node, *given[1:], answer=answer)
     assert "Traceback" not in done.stderr
     return done
 

@@ -1,14 +1,12 @@
 """Commands on several patients, studies, series and instances: none is passed over."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import typer
-from support import CLIENT_SECONDS, CT, EXPLICIT, ROOT, RunningNode, ct, destination, encoded
+from support import CT, EXPLICIT, RunningNode, ct, destination, encoded, minipacs
 from typer.main import get_command
 
 from scp.cli.app import app
@@ -44,10 +42,7 @@ def node(inbox_and_node: tuple[dict[str, bytes], RunningNode]) -> RunningNode:
 
 
 def run(node: RunningNode, *given: str, code: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "scp", *given, "-c", str(node.config)], cwd=ROOT, text=True,
-        input="", capture_output=True, check=False, timeout=CLIENT_SECONDS,
-    )  # fmt: skip
+    done = minipacs(given[0], node, *given[1:])
     assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -12,7 +12,17 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from support import CT, ECHO, EXPLICIT, ROOT, START_SECONDS, RunningNode, StartNode, free_port
+from support import (
+    CT,
+    ECHO,
+    EXPLICIT,
+    ROOT,
+    START_SECONDS,
+    RunningNode,
+    StartNode,
+    free_port,
+    program,
+)
 
 from scp.config.loader import load
 from scp.config.schema import TABLES
@@ -20,10 +30,7 @@ from scp.runtime import systemd
 
 
 def run(*given: object, answer: str = "") -> "subprocess.CompletedProcess[str]":
-    done = subprocess.run(
-        [sys.executable, "-m", "scp", *map(str, given)], cwd=ROOT, text=True, input=answer,
-        capture_output=True, check=False, timeout=START_SECONDS,
-    )  # fmt: skip
+    done = program.run(*given, answer=answer)
     assert "Traceback" not in done.stderr
     return done
 

@@ -4,7 +4,6 @@ import json
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,17 +11,16 @@ from typing import Any
 
 import pytest
 from support import (
-    CLIENT_SECONDS,
     CT,
     ECHO,
     EXPLICIT,
-    ROOT,
     RunningNode,
     StartNode,
     ct,
     destination,
     encoded,
     free_port,
+    program,
     running_node,
     send,
 )
@@ -35,11 +33,8 @@ STUDIES = {"CT": "1.1", "MR": "1.2"}  # modality -> study
 
 
 def run(node: RunningNode, *given: str) -> "subprocess.CompletedProcess[str]":
-    done = subprocess.run(
-        [sys.executable, "-m", "scp", *given, "-c", str(node.config)], cwd=ROOT, text=True,
-        capture_output=True, check=False, timeout=CLIENT_SECONDS,
-        env={"COLUMNS": "200", "PATH": "", "LANG": "C.UTF-8"},
-    )  # fmt: skip
+    environment = {"COLUMNS": "200", "PATH": "", "LANG": "C.UTF-8"}
+    done = program.run(*given, "-c", node.config, env=environment)
     assert "Traceback" not in done.stderr
     return done
 

@@ -209,7 +209,7 @@ def test_sigterm_is_heard_while_a_worker_takes_long_to_start(tmp_path: Path) -> 
         "scp.node.supervisor._KILL_SECONDS": 1.0,
     }
     (node.folder / "data").mkdir()
-    program = [sys.executable, *node._program(), "serve", "-c", str(node.config)]
+    program = [sys.executable, "-c", node.code(), "serve", "-c", str(node.config)]
     root = ROOT
     with subprocess.Popen(program, cwd=root, stderr=subprocess.PIPE, text=True) as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")

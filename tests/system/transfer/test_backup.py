@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from support import (
-    CLIENT_SECONDS,
     CT,
     EXPLICIT,
     ROOT,
@@ -18,6 +17,7 @@ from support import (
     ct,
     encoded,
     found,
+    minipacs,
     running_node,
     send,
 )
@@ -34,10 +34,7 @@ def command(node: RunningNode, to: Path) -> list[str]:
 
 
 def back_up(node: RunningNode, to: Path) -> "subprocess.CompletedProcess[str]":
-    done = subprocess.run(
-        command(node, to), cwd=ROOT, text=True, capture_output=True, check=False,
-        timeout=CLIENT_SECONDS,
-    )  # fmt: skip
+    done = minipacs("backup", node, str(to))
     assert "Traceback" not in done.stderr
     return done
 
@@ -81,8 +78,7 @@ def test_only_what_changed_is_copied(start_node: StartNode, tmp_path: Path) -> N
     store(node, ("0", "b"), ("7", "a"))
     again = counts(back_up(node, to))
     assert (again["copied"], again["unchanged"]) == (3, 4)  # the old one of 0 is kept
-    options = ["delete", "--instance", "1.3.1", "-y", "-c", str(node.config)]
-    subprocess.run([sys.executable, "-m", "scp", *options], cwd=ROOT, check=True)
+    assert minipacs("delete", node, "--instance", "1.3.1", "-y").returncode == 0
     last = counts(back_up(node, to))
     assert (last["copied"], last["removed"]) == (1, 1)
     assert contents(to) == contents(node.data)

@@ -27,6 +27,7 @@ from support import (
     minipacs,
     samples,
 )
+from support.program import run
 
 from storage import Archive, Received, prepare
 
@@ -267,11 +268,7 @@ def test_a_kill_leaves_nothing_that_looks_whole(
         "shutil.copyfileobj = killing\n"
         "main()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "export", str(target), "--study", "1.1", *options,
-         "-c", str(node.config)],
-        cwd=ROOT, capture_output=True, check=False, timeout=CLIENT_SECONDS,
-    )  # fmt: skip
+    done = run("export", target, "--study", "1.1", *options, "-c", node.config, code=code)
     assert done.returncode == -signal.SIGKILL
     assert not target.is_file()
     assert not exported(target)

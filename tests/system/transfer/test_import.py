@@ -28,6 +28,7 @@ from support import (
     data_set_bytes,
     encoded,
     found,
+    minipacs,
     samples,
     send,
 )
@@ -77,10 +78,7 @@ def command(node: RunningNode, *paths: object) -> list[str]:
 
 
 def imported(node: RunningNode, *paths: object) -> Imported:
-    done = subprocess.run(
-        command(node, *paths), cwd=ROOT, capture_output=True, text=True, check=False,
-        timeout=CLIENT_SECONDS,
-    )  # fmt: skip
+    done = minipacs("import", node, *map(str, paths))
     assert "Traceback" not in done.stderr
     return Imported(done.returncode, done.stdout.splitlines(), done.stderr)
 

@@ -2,20 +2,18 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from support import (
-    CLIENT_SECONDS,
     CT,
     EXPLICIT,
-    ROOT,
     RunningNode,
     ct,
     destination,
     encoded,
     free_port,
+    minipacs,
 )
 
 from storage import Archive, Received, prepare
@@ -47,10 +45,7 @@ def data_set(instance: str) -> bytes:
 
 def send(node: RunningNode, port: int, *given: str) -> "subprocess.CompletedProcess[str]":
     node.configure({"peers": {"DEST": {"host": "127.0.0.1", "port": port}, "MUTE": {}}})
-    done = subprocess.run(
-        [sys.executable, "-m", "scp", "send", *given, "-c", str(node.config)], cwd=ROOT,
-        text=True, capture_output=True, check=False, timeout=CLIENT_SECONDS,
-    )  # fmt: skip
+    done = minipacs("send", node, *given)
     assert "Traceback" not in done.stderr
     return done
 
