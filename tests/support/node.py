@@ -37,6 +37,19 @@ _BUGS = (
 )
 
 
+# Sets a constant, also where a module that has imported it holds it by its name.
+_PUT = """
+def put(owner, name, value):
+    import sys
+    held = getattr(owner, name)
+    setattr(owner, name, value)
+    for module in list(sys.modules.values()):
+        is_ours = module.__name__.split(".")[0] in ("scp", "storage")
+        if is_ours and vars(module).get(name) is held:
+            setattr(module, name, value)
+"""
+
+
 # ---- the node
 
 
@@ -136,8 +149,10 @@ class RunningNode:
             return ""
         modules = {_module_of(name) for name in self.constants}
         lines = [f"import {module}" for module in sorted(modules)]
-        lines += [f"{name} = {value!r}" for name, value in self.constants.items()]
-        return "\n".join([*lines, "from scp.cli.app import main", "main()"])
+        for name, value in self.constants.items():
+            owner, attribute = name.rsplit(".", 1)
+            lines.append(f"put({owner}, {attribute!r}, {value!r})")
+        return "\n".join([_PUT, *lines, "from scp.cli.app import main", "main()"])
 
     def _read(self, log: int) -> None:
         with open(log, encoding="utf-8") as lines:
