@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,7 @@ from support import (
     FIND,
     GET,
     IMPLICIT,
+    START_SECONDS,
     Inbox,
     RunningNode,
     StartNode,
