@@ -23,6 +23,8 @@ FLOORS = (
     {"storage.dicom.values"},
     {"storage.dicom.data_sets"},
     {"storage.dicom", "storage.query"},
+    {"storage.files.disk"},
+    {"storage.files.locks"},
     {"storage.files"},
     {"storage.journal.segments"},
     {"storage.journal"},
@@ -224,3 +226,24 @@ def test_the_tables_of_the_index_are_named_in_its_own_rooms() -> None:
         if any(word in node.value for word in words)
     }
     assert not found
+
+
+def test_files_of_instances_are_asked_for_by_their_uids() -> None:
+    """Nobody else makes a path in the tree: but for the backup, which is a copy of the folders."""
+    backup = "storage.maintenance.backup.backup"
+    found = {
+        (name, ast.unparse(node))
+        for name, path in MODULES.items()
+        if package_of(name) != "storage.files" and name != backup
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        if node.attr in ("path", "root", "walk")
+        if ast.unparse(node.value).rpartition(".")[2] in ("tree", "_tree", "files", "_files")
+    }
+    taken = {
+        name
+        for name in MODULES
+        if package_of(name) != "storage.files" and name != backup
+        if {of for _, of in imports(name)} & {"relative_path", "named_by"}
+    }
+    assert not found | taken

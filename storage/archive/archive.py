@@ -19,7 +19,7 @@ from storage.diagnostics import (
 )
 from storage.dicom import Header, foreign_files, instance_header, part10
 from storage.dicom.values import Uids
-from storage.files import Bounds, IncomingDataSet, SupersededLimiter, Tree
+from storage.files import Bounds, Files, IncomingDataSet, SupersededLimiter, Tree
 from storage.index import (
     FileFacts,
     Index,
@@ -97,7 +97,7 @@ class Archive:
         free_bytes: int = 0,
         bounds: Bounds = _NO_BOUNDS,
     ) -> None:
-        self.tree = Tree(data, sync)
+        self.tree: Files = Tree(data, sync)
         self.journal = Journal(data, sync)
         self.withdrawals = Withdrawals(self.journal)
         self.index: Index = build(connect(index_path(data), sync, pooled=True))
@@ -145,10 +145,9 @@ class Archive:
 
     def _store(self, received: Received, intake: IncomingDataSet) -> Stored:
         header = self.header_of(received, intake)
-        path = self.tree.path(header.uids)
         # A row with its digest is made last, when all else is on the disk.
         digest = digest_in(self.index, header.uids)
-        if digest and digest == intake.digest and self._held(path, received, intake):
+        if digest and digest == intake.digest and self._held(header.uids, received, intake):
             return Stored(StoreOutcome.UNCHANGED, header.uids)
         intake.settle()
         with self.tree.locked(header.uids):
@@ -197,18 +196,17 @@ class Archive:
 
     def _commit(self, intake: IncomingDataSet, header: Header, received: Received) -> StoreOutcome:
         """Put the staged file into the tree and its row into the index, or neither."""
-        path = self.tree.path(header.uids)
-        outcome = self._conflict(path, received, intake)
+        outcome = self._conflict(header.uids, received, intake)
         if outcome is StoreOutcome.KEPT:
             return outcome
         if outcome is StoreOutcome.REPLACED:
-            self._copies.make_room(path, header.uids, self._is_not_pinned)
+            self._copies.make_room(header.uids, self._is_not_pinned)
         facts = facts_of(received, intake)
         # First: who comes after a kill or a power cut then knows where to look.
         try:
             self.withdrawals.flush()
             self.journal.append(RECEIPTS, **receipt(header, received, facts))
-            self._place(path, outcome, intake, header, facts)
+            self._place(outcome, intake, header, facts)
         except ArchiveError:
             # Else a rebuild would hold the file that stays to the digest of this one.
             self.withdrawals.defer(header.uids, facts.digest)
@@ -216,31 +214,27 @@ class Archive:
         return outcome
 
     def _place(
-        self,
-        path: Path,
-        outcome: StoreOutcome,
-        intake: IncomingDataSet,
-        header: Header,
-        facts: FileFacts,
+        self, outcome: StoreOutcome, intake: IncomingDataSet, header: Header, facts: FileFacts
     ) -> None:
         """The file and its row, or what was there before."""
         # Outside of `try`: until the old file is kept nothing is to be undone.
-        kept = self.tree.superseded.keep(path) if outcome is StoreOutcome.REPLACED else None
+        uids = header.uids
+        kept = self.tree.superseded.keep(uids) if outcome is StoreOutcome.REPLACED else None
         try:
             if outcome is StoreOutcome.UNCHANGED:
-                self.tree.settle(path)  # who placed it may have ended before it was synced
-                facts = replace(facts, arrived=self.tree.arrived(path))
+                self.tree.settle(uids)  # who placed it may have ended before it was synced
+                facts = replace(facts, arrived=self.tree.arrived(uids))
             else:
-                self.tree.place(intake.settle(), path)
+                self.tree.place(intake.settle(), uids)
             record(self.index, in_force(self.tree.data).corrected(header), facts)
         except ArchiveError:
             if outcome is not StoreOutcome.UNCHANGED:
-                self.tree.withdraw(path, kept)
+                self.tree.withdraw(uids, kept)
             raise
 
-    def _conflict(self, path: Path, received: Received, intake: IncomingDataSet) -> StoreOutcome:
-        """What `on_conflict` makes of the file at `path`, if there is one."""
-        held = self._held(path, received, intake)
+    def _conflict(self, uids: Uids, received: Received, intake: IncomingDataSet) -> StoreOutcome:
+        """What `on_conflict` makes of the file of the instance, if there is one."""
+        held = self._held(uids, received, intake)
         if held is None:
             return StoreOutcome.STORED
         if held:
@@ -252,19 +246,19 @@ class Archive:
     def _is_not_pinned(self, study: str) -> bool:
         return study not in pinned(self.journal)
 
-    def _held(self, path: Path, received: Received, intake: IncomingDataSet) -> bool | None:
-        """Whether `path` holds the same data set in the same transfer syntax; None: no file."""
+    def _held(self, uids: Uids, received: Received, intake: IncomingDataSet) -> bool | None:
+        """Whether the same data set is held in the same transfer syntax; None: no file."""
         try:
-            with path.open("rb") as file:
+            with self.tree.open(uids) as file:
                 meta = part10.read(file)
-            same_syntax = meta.transfer_syntax_uid == received.transfer_syntax_uid
-            return same_syntax and intake.is_at(path, meta.data_set_offset)
+                same_syntax = meta.transfer_syntax_uid == received.transfer_syntax_uid
+                return same_syntax and intake.is_rest_of(file, meta.data_set_offset)
         except FileNotFoundError:
             return None
         except DataSetError:  # damaged: certainly other content
             return False
         except OSError as error:
-            raise ResourceError(f"Cannot read {path.name}: {error.strerror}") from error
+            raise ResourceError(f"Cannot read {uids[2]}.dcm: {error.strerror}") from error
 
 
 def facts_of(received: Received, intake: IncomingDataSet) -> FileFacts:

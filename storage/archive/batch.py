@@ -60,7 +60,7 @@ def store_all(
 
 
 def _is_known(archive: Archive, header: Header) -> bool:
-    if archive.tree.path(header.uids).exists():
+    if archive.tree.holds(header.uids):
         return True
     with reading():
         return digest_in(archive.index, header.uids) is not None
@@ -102,17 +102,16 @@ def _commit(archive: Archive, new: list[_New]) -> None:
         lines = [receipt(one.header, one.received, one.facts) for one in new]
         archive.journal.append_all(RECEIPTS, lines)
         for one in new:
-            path = tree.path(one.header.uids)
-            placed.append(path)
-            tree.place(one.intake.path, path, sync=False)
+            placed.append(one.header.uids)
+            tree.place(one.intake.path, one.header.uids, sync=False)
         tree.settle(*placed)
         corrections = in_force(tree.data)
         with writing(archive.index.database):
             for one in new:
                 record(archive.index, corrections.corrected(one.header), one.facts)
     except ArchiveError:
-        for path in placed:
-            tree.withdraw(path, None)
+        for uids in placed:
+            tree.withdraw(uids, None)
         for one in new:
             archive.withdrawals.defer(one.header.uids, one.intake.digest)
         raise

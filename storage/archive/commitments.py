@@ -45,6 +45,6 @@ def failure_of(archive: Archive, commitment: Commitment, reference: Reference) -
     of_class = [location for location in held if location.sop_class_uid == sop_class]
     if not of_class:
         return FailureReason.CLASS_INSTANCE_CONFLICT
-    if any(fault_of(archive.tree.path(one.uids), one) for one in of_class):
+    if any(fault_of(archive.tree, one) for one in of_class):
         return FailureReason.PROCESSING_FAILURE
     return None

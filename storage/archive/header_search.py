@@ -13,7 +13,7 @@ from pydicom.tag import BaseTag, Tag
 from storage.diagnostics import BudgetError, DataSetError
 from storage.dicom import part10
 from storage.dicom.data_sets import STORED, Budget, Element, Elements, elements, read_data_set
-from storage.files import Tree
+from storage.files import Files
 from storage.index import Index
 from storage.index import search as finding
 from storage.journal.corrections import in_force
@@ -28,7 +28,7 @@ _PATIENT_ID = Tag("PatientID")
 class HeaderSearch:
     """One query's look into headers, and what it cost."""
 
-    tree: Tree
+    tree: Files
     index: Index
     query: Query
     charset: str
@@ -77,7 +77,7 @@ class HeaderSearch:
         return {tag: Element(dictionary_VR(tag), texts[tag]) for tag in self._keys if tag in texts}
 
     def _header(self, held: finding.Location) -> Dataset:
-        with self.tree.path(held.uids).open("rb") as file:
+        with self.tree.open(held.uids) as file:
             meta = part10.read(file)
             return read_data_set(file, meta.transfer_syntax_uid, self._tags, _LAST_HEADER_TAG)
 

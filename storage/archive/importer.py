@@ -124,7 +124,7 @@ class Importer:
 
 def _lies_there(archive: Archive, uids: Uids, syntax: str) -> bool:
     try:
-        with archive.tree.path(uids).open("rb") as file:
+        with archive.tree.open(uids) as file:
             return part10.read(file).transfer_syntax_uid == syntax
     except (OSError, DataSetError):
         return False

@@ -1,34 +1,34 @@
 """A file of the tree entered into an index, by what the journal tells of it."""
 
 import os
-from pathlib import Path
 
 from storage.diagnostics import DataSetError
 from storage.dicom import instance_header, part10
-from storage.files import Tree
+from storage.dicom.values import Uids
+from storage.files import Files
 from storage.index import FileFacts, Index, record
 from storage.journal import Receipts
 from storage.journal.corrections import in_force
 
 
 def record_file(
-    tree: Tree, file: Path, index: Index, charset: str, receipts: Receipts | None
+    files: Files, uids: Uids, index: Index, charset: str, receipts: Receipts | None
 ) -> int:
-    """Enter one file of the tree into an index. Raises ArchiveError."""
+    """Enter the file of an instance into an index. Raises ArchiveError."""
     try:
-        receipt = receipts.of(file) if receipts else None
+        receipt = receipts.of(files) if receipts else None
         charset = receipt.charset if receipt else charset
-        with file.open("rb") as source:
+        with files.open(uids) as source:
             meta = part10.read(source)
             header = instance_header.header(source, meta.transfer_syntax_uid, charset)
             held = os.fstat(source.fileno())
             file_bytes = held.st_size - meta.data_set_offset
     except OSError as error:
         raise DataSetError(f"cannot be read: {error.strerror}") from error
-    if tree.path(header.uids) != file:
+    if header.uids != uids:
         raise DataSetError("its UIDs belong to another path")
     # A file that was put into the tree by hand has no receipt, and so no digest to hold it to.
     digest = receipt.digest if receipt and receipt.file_bytes == file_bytes else ""
     facts = FileFacts(meta.transfer_syntax_uid, file_bytes, digest, charset, held.st_mtime_ns)
-    record(index, in_force(tree.data).corrected(header), facts)
+    record(index, in_force(files.data).corrected(header), facts)
     return 1

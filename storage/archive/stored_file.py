@@ -1,19 +1,19 @@
 """Whether the file of an instance is what its row says."""
 
-from pathlib import Path
+import os
 
 from storage.diagnostics import ArchiveError
 from storage.dicom import part10
-from storage.files import digest_of_rest
+from storage.files import Files, digest_of_rest
 from storage.index import Location
 
 
-def fault_of(path: Path, held: Location) -> str:
+def fault_of(files: Files, held: Location) -> str:
     """What is wrong with the file of an instance, or nothing; reads all of it."""
     try:
-        with path.open("rb") as file:
+        with files.open(held.uids) as file:
             meta = part10.read(file)
-            found = path.stat().st_size - meta.data_set_offset
+            found = os.fstat(file.fileno()).st_size - meta.data_set_offset
             digest = digest_of_rest(file) if held.digest else ""
     except FileNotFoundError:
         return "in the index, but not in the tree"

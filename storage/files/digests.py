@@ -9,18 +9,14 @@ from storage.dicom import part10
 _COMPARE_BYTES = 1024 * 1024
 
 
-def same_bytes(path: Path, offset: int, data: bytes | bytearray | memoryview) -> bool:
-    """Whether what lies in `path` from `offset` on is `data`."""
-    if path.stat().st_size - offset != len(data):
-        return False
+def is_rest(file: BinaryIO, data: bytes | bytearray | memoryview) -> bool:
+    """Whether what lies in `file` from where it stands is `data`, and no more."""
     view = memoryview(data)
-    with path.open("rb", buffering=0) as file:
-        file.seek(offset)
-        for start in range(0, len(view), _COMPARE_BYTES):
-            part = view[start : start + _COMPARE_BYTES]
-            if file.read(len(part)) != part:
-                return False
-    return True
+    for start in range(0, len(view), _COMPARE_BYTES):
+        part = view[start : start + _COMPARE_BYTES]
+        if file.read(len(part)) != part:
+            return False
+    return not file.read(1)
 
 
 def digest_of_rest(file: BinaryIO) -> str:

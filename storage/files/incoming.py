@@ -8,8 +8,9 @@ from typing import BinaryIO
 
 from storage.diagnostics import ArchiveError, DataSetError, ResourceError
 from storage.dicom import part10
-from storage.files.digests import digest_of_rest, same_bytes
-from storage.files.tree import Tree, write_all
+from storage.files.digests import digest_of_rest, is_rest
+from storage.files.files import Files
+from storage.files.tree import write_all
 
 # What is written at once; more goes to the file while the rest is still on the wire.
 _IN_MEMORY_BYTES = 64 * 1024
@@ -28,7 +29,7 @@ class IncomingDataSet:
     A failure to write is kept for `settle`, so that the peer can be told when it has sent all.
     """
 
-    def __init__(self, tree: Tree, head: bytes, least_free: int = 0) -> None:
+    def __init__(self, tree: Files, head: bytes, least_free: int = 0) -> None:
         self.size = 0
         self.arrived = 0  # the time of its file, in nanoseconds since 1970, once that is whole
         self._tree = tree
@@ -115,15 +116,14 @@ class IncomingDataSet:
         """The digest of what has arrived."""
         return (self._hash if self._path else hashlib.sha256(self._held)).hexdigest()
 
-    def is_at(self, path: Path, offset: int) -> bool:
-        """Whether what lies in `path` from `offset` on is the same. Raises OSError."""
-        if self._path is None:
-            return same_bytes(path, offset, self._held)
-        if path.stat().st_size - offset != self.size:
+    def is_rest_of(self, file: BinaryIO, offset: int) -> bool:
+        """Whether what lies in `file` from `offset` on is the same. Raises OSError."""
+        if os.fstat(file.fileno()).st_size - offset != self.size:
             return False
-        with path.open("rb") as file:
-            file.seek(offset)
-            return digest_of_rest(file) == self.digest
+        file.seek(offset)
+        if self._path is None:
+            return is_rest(file, self._held)
+        return digest_of_rest(file) == self.digest
 
     def check_room(self) -> None:
         """Raise ResourceError where the disk would be left with less than it has to keep."""

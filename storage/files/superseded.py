@@ -4,24 +4,39 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from storage.diagnostics import ResourceError
-from storage.files.durability import prune, sync_folder
+from storage.dicom.values import Uids
+from storage.files.disk import prune, sync_folder
+from storage.files.tree_walk import named_by, relative_path
 
 _INSTANCE_DEPTH = 3  # study, series, file
+_NANOSECONDS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file under superseded/, and when it came there, in seconds since 1970."""
+
+    path: Path
+    uids: Uids
+    since: float
+    bytes: int
 
 
 class Superseded:
-    """Those of one data folder, each under its UIDs and the time of its displacement."""
+    """The files under superseded/ of one data folder, by UIDs and time of displacement."""
 
     def __init__(self, data: Path, sync: bool) -> None:
         self.folder = data / "superseded"
         self._tree = data / "tree"
         self._sync = sync
 
-    def keep(self, path: Path) -> Path:
-        """Keep what lies at `path` in the tree here too; returns where. Raises ResourceError."""
+    def keep(self, uids: Uids) -> Path:
+        """Keep the file of an instance here too; returns where. Raises ResourceError."""
+        path = self._path(uids)
         kept = self._place_for(path)
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -32,8 +47,12 @@ class Superseded:
             raise ResourceError(f"Cannot keep the old file: {error.strerror}") from error
         return kept
 
-    def take(self, path: Path) -> Path:
-        """Move what lies at `path` in the tree here; returns where. Raises ResourceError."""
+    def take(self, uids: Uids) -> Path:
+        """Move the file of an instance here; returns where. Raises ResourceError."""
+        return self.take_stray(self._path(uids))
+
+    def take_stray(self, path: Path) -> Path:
+        """Move whatever lies at `path` in the tree here; returns where. Raises ResourceError."""
         kept = self._place_for(path)
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -47,14 +66,19 @@ class Superseded:
             prune(path)
         return kept
 
-    def give_back(self, kept: Path, path: Path) -> None:
-        """Undo `keep`, whatever lies at `path` now. Raises OSError."""
-        os.replace(kept, path)
+    def bytes_to_keep(self, uids: Uids) -> int:
+        """How large the file of an instance is that would be kept. Raises OSError."""
+        return self._path(uids).stat().st_size
+
+    def give_back(self, kept: Path, uids: Uids) -> None:
+        """Undo `keep`, whatever lies in the place of the instance now. Raises OSError."""
+        os.replace(kept, self._path(uids))
         kept.unlink(missing_ok=True)  # the same file still: a rename did nothing
         prune(kept)
 
-    def forget_copy(self, path: Path) -> None:
+    def forget_copy(self, uids: Uids) -> None:
         """Forget what was kept of a file that stayed after all. Raises OSError."""
+        path = self._path(uids)
         held = path.stat()
         if held.st_nlink == 1:
             return
@@ -74,21 +98,38 @@ class Superseded:
         """Every instance that is kept, or those of a study or series."""
         return self.folder.glob(f"{study}/{series}/*.dcm")
 
-    def copies_of(self, path: Path) -> list[Path]:
-        """Those of the instance at `path` in the tree. Raises ResourceError."""
-        folder = self._place_for(path).parent
+    def copies_of(self, uids: Uids) -> list[Path]:
+        """Those of an instance. Raises ResourceError."""
+        folder = self.folder / relative_path(uids).parent
         try:
             names = os.listdir(folder)
         except FileNotFoundError:
             return []
         except OSError as error:
             raise ResourceError(f"Cannot read {folder}: {error.strerror}") from error
-        return [folder / name for name in names if _instance(name) == path.stem]
+        return [folder / name for name in names if _instance(name) == uids[2]]
 
     def is_held(self, kept: Path) -> bool:
         """Whether the instance of which a file is kept lies in the tree."""
         folder = self._tree / kept.relative_to(self.folder).parent
         return (folder / f"{_instance(kept.name)}.dcm").exists()
+
+    def all(self) -> "Iterator[Kept]":
+        """Every instance that is kept, as it was displaced. Raises ResourceError."""
+        for path in self.walk():
+            study, series, _ = named_by(self.folder, path)
+            instance, _, since = path.stem.rpartition(".")
+            try:
+                size = path.stat().st_size
+            except FileNotFoundError:  # purged meanwhile
+                continue
+            except OSError as error:
+                raise ResourceError(f"{path}: {error.strerror}") from error
+            if since.isdigit():
+                yield Kept(path, (study, series, instance), int(since) / _NANOSECONDS, size)
+
+    def _path(self, uids: Uids) -> Path:
+        return self._tree / relative_path(uids)
 
     def _place_for(self, path: Path) -> Path:
         relative = path.relative_to(self._tree)

@@ -58,19 +58,19 @@ class SupersededLimiter:
         self._measure_at = self._free_at = 0.0
         self._told: dict[object, float] = {}
 
-    def make_room(self, path: Path, uids: Uids, may_go: Callable[[str], bool]) -> None:
-        """See that what lies at `path` in the tree may be displaced, and kept.
+    def make_room(self, uids: Uids, may_go: Callable[[str], bool]) -> None:
+        """See that the file of an instance may be displaced, and kept.
 
         `may_go` tells whether copies of a study may. Raises ResourceError where there is no room.
         """
         if self.bounds.copies:
-            self._bound_copies(path, uids, may_go)
+            self._bound_copies(uids, may_go)
         if self.bounds.percent:
             with self._lock:
-                self._bound_bytes(path, may_go)
+                self._bound_bytes(uids, may_go)
 
-    def _bound_copies(self, path: Path, uids: Uids, may_go: Callable[[str], bool]) -> None:
-        copies = sorted(map(_copy, self._superseded.copies_of(path)))
+    def _bound_copies(self, uids: Uids, may_go: Callable[[str], bool]) -> None:
+        copies = sorted(map(_copy, self._superseded.copies_of(uids)))
         if len(copies) < self.bounds.copies:
             return
         doubles = _doubles(copies)
@@ -86,12 +86,12 @@ class SupersededLimiter:
             kept = len(copies) - len(due)
             raise ResourceError(f"{kept} replaced versions of it are kept, and none may go yet")
 
-    def _bound_bytes(self, path: Path, may_go: Callable[[str], bool]) -> None:
+    def _bound_bytes(self, uids: Uids, may_go: Callable[[str], bool]) -> None:
         try:
             disk = os.statvfs(self._superseded.folder)
-            size = path.stat().st_size
+            size = self._superseded.bytes_to_keep(uids)
         except OSError as error:
-            raise ResourceError(f"Cannot read {path.name}: {error.strerror}") from error
+            raise ResourceError(f"Cannot read {uids[2]}.dcm: {error.strerror}") from error
         most = disk.f_blocks * disk.f_frsize * self.bounds.percent // 100
         used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize
         if used + size > most:  # else it is within its share, whatever is in it

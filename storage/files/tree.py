@@ -4,19 +4,21 @@ import fcntl
 import itertools
 import logging
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from storage.diagnostics import Event, FolderError, ResourceError
+from storage.dicom import part10
 from storage.dicom.values import Uids
-from storage.files.claims import claim_folder
-from storage.files.durability import begin_writing, prune, sync_folder
-from storage.files.file_locks import claim
-from storage.files.instance_locks import hold
-from storage.files.rights import refusal
+from storage.files.digests import digest_of_rest
+from storage.files.disk import begin_writing, prune, refusal, sync_folder
+from storage.files.locks import claim, claim_folder, hold
 from storage.files.superseded import Superseded
+from storage.files.tree_walk import Stray, entries, named_by, relative_path
 
 logger = logging.getLogger(__name__)
 
@@ -80,8 +82,37 @@ class Tree:
 
     def path(self, uids: Uids) -> Path:
         """Where the instance lies. The UIDs must have passed `check_uid`."""
-        study, series, instance = uids
-        return self.root / study / series / f"{instance}.dcm"
+        return self.root / relative_path(uids)
+
+    def name(self, uids: Uids) -> str:
+        """What a user finds the file of an instance by."""
+        return str(self.path(uids))
+
+    def open(self, uids: Uids) -> BinaryIO:
+        """The file of an instance, for the caller to close. Raises OSError."""
+        return self.path(uids).open("rb")
+
+    def holds(self, uids: Uids) -> bool:
+        """Whether there is a file of the instance."""
+        return self.path(uids).exists()
+
+    def is_there(self) -> bool:
+        """Whether there is a tree."""
+        return self.root.is_dir()
+
+    def refusal(self, error: OSError, uids: Uids) -> str:
+        """What an error says of the file of an instance, and whose it is where rights lack."""
+        return refusal(error, self.path(uids))
+
+    def is_file(self, uids: Uids) -> bool:
+        """Whether what lies there can be read to its end. Raises FileNotFoundError, OSError."""
+        return stat.S_ISREG(self.path(uids).stat().st_mode)
+
+    def digest(self, uids: Uids) -> str:
+        """The digest of the data set in the file of an instance. Raises OSError, DataSetError."""
+        with self.open(uids) as file:
+            part10.read(file)
+            return digest_of_rest(file)
 
     def stage(self, *parts: bytes | bytearray | memoryview) -> Path:
         """Write `parts` to a new file in `incoming/`, synced. Raises ResourceError."""
@@ -149,11 +180,12 @@ class Tree:
         """Hold all places: no store is under way then. Raises ResourceError."""
         return hold(self.data, None)
 
-    def place(self, staged: Path, path: Path, sync: bool = True) -> None:
-        """Rename `staged` to `path`, over what is there, and sync the folder, or leave that.
+    def place(self, staged: Path, uids: Uids, sync: bool = True) -> None:
+        """Have `staged` be the file of an instance; synced, or left to `settle`.
 
-        Raises ResourceError; `withdraw` then makes sure that `path` is as it was.
+        Raises ResourceError; `withdraw` then makes sure that it is as it was.
         """
+        path = self.path(uids)
         try:
             for attempt in itertools.count():
                 try:
@@ -169,26 +201,31 @@ class Tree:
             words = refusal(error, Path(error.filename2 or error.filename or path))
             raise ResourceError(f"Cannot write to disk: {words}") from error
 
-    def settle(self, *paths: Path) -> None:
-        """See that files that lie at `paths` stay there. Raises ResourceError."""
+    def settle(self, *instances: Uids) -> None:
+        """See that the files of instances stay where they are. Raises ResourceError."""
         try:
-            for folder in dict.fromkeys(path.parent for path in paths):
+            for folder in dict.fromkeys(self.path(uids).parent for uids in instances):
                 self._make_folder(folder)
                 self._sync_folder(folder)
         except OSError as error:
             raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
 
-    def withdraw(self, path: Path, kept: Path | None) -> None:
-        """Undo `place`: what was `kept` comes back, or nothing stays."""
+    def withdraw(self, uids: Uids, kept: Path | None) -> None:
+        """Undo `place`: what was `kept` comes back, or nothing stays. Raises ResourceError."""
+        path = self.path(uids)
         try:
             if kept is not None:
-                self.superseded.give_back(kept, path)
+                self.superseded.give_back(kept, uids)
             elif path.parent.exists():
                 path.unlink(missing_ok=True)
                 self._sync_folder(path.parent)
         except OSError as error:
             raise ResourceError(f"Cannot undo a write: {error.strerror}") from error
         prune(path)
+
+    def prune(self, uids: Uids) -> None:
+        """Remove the folders of an instance that has no file, as far as they are empty."""
+        prune(self.path(uids))
 
     def free_bytes(self) -> int:
         """What the disk still takes, in bytes. Raises ResourceError."""
@@ -198,16 +235,54 @@ class Tree:
             raise ResourceError(f"Cannot ask for free space: {error.strerror}") from error
         return disk.f_bavail * disk.f_frsize
 
-    def arrived(self, path: Path) -> int:
-        """When the file at `path` arrived, in nanoseconds since 1970. Raises ResourceError."""
+    def arrived(self, uids: Uids) -> int:
+        """When an instance's file arrived, in nanoseconds since 1970. Raises ResourceError."""
         try:
-            return path.stat().st_mtime_ns
+            return self.path(uids).stat().st_mtime_ns
         except OSError as error:
-            raise ResourceError(f"Cannot read {path.name}: {error.strerror}") from error
+            raise ResourceError(f"Cannot read {uids[2]}.dcm: {error.strerror}") from error
+
+    def last_arrival(self, study: str) -> int | None:
+        """The same of the newest file of a study; None: it has none. Raises ResourceError."""
+        try:
+            times = [path.stat().st_mtime_ns for path in (self.root / study).glob("*/*.dcm")]
+        except FileNotFoundError:  # one is going just now
+            return None
+        except OSError as error:
+            raise ResourceError(f"{error.filename}: {error.strerror}") from error
+        return max(times, default=None)
 
     def walk(self) -> Iterator[Path]:
         """Every file of the tree, in no order that means anything."""
         return self.root.glob("*/*/*.dcm")
+
+    def arrivals(self) -> Iterator[tuple[int, Uids]]:
+        """Every file of the tree, with when it arrived; what its path says may be no UIDs."""
+        for path in self.walk():
+            with suppress(FileNotFoundError):  # it went meanwhile
+                yield path.stat().st_mtime_ns, named_by(self.root, path)
+
+    def entries(self) -> Iterator[Uids | Stray]:
+        """Every file that lies where instances do, and what is strange. Raises ResourceError."""
+        return entries(self.root)
+
+    def remove_stray(self, stray: Path) -> str:
+        """Move what does not belong there out of the tree; returns where. Raises ResourceError."""
+        return str(self.superseded.take_stray(stray))
+
+    def remove_folder(self, folder: Path) -> bool:
+        """Remove a folder if it is still empty; `place` makes it again where it is needed.
+
+        So is a study's folder that held nothing else.
+        """
+        try:
+            folder.rmdir()
+        except OSError:
+            return False
+        if folder.parent != self.root:
+            with suppress(OSError):  # others lie there
+                folder.parent.rmdir()
+        return True
 
     def _others_beside(self) -> bool:
         descriptor = self._beside_lock()

@@ -3,12 +3,11 @@
 import logging
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from storage.diagnostics import Event
 from storage.dicom.values import Uids
-from storage.files import Tree, digest_of_file
+from storage.files import Files
 from storage.journal.journal import RECEIPTS, Journal
 
 logger = logging.getLogger(__name__)
@@ -62,21 +61,21 @@ class Receipts:
         self.of_digest[receipt.digest] = receipt
         self.is_open, self.is_deleted = True, False
 
-    def of(self, path: Path) -> Receipt | None:
-        """The one that is of the file at `path`, which is read where there is a choice.
+    def of(self, files: Files) -> Receipt | None:
+        """The one that is of the instance's file, which is read where there is a choice.
 
         Raises OSError, DataSetError.
         """
         if len(self.of_digest) == 1 and not self.withdrawn:
             return self.last  # a file that was damaged since is held to it
-        return self.of_digest.get(digest_of_file(path))
+        return self.of_digest.get(files.digest(self.uids))
 
 
-def last_receipts(tree: Tree, journal: Journal, start: int = 0) -> dict[Path, Receipts]:
+def last_receipts(journal: Journal, start: int = 0) -> dict[Uids, Receipts]:
     """The receipts of each instance, of those from byte `start` of the journal on."""
-    found: dict[Path, Receipts] = {}
+    found: dict[Uids, Receipts] = {}
     for uids, receipt in in_journal(journal, start):
-        of_instance = found.setdefault(tree.path(uids), Receipts(uids))
+        of_instance = found.setdefault(uids, Receipts(uids))
         if isinstance(receipt, Receipt):
             of_instance.add(receipt)
             continue

@@ -3,12 +3,11 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from storage.archive import Archive
 from storage.diagnostics import DataSetError, MismatchError, ResourceError
 from storage.dicom import Header, instance_header, part10
-from storage.files import digest_of_file
+from storage.files import Files
 from storage.index import Location, digest_in
 from storage.journal import RECEIPTS, Receipt, in_journal
 
@@ -46,22 +45,22 @@ def arrived(archive: Archive, found: list[Receipt]) -> Iterator[Arrival | DataSe
     ResourceError.
     """
     for receipt in found:
-        path = archive.tree.path(receipt.uids)
+        name = archive.tree.name(receipt.uids)
         if digest_in(archive.index, receipt.uids) != receipt.digest:
             with archive.tree.locked(receipt.uids):
                 is_there = _holds(archive, receipt.uids, receipt.digest)
             if not is_there:
                 continue
         try:
-            yield _arrival(path, receipt)
+            yield _arrival(archive.tree, receipt)
         except FileNotFoundError:  # it is deleted already
             continue
         except PermissionError as error:  # which may be mended
-            raise ResourceError(f"{path}: {error.strerror}") from error
+            raise ResourceError(f"{name}: {error.strerror}") from error
         except OSError as error:
-            yield DataSetError(f"{path}: {error.strerror}")
+            yield DataSetError(f"{name}: {error.strerror}")
         except (DataSetError, MismatchError) as error:
-            yield DataSetError(f"{path}: {error}")
+            yield DataSetError(f"{name}: {error}")
 
 
 def is_held(archive: Archive, location: Location) -> bool:
@@ -70,22 +69,21 @@ def is_held(archive: Archive, location: Location) -> bool:
 
 
 def _holds(archive: Archive, uids: tuple[str, str, str], digest: str) -> bool:
-    path = archive.tree.path(uids)
-    if not path.exists():
+    if not archive.tree.holds(uids):
         return False
     if digest_in(archive.index, uids) == digest:
         return True
     # Without a row it is that of a process that was killed, or the index is made anew.
     try:
-        return digest_of_file(path) == digest
+        return archive.tree.digest(uids) == digest
     except FileNotFoundError:
         return False
     except (OSError, DataSetError):
         return True  # who sends it will say what is wrong
 
 
-def _arrival(path: Path, receipt: Receipt) -> Arrival:
-    with path.open("rb") as file:
+def _arrival(files: Files, receipt: Receipt) -> Arrival:
+    with files.open(receipt.uids) as file:
         meta = part10.read(file)
         size = os.fstat(file.fileno()).st_size - meta.data_set_offset
         header = instance_header.header(file, meta.transfer_syntax_uid, receipt.charset)

@@ -21,7 +21,7 @@ def run(settings: Settings, repair: bool, as_json: bool) -> int:
     """Check, and show what is found; returns how many faults are left. Raises ArchiveError."""
     storage = settings.storage
     if of_rights := rights_faults.above(storage.path, repair):
-        if of_rights[0].path == storage.path:  # then there is nothing that could be checked
+        if of_rights[0].path == str(storage.path):  # then there is nothing that could be checked
             where = f"{settings.source}: [storage] path: "
             raise FolderError(f"{where}{of_rights[0]}")
         return _without_looking(of_rights, as_json)

@@ -13,7 +13,7 @@ from storage.archive import fault_of
 from storage.diagnostics import DataSetError
 from storage.dicom import instance_header, part10
 from storage.dicom.data_sets import reader
-from storage.files import Tree
+from storage.files import Files
 from storage.journal.corrections import PATIENT_ID, Correction, in_force
 
 
@@ -38,13 +38,13 @@ class Copies(Protocol):
 class AsCorrected:
     """Byte for byte what was received, but for what was corrected since; by `system`, the node."""
 
-    def __init__(self, tree: Tree, system: str) -> None:
+    def __init__(self, tree: Files, system: str) -> None:
         self._tree = tree
         self._system = system
 
     def open(self, location: Location) -> Copy:
         """The file in the tree, or a copy of it with other values. Raises ArchiveError, OSError."""
-        file = self._tree.path(location.uids).open("rb")
+        file = self._tree.open(location.uids)
         made = None
         try:
             meta = part10.read(file)
@@ -67,7 +67,7 @@ class AsCorrected:
 
     def fault_of(self, location: Location) -> str:
         """What is wrong with the file in the tree, or nothing; reads all of it."""
-        return fault_of(self._tree.path(location.uids), location)
+        return fault_of(self._tree, location)
 
     def _corrections(self, location: Location, file: BinaryIO, syntax: str) -> list[Correction]:
         corrections = in_force(self._tree.data)

@@ -16,11 +16,10 @@ from storage.archive import Archive
 from storage.diagnostics import DataSetError, ResourceError
 from storage.dicom import part10
 from storage.dicom.values import Uids
-from storage.files import copy_of_rest, digest_of_file, prune, sync_folder
+from storage.files import Files, copy_of_rest, named_by, prune, relative_path, sync_folder
 from storage.index import digest_in
 from storage.journal import RECEIPTS, in_journal
 from storage.maintenance.backup.backup_folder import claim
-from storage.maintenance.check import uids_of
 
 _BLOCK_BYTES = 1 << 20
 # Less of the journal than this is copied while stores wait.
@@ -63,6 +62,7 @@ class _Copy:
     def __init__(self, archive: Archive, to: Path, progress: Progress) -> None:
         self._archive = archive
         self._data = archive.tree.data
+        self._tree = self._data / "tree"
         self._to = to
         self._progress = progress
         self._done = Backup()
@@ -99,13 +99,12 @@ class _Copy:
         return (self._data / name).glob("*/*/*.dcm")
 
     def _changed_since(self, start: int, end: int) -> None:
-        tree = self._archive.tree
         uids = {uids for uids, _ in in_journal(self._archive.journal, start, end)}
         for one in sorted(uids):
-            self._bring(tree.path(one))
+            self._bring(self._tree / relative_path(one))
         # What they displaced: not all of superseded/, while stores wait.
         for study, series in sorted({one[:2] for one in uids}):
-            for path in tree.superseded.walk(study, series):
+            for path in self._archive.tree.superseded.walk(study, series):
                 self._bring(path, again=True)
         self._changed |= uids
 
@@ -147,19 +146,17 @@ class _Copy:
 
     def _verify(self, path: Path, digest: str) -> None:
         """Hold what was copied to the digest taken at its receipt."""
-        uids = uids_of(self._archive.tree.root, path) if self._in_tree(path) else None
+        uids = named_by(self._tree, path) if path.is_relative_to(self._tree) else None
         known = digest_in(self._archive.index, uids) if uids else None
         if uids is None or not known or digest == known:
             return
         # It may have been replaced in between: then it is copied once more.
         tree = self._archive.tree
         with nullcontext() if self._is_alone else tree.locked(uids):
-            is_damaged = path.exists() and _digest(path) != digest_in(self._archive.index, uids)
+            known = digest_in(self._archive.index, uids)
+            is_damaged = tree.holds(uids) and _digest(tree, uids) != known
         if is_damaged:
             self._done.faults.append(f"{path}: not the bytes that were received")
-
-    def _in_tree(self, path: Path) -> bool:
-        return path.is_relative_to(self._archive.tree.root)
 
     def _gone(self) -> list[Path]:
         """The copies of what is not in the archive; looked for before stores are held up."""
@@ -168,8 +165,7 @@ class _Copy:
 
     def _remove(self, gone: list[Path]) -> None:
         """Remove these copies, and those of what went meanwhile, unless it came back."""
-        root = self._archive.tree.path
-        copies = {self._to / root(uids).relative_to(self._data) for uids in self._changed}
+        copies = {self._to / "tree" / relative_path(uids) for uids in self._changed}
         for study, series in {uids[:2] for uids in self._changed}:
             copies.update((self._to / "superseded" / study / series).glob("*"))
         for copy in copies.union(gone):
@@ -232,9 +228,9 @@ def _head_bytes(file: BinaryIO) -> int:
     return length
 
 
-def _digest(path: Path) -> str:
-    """The digest of the data set in a file; of what is none, nothing."""
+def _digest(files: Files, uids: Uids) -> str:
+    """The digest of the data set in the file of an instance; of what is none, nothing."""
     try:
-        return digest_of_file(path)
+        return files.digest(uids)
     except DataSetError:
         return ""

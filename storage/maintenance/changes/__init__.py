@@ -3,11 +3,10 @@
 from storage.maintenance.changes import correction, deletion, retention
 from storage.maintenance.changes.correctable import UncorrectableError, checked
 from storage.maintenance.changes.correction import catch_up_corrections, swapping
-from storage.maintenance.changes.deletion import Kept, Selection
+from storage.maintenance.changes.deletion import Selection
 from storage.maintenance.changes.retention import Plan, Rules
 
 __all__ = [
-    "Kept",
     "Plan",
     "Rules",
     "Selection",

@@ -19,7 +19,7 @@ from storage.diagnostics import ArchiveError, Event, ResourceError
 from storage.dicom import Header, header, part10
 from storage.dicom.data_sets import STORED, Budget, Element, Elements, read, read_data_set
 from storage.dicom.values import Level
-from storage.files import LOCK_SECONDS, Tree, lock, refusal
+from storage.files import LOCK_SECONDS, Files, Tree, lock, refusal
 from storage.index import (
     FileFacts,
     Index,
@@ -55,7 +55,7 @@ _MANY = 10
 
 
 def correct(
-    tree: Tree,
+    tree: Files,
     entity: Entity,
     values: Mapping[str, str],
     *,
@@ -79,7 +79,7 @@ def correct(
     return made
 
 
-def shown(tree: Tree, instances: Iterable[Location], tags: Iterable[str]) -> dict[str, list[str]]:
+def shown(tree: Files, instances: Iterable[Location], tags: Iterable[str]) -> dict[str, list[str]]:
     """The different values that instances are shown with, keyword -> texts; some at most.
 
     Raises ResourceError, DataSetError.
@@ -98,7 +98,7 @@ def shown(tree: Tree, instances: Iterable[Location], tags: Iterable[str]) -> dic
     return {keyword: list(texts) for keyword, texts in found.items()}
 
 
-def patient_ids(tree: Tree, instances: Iterable[Location]) -> set[str]:
+def patient_ids(tree: Files, instances: Iterable[Location]) -> set[str]:
     """The Patient IDs that instances came with, and have been given. Raises ArchiveError."""
     corrections, found = in_force(tree.data), set[str]()
     for one in instances:
@@ -107,7 +107,7 @@ def patient_ids(tree: Tree, instances: Iterable[Location]) -> set[str]:
     return found
 
 
-def undo(tree: Tree, number: int, user: str) -> None:
+def undo(tree: Files, number: int, user: str) -> None:
     """Take a correction back. Raises ResourceError."""
     _write(tree, {"undoes": number, "user": user})
 
@@ -125,7 +125,7 @@ def is_behind(data: Path) -> bool:
 
 
 @contextmanager
-def swapping(tree: Tree, start: int) -> Iterator[None]:
+def swapping(tree: Files, start: int) -> Iterator[None]:
     """While an index is put in place that holds the corrections up to byte `start`, for sure.
 
     What came after that is brought into it. Raises OSError, ResourceError.
@@ -138,7 +138,7 @@ def swapping(tree: Tree, start: int) -> Iterator[None]:
         _apply(tree, start)
 
 
-def _write(tree: Tree, told: dict[str, Any]) -> int:
+def _write(tree: Files, told: dict[str, Any]) -> int:
     with alone(tree.data):
         _apply(tree, applied(tree.data, CORRECTIONS))  # what a kill left: the number goes by all
         journal = Journal(tree.data, sync=True)
@@ -169,7 +169,7 @@ def alone(data: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _apply(tree: Tree, start: int) -> None:
+def _apply(tree: Files, start: int) -> None:
     """Enter anew what the corrections from byte `start` on are of. Raises ResourceError."""
     journal = Journal(tree.data, sync=False)
     end = journal.size(CORRECTIONS)
@@ -188,7 +188,7 @@ def _apply(tree: Tree, start: int) -> None:
     logger.info(Event("corrected", instances=changed))
 
 
-def _enter(tree: Tree, index: Index, entity: Entity) -> int:
+def _enter(tree: Files, index: Index, entity: Entity) -> int:
     """Make the rows of all instances that an entity's corrections may be of; how many."""
     level, key = entity
     keys = in_force(tree.data).patient_ids(key) if level is Level.PATIENT else {key}
@@ -199,7 +199,7 @@ def _enter(tree: Tree, index: Index, entity: Entity) -> int:
         return _enter_all(tree, index, read)
 
 
-def _enter_all(tree: Tree, index: Index, read: Iterable[tuple[Location, Header | None]]) -> int:
+def _enter_all(tree: Files, index: Index, read: Iterable[tuple[Location, Header | None]]) -> int:
     """In one transaction; all rows go first, so that nothing of the old values stays above."""
     corrections = in_force(tree.data)
     there = [
@@ -217,22 +217,20 @@ def _enter_all(tree: Tree, index: Index, read: Iterable[tuple[Location, Header |
     return len(there)
 
 
-def _elements(tree: Tree, one: Location, tags: list[BaseTag]) -> Elements:
-    path = tree.path(one.uids)
+def _elements(files: Files, one: Location, tags: list[BaseTag]) -> Elements:
     try:
-        with path.open("rb") as file:
+        with files.open(one.uids) as file:
             syntax = part10.read(file).transfer_syntax_uid
             held = read_data_set(file, syntax, list(tags), max(tags))
             return read(held, tags, one.charset, budget=Budget(STORED))
     except OSError as error:
-        raise ResourceError(f"{path}: {error.strerror}") from error
+        raise ResourceError(f"{files.name(one.uids)}: {error.strerror}") from error
 
 
-def _header(tree: Tree, one: Location) -> Header | None:
-    path = tree.path(one.uids)
+def _header(files: Files, one: Location) -> Header | None:
     try:
-        with path.open("rb") as file:
+        with files.open(one.uids) as file:
             return header(file, part10.read(file).transfer_syntax_uid, one.charset)
     except (OSError, ArchiveError) as error:
-        logger.error(Event("not corrected", error, file=path))
+        logger.error(Event("not corrected", error, file=files.name(one.uids)))
         return None

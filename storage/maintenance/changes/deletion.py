@@ -4,17 +4,14 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from storage.archive import Archive, record_file
 from storage.diagnostics import ArchiveError, DataSetError, ResourceError
 from storage.dicom import header, part10
 from storage.dicom.values import Level, Uids
-from storage.files import digest_of_rest, prune
+from storage.files import Kept, digest_of_rest, prune
 from storage.index import Location, forget, reading, search
 from storage.journal import RECEIPTS, Receipt, Receipts, in_journal, record_deletion, stretches
-
-_NANOSECONDS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -27,16 +24,6 @@ class Selection:
     def __str__(self) -> str:
         name = "instance" if self.level is Level.IMAGE else self.level.name.lower()
         return f"{name} {self.uid}"
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A file under superseded/, and when it came there, in seconds since 1970."""
-
-    path: Path
-    uids: Uids
-    since: float
-    bytes: int
 
 
 def selected(archive: Archive, selection: Selection) -> list[Location]:
@@ -59,28 +46,17 @@ def delete(
         with archive.tree.locked(one.uids):
             if not may():
                 continue
-            path = archive.tree.path(one.uids)
             # First: a start after a kill then does not take it for lost.
             record_deletion(archive.journal, one.uids)
-            if path.exists():
-                archive.tree.superseded.take(path)
+            if archive.tree.holds(one.uids):
+                archive.tree.superseded.take(one.uids)
             forget(archive.index, one.uids)
         yield one.uids
 
 
 def kept(archive: Archive) -> Iterator[Kept]:
     """All that is under superseded/. Raises ResourceError."""
-    for path in archive.tree.superseded.walk():
-        study, series = path.parent.parent.name, path.parent.name
-        instance, _, since = path.stem.rpartition(".")
-        try:
-            size = path.stat().st_size
-        except FileNotFoundError:  # purged meanwhile
-            continue
-        except OSError as error:
-            raise ResourceError(f"{path}: {error.strerror}") from error
-        if since.isdigit():
-            yield Kept(path, (study, series, instance), int(since) / _NANOSECONDS, size)
+    return archive.tree.superseded.all()
 
 
 def restorable(archive: Archive, selection: Selection, charset: str) -> list[Kept]:
@@ -89,7 +65,7 @@ def restorable(archive: Archive, selection: Selection, charset: str) -> list[Kep
     for one in kept(archive):
         if one.uids in last and last[one.uids].since > one.since:
             continue
-        if not archive.tree.path(one.uids).exists() and _is_of(one, selection, charset):
+        if not archive.tree.holds(one.uids) and _is_of(one, selection, charset):
             last[one.uids] = one
     return sorted(last.values(), key=lambda one: one.uids)
 
@@ -101,11 +77,10 @@ def restore(archive: Archive, files: list[Kept], charset: str) -> Iterator[Uids]
     """
     receipts = _receipts(archive, {one.uids for one in files})
     for one in files:
-        path = archive.tree.path(one.uids)
         with archive.tree.locked(one.uids):
-            if path.exists():
-                raise ResourceError(f"{path}: is held again, by now")
-            _place(archive, one, path, receipts.get(one.uids, {}), charset)
+            if archive.tree.holds(one.uids):
+                raise ResourceError(f"{archive.tree.name(one.uids)}: is held again, by now")
+            _place(archive, one, receipts.get(one.uids, {}), charset)
         yield one.uids
 
 
@@ -143,9 +118,7 @@ def _receipts(archive: Archive, wanted: set[Uids]) -> dict[Uids, dict[str, Recei
     return found
 
 
-def _place(
-    archive: Archive, one: Kept, path: Path, known: dict[str, Receipt], charset: str
-) -> None:
+def _place(archive: Archive, one: Kept, known: dict[str, Receipt], charset: str) -> None:
     try:
         receipt = _receipt_of(one, charset)
     except (OSError, DataSetError) as error:
@@ -157,10 +130,10 @@ def _place(
         RECEIPTS, uids=one.uids, syntax=receipt.transfer_syntax_uid, bytes=receipt.file_bytes,
         digest=receipt.digest, sender=receipt.sender, charset=receipt.charset,
     )  # fmt: skip
-    archive.tree.place(one.path, path)
+    archive.tree.place(one.path, one.uids)
     prune(one.path)
     receipts = Receipts(one.uids, {receipt.digest: receipt})
-    record_file(archive.tree, path, archive.index, charset, receipts)
+    record_file(archive.tree, one.uids, archive.index, charset, receipts)
 
 
 def _receipt_of(one: Kept, charset: str) -> Receipt:

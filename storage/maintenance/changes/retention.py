@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from storage.archive import Archive
 from storage.diagnostics import ResourceError, Sentence
 from storage.dicom.values import Level, Uids
+from storage.files import Kept
 from storage.index import Location, counts
 from storage.journal import RECEIPTS, Journal, Run, arrivals, pinned
 from storage.maintenance.changes import deletion
-from storage.maintenance.changes.deletion import Kept, Selection
+from storage.maintenance.changes.deletion import Selection
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ def _bring_back(archive: Archive, study: str, moved: set[Uids], charset: str) ->
             yield -1
         except ResourceError:
             # It arrived anew in between: then that one is held, and the old one kept.
-            if not archive.tree.path(one.uids).exists():
+            if not archive.tree.holds(one.uids):
                 raise
 
 
@@ -187,14 +188,9 @@ def _told(at: float) -> str:
 
 def _newest_file(archive: Archive, study: str) -> float:
     """When a file of a study was last written. Raises ResourceError."""
-    found = time.time()  # of what cannot be told nothing goes
-    try:
-        times = [path.stat().st_mtime for path in (archive.tree.root / study).glob("*/*.dcm")]
-    except FileNotFoundError:
-        return found
-    except OSError as error:
-        raise ResourceError(f"{error.filename}: {error.strerror}") from error
-    return max(times, default=found)
+    found = archive.tree.last_arrival(study)
+    # Of what cannot be told nothing goes.
+    return time.time() if found is None else found / 1e9
 
 
 def _due(held: list[Due], kept: dict[str, str], rules: Rules) -> Iterator[Due]:

@@ -3,11 +3,9 @@
 from storage.maintenance.check import rights_faults
 from storage.maintenance.check.checking import check
 from storage.maintenance.check.faults import Fault
-from storage.maintenance.check.tree_walk import uids_of
 
 __all__ = [
     "Fault",
     "check",
     "rights_faults",
-    "uids_of",
 ]

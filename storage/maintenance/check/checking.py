@@ -6,14 +6,14 @@ Whatever looks wrong is looked at again while nobody can store it: a node may se
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Protocol
 
 from storage.archive import Archive, held_bytes
 from storage.dicom.values import Level, Uids
+from storage.files import Stray
 from storage.index import Chain, Row, digest_in, disagreements, pages, reading
 from storage.journal import RECEIPTS, Receipt, in_journal, receipts_of
-from storage.maintenance.check import instance_faults, orphans, rights_faults, tree_walk
+from storage.maintenance.check import instance_faults, orphans, rights_faults
 from storage.maintenance.check.entity_rows import persons_in_one
 from storage.maintenance.check.faults import Fault, Kind
 from storage.maintenance.check.instances import InstanceCheck
@@ -23,6 +23,9 @@ from storage.maintenance.check.repair import Mended, mend_row, mend_stray, mendi
 # Files without a row that are looked up in the journal together.
 _BATCH = 100_000
 _LINE_BYTES = 300  # about, of the journal
+_STRAYS = {
+    "strange": Kind.STRANGE, "unreadable": Kind.UNREADABLE, "empty": Kind.EMPTY_FOLDER,
+}  # fmt: skip
 
 
 class Progress(Protocol):
@@ -99,12 +102,12 @@ class _Check:
     def _instance(self, chain: Chain) -> Iterator[Fault]:
         study, series, instance = (row.uid for row in chain[1:])
         uids = (study, series, instance)
-        known = self._settling.look(uids, self._tree.path(uids), chain)
+        known = self._settling.look(uids, chain)
         if instance_faults.is_doubtful(known):
             self._settling.doubtful.add(known.uids)
             return
         if instance_faults.faults(known, self._tree):
-            yield from self._settling.settle(known.uids, known.path)
+            yield from self._settling.settle(known.uids)
 
     def _row(self, above: Chain) -> Iterator[Fault]:
         """A row above the instances, when all of these were looked at."""
@@ -143,7 +146,7 @@ class _Check:
             receipts, digest = found.get(uids, []), digest_in(self._index, uids)
             known = uids in replaced and any(digest == receipt.digest for receipt in receipts)
             if digest is not None and not known:
-                yield from self._settling.settle(uids, self._tree.path(uids), receipts, end)
+                yield from self._settling.settle(uids, receipts, end)
             if digest_in(self._index, uids) is None:
                 self._lost.see(uids)
 
@@ -153,27 +156,21 @@ class _Check:
         entries = self._entries()
         while batch := list(islice(entries, _BATCH)):
             journal = self._archive.journal
-            uids = {uids for uids, _ in batch if isinstance(uids, tuple)}
+            uids = {entry for entry in batch if isinstance(entry, tuple)}
             end = journal.size(RECEIPTS)
             found = receipts_of(journal, uids, end=end) if uids else {}
-            for place, path in batch:
-                if isinstance(place, Fault):
-                    stray = place
-                    yield mending(stray, self._repair, partial(mend_stray, self._archive, stray))
+            for entry in batch:
+                if isinstance(entry, Stray):
+                    mend = partial(mend_stray, self._archive, entry)
+                    yield mending(_strange(entry), self._repair, mend)
                 else:
-                    yield from self._settling.settle(place, path, found.get(place, []), end)
+                    yield from self._settling.settle(entry, found.get(entry, []), end)
 
-    def _entries(self) -> Iterator[tuple[Uids | Fault, Path]]:
+    def _entries(self) -> Iterator[Uids | Stray]:
         """What is strange in the tree, and the files without a row."""
-        root = self._tree.root
-        for entry in tree_walk.walk(root):
-            if isinstance(entry, Fault):
-                yield entry, entry.path or root
-                continue
-            uids = tree_walk.uids_of(root, entry)
-            if uids is None or digest_in(self._index, uids) is None:
-                study, series, name = entry.relative_to(root).parts
-                yield uids or (study, series, name), entry
+        for entry in self._tree.entries():
+            if isinstance(entry, Stray) or digest_in(self._index, entry) is None:
+                yield entry
 
     def _places(self) -> Iterator[Fault]:
         """Misplaced files that were set aside, brought to where they belong."""
@@ -194,6 +191,10 @@ class _Check:
 def _uids(above: Chain) -> tuple[str, ...]:
     """The UIDs of a row and those above it; of a patient its ID."""
     return tuple(row.uid for row in above[1:]) or (above[-1].uid,)
+
+
+def _strange(stray: Stray) -> Fault:
+    return Fault(_STRAYS[stray.kind], str(stray.path), detail=stray.words)
 
 
 def _nothing() -> Mended:

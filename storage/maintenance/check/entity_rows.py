@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 from storage.diagnostics import ArchiveError
 from storage.dicom import Header, instance_header, part10
-from storage.dicom.values import UID_KEYWORDS, Level
+from storage.dicom.values import UID_KEYWORDS, Level, Uids
+from storage.files import Files
 from storage.index import Index, Row, pages, row_of
 from storage.query import fold
 
@@ -43,10 +43,10 @@ def _identity(row: Row) -> tuple[str, ...]:
     return (UID_KEYWORDS[row.level - 1],)
 
 
-def read_header(path: Path, charset: str) -> Header | None:
-    """The header of a file, or None where it has none: that is told elsewhere."""
+def read_header(files: Files, uids: Uids, charset: str) -> Header | None:
+    """The header of an instance's file, or None where it has none: that is told elsewhere."""
     try:
-        with path.open("rb") as file:
+        with files.open(uids) as file:
             meta = part10.read(file)
             return instance_header.header(file, meta.transfer_syntax_uid, charset)
     except (ArchiveError, OSError):

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 _AGAIN = (
@@ -43,10 +42,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: at `path`, or of the entity that `uids` name, a patient's by its ID."""
+    """One fault: of the file or folder at `path`, or of whom `uids` name, a patient by its ID."""
 
     kind: Kind
-    path: Path | None = None
+    path: str = ""
     uids: tuple[str, ...] = ()
     detail: str = ""
     repairable: bool = True  # as far as its kind is
@@ -64,7 +63,7 @@ class Fault:
         return self.kind.sentence.format(self.detail)
 
     def __str__(self) -> str:
-        where = str(self.path) if self.path else "/".join(self.uids)
+        where = self.path or "/".join(self.uids)
         text = f"{where}: {self.sentence}" if where else self.sentence
         return f"{text} -> {self.done}" if self.done else text
 
@@ -72,7 +71,7 @@ class Fault:
         """The same for a machine."""
         return {
             "kind": self.kind.code,
-            "path": str(self.path) if self.path else None,
+            "path": self.path or None,
             "uids": list(self.uids),
             "detail": self.detail,
             "sentence": self.sentence,

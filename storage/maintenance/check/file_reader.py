@@ -1,15 +1,14 @@
 """One file looked at: its header, and in one pass its digest, its length and its Pixel Data."""
 
 import os
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from storage.diagnostics import ArchiveError, DataSetError
 from storage.dicom import Header, instance_header, part10
 from storage.dicom.data_sets import Damage, Digested, damage
-from storage.files import refusal
+from storage.dicom.values import Uids
+from storage.files import Files
 from storage.maintenance.check.faults import Kind
 
 Passed = Callable[[int], None]  # how many bytes were read
@@ -35,12 +34,12 @@ class Unusable:
     detail: str = ""
 
 
-def examine(path: Path, charset: str, passed: Passed) -> Examined | Unusable:
-    """Read all of a file; `charset` is for text that names none."""
+def examine(files: Files, uids: Uids, charset: str, passed: Passed) -> Examined | Unusable:
+    """Read all of the file of an instance; `charset` is for text that names none."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for ever
+        if not files.is_file(uids):  # to open a pipe would wait for ever
             return Unusable(Kind.UNREADABLE, "not a file")
-        with path.open("rb", buffering=0) as raw, path.open("rb") as file:
+        with files.open(uids) as raw, files.open(uids) as file:
             try:
                 meta = part10.read(file)
             except DataSetError as error:
@@ -60,4 +59,4 @@ def examine(path: Path, charset: str, passed: Passed) -> Examined | Unusable:
     except FileNotFoundError:
         return Unusable(Kind.MISSING)
     except OSError as error:
-        return Unusable(Kind.UNREADABLE, refusal(error, path))
+        return Unusable(Kind.UNREADABLE, files.refusal(error, uids))

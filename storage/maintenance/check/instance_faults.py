@@ -2,10 +2,9 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 from storage.dicom.values import Level, Uids
-from storage.files import Tree
+from storage.files import Files
 from storage.index import Chain, Row, row_of, shared_header, shortened
 from storage.journal import Receipt
 from storage.maintenance.check.entity_rows import belongs
@@ -18,7 +17,6 @@ class Observation:
     """What is known of one place in the tree; receipts are None where nobody looked for them."""
 
     uids: Uids
-    path: Path
     chain: Chain | None
     found: Examined | Unusable
     charset: str = ""  # with which its header was read
@@ -51,18 +49,17 @@ def is_doubtful(known: Observation) -> bool:
     )
 
 
-def faults(known: Observation, tree: Tree) -> list[Fault]:
+def faults(known: Observation, files: Files) -> list[Fault]:
     """All that is wrong with it."""
-    found, uids, path = known.found, known.uids, known.path
+    found, uids, path = known.found, known.uids, files.name(known.uids)
     if isinstance(found, Unusable):
         if found.kind is Kind.MISSING and known.chain is None:
             return []  # it went, and its row with it
         return [Fault(found.kind, path, uids, found.detail)]
-    belonging = tree.path(found.header.uids)
-    if belonging != path:
-        return [Fault(Kind.MISPLACED, path, uids, str(belonging))]
+    if found.header.uids != uids:
+        return [Fault(Kind.MISPLACED, path, uids, files.name(found.header.uids))]
     wrong = [] if known.chain else [Fault(Kind.NOT_INDEXED, path, uids)]
-    wrong += _of_bytes(known, found)
+    wrong += _of_bytes(known, found, path)
     if known.chain:
         is_changed = any(fault.kind is Kind.CHANGED for fault in wrong)
         differences = _differences(known, known.chain, found, is_changed)
@@ -80,10 +77,10 @@ def faults(known: Observation, tree: Tree) -> list[Fault]:
 _RE_READ = (Kind.TRANSFER_SYNTAX, Kind.LENGTH, Kind.ROW)
 
 
-def _of_bytes(known: Observation, found: Examined) -> list[Fault]:
+def _of_bytes(known: Observation, found: Examined, path: str) -> list[Fault]:
     """The bytes against the receipts, and against the row where there are none."""
     row, receipts = known.row, known.receipts or ()
-    where = known.path, known.uids
+    where = path, known.uids
     digest = str(row.values["digest"]) if row else ""
     is_last = bool(receipts) and receipts[-1].digest == found.digest
     # The row's own digest counts, too: a receipt may be of what was not kept after all.

@@ -41,7 +41,7 @@ class InstanceCheck:
         self._file = self._index_file()
 
     def look(
-        self, uids: Uids, path: Path, chain: Chain | None, receipts: list[Receipt] | None = None
+        self, uids: Uids, chain: Chain | None, receipts: list[Receipt] | None = None
     ) -> Observation:
         """Read the file of an instance, with the character set that it was received with."""
         charset = self.charset
@@ -52,16 +52,16 @@ class InstanceCheck:
         if chain and not are_uids(uids):  # a path made of them might lie anywhere
             found: Examined | Unusable = Unusable(Kind.MISSING)
         else:
-            found = examine(path, charset, self.passed)
+            found = examine(self.archive.tree, uids, charset, self.passed)
         if isinstance(found, Examined):
             shown = in_force(self.archive.tree.data).corrected(found.header)
             found = replace(found, header=shown)
         return Observation(
-            uids, path, chain, found, charset, None if receipts is None else tuple(receipts)
+            uids, chain, found, charset, None if receipts is None else tuple(receipts)
         )
 
     def settle(
-        self, uids: Uids, path: Path, receipts: list[Receipt] | None = None, end: int = 0
+        self, uids: Uids, receipts: list[Receipt] | None = None, end: int = 0
     ) -> list[Fault]:
         """What is wrong with an instance while nobody stores it, mended where that is asked for.
 
@@ -74,7 +74,7 @@ class InstanceCheck:
                 add_receipts(known_receipts, self.archive.journal, {uids}, end)
                 receipts = known_receipts[uids]
             chain = pages.chain(self.archive.index, uids)
-            known = self.look(uids, path, chain, receipts)
+            known = self.look(uids, chain, receipts)
             if receipts is None and instance_faults.is_doubtful(known):
                 self.doubtful.add(uids)
                 return []

@@ -20,7 +20,7 @@ class LostInstances:
 
     def see(self, uids: Uids) -> None:
         """There is a receipt, and no row."""
-        if not self._archive.tree.path(uids).exists():
+        if not self._archive.tree.holds(uids):
             self._absent.add(uids)
 
     def faults(self, repair: bool, given_up: Set[Uids]) -> Iterator[Fault]:
@@ -30,14 +30,14 @@ class LostInstances:
         """
         if not self._absent:
             return
-        end = self._archive.journal.size(RECEIPTS)
+        files, end = self._archive.tree, self._archive.journal.size(RECEIPTS)
         held = receipts_of(self._archive.journal, self._absent, end=end)
         for uids in sorted(uids for uids, receipts in held.items() if receipts):
-            path = self._archive.tree.path(uids)
-            with self._archive.tree.locked(uids):
-                if path.exists() or digest_in(self._archive.index, uids) is not None:
+            with files.locked(uids):
+                if files.holds(uids) or digest_in(self._archive.index, uids) is not None:
                     continue
-                mended = mending(Fault(Kind.LOST, path, uids), repair, partial(self._mend, uids))
+                lost = Fault(Kind.LOST, files.name(uids), uids)
+                mended = mending(lost, repair, partial(self._mend, uids))
             if uids not in given_up:
                 yield mended
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from storage.archive import Archive
 from storage.diagnostics import ArchiveError
+from storage.files import Stray
 from storage.index import FileFacts, Row, forget, record, refresh
 from storage.journal import receipts_of
 from storage.journal.corrections import in_force
@@ -13,7 +14,6 @@ from storage.maintenance.check.entity_rows import read_header
 from storage.maintenance.check.faults import Fault, Kind
 from storage.maintenance.check.file_reader import Examined
 from storage.maintenance.check.instance_faults import Observation, faults
-from storage.maintenance.check.tree_walk import remove_folder
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def mend_instance(archive: Archive, known: Observation, fault: Fault) -> Mended:
     if isinstance(known.found, Examined) and fault.kind is not Kind.MISPLACED:
         enter(archive, known, known.found)
         return Mended("entered" if fault.kind is Kind.NOT_INDEXED else "read again into its row")
-    kept = archive.tree.superseded.take(known.path)
+    kept = archive.tree.superseded.take(known.uids)
     if fault.kind is Kind.MISPLACED:
         if known.chain:
             forget(archive.index, known.uids)
@@ -77,20 +77,18 @@ def enter(archive: Archive, known: Observation, found: Examined) -> None:
         digest = found.digest
     header = found.header
     if charset != known.charset:
-        again = read_header(known.path, charset)
+        again = read_header(archive.tree, known.uids, charset)
         header = in_force(archive.tree.data).corrected(again) if again else header
     facts = FileFacts(found.transfer_syntax_uid, found.file_bytes, digest, charset, found.arrived)
     record(archive.index, header, facts)
 
 
-def mend_stray(archive: Archive, fault: Fault) -> Mended:
+def mend_stray(archive: Archive, stray: Stray) -> Mended:
     """Move what is strange out of the tree; an empty folder is nothing to keep."""
-    if fault.path is None:
-        return Mended("left alone", well=False)
-    if fault.kind is Kind.EMPTY_FOLDER:
-        there = remove_folder(archive.tree.root, fault.path)
+    if stray.kind == "empty":
+        there = archive.tree.remove_folder(stray.path)
         return Mended("folder removed" if there else "not empty any more")
-    return Mended(f"moved to {archive.tree.superseded.take(fault.path)}")
+    return Mended(f"moved to {archive.tree.remove_stray(stray.path)}")
 
 
 def mend_row(archive: Archive, row: Row) -> Mended:
@@ -112,17 +110,16 @@ class Misplaced:
     def place(self, archive: Archive) -> Mended:
         """Put it where it belongs if it is whole and that place is free."""
         uids = self.found.header.uids
-        path = archive.tree.path(uids)
         moved = f"moved to {self.kept}"
         if self.found.damage.cut_short:
             return Mended(f"{moved}: it is cut short")
         with archive.tree.locked(uids):
-            if path.exists():
+            if archive.tree.holds(uids):
                 return Mended(f"{moved}: the place where it belongs is taken")
             receipts = receipts_of(archive.journal, {uids}).get(uids, [])
-            archive.tree.place(self.kept, path)
-            known = Observation(uids, path, None, self.found, self.charset, tuple(receipts))
+            archive.tree.place(self.kept, uids)
+            known = Observation(uids, None, self.found, self.charset, tuple(receipts))
             enter(archive, known, self.found)
             left = [f for f in faults(known, archive.tree) if f.kind is not Kind.NOT_INDEXED]
-        done = f"moved to {path}, and entered"
+        done = f"moved to {archive.tree.name(uids)}, and entered"
         return Mended(f"{done}; yet: {left[0].sentence}", well=False) if left else Mended(done)

@@ -31,5 +31,5 @@ def below(data: Path, repair: bool) -> Iterator[Fault]:
 
 
 def _fault(found: Unusable, repair: bool) -> Fault:
-    fault = Fault(Kind.RIGHTS, found.path, detail=f"{found.words}: {found.remedy}")
+    fault = Fault(Kind.RIGHTS, str(found.path), detail=f"{found.words}: {found.remedy}")
     return mending(fault, repair, lambda: Mended("left alone", well=False))

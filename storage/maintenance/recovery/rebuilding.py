@@ -12,7 +12,7 @@ from peewee import PeeweeException
 from storage.archive import record_file
 from storage.diagnostics import ArchiveError, Event, ResourceError
 from storage.dicom.values import Level, Uids
-from storage.files import Tree, claim
+from storage.files import Files, Tree, claim
 from storage.index import Index, build, carry, connect, connection_of, counts, index_path, signature
 from storage.journal import CORRECTIONS, RECEIPTS, Journal, last_receipts
 from storage.maintenance.changes import swapping
@@ -49,7 +49,7 @@ def rebuild(data: Path, charset: str, progress: Progress = lambda done, of: None
         raise ResourceError(f"{error.filename or path}: {error.strerror}") from error
 
 
-def _rebuild(tree: Tree, path: Path, fresh: Path, charset: str, progress: Progress) -> int:
+def _rebuild(tree: Files, path: Path, fresh: Path, charset: str, progress: Progress) -> int:
     with tree.all_locked():  # what was received before that has its file and its row
         start = end = received(tree.data)
     corrected = Journal(tree.data, sync=False).size(CORRECTIONS)
@@ -70,30 +70,21 @@ def _rebuild(tree: Tree, path: Path, fresh: Path, charset: str, progress: Progre
     return held
 
 
-def fill(tree: Tree, index: Index, charset: str, progress: Progress) -> None:
+def fill(tree: Files, index: Index, charset: str, progress: Progress) -> None:
     """Enter every file; in the order of their arrival, in which that takes the least time."""
-    receipts = last_receipts(tree, Journal(tree.data, sync=False))
-    files = sorted(_files(tree))
-    for done, (_, name) in enumerate(files):
+    receipts = last_receipts(Journal(tree.data, sync=False))
+    files = sorted(tree.arrivals())
+    for done, (_, uids) in enumerate(files):
         progress(done, len(files))
-        path = Path(name)
         try:
-            record_file(tree, path, index, charset, receipts.get(path))
+            record_file(tree, uids, index, charset, receipts.get(uids))
         except ArchiveError as error:
-            if path.exists():  # else it was withdrawn meanwhile
-                logger.error(Event("not indexed", error, file=path))
+            if tree.holds(uids):  # else it was withdrawn meanwhile
+                logger.error(Event("not indexed", error, file=tree.name(uids)))
     progress(len(files), len(files))
 
 
-def _files(tree: Tree) -> Iterator[tuple[int, str]]:
-    for path in tree.walk():
-        try:
-            yield path.stat().st_mtime_ns, str(path)
-        except FileNotFoundError:
-            continue
-
-
-def _swap(tree: Tree, index: Index, path: Path, charset: str, start: int, corrected: int) -> int:
+def _swap(tree: Files, index: Index, path: Path, charset: str, start: int, corrected: int) -> int:
     """Put the rows of `index` in the place of those at `path`, in one transaction of its file.
 
     The file stays, so that who has it open sees the new rows with the next transaction. Returns

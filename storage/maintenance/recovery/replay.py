@@ -12,7 +12,7 @@ from pathlib import Path
 from storage.archive import record_file
 from storage.diagnostics import DataSetError, Event
 from storage.dicom.values import Uids
-from storage.files import Tree, digest_of_file, prune
+from storage.files import Files, Tree
 from storage.index import (
     Index,
     applied,
@@ -58,7 +58,7 @@ def catch_up(data: Path, charset: str) -> None:
         logger.warning(Event("index caught up", words, instances=changed))
 
 
-def _replay(tree: Tree, charset: str) -> int:
+def _replay(tree: Files, charset: str) -> int:
     """Enter what the index lacks of the journal's last part; returns how many rows that changed.
 
     Raises ResourceError.
@@ -73,24 +73,24 @@ def _replay(tree: Tree, charset: str) -> int:
         return apply(tree, index, charset, start, tree.locked, Journal(tree.data, sync=True))
 
 
-def withdraw_unplaced(tree: Tree) -> None:
+def withdraw_unplaced(tree: Files) -> None:
     """Withdraw what an unclean end kept from being put into the tree, where no row can tell.
 
     Only what came since the index was settled: other files that are missing are lost. Nobody may
     be storing. Raises ResourceError.
     """
     journal = Journal(tree.data, sync=True)
-    for path, receipts in last_receipts(tree, journal, _settled(tree.data)).items():
-        if path.exists():
+    for uids, receipts in last_receipts(journal, _settled(tree.data)).items():
+        if tree.holds(uids):
             continue
         if receipts.is_open:
-            withdraw_all(journal, receipts.uids)
+            withdraw_all(journal, uids)
         if receipts.is_open or receipts.is_deleted:
-            prune(path)
+            tree.prune(uids)
 
 
 def apply(
-    tree: Tree,
+    tree: Files,
     index: Index,
     charset: str,
     start: int,
@@ -103,45 +103,45 @@ def apply(
     receipts of what was never put into the tree can be withdrawn. Raises ResourceError.
     """
     changed = 0
-    for path, receipts in last_receipts(tree, Journal(tree.data, sync=False), start).items():
+    for uids, receipts in last_receipts(Journal(tree.data, sync=False), start).items():
         try:
-            with guard(receipts.uids):
-                if path.exists():
-                    changed += _enter(tree, path, index, charset, receipts)
+            with guard(uids):
+                if tree.holds(uids):
+                    changed += _enter(tree, index, charset, receipts)
                 else:
-                    changed += _drop(path, index, receipts, withdrawing)
+                    changed += _drop(tree, index, receipts, withdrawing)
         except DataSetError as error:
-            logger.error(Event("not indexed", error, file=path))
+            logger.error(Event("not indexed", error, file=tree.name(uids)))
     return changed
 
 
-def _drop(path: Path, index: Index, receipts: Receipts, withdrawing: Journal | None) -> bool:
+def _drop(tree: Files, index: Index, receipts: Receipts, withdrawing: Journal | None) -> bool:
     """Have no row of an instance without a file; whether there was one."""
     has_row = digest_in(index, receipts.uids) is not None
     if has_row:
         if receipts.of_digest and not receipts.is_deleted:
             words = "in the index, not in the tree; its row is dropped"
-            logger.error(Event("lost", words, file=path))
+            logger.error(Event("lost", words, file=tree.name(receipts.uids)))
         forget(index, receipts.uids)
     elif withdrawing and receipts.is_open:
         withdraw_all(withdrawing, receipts.uids)  # a row is made last: nobody was told Success
     if withdrawing and (receipts.is_open or receipts.is_deleted):
-        prune(path)
+        tree.prune(receipts.uids)
     return has_row
 
 
-def _enter(tree: Tree, path: Path, index: Index, charset: str, receipts: Receipts) -> bool:
+def _enter(tree: Files, index: Index, charset: str, receipts: Receipts) -> bool:
     """Have the row of an instance be that of its file; whether it was another, or none."""
     held = digest_in(index, receipts.uids)
     # A row is made last, when all else is on the disk.
     if not receipts.withdrawn and held == receipts.last.digest:
         return False
     try:
-        tree.superseded.forget_copy(path)
-        digest = digest_of_file(path)
+        tree.superseded.forget_copy(receipts.uids)
+        digest = tree.digest(receipts.uids)
     except OSError as error:
         raise DataSetError(f"cannot be read: {error.strerror}") from error
-    return held != digest and bool(record_file(tree, path, index, charset, receipts))
+    return held != digest and bool(record_file(tree, receipts.uids, index, charset, receipts))
 
 
 def settle(data: Path, end: int | None = None) -> None:

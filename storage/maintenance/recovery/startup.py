@@ -7,7 +7,7 @@ from pathlib import Path
 from peewee import PeeweeException
 
 from storage.diagnostics import ArchiveError, Event, FolderError, ResourceError
-from storage.files import Tree, is_free, require_known, why_not, why_not_made
+from storage.files import Files, Tree, is_free, require_known, why_not, why_not_made
 from storage.index import (
     build,
     connect,
@@ -133,7 +133,7 @@ def begin(data: Path) -> None:
     Raises FolderError where it is damaged, and a node has it open.
     """
     tree = Tree(data, sync=True)
-    if not tree.root.is_dir():
+    if not tree.is_there():
         raise FolderError(f"{data}: holds no tree of a minipacs")
     path = index_path(data)
     fault = fault_of_index(path, look_through=True)
@@ -159,10 +159,10 @@ def new_index(path: Path, is_whole: bool) -> None:
         database.pragma("wal_checkpoint", "truncate")
 
 
-def _begin(tree: Tree, path: Path, fault: str) -> bool:
+def _begin(tree: Files, path: Path, fault: str) -> bool:
     """A new index for the tree; returns whether it is whole as it is."""
     withdraw_unplaced(tree)
-    is_whole = next(tree.walk(), None) is None
+    is_whole = next(tree.arrivals(), None) is None
     new_index(path, is_whole)
     if is_whole:
         write_applied(tree.data, received(tree.data))

@@ -16,6 +16,7 @@ from support import EXPLICIT, IMPLICIT, encoded
 from storage.dicom import part10
 from storage.dicom.data_sets.pixel_data_check import Damage, damage
 from storage.dicom.data_sets.streaming import Digested
+from storage.files import Tree
 from storage.maintenance.check.file_reader import Examined, examine
 
 JPEG, RLE, MPEG = (f"1.2.840.10008.1.2.{end}" for end in ("4.50", "5", "4.102"))
@@ -266,7 +267,9 @@ def test_a_large_file_is_read_in_little_memory(tmp_path: Path, syntax: str) -> N
     size, limit = size * 1024 * 1024, limit * 1024 * 1024
     uids = encoded(_uids())
     head = uids + described(Rows=8192, Columns=size // 2 // 8192)
-    path = tmp_path / "large.dcm"
+    tree = Tree(tmp_path, sync=False)
+    path = tree.path(UIDS)
+    path.parent.mkdir(parents=True)
     with path.open("wb") as file:
         file.write(part10.header("1.2.3", "1.4", syntax))
         if syntax == DEFLATED:
@@ -285,13 +288,16 @@ def test_a_large_file_is_read_in_little_memory(tmp_path: Path, syntax: str) -> N
             file.truncate(file.tell() + size)
     tracemalloc.start()
     try:
-        found = examine(path, "", lambda count: None)
+        found = examine(tree, UIDS, "", lambda count: None)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert isinstance(found, Examined)
     assert found.damage == Damage()
     assert peak < limit
+
+
+UIDS = "1.5", "1.6", "1.4"
 
 
 def _uids() -> Dataset:

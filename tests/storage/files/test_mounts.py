@@ -11,8 +11,8 @@ from support.machine.mounts import Disk, can_mount
 
 from storage import prepare
 from storage.diagnostics.errors import FolderError
-from storage.files import file_system
-from storage.files.file_system import Mount, holding, mount_of, parsed, require_known
+from storage.files.disk import file_system
+from storage.files.disk.file_system import Mount, holding, mount_of, parsed, require_known
 
 LINES = """\
 22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
@@ -165,7 +165,7 @@ COMMANDS = (("serve",), ("import", "."), ("rebuild",), ("check", "--repair"), ("
 def test_every_command_refuses_a_disk_that_is_not_known_to_be_good(tmp_path: Path) -> None:
     """ext4 is unknown for once: the code does not know it, and Linux mounts it for real."""
     program = (
-        "from storage.files import file_system; file_system.KNOWN = frozenset(); "
+        "from storage.files.disk import file_system; file_system.KNOWN = frozenset(); "
         "from scp.cli.app import main; main()"
     )
     with Disk(tmp_path / "with space", 16) as disk:

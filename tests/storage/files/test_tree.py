@@ -17,7 +17,7 @@ from support import ROOT
 
 from storage.diagnostics.errors import FolderError, ResourceError
 from storage.dicom.values.uids import Uids
-from storage.files.digests import digest_of_rest, same_bytes
+from storage.files.digests import digest_of_rest, is_rest
 from storage.files.tree import Tree
 
 UIDS: Uids = ("1.1", "1.2", "1.3")
@@ -42,9 +42,9 @@ def put(tree: Tree, uids: Uids, *parts: bytes, kept: Path | None = None) -> Path
     try:
         with tree.locked(uids):
             try:
-                tree.place(staged, path)
+                tree.place(staged, uids)
             except ResourceError:
-                tree.withdraw(path, kept)
+                tree.withdraw(uids, kept)
                 raise
     finally:
         tree.discard(staged)
@@ -94,8 +94,8 @@ def test_who_may_read_what_is_received_is_what_the_umask_leaves(
     try:
         tree = Tree(tmp_path / "data", sync=True)
         tree.prepare()
-        path = put(tree, UIDS, b"data")
-        held = [tree.superseded.keep(path), tree.stage(b"data"), *tree.data.rglob("*"), tree.data]
+        put(tree, UIDS, b"data")
+        held = [tree.superseded.keep(UIDS), tree.stage(b"data"), *tree.data.rglob("*"), tree.data]
     finally:
         os.umask(before)
     modes = {(one.is_dir(), one.stat().st_mode & 0o777) for one in held if "lock" not in one.name}
@@ -158,8 +158,8 @@ def test_a_file_is_synced_then_renamed_then_its_folders_are_synced(
 def test_a_folder_that_was_removed_is_made_durable_again(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = put(tree, UIDS, b"data")
-    tree.withdraw(path, None)
+    put(tree, UIDS, b"data")
+    tree.withdraw(UIDS, None)
     synced = Synced(monkeypatch)
     put(tree, UIDS, b"data")
     assert {("fsync", "1.1"), ("fsync", "tree")} <= set(synced.calls)
@@ -169,7 +169,8 @@ def test_without_sync_nothing_is_synced(tmp_path: Path, monkeypatch: pytest.Monk
     tree = Tree(tmp_path / "data", sync=False)
     tree.prepare()
     synced = Synced(monkeypatch)
-    tree.superseded.keep(put(tree, UIDS, b"data"))
+    put(tree, UIDS, b"data")
+    tree.superseded.keep(UIDS)
     assert {name for name, _ in synced.calls} == {"rename"}
 
 
@@ -217,9 +218,9 @@ def test_a_write_that_fails_leaves_no_trace(
         with suppress(ResourceError):
             staged = tree.stage(b"head", b"body")
             try:
-                tree.place(staged, tree.path(UIDS))
+                tree.place(staged, UIDS)
             except ResourceError:
-                tree.withdraw(tree.path(UIDS), None)
+                tree.withdraw(UIDS, None)
             tree.discard(staged)
     if fault.hit:
         assert entries(tree.root) == []
@@ -236,7 +237,7 @@ def test_the_first_call_that_fails_is_told_as_an_error(
     with monkeypatch.context() as patch:
         Fault(patch, name, number, at=1)
         with pytest.raises(ResourceError) as failed:
-            tree.place(tree.stage(b"data"), tree.path(UIDS))
+            tree.place(tree.stage(b"data"), UIDS)
     assert os.strerror(number) in str(failed.value)
 
 
@@ -247,7 +248,7 @@ def test_a_disk_that_stays_broken_gets_no_file(
     """Undoing may fail as well: empty folders may stay, a file may not."""
     (tree.data / "lock").touch()
     put(tree, OTHER, b"other")
-    path = tree.path(("1.1", "9.2", "9.3"))
+    uids = "1.1", "9.2", "9.3"
     with monkeypatch.context() as patch:
         staged = None if name in ("open", "write") else tree.stage(b"data")
         Fault(patch, name, number, at=1, on=True)
@@ -256,9 +257,9 @@ def test_a_disk_that_stays_broken_gets_no_file(
                 tree.stage(b"data")
         else:
             with pytest.raises(ResourceError):
-                tree.place(staged, path)
+                tree.place(staged, uids)
             try:
-                tree.withdraw(path, None)
+                tree.withdraw(uids, None)
             except ResourceError:
                 assert name == "fsync"
             tree.discard(staged)
@@ -269,11 +270,12 @@ def test_a_disk_that_stays_broken_gets_no_file(
 
 def test_only_the_folders_that_are_empty_go(tree: Tree) -> None:
     put(tree, OTHER, b"other")
-    tree.withdraw(put(tree, UIDS, b"data"), None)
+    put(tree, UIDS, b"data")
+    tree.withdraw(UIDS, None)
     assert entries(tree.root) == ["1.1", "1.1/1.2", "1.1/1.2/1.4.dcm"]
-    tree.withdraw(tree.path(UIDS), None)  # nothing there: no error
-    tree.withdraw(tree.path(("5.1", "5.2", "5.3")), None)
-    tree.withdraw(tree.path(OTHER), None)
+    tree.withdraw(UIDS, None)  # nothing there: no error
+    tree.withdraw(("5.1", "5.2", "5.3"), None)
+    tree.withdraw(OTHER, None)
     assert entries(tree.root) == []
 
 
@@ -304,12 +306,12 @@ def superseded(tree: Tree) -> list[bytes]:
 
 def test_what_is_superseded_is_kept_under_its_uids(tree: Tree) -> None:
     path = put(tree, UIDS, b"old")
-    kept = tree.superseded.keep(path)
+    kept = tree.superseded.keep(UIDS)
     put(tree, UIDS, b"new")
     assert (path.read_bytes(), kept.read_bytes()) == (b"new", b"old")
     assert kept.parent == tree.data / "superseded" / "1.1" / "1.2"
     assert kept.name.startswith("1.3.")
-    tree.superseded.keep(path)
+    tree.superseded.keep(UIDS)
     put(tree, UIDS, b"newest")
     assert superseded(tree) == [b"new", b"old"]
     assert list(tree.walk()) == [path]
@@ -318,10 +320,10 @@ def test_what_is_superseded_is_kept_under_its_uids(tree: Tree) -> None:
 @pytest.mark.parametrize("placed", [True, False], ids=["behind the rename", "in front of it"])
 def test_withdrawing_restores_what_was_superseded(tree: Tree, placed: bool) -> None:
     path = put(tree, UIDS, b"old")
-    kept = tree.superseded.keep(path)
+    kept = tree.superseded.keep(UIDS)
     if placed:
         put(tree, UIDS, b"new")
-    tree.withdraw(path, kept)
+    tree.withdraw(UIDS, kept)
     assert path.read_bytes() == b"old"
     assert superseded(tree) == []
 
@@ -338,7 +340,7 @@ def test_superseding_that_fails_leaves_the_file(
         fault = Fault(patch, name, number, at)
         message = ""
         try:
-            tree.superseded.keep(path)
+            tree.superseded.keep(UIDS)
         except ResourceError as error:
             message = str(error)
     assert (os.strerror(number) in message) is fault.hit
@@ -525,6 +527,12 @@ def test_the_room_on_the_disk_is_told(tree: Tree) -> None:
 # ---- bytes
 
 
+def is_same(path: Path, data: bytes | memoryview) -> bool:
+    with path.open("rb") as file:
+        file.seek(4)
+        return is_rest(file, data)
+
+
 @pytest.mark.parametrize(("data", "same"), [
     (b"body", True), (b"bodY", False), (b"bod", False), (b"bodyy", False), (b"", False),
     (memoryview(b"body"), True),
@@ -534,7 +542,7 @@ def test_bytes_are_compared_from_an_offset_on(
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"headbody")
-    assert same_bytes(path, 4, data) is same
+    assert is_same(path, data) is same
 
 
 @pytest.mark.parametrize("at", [0, 1024 * 1024 - 1, 1024 * 1024, 2 * 1024 * 1024 + 10])
@@ -542,9 +550,9 @@ def test_a_byte_that_differs_is_seen_anywhere(tmp_path: Path, at: int) -> None:
     data = bytearray(2 * 1024 * 1024 + 11)
     path = tmp_path / "file"
     path.write_bytes(b"head" + data)
-    assert same_bytes(path, 4, bytes(data))
+    assert is_same(path, bytes(data))
     data[at] = 1
-    assert not same_bytes(path, 4, bytes(data))
+    assert not is_same(path, bytes(data))
 
 
 def test_a_digest_is_of_what_follows(tmp_path: Path) -> None:
@@ -561,7 +569,7 @@ def test_a_folder_that_is_pruned_while_its_way_is_synced_is_made_again(
 ) -> None:
     made = Tree(tmp_path, sync=True)
     made.prepare()
-    staged, path = made.stage(b"one"), made.path(("1.1", "1.2", "1.3"))
+    staged, path = made.stage(b"one"), made.path(UIDS)
     real, pruned = Tree._sync_folder, []
 
     def sync(self: Tree, folder: Path) -> None:
@@ -572,6 +580,6 @@ def test_a_folder_that_is_pruned_while_its_way_is_synced_is_made_again(
         real(self, folder)
 
     monkeypatch.setattr(Tree, "_sync_folder", sync)
-    made.place(staged, path)
+    made.place(staged, UIDS)
     assert pruned
     assert path.read_bytes() == b"one"

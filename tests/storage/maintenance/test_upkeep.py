@@ -337,7 +337,7 @@ def test_a_damaged_file_is_logged_and_passed_over(
     keys = {"StudyInstanceUID": "1.1", "NumberOfStudyRelatedInstances": ""}
     assert answer_texts(again, Root.STUDY, "STUDY", keys) == [("1.1", "2")]
     assert damaged.read_bytes() == content
-    assert [fault.path == damaged for fault in check(again, CHARSET)] == [True]
+    assert [fault.path == str(damaged) for fault in check(again, CHARSET)] == [True]
 
 
 def test_a_file_put_into_the_tree_by_hand_is_taken(copies: Copies) -> None:

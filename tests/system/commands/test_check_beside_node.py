@@ -15,8 +15,9 @@ from storage import Archive, prepare
 from storage.archive import archive
 from storage.diagnostics.errors import ResourceError
 from storage.dicom.values.uids import Uids
+from storage.files import tree_walk
 from storage.files.tree import Tree
-from storage.maintenance.check import checking, instances, tree_walk
+from storage.maintenance.check import checking, instances
 from storage.maintenance.check.checking import check
 
 SENDERS, EACH, ROUNDS = 3, 12, 6
@@ -125,7 +126,7 @@ MOMENTS = {
     "between row and file": (instances, "examine", True),
     "between file and journal": (checking, "in_journal", True),
     "between journal and row": (checking, "receipts_of", False),
-    "between tree and row": (tree_walk, "uids_of", True),
+    "between tree and row": (tree_walk, "named_by", True),
 }
 
 

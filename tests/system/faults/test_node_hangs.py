@@ -269,7 +269,7 @@ LOCKS: dict[str, Callable[[RunningNode], Any]] = {
 }
 BUSY = {
     "storage.index.database.BUSY_SECONDS": BUSY_SECONDS,
-    "storage.files.instance_locks.LOCK_SECONDS": BUSY_SECONDS,
+    "storage.files.locks.instance_locks.LOCK_SECONDS": BUSY_SECONDS,
 }
 
 

@@ -30,7 +30,7 @@ from support.machine.other_user import OWNER, STRANGER, give, open_folder, pytho
 
 from storage import prepare
 from storage.diagnostics.errors import FolderError
-from storage.files.rights import why_not
+from storage.files.disk.rights import why_not
 
 pytestmark = pytest.mark.skipif(bool(other_user.why_not()), reason=other_user.why_not())
 # Everywhere there, and nobody's.

@@ -13,8 +13,7 @@ from support import CLIENT_SECONDS, ECHO, IMPLICIT, ROOT, RunningNode, running_n
 from support.machine.mounts import can_mount
 
 from storage.diagnostics.errors import InUseError
-from storage.files import claims
-from storage.files.claims import claim_folder, is_free
+from storage.files.locks import claim_folder, claims, is_free
 
 WAYS = ("itself", "link", "bind", "overlay", "tmpfs")
 
@@ -54,7 +53,7 @@ def reached(folder: Path, way: str) -> Iterator[tuple[Path, Path]]:
 @contextmanager
 def claimed_by_another(data: Path) -> Iterator[int]:
     """A process that has claimed a folder; its id."""
-    code = "import sys; from pathlib import Path; from storage.files.claims import claim_folder\n"
+    code = "import sys; from pathlib import Path; from storage.files.locks import claim_folder\n"
     code += "held = claim_folder(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", code, str(data)], cwd=ROOT, text=True,

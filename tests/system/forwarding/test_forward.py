@@ -125,7 +125,8 @@ def test_two_destinations_get_everything_byte_for_byte(
         receiver.wait_for(20)
         assert receiver.has(sent)
         assert node.wait_for_log("forwarded", f"destination={receiver.title}", "failed=0")
-    wait_until(node, "ONE", sent=20, waiting=0, failed=0)
+    for receiver in (one, two):
+        wait_until(node, receiver.title, sent=20, waiting=0, failed=0)
     done = minipacs("stats", node, "--json")
     assert json.loads(done.stdout)["forwarding"]["TWO"]["sent"] == 20
     assert "Forwarding" in minipacs("stats", node).stdout

@@ -314,7 +314,7 @@ def test_a_frame_that_has_a_decoder_hang_ends_with_its_process(
     monkeypatch.setattr(decoder_client, "_process", decoder_client._Process())
     monkeypatch.setattr(decoder_client, "_of_large", decoder_client._Process())
     with monkeypatch.context() as patch:
-        patch.setattr(decoder_client, "_MODULE", "support.stuck_decoder")
+        patch.setattr(decoder_client, "_MODULE", "support.program.stuck_decoder")
         lanes, of = list[bool](), decoder_client.of
         patch.setattr(
             frame_decoding.decoder_client, "of", lambda small: (lanes.append(small), of(small))[1]

@@ -10,7 +10,8 @@ from scp.node import changing, opened
 from scp.runtime import MANY, tell
 from storage.diagnostics import ArchiveError
 from storage.dicom.values import Uids
-from storage.maintenance.changes import Kept, Selection, deletion
+from storage.files import Kept
+from storage.maintenance.changes import Selection, deletion
 
 _SECONDS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(r"(\d+)([hdw])")

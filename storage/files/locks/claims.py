@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from storage.diagnostics import InUseError
-from storage.files.file_locks import claim
+from storage.files.locks.file_locks import claim
 
 _NAME = "node.lock"
 

@@ -3,48 +3,51 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from storage.diagnostics import ResourceError
 from storage.dicom.values import Uids, are_uids
-from storage.maintenance.check.faults import Fault, Kind
 
 # A store makes a folder and then puts the file into it: who looks between sees an empty one.
 _SETTLED_SECONDS = 5
 _DEPTH = 2  # of the folders: study and series
 
 
-def walk(root: Path) -> Iterator[Path | Fault]:
+@dataclass(frozen=True)
+class Stray:
+    """What lies in the tree and is no file of an instance, and what is strange about it.
+
+    `kind`: an "empty" folder, a folder that is "unreadable", or "strange" of its kind or name.
+    """
+
+    path: Path
+    kind: Literal["strange", "unreadable", "empty"]
+    words: str = ""
+
+
+def relative_path(uids: Uids) -> Path:
+    """Where the file of an instance lies, below the folder of all."""
+    study, series, instance = uids
+    return Path(study, series, f"{instance}.dcm")
+
+
+def named_by(root: Path, path: Path) -> Uids:
+    """What the path of a file below the folder of all says of its UIDs, which may be none."""
+    study, series, name = path.relative_to(root).parts
+    return study, series, name.removesuffix(".dcm")
+
+
+def entries(root: Path) -> Iterator[Uids | Stray]:
     """Each file that lies where instances do; and what is strange. Raises ResourceError."""
     empty: list[Path] = []
-    yield from _walk(root, 0, empty)
+    for entry in _walk(root, 0, empty):
+        yield entry if isinstance(entry, Stray) else named_by(root, entry)
     yield from _empty(empty)
 
 
-def uids_of(root: Path, path: Path) -> Uids | None:
-    """The UIDs that a path stands for, or None where it stands for none."""
-    study, series, name = path.relative_to(root).parts
-    uids = (study, series, name.removesuffix(".dcm"))
-    return uids if are_uids(uids) else None
-
-
-def remove_folder(root: Path, folder: Path) -> bool:
-    """Remove a folder if it is still empty; `Tree.place` makes it again where it is needed.
-
-    So is a study's folder that held nothing else.
-    """
-    try:
-        folder.rmdir()
-    except OSError:
-        return False
-    if folder.parent != root:
-        with suppress(OSError):  # others lie there
-            folder.parent.rmdir()
-    return True
-
-
-def _walk(folder: Path, depth: int, empty: list[Path]) -> Iterator[Path | Fault]:
+def _walk(folder: Path, depth: int, empty: list[Path]) -> Iterator[Path | Stray]:
     try:
         entries = list(os.scandir(folder))
     except FileNotFoundError:  # pruned since
@@ -52,7 +55,7 @@ def _walk(folder: Path, depth: int, empty: list[Path]) -> Iterator[Path | Fault]
     except OSError as error:
         if depth == 0:
             raise ResourceError(f"{folder}: {error.strerror}") from error
-        yield Fault(Kind.UNREADABLE, folder, detail=str(error.strerror))
+        yield Stray(folder, "unreadable", str(error.strerror))
         return
     if not entries and depth:
         empty.append(folder)
@@ -60,7 +63,7 @@ def _walk(folder: Path, depth: int, empty: list[Path]) -> Iterator[Path | Fault]
         path = Path(entry.path)
         strange = _strange(entry, depth)
         if strange:
-            yield Fault(Kind.STRANGE, path, detail=strange)
+            yield Stray(path, "strange", strange)
         elif depth == _DEPTH:
             yield path
         else:
@@ -83,8 +86,8 @@ def _strange(entry: "os.DirEntry[str]", depth: int) -> str:
     return "" if entry.name.endswith(".dcm") else "not a .dcm file"
 
 
-def _empty(folders: list[Path]) -> Iterator[Fault]:
-    """Those that stay empty."""
+def _empty(folders: list[Path]) -> Iterator[Stray]:
+    """The folders that stay empty."""
     for folder in folders:
         for last in (False, True):
             try:
@@ -96,6 +99,6 @@ def _empty(folders: list[Path]) -> Iterator[Fault]:
             except OSError as error:
                 raise ResourceError(f"{folder}: {error.strerror}") from error
             if last or not 0 <= age < _SETTLED_SECONDS:
-                yield Fault(Kind.EMPTY_FOLDER, folder)
+                yield Stray(folder, "empty")
                 break
             time.sleep(_SETTLED_SECONDS - age)

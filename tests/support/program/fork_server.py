@@ -1,4 +1,4 @@
-"""A process that has imported the program, and forks it as often as it is asked: see `program.py`.
+"""A process that has imported the program, and forks it as often as it is asked: see `process.py`.
 
 A request comes on the socket whose number is given, with the descriptors of a connection and of
 standard input, output and error. The connection is told the process id, then the exit code; the
@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def import_everything() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from storage.diagnostics import ResourceError
 from storage.dicom.values import Uids
-from storage.files.file_locks import lock
-from storage.files.rights import refusal
+from storage.files.disk import refusal
+from storage.files.locks.file_locks import lock
 
 # How long a store waits for another of the same instance before it gives up with A700.
 LOCK_SECONDS = 30.0

@@ -1,0 +1,111 @@
+"""What the rest of storage needs of the files of instances, wherever they lie."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from storage.dicom.values import Uids
+from storage.files.superseded import Superseded
+from storage.files.tree_walk import Stray
+
+
+class Files(Protocol):
+    """The files of instances, each by its UIDs; safe to use from many threads and processes.
+
+    What is `staged` is a file that nobody finds by UIDs until it is placed. UIDs must have passed
+    `check_uid`, but for those that `entries` and `arrivals` give.
+    """
+
+    data: Path  # the folder of journal and index, with which all processes agree on locks
+    superseded: Superseded
+
+    def open(self, uids: Uids) -> BinaryIO:
+        """The file of an instance, for the caller to close. Raises OSError."""
+
+    def holds(self, uids: Uids) -> bool:
+        """Whether there is a file of the instance."""
+
+    def is_file(self, uids: Uids) -> bool:
+        """Whether what lies there can be read to its end. Raises FileNotFoundError, OSError."""
+
+    def digest(self, uids: Uids) -> str:
+        """The digest of the data set in the file of an instance. Raises OSError, DataSetError."""
+
+    def arrived(self, uids: Uids) -> int:
+        """When an instance's file arrived, in nanoseconds since 1970. Raises ResourceError."""
+
+    def last_arrival(self, study: str) -> int | None:
+        """The same of the newest file of a study; None: it has none. Raises ResourceError."""
+
+    def name(self, uids: Uids) -> str:
+        """What a user finds the file of an instance by."""
+
+    def refusal(self, error: OSError, uids: Uids) -> str:
+        """What an error says of the file of an instance, and whose it is where rights lack."""
+
+    def locked(self, *places: Uids) -> AbstractContextManager[None]:
+        """Hold the places of instances against other threads and processes.
+
+        Who holds some asks for no more: all are asked for in one order. Raises ResourceError.
+        """
+
+    def all_locked(self) -> AbstractContextManager[None]:
+        """Hold all places: no store is under way then. Raises ResourceError."""
+
+    def stage(self, *parts: bytes | bytearray | memoryview) -> Path:
+        """Write `parts` to a new staged file, durably. Raises ResourceError."""
+
+    def open_staged(self) -> tuple[Path, int]:
+        """A new staged file, and a descriptor to write it. Raises ResourceError."""
+
+    def begin_sync(self, descriptor: int) -> None:
+        """Have what was written to a staged file begin its way to where it lasts."""
+
+    def close_staged(self, path: Path, descriptor: int) -> int:
+        """Make a staged file durable and close it; returns its arrival. Raises ResourceError."""
+
+    def discard(self, staged: Path) -> None:
+        """Remove a staged file, if it is still there."""
+
+    def place(self, staged: Path, uids: Uids, sync: bool = True) -> None:
+        """Have `staged` be the file of an instance; durable, or left to `settle`.
+
+        Raises ResourceError; `withdraw` then makes sure that it is as it was.
+        """
+
+    def settle(self, *instances: Uids) -> None:
+        """See that the files of instances stay where they are. Raises ResourceError."""
+
+    def withdraw(self, uids: Uids, kept: Path | None) -> None:
+        """Undo `place`: what was `kept` comes back, or nothing stays. Raises ResourceError."""
+
+    def prune(self, uids: Uids) -> None:
+        """Leave nothing in the place of an instance that has no file."""
+
+    def arrivals(self) -> Iterator[tuple[int, Uids]]:
+        """Every file, with when it arrived; what it is found by may be no UIDs."""
+
+    def entries(self) -> Iterator[Uids | Stray]:
+        """Every file that lies where instances do, and what is strange. Raises ResourceError."""
+
+    def remove_stray(self, stray: Path) -> str:
+        """Move what does not belong there out of the way; returns where. Raises ResourceError."""
+
+    def remove_folder(self, folder: Path) -> bool:
+        """Remove a folder if it is still empty."""
+
+    def is_there(self) -> bool:
+        """Whether instances were ever kept here."""
+
+    def free_bytes(self) -> int:
+        """What there is still room for, in bytes. Raises ResourceError."""
+
+    def stay_beside(self) -> None:
+        """Let what this process and its children stage outlast the start of a node.
+
+        Raises FolderError.
+        """
+
+    def clear_of(self, process: int) -> None:
+        """Clear what a process that was killed left half-received. Raises OSError."""

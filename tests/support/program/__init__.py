@@ -1,0 +1,5 @@
+"""The program as the tests start it."""
+
+from support.program.process import Program, run
+
+__all__ = ["Program", "run"]
