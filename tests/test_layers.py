@@ -29,6 +29,7 @@ FLOORS = (
     {"storage.journal.segments"},
     {"storage.journal"},
     {"storage.journal.corrections"},
+    {"storage.index.sqlite"},
     {"storage.index"},
     {"storage.archive"},
     {"storage.outbox", "storage.maintenance.changes", "storage.maintenance.check"},

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from storage.archive.header_search import HeaderSearch
 from storage.dicom.data_sets import Elements
-from storage.index import Index, Stop, interruptible, reading
+from storage.index import Index, Stop
 from storage.index import search as finding
 
 
@@ -29,7 +29,8 @@ class QueryAnswers:
         self._stop = stop
 
     def __iter__(self) -> Iterator[QueryAnswer]:
-        with reading(), interruptible(self._index.database, self._stop):
+        engine = self._index.engine
+        with engine.reading(), engine.interruptible(self._stop):
             for row_id, texts in finding.rows(self._index, self.search.query):
                 extra = self.search.answer(row_id)
                 if extra is None:

@@ -22,19 +22,15 @@ from storage.dicom.values import Uids
 from storage.files import Bounds, Files, IncomingDataSet, SupersededLimiter, Tree
 from storage.index import (
     FileFacts,
-    Index,
     Location,
     Stop,
     about,
-    build,
-    connect,
     digest_in,
     index_path,
     never,
-    reading,
+    open_index,
     record,
     search,
-    user_version,
 )
 from storage.journal import RECEIPTS, Journal, Withdrawals, pinned
 from storage.journal.corrections import in_force
@@ -100,15 +96,15 @@ class Archive:
         self.tree: Files = Tree(data, sync)
         self.journal = Journal(data, sync)
         self.withdrawals = Withdrawals(self.journal)
-        self.index: Index = build(connect(index_path(data), sync, pooled=True))
+        self.index = open_index(index_path(data), sync, pooled=True)
         self._is_whole = False
         self._copies = SupersededLimiter(self.tree.superseded, bounds)
         self.set_policy(on_conflict, free_bytes, bounds)
 
     def require_whole(self) -> None:
         """Raise ResourceError while the index is made anew: it cannot tell what is not held."""
-        with reading():
-            self._is_whole = self._is_whole or user_version(self.index.database) != 0
+        with self.index.engine.reading():
+            self._is_whole = self._is_whole or self.index.engine.version() != 0
         if not self._is_whole:
             raise ResourceError("The index is being made anew; ask again later")
 
@@ -152,7 +148,7 @@ class Archive:
         intake.settle()
         with self.tree.locked(header.uids):
             outcome = self._commit(intake, header, received)
-        with reading():
+        with self.index.engine.reading():
             return Stored(outcome, header.uids, tuple(about(self.index, header.uids)))
 
     def header_of(self, received: Received, intake: IncomingDataSet) -> Header:
@@ -186,13 +182,12 @@ class Archive:
     def locate(self, query: Query) -> list[Location]:
         """The instances that the unique keys of a retrieve name."""
         self.require_whole()
-        with reading():
+        with self.index.engine.reading():
             return search.locations(self.index, query)
 
     def close_thread(self) -> None:
         """Close the calling thread's connection to the index."""
-        if not self.index.database.is_closed():
-            self.index.database.close()
+        self.index.engine.close_thread()
 
     def _commit(self, intake: IncomingDataSet, header: Header, received: Received) -> StoreOutcome:
         """Put the staged file into the tree and its row into the index, or neither."""

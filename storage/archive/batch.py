@@ -12,7 +12,7 @@ from storage.diagnostics import ArchiveError
 from storage.dicom import Header
 from storage.dicom.values import Uids
 from storage.files import IncomingDataSet
-from storage.index import FileFacts, digest_in, reading, record, writing
+from storage.index import FileFacts, digest_in, record
 from storage.journal import RECEIPTS
 from storage.journal.corrections import in_force
 
@@ -62,7 +62,7 @@ def store_all(
 def _is_known(archive: Archive, header: Header) -> bool:
     if archive.tree.holds(header.uids):
         return True
-    with reading():
+    with archive.index.engine.reading():
         return digest_in(archive.index, header.uids) is not None
 
 
@@ -106,7 +106,7 @@ def _commit(archive: Archive, new: list[_New]) -> None:
             tree.place(one.intake.path, one.header.uids, sync=False)
         tree.settle(*placed)
         corrections = in_force(tree.data)
-        with writing(archive.index.database):
+        with archive.index.engine.writing():
             for one in new:
                 record(archive.index, corrections.corrected(one.header), one.facts)
     except ArchiveError:

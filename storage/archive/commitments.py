@@ -6,7 +6,7 @@ from storage.archive.archive import Archive
 from storage.archive.stored_file import fault_of
 from storage.diagnostics import ResourceError
 from storage.dicom.values import Level
-from storage.index import reading, search
+from storage.index import search
 from storage.journal import Commitment, Reference, commitments
 
 
@@ -38,7 +38,7 @@ def failure_of(archive: Archive, commitment: Commitment, reference: Reference) -
         return FailureReason.DUPLICATE_TRANSACTION
     archive.require_whole()
     sop_class, sop_instance = reference
-    with reading():
+    with archive.index.engine.reading():
         held = search.by_uid(archive.index, Level.IMAGE, sop_instance)
     if not held:
         return FailureReason.NO_SUCH_INSTANCE

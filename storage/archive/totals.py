@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from storage.archive.archive import Archive
 from storage.dicom.values import Level
 from storage.index import counts as row_counts
-from storage.index import reading
 from storage.journal import RECEIPTS
 
 # So many hexadecimal digits of a digest tell one instance from another.
@@ -56,7 +55,7 @@ def statistics(archive: Archive) -> Statistics:
     both are empty. Raises ResourceError.
     """
     index = archive.index
-    with reading():
+    with index.engine.reading():
         entities = {_PLURALS[level]: row_counts.entities(index, level) for level in Level}
         total = row_counts.data_set_bytes(index)
         rows = row_counts.by_modality(index)
@@ -79,7 +78,7 @@ def held_bytes(archive: Archive) -> int:
 
 
 def _add_arrivals(archive: Archive, found: Statistics) -> None:
-    with reading():
+    with archive.index.engine.reading():
         held = _Held(archive)
     for line in archive.journal.read(RECEIPTS):
         size = None if line.get("withdrawn") else held.take(str(line.get("digest", "")))

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from storage.dicom.values import Level
-from storage.index.database import execute, reading, stream
 from storage.index.tables import TABLES, Index
 
 _BY_MODALITY = """
@@ -30,23 +29,23 @@ def data_set_bytes(index: Index) -> int:
 
 
 def _one(index: Index, statement: str) -> int:
-    with reading():
-        return int(execute(index.database, statement, ())[0][0])
+    with index.engine.reading():
+        return int(index.engine.execute(statement, ())[0][0])
 
 
 def by_modality(index: Index) -> list[tuple[str, int, int, int, int]]:
     """Modality, studies, series, instances and bytes, the most bytes first."""
-    with reading():
-        return [(str(first), *rest) for first, *rest in execute(index.database, _BY_MODALITY, ())]
+    with index.engine.reading():
+        return [(str(first), *rest) for first, *rest in index.engine.execute(_BY_MODALITY, ())]
 
 
 def by_study(index: Index) -> list[tuple[str, int, int, int]]:
     """UID, instances and bytes of each study, and how many of the instances have no digest."""
-    with reading():
-        return execute(index.database, _BY_STUDY, ())
+    with index.engine.reading():
+        return index.engine.execute(_BY_STUDY, ())
 
 
 def digests(index: Index) -> Iterator[tuple[str, int]]:
     """Digest and bytes of each instance, by digest; to be read within `reading`."""
     statement = "SELECT digest, file_bytes FROM instance ORDER BY digest"
-    yield from stream(index.database, statement, ())
+    yield from index.engine.stream(statement, ())

@@ -11,7 +11,6 @@ from typing import Any
 from peewee import fn
 
 from storage.dicom.values import Level, Uids
-from storage.index.database import execute
 from storage.index.tables import IDENTITY, Index
 
 # Also the names of the tables.
@@ -23,7 +22,7 @@ _BELOW_PATIENT = tuple(_NAMES)
 def about(index: Index, uids: Uids) -> list[str]:
     """What is odd about an instance that was just entered: sentences for the log."""
     parameters = [uid for uid in uids for _ in _NAMES]
-    rows = execute(index.database, _ABOUT, parameters)
+    rows = index.engine.execute(_ABOUT, parameters)
     uid_of = dict(zip(_NAMES, uids, strict=True))
     found = []
     for level, other in ((Level(row[0]), Level(row[1])) for row in rows):

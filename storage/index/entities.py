@@ -21,7 +21,6 @@ from typing import Any
 
 from storage.dicom import Header
 from storage.dicom.values import Level, stored_at
-from storage.index.database import connection_of, execute
 from storage.index.rows import (
     SharedHeader,
     forget_name,
@@ -55,7 +54,7 @@ def enter(index: Index, header: Header) -> Entered:
 
     `adjust` then brings those up to date that differ from what it says.
     """
-    entered = connection_of(index.database).entered
+    entered = index.engine.entered
     key = (header.corrected, *[header.values[column] for column in _ABOVE])
     if known := entered.get(key):
         return Entered(*known)
@@ -92,13 +91,13 @@ def leave(index: Index, shared: int, series: int, arrived: int) -> None:
     """
     above = _parents(index, series)
     prune(index, [series])
-    told = execute(index.database, f"SELECT {_TEXTS} FROM shared_header WHERE id = ?", (shared,))
-    ((last,),) = execute(index.database, _LAST, (shared,))
+    told = index.engine.execute(f"SELECT {_TEXTS} FROM shared_header WHERE id = ?", (shared,))
+    ((last,),) = index.engine.execute(_LAST, (shared,))
     if last is not None and last >= arrived:
         return
-    connection_of(index.database).entered.clear()
+    index.engine.entered.clear()
     if last is None:
-        execute(index.database, "DELETE FROM shared_header WHERE id = ?", (shared,))
+        index.engine.execute("DELETE FROM shared_header WHERE id = ?", (shared,))
     for level, number in above.items():
         speaker = _speaker(index, level, number)
         if (
@@ -118,18 +117,18 @@ def prune(index: Index, ids: list[int], lowest: Level = Level.SERIES) -> None:
         parents: list[int] = []
         for number in ids:
             below = f"SELECT 1 FROM {child} WHERE parent_id = ? LIMIT 1"
-            if execute(index.database, below, (number,)):
+            if index.engine.execute(below, (number,)):
                 continue
-            connection_of(index.database).entered.clear()
+            index.engine.entered.clear()
             if level is Level.SERIES:
                 statement = "DELETE FROM shared_header WHERE parent_id = ?"
-                execute(index.database, statement, (number,))
+                index.engine.execute(statement, (number,))
             if level is not Level.PATIENT:
                 above = f"SELECT parent_id FROM {table} WHERE id = ?"
-                parents += [row[0] for row in execute(index.database, above, (number,))]
+                parents += [row[0] for row in index.engine.execute(above, (number,))]
             if level in NAMED_LEVELS:
                 forget_name(index, level, number, held_row(index, level, number))
-            execute(index.database, f"DELETE FROM {table} WHERE id = ?", (number,))
+            index.engine.execute(f"DELETE FROM {table} WHERE id = ?", (number,))
         ids = parents
 
 
@@ -146,7 +145,7 @@ def refresh(index: Index, level: Level, number: int) -> bool:
 def _entity(index: Index, level: Level, row: Mapping[str, Any]) -> tuple[int, bool]:
     """The id of the row of the same identity, or of a new one; whether it says anything else."""
     identity = [row[name] for name in (*parent_column(level), *IDENTITY[level])]
-    found = execute(index.database, _select(level), identity)
+    found = index.engine.execute(_select(level), identity)
     if not found:
         return insert_row(index, level, row), False
     number, *texts = found[0]
@@ -157,18 +156,18 @@ def _entity(index: Index, level: Level, row: Mapping[str, Any]) -> tuple[int, bo
 def _shared(index: Index, series: int, said: SharedHeader) -> int:
     digest = said.digest
     same = f"SELECT id, {_TEXTS} FROM shared_header WHERE parent_id = ? AND digest = ?"
-    found = execute(index.database, same, (series, digest))
+    found = index.engine.execute(same, (series, digest))
     if found and found[0][1:] != said.texts:  # damaged; who repairs the index comes by here
         texts = ", ".join(f"{column} = ?" for column in SHARED.values())
         statement = f"UPDATE shared_header SET {texts} WHERE id = ?"
-        execute(index.database, statement, (*said.texts, found[0][0]))
+        index.engine.execute(statement, (*said.texts, found[0][0]))
     if not found:
         statement = (
             f"INSERT INTO shared_header (parent_id, digest, corrected, {_TEXTS}) "
             "VALUES (?, ?, ?, ?, ?, ?) RETURNING id"
         )
         values = series, digest, int(said.corrected), *said.texts
-        found = execute(index.database, statement, values)
+        found = index.engine.execute(statement, values)
     return int(found[0][0])
 
 
@@ -188,7 +187,7 @@ def _speaker(index: Index, level: Level, number: int) -> _Speaker | None:
         f"SELECT id, corrected, ({_LAST.replace('?', 'shared_header.id')}), {_TEXTS} "
         f"FROM shared_header WHERE id = (SELECT speaker FROM {TABLES[level]} WHERE id = ?)"
     )
-    for shared, corrected, arrived, *told in execute(index.database, statement, (number,)):
+    for shared, corrected, arrived, *told in index.engine.execute(statement, (number,)):
         if arrived is not None:
             return _Speaker(shared, bool(corrected), arrived, _names(level, told))
     return None
@@ -216,7 +215,7 @@ def _parents(index: Index, series: int) -> dict[Level, int]:
     found = {Level.SERIES: series}
     for level, above in ((Level.SERIES, Level.STUDY), (Level.STUDY, Level.PATIENT)):
         statement = f"SELECT parent_id FROM {TABLES[level]} WHERE id = ?"
-        rows = execute(index.database, statement, (found[level],)) if level in found else []
+        rows = index.engine.execute(statement, (found[level],)) if level in found else []
         if rows:
             found[above] = rows[0][0]
     return found

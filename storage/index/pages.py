@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Any
 
 from storage.dicom.values import UNIQUE, Level, Uids, stored_at
-from storage.index.database import execute, reading, writing
 from storage.index.rows import holds_several, name_parts, said_of
 from storage.index.tables import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index, column_names
 from storage.query import folded, match_columns
@@ -40,8 +39,8 @@ Chain = tuple[Row, ...]
 
 def patients(index: Index) -> Iterator[Row]:
     """Every patient that is there when this is called."""
-    with reading():
-        (last,) = execute(index.database, "SELECT COALESCE(MAX(id), 0) FROM patient", ())[0]
+    with index.engine.reading():
+        (last,) = index.engine.execute("SELECT COALESCE(MAX(id), 0) FROM patient", ())[0]
     at = 0
     while found := _read(index, Level.PATIENT, "id > ? AND id <= ? ORDER BY id", (at, last)):
         yield from found
@@ -79,8 +78,8 @@ def chain(index: Index, uids: Uids) -> Chain | None:
         "AND series.SeriesInstanceUID = ? AND instance.SOPInstanceUID = ?"
     )
     # Four reads of one state: else a store between them would make of them what never was.
-    with reading(), index.database.atomic():
-        found = execute(index.database, statement, uids)
+    with index.engine.reading(), index.engine.at_one_time():
+        found = index.engine.execute(statement, uids)
         if not found:
             return None
         rows = [by_number(index, level, n) for level, n in zip(Level, found[0], strict=True)]
@@ -95,7 +94,7 @@ def by_number(index: Index, level: Level, number: int) -> Row | None:
 
 def inconsistencies(index: Index, row: Row) -> dict[str, str]:
     """The columns of a row above the instances that do not follow from these; what is wrong."""
-    with reading():
+    with index.engine.reading():
         said, speaker = said_of(index, row.level, row.number)
     wrong = {
         column: f"{column} {shortened(row.values[column])}, {shortened(text)} by its instances"
@@ -116,9 +115,9 @@ def _unfounded(index: Index, row: Row) -> list[str]:
     if bool(row.values["several"]) != bool(holds_several(row.level, row.values)):
         wrong.append("several")
     if row.level in NAMED_LEVELS:
-        with reading():
+        with index.engine.reading():
             statement = "SELECT part FROM name_part WHERE level = ? AND entity = ?"
-            parts = execute(index.database, statement, (int(row.level), row.number))
+            parts = index.engine.execute(statement, (int(row.level), row.number))
         if {part for (part,) in parts} != name_parts(row.level, row.values):
             wrong.append("name_part")
     return wrong
@@ -126,14 +125,14 @@ def _unfounded(index: Index, row: Row) -> list[str]:
 
 def settled_inconsistencies(index: Index, row: Row) -> dict[str, str]:
     """The same, while nobody writes."""
-    with writing(index.database):
+    with index.engine.writing():
         again = by_number(index, row.level, row.number)
         return inconsistencies(index, again) if again else {}
 
 
 def _read(index: Index, level: Level, where: str, values: tuple[Any, ...]) -> list[Row]:
-    with reading():
-        found = execute(index.database, f"{_select(level)} WHERE {where} LIMIT {_PAGE}", values)
+    with index.engine.reading():
+        found = index.engine.execute(f"{_select(level)} WHERE {where} LIMIT {_PAGE}", values)
     names = column_names(level)
     return [
         Row(level, number, dict(zip(names, values, strict=True)), shared or "")
@@ -163,8 +162,8 @@ def shortened(value: object) -> str:
 
 def told_of_patient(index: Index, patient: Row) -> list[str]:
     """What instances of a patient say of the patient, each once: JSON objects."""
-    with reading():
-        return [text for (text,) in execute(index.database, _TOLD, (patient.number,))]
+    with index.engine.reading():
+        return [text for (text,) in index.engine.execute(_TOLD, (patient.number,))]
 
 
 _TOLD = (

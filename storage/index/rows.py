@@ -9,7 +9,6 @@ from typing import Any
 
 from storage.dicom import Header
 from storage.dicom.values import LONG_CHARACTERS, Attribute, Level, stored_at
-from storage.index.database import connection_of, execute
 from storage.index.tables import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index, column_names
 from storage.query import NAME_PART_CHARACTERS, folded, has_several, match_columns
 
@@ -105,7 +104,7 @@ def parent_column(level: Level) -> tuple[str, ...]:
 def insert_row(index: Index, level: Level, row: Mapping[str, Any]) -> int:
     """Enter a row, column -> value; returns its id."""
     values = [row[name] for name in (*parent_column(level), *column_names(level))]
-    number = int(execute(index.database, insert_statement(level), values)[0][0])
+    number = int(index.engine.execute(insert_statement(level), values)[0][0])
     if level in NAMED_LEVELS:
         _enter_name(index, level, number, row)
     return number
@@ -115,7 +114,7 @@ def held_row(index: Index, level: Level, number: int) -> dict[str, Any]:
     """A row's columns, or nothing where it is not there."""
     names = column_names(level)
     statement = f"SELECT {', '.join(names)} FROM {TABLES[level]} WHERE id = ?"
-    found = execute(index.database, statement, (number,))
+    found = index.engine.execute(statement, (number,))
     return dict(zip(names, found[0], strict=True)) if found else {}
 
 
@@ -130,14 +129,14 @@ def update_row(
         _enter_name(index, level, number, held | changed)
     sets = ", ".join(f"{name} = ?" for name in (*changed, "speaker"))
     statement = f"UPDATE {TABLES[level]} SET {sets} WHERE id = ?"
-    execute(index.database, statement, [*changed.values(), speaker, number])
-    connection_of(index.database).entered.clear()
+    index.engine.execute(statement, [*changed.values(), speaker, number])
+    index.engine.entered.clear()
 
 
 def said_of(index: Index, level: Level, number: int) -> tuple[dict[str, str], int]:
     """What the instances say of an entity above them: each of its columns; and the speaker."""
     texts, speaker = dict.fromkeys(told_columns(level), ""), 0
-    for shared, *told, _ in connection_of(index.database).execute(_SAID[level], (number,)):
+    for shared, *told, _ in index.engine.execute(_SAID[level], (number,)):
         speaker = shared
         for part in told:
             texts |= json.loads(part) if isinstance(part, str) else {}
@@ -155,21 +154,21 @@ def name_parts(level: Level, row: Mapping[str, Any]) -> set[str]:
 def _enter_name(index: Index, level: Level, number: int, row: Mapping[str, Any]) -> None:
     statement = "INSERT OR IGNORE INTO name_part (level, part, entity) VALUES (?, ?, ?)"
     for part in name_parts(level, row):
-        execute(index.database, statement, (int(level), part, number))
+        index.engine.execute(statement, (int(level), part, number))
 
 
 def forget_name(index: Index, level: Level, number: int, row: Mapping[str, Any]) -> None:
     """Delete the parts of the name that a row has."""
     statement = "DELETE FROM name_part WHERE level = ? AND part = ? AND entity = ?"
     for part in name_parts(level, row) if row else ():
-        execute(index.database, statement, (int(level), part, number))
+        index.engine.execute(statement, (int(level), part, number))
 
 
 def renew_name(index: Index, level: Level, number: int) -> None:
     """Have the parts of a row's name be what they should, whatever they were."""
     if level in NAMED_LEVELS:
         statement = "DELETE FROM name_part WHERE level = ? AND entity = ?"
-        execute(index.database, statement, (int(level), number))
+        index.engine.execute(statement, (int(level), number))
         _enter_name(index, level, number, held_row(index, level, number))
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from peewee import OP, SQL, EnclosedNodeList, Expression, fn
 
 from storage.dicom.values import BY_KEYWORD, UNIQUE, Attribute, Level, Uids, row_level
-from storage.index.database import execute, reading, stream
 from storage.index.tables import Index, columns_of
 from storage.query import (
     Query,
@@ -72,7 +71,7 @@ def rows(index: Index, query: Query) -> Iterator[tuple[int, tuple[str, ...]]]:
         context: Any = index.database.get_sql_context()
         where, more = context.sql(joined(and_, found)).query()
         statement, values = f"{statement} WHERE {where}", (*values, *more)
-    for row in stream(index.database, statement, values):
+    for row in index.engine.stream(statement, values):
         yield row[0], tuple(["" if value is None else str(value) for value in row[1:]])
 
 
@@ -112,8 +111,8 @@ def by_uid(index: Index, level: Level, uid: str) -> list[Location]:
 def is_entered(index: Index, sop_instance_uid: str) -> bool:
     """Whether there is a row of an instance, in whatever study. Raises ResourceError."""
     statement = "SELECT 1 FROM instance WHERE SOPInstanceUID = ? LIMIT 1"
-    with reading():
-        return bool(execute(index.database, statement, (sop_instance_uid,)))
+    with index.engine.reading():
+        return bool(index.engine.execute(statement, (sop_instance_uid,)))
 
 
 # By which a person is told from another.
@@ -123,8 +122,8 @@ OF_PERSON = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate"
 def patients(index: Index, patient_id: str) -> list[tuple[str, ...]]:
     """What is known, in the order of `OF_PERSON`, of each that has a Patient ID."""
     statement = f"SELECT {', '.join(OF_PERSON)} FROM patient WHERE PatientID = ?"
-    with reading():
-        return [tuple(row) for row in execute(index.database, statement, (patient_id,))]
+    with index.engine.reading():
+        return [tuple(row) for row in index.engine.execute(statement, (patient_id,))]
 
 
 def newest(index: Index, level: Level, row_id: int) -> Location | None:
@@ -137,7 +136,7 @@ def newest(index: Index, level: Level, row_id: int) -> Location | None:
         one = SQL(_NEWEST.get(level, "?"))
         statement, _ = selected.where(index[Level.IMAGE].id == one).sql()
         index.prepared[level] = statement, ()
-    found = execute(index.database, index.prepared[level][0], (row_id,))
+    found = index.engine.execute(index.prepared[level][0], (row_id,))
     return _location(found[0]) if found else None
 
 

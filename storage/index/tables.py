@@ -10,12 +10,14 @@ the same, in `shared_header`: from these the rows above the instances follow (`i
 import zlib
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from peewee import (
     SQL,
     BigIntegerField,
     CompositeKey,
+    Database,
     Field,
     ForeignKeyField,
     IntegerField,
@@ -25,7 +27,9 @@ from peewee import (
 )
 
 from storage.dicom.values import PATIENT_IDENTITY, TABLE, UNIQUE, Attribute, Level, stored_at
-from storage.index.high_water import TABLE as MARK_TABLE
+from storage.index.engine import Engine
+from storage.index.sqlite import TABLE as MARK_TABLE
+from storage.index.sqlite import SqliteEngine, connect
 from storage.query import NAME_PART_CHARACTERS, match_columns
 
 TABLES = {
@@ -69,11 +73,16 @@ class Index:
     Its name in SQL is always the same, so that statements can be prepared: `prepared` keeps them.
     """
 
-    database: SqliteDatabase
+    engine: Engine
     models: dict[Level, Any]
     tables: dict[Level, Any]
     others: tuple[Any, ...]
     prepared: dict[Any, tuple[str, tuple[Any, ...]]] = field(default_factory=dict)
+
+    @property
+    def database(self) -> Database:
+        """Of the engine, for the query builder."""
+        return self.engine.database
 
     def __getitem__(self, level: Level) -> Any:
         return self.tables[level]
@@ -84,7 +93,23 @@ class Index:
         self.database.execute_sql(MARK_TABLE)  # type: ignore[no-untyped-call]
 
 
-def build(database: SqliteDatabase) -> Index:
+@dataclass(frozen=True)
+class SqliteIndex(Index):
+    """An index in a SQLite file: what makes it, brings it up to date and replaces it, asks that."""
+
+    engine: SqliteEngine
+
+
+def open_index(path: Path, sync: bool, pooled: bool = False) -> SqliteIndex:
+    """The index in the file at `path`; nothing is read or made yet.
+
+    `pooled`: what a thread closes is kept for the next one. With `sync` a power cut may take the
+    last commits, but not the order of them; without, it may take the file.
+    """
+    return build(connect(path, sync, pooled))
+
+
+def build(database: SqliteDatabase) -> SqliteIndex:
     """The models of an index that lies in `database`."""
     models: dict[Level, Any] = {}
     parent: Any = None
@@ -119,7 +144,7 @@ def build(database: SqliteDatabase) -> Index:
     image.add_index(image.arrived)
     tables = {level: model.alias(TABLES[level]) for level, model in models.items()}
     others = _name_part(database), _shared_header(database, models)
-    return Index(database, models, tables, others)
+    return SqliteIndex(SqliteEngine(database), models, tables, others)
 
 
 def _name_part(database: SqliteDatabase) -> Any:

@@ -4,14 +4,11 @@ Statements are prepared once: built by the query builder for every row they took
 the time that a store takes.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from storage.dicom import Header
 from storage.dicom.values import Level, Uids
 from storage.index import entities
-from storage.index.database import connection_of, execute, reading, writing
 from storage.index.rows import insert_row, renew_name, row_of
 from storage.index.tables import Index
 
@@ -55,7 +52,7 @@ def record(index: Index, header: Header, facts: FileFacts) -> None:
         "charset": facts.charset,
         "arrived": facts.arrived,
     }
-    with _writing(index):
+    with index.engine.writing():
         deleted = _delete(index, header.uids)
         above = entities.enter(index, header)
         is_newest = bool(above.differing) and _is_newest(index, facts.arrived)
@@ -65,24 +62,12 @@ def record(index: Index, header: Header, facts: FileFacts) -> None:
         _leave(index, deleted)
 
 
-@contextmanager
-def _writing(index: Index) -> Iterator[None]:
-    """A transaction; what was entered over this connection counts until another one writes."""
-    with writing(index.database):
-        connection = connection_of(index.database)
-        (version,) = execute(index.database, "PRAGMA data_version", ())[0]
-        if version != connection.version:
-            connection.version = version
-            connection.entered.clear()
-        yield
-
-
 def forget(index: Index, uids: Uids) -> None:
     """Delete an instance's row; what is above it is then as if it had never been there.
 
     Raises ResourceError.
     """
-    with _writing(index):
+    with index.engine.writing():
         _leave(index, _delete(index, uids))
 
 
@@ -91,7 +76,7 @@ def refresh(index: Index, level: Level, number: int) -> bool:
 
     Raises ResourceError.
     """
-    with _writing(index):
+    with index.engine.writing():
         is_there = entities.refresh(index, level, number)
         if is_there:
             renew_name(index, level, number)
@@ -103,7 +88,7 @@ def prune(index: Index, level: Level, number: int) -> None:
 
     Raises ResourceError.
     """
-    with _writing(index):
+    with index.engine.writing():
         entities.prune(index, [number], level)
 
 
@@ -112,17 +97,17 @@ def digest_in(index: Index, uids: Uids) -> str | None:
 
     Raises ResourceError.
     """
-    with reading():
-        found = execute(index.database, f"SELECT instance.digest {_OF_INSTANCE}", uids)
+    with index.engine.reading():
+        found = index.engine.execute(f"SELECT instance.digest {_OF_INSTANCE}", uids)
     return str(found[0][0]) if found else None
 
 
 def _delete(index: Index, uids: Uids) -> list[_Deleted]:
     """Delete the instance's rows: of one study or, where that is under two patients, of both."""
     columns = "instance.id, instance.parent_id, instance.shared_id, instance.arrived"
-    held = execute(index.database, f"SELECT {columns} {_OF_INSTANCE}", uids)
+    held = index.engine.execute(f"SELECT {columns} {_OF_INSTANCE}", uids)
     for number, *_ in held:
-        execute(index.database, "DELETE FROM instance WHERE id = ?", (number,))
+        index.engine.execute("DELETE FROM instance WHERE id = ?", (number,))
     return [_Deleted(*rest) for _, *rest in held]
 
 
@@ -132,5 +117,5 @@ def _leave(index: Index, deleted: list[_Deleted]) -> None:
 
 
 def _is_newest(index: Index, arrived: int) -> bool:
-    last = execute(index.database, "SELECT MAX(arrived) FROM instance", ())[0][0]
+    last = index.engine.execute("SELECT MAX(arrived) FROM instance", ())[0][0]
     return last is None or arrived > last

@@ -25,17 +25,12 @@ from storage.index import (
     Index,
     Location,
     applied,
-    build,
-    connect,
     digest_in,
     forget,
     index_path,
-    reading,
+    open_index,
     record,
     search,
-    sync_commits,
-    write_mark,
-    writing,
 )
 from storage.journal import CORRECTIONS, Journal
 from storage.journal.corrections import (
@@ -176,13 +171,13 @@ def _apply(tree: Files, start: int) -> None:
     if start == end:
         return
     entities = dict.fromkeys(entities_since(tree.data, start if start < end else 0))
-    index = build(connect(index_path(tree.data), sync=True))
+    index = open_index(index_path(tree.data), sync=True)
     try:
-        with index.database.connection_context():
+        with index.engine.connected():
             # A commit is on the disk then, also after a power cut.
-            sync_commits(index.database)
+            index.engine.sync_commits()
             changed = sum(_enter(tree, index, entity) for entity in entities)
-            write_mark(index.database, journal, CORRECTIONS, end)
+            index.engine.mark(journal, CORRECTIONS, end)
     except OSError as error:
         raise ResourceError(f"{error.filename}: {error.strerror}") from error
     logger.info(Event("corrected", instances=changed))
@@ -192,10 +187,10 @@ def _enter(tree: Files, index: Index, entity: Entity) -> int:
     """Make the rows of all instances that an entity's corrections may be of; how many."""
     level, key = entity
     keys = in_force(tree.data).patient_ids(key) if level is Level.PATIENT else {key}
-    with reading():
+    with index.engine.reading():
         found = [one for uid in sorted(keys) for one in search.by_uid(index, level, uid)]
     read = [(one, _header(tree, one)) for one in found]
-    with tree.all_locked(), writing(index.database):
+    with tree.all_locked(), index.engine.writing():
         return _enter_all(tree, index, read)
 
 

@@ -10,7 +10,7 @@ from storage.diagnostics import ArchiveError, DataSetError, ResourceError
 from storage.dicom import header, part10
 from storage.dicom.values import Level, Uids
 from storage.files import Kept, digest_of_rest, prune
-from storage.index import Location, forget, reading, search
+from storage.index import Location, forget, search
 from storage.journal import RECEIPTS, Receipt, Receipts, in_journal, record_deletion, stretches
 
 
@@ -29,7 +29,7 @@ class Selection:
 def selected(archive: Archive, selection: Selection) -> list[Location]:
     """The instances of a selection that are held. Raises ResourceError."""
     archive.require_whole()
-    with reading():
+    with archive.index.engine.reading():
         return search.by_uid(archive.index, selection.level, selection.uid)
 
 

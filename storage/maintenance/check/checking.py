@@ -11,7 +11,7 @@ from typing import Protocol
 from storage.archive import Archive, held_bytes
 from storage.dicom.values import Level, Uids
 from storage.files import Stray
-from storage.index import Chain, Row, digest_in, disagreements, pages, reading
+from storage.index import Chain, Row, digest_in, disagreements, pages
 from storage.journal import RECEIPTS, Receipt, in_journal, receipts_of
 from storage.maintenance.check import instance_faults, orphans, rights_faults
 from storage.maintenance.check.entity_rows import persons_in_one
@@ -181,7 +181,7 @@ class _Check:
         return self._lost.faults(self._repair, self._settling.given_up)
 
     def _disagreements(self) -> Iterator[Fault]:
-        with reading():
+        with self._index.engine.reading():
             found = list(disagreements.everywhere(self._index))
         for uid, text in found:
             fault = Fault(Kind.UIDS_DISAGREE, uids=(uid,), detail=text)

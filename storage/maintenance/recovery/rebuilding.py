@@ -2,18 +2,15 @@
 
 import logging
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from peewee import PeeweeException
 
 from storage.archive import record_file
 from storage.diagnostics import ArchiveError, Event, ResourceError
 from storage.dicom.values import Level, Uids
 from storage.files import Files, Tree, claim
-from storage.index import Index, build, carry, connect, connection_of, counts, index_path, signature
+from storage.index import ERRORS, Index, SqliteIndex, counts, index_path, open_index, signature
 from storage.journal import CORRECTIONS, RECEIPTS, Journal, last_receipts
 from storage.maintenance.changes import swapping
 from storage.maintenance.recovery.replay import apply, received, settle
@@ -43,7 +40,7 @@ def rebuild(data: Path, charset: str, progress: Progress = lambda done, of: None
                 return _rebuild(Tree(data, sync=True), path, fresh, charset, progress)
             finally:
                 remove_index(fresh)
-    except (PeeweeException, sqlite3.Error) as error:
+    except ERRORS as error:
         raise ResourceError(f"{path}: {error}") from error
     except OSError as error:
         raise ResourceError(f"{error.filename or path}: {error.strerror}") from error
@@ -53,14 +50,13 @@ def _rebuild(tree: Files, path: Path, fresh: Path, charset: str, progress: Progr
     with tree.all_locked():  # what was received before that has its file and its row
         start = end = received(tree.data)
     corrected = Journal(tree.data, sync=False).size(CORRECTIONS)
-    database = connect(fresh, sync=False)
-    index = build(database)
-    with database.connection_context():
+    index = open_index(fresh, sync=False)
+    with index.engine.connected():
         index.create()
-        with database.atomic():
+        with index.engine.at_one_time():
             fill(tree, index, charset, progress)
         while (size := received(tree.data)) - end > _LITTLE_BYTES:
-            with database.atomic():
+            with index.engine.at_one_time():
                 apply(tree, index, charset, start, _unguarded)
             end = size
         with swapping(tree, corrected):
@@ -84,24 +80,23 @@ def fill(tree: Files, index: Index, charset: str, progress: Progress) -> None:
     progress(len(files), len(files))
 
 
-def _swap(tree: Files, index: Index, path: Path, charset: str, start: int, corrected: int) -> int:
+def _swap(
+    tree: Files, index: SqliteIndex, path: Path, charset: str, start: int, corrected: int
+) -> int:
     """Put the rows of `index` in the place of those at `path`, in one transaction of its file.
 
     The file stays, so that who has it open sees the new rows with the next transaction. Returns
     how much of the journal they hold.
     """
-    database = connect(path, sync=True)
-    with database.connection_context():
-        target = connection_of(database)
-        with tree.all_locked(), target.turn():
-            end = received(tree.data)
-            # In one transaction: one of its own, for each row, would wait for the turn.
-            with index.database.atomic():
-                apply(tree, index, charset, start, _unguarded)
-                ends = {RECEIPTS: end, CORRECTIONS: corrected}
-                carry(index.database, target, Journal(tree.data, sync=True), ends)
-            index.database.pragma("user_version", signature())
-            connection_of(index.database).backup(target)
+    with tree.all_locked(), index.engine.replacing(path) as replacement:
+        end = received(tree.data)
+        # In one transaction: one of its own, for each row, would wait for the turn.
+        with index.engine.at_one_time():
+            apply(tree, index, charset, start, _unguarded)
+            ends = {RECEIPTS: end, CORRECTIONS: corrected}
+            replacement.mark(Journal(tree.data, sync=True), ends)
+        index.engine.set_version(signature())
+        replacement.make()
     return end
 
 

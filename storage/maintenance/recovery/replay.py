@@ -16,16 +16,12 @@ from storage.files import Files, Tree
 from storage.index import (
     Index,
     applied,
-    build,
-    checkpoint,
-    connect,
     digest_in,
     forget,
     index_path,
     mark_at,
+    open_index,
     read_settled,
-    reading,
-    write_mark,
     write_settled,
 )
 from storage.journal import (
@@ -67,8 +63,8 @@ def _replay(tree: Files, charset: str) -> int:
     if start == end:
         return 0
     start = start if start < end else 0  # of a journal that is not there any more
-    index = build(connect(index_path(tree.data), sync=True))
-    with index.database.connection_context():
+    index = open_index(index_path(tree.data), sync=True)
+    with index.engine.connected():
         # Others may be storing.
         return apply(tree, index, charset, start, tree.locked, Journal(tree.data, sync=True))
 
@@ -157,12 +153,9 @@ def settle(data: Path, end: int | None = None) -> None:
     if end <= held:
         _write_settled(data, held)
         return
-    with reading():
-        database = connect(index_path(data), sync=True)
-        try:
-            is_whole = checkpoint(database)
-        finally:
-            database.close()
+    engine = open_index(index_path(data), sync=True).engine
+    with engine.reading(), engine.connected():
+        is_whole = engine.checkpoint()
     # Readers may hold back the last part; then it is tried again another time.
     if is_whole:
         write_applied(data, end)
@@ -184,9 +177,9 @@ def write_applied(data: Path, end: int) -> None:
     Raises OSError, ResourceError.
     """
     journal = Journal(data, sync=True)
-    database = connect(index_path(data), sync=True)
-    with database.connection_context():
-        write_mark(database, journal, RECEIPTS, end)
+    engine = open_index(index_path(data), sync=True).engine
+    with engine.connected():
+        engine.mark(journal, RECEIPTS, end)
     _write_settled(data, end)
 
 

@@ -1,23 +1,17 @@
 """A data folder made ready: leftovers cleared, the index usable, if not yet whole."""
 
 import logging
-import sqlite3
 from pathlib import Path
-
-from peewee import PeeweeException
 
 from storage.diagnostics import ArchiveError, Event, FolderError, ResourceError
 from storage.files import Files, Tree, is_free, require_known, why_not, why_not_made
 from storage.index import (
-    build,
-    connect,
+    ERRORS,
     fault_of_marks,
-    fault_of_pages,
     index_path,
+    open_index,
     signature,
-    user_version,
     version_of,
-    write_mark,
 )
 from storage.journal import RECEIPTS, Journal
 from storage.maintenance.changes import catch_up_corrections
@@ -61,7 +55,7 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
         if fault:
             return _begin(tree, path, fault)
         _bring_up(data, charset)
-    except (ArchiveError, PeeweeException, sqlite3.Error, OSError) as error:
+    except (ArchiveError, OSError, *ERRORS) as error:
         raise FolderError(f"{path}: {error}") from error
     return True
 
@@ -89,19 +83,19 @@ def fault_of_index(path: Path, look_through: bool, is_start: bool = False) -> st
     # First: who closes a connection that may write brings the log into the file.
     if is_start and not fault_of_version(path) and (fault := fault_of_marks(path.parent)):
         return fault
-    database = connect(path, sync=True)
+    engine = open_index(path, sync=True).engine
     try:
-        with database.connection_context():
-            version = user_version(database)
+        with engine.connected():
+            version = engine.version()
             if version == 0:
                 return UNFINISHED
             if version != signature():
                 return "of another version"
             if look_through or size <= _ALWAYS_CHECKED_BYTES:
-                found = fault_of_pages(database)
+                found = engine.damage()
                 return f"damaged: {found}" if found else ""
             return ""
-    except (PeeweeException, sqlite3.DatabaseError) as error:
+    except ERRORS as error:
         return f"damaged: {error}"
 
 
@@ -114,7 +108,7 @@ def fault_of_version(path: Path) -> str:
         return "not there"
     try:
         version = version_of(path)
-    except sqlite3.Error as error:
+    except ERRORS as error:
         return f"not to be read: {error}"
     if version == 0:
         return UNFINISHED
@@ -149,14 +143,14 @@ def new_index(path: Path, is_whole: bool) -> None:
     """An index without rows in the place of any other; whether that is all that it is to hold."""
     remove_index(path)
     journal = Journal(path.parent, sync=True)
-    database = connect(path, sync=True)
-    with database.connection_context():
-        build(database).create()
+    index = open_index(path, sync=True)
+    with index.engine.connected():
+        index.create()
         # All that was deleted is gone where there is no file: then it is whole with the last line.
-        write_mark(database, journal, RECEIPTS, journal.size(RECEIPTS) if is_whole else 0)
+        index.engine.mark(journal, RECEIPTS, journal.size(RECEIPTS) if is_whole else 0)
         if is_whole:
-            database.pragma("user_version", signature())
-        database.pragma("wal_checkpoint", "truncate")
+            index.engine.set_version(signature())
+        index.engine.empty_log()
 
 
 def _begin(tree: Files, path: Path, fault: str) -> bool:

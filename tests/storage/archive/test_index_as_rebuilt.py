@@ -18,7 +18,7 @@ from storage import Archive, Level, Query, Received, Root
 from storage.archive import archive as archive_module
 from storage.archive.batch import store_all
 from storage.diagnostics.errors import ResourceError
-from storage.index.database import connect, index_path
+from storage.index.sqlite.database import connect, index_path
 from storage.index.tables import SHARED, TABLES, Index, build, column_names
 from storage.journal.corrections.in_effect import in_force
 from storage.journal.journal import Journal

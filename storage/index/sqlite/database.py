@@ -32,10 +32,7 @@ _PRIMARY = 0xFF  # of an extended result code, the code
 _suspects: set[str] = set()
 
 # What peewee raises, and SQLite where it is asked directly.
-_ERRORS = (PeeweeException, sqlite3.Error)
-# Ends what is under way by raising.
-Stop = Callable[[], None]
-
+ERRORS = (PeeweeException, sqlite3.Error)
 
 # The turn to write is one thread's of each process, by the path of the file that is locked.
 _gates: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
@@ -146,16 +143,6 @@ def connection_of(database: SqliteDatabase) -> Connection:
     return connection
 
 
-def user_version(database: SqliteDatabase) -> int:
-    """The number that an application keeps in the file: 0 in a new one. Raises sqlite3.Error."""
-    return int(execute(database, "PRAGMA user_version", ())[0][0])
-
-
-def stream(database: SqliteDatabase, statement: str, values: Sequence[Any]) -> Iterator[Any]:
-    """The rows of a statement, as they are asked for."""
-    yield from database.execute_sql(statement, values)  # type: ignore[no-untyped-call]
-
-
 @contextmanager
 def writing(database: SqliteDatabase) -> Iterator[None]:
     """A transaction that holds the write lock from its start.
@@ -190,17 +177,13 @@ def writing(database: SqliteDatabase) -> Iterator[None]:
     except OSError as error:
         path = connection_of(database).turn_path
         raise ResourceError(f"The index cannot be locked: {refusal(error, path)}") from error
-    except _ERRORS as error:
+    except ERRORS as error:
         _let_go(database, error)
         raise ResourceError(f"The index cannot be written: {error}") from error
 
 
-def never() -> None:
-    """Do not stop."""
-
-
 @contextmanager
-def interruptible(database: SqliteDatabase, stop: Stop) -> Iterator[None]:
+def interruptible(database: SqliteDatabase, stop: Callable[[], None]) -> Iterator[None]:
     """Ask `stop` while the calling thread's statements run; what it raises ends them."""
     raised: list[BaseException] = []
 
@@ -228,7 +211,7 @@ def reading() -> Iterator[None]:
     """Turn a failure to read the index into ResourceError."""
     try:
         yield
-    except _ERRORS as error:
+    except ERRORS as error:
         raise ResourceError(f"The index cannot be read: {error}") from error
 
 
@@ -263,23 +246,6 @@ def _let_go(database: SqliteDatabase, error: BaseException) -> None:
     database.close()
     if hasattr(database, "close_idle"):
         database.close_idle()
-
-
-def sync_commits(database: SqliteDatabase) -> None:
-    """Have a commit be on the disk, also after a power cut: over this connection, from now on."""
-    execute(database, "PRAGMA synchronous = FULL", ())
-
-
-def checkpoint(database: SqliteDatabase) -> bool:
-    """Bring what was committed into the file itself; whether all of it is there now."""
-    busy, frames, moved = execute(database, "PRAGMA wal_checkpoint(PASSIVE)", ())[0]
-    return not busy and frames == moved
-
-
-def fault_of_pages(database: SqliteDatabase) -> str:
-    """What is damaged in the file, if anything; reads all of it."""
-    ((found,),) = execute(database, "PRAGMA quick_check(1)", ())
-    return "" if found == "ok" else " ".join(str(found).split())
 
 
 def version_of(path: Path) -> int:

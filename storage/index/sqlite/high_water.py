@@ -15,7 +15,7 @@ from pathlib import Path
 from peewee import SqliteDatabase
 
 from storage.files import sync_folder
-from storage.index.database import execute, index_path, writing
+from storage.index.sqlite.database import execute, index_path, writing
 from storage.journal import CORRECTIONS, RECEIPTS, Journal
 
 TABLE = (

@@ -1,0 +1,63 @@
+"""What the index asks of the database that it lies in."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from peewee import Database
+
+# Ends what is under way by raising.
+Stop = Callable[[], None]
+
+
+def never() -> None:
+    """Do not stop."""
+
+
+class Engine(Protocol):
+    """A database, with a connection for each thread; safe to use from many threads."""
+
+    @property
+    def database(self) -> Database:
+        """For the query builder."""
+
+    @property
+    def entered(self) -> dict[Any, Any]:
+        """What was entered over the calling thread's connection: for `storage.index.entities`."""
+
+    def execute(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        """Run a prepared statement; the rows that it gives. Raises what `reading` turns."""
+
+    def stream(self, statement: str, values: Sequence[Any]) -> Iterator[Any]:
+        """The rows of a statement, as they are asked for."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Turn a failure to read the index into ResourceError."""
+
+    def at_one_time(self) -> AbstractContextManager[None]:
+        """Have several statements see one state of the index."""
+
+    def writing(self) -> AbstractContextManager[None]:
+        """A transaction that holds the right to write from its start; or a part of a larger one.
+
+        What is `entered` within it is forgotten where it is taken back, or where another has
+        written meanwhile. Raises ResourceError where the index cannot be written.
+        """
+
+    def interruptible(self, stop: Stop) -> AbstractContextManager[None]:
+        """Ask `stop` while the calling thread's statements run; what it raises ends them."""
+
+    def connected(self) -> AbstractContextManager[None]:
+        """Have the calling thread's connection end with the block."""
+
+    def close_thread(self) -> None:
+        """Close the calling thread's connection."""
+
+    def sync_commits(self) -> None:
+        """Have a commit of the calling thread outlast a power cut, from now on."""
+
+    def version(self) -> int:
+        """The number that tells which tables these are; 0: they are not whole yet."""
+
+    def set_version(self, version: int) -> None:
+        """Set it."""

@@ -1,0 +1,123 @@
+"""The engine that is there unless another is set: SQLite, in a file of the data folder."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from peewee import SqliteDatabase
+
+from storage.index.sqlite import database as db
+from storage.index.sqlite.high_water import carry, write_mark
+from storage.journal import Journal
+
+
+class SqliteEngine:
+    """A SQLite file, through `database`: what `storage.index.Engine` asks for, and its own."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self.database = database
+
+    @property
+    def entered(self) -> dict[Any, Any]:
+        """What was entered over the calling thread's connection."""
+        return db.connection_of(self.database).entered
+
+    def execute(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        """Run a prepared statement; the rows that it gives. Raises sqlite3.Error."""
+        return db.execute(self.database, statement, values)
+
+    def stream(self, statement: str, values: Sequence[Any]) -> Iterator[Any]:
+        """The rows of a statement, as they are asked for."""
+        yield from self.database.execute_sql(statement, values)  # type: ignore[no-untyped-call]
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Turn a failure to read the index into ResourceError."""
+        return db.reading()
+
+    @contextmanager
+    def at_one_time(self) -> Iterator[None]:
+        """Have several statements see one state of the index, or make one change."""
+        with self.database.atomic():
+            yield
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """A transaction that holds the write lock from its start. Raises ResourceError."""
+        with db.writing(self.database):
+            connection = db.connection_of(self.database)
+            (version,) = db.execute(self.database, "PRAGMA data_version", ())[0]
+            if version != connection.version:  # another has written
+                connection.version = version
+                connection.entered.clear()
+            yield
+
+    def interruptible(self, stop: Callable[[], None]) -> AbstractContextManager[None]:
+        """Ask `stop` while the calling thread's statements run; what it raises ends them."""
+        return db.interruptible(self.database, stop)
+
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Have the calling thread's connection end with the block."""
+        with self.database.connection_context():
+            yield
+
+    def close_thread(self) -> None:
+        """Close the calling thread's connection."""
+        if not self.database.is_closed():
+            self.database.close()
+
+    def sync_commits(self) -> None:
+        """Have a commit be on the disk, also after a power cut: over this connection."""
+        self.execute("PRAGMA synchronous = FULL", ())
+
+    def version(self) -> int:
+        """The number that an application keeps in the file: 0 in a new one."""
+        return int(self.execute("PRAGMA user_version", ())[0][0])
+
+    def set_version(self, version: int) -> None:
+        """Set it."""
+        self.execute(f"PRAGMA user_version = {version}", ())
+
+    def mark(self, journal: Journal, name: str, position: int) -> None:
+        """Mark how far it holds the lines `name` of a journal. Raises OSError, ResourceError."""
+        write_mark(self.database, journal, name, position)
+
+    def checkpoint(self) -> bool:
+        """Bring what was committed into the file itself; whether all of it is there now."""
+        busy, frames, moved = self.execute("PRAGMA wal_checkpoint(PASSIVE)", ())[0]
+        return not busy and frames == moved
+
+    def empty_log(self) -> None:
+        """Bring what was committed into the file, and have no log beside it."""
+        self.execute("PRAGMA wal_checkpoint(TRUNCATE)", ())
+
+    def damage(self) -> str:
+        """What is damaged in the file, if anything; reads all of it."""
+        ((found,),) = self.execute("PRAGMA quick_check(1)", ())
+        return "" if found == "ok" else " ".join(str(found).split())
+
+    @contextmanager
+    def replacing(self, path: Path) -> Iterator["Replacement"]:
+        """Hold the turn to write of the index at `path`, to put this one in its place."""
+        database = db.connect(path, sync=True)
+        with database.connection_context():
+            target = db.connection_of(database)
+            with target.turn():
+                yield Replacement(self, target)
+
+
+class Replacement:
+    """An index that is to take the place of another, while nobody writes to that."""
+
+    def __init__(self, engine: SqliteEngine, target: db.Connection) -> None:
+        self._engine = engine
+        self._target = target
+
+    def mark(self, journal: Journal, ends: dict[str, int]) -> None:
+        """Mark each kind of the journal's lines with how far it is held. Raises OSError."""
+        carry(self._engine.database, self._target, journal, ends)
+
+    def make(self) -> None:
+        """In one transaction of its file, which stays: who has it open sees the new rows next."""
+        db.connection_of(self._engine.database).backup(self._target)
