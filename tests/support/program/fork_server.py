@@ -51,7 +51,8 @@ def serve(requests: socket.socket) -> dict[str, Any] | None:
                 for one in descriptors[1:]:
                     os.close(one)
                 connection = socket.socket(fileno=descriptors[0])
-                connection.send(str(child).encode())
+                with suppress(OSError):  # who asked is gone: the child is reaped all the same
+                    connection.send(str(child).encode())
                 ended = os.pidfd_open(child)
                 asked.register(ended, selectors.EVENT_READ, (child, connection))
             elif isinstance(key.data, tuple):  # a process has ended
@@ -62,11 +63,12 @@ def serve(requests: socket.socket) -> dict[str, Any] | None:
                 told = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
                 assert told is not None
                 exited = told.si_code == os.CLD_EXITED
-                with suppress(BrokenPipeError):  # nobody waits for it: it is reaped below
+                with suppress(OSError):  # nobody waits for it: it is reaped below
                     connection.send(str(told.si_status if exited else -told.si_status).encode())
             else:
                 assert isinstance(key.fileobj, socket.socket)
-                key.fileobj.recv(64)
+                with suppress(OSError):  # closed, with the exit code unread
+                    key.fileobj.recv(64)
                 os.waitpid(key.data, 0)
                 asked.unregister(key.fileobj)
                 key.fileobj.close()

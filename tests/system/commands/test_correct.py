@@ -312,7 +312,7 @@ STEPS = [
     (f"{CORRECTION}.search.by_uid", 1),
     (f"{CORRECTION}.forget", 2),
     (f"{CORRECTION}.record", 3),
-    (f"{CORRECTION}.write_mark", 1),
+    ("storage.index.sqlite.engine.SqliteEngine.mark", 1),
 ]
 
 
