@@ -50,7 +50,14 @@ FLOORS = (
     {"scp.conformance.sections"},
     {"scp.conformance", "scp.cli.output"},
     {"scp.cli.options"},
-    {"scp.cli.commands", "scp.cli.commands.changes", "scp.cli.commands.transfer"},
+    {
+        "scp.cli.commands",
+        "scp.cli.commands.changes",
+        "scp.cli.commands.node",
+        "scp.cli.commands.retention",
+        "scp.cli.commands.transfer",
+        "scp.cli.commands.upkeep",
+    },
     {"scp.cli"},
     {"scp"},
 )
@@ -58,7 +65,8 @@ FLOORS = (
 CORRIDORS = {
     "scp", "scp.network", "scp.copies", "scp.copies.conversion", "scp.copies.deidentify",
     "storage.maintenance",
-    "scp.cli.commands", "scp.cli.commands.changes", "scp.cli.commands.transfer",
+    "scp.cli.commands", "scp.cli.commands.changes", "scp.cli.commands.node",
+    "scp.cli.commands.retention", "scp.cli.commands.transfer", "scp.cli.commands.upkeep",
 }  # fmt: skip
 
 

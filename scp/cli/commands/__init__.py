@@ -1,1 +1,1 @@
-"""What the commands do."""
+"""The commands, a file each: its options, what it does and what it says."""

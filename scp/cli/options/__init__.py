@@ -1,53 +1,39 @@
 """Options that several commands take, and what they mean."""
 
 from scp.cli.options import ownership, selection
-from scp.cli.options.deidentify import (
-    BurnedIn,
-    Deidentify,
-    PatientId,
-    PatientName,
-    Recognizable,
-    Retained,
-    Video,
-    asked,
-)
+from scp.cli.options.deidentify import profile_asked_for
 from scp.cli.options.options import (
     DEFAULT_CONFIG,
-    AsJson,
     Commands,
     ConfigPath,
-    begin,
     failure,
     load,
     log_for_command,
-    told,
+    refusals_shown,
+    settings_as_owner,
 )
-from scp.cli.options.selection import Instances, Patients, SeriesUids, Studies, required, selected
+from scp.cli.options.parameters import AsJson, Ask, DryRun, Yes, asking, takes
+from scp.cli.options.selection import required, selected, selected_studies
 
 __all__ = [
     "DEFAULT_CONFIG",
     "AsJson",
-    "BurnedIn",
+    "Ask",
     "Commands",
     "ConfigPath",
-    "Deidentify",
-    "Instances",
-    "PatientId",
-    "PatientName",
-    "Patients",
-    "Recognizable",
-    "Retained",
-    "SeriesUids",
-    "Studies",
-    "Video",
-    "asked",
-    "begin",
+    "DryRun",
+    "Yes",
+    "asking",
     "failure",
     "load",
     "log_for_command",
     "ownership",
+    "profile_asked_for",
+    "refusals_shown",
     "required",
     "selected",
+    "selected_studies",
     "selection",
-    "told",
+    "settings_as_owner",
+    "takes",
 ]

@@ -53,27 +53,32 @@ Video = Annotated[
 _PLAIN = re.compile(r"[ -\[\]-~]{0,64}")
 
 
-def asked(
-    wanted: bool, retained: list[Retain] | None, patient_id: str, name: str, burned_in: bool,
-    recognizable: bool = False, video: bool = False,
-) -> Profile | None:  # fmt: skip
+def profile_asked_for(
+    deidentify: Deidentify = False,
+    retain: Retained = None,
+    patient_id: PatientId = "",
+    patient_name: PatientName = "",
+    burned_in: BurnedIn = False,
+    recognizable: Recognizable = False,
+    video: Video = False,
+) -> Profile | None:
     """What is asked for; None: no de-identification. Else the command ends."""
     given = {
-        "--retain": retained, "--patient-id": patient_id, "--patient-name": name,
+        "--retain": retain, "--patient-id": patient_id, "--patient-name": patient_name,
         "--burned-in": burned_in, "--recognizable": recognizable, "--video": video,
     }  # fmt: skip
-    if not wanted:
+    if not deidentify:
         lone = [flag for flag, value in given.items() if value]
         if lone:
             raise failure(f"{lone[0]}: takes --deidentify")
         return None
-    for flag, value in (("--patient-id", patient_id), ("--patient-name", name)):
+    for flag, value in (("--patient-id", patient_id), ("--patient-name", patient_name)):
         if not _PLAIN.fullmatch(value) or value != value.strip():
             raise failure(
                 f"{flag}: takes at most 64 characters of ASCII, without a backslash, "
                 "or spaces around"
             )
-    kept = frozenset(retained or ())
+    kept = frozenset(retain or ())
     if {Retain.DATES, Retain.SHIFTED_DATES} <= kept:
         raise failure("--retain: takes one of dates and shifted-dates")
-    return Profile(kept, patient_id, name, burned_in, recognizable, video)
+    return Profile(kept, patient_id, patient_name, burned_in, recognizable, video)

@@ -24,7 +24,6 @@ ConfigPath = Annotated[
         "--config", "-c", envvar="MINIPACS_CONFIG", help="The configuration, a TOML file."
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 DEFAULT_CONFIG = Path("config.toml")
 # The data folder that the command is on.
@@ -53,7 +52,12 @@ class OnceCommand(TyperCommand):
 
 
 class Commands(typer.Typer):
-    """Commands of that kind."""
+    """Commands of that kind; with no more than one it is that command."""
+
+    def __init__(self, **options: Any) -> None:
+        # Without markdown [retention] and the like are taken for colours, and gone.
+        common = {"add_completion": False, "rich_markup_mode": "markdown"}
+        super().__init__(**{**common, "pretty_exceptions_enable": False, **options})
 
     def command(
         self, name: str | None = None, **options: Any
@@ -76,8 +80,8 @@ def log_for_command() -> None:
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
 
 
-def begin(path: Path, kind: "Kind | None" = None) -> Settings:
-    """The same, with the log set up, and files made as they say and as the data folder's owner.
+def settings_as_owner(path: Path, kind: "Kind | None" = None) -> Settings:
+    """The settings, with the log set up, and files made as they say and as the data folder's owner.
 
     What else is to be read of the files of [tls] is read before.
     """
@@ -87,13 +91,13 @@ def begin(path: Path, kind: "Kind | None" = None) -> Settings:
     from scp.cli.options import ownership
 
     _in_use.append(settings.storage.path)
-    with told():
+    with refusals_shown():
         ownership.take_on(settings, kind or ownership.USUAL)
     return settings
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def refusals_shown() -> Iterator[None]:
     """What the archive or the configuration refuses in here ends the command with its words."""
     from storage.diagnostics import ArchiveError
 

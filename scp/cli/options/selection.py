@@ -26,16 +26,21 @@ SeriesUids = Annotated[
 Instances = Annotated[
     list[str] | None, typer.Option("--instance", metavar="UID", help=f"An instance. {_AGAIN}")
 ]
-_FLAGS = ("--patient", "--study", "--series", "--instance")
 
 
-def selected(*named: list[str] | None) -> "list[Selection]":
+def selected(
+    patient: Patients = None,
+    study: Studies = None,
+    series: SeriesUids = None,
+    instance: Instances = None,
+) -> "list[Selection]":
     """The entities that the four options name, each once; there is none, or the command ends."""
     from storage.dicom.values import Level
     from storage.maintenance.changes import Selection
 
+    named = {"--patient": patient, "--study": study, "--series": series, "--instance": instance}
     found: dict[Selection, None] = {}
-    for level, flag, keys in zip(Level, _FLAGS, named, strict=True):
+    for level, (flag, keys) in zip(Level, named.items(), strict=True):
         for key in keys or ():
             if not key.strip():
                 raise failure(f"{flag}: is empty")
@@ -43,12 +48,22 @@ def selected(*named: list[str] | None) -> "list[Selection]":
     return list(found)
 
 
-def required(*named: list[str] | None) -> "list[Selection]":
-    """The same; where there is none the command ends."""
-    found = selected(*named)
+def required(
+    patient: Patients = None,
+    study: Studies = None,
+    series: SeriesUids = None,
+    instance: Instances = None,
+) -> "list[Selection]":
+    """The entities that the four options name; where there is none the command ends."""
+    found = selected(patient, study, series, instance)
     if not found:
         raise failure("takes one or more of --patient, --study, --series and --instance")
     return found
+
+
+def selected_studies(study: Studies = None) -> "list[Selection]":
+    """The studies that are named."""
+    return selected(study=study)
 
 
 def held(

@@ -1,6 +1,7 @@
 """What commands show: lines, tables, JSON and progress."""
 
-from scp.cli.output.printing import ask, say, say_json, say_page
+from scp.cli.output import forwarding
+from scp.cli.output.printing import ask, plain_value, say, say_json, say_page
 from scp.cli.output.progress import Files, Shown, shown, size
 from scp.cli.output.tables import cell, show
 
@@ -9,6 +10,8 @@ __all__ = [
     "Shown",
     "ask",
     "cell",
+    "forwarding",
+    "plain_value",
     "say",
     "say_json",
     "say_page",

@@ -24,6 +24,15 @@ def say_page(page: str) -> None:
     say(*page.split("\n"))
 
 
+def plain_value(value: object) -> Any:
+    """A setting as JSON and TOML can have it."""
+    if isinstance(value, str | int | float | bool) or value is None:
+        return value
+    if isinstance(value, tuple | frozenset):
+        return sorted(str(one) for one in value)
+    return str(value)
+
+
 def ask(question: str) -> bool:
     """Ask the person at the terminal."""
     return typer.confirm(escaped(question))

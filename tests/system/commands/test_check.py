@@ -32,7 +32,7 @@ from support import (
     samples,
 )
 
-from scp.cli.commands.check import run as check_and_show
+from scp.cli.commands.upkeep.check import run as check_and_show
 from scp.cli.output.progress import Shown
 from scp.config.loader import load
 from storage import Archive, Query, Received, Root, prepare

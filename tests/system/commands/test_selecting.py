@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -148,7 +149,7 @@ def test_what_cannot_be_corrected_in_the_middle_is_named(
     monkeypatch.setattr(stored, "correct", fail_later)
     studies = [Selection(Level.STUDY, uid) for uid in ("1.1", "2.1", "3.1")]
     with pytest.raises(ResourceError):
-        correct.correct(
+        correct.run(
             loader.load(node.config), studies, {"StudyDescription": "x"}, "", lambda _: True
         )
     told = capsys.readouterr()
@@ -159,7 +160,10 @@ def test_what_cannot_be_corrected_in_the_middle_is_named(
 def _once() -> list[tuple[str, str]]:
     """Every option of every command that takes one value."""
     found = []
-    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+    commands: Any = get_command(app).commands  # type: ignore[attr-defined]
+    assert len(commands) > 20
+    for name in commands:
+        command = commands[name]
         assert isinstance(command, OnceCommand), name
         found += [
             (name, option.opts[0])

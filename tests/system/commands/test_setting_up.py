@@ -24,6 +24,7 @@ from support import (
     program,
 )
 
+from scp.cli.app import COMMANDS
 from scp.config.loader import load
 from scp.config.schema import TABLES
 from scp.runtime import systemd
@@ -155,6 +156,17 @@ def test_a_shell_completes_the_commands(shell: str) -> None:
 def test_help_names_the_tables_of_the_configuration(command: str) -> None:
     table = "[peers]" if command == "send" else "[retention]"  # and not what a colour would be
     assert table in run(command, "--help").stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_loads_all_that_it_needs_by_itself(command: str) -> None:
+    """In a process of its own, in which nothing is imported yet."""
+    done = subprocess.run(
+        [sys.executable, "-m", "scp", command, "--help"], cwd=ROOT, text=True,
+        capture_output=True, check=False, timeout=START_SECONDS,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"minipacs {command}" in done.stdout
 
 
 # ---- the log

@@ -15,7 +15,7 @@ from support import CLIENT_SECONDS, CT, EXPLICIT, RunningNode, ct, encoded, mini
 from support.network.destinations import Gate
 from support.network.receivers import MR, Receiver
 
-from scp.cli.commands import forward
+from scp.cli.output import forwarding
 from scp.config.loader import load
 
 QUICK = {
@@ -98,7 +98,7 @@ def wait_until(node: RunningNode, title: str, **wanted: int) -> None:
     """Wait until the node tells that of a destination."""
     deadline, settings = time.monotonic() + CLIENT_SECONDS, load(node.config)
     while True:
-        found = vars(forward.standings(settings)[title])
+        found = vars(forwarding.standings(settings)[title])
         if all(found[key] == count for key, count in wanted.items()):
             return
         assert time.monotonic() < deadline, f"not {wanted}: {found}"

@@ -1,1 +1,1 @@
-"""Commands that bring instances in or out."""
+"""Commands by which instances come in and go out."""

@@ -2,13 +2,39 @@
 
 import time
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from scp.cli.options import (
+    DEFAULT_CONFIG,
+    Commands,
+    ConfigPath,
+    refusals_shown,
+    settings_as_owner,
+)
 from scp.cli.output import say, shown, size
 from scp.config import Settings
 from scp.node import opened
 from scp.runtime import tell
 from storage.archive import held_bytes
 from storage.maintenance.backup import back_up
+
+app = Commands()
+
+
+@app.command()
+def backup(
+    to: Annotated[
+        Path, typer.Argument(metavar="DEST", help="A folder that is empty, or a backup.")
+    ],
+    path: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Bring a copy of the archive up to date; the node may run meanwhile."""
+    settings = settings_as_owner(path)
+    with refusals_shown():
+        whole = run(settings, to)
+    raise typer.Exit(0 if whole else 1)
 
 
 def run(settings: Settings, to: Path) -> bool:

@@ -1,20 +1,34 @@
 """`minipacs export`: what is held, as files for others."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
+import typer
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from scp.cli.options import selection
+from scp.cli.options import (
+    DEFAULT_CONFIG,
+    Commands,
+    ConfigPath,
+    profile_asked_for,
+    refusals_shown,
+    required,
+    selection,
+    settings_as_owner,
+    takes,
+)
 from scp.cli.output import Shown, say, shown, size
 from scp.config import Settings
 from scp.copies.conversion.data_set import TranscodeError, chained
 from scp.copies.corrected import Copies, reachable, transcode_file
+from scp.copies.deidentify.elements import Report
+from scp.copies.deidentify.instances import copies_for
+from scp.copies.deidentify.rules import Profile
 from scp.copies.export import (
     Directory,
     ForMedia,
@@ -25,12 +39,15 @@ from scp.copies.export import (
     archive,
     folder,
 )
+from scp.node import opened
 from scp.runtime import MANY, tell
 from storage import Archive, Location
-from storage.diagnostics import ArchiveError
+from storage.diagnostics import ArchiveError, ResourceError
 from storage.dicom import instance_header, part10
 from storage.dicom.data_sets import WHOLE, read_data_set
 from storage.maintenance.changes import Selection
+
+app = Commands()
 
 _EXPLICIT = str(ExplicitVRLittleEndian)
 # The transfer syntaxes of the General Purpose profiles of PS3.11 annexes D, H and J: JPEG
@@ -40,6 +57,38 @@ _ON_MEDIA = frozenset({
     "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91",
 })  # fmt: skip
 _LAST_HEADER_TAG = 0x7FDFFFFF
+
+
+@app.command()
+@takes(selections=required, profile=profile_asked_for)
+def export(
+    to: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is empty, or is made.")],
+    selections: "Sequence[Selection]",
+    profile: Profile | None,
+    zipped: Annotated[bool, typer.Option("--zip", help="DIR is one zip file instead.")] = False,
+    dicomdir: Annotated[
+        bool,
+        typer.Option(
+            "--dicomdir",
+            help="For media: a DICOMDIR, names of 8 characters, General Purpose profile.",
+        ),
+    ] = False,
+    path: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Write patients, studies, series or instances as DICOM files."""
+    settings = settings_as_owner(path)
+    how, report = str(profile) if profile else "", Report()
+    wanted = Export(tuple(selections), to, zipped, dicomdir, how)
+    with refusals_shown(), opened(settings) as held:
+        try:
+            copies = copies_for(held, settings.node.ae_title, profile, report)
+            whole = run(settings, wanted, copies, held)
+            for line in report.lines():
+                say(line)
+        except ResourceError as error:  # well asked for: it is the disk that ends it
+            say(f"minipacs: {error}", err=True)
+            whole = False
+    raise typer.Exit(0 if whole else 1)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,18 @@ from concurrent.futures import (
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from scp.cli.options import (
+    DEFAULT_CONFIG,
+    Commands,
+    ConfigPath,
+    ownership,
+    refusals_shown,
+    settings_as_owner,
+)
 from scp.cli.output import Files, Shown, say, shown
 from scp.config import Settings
 from scp.network.dimse import sop_classes
@@ -23,9 +34,11 @@ from scp.runtime import MANY, child, tell
 from storage import Archive, OnConflict
 from storage.archive import Importer, ImportSource, Taken, Unusable, under
 from storage.diagnostics import ArchiveError, FolderError, InUseError, ResourceError
-from storage.files import Bounds
+from storage.files import Bounds, words_of
 from storage.index import index_path
 from storage.maintenance.recovery import UNFINISHED, fault_of_index, prepare, rebuilding, settle
+
+app = Commands()
 
 # Who sent it, for the journal.
 SENDER = "import"
@@ -34,6 +47,35 @@ _CHUNK_FILES, _CHUNK_BYTES = 64, 32 << 20
 
 # What became of sources, and why not all were tried.
 Result = tuple[list[Taken], str]
+
+
+def _found(paths: list[Path]) -> list[Path]:
+    """The paths, which lead to something that can be seen; else the command ends."""
+    for path in paths:
+        try:
+            path.stat()
+        except PermissionError as error:
+            raise typer.BadParameter(f"Path '{path}': {words_of(error)}.") from None
+        except OSError:
+            raise typer.BadParameter(f"Path '{path}' does not exist.") from None
+    return paths
+
+
+@app.command(name="import")
+def import_(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...", callback=_found, help="Files, folders, DICOMDIR or zip archives."
+        ),
+    ],
+    path: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Take in files from disk as if they were sent; the node may run meanwhile."""
+    settings = settings_as_owner(path, ownership.IMPORTS)
+    with refusals_shown():
+        whole = run(settings, paths, settings.node.workers or os.cpu_count() or 1)
+    raise typer.Exit(0 if whole else 1)
 
 
 @dataclass

@@ -2,20 +2,60 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from typing import Annotated
 
-from scp.cli.options import selection
+import typer
+
+from scp.cli.options import (
+    DEFAULT_CONFIG,
+    Commands,
+    ConfigPath,
+    failure,
+    load,
+    profile_asked_for,
+    refusals_shown,
+    required,
+    selection,
+    settings_as_owner,
+    takes,
+)
 from scp.cli.output import say, shown, size
 from scp.config import Peer, Settings
 from scp.copies.deidentify.elements import Report
 from scp.copies.deidentify.instances import copies_for
 from scp.copies.deidentify.rules import Profile
+from scp.network.association import access
 from scp.network.scu import Delivery, Origin, Originator, Pause, Result, SubOperationOutcome
-from scp.network.tls import Contexts
+from scp.network.tls import Contexts, contexts
+from scp.node import opened
 from scp.runtime import MANY, tell
 from storage import Archive, Location
 from storage.maintenance.changes import Selection
 
+app = Commands()
+
 _UNASKED = Originator("", 0, 0, named=False)
+
+
+@app.command()
+@takes(selections=required, profile=profile_asked_for)
+def send(
+    title: Annotated[str, typer.Argument(metavar="AET", help="A peer under [peers].")],
+    selections: "Sequence[Selection]",
+    profile: Profile | None,
+    path: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Send patients, studies, series or instances to a peer."""
+    # Before the command works as the owner of the data folder: the key may be root's.
+    with refusals_shown():
+        tls = contexts(load(path))
+    settings = settings_as_owner(path)
+    peer = access.destination(settings, title)
+    if peer is None:
+        raise failure(f"{settings.source}: [peers] {title}: no host and port")
+    with refusals_shown(), opened(settings) as archive:
+        whole = run(settings, tls, title, peer, selections, archive, profile)
+    raise typer.Exit(0 if whole else 1)
 
 
 def run(

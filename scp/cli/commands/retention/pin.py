@@ -1,7 +1,16 @@
-"""`minipacs pin` and `unpin`: the studies that no rule takes."""
+"""`minipacs pin`: the studies that no rule takes."""
 
 from collections.abc import Sequence
 
+from scp.cli.options import (
+    DEFAULT_CONFIG,
+    Commands,
+    ConfigPath,
+    refusals_shown,
+    selected_studies,
+    settings_as_owner,
+    takes,
+)
 from scp.cli.output import say
 from scp.config import Settings
 from scp.node import opened
@@ -10,8 +19,22 @@ from storage.diagnostics import FolderError
 from storage.journal import pins
 from storage.maintenance.changes import Selection, deletion
 
+app = Commands()
 
-def pin(settings: Settings, studies: Sequence[Selection]) -> None:
+
+@app.command()
+@takes(studies=selected_studies)
+def pin(studies: "Sequence[Selection]", path: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Have studies stay, whatever [retention] says; without one, list those that are pinned."""
+    settings = settings_as_owner(path)
+    with refusals_shown():
+        if studies:
+            run(settings, studies)
+        else:
+            show(settings)
+
+
+def run(settings: Settings, studies: Sequence[Selection]) -> None:
     """Pin studies. Raises ArchiveError, before any is pinned, where one is not held."""
     with opened(settings) as archive:
         held = {one.uid: len(deletion.selected(archive, one)) for one in studies}
@@ -28,21 +51,6 @@ def pin(settings: Settings, studies: Sequence[Selection]) -> None:
             pins.pin(archive.journal, study)
             tell(settings, "pin", studies=[study], instances=instances)
             say(f"study {study} pinned, instances={instances}")
-
-
-def unpin(settings: Settings, studies: Sequence[Selection]) -> None:
-    """Take the pin from studies. Raises ArchiveError, before any is, where one has none."""
-    with opened(settings) as archive:
-        pinned = pins.pinned(archive.journal)
-        without = ", ".join(one.uid for one in studies if one.uid not in pinned)
-        if without:
-            raise FolderError(
-                f"--study {without}: is not pinned; `minipacs pin` lists those that are"
-            )
-        for one in studies:
-            pins.unpin(archive.journal, one.uid)
-            tell(settings, "unpin", studies=[one.uid])
-            say(f"study {one.uid} unpinned")
 
 
 def show(settings: Settings) -> None:

@@ -2,28 +2,48 @@
 
 from rich.table import Table
 
-from scp.cli.commands import forward
-from scp.cli.output import cell, say, say_json, show, size
+from scp.cli.options import (
+    DEFAULT_CONFIG,
+    AsJson,
+    Commands,
+    ConfigPath,
+    refusals_shown,
+    settings_as_owner,
+)
+from scp.cli.output import cell, forwarding, say, say_json, show, size
 from scp.config import Settings
 from scp.node import opened
 from storage.archive import Share, Statistics, statistics
 from storage.diagnostics import ResourceError
 from storage.outbox import Standing
 
+app = Commands()
+
 _BAR_WIDTH = 30
+
+
+@app.command()
+def stats(
+    path: ConfigPath = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Show what is held: by modality, by sender and by month, and how it grew."""
+    settings = settings_as_owner(path)
+    with refusals_shown():
+        run(settings, as_json)
 
 
 def run(settings: Settings, as_json: bool) -> None:
     """Show what is held. Raises ArchiveError."""
     with opened(settings) as archive:
         found = statistics(archive)
-    forwarding = _forwarding(settings)
+    standings = _forwarding(settings)
     if as_json:
-        document = {**found.as_json(), "forwarding": forward.as_json(forwarding)}
+        document = {**found.as_json(), "forwarding": forwarding.as_json(standings)}
         say_json(document)
         return
     say(_summary(found))
-    tables = (_modalities(found), _senders(found), _months(found), forward.shown(forwarding))
+    tables = (_modalities(found), _senders(found), _months(found), forwarding.shown(standings))
     for table in tables:
         if table.row_count:
             show(table)
@@ -32,7 +52,7 @@ def run(settings: Settings, as_json: bool) -> None:
 def _forwarding(settings: Settings) -> dict[str, Standing]:
     """How far each destination is; a queue that cannot be read does not hide the rest."""
     try:
-        return forward.standings(settings)
+        return forwarding.standings(settings)
     except ResourceError as error:
         say(f"minipacs: {error}", err=True)
         return {}

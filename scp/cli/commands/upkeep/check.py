@@ -1,8 +1,19 @@
 """What `minipacs check` shows: faults as lines or as JSON, and how far it is."""
 
 import logging
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from scp.cli.options import (
+    DEFAULT_CONFIG,
+    AsJson,
+    Commands,
+    ConfigPath,
+    ownership,
+    refusals_shown,
+    settings_as_owner,
+)
 from scp.cli.output import say, say_json, shown
 from scp.config import Settings
 from scp.node import opened
@@ -10,11 +21,29 @@ from storage import Archive
 from storage.archive import counts, held_bytes
 from storage.diagnostics import FolderError, ResourceError
 from storage.files import is_free
-from storage.maintenance.check import Fault, check, rights_faults
+from storage.maintenance.check import Fault, rights_faults
+from storage.maintenance.check import check as faults_of
 
 logger = logging.getLogger(__name__)
 
+app = Commands()
+
 _HELD = {"patient": "patients", "study": "studies", "series": "series", "image": "instances"}
+
+
+@app.command()
+def check(
+    path: ConfigPath = DEFAULT_CONFIG,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended; nothing is deleted.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare tree, index and digests; each fault a line, exit code 1 with any."""
+    settings = settings_as_owner(path, ownership.CHECKS)
+    with refusals_shown():
+        left = run(settings, repair, as_json)
+    raise typer.Exit(1 if left else 0)
 
 
 def run(settings: Settings, repair: bool, as_json: bool) -> int:
@@ -31,7 +60,7 @@ def run(settings: Settings, repair: bool, as_json: bool) -> int:
         for words in _faults_of_journal(archive):
             say(f"journal: {words}", err=True)
         with shown("check") as progress:
-            for fault in check(archive, storage.charset, repair, progress):
+            for fault in faults_of(archive, storage.charset, repair, progress):
                 faults += 1
                 left += not fault.mended
                 if as_json:

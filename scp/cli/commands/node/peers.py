@@ -2,15 +2,40 @@
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated
 
+import typer
 from rich.table import Table
 
+from scp.cli.options import DEFAULT_CONFIG, Commands, ConfigPath, failure, load, log_for_command
 from scp.cli.output import cell, show
-from scp.config import Peer, Service, Settings
+from scp.config import ConfigError, Peer, Service, Settings
 from scp.network.scu import Echo, echo
 from scp.network.tls import contexts
 
+app = Commands()
+
 _AT_ONCE = 16
+
+
+@app.command()
+def peers(
+    titles: Annotated[
+        list[str] | None, typer.Argument(metavar="[AET]...", help="AE titles; left out: all.")
+    ] = None,
+    path: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Ask each peer that is sent to for an echo; exit code 1 where one does not answer."""
+    settings = load(path)
+    unknown = [title for title in titles or () if title not in settings.peers]
+    if unknown:
+        raise failure(f"{settings.source}: [peers.{unknown[0]}]: there is no such table")
+    log_for_command()
+    try:
+        answered = run(settings, titles or ())
+    except ConfigError as error:
+        raise failure(str(error)) from None
+    raise typer.Exit(0 if answered else 1)
 
 
 def run(settings: Settings, titles: Iterable[str]) -> bool:

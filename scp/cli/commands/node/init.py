@@ -1,21 +1,63 @@
-"""`minipacs init` and `minipacs config`: a configuration made, and told."""
+"""`minipacs init`: a configuration, after a few questions."""
 
 import json
 import os
 import tempfile
-import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from pydantic_core import PydanticUndefined
 
-from scp.cli.output import say, say_json
-from scp.config import TABLES, ConfigError, Settings, Table, loader
+from scp.cli.options import DEFAULT_CONFIG, Commands, ConfigPath, failure
+from scp.cli.output import plain_value, say
+from scp.config import TABLES, ConfigError, Settings, loader
 from scp.runtime import bound
 from storage.diagnostics import FolderError
 from storage.files import require_known
 
+app = Commands()
+
 _WIDTH = 28  # of a key and its value, before the comment
+
+
+@app.command()
+def init(
+    ae_title: Annotated[str, typer.Option(help="The node's AE title.")] = "",
+    host: Annotated[str, typer.Option(help="Where it listens.")] = "",
+    port: Annotated[int, typer.Option(help="On which port.", show_default=False)] = -1,
+    data: Annotated[str, typer.Option("--path", help="Where it keeps what it receives.")] = "",
+    any_peer: Annotated[bool | None, typer.Option(help="Whether anyone may call.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Take the defaults.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file.")] = False,
+    path: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Write a commented config.toml, after a few questions."""
+    os.umask(os.umask(0o022) | 0o022)  # what says how the node runs, others do not write
+
+    def ask(words: str, given: Any, default: Any) -> Any:
+        if given not in ("", -1, None):
+            return given
+        if yes:
+            return default
+        kind = typer.confirm if isinstance(default, bool) else typer.prompt
+        return kind(words, default=default)
+
+    try:
+        chosen = {
+            ("node", "ae_title"): ask("AE title of the node", ae_title, "MINIPACS"),
+            ("node", "host"): ask("Address to listen on", host, "127.0.0.1"),
+            ("node", "port"): int(ask("Port", port, 11112)),
+            ("storage", "path"): ask("Folder for what is received", data, "data"),
+            ("access", "any_peer"): ask("May anyone call (else only [peers])", any_peer, True),
+        }
+        for warning in write(path, chosen, force):
+            say(f"warning: {warning}", err=True)
+    except typer.Abort:
+        raise failure("nothing written") from None
+    except (ConfigError, ValueError) as error:
+        raise failure(str(error)) from None
+    say(f"{path} written; `minipacs serve -c {path}` runs the node")
 
 
 def text_of(chosen: dict[tuple[str, str], Any]) -> str:
@@ -64,54 +106,8 @@ def write(path: Path, chosen: dict[tuple[str, str], Any], force: bool) -> list[s
     return loader.warnings(loader.load(path))
 
 
-def tell(settings: Settings, as_json: bool) -> None:
-    """Print every value in force and where it comes from."""
-    given = tomllib.loads(settings.source.read_text())
-    rows: list[tuple[str, Any, str]] = []
-    for name in TABLES:
-        table = getattr(settings, name)
-        if isinstance(table, tuple):  # an array of tables
-            for number, one in enumerate(table, 1):
-                told = given[name][number - 1]
-                rows += _rows(f"[[{name}]] {number}", one, told, settings.source)
-            continue
-        tables = {f"{name}.{title}": one for title, one in table.items()} if isinstance(
-            table, dict) else {name: table} if table is not None else {}  # fmt: skip
-        for title, one in tables.items():
-            told = given.get(name, {})
-            if title != name:
-                told = next((v for k, v in told.items() if k.strip() == title[len(name) + 1 :]), {})
-            rows += _rows(f"[{title}]", one, told, settings.source)
-    if as_json:
-        say_json([dict(zip(("key", "value", "from"), row, strict=True)) for row in rows])
-        return
-    widths = [max(len(str(row[at])) for row in rows) for at in (0, 1)]
-    for key, value, origin in rows:
-        say(f"{key:{widths[0]}}  {value!s:{widths[1]}}  {origin}")
-
-
-def _rows(header: str, table: Table, told: object, source: Path) -> list[tuple[str, Any, str]]:
-    """Each key of a table, its value, and whether it was `told` or is the default."""
-    keys = {field.alias or key: key for key, field in type(table).model_fields.items()}
-    given = told if isinstance(told, dict) else {}
-    return [
-        (f"{header} {alias}", _plain(getattr(table, key)), str(source) if alias in given else
-         "default")
-        for alias, key in keys.items()
-    ]  # fmt: skip
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, str | int | float | bool) or value is None:
-        return value
-    if isinstance(value, tuple | frozenset):
-        return sorted(str(one) for one in value)
-    return str(value)
-
-
 def _toml(value: object) -> str:
-    plain = _plain(value)
-    return json.dumps(plain)
+    return json.dumps(plain_value(value))
 
 
 def _check_port(settings: Settings, path: Path) -> None:

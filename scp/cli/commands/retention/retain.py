@@ -1,14 +1,36 @@
 """`minipacs retain`: the rules of [retention] applied by hand."""
 
-from collections.abc import Callable
-
+from scp.cli.options import (
+    DEFAULT_CONFIG,
+    Ask,
+    Commands,
+    ConfigPath,
+    DryRun,
+    Yes,
+    asking,
+    failure,
+    refusals_shown,
+    settings_as_owner,
+)
 from scp.cli.output import say, shown, size
 from scp.config import Settings
-from scp.node import Retaining, changing, opened, rules
+from scp.node import Retaining, changing, is_wanted, opened, rules
 from storage.maintenance.changes import Plan, retention
 
+app = Commands()
 
-def run(settings: Settings, dry_run: bool, ask: Callable[[str], bool]) -> None:
+
+@app.command()
+def retain(yes: Yes = False, dry_run: DryRun = False, path: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Do now what the rules of [retention] ask for; the node does it once an hour."""
+    settings = settings_as_owner(path)
+    if not is_wanted(settings):
+        raise failure(f"{settings.source}: [retention]: takes a rule, such as days = 365")
+    with refusals_shown():
+        run(settings, dry_run, asking(yes))
+
+
+def run(settings: Settings, dry_run: bool, ask: Ask) -> None:
     """Show what is to go, and have it go. Raises ArchiveError."""
     with (opened if dry_run else changing)(settings) as archive:
         plan = retention.plan(archive, rules(settings))

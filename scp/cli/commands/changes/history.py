@@ -1,0 +1,89 @@
+"""`minipacs history`: what was corrected, by whom, when and from what."""
+
+from collections.abc import Sequence
+
+import typer
+
+from scp.cli.commands.changes.corrections import corrections_refused, words_of
+from scp.cli.options import (
+    DEFAULT_CONFIG,
+    AsJson,
+    Commands,
+    ConfigPath,
+    selected,
+    selection,
+    settings_as_owner,
+    takes,
+)
+from scp.cli.output import say, say_json
+from scp.config import Settings
+from scp.node import opened
+from storage import Archive, Level
+from storage.journal.corrections import Correction, Entity, in_force
+from storage.maintenance.changes import Selection, correction, deletion
+
+app = Commands()
+
+
+@app.command()
+@takes(selections=selected)
+def history(
+    selections: "Sequence[Selection]",
+    as_json: AsJson = False,
+    path: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Tell what was corrected, by whom, when and from what: of all, or of what is named."""
+    settings = settings_as_owner(path)
+    with corrections_refused():
+        whole = run(settings, selections, as_json)
+    raise typer.Exit(0 if whole else 1)
+
+
+def run(settings: Settings, selections: Sequence[Selection], as_json: bool) -> bool:
+    """Tell what was corrected: of what is selected, or of all. Raises ArchiveError.
+
+    Whether all that is selected is held, or was corrected once.
+    """
+    with opened(settings) as archive:
+        found = list(in_force(archive.tree.data).all.values())
+        absent = []
+        if selections:
+            entities = {one: _entities(archive, one) for one in selections}
+            known = {one.entity for one in found}
+            absent = [one for one in selection.held(archive, selections)[1]
+                      if (one.level, one.uid) not in known]  # fmt: skip
+            wanted = set[Entity]().union(*entities.values())
+            found = [one for one in found if one.entity in wanted]
+    for one_absent in absent:
+        say(f"{one_absent}: nothing is held", err=True)
+    if as_json:
+        say_json([_plain(one) for one in found])
+        return not absent
+    for one in found:
+        say(*words_of(one))
+    say(f"corrections={len(found)}")
+    return not absent
+
+
+def _entities(archive: Archive, named: Selection) -> set[Entity]:
+    """What is selected, what it is of, and what is below it."""
+    found: set[Entity] = {(named.level, named.uid)}
+    corrections, patients = in_force(archive.tree.data), set[str]()
+    if named.level is Level.PATIENT:
+        patients.add(named.uid)
+    held = deletion.selected(archive, named)
+    for one in held:
+        found |= set(zip(list(Level)[1:], one.uids, strict=True))
+    if any(one.entity[0] is Level.PATIENT for one in corrections.all.values()):
+        patients |= correction.patient_ids(archive.tree, held)
+    for patient in patients:
+        found |= {(Level.PATIENT, other) for other in corrections.patient_ids(patient)}
+    return found
+
+
+def _plain(one: Correction) -> dict[str, object]:
+    return {
+        "number": one.number, "at": one.at, "user": one.user, "level": one.entity[0].name,
+        "key": one.entity[1], "before": one.before, "values": one.values, "reason": one.reason,
+        "merge": one.merge, "undone": one.undone,
+    }  # fmt: skip

@@ -1,0 +1,73 @@
+"""`minipacs purge`: what has been in superseded/ for long goes for good."""
+
+import re
+from typing import Annotated
+
+import typer
+
+from scp.cli.commands.changes.audited import each
+from scp.cli.options import (
+    DEFAULT_CONFIG,
+    Ask,
+    Commands,
+    ConfigPath,
+    DryRun,
+    Yes,
+    asking,
+    failure,
+    refusals_shown,
+    settings_as_owner,
+)
+from scp.cli.output import say, shown, size
+from scp.config import Settings
+from scp.node import opened
+from storage.maintenance.changes import deletion
+
+app = Commands()
+
+Age = Annotated[str, typer.Option(metavar="30d", help="Hours, days or weeks: 12h, 30d, 8w.")]
+_SECONDS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
+_DURATION = re.compile(r"(\d+)([hdw])")
+
+
+@app.command()
+def purge(
+    older_than: Age,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    path: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Delete for good what has been in superseded/ for a time."""
+    try:
+        age = seconds(older_than)
+    except ValueError as error:
+        raise failure(f"--older-than: {error}") from None
+    settings = settings_as_owner(path)
+    with refusals_shown():
+        run(settings, age, dry_run, asking(yes))
+
+
+def seconds(text: str) -> float:
+    """A duration such as 30d, in seconds. Raises ValueError."""
+    found = _DURATION.fullmatch(text.strip())
+    if not found:
+        raise ValueError(f'takes a number of hours, days or weeks such as "30d", not "{text}"')
+    return int(found[1]) * _SECONDS[found[2]]
+
+
+def run(settings: Settings, age: float, dry_run: bool, ask: Ask) -> None:
+    """Delete for good what has been in superseded/ for `age` seconds. Raises ArchiveError."""
+    with opened(settings) as archive:
+        files = list(deletion.older(deletion.kept(archive), age))
+        text = f"superseded/: files={len(files)}, {size(sum(one.bytes for one in files))}"
+        if dry_run or not files:
+            say(f"{text} to be purged")
+            return
+        if not ask(f"{text}. Delete for good?"):
+            say("nothing purged")
+            return
+        with shown("purge") as progress:
+            progress.begin("purging", len(files), "files")
+            purged = (one.uids for one in deletion.purge(files, archive))
+            done = each(settings, "purge", purged, progress)
+        say(f"purged files={done}")

@@ -1,0 +1,59 @@
+"""`minipacs restore`: what was deleted comes back from superseded/."""
+
+from collections.abc import Sequence
+
+import typer
+
+from scp.cli.commands.changes.audited import each
+from scp.cli.options import (
+    DEFAULT_CONFIG,
+    Commands,
+    ConfigPath,
+    refusals_shown,
+    required,
+    settings_as_owner,
+    takes,
+)
+from scp.cli.output import say, shown
+from scp.config import Settings
+from scp.node import changing
+from storage.dicom.values import Uids
+from storage.files import Kept
+from storage.maintenance.changes import Selection, deletion
+
+app = Commands()
+
+
+@app.command()
+@takes(selections=required)
+def restore(
+    selections: "Sequence[Selection]",
+    path: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Bring back from superseded/ what was deleted."""
+    settings = settings_as_owner(path)
+    with refusals_shown():
+        found = run(settings, selections)
+    raise typer.Exit(0 if found else 1)
+
+
+def run(settings: Settings, selections: Sequence[Selection]) -> bool:
+    """Bring back what is selected; whether there was some of each. Raises ArchiveError."""
+    charset = settings.storage.charset
+    with changing(settings) as archive:
+        files: dict[Uids, Kept] = {}
+        whole = True
+        for one in selections:
+            found = {kept.uids: kept for kept in deletion.restorable(archive, one, charset)}
+            files |= found
+            if not found:
+                say(f"{one}: nothing in superseded/ that is not held")
+                whole = False
+        if not files:
+            return False
+        with shown("restore") as progress:
+            progress.begin("restoring", len(files), "files")
+            restored = deletion.restore(archive, list(files.values()), charset)
+            done = each(settings, "restore", restored, progress)
+        say(f"restored instances={done}")
+        return whole

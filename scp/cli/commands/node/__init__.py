@@ -1,0 +1,1 @@
+"""Commands of the node: its configuration, and whom it speaks with."""

@@ -1,0 +1,43 @@
+"""`minipacs serve`: the node."""
+
+import logging
+import os
+from typing import Annotated
+
+import typer
+
+from scp.cli.options import DEFAULT_CONFIG, Commands, ConfigPath, failure, load, ownership
+from scp.config import READERS, ConfigError, loader
+from scp.network.tls import contexts
+from scp.node import Supervisor
+from scp.runtime import StartError, bind, log, pynetdicom_log
+from storage import prepare
+from storage.diagnostics import FolderError
+
+logger = logging.getLogger(__name__)
+
+app = Commands()
+
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every detail.")]
+
+
+@app.command()
+def serve(path: ConfigPath = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
+    """Run the node until SIGTERM or SIGINT, then finish what is under way."""
+    settings = load(path)
+    log.set_up(verbose, settings.log.format == "json")
+    pynetdicom_log.set_up(verbose)
+    storage = settings.storage
+    os.umask(READERS[storage.readers])
+    try:
+        ownership.require_own(settings)
+        tls = contexts(settings)
+        doors = bind(settings)
+        is_whole = prepare(storage.path, storage.sync, storage.charset, storage.any_file_system)
+    except (ConfigError, StartError) as error:
+        raise failure(str(error)) from None
+    except FolderError as error:
+        raise failure(f"{settings.source}: [storage] path: {error}") from None
+    for warning in loader.warnings(settings):
+        logger.warning(warning)
+    Supervisor(settings, doors, tls, is_whole).run()

@@ -1,0 +1,1 @@
+"""Commands on what may stay: pins, and the rules of [retention]."""

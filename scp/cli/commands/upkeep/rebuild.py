@@ -1,0 +1,28 @@
+"""`minipacs rebuild`: the index made anew from the tree."""
+
+import typer
+
+from scp.cli.options import DEFAULT_CONFIG, Commands, ConfigPath, failure, settings_as_owner
+from scp.cli.output import Files, say, shown
+from storage.diagnostics import ArchiveError, FolderError
+from storage.maintenance.recovery import rebuilding, startup
+
+app = Commands()
+
+
+@app.command()
+def rebuild(path: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Make the index anew from the tree; the node may run meanwhile."""
+    settings = settings_as_owner(path)
+    storage = settings.storage
+    try:
+        startup.begin(storage.path)
+        with shown("rebuild") as progress:
+            told = Files(progress, "making the index anew")
+            held = rebuilding.rebuild(storage.path, storage.charset, told)
+    except FolderError as error:
+        raise failure(f"{settings.source}: [storage] path: {error}") from None
+    except ArchiveError as error:
+        say(f"minipacs: index not rebuilt: {error}", err=True)
+        raise typer.Exit(1) from None
+    say(f"index rebuilt instances={held}")

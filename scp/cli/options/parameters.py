@@ -1,0 +1,54 @@
+"""Parameters that several commands have, declared once."""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated
+
+import typer
+
+from scp.cli.output import ask
+
+Command = Callable[..., None]
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")]
+# Asks a person whether to go on.
+Ask = Callable[[str], bool]
+
+
+def asking(yes: bool) -> Ask:
+    """Asks the person at the terminal, unless the answer was given with the command."""
+    return lambda text: yes or ask(text)
+
+
+def takes(**made: Callable[..., object]) -> Callable[[Command], Command]:
+    """Have a command take the options that are the parameters of other functions.
+
+    `takes(selections=required)`: in the place of its parameter `selections` the command has the
+    parameters of `required`, and is given what that makes of them.
+    """
+    options = {name: list(inspect.signature(make).parameters) for name, make in made.items()}
+
+    def decorate(command: Command) -> Command:
+        parameters: list[inspect.Parameter] = []
+        for name, own in inspect.signature(command).parameters.items():
+            if name in made:
+                parameters += inspect.signature(made[name]).parameters.values()
+            else:
+                parameters.append(own)
+
+        @wraps(command)
+        def taking(**given: object) -> None:
+            for name, make in made.items():
+                given[name] = make(**{option: given.pop(option) for option in options[name]})
+            command(**given)
+
+        del taking.__wrapped__
+        by_name = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
+        taking.__signature__ = inspect.Signature(by_name)  # type: ignore[attr-defined]
+        taking.__annotations__ = {one.name: one.annotation for one in parameters}
+        return taking
+
+    return decorate
