@@ -34,7 +34,9 @@ class _Loaded(dict[str, Any]):
 
     def get(self, name: str, default: Any = None) -> Any:
         """The command of that name."""
-        return self[name] if name in self else default
+        if name not in self:
+            return default
+        return self[name]
 
 
 class _Group(TyperGroup):

@@ -8,7 +8,7 @@ from pynetdicom.association import Association
 
 from scp.config import Peer
 from scp.forwarding.shared import ForwardingContext
-from scp.network.association import associate, finish
+from scp.network.association import NoAssociationError, Obstacle, associate, finish
 from scp.network.dimse import (
     CONTEXT,
     REQUEST_STORAGE_COMMITMENT,
@@ -24,7 +24,6 @@ from scp.network.dimse import (
     next_message,
     writer,
 )
-from scp.network.tls import TlsError
 from scp.network.upper_layer import upper_layer_of
 from storage.diagnostics import DataSetError, Event
 from storage.outbox import Asked, commitment_requests
@@ -50,14 +49,10 @@ def ask(post: ForwardingContext, title: str, peer: Peer) -> bool:
     """
     try:
         association = associate(post.settings, post.tls, title, peer, [CONTEXT])
-    except TlsError as error:
-        raise NotAskedError(str(error)) from error
-    except OSError as error:
-        raise NotAskedError(f"cannot be reached: {error.strerror or error}") from error
-    if not association.is_established:
-        if association.rejected_contexts:
+    except NoAssociationError as error:
+        if error.obstacle is Obstacle.NOTHING_ACCEPTED:
             return False
-        raise NotAskedError("does not take an association for storage commitment")
+        raise NotAskedError(str(error)) from error
     asking = _Asking(post, title, association)
     try:
         while asked := commitment_requests.ask(

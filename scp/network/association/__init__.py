@@ -6,7 +6,13 @@ from scp.network.association.access import Rejection
 from scp.network.association.counters import BOUNDS, COMMITMENTS, KINDS, RESTARTS, Counters, Series
 from scp.network.association.negotiation import NodeACSE
 from scp.network.association.request import Cancelled, PeerGone, Request
-from scp.network.association.requestor import Proposal, associate, finish
+from scp.network.association.requestor import (
+    NoAssociationError,
+    Obstacle,
+    Proposal,
+    associate,
+    finish,
+)
 from scp.network.association.shared import WorkerContext
 
 __all__ = [
@@ -18,8 +24,10 @@ __all__ = [
     "Counters",
     "Handler",
     "Handlers",
+    "NoAssociationError",
     "NodeACSE",
     "NodeAssociation",
+    "Obstacle",
     "PeerGone",
     "Proposal",
     "Rejection",

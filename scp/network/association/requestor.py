@@ -1,11 +1,13 @@
 """Associations that the node opens: driven by the thread that opens them."""
 
+import time
 from collections.abc import Sequence
+from enum import Enum
 
 from pydicom.uid import UID
 from pynetdicom._globals import MODE_REQUESTOR
 from pynetdicom.association import Association
-from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation
 
@@ -19,6 +21,25 @@ from scp.network.upper_layer import NodeSocket, upper_layer_of
 Proposal = tuple[str, Sequence[str]]
 
 
+class Obstacle(Enum):
+    """Why there is no association."""
+
+    TLS = "TLS is in the way"
+    UNREACHABLE = "there is no connection"
+    SILENT = "no answer"
+    ENDED = "the connection was ended"
+    REJECTED = "A-ASSOCIATE-RJ"
+    NOTHING_ACCEPTED = "no presentation context was accepted"
+
+
+class NoAssociationError(Exception):
+    """A peer with which there is no association: what it does, in words, and what kind that is."""
+
+    def __init__(self, obstacle: Obstacle, words: str) -> None:
+        super().__init__(words)
+        self.obstacle = obstacle
+
+
 def associate(
     settings: Settings,
     contexts: Contexts,
@@ -27,11 +48,13 @@ def associate(
     proposals: Sequence[Proposal],
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
 ) -> Association:
-    """An association with a peer, established or not; what became of it is in its attributes.
+    """An association with a peer; at least one of what is proposed was accepted.
 
-    It has no thread: the calling one drives it, and has to release or abort it. Raises TlsError
-    where TLS is in the way, OSError where the peer's name cannot be resolved.
+    It has no thread: the calling one drives it, and has to release or abort it. Raises
+    NoAssociationError.
     """
+    started = time.monotonic()
+
     calling = application_entity.build(settings, peer)
     association = Association(calling, MODE_REQUESTOR)
     attach_upper_layer(association)
@@ -40,12 +63,38 @@ def associate(
         connection = _prepare(association, settings, title, peer, proposals, roles)
         connection.tls_args = contexts.of_peer(peer)
         association.request()
-        if connection.tls_failure:
-            raise TlsError(connection.tls_failure)
+    except TlsError as error:
+        raise NoAssociationError(Obstacle.TLS, str(error)) from error
+    except OSError as error:  # of its name
+        words = f"cannot be reached: {error.strerror or error}"
+        raise NoAssociationError(Obstacle.UNREACHABLE, words) from error
     finally:
         if not association.is_established:
             finish(association)
+    if not association.is_established:
+        raise _obstacle(association, connection, peer, time.monotonic() - started)
     return association
+
+
+def _obstacle(
+    association: Association, connection: NodeSocket, peer: Peer, seconds: float
+) -> NoAssociationError:
+    """Why the peer is not associated with, as long as it took to find out."""
+    if connection.tls_failure:
+        return NoAssociationError(Obstacle.TLS, connection.tls_failure)
+    if connection.failure:
+        return NoAssociationError(Obstacle.UNREACHABLE, f"cannot be reached: {connection.failure}")
+    if association.is_rejected:
+        answer = association.acceptor.primitive
+        reason = f": {answer.reason_str}" if isinstance(answer, A_ASSOCIATE) else ""
+        return NoAssociationError(Obstacle.REJECTED, f"rejects the association{reason}")
+    if association.rejected_contexts:
+        return NoAssociationError(Obstacle.NOTHING_ACCEPTED, "accepts none of the SOP classes")
+    if seconds >= (association.acse_timeout or 0):
+        return NoAssociationError(Obstacle.SILENT, f"does not answer within {seconds:.0f} s")
+    # In TLS 1.3 it may say so only when we think that all is well (RFC 8446 4.4.2.4).
+    distrust = ": it may not trust our certificate" if peer.tls else ""
+    return NoAssociationError(Obstacle.ENDED, f"ended the association at once{distrust}")
 
 
 def _prepare(

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Protocol
 
 from scp.config import Peer, Settings
 from scp.copies.corrected import Copies
-from scp.network.association import Proposal, associate
+from scp.network.association import NoAssociationError, Obstacle, Proposal, associate
 from scp.network.scu.batches import batches
 from scp.network.scu.outcomes import (
     FEW,
@@ -23,7 +22,7 @@ from scp.network.scu.outcomes import (
     Supply,
 )
 from scp.network.scu.store import Sender
-from scp.network.tls import Contexts, TlsError
+from scp.network.tls import Contexts
 from scp.runtime import one_line
 from storage import Location
 from storage.diagnostics import Event
@@ -42,6 +41,14 @@ class _NotReachedError(AssociationLost):
 
 class _NotTakenError(_NotReachedError):
     """The destination is there, and takes none of what it was to get."""
+
+
+# What may be otherwise a moment later is tried once more.
+_OF_OBSTACLES = {
+    Obstacle.NOTHING_ACCEPTED: _NotTakenError,
+    Obstacle.UNREACHABLE: AssociationLost,
+    Obstacle.ENDED: AssociationLost,
+}
 
 
 class Waiting(Protocol):
@@ -206,27 +213,15 @@ class Delivery:
         """A sender on an association with the destination. Raises AssociationLost."""
         if not proposals:
             raise _NotTakenError("is offered none of the stored transfer syntaxes by [peers]")
-        origin, peer, started = self._origin, self._peer, time.monotonic()
+        origin, peer = self._origin, self._peer
         try:
             association = associate(origin.settings, origin.tls, self._title, peer, proposals)
-        except TlsError as error:
-            raise _NotReachedError(str(error)) from error
-        except OSError as error:
-            raise _NotReachedError(f"cannot be reached: {error.strerror or error}") from error
-        if association.is_established:
-            return Sender(
-                association,
-                origin.copies,
-                origin.originator,
-                peer.dimse_timeout or origin.settings.limits.dimse_timeout,
-                self._stopped.is_set,
-            )
-        if association.is_rejected:
-            raise _NotReachedError("rejects the association")
-        if association.rejected_contexts:
-            raise _NotTakenError("accepts none of the SOP classes")
-        if time.monotonic() - started >= (association.acse_timeout or 0):
-            raise _NotReachedError("does not answer")
-        # In TLS 1.3 it may say so only when we think that all is well (RFC 8446 4.4.2.4).
-        distrust = ": it may not trust our certificate" if peer.tls else ""
-        raise AssociationLost(f"cannot be reached, or ended the association at once{distrust}")
+        except NoAssociationError as error:
+            raise _OF_OBSTACLES.get(error.obstacle, _NotReachedError)(str(error)) from error
+        return Sender(
+            association,
+            origin.copies,
+            origin.originator,
+            peer.dimse_timeout or origin.settings.limits.dimse_timeout,
+            self._stopped.is_set,
+        )

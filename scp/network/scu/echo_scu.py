@@ -4,10 +4,9 @@ import time
 from dataclasses import dataclass
 
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 from scp.config import Peer, Settings
-from scp.network.association import associate, finish
+from scp.network.association import NoAssociationError, Obstacle, associate, finish
 from scp.network.dimse import (
     VERIFICATION,
     Command,
@@ -17,7 +16,7 @@ from scp.network.dimse import (
     next_message,
     writer,
 )
-from scp.network.tls import Contexts, TlsError
+from scp.network.tls import Contexts
 
 SYNTAXES = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 
@@ -35,22 +34,14 @@ def echo(settings: Settings, tls: Contexts, title: str, peer: Peer) -> Echo:
     started = time.monotonic()
     try:
         fault = _echo(settings, tls, title, peer)
-    except TlsError as error:
-        fault = str(error)
-    except OSError as error:
-        fault = f"cannot be reached: {error.strerror or error}"
+    except NoAssociationError as error:
+        is_other = error.obstacle is Obstacle.NOTHING_ACCEPTED
+        fault = "does not take Verification" if is_other else str(error)
     return Echo(time.monotonic() - started, fault)
 
 
 def _echo(settings: Settings, tls: Contexts, title: str, peer: Peer) -> str:
     association = associate(settings, tls, title, peer, [(VERIFICATION, SYNTAXES)])
-    if not association.is_established:
-        refusal = association.acceptor.primitive
-        if association.is_rejected and isinstance(refusal, A_ASSOCIATE):
-            return f"rejects the association: {refusal.reason_str}"
-        if association.rejected_contexts:
-            return "does not take Verification"
-        return "cannot be reached, or ended the association at once"
     context = association.accepted_contexts[0]
     request = Command(Field.C_ECHO_RQ, message_id=1, sop_class=VERIFICATION)
     writer.send(association, context.context_id or 0, command_set.encode(request))

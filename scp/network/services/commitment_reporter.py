@@ -12,7 +12,15 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import build_role
 
 from scp.config import Peer, Settings
-from scp.network.association import COMMITMENTS, Counters, Request, access, associate, finish
+from scp.network.association import (
+    COMMITMENTS,
+    Counters,
+    NoAssociationError,
+    Request,
+    access,
+    associate,
+    finish,
+)
 from scp.network.dimse import (
     CONTEXT,
     STORAGE_COMMITMENT,
@@ -26,7 +34,7 @@ from scp.network.dimse import (
     next_message,
     writer,
 )
-from scp.network.tls import Contexts, TlsError
+from scp.network.tls import Contexts
 from scp.network.upper_layer import upper_layer_of
 from scp.runtime import one_line
 from storage import Archive
@@ -220,12 +228,8 @@ class Reporter:
                 [CONTEXT],
                 [build_role(STORAGE_COMMITMENT, scp_role=True)],
             )
-        except TlsError as error:
+        except NoAssociationError as error:
             return f"{peer.host}:{peer.port} {error}"
-        except OSError as error:
-            return f"{peer.host}:{peer.port} cannot be reached: {error.strerror or error}"
-        if not association.is_established:
-            return f"{peer.host}:{peer.port} does not take the association"
         context = association.accepted_contexts[0]
         _send(association, context.context_id or 0, str(context.transfer_syntax[0]),
               event_type, information)  # fmt: skip

@@ -35,6 +35,7 @@ class NodeSocket(AssociationSocket):
     awaited: ssl.SSLContext | None = None  # for the TLS handshake that a caller has to make
     agreed: Mapping[str, str] = MappingProxyType({})  # what TLS was agreed on, for the log
     _tls: ssl.SSLSocket | None = None
+    failure = ""  # of a peer that is called: why there is no connection
     tls_failure = ""  # of a peer that is called: what it does that TLS is not possible
 
     def adopt(self, tls: ssl.SSLContext | None = None) -> None:
@@ -64,7 +65,8 @@ class NodeSocket(AssociationSocket):
             connection.connect(address)
             if self.tls_args:
                 self.socket = self._secured(connection, *self.tls_args)
-        except OSError:
+        except OSError as error:
+            self.failure = error.strerror or str(error)
             self._shutdown_socket()
             self.socket = None
             primitive.result = "Evt17"

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import socket
 import sqlite3
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -150,11 +152,18 @@ def peers(folder: Path) -> Iterator[RunningNode]:
     with (
         running_node(folder / "strict", strict) as other,
         destination("FINE", ECHO, CT) as (_, port),
+        destination("CTS ONLY", CT) as (_, without),
+        socket.create_server(("127.0.0.1", 0)) as mute,
+        socket.create_server(("127.0.0.1", 0)) as rude,
     ):
+        threading.Thread(target=lambda: rude.accept()[0].close(), daemon=True).start()
         tables = {
             "FINE": {"host": "127.0.0.1", "port": port, "allow": ["echo", "find"]},
             "STRICT": {"host": "127.0.0.1", "port": other.port, "from": ["10.0.0.0/8"]},
             "DOWN": {"host": "127.0.0.1", "port": free_port(), "tls": False},
+            "MUTE": {"host": "127.0.0.1", "port": mute.getsockname()[1], "acse_timeout": 0.5},
+            "RUDE": {"host": "127.0.0.1", "port": rude.getsockname()[1]},
+            "CTS ONLY": {"host": "127.0.0.1", "port": without},
             "NOWHERE": {"host": "no.such.host.invalid", "port": 104},
             "CALLS ONLY": {},
         }
@@ -170,7 +179,10 @@ def test_each_peer_is_echoed_with_result_time_and_rights(tmp_path: Path) -> None
     for title, words in {
         "FINE": ("answered in ", " ms", "echo, find", "any address"),
         "STRICT": ("rejects the association: Calling AE title not recognised", "10.0.0.0/8"),
-        "DOWN": ("cannot be reached", "all"),
+        "DOWN": ("cannot be reached: Connection refused", "all"),
+        "MUTE": ("does not answer within",),
+        "RUDE": ("ended the association at once",),
+        "CTS ONLY": ("does not take Verification",),
         "NOWHERE": ("cannot be reached: ",),
         "CALLS ONLY": ("not asked: no host",),
     }.items():
