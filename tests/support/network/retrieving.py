@@ -264,8 +264,8 @@ STORESCP = {
 # The same destination as PEER under other settings.
 LIKE_PEER: dict[str, dict[str, Any]] = {
     "IMPATIENT": {"dimse_timeout": 1, "acse_timeout": 5},
-    "PATIENT": {"acse_timeout": 6},
-    "BRISK": {"dimse_timeout": 6},
+    "PATIENT": {"acse_timeout": 60},
+    "BRISK": {"dimse_timeout": 60},
     "THREE": {"sends": 3},
     "OFFER IMPLICIT": {"transfer_syntaxes": ["ImplicitVRLittleEndian"]},
     "OFFER EXPLICIT": {"transfer_syntaxes": [EXPLICIT]},

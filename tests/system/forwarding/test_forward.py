@@ -206,9 +206,7 @@ def test_one_that_hangs_holds_up_nobody_else(
     node = start([{"to": ["STUCK", "QUICK"]}], stuck, quick)
     sent = store(node, range(1))
     gate.wait_until_reached()
-    started = time.monotonic()
-    sent |= store(node, range(1, 30))
-    assert time.monotonic() - started < 10
+    sent |= store(node, range(1, 30))  # while nothing opens the gate
     quick.wait_for(30)
     assert quick.has(sent)
     assert not stuck.order

@@ -56,8 +56,8 @@ STORE = command_set(request(0x0001, CT, True, (0x0700, us(0)), (0x1000, uid("1.2
 QUERY = command_set(request(0x0020, FIND["STUDY"], True, (0x0700, us(0))))
 # The patience of the node, and how long anything may take that it does not wait for.
 TIMEOUT = 1.0
-PROMPT_SECONDS = 5.0
-ENDED_SECONDS = 15.0
+PROMPT_SECONDS = 30.0
+ENDED_SECONDS = 60.0
 MOST_KIB = 64 * 1024
 
 

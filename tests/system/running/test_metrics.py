@@ -434,16 +434,21 @@ def test_who_shows_no_sign_of_life_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /metr", b"GET /metrics HTTP/1.1\r\nHost: x\r\n"])
-def test_who_stalls_holds_up_nobody(node: RunningNode, sent: bytes) -> None:
+def test_who_stalls_holds_up_nobody(tmp_path: Path, sent: bytes) -> None:
+    node = RunningNode(tmp_path, {"metrics": {"port": 0}, "peers": {"CT1": {}}})
+    # Whom it waits for, it waits for that long.
+    node.constants = {
+        "scp.web.server._SECONDS": 600.0, "scp.web.server._Handler.timeout": 600.0,
+    }  # fmt: skip
+    node.start()
     with ExitStack() as stack:
+        stack.callback(lambda: node.is_running and node.kill())
         for _ in range(100):
             stalled = stack.enter_context(socket.create_connection(door(node)))
             with suppress(ConnectionError):  # it was the oldest meanwhile
                 stalled.sendall(sent)
-        started = time.monotonic()
         for path in ("/healthz", "/readyz", "/metrics"):
             assert ask(node, path)[0] == 200
-        assert time.monotonic() - started < 5
         store(node, "CT1", 1)
         assert node.stop() == 0
 

@@ -11,6 +11,7 @@ from support import (
     EXPLICIT,
     IMPLICIT,
     MOVE,
+    START_SECONDS,
     Inbox,
     identifier,
 )
@@ -194,7 +195,7 @@ def test_a_destination_that_takes_nothing(rig: Rig, title: str) -> None:
     assert (found.status, found.counts) == (0xA702, (0, 4, 0))
     assert found.failed == set(of("chest"))
     assert title in found.comment
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < START_SECONDS  # by its own timeouts
     told = f'"{title}"' if " " in title else title
     rig.node.wait_for_log("moved", f"destination={told}", "failed=4", "status=A702")
 
@@ -277,7 +278,7 @@ def test_one_reconnect_for_the_rest(rig: Rig, mishap: str) -> None:
     rest = {u: d for u, d in of("six").items() if u != uid("six3")}
     arrived.pop(uid("six3"), None)  # nonsense came after it had been taken
     assert arrived == rest
-    assert seconds < 5
+    assert seconds < START_SECONDS  # and not by dimse_timeout
 
 
 def test_a_destination_that_asks_for_release_in_the_middle(rig: Rig) -> None:
@@ -360,8 +361,8 @@ def test_a_stall_ends_by_the_peers_dimse_timeout(rig: Rig) -> None:
         peer.wait_until_left()
     assert (found.status, found.counts, found.failed) == (0xA702, (0, 6, 0), set(of("six")))
     assert "IMPATIENT" in found.comment
-    assert 1 < seconds < 6
-    assert found.longest_wait < 1.5
+    assert 1 < seconds < START_SECONDS
+    assert found.longest_wait < START_SECONDS / 2
 
 
 def test_after_one_stall_the_rest_arrives(rig: Rig) -> None:
@@ -384,7 +385,7 @@ def test_a_destination_that_reads_no_more(rig: Rig) -> None:
         assert peer.inbox.take_all() == {}
     assert (found.status, found.counts, found.failed) == (0xA702, (0, 1, 0), {uid("large")})
     assert "IMPATIENT" in found.comment
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < START_SECONDS  # by its own timeouts
 
 
 def test_a_destination_that_never_answers_the_release(rig: Rig) -> None:
@@ -395,7 +396,7 @@ def test_a_destination_that_never_answers_the_release(rig: Rig) -> None:
         seconds = time.monotonic() - started
         assert gate.reached.wait(CLIENT_SECONDS)
     expect_all(found, of("chest"))
-    assert seconds < 4
+    assert seconds < START_SECONDS  # and not by acse_timeout
 
 
 # ---- after all of that
