@@ -10,7 +10,7 @@ from typing import Any
 import pydantic
 from pydantic_core import ErrorDetails
 
-from scp.config.schema import AE_TITLE_RULE, TABLES, Document, Settings
+from scp.config.schema import AE_TITLE_RULE, TABLES, ConfigDocument, Settings
 
 _LOOPBACK = re.compile(r"127(\.\d+){3}|::1|localhost")
 
@@ -27,7 +27,7 @@ def load(path: Path) -> Settings:
     context = {"folder": path.absolute().parent}
     faults = list(_same_titles(raw.get("peers")))
     try:
-        document = Document.model_validate(raw, context=context, by_alias=True, by_name=False)
+        document = ConfigDocument.model_validate(raw, context=context, by_alias=True, by_name=False)
         faults += _same_ports(document)
         faults += _no_destinations(document)
     except pydantic.ValidationError as error:
@@ -57,12 +57,12 @@ def _same_titles(peers: object) -> Iterator[str]:
             yield f"[{_key('peers', name)}]: the same AE title as [{_key('peers', first)}]"
 
 
-def _same_ports(document: Document) -> Iterator[str]:
+def _same_ports(document: ConfigDocument) -> Iterator[str]:
     if document.node.port and document.node.port == _tls_port(document):
         yield f"[tls] port: takes another one than [node] port, not {document.node.port} too"
 
 
-def _no_destinations(document: Document) -> Iterator[str]:
+def _no_destinations(document: ConfigDocument) -> Iterator[str]:
     for number, rule in enumerate(document.forward, 1):
         for title in rule.to:
             peer = document.peers.get(title)
@@ -71,7 +71,7 @@ def _no_destinations(document: Document) -> Iterator[str]:
                 yield f"[[forward]] {number} to: [{_key('peers', title)}] {lacks}"
 
 
-def _tls_port(document: Document) -> int | None:
+def _tls_port(document: ConfigDocument) -> int | None:
     return document.tls.port if document.tls else None
 
 

@@ -224,7 +224,7 @@ class Forward(Table):
     quiet: Annotated[float | None, _SECONDS] = None
 
 
-class Document(Table):
+class ConfigDocument(Table):
     """All that config.toml can hold."""
 
     node: Node = Node()
@@ -240,7 +240,7 @@ class Document(Table):
     forward: Annotated[tuple[Forward, ...], _RULES] = ()
 
 
-class Settings(Document):
+class Settings(ConfigDocument):
     """The checked configuration, and the file that it was read from."""
 
     source: Path
@@ -254,5 +254,5 @@ TABLES: dict[str, type[Table]] = {
     name: next(
         t for t in (field.annotation, *get_args(field.annotation)) if t in Table.__subclasses__()
     )
-    for name, field in Document.model_fields.items()
+    for name, field in ConfigDocument.model_fields.items()
 }

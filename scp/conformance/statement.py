@@ -9,12 +9,12 @@ from scp.conformance.sections import (
     services,
     statuses,
 )
-from scp.conformance.writing import Document, literal
+from scp.conformance.writing import StatementDocument, literal
 
 
-def conformance_statement(settings: Settings) -> Document:
+def conformance_statement(settings: Settings) -> StatementDocument:
     """The statement of a node with these settings."""
-    return Document(
+    return StatementDocument(
         f"DICOM Conformance Statement of minipacs as {literal(settings.node.ae_title)}",
         (
             *overview.overview(settings),

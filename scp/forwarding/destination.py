@@ -12,7 +12,7 @@ from scp.forwarding.shared import ForwardingContext
 from scp.network.scu import Cause, Delivery, Pause, Result, SubOperationOutcome
 from scp.runtime import MANY
 from storage.diagnostics import Event
-from storage.outbox import Item, commitment_requests, is_held
+from storage.outbox import QueuedInstance, commitment_requests, is_held
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class DestinationSender:
         self._title = title
         self._peer = peer
         self._lock = threading.Lock()  # the lanes of a delivery note what they sent
-        self._items: dict[tuple[str, str, str], Item] = {}
+        self._items: dict[tuple[str, str, str], QueuedInstance] = {}
         self._ended: Counter[Result | Cause] = Counter()
         self._bytes = 0
         self._last_error = ""
@@ -68,7 +68,7 @@ class DestinationSender:
                 self._ask()
             self._post.stopped.wait(max(LOOK_SECONDS, took * _REST))
 
-    def _due(self) -> list[Item]:
+    def _due(self) -> list[QueuedInstance]:
         """What can be sent now; what is held no more is forgotten."""
         found = []
         for item in self._post.outbox.due(self._title, _MOST):
@@ -78,7 +78,7 @@ class DestinationSender:
                 self._post.outbox.drop(item)
         return found
 
-    def _send(self, items: list[Item]) -> None:
+    def _send(self, items: list[QueuedInstance]) -> None:
         started = time.monotonic()
         self._items = {item.location.uids: item for item in items}
         self._ended.clear()
@@ -111,7 +111,7 @@ class DestinationSender:
         elif outcome.cause is not Cause.DESTINATION:
             self._fail(item, outcome)
 
-    def _fail(self, item: Item, outcome: SubOperationOutcome) -> None:
+    def _fail(self, item: QueuedInstance, outcome: SubOperationOutcome) -> None:
         busy = outcome.status in _OUT_OF_RESOURCES
         for_good = not busy and outcome.cause is Cause.INSTANCE and item.attempts + 1 >= ATTEMPTS
         delay = None if for_good else _delay(item.attempts)

@@ -16,7 +16,7 @@ from scp.forwarding.journal_follower import JournalFollower
 from scp.forwarding.shared import ForwardingContext
 from scp.network.association import access
 from scp.network.tls import Contexts
-from scp.runtime import Audit, child, log, memory, trail
+from scp.runtime import AuditTrail, child, log, memory, trail
 from storage import Archive
 from storage.diagnostics import Event, ResourceError, Sentence
 from storage.outbox import Outbox, database, standings
@@ -113,7 +113,7 @@ def _run(settings: Settings, tls: Contexts) -> None:
     database.prepare(storage.path, storage.sync)
     post = ForwardingContext(
         settings, tls, Archive(storage.path, storage.sync), Outbox(storage.path, storage.sync),
-        Audit(*trail(settings)),
+        AuditTrail(*trail(settings)),
     )  # fmt: skip
     waiting = {title: one.waiting for title, one in standings(post.outbox).items() if one.waiting}
     rules = sorted({title for rule in settings.forward for title in rule.to})

@@ -7,7 +7,7 @@ from scp.config import Settings
 from scp.copies.corrected import AsCorrected
 from scp.network.scu import Origin, Originator
 from scp.network.tls import Contexts
-from scp.runtime import Audit
+from scp.runtime import AuditTrail
 from storage import Archive
 from storage.outbox import Outbox
 
@@ -25,7 +25,7 @@ class ForwardingContext:
     tls: Contexts
     archive: Archive
     outbox: Outbox
-    audit: Audit
+    audit: AuditTrail
     stopped: threading.Event = field(default_factory=threading.Event)
     followed: threading.Event = field(default_factory=threading.Event)
 

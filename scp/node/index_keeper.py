@@ -190,5 +190,5 @@ class CatalogueReader:
 def _make_anew(data: Path, charset: str) -> None:
     os.nice(_NICENESS)
     start = time.monotonic()
-    held = rebuild(data, charset, log.Progress("rebuilding the index"))
+    held = rebuild(data, charset, log.LoggedProgress("rebuilding the index"))
     logger.info(Event("index rebuilt", instances=held, seconds=time.monotonic() - start))

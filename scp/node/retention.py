@@ -22,7 +22,7 @@ _EVERY_SECONDS = 3600.0
 _NICENESS = 10
 
 
-class Progress(Protocol):
+class RetentionProgress(Protocol):
     """Is told how far it has come."""
 
     def begin(self, what: str, total: int, unit: str) -> None:
@@ -45,7 +45,9 @@ def is_wanted(settings: Settings) -> bool:
 class Retaining:
     """What was done of a plan; the audit trail is told of it, however it ends."""
 
-    def __init__(self, settings: Settings, archive: Archive, progress: Progress | None) -> None:
+    def __init__(
+        self, settings: Settings, archive: Archive, progress: RetentionProgress | None
+    ) -> None:
         self._settings, self._archive, self._progress = settings, archive, progress
         self._studies: list[str] = []
         self._instances = self._purged = 0

@@ -18,7 +18,7 @@ from scp.node.listener import Listener
 from scp.runtime import (
     AssociationSlots,
     Attempts,
-    Audit,
+    AuditTrail,
     Heartbeats,
     ListeningSockets,
     memory,
@@ -64,7 +64,7 @@ def run(
         Bounds(storage.superseded_copies, storage.superseded_percent),
     )  # fmt: skip
     reporter = Reporter(settings, archive, tls, counters)
-    entity, audit = application_entity.build(settings), Audit(*trail(settings))
+    entity, audit = application_entity.build(settings), AuditTrail(*trail(settings))
     node = WorkerContext(settings, archive, entity, slots, reporter, audit, tls, counters)
 
     attempts, resumed = Attempts(), False

@@ -37,7 +37,7 @@ BUSY = ".busy"
 
 
 def trail(settings: Settings) -> tuple[Path | None, int, int, int]:
-    """Where the audit trail goes, as `Audit` takes it."""
+    """Where the audit trail goes, as `AuditTrail` takes it."""
     wanted = settings.audit
     path = wanted.path or settings.storage.path / "audit" / "audit.jsonl"
     return path if wanted.enabled else None, wanted.file_bytes, wanted.files, wanted.address_lines
@@ -78,7 +78,7 @@ class _Crowds:
         return self._lines[address]
 
 
-class Audit:
+class AuditTrail:
     """The trail, and the file beside it; several processes may write them, and many threads."""
 
     def __init__(
@@ -217,7 +217,7 @@ def user() -> str:
 
 def tell(settings: Settings, event: str, **fields: Any) -> None:
     """Add the line of an act of a command: who ran it, and what it did."""
-    audit = Audit(*trail(settings))
+    audit = AuditTrail(*trail(settings))
     audit.write(event, user=user(), **fields)
     audit.close()
 
@@ -251,7 +251,7 @@ class StoreTally:
         if len(self._refused) < MANY:
             self._refused.append(bounded(instance))
 
-    def write(self, audit: Audit, who: dict[str, str]) -> None:
+    def write(self, audit: AuditTrail, who: dict[str, str]) -> None:
         """The lines, and forget."""
         for study, counted in self._studies.items():
             outcomes = counted.outcomes

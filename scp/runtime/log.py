@@ -18,7 +18,7 @@ from storage.diagnostics import Event, Sentence, escaped, json_text
 _PROGRESS_SECONDS = 5.0
 
 
-class Progress:
+class LoggedProgress:
     """Logs how far something is, now and then: called as often as may be, with done and of."""
 
     def __init__(self, what: str) -> None:

@@ -24,7 +24,7 @@ from scp.config import Service, Settings
 from scp.network.association import BOUNDS, COMMITMENTS, KINDS, Counters, Series
 from scp.runtime import AssociationSlots, Heartbeats, child
 from scp.web.health import Health
-from scp.web.server import Answer, Server
+from scp.web.server import HttpAnswer, Server
 from storage.diagnostics import Event, escaped
 
 logger = logging.getLogger(__name__)
@@ -112,25 +112,25 @@ class Pages:
         self._registry.register(_Collected(counters, health))
         self._of_disk = threading.BoundedSemaphore(_OF_DISK)
 
-    def __call__(self, path: str, accept: str) -> Answer:
+    def __call__(self, path: str, accept: str) -> HttpAnswer:
         """Answer a GET."""
         if path == "/healthz":
             return _said(self._health.why_not_alive())
         if path not in ("/metrics", "/readyz"):
-            return Answer(404, b"takes /metrics, /healthz and /readyz\n")
+            return HttpAnswer(404, b"takes /metrics, /healthz and /readyz\n")
         if not self._of_disk.acquire(timeout=_DISK_SECONDS):
             return _said("others wait for the disk")
         try:
             if path == "/readyz":
                 return _said(self._health.why_not_ready())
             encode, kind = choose_encoder(accept)
-            return Answer(200, encode(self._registry), kind)
+            return HttpAnswer(200, encode(self._registry), kind)
         finally:
             self._of_disk.release()
 
 
-def _said(fault: str) -> Answer:
-    return Answer(503 if fault else 200, f"{escaped(fault or 'ok')}\n".encode())
+def _said(fault: str) -> HttpAnswer:
+    return HttpAnswer(503 if fault else 200, f"{escaped(fault or 'ok')}\n".encode())
 
 
 class _Collected(Collector):

@@ -25,7 +25,7 @@ _LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     """What a request is answered with."""
 
     code: int
@@ -34,7 +34,7 @@ class Answer:
 
 
 # From the path and the Accept header of a GET.
-Respond = Callable[[str, str], Answer]
+Respond = Callable[[str, str], HttpAnswer]
 
 
 class Server(ThreadingMixIn, HTTPServer):
@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         except Exception as error:
             logger.error(Event("http", one_line(error), path=self.path))
             logger.debug("details", exc_info=True)
-            answer = Answer(500, b"internal error, see the node's log\n")
+            answer = HttpAnswer(500, b"internal error, see the node's log\n")
         self.send_response(answer.code)
         self.send_header("Content-Type", answer.kind)
         self.send_header("Content-Length", str(len(answer.body)))

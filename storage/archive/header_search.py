@@ -12,7 +12,7 @@ from pydicom.tag import BaseTag, Tag
 
 from storage.diagnostics import BudgetError, DataSetError
 from storage.dicom import part10
-from storage.dicom.data_sets import STORED, Budget, Element, Elements, elements, read_data_set
+from storage.dicom.data_sets import STORED, Element, Elements, ReadBudget, elements, read_data_set
 from storage.files import Files
 from storage.index import Index
 from storage.index import search as finding
@@ -114,7 +114,7 @@ class HeaderSearch:
 
 
 def _read(header: Dataset, tags: Iterable[BaseTag], charset: str, vr: str = "UN") -> Elements:
-    return elements.read(header, tags, charset, unknown_vr=vr, budget=Budget(STORED))
+    return elements.read(header, tags, charset, unknown_vr=vr, budget=ReadBudget(STORED))
 
 
 def _stored_tags(keys: Elements) -> Iterator[BaseTag | int]:

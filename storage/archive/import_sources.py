@@ -12,7 +12,7 @@ from pydicom.tag import Tag
 
 from storage.diagnostics import DataSetError
 from storage.dicom import part10
-from storage.dicom.data_sets import DIRECTORY, Budget, Elements, read, read_data_set
+from storage.dicom.data_sets import DIRECTORY, Elements, ReadBudget, read, read_data_set
 from storage.files import words_of
 
 MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"  # Media Storage Directory Storage (PS3.10 8)
@@ -33,7 +33,7 @@ class ImportSource:
 
 
 @dataclass(frozen=True)
-class Unusable:
+class UnusablePath:
     """A path below which nothing can be had, and why."""
 
     path: str
@@ -43,7 +43,7 @@ class Unusable:
         return self.path
 
 
-def under(paths: Iterable[Path]) -> Iterator[ImportSource | Unusable]:
+def under(paths: Iterable[Path]) -> Iterator[ImportSource | UnusablePath]:
     """All that lies under `paths`: folders to any depth, archives and a DICOMDIR by their content.
 
     A DICOMDIR inside of a folder is passed over: what it names lies there too.
@@ -57,7 +57,7 @@ def under(paths: Iterable[Path]) -> Iterator[ImportSource | Unusable]:
             else:
                 yield from _of_file(path, path.stat().st_size, zipfile.is_zipfile(path))
         except OSError as error:
-            yield Unusable(str(path), words_of(error))
+            yield UnusablePath(str(path), words_of(error))
 
 
 @contextmanager
@@ -95,7 +95,7 @@ class Opener:
             self._archive = None
 
 
-def _in_folder(folder: Path) -> Iterator[ImportSource | Unusable]:
+def _in_folder(folder: Path) -> Iterator[ImportSource | UnusablePath]:
     failed: list[OSError] = []
     for at, folders, names in os.walk(folder, onerror=failed.append):
         folders.sort()
@@ -106,13 +106,13 @@ def _in_folder(folder: Path) -> Iterator[ImportSource | Unusable]:
                     continue
                 yield from _of_file(path, path.stat().st_size, name.lower().endswith(".zip"))
             except OSError as error:
-                yield Unusable(str(path), words_of(error))
+                yield UnusablePath(str(path), words_of(error))
         while failed:
             wrong = failed.pop()
-            yield Unusable(str(wrong.filename), words_of(wrong))
+            yield UnusablePath(str(wrong.filename), words_of(wrong))
 
 
-def _of_file(path: Path, size: int, is_archive: bool) -> Iterator[ImportSource | Unusable]:
+def _of_file(path: Path, size: int, is_archive: bool) -> Iterator[ImportSource | UnusablePath]:
     if not is_archive:
         yield ImportSource(path, size=size)
         return
@@ -120,7 +120,7 @@ def _of_file(path: Path, size: int, is_archive: bool) -> Iterator[ImportSource |
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except zipfile.BadZipFile as error:
-        yield Unusable(str(path), f"Cannot be unpacked: {error}")
+        yield UnusablePath(str(path), f"Cannot be unpacked: {error}")
         return
     for member in members:
         if not member.is_dir() and Path(member.filename).name.upper() != _DICOMDIR:
@@ -135,12 +135,12 @@ def _is_dicomdir(path: Path) -> bool:
         return False
 
 
-def _named_by(path: Path) -> Iterator[ImportSource | Unusable]:
+def _named_by(path: Path) -> Iterator[ImportSource | UnusablePath]:
     """What a DICOMDIR's records name, by file IDs relative to its folder (PS3.10 8.2)."""
     try:
         records = _records(path)
     except DataSetError as error:
-        yield Unusable(str(path), f"Cannot be read: {error}")
+        yield UnusablePath(str(path), f"Cannot be read: {error}")
         return
     for record in records:
         if _FILE_ID not in record or not record[_FILE_ID].text:
@@ -148,7 +148,9 @@ def _named_by(path: Path) -> Iterator[ImportSource | Unusable]:
         named = record[_FILE_ID].text.split("\\")
         file = _found(path.parent, named)
         if file is None:
-            yield Unusable(str(path.parent.joinpath(*named)), f"Named by {path.name}, not there")
+            yield UnusablePath(
+                str(path.parent.joinpath(*named)), f"Named by {path.name}, not there"
+            )
         else:
             yield ImportSource(file, size=file.stat().st_size)
 
@@ -158,7 +160,7 @@ def _records(path: Path) -> tuple[Elements, ...]:
     with path.open("rb") as file:
         syntax = part10.read(file).transfer_syntax_uid
         held = read_data_set(file, syntax, [_RECORDS], _RECORDS, DIRECTORY)
-    found = read(held, [_RECORDS], "", budget=Budget(DIRECTORY)).get(_RECORDS)
+    found = read(held, [_RECORDS], "", budget=ReadBudget(DIRECTORY)).get(_RECORDS)
     return (found.items if found else None) or ()
 
 

@@ -16,7 +16,7 @@ _PLURALS = dict(zip(Level, ("patients", "studies", "series", "instances"), stric
 
 
 @dataclass
-class Share:
+class HeldShare:
     """A part of what is held, `bytes` being those of the data sets."""
 
     instances: int = 0
@@ -32,8 +32,8 @@ class Statistics:
     bytes: int
     free_bytes: int
     by_modality: dict[str, dict[str, int]]
-    by_sender: dict[str, Share] = field(default_factory=dict)
-    by_month: dict[str, Share] = field(default_factory=dict)
+    by_sender: dict[str, HeldShare] = field(default_factory=dict)
+    by_month: dict[str, HeldShare] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, object]:
         """The same for a machine."""
@@ -85,19 +85,19 @@ def _add_arrivals(archive: Archive, found: Statistics) -> None:
         if size is None:
             continue
         at = str(line.get("at", ""))
-        _add(found.by_sender.setdefault(str(line.get("sender", "")), Share()), size, at)
-        _add(found.by_month.setdefault(at[:7], Share()), size, at)
+        _add(found.by_sender.setdefault(str(line.get("sender", "")), HeldShare()), size, at)
+        _add(found.by_month.setdefault(at[:7], HeldShare()), size, at)
     rest = held.rest()
     if rest.instances:
         for shares in (found.by_sender, found.by_month):
-            share = shares.setdefault("", Share())
+            share = shares.setdefault("", HeldShare())
             share.instances += rest.instances
             share.bytes += rest.bytes
     found.by_sender = dict(sorted(found.by_sender.items(), key=lambda pair: -pair[1].bytes))
     found.by_month = dict(sorted(found.by_month.items()))
 
 
-def _add(share: Share, size: int, at: str) -> None:
+def _add(share: HeldShare, size: int, at: str) -> None:
     share.instances += 1
     share.bytes += size
     share.last = max(share.last, at)
@@ -123,7 +123,7 @@ class _Held:
         size, self._sizes[at] = self._sizes[at], -1
         return size
 
-    def rest(self) -> Share:
+    def rest(self) -> HeldShare:
         """Those that were not taken."""
         sizes = [size for size in self._sizes if size >= 0]
-        return Share(len(sizes), sum(sizes))
+        return HeldShare(len(sizes), sum(sizes))

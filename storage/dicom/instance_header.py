@@ -14,9 +14,9 @@ from storage.dicom.data_sets import (
     CHARACTER_SET,
     DEFLATED,
     STORED,
-    Budget,
     Elements,
-    Found,
+    FoundElement,
+    ReadBudget,
     UnusualError,
     Wanted,
     check_lengths,
@@ -96,7 +96,7 @@ def _read(source: BinaryIO, transfer_syntax: str, charset: str) -> dict[str, str
     """The values of any data set. Raises DataSetError."""
     data_set = read_data_set(source, transfer_syntax, _TAGS, _LAST_TAG)
     check_lengths(data_set)  # a UID that is cut short is another UID
-    elements = read(data_set, _READ_TAGS, charset, budget=Budget(STORED))
+    elements = read(data_set, _READ_TAGS, charset, budget=ReadBudget(STORED))
     return {attribute.column: _text(elements, attribute) for attribute in _STORED}
 
 
@@ -119,14 +119,14 @@ def _scanned(data: bytes, implicit_vr: bool, charset: str) -> dict[str, str]:
     return values
 
 
-def _value(held: Found, vr: str, named: Charset) -> str:
+def _value(held: FoundElement, vr: str, named: Charset) -> str:
     vr = held.vr or vr
     if not held.value or vr in BULK_VRS:
         return ""
     return decoded(vr, held.value, named)
 
 
-def _named(found: Mapping[int, Found], default: str) -> Charset:
+def _named(found: Mapping[int, FoundElement], default: str) -> Charset:
     """The Specific Character Set of a data set or of an item."""
     held = found.get(_CHARACTER_SET)
     if held and b"\0" in held.value.rstrip(b"\0"):

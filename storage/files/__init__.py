@@ -2,7 +2,7 @@
 
 from storage.files.digests import copy_of_rest, digest_of_rest
 from storage.files.disk import (
-    Unusable,
+    MissingRight,
     name_of,
     of_tree,
     prune,
@@ -36,10 +36,10 @@ __all__ = [
     "Files",
     "IncomingDataSet",
     "Kept",
+    "MissingRight",
     "Stray",
     "SupersededLimiter",
     "Tree",
-    "Unusable",
     "claim",
     "copy_of_rest",
     "digest_of_rest",

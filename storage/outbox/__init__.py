@@ -2,17 +2,17 @@
 
 from storage.outbox import commitment_requests, database, overview
 from storage.outbox.arrivals import arrived, end_of_lines, is_held, receipts
-from storage.outbox.commitment_requests import MOST, Asked, Report, note_report
+from storage.outbox.commitment_requests import MOST, Asked, CommitmentReport, note_report
 from storage.outbox.overview import Failed, Standing, standings
-from storage.outbox.queue import Item, Outbox, Wanted, opened
+from storage.outbox.queue import Outbox, QueuedInstance, Wanted, opened
 
 __all__ = [
     "MOST",
     "Asked",
+    "CommitmentReport",
     "Failed",
-    "Item",
     "Outbox",
-    "Report",
+    "QueuedInstance",
     "Standing",
     "Wanted",
     "arrived",

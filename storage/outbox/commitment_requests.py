@@ -28,7 +28,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Report:
+class CommitmentReport:
     """A report on a request: SOP Instance UIDs, and Failure Reasons (0008,1197) by them."""
 
     uid: str
@@ -98,7 +98,7 @@ def not_asked(outbox: Outbox, destination: str) -> None:
                    (destination,))  # fmt: skip
 
 
-def note_report(outbox: Outbox, destination: str, said: Report) -> bool:
+def note_report(outbox: Outbox, destination: str, said: CommitmentReport) -> bool:
     """Note what a destination reports; what it does not commit to is sent again, a few times.
 
     False where it was not asked. Raises ResourceError.

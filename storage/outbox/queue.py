@@ -21,7 +21,7 @@ _SAME = "destination = ? AND study = ? AND series = ? AND instance = ?"
 
 
 @dataclass(frozen=True)
-class Item:
+class QueuedInstance:
     """An instance that is to go to a destination, and how often it was tried."""
 
     number: int
@@ -101,7 +101,7 @@ class Outbox:
             db.execute("UPDATE position SET journal = ?, tail = ?", (position, tail))
         return added
 
-    def due(self, destination: str, most: int) -> list[Item]:
+    def due(self, destination: str, most: int) -> list[QueuedInstance]:
         """What is to be sent now, what failed before last."""
         now = time.time()
         rows = self.select(
@@ -111,14 +111,14 @@ class Outbox:
             "ORDER BY attempts > 0, id LIMIT ?",
             destination, now, now, most,
         )  # fmt: skip
-        return [Item(int(str(row[0])), _location(row), int(str(row[-1]))) for row in rows]
+        return [QueuedInstance(int(str(row[0])), _location(row), int(str(row[-1]))) for row in rows]
 
-    def drop(self, item: Item) -> None:
+    def drop(self, item: QueuedInstance) -> None:
         """Forget what is held no more, or in other content."""
         with self.writing() as db:
             db.execute("DELETE FROM item WHERE id = ? AND digest = ?", _key(item))
 
-    def sent(self, destination: str, item: Item, to_be_committed: bool) -> None:
+    def sent(self, destination: str, item: QueuedInstance, to_be_committed: bool) -> None:
         """Note that a destination has acknowledged it."""
         with self.writing() as db:
             if to_be_committed:
@@ -130,7 +130,7 @@ class Outbox:
             db.execute("INSERT OR REPLACE INTO done VALUES (?, ?, ?)", (destination, uids, digest))
             count(db, destination, "sent", 1)
 
-    def failed(self, item: Item, words: str, delay: float | None) -> None:
+    def failed(self, item: QueuedInstance, words: str, delay: float | None) -> None:
         """Note that it was not taken; it is due again after `delay`, or None: never by itself."""
         state, due = ("failed", 0.0) if delay is None else ("waiting", time.time() + delay)
         with self.writing() as db:
@@ -178,7 +178,7 @@ def _location(row: Sequence[object]) -> Location:
     return Location((study, series, instance), sop_class, syntax, int(size), digest, charset)
 
 
-def _key(item: Item) -> tuple[int, str]:
+def _key(item: QueuedInstance) -> tuple[int, str]:
     # With other content it is another one, which came meanwhile.
     return item.number, item.location.digest
 

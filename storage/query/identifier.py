@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from storage.diagnostics import DataSetError, IdentifierError
-from storage.dicom.data_sets import MESSAGE, Budget, Element, Elements, elements, reader
+from storage.dicom.data_sets import MESSAGE, Element, Elements, ReadBudget, elements, reader
 from storage.dicom.values import BY_KEYWORD, BY_TAG, UNIQUE, WHOLE_TEXT_VRS, Attribute, Level, split
 from storage.query.rules import MAX_VALUES, is_universal
 
@@ -79,7 +79,7 @@ class Query:
         """
         if len(data) > MAX_IDENTIFIER_BYTES:
             raise DataSetError(f"Identifier longer than {MAX_IDENTIFIER_BYTES} bytes")
-        budget = Budget(MESSAGE)
+        budget = ReadBudget(MESSAGE)
         identifier = reader.read_whole(data, transfer_syntax, budget)
         keys = elements.read(identifier, None, charset, unknown_vr="LO", budget=budget)
         level = _level(root, keys)

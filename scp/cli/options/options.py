@@ -16,7 +16,7 @@ from scp.config import READERS, ConfigError, Settings, loader
 from scp.runtime import log
 
 if TYPE_CHECKING:
-    from scp.cli.options.ownership import Kind
+    from scp.cli.options.ownership import CommandNeeds
 
 ConfigPath = Annotated[
     Path,
@@ -80,7 +80,7 @@ def log_for_command() -> None:
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
 
 
-def settings_as_owner(path: Path, kind: "Kind | None" = None) -> Settings:
+def settings_as_owner(path: Path, kind: "CommandNeeds | None" = None) -> Settings:
     """The settings, with the log set up, and files made as they say and as the data folder's owner.
 
     What else is to be read of the files of [tls] is read before.

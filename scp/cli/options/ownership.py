@@ -50,7 +50,7 @@ def as_whom(data: Path, error: PermissionError) -> str:
 
 
 @dataclass(frozen=True)
-class Kind:
+class CommandNeeds:
     """What a command needs: to make the folder that is not there; to read all that root may
     read; to work where the owner lacks rights in the folder.
     """
@@ -60,10 +60,14 @@ class Kind:
     looks_at_rights: bool = False
 
 
-USUAL, IMPORTS, CHECKS = Kind(), Kind(makes=True, reads_elsewhere=True), Kind(looks_at_rights=True)
+USUAL, IMPORTS, CHECKS = (
+    CommandNeeds(),
+    CommandNeeds(makes=True, reads_elsewhere=True),
+    CommandNeeds(looks_at_rights=True),
+)
 
 
-def take_on(settings: Settings, kind: Kind) -> None:
+def take_on(settings: Settings, kind: CommandNeeds) -> None:
     """Have a command work as the owner of the data folder. Raises FolderError where it cannot."""
     data, where = settings.storage.path, f"{settings.source}: [storage] path: "
     try:

@@ -2,11 +2,11 @@
 
 from scp.cli.output import forwarding
 from scp.cli.output.printing import ask, plain_value, say, say_json, say_page
-from scp.cli.output.progress import Files, Shown, shown, size
+from scp.cli.output.progress import FileProgress, Shown, shown, size
 from scp.cli.output.tables import cell, show
 
 __all__ = [
-    "Files",
+    "FileProgress",
     "Shown",
     "ask",
     "cell",

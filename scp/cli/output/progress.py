@@ -89,7 +89,7 @@ class Bar(Shown):
         self._progress.start()
 
 
-class Files:
+class FileProgress:
     """Tells a `Shown` of files: called with how many are done and how many there are."""
 
     def __init__(self, progress: Shown, what: str) -> None:

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from scp.config import TABLES, Peer, Settings
-from scp.conformance.writing import Section, Table, address, literal, table, value
+from scp.conformance.writing import Section, StatementTable, address, literal, table, value
 
 Row = tuple[str, str, str, str]
 
@@ -64,7 +64,7 @@ def _default(field: FieldInfo) -> str:
     return "none" if field.is_required() else value(field.default)
 
 
-def _peers(settings: Settings) -> tuple[str | Table, ...]:
+def _peers(settings: Settings) -> tuple[str | StatementTable, ...]:
     if not settings.peers:
         return ("None.",)
     rows = [

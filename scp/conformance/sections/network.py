@@ -8,7 +8,14 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE
 from scp.config import Settings
 from scp.conformance.sections.initiation import ACTIVITIES
 from scp.conformance.sections.overview import OTHER_CLASSES
-from scp.conformance.writing import Section, Table, is_user_for_callers, literal, name_of, table
+from scp.conformance.writing import (
+    Section,
+    StatementTable,
+    is_user_for_callers,
+    literal,
+    name_of,
+    table,
+)
 from scp.network.association import Rejection, access
 from scp.network.dimse import STORAGE_CLASSES, STORAGE_SYNTAXES, syntaxes_of
 from storage.dicom import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -123,7 +130,7 @@ def _role(sop_class: str) -> str:
     return "SCP, SCU (C-GET)" if is_user_for_callers(sop_class) else "SCP"
 
 
-def _rejections() -> Table:
+def _rejections() -> StatementTable:
     rows = []
     for make, when in _WHEN.items():
         one, words = make(when), A_ASSOCIATE()

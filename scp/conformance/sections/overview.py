@@ -5,7 +5,7 @@ from scp.conformance.sections.initiation import ACTIVITIES
 from scp.conformance.writing import (
     Contents,
     Section,
-    Table,
+    StatementTable,
     by_name,
     is_provider,
     literal,
@@ -85,7 +85,7 @@ def overview(settings: Settings) -> tuple[Section, ...]:
     )
 
 
-def _classes(uids: list[str] | tuple[str, ...]) -> Table:
+def _classes(uids: list[str] | tuple[str, ...]) -> StatementTable:
     rows = ((name_of(uid), uid, yes(uid in _WHO_ASKS), yes(is_provider(uid))) for uid in uids)
     return table(("SOP class", "UID", "User (SCU)", "Provider (SCP)"), rows)
 
@@ -107,7 +107,7 @@ def _not_dimse() -> tuple[Section, ...]:
     )
 
 
-def _syntaxes() -> Table:
+def _syntaxes() -> StatementTable:
     rows = (
         (name_of(uid), uid, yes(uid in UNCOMPRESSED_SYNTAXES), yes(reachable(uid)))
         for uid in by_name(STORAGE_SYNTAXES)

@@ -3,7 +3,7 @@
 from pydicom.valuerep import STANDARD_VR
 
 from scp.config import Service, Settings
-from scp.conformance.writing import Section, Table, code, name_of, table, yes
+from scp.conformance.writing import Section, StatementTable, code, name_of, table, yes
 from scp.network.dimse import QUERY_RETRIEVE, SUPPORT, Status
 from storage.dicom.data_sets import BULK_VRS
 from storage.dicom.values import TABLE, UNIQUE, Attribute, Key, Level
@@ -147,7 +147,7 @@ def _looked_up(attribute: Attribute) -> str:
     return "an index" if attribute.indexed or attribute.key is Key.UNIQUE else "a column"
 
 
-def _by_vr() -> Table:
+def _by_vr() -> StatementTable:
     rows = [
         (vr, ", ".join(kinds(vr)), "-" if vr in _WITHOUT_LETTERS else yes(_case_counts(vr)))
         for vr in sorted(set(map(str, STANDARD_VR)) - BULK_VRS - {"SQ"})
@@ -159,7 +159,7 @@ def _case_counts(vr: str) -> bool:
     return not matches(vr, fold(vr, "ABC"), "abc")
 
 
-def _extended() -> Table:
+def _extended() -> StatementTable:
     rows = [
         (f"C-{service.upper()}", number, name.replace("_", " "), yes(supported))
         for service in (Service.FIND, Service.MOVE, Service.GET)

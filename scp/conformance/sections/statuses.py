@@ -1,7 +1,7 @@
 """What is answered, and what is done when something fails: PS3.2 N.7.3."""
 
 from scp.config import Service, Settings
-from scp.conformance.writing import Section, Table, code, name_of, statuses, table
+from scp.conformance.writing import Section, StatementTable, code, name_of, statuses, table
 from scp.network.dimse import CONTEXT, Status, status
 
 
@@ -47,7 +47,7 @@ def sections(settings: Settings) -> tuple[Section, ...]:
     )
 
 
-def _initiator(settings: Settings) -> Table:
+def _initiator(settings: Settings) -> StatementTable:
     limits = settings.limits
     failed = "every instance that was still to be sent has failed"
     return table(
@@ -64,7 +64,7 @@ def _initiator(settings: Settings) -> Table:
     )  # fmt: skip
 
 
-def _acceptor(settings: Settings) -> Table:
+def _acceptor(settings: Settings) -> StatementTable:
     limits = settings.limits
     return table(
         ("Failure", "Behaviour"),
@@ -80,7 +80,7 @@ def _acceptor(settings: Settings) -> Table:
     )  # fmt: skip
 
 
-def _received() -> Table:
+def _received() -> StatementTable:
     warnings = sorted(
         one for one in range(0x10000) if status.is_warning(one) and not is_of_a_range(one)
     )

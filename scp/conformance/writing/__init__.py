@@ -3,10 +3,10 @@
 from scp.conformance.writing import document
 from scp.conformance.writing.document import (
     Contents,
-    Document,
     Part,
     Section,
-    Table,
+    StatementDocument,
+    StatementTable,
     literal,
     table,
 )
@@ -24,10 +24,10 @@ from scp.conformance.writing.names import (
 
 __all__ = [
     "Contents",
-    "Document",
     "Part",
     "Section",
-    "Table",
+    "StatementDocument",
+    "StatementTable",
     "address",
     "by_name",
     "code",

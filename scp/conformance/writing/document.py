@@ -22,7 +22,7 @@ _CONTENTS_DEPTH = 3
 
 
 @dataclass(frozen=True)
-class Table:
+class StatementTable:
     """Rows of texts under their headings."""
 
     headings: tuple[str, ...]
@@ -34,7 +34,7 @@ class Contents:
     """Where the table of contents stands."""
 
 
-Part = str | Table | Contents
+Part = str | StatementTable | Contents
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Document:
+class StatementDocument:
     """A title and the sections, numbered as they come."""
 
     title: str
@@ -74,12 +74,12 @@ def literal(text: str) -> str:
     return _MARKUP.sub(lambda found: chr(_APART + ord(found[0])), escaped(text))
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> StatementTable:
     """A table of whatever can be a text."""
-    return Table(tuple(headings), tuple(tuple(str(cell) for cell in row) for row in rows))
+    return StatementTable(tuple(headings), tuple(tuple(str(cell) for cell in row) for row in rows))
 
 
-def as_markdown(document: Document) -> str:
+def as_markdown(document: StatementDocument) -> str:
     """As Markdown, with tables of GitHub's kind."""
     lines = [f"# {_marked_down(document.title)}", ""]
     for number, section in document.numbered():
@@ -89,7 +89,7 @@ def as_markdown(document: Document) -> str:
     return "\n".join(lines)
 
 
-def as_html(document: Document) -> str:
+def as_html(document: StatementDocument) -> str:
     """As one HTML page that needs nothing else."""
     title = escape(_back(document.title))
     lines = [
@@ -104,7 +104,7 @@ def as_html(document: Document) -> str:
     return "\n".join([*lines, "</body>", "</html>"])
 
 
-def _markdown(document: Document, part: Part) -> list[str]:
+def _markdown(document: StatementDocument, part: Part) -> list[str]:
     if isinstance(part, str):
         return [_marked_down(part)]
     if isinstance(part, Contents):
@@ -144,7 +144,7 @@ def _back(text: str) -> str:
     return _IS_APART.sub(lambda found: chr(ord(found[0]) - _APART), text)
 
 
-def _html(document: Document, part: Part) -> list[str]:
+def _html(document: StatementDocument, part: Part) -> list[str]:
     if isinstance(part, str):
         return [f"<p>{_inline(part)}</p>"]
     if isinstance(part, Contents):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pydicom._uid_dict import UID_dictionary
 
 from scp.config import Service
-from scp.conformance.writing.document import Table, literal, table
+from scp.conformance.writing.document import StatementTable, literal, table
 from scp.network.dimse import ANSWERS, Status, granted_roles
 
 # What a caller of all rights is granted.
@@ -45,7 +45,7 @@ def code(status: Status) -> str:
     return f"{status:04X}"
 
 
-def statuses(*services: Service) -> Table:
+def statuses(*services: Service) -> StatementTable:
     """What is answered to requests of a service, and when."""
     rows = [
         (answer.status.kind, code(answer.status), _words(answer.status.name), answer.when)

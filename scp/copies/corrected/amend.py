@@ -15,9 +15,9 @@ from scp.copies.conversion.data_set import (
     PIXEL_DATA,
     Adapt,
     DataSetSource,
-    Element,
     Made,
     Scope,
+    StoredElement,
     TranscodeError,
     Writer,
     as_it_is,
@@ -88,7 +88,9 @@ def source_form(source: DataSetSource) -> tuple[bool, bool]:
 class _Splice:
     """Elements by tag, as bytes."""
 
-    def __init__(self, source: DataSetSource, elements: Sequence[Element], named: Charset) -> None:
+    def __init__(
+        self, source: DataSetSource, elements: Sequence[StoredElement], named: Charset
+    ) -> None:
         self._implicit_vr, self._little_endian = source_form(source)
         self._named = named
         self._held: dict[int, bytes] = {}
@@ -146,10 +148,10 @@ class _Splice:
 def _in_utf_8(source: DataSetSource, charset: str) -> DataSetSource:
     """The same elements, with all of their text in UTF-8."""
 
-    def adapt(scope: Scope) -> list[Element | Made]:
+    def adapt(scope: Scope) -> list[StoredElement | Made]:
         named = _named(scope, charset)
         return [
-            _converted(one, scope, named) if isinstance(one, Element) else one
+            _converted(one, scope, named) if isinstance(one, StoredElement) else one
             for one in scope.elements
             if one.tag != _CHARACTER_SET  # an item has its data set's
         ]
@@ -175,7 +177,7 @@ def _end(rest: DataSetSource) -> int:
     return max((one.end for one in found if belongs(one.tag)), default=rest.start)
 
 
-def _converted(element: Element, scope: Scope, named: Charset) -> Element | Made:
+def _converted(element: StoredElement, scope: Scope, named: Charset) -> StoredElement | Made:
     vr = element.vr or find(element.tag, scope)
     if vr not in CHARSET_VRS or element.is_undefined:
         return element

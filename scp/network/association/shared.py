@@ -8,7 +8,7 @@ from pynetdicom.ae import ApplicationEntity
 from scp.config import Settings
 from scp.network.association.counters import Counters
 from scp.network.tls import Contexts
-from scp.runtime import AssociationSlots, Audit
+from scp.runtime import AssociationSlots, AuditTrail
 from storage import Archive
 from storage.journal import Commitment
 
@@ -32,6 +32,6 @@ class WorkerContext:
     entity: ApplicationEntity
     slots: AssociationSlots
     reporter: CommitmentReporter
-    audit: Audit
+    audit: AuditTrail
     tls: Contexts
     counters: Counters

@@ -50,7 +50,7 @@ class Status(IntEnum):
 
 
 @dataclass(frozen=True)
-class Answer:
+class AnsweredStatus:
     """When a status is answered to requests of these services."""
 
     status: Status
@@ -61,86 +61,94 @@ class Answer:
 _STORE, _FIND = Service.STORE, Service.FIND
 _MOVE, _GET, _COMMIT = Service.MOVE, Service.GET, Service.COMMIT
 _ALL = tuple(Service)
-ANSWERS: tuple[Answer, ...] = (
-    Answer(Status.SUCCESS, (Service.ECHO,), "always"),
-    Answer(Status.SUCCESS, (_STORE,), "it is in the archive, on the disk"),
-    Answer(Status.SUCCESS, (_FIND,), "every match was answered"),
-    Answer(Status.SUCCESS, (_MOVE, _GET), "every sub-operation ended in Success; or none matched"),
-    Answer(Status.SUCCESS, (_COMMIT,), "the request is written down"),
-    Answer(Status.PENDING, (_FIND,), "a match"),
-    Answer(Status.PENDING, (_MOVE, _GET), "sub-operations go on"),
-    Answer(
+ANSWERS: tuple[AnsweredStatus, ...] = (
+    AnsweredStatus(Status.SUCCESS, (Service.ECHO,), "always"),
+    AnsweredStatus(Status.SUCCESS, (_STORE,), "it is in the archive, on the disk"),
+    AnsweredStatus(Status.SUCCESS, (_FIND,), "every match was answered"),
+    AnsweredStatus(
+        Status.SUCCESS, (_MOVE, _GET), "every sub-operation ended in Success; or none matched"
+    ),
+    AnsweredStatus(Status.SUCCESS, (_COMMIT,), "the request is written down"),
+    AnsweredStatus(Status.PENDING, (_FIND,), "a match"),
+    AnsweredStatus(Status.PENDING, (_MOVE, _GET), "sub-operations go on"),
+    AnsweredStatus(
         Status.PENDING_KEYS_UNSUPPORTED,
         (_FIND,),
         "a match; not all keys, or not all stored headers, can be matched",
     ),
-    Answer(Status.CANCEL, (_FIND, _MOVE, _GET), "a C-CANCEL came"),
-    Answer(
+    AnsweredStatus(Status.CANCEL, (_FIND, _MOVE, _GET), "a C-CANCEL came"),
+    AnsweredStatus(
         Status.ELEMENTS_DISCARDED, (_STORE,), "held with other content, and on_conflict is keep"
     ),
-    Answer(
+    AnsweredStatus(
         Status.SUB_OPERATIONS_WITH_FAILURES, (_MOVE, _GET), "some sub-operations failed or warned"
     ),
-    Answer(
+    AnsweredStatus(
         Status.DUPLICATE_SOP_INSTANCE,
         (_STORE,),
         "held with other content, and on_conflict is refuse",
     ),
-    Answer(
+    AnsweredStatus(
         Status.OUT_OF_RESOURCES,
         (_STORE,),
         "the disk has less free than [limits] free_bytes, or takes no more; or the index is locked",
     ),
-    Answer(
+    AnsweredStatus(
         Status.OUT_OF_RESOURCES,
         (_FIND,),
         "more match than [limits] find_responses, a stored header cannot be read, or the index is "
         "locked or made anew",
     ),
-    Answer(Status.UNABLE_TO_COUNT_MATCHES, (_MOVE, _GET), "the index is locked or being made anew"),
-    Answer(Status.UNABLE_TO_PERFORM_SUB_OPERATIONS, (_MOVE, _GET), "every sub-operation failed"),
-    Answer(
+    AnsweredStatus(
+        Status.UNABLE_TO_COUNT_MATCHES, (_MOVE, _GET), "the index is locked or being made anew"
+    ),
+    AnsweredStatus(
+        Status.UNABLE_TO_PERFORM_SUB_OPERATIONS, (_MOVE, _GET), "every sub-operation failed"
+    ),
+    AnsweredStatus(
         Status.MOVE_DESTINATION_UNKNOWN,
         (_MOVE,),
         "the destination is not configured with an address",
     ),
-    Answer(
+    AnsweredStatus(
         Status.DOES_NOT_MATCH_SOP_CLASS,
         (_STORE,),
         "a UID is missing, is none, or is not the one of the command",
     ),
-    Answer(
+    AnsweredStatus(
         Status.DOES_NOT_MATCH_SOP_CLASS,
         (_FIND, _MOVE, _GET),
         "the identifier does not fit the level or the information model",
     ),
-    Answer(
+    AnsweredStatus(
         Status.CANNOT_UNDERSTAND,
         (_STORE, _FIND, _MOVE, _GET),
         "the data set or identifier cannot be read, or is more than is read of one",
     ),
-    Answer(Status.NO_SUCH_SOP_INSTANCE, (_COMMIT,), "not the well-known SOP Instance"),
-    Answer(Status.NO_SUCH_ACTION, (_COMMIT,), "not the action of requesting commitment"),
-    Answer(
+    AnsweredStatus(Status.NO_SUCH_SOP_INSTANCE, (_COMMIT,), "not the well-known SOP Instance"),
+    AnsweredStatus(Status.NO_SUCH_ACTION, (_COMMIT,), "not the action of requesting commitment"),
+    AnsweredStatus(
         Status.INVALID_ARGUMENT_VALUE,
         (_COMMIT,),
         "no reference, or no Transaction UID; of a report: none that was asked for",
     ),
-    Answer(Status.RESOURCE_LIMITATION, (_COMMIT,), "it cannot be written down, or names too much"),
-    Answer(
+    AnsweredStatus(
+        Status.RESOURCE_LIMITATION, (_COMMIT,), "it cannot be written down, or names too much"
+    ),
+    AnsweredStatus(
         Status.SOP_CLASS_NOT_SUPPORTED,
         tuple(service for service in Service if service is not _STORE),
         "the SOP class is not that of the presentation context",
     ),
-    Answer(
+    AnsweredStatus(
         Status.NOT_AUTHORIZED,
         (_STORE,),
         "its presentation context was granted for the sub-operations of C-GET alone",
     ),
-    Answer(
+    AnsweredStatus(
         Status.UNRECOGNIZED_OPERATION, _ALL, "the presentation context is not for such a request"
     ),
-    Answer(Status.PROCESSING_FAILURE, _ALL, "an internal error, which is in the log"),
+    AnsweredStatus(Status.PROCESSING_FAILURE, _ALL, "an internal error, which is in the log"),
 )
 
 

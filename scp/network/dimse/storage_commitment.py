@@ -9,7 +9,7 @@ from scp.network.dimse.sop_classes import STORAGE_COMMITMENT, UNCOMPRESSED_SYNTA
 from storage.diagnostics import DataSetError
 from storage.dicom.data_sets import Element, read_references
 from storage.journal import Reference
-from storage.outbox import Report
+from storage.outbox import CommitmentReport
 
 WELL_KNOWN_INSTANCE = "1.2.840.10008.1.20.1.1"
 REQUEST_STORAGE_COMMITMENT = 1  # Action Type ID, PS3.4 table J.3-1
@@ -53,7 +53,7 @@ def decode_action(data: bytes, syntax: str) -> tuple[str, tuple[Reference, ...]]
     return asked.transaction_uid, tuple((sop_class, one) for sop_class, one in references)
 
 
-def decode_event(data: bytes, syntax: str) -> Report:
+def decode_event(data: bytes, syntax: str) -> CommitmentReport:
     """The Event Information of a report (PS3.4 table J.3-2).
 
     Raises DataSetError where it lacks something, BudgetError where it is too much.
@@ -61,7 +61,7 @@ def decode_event(data: bytes, syntax: str) -> Report:
     said = read_references(data, syntax, _REPORTED)
     committed = frozenset(instance for (instance,) in said.items.get(_REFERENCED, ()))
     failures = {instance: _reason(reason) for instance, reason in said.items.get(_FAILED, ())}
-    return Report(said.transaction_uid, committed, failures)
+    return CommitmentReport(said.transaction_uid, committed, failures)
 
 
 def _reason(text: str) -> int:

@@ -1,9 +1,9 @@
 """Data sets read within a budget: elements, sequences, pixel data (PS3.5 7)."""
 
 from storage.dicom.data_sets import elements, reader
-from storage.dicom.data_sets.budget import DIRECTORY, MESSAGE, STORED, WHOLE, Budget, heeding
+from storage.dicom.data_sets.budget import DIRECTORY, MESSAGE, STORED, WHOLE, ReadBudget, heeding
 from storage.dicom.data_sets.elements import BULK_VRS, CHARACTER_SET, Element, Elements, read
-from storage.dicom.data_sets.header_scanner import Found, UnusualError, Wanted, scan
+from storage.dicom.data_sets.header_scanner import FoundElement, UnusualError, Wanted, scan
 from storage.dicom.data_sets.pixel_data_check import Damage, damage
 from storage.dicom.data_sets.reader import DEFLATED, check_lengths, read_data_set
 from storage.dicom.data_sets.references import read_references
@@ -17,12 +17,12 @@ __all__ = [
     "MESSAGE",
     "STORED",
     "WHOLE",
-    "Budget",
     "Damage",
     "Digested",
     "Element",
     "Elements",
-    "Found",
+    "FoundElement",
+    "ReadBudget",
     "UnusualError",
     "Wanted",
     "check_lengths",

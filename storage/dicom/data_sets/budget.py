@@ -35,7 +35,7 @@ _NOT_PROSE = frozenset({"UI"})
 
 
 @dataclass(frozen=True)
-class Limits:
+class ReadLimits:
     """What is read at most of one data set; `seconds` are of one processor."""
 
     elements: int
@@ -47,22 +47,22 @@ class Limits:
 
 
 # Of an identifier, and of what else comes in a message and is held in memory.
-MESSAGE = Limits(
+MESSAGE = ReadLimits(
     elements=20_000, items=10_000, values=200_000, text_bytes=1 << 20,
     value_bytes=16 << 20, seconds=3.0,
 )  # fmt: skip
 # Of an instance: what the index or a query wants of it. The rest is passed over.
-STORED = Limits(
+STORED = ReadLimits(
     elements=20_000, items=10_000, values=200_000, text_bytes=1 << 20,
     value_bytes=4 << 20, seconds=3.0,
 )  # fmt: skip
 # Of a DICOMDIR: a record and its elements for each of a medium's files.
-DIRECTORY = Limits(
+DIRECTORY = ReadLimits(
     elements=10_000_000, items=300_000, values=10_000_000, text_bytes=1 << 30,
     value_bytes=1 << 30, seconds=60.0,
 )  # fmt: skip
 # Of an instance that is read by a command, or rewritten, as a whole.
-WHOLE = Limits(
+WHOLE = ReadLimits(
     elements=2_000_000, items=1_000_000, values=10_000_000, text_bytes=64 << 20,
     value_bytes=1 << 31, seconds=20.0,
 )  # fmt: skip
@@ -93,10 +93,10 @@ class heeding:
         _heeded.stop = None
 
 
-class Budget:
+class ReadBudget:
     """What was read of one data set, held against its limits."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ReadLimits) -> None:
         self.limits = limits
         self.free_reads = _FREE_READS
         # Why reading ended: pydicom makes another error of it.
@@ -184,7 +184,7 @@ class Budget:
 class Metered:
     """A file from which a data set is read, each head counted behind the first few."""
 
-    def __init__(self, source: BinaryIO, budget: Budget) -> None:
+    def __init__(self, source: BinaryIO, budget: ReadBudget) -> None:
         self.seek = source.seek
         self.tell = source.tell
         self._read = source.read

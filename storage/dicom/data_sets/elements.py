@@ -12,7 +12,7 @@ from pydicom.filereader import read_sequence
 from pydicom.tag import BaseTag, Tag
 
 from storage.diagnostics import BudgetError
-from storage.dicom.data_sets.budget import MAX_DEPTH, MESSAGE, Budget, Metered
+from storage.dicom.data_sets.budget import MAX_DEPTH, MESSAGE, Metered, ReadBudget
 from storage.dicom.values import WHOLE_TEXT_VRS, Charset, charsets, conversion
 
 CHARACTER_SET = Tag(0x0008, 0x0005)
@@ -51,7 +51,7 @@ def read(
     tags: Iterable[BaseTag] | None,
     default_charset: str,
     unknown_vr: str = "UN",
-    budget: Budget | None = None,
+    budget: ReadBudget | None = None,
 ) -> Elements:
     """The elements of `data_set`, or those of `tags` that it has; without bulk data.
 
@@ -64,13 +64,13 @@ def read(
     try:
         return reader.elements(data_set, tags, default_charset, 0)
     except Exception as error:  # pydicom's readers raise whatever the bytes lead to
-        raise (budget or Budget(MESSAGE)).failure(error) from error
+        raise (budget or ReadBudget(MESSAGE)).failure(error) from error
 
 
 class _Reader:
     """Reads elements; one whose VR is not known is one of `unknown_vr`."""
 
-    def __init__(self, unknown_vr: str, budget: Budget | None) -> None:
+    def __init__(self, unknown_vr: str, budget: ReadBudget | None) -> None:
         self._unknown_vr = unknown_vr
         self._budget = budget
 

@@ -35,12 +35,12 @@ class UnusualError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundElement:
     """An element: its VR (empty where the data set does not say), its value, or its items."""
 
     vr: str
     value: bytes = b""
-    items: "Sequence[dict[int, Found]]" = ()
+    items: "Sequence[dict[int, FoundElement]]" = ()
 
 
 # Tags to find; those of sequences with the tags to find in their items.
@@ -50,7 +50,7 @@ Wanted = Mapping[int, "Wanted | None"]
 def scan(
     data: bytes, implicit_vr: bool, wanted: Wanted, last_tag: int, whole: bool = True,
     most_items: int = _MAX_ITEMS,
-) -> dict[int, Found]:  # fmt: skip
+) -> dict[int, FoundElement]:  # fmt: skip
     """The elements of `data` that are wanted; none behind `last_tag` is looked at.
 
     `whole`: the data set ends where `data` does. Raises UnusualError, also where it has more
@@ -85,10 +85,10 @@ class _Scanner:
 
     def elements(
         self, wanted: Wanted, last_tag: int = 0, end: int | None = None, depth: int = 0
-    ) -> dict[int, Found]:
+    ) -> dict[int, FoundElement]:
         """The elements up to `last_tag`, to `end`, or to the delimiter of an item."""
         data, previous = self._data, -1
-        found: dict[int, Found] = {}
+        found: dict[int, FoundElement] = {}
         limit = len(data) if end is None else end
         while True:
             if self._position == limit:
@@ -109,7 +109,7 @@ class _Scanner:
             if length == _UNDEFINED or within is not None:
                 items = self._items(vr, length, within or {}, depth + 1)
                 if within is not None:
-                    found[tag] = Found("SQ", items=items)
+                    found[tag] = FoundElement("SQ", items=items)
                 elif tag in wanted:
                     raise UnusualError("a sequence in place of a value")
                 continue
@@ -119,7 +119,7 @@ class _Scanner:
             if tag in wanted:
                 if vr in _NOT_TEXT:
                     raise UnusualError("another VR")
-                found[tag] = Found(vr, data[self._position : following])
+                found[tag] = FoundElement(vr, data[self._position : following])
             self._position = following
 
     def _head(self) -> tuple[int, str, int]:
@@ -141,12 +141,14 @@ class _Scanner:
             self._position += _LENGTH.size
         return tag, name, length
 
-    def _items(self, vr: str, length: int, wanted: Wanted, depth: int) -> list[dict[int, Found]]:
+    def _items(
+        self, vr: str, length: int, wanted: Wanted, depth: int
+    ) -> list[dict[int, FoundElement]]:
         """The items of the sequence whose value begins here."""
         if depth > _MAX_DEPTH or vr not in ("SQ", ""):
             raise UnusualError("not a sequence")
         end = None if length == _UNDEFINED else self._position + length
-        items: list[dict[int, Found]] = []
+        items: list[dict[int, FoundElement]] = []
         while end is None or self._position < end:
             group, number, item_length = _IMPLICIT.unpack_from(self._data, self._position)
             self._position += _IMPLICIT.size

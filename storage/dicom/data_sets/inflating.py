@@ -5,7 +5,7 @@ from io import BytesIO
 from typing import BinaryIO
 
 from storage.diagnostics import BudgetError, DataSetError
-from storage.dicom.data_sets.budget import Budget
+from storage.dicom.data_sets.budget import ReadBudget
 
 _BLOCK_BYTES = 256 * 1024
 
@@ -31,7 +31,7 @@ class Blocks:
     Looks at the `budget` with each block: of what is deflated one takes longer than its bytes say.
     """
 
-    def __init__(self, source: BinaryIO, is_deflated: bool, budget: Budget) -> None:
+    def __init__(self, source: BinaryIO, is_deflated: bool, budget: ReadBudget) -> None:
         self.data = b""
         self.at = self.end = 0
         self._source = source
@@ -119,7 +119,7 @@ class Blocks:
         return block
 
 
-def beginning(source: BinaryIO, most: int, budget: Budget) -> tuple[BytesIO, bool]:
+def beginning(source: BinaryIO, most: int, budget: ReadBudget) -> tuple[BytesIO, bool]:
     """The first `most` bytes of a deflated data set, and whether these are all."""
     blocks, found = Blocks(source, True, budget), bytearray()
     while len(found) <= most and blocks.has(1):

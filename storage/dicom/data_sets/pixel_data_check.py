@@ -15,7 +15,7 @@ from storage.dicom.data_sets.streaming import (
     ITEM,
     SEQUENCE_END,
     UNDEFINED,
-    Elements,
+    ElementStream,
     EndError,
     Head,
     Inflated,
@@ -56,7 +56,7 @@ def damage(passage: Passage, transfer_syntax: str) -> Damage:
     known = syntax.is_transfer_syntax and not syntax.is_private
     if transfer_syntax in DEFLATED:
         passage = Inflated(passage)
-    elements = Elements(
+    elements = ElementStream(
         passage, known and syntax.is_implicit_VR, not known or syntax.is_little_endian
     )
     walk = _Walk(elements, transfer_syntax, known and syntax.is_encapsulated, known)
@@ -72,7 +72,9 @@ def damage(passage: Passage, transfer_syntax: str) -> Damage:
 class _Walk:
     """One way through a data set; `wrong` is what its Pixel Data was found to be, at first."""
 
-    def __init__(self, elements: Elements, syntax: str, encapsulated: bool, known: bool) -> None:
+    def __init__(
+        self, elements: ElementStream, syntax: str, encapsulated: bool, known: bool
+    ) -> None:
         self.within = "the data set"
         self.wrong = ""
         self._elements = elements

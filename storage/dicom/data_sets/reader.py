@@ -12,7 +12,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from storage.diagnostics import BudgetError, DataSetError
-from storage.dicom.data_sets.budget import SMALL_BYTES, STORED, Budget, Limits, Metered
+from storage.dicom.data_sets.budget import SMALL_BYTES, STORED, Metered, ReadBudget, ReadLimits
 from storage.dicom.data_sets.elements import CHARACTER_SET
 from storage.dicom.data_sets.inflating import beginning, inflated
 from storage.dicom.data_sets.reducing import reduced
@@ -33,7 +33,7 @@ def read_data_set(
     transfer_syntax: str,
     tags: list[BaseTag | int] | None = None,
     last_tag: int = 0xFFFFFFFF,
-    limits: Limits = STORED,
+    limits: ReadLimits = STORED,
 ) -> Dataset:
     """The elements of a data set up to `last_tag`, undecoded; only `tags` where given.
 
@@ -45,21 +45,21 @@ def read_data_set(
     if is_deflated:
         file, is_whole = _beginning(source, tags, limits)
     if tags is None:
-        return _read_counted(file, form, None, last_tag, Budget(limits))
+        return _read_counted(file, form, None, last_tag, ReadBudget(limits))
     if is_whole:
         with suppress(BudgetError):
-            return _read_counted(file, form, tags, last_tag, Budget(limits))
+            return _read_counted(file, form, tags, last_tag, ReadBudget(limits))
     source.seek(start)
     there = {int(tag) for tag in tags} | {int(CHARACTER_SET)}
-    few = BytesIO(reduced(source, is_deflated, *form, there, last_tag, Budget(limits)))
-    return _read_counted(few, form, tags, last_tag, Budget(limits))
+    few = BytesIO(reduced(source, is_deflated, *form, there, last_tag, ReadBudget(limits)))
+    return _read_counted(few, form, tags, last_tag, ReadBudget(limits))
 
 
 def _beginning(
-    source: BinaryIO, tags: list[BaseTag | int] | None, limits: Limits
+    source: BinaryIO, tags: list[BaseTag | int] | None, limits: ReadLimits
 ) -> tuple[BinaryIO, bool]:
     most = min(_INFLATED_BYTES if tags else limits.value_bytes, _MOST_INFLATED_BYTES)
-    return beginning(source, most, Budget(limits))
+    return beginning(source, most, ReadBudget(limits))
 
 
 def _form(transfer_syntax: str) -> tuple[bool, bool]:
@@ -76,7 +76,7 @@ def _read_counted(
     form: tuple[bool, bool],
     tags: list[BaseTag | int] | None,
     last_tag: int,
-    budget: Budget,
+    budget: ReadBudget,
     is_small: bool = False,
 ) -> Dataset:
     """What pydicom reads, counted unless it `is_small`. Raises DataSetError."""
@@ -94,7 +94,7 @@ def _read_counted(
         raise budget.failure(error) from error
 
 
-def read_whole(data: bytes, transfer_syntax: str, budget: Budget) -> Dataset:
+def read_whole(data: bytes, transfer_syntax: str, budget: ReadBudget) -> Dataset:
     """The data set that `data` is, to its last byte.
 
     Raises DataSetError, and BudgetError where it is more than `budget` has.

@@ -10,7 +10,7 @@ from collections.abc import Container
 from typing import BinaryIO
 
 from storage.diagnostics import BudgetError, DataSetError
-from storage.dicom.data_sets.budget import Budget, name
+from storage.dicom.data_sets.budget import ReadBudget, name
 from storage.dicom.data_sets.inflating import Blocks
 from storage.dicom.values import LONG_FORM_VRS
 
@@ -23,7 +23,7 @@ _HEAD_BYTES, _LONG_HEAD_BYTES = 8, 12
 
 def reduced(
     source: BinaryIO, is_deflated: bool, implicit_vr: bool, little_endian: bool,
-    wanted: Container[int], last_tag: int, budget: Budget,
+    wanted: Container[int], last_tag: int, budget: ReadBudget,
 ) -> bytes:  # fmt: skip
     """The elements that are `wanted` of the data set where `source` stands, up to `last_tag`.
 

@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from storage.diagnostics import DataSetError
 from storage.dicom.data_sets import elements
-from storage.dicom.data_sets.budget import MESSAGE, Budget
+from storage.dicom.data_sets.budget import MESSAGE, ReadBudget
 from storage.dicom.data_sets.header_scanner import UnusualError, Wanted, scan
 from storage.dicom.data_sets.inflating import inflated
 from storage.dicom.data_sets.reader import DEFLATED, read_data_set
@@ -102,7 +102,7 @@ _KEPT = 64
 def _read(data: bytes, transfer_syntax: str, sequences: Mapping[int, Sequence[int]]) -> References:
     tags: list[BaseTag] = [Tag(TRANSACTION_UID), *map(Tag, sequences)]
     held = read_data_set(BytesIO(data), transfer_syntax, list(tags), max(tags), MESSAGE)
-    found = elements.read(held, tags, "", budget=Budget(MESSAGE))
+    found = elements.read(held, tags, "", budget=ReadBudget(MESSAGE))
     absent = elements.Element("UN")
     items = {
         tag: [

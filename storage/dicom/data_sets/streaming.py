@@ -135,7 +135,7 @@ class Head(NamedTuple):
     length: int
 
 
-class Elements:
+class ElementStream:
     """The elements of a data set in the order of their going by."""
 
     def __init__(self, passage: Passage, implicit_vr: bool, little_endian: bool) -> None:

@@ -4,7 +4,7 @@ from storage.files.disk import rights
 from storage.files.disk.durability import begin_writing, prune, sync_folder
 from storage.files.disk.file_system import require_known
 from storage.files.disk.rights import (
-    Unusable,
+    MissingRight,
     name_of,
     of_tree,
     refusal,
@@ -15,7 +15,7 @@ from storage.files.disk.rights import (
 )
 
 __all__ = [
-    "Unusable",
+    "MissingRight",
     "begin_writing",
     "name_of",
     "of_tree",

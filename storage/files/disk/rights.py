@@ -20,7 +20,7 @@ _RIGHTS = ((os.R_OK, "read"), (os.W_OK, "written"))
 
 
 @dataclass(frozen=True)
-class Unusable:
+class MissingRight:
     """What the user of this process cannot use, in words, and what can be done about it."""
 
     path: Path
@@ -102,7 +102,7 @@ def why_not_made(data: Path) -> str:
     return str(found or "") if there.is_dir() else ""
 
 
-def unusable(data: Path) -> Iterator[Unusable]:
+def unusable(data: Path) -> Iterator[MissingRight]:
     """What this process's user cannot use of a data folder, but for what lies in its tree.
 
     By the rights of the user alone, whatever other capabilities the process has (access(2)).
@@ -129,7 +129,7 @@ def unusable(data: Path) -> Iterator[Unusable]:
                 yield found
 
 
-def of_tree(data: Path, path: Path) -> Unusable | None:
+def of_tree(data: Path, path: Path) -> MissingRight | None:
     """What is the matter with a file or folder of the tree: files there are never written."""
     try:
         is_folder = stat.S_ISDIR(path.lstat().st_mode)
@@ -140,7 +140,7 @@ def of_tree(data: Path, path: Path) -> Unusable | None:
     return None if os.access(path, os.R_OK) else _unusable(data, path, "read")
 
 
-def _all(data: Path, folder: Path) -> Iterator[Unusable]:
+def _all(data: Path, folder: Path) -> Iterator[MissingRight]:
     """Of a folder and what is in it."""
     if found := _of_folder(data, folder):
         yield found
@@ -152,55 +152,57 @@ def _all(data: Path, folder: Path) -> Iterator[Unusable]:
             yield found
 
 
-def _of_folder(data: Path, path: Path) -> Unusable | None:
+def _of_folder(data: Path, path: Path) -> MissingRight | None:
     if not path.is_dir():
-        return Unusable(path, "not a folder", "move it away")
+        return MissingRight(path, "not a folder", "move it away")
     return _of_file(data, path, ((os.X_OK, "entered"), *_RIGHTS))
 
 
-def _of_regular(data: Path, path: Path) -> Unusable | None:
+def _of_regular(data: Path, path: Path) -> MissingRight | None:
     if _is_dangling(path):
         return _dangling(path)
     if _exists(path) and not path.is_file():
-        return Unusable(path, "not a file", "move it away")
+        return MissingRight(path, "not a file", "move it away")
     return _of_file(data, path)
 
 
 def _of_file(
     data: Path, path: Path, rights: tuple[tuple[int, str], ...] = _RIGHTS
-) -> Unusable | None:
+) -> MissingRight | None:
     for right, done in rights:
         if not os.access(path, right) and _exists(path):
             return _unusable(data, path, done)
     return None
 
 
-def _unusable(data: Path, path: Path, done: str) -> Unusable:
+def _unusable(data: Path, path: Path, done: str) -> MissingRight:
     """Whose it is, and what helps."""
     user, words = os.getuid(), f"cannot be {done} by {name_of(os.getuid())}"
     if os.access(path, os.F_OK) and os.statvfs(path).f_flag & os.ST_RDONLY:
-        return Unusable(path, f"{words}, on a file system that is mounted read-only",
+        return MissingRight(path, f"{words}, on a file system that is mounted read-only",
                         "mount it to be written")  # fmt: skip
     try:
         held = path.lstat()
     except OSError:
-        return Unusable(path, words, f"see who may enter {path.parent}")
+        return MissingRight(path, words, f"see who may enter {path.parent}")
     rights = f"{name_of(held.st_uid)}'s with the rights {stat.filemode(held.st_mode)}"
     if held.st_uid == user:
-        return Unusable(path, f"{words}, {rights}", f"`chmod -R u+rwX {shlex.quote(str(data))}`")
+        return MissingRight(
+            path, f"{words}, {rights}", f"`chmod -R u+rwX {shlex.quote(str(data))}`"
+        )
     try:
         owner = f"{pwd.getpwuid(user).pw_name}:"  # and the group of that account
     except KeyError:
         owner = f"{user}:{os.getgid()}"
-    return Unusable(path, f"{words}, {rights}", f"`chown -R {owner} {shlex.quote(str(data))}`")
+    return MissingRight(path, f"{words}, {rights}", f"`chown -R {owner} {shlex.quote(str(data))}`")
 
 
 def _is_dangling(path: Path) -> bool:
     return path.is_symlink() and not _exists(path)
 
 
-def _dangling(path: Path) -> Unusable:
-    return Unusable(path, "a symbolic link that leads nowhere", "make what it leads to")
+def _dangling(path: Path) -> MissingRight:
+    return MissingRight(path, "a symbolic link that leads nowhere", "make what it leads to")
 
 
 def _exists(path: Path) -> bool:

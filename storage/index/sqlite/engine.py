@@ -13,7 +13,7 @@ from storage.journal import Journal
 
 
 class SqliteEngine:
-    """A SQLite file, through `database`: what `storage.index.engine.Engine` asks for, and its own."""
+    """A SQLite file, through `database`: an `Engine`, and what is SQLite's own."""
 
     def __init__(self, database: SqliteDatabase) -> None:
         self.database = database

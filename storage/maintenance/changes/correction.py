@@ -17,7 +17,7 @@ from pydicom.tag import BaseTag, Tag
 
 from storage.diagnostics import ArchiveError, Event, ResourceError
 from storage.dicom import Header, header, part10
-from storage.dicom.data_sets import STORED, Budget, Element, Elements, read, read_data_set
+from storage.dicom.data_sets import STORED, Element, Elements, ReadBudget, read, read_data_set
 from storage.dicom.values import Level
 from storage.files import LOCK_SECONDS, Files, Tree, lock, refusal
 from storage.index import (
@@ -217,7 +217,7 @@ def _elements(files: Files, one: Location, tags: list[BaseTag]) -> Elements:
         with files.open(one.uids) as file:
             syntax = part10.read(file).transfer_syntax_uid
             held = read_data_set(file, syntax, list(tags), max(tags))
-            return read(held, tags, one.charset, budget=Budget(STORED))
+            return read(held, tags, one.charset, budget=ReadBudget(STORED))
     except OSError as error:
         raise ResourceError(f"{files.name(one.uids)}: {error.strerror}") from error
 

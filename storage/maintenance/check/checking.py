@@ -15,7 +15,7 @@ from storage.index import Chain, Row, digest_in, disagreements, pages
 from storage.journal import RECEIPTS, Receipt, in_journal, receipts_of
 from storage.maintenance.check import instance_faults, orphans, rights_faults
 from storage.maintenance.check.entity_rows import persons_in_one
-from storage.maintenance.check.faults import Fault, Kind
+from storage.maintenance.check.faults import Fault, FaultKind
 from storage.maintenance.check.instances import InstanceCheck
 from storage.maintenance.check.lost import LostInstances
 from storage.maintenance.check.repair import Mended, mend_row, mend_stray, mending
@@ -24,11 +24,13 @@ from storage.maintenance.check.repair import Mended, mend_row, mend_stray, mendi
 _BATCH = 100_000
 _LINE_BYTES = 300  # about, of the journal
 _STRAYS = {
-    "strange": Kind.STRANGE, "unreadable": Kind.UNREADABLE, "empty": Kind.EMPTY_FOLDER,
-}  # fmt: skip
+    "strange": FaultKind.STRANGE,
+    "unreadable": FaultKind.UNREADABLE,
+    "empty": FaultKind.EMPTY_FOLDER,
+}
 
 
-class Progress(Protocol):
+class CheckProgress(Protocol):
     """Is told how far a check has come."""
 
     def begin(self, what: str, total: int) -> None:
@@ -45,7 +47,7 @@ class _Silent:
 
 
 def check(
-    archive: Archive, charset: str, repair: bool = False, progress: Progress | None = None
+    archive: Archive, charset: str, repair: bool = False, progress: CheckProgress | None = None
 ) -> Iterator[Fault]:
     """Find what is wrong, and with `repair` mend it; `charset` is for text that names none.
 
@@ -57,7 +59,9 @@ def check(
 class _Check:
     """One check: from the index to the files, from the journal, and from the tree."""
 
-    def __init__(self, archive: Archive, charset: str, repair: bool, progress: Progress) -> None:
+    def __init__(
+        self, archive: Archive, charset: str, repair: bool, progress: CheckProgress
+    ) -> None:
         self._archive, self._tree, self._index = archive, archive.tree, archive.index
         self._charset = charset
         self._repair = repair
@@ -117,13 +121,13 @@ class _Check:
             return
         wrong = pages.settled_inconsistencies(self._index, row)
         if wrong:
-            fault = Fault(Kind.ROW, uids=_uids(above), detail="; ".join(wrong.values()))
+            fault = Fault(FaultKind.ROW, uids=_uids(above), detail="; ".join(wrong.values()))
             yield mending(fault, self._repair, lambda: mend_row(self._archive, row))
 
     def _persons(self, patient: Row) -> Iterator[Fault]:
         for column, one, other in persons_in_one(self._index, patient):
             detail = f"instances of one patient differ in {column}: {one!r}, {other!r}"
-            fault = Fault(Kind.PATIENTS_DISAGREE, uids=_uids((patient,)), detail=detail)
+            fault = Fault(FaultKind.PATIENTS_DISAGREE, uids=_uids((patient,)), detail=detail)
             yield mending(fault, self._repair, _nothing)
 
     def _receipts(self) -> Iterator[Fault]:
@@ -184,7 +188,7 @@ class _Check:
         with self._index.engine.reading():
             found = list(disagreements.everywhere(self._index))
         for uid, text in found:
-            fault = Fault(Kind.UIDS_DISAGREE, uids=(uid,), detail=text)
+            fault = Fault(FaultKind.UIDS_DISAGREE, uids=(uid,), detail=text)
             yield mending(fault, self._repair, _nothing)
 
 

@@ -10,7 +10,7 @@ _AGAIN = (
 )
 
 
-class Kind(Enum):
+class FaultKind(Enum):
     """A kind of fault: its name in JSON, its sentence, whether it can be mended as a rule."""
 
     LOST = "lost", "received once, and now neither in the tree nor in the index", True
@@ -44,7 +44,7 @@ class Kind(Enum):
 class Fault:
     """One fault: of the file or folder at `path`, or of whom `uids` name, a patient by its ID."""
 
-    kind: Kind
+    kind: FaultKind
     path: str = ""
     uids: tuple[str, ...] = ()
     detail: str = ""

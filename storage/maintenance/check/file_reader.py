@@ -9,7 +9,7 @@ from storage.dicom import Header, instance_header, part10
 from storage.dicom.data_sets import Damage, Digested, damage
 from storage.dicom.values import Uids
 from storage.files import Files
-from storage.maintenance.check.faults import Kind
+from storage.maintenance.check.faults import FaultKind
 
 Passed = Callable[[int], None]  # how many bytes were read
 
@@ -27,27 +27,27 @@ class Examined:
 
 
 @dataclass(frozen=True)
-class Unusable:
+class UnusableFile:
     """A file of which nothing can be used, and why; of kind MISSING: there is none."""
 
-    kind: Kind
+    kind: FaultKind
     detail: str = ""
 
 
-def examine(files: Files, uids: Uids, charset: str, passed: Passed) -> Examined | Unusable:
+def examine(files: Files, uids: Uids, charset: str, passed: Passed) -> Examined | UnusableFile:
     """Read all of the file of an instance; `charset` is for text that names none."""
     try:
         if not files.is_file(uids):  # to open a pipe would wait for ever
-            return Unusable(Kind.UNREADABLE, "not a file")
+            return UnusableFile(FaultKind.UNREADABLE, "not a file")
         with files.open(uids) as raw, files.open(uids) as file:
             try:
                 meta = part10.read(file)
             except DataSetError as error:
-                return Unusable(Kind.NOT_PART10, str(error))
+                return UnusableFile(FaultKind.NOT_PART10, str(error))
             try:
                 header = instance_header.header(file, meta.transfer_syntax_uid, charset)
             except ArchiveError as error:
-                return Unusable(Kind.HEADER, str(error))
+                return UnusableFile(FaultKind.HEADER, str(error))
             raw.seek(meta.data_set_offset)
             data_set = Digested(raw, passed)
             found = damage(data_set, meta.transfer_syntax_uid)
@@ -57,6 +57,6 @@ def examine(files: Files, uids: Uids, charset: str, passed: Passed) -> Examined 
                 header, meta.transfer_syntax_uid, data_set.position, digest, found, arrived
             )
     except FileNotFoundError:
-        return Unusable(Kind.MISSING)
+        return UnusableFile(FaultKind.MISSING)
     except OSError as error:
-        return Unusable(Kind.UNREADABLE, files.refusal(error, uids))
+        return UnusableFile(FaultKind.UNREADABLE, files.refusal(error, uids))

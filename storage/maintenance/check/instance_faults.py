@@ -8,8 +8,8 @@ from storage.files import Files
 from storage.index import Chain, Row, row_of, shared_header, shortened
 from storage.journal import Receipt
 from storage.maintenance.check.entity_rows import belongs
-from storage.maintenance.check.faults import Fault, Kind
-from storage.maintenance.check.file_reader import Examined, Unusable
+from storage.maintenance.check.faults import Fault, FaultKind
+from storage.maintenance.check.file_reader import Examined, UnusableFile
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Observation:
 
     uids: Uids
     chain: Chain | None
-    found: Examined | Unusable
+    found: Examined | UnusableFile
     charset: str = ""  # with which its header was read
     receipts: tuple[Receipt, ...] | None = None
 
@@ -30,7 +30,7 @@ class Observation:
     @property
     def receipt(self) -> Receipt | None:
         """The receipt of just the bytes that are there."""
-        if isinstance(self.found, Unusable):
+        if isinstance(self.found, UnusableFile):
             return None
         digest = self.found.digest
         return next((r for r in reversed(self.receipts or ()) if r.digest == digest), None)
@@ -39,7 +39,7 @@ class Observation:
 def is_doubtful(known: Observation) -> bool:
     """Whether the file's bytes are not what its row says: for the receipts to decide."""
     row, found = known.row, known.found
-    if row is None or isinstance(found, Unusable):
+    if row is None or isinstance(found, UnusableFile):
         return False
     held = row.values
     return (
@@ -52,29 +52,29 @@ def is_doubtful(known: Observation) -> bool:
 def faults(known: Observation, files: Files) -> list[Fault]:
     """All that is wrong with it."""
     found, uids, path = known.found, known.uids, files.name(known.uids)
-    if isinstance(found, Unusable):
-        if found.kind is Kind.MISSING and known.chain is None:
+    if isinstance(found, UnusableFile):
+        if found.kind is FaultKind.MISSING and known.chain is None:
             return []  # it went, and its row with it
         return [Fault(found.kind, path, uids, found.detail)]
     if found.header.uids != uids:
-        return [Fault(Kind.MISPLACED, path, uids, files.name(found.header.uids))]
-    wrong = [] if known.chain else [Fault(Kind.NOT_INDEXED, path, uids)]
+        return [Fault(FaultKind.MISPLACED, path, uids, files.name(found.header.uids))]
+    wrong = [] if known.chain else [Fault(FaultKind.NOT_INDEXED, path, uids)]
     wrong += _of_bytes(known, found, path)
     if known.chain:
-        is_changed = any(fault.kind is Kind.CHANGED for fault in wrong)
+        is_changed = any(fault.kind is FaultKind.CHANGED for fault in wrong)
         differences = _differences(known, known.chain, found, is_changed)
         if differences and not any(fault.kind in _RE_READ for fault in wrong):
-            wrong.append(Fault(Kind.ROW, path, uids, "; ".join(differences)))
-    if not any(fault.kind in (Kind.CHANGED, Kind.CUT_SHORT) for fault in wrong):
+            wrong.append(Fault(FaultKind.ROW, path, uids, "; ".join(differences)))
+    if not any(fault.kind in (FaultKind.CHANGED, FaultKind.CUT_SHORT) for fault in wrong):
         if found.damage.cut_short:
-            wrong.append(Fault(Kind.CUT_SHORT, path, uids, found.damage.cut_short))
+            wrong.append(Fault(FaultKind.CUT_SHORT, path, uids, found.damage.cut_short))
         if found.damage.pixel_data:
-            wrong.append(Fault(Kind.PIXEL_DATA, path, uids, found.damage.pixel_data))
+            wrong.append(Fault(FaultKind.PIXEL_DATA, path, uids, found.damage.pixel_data))
     return wrong
 
 
 # What reading the file again into its row mends.
-_RE_READ = (Kind.TRANSFER_SYNTAX, Kind.LENGTH, Kind.ROW)
+_RE_READ = (FaultKind.TRANSFER_SYNTAX, FaultKind.LENGTH, FaultKind.ROW)
 
 
 def _of_bytes(known: Observation, found: Examined, path: str) -> list[Fault]:
@@ -92,7 +92,7 @@ def _of_bytes(known: Observation, found: Examined, path: str) -> list[Fault]:
         size = f": {found.file_bytes} bytes, {received} at receipt"
         more = found.damage.cut_short or found.damage.pixel_data
         detail = (size if received != found.file_bytes else "") + (f"; {more}" if more else "")
-        return [Fault(Kind.CHANGED, *where, detail)]
+        return [Fault(FaultKind.CHANGED, *where, detail)]
     if row is None:
         return []
     if row.values["TransferSyntaxUID"] != found.transfer_syntax_uid:
@@ -100,12 +100,12 @@ def _of_bytes(known: Observation, found: Examined, path: str) -> list[Fault]:
         detail = f"{found.transfer_syntax_uid}, {said} in the index"
         receipt = known.receipt
         mendable = receipt is None or receipt.transfer_syntax_uid in ("", found.transfer_syntax_uid)
-        return [Fault(Kind.TRANSFER_SYNTAX, *where, detail, mendable)]
+        return [Fault(FaultKind.TRANSFER_SYNTAX, *where, detail, mendable)]
     if row.values["file_bytes"] != found.file_bytes:
         held = f"{found.file_bytes} bytes, {row.values['file_bytes']} in the index"
-        return [Fault(Kind.LENGTH, *where, held)]
+        return [Fault(FaultKind.LENGTH, *where, held)]
     if receipts and digest != found.digest:
-        return [Fault(Kind.ROW, *where, "the digest is not that of the receipt")]
+        return [Fault(FaultKind.ROW, *where, "the digest is not that of the receipt")]
     return []
 
 

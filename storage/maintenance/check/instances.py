@@ -11,13 +11,13 @@ from storage.index import Chain, pages
 from storage.journal import Receipt, add_receipts
 from storage.journal.corrections import in_force
 from storage.maintenance.check import instance_faults
-from storage.maintenance.check.faults import Fault, Kind
-from storage.maintenance.check.file_reader import Examined, Unusable, examine
+from storage.maintenance.check.faults import Fault, FaultKind
+from storage.maintenance.check.file_reader import Examined, UnusableFile, examine
 from storage.maintenance.check.instance_faults import Observation
 from storage.maintenance.check.repair import Misplaced, mend_instance, mending
 
 # Mended, they leave no file in its place.
-_WITHOUT_FILE = (Kind.MISSING, Kind.NOT_PART10, Kind.HEADER)
+_WITHOUT_FILE = (FaultKind.MISSING, FaultKind.NOT_PART10, FaultKind.HEADER)
 
 
 @dataclass
@@ -50,7 +50,7 @@ class InstanceCheck:
         elif receipts:
             charset = receipts[-1].charset
         if chain and not are_uids(uids):  # a path made of them might lie anywhere
-            found: Examined | Unusable = Unusable(Kind.MISSING)
+            found: Examined | UnusableFile = UnusableFile(FaultKind.MISSING)
         else:
             found = examine(self.archive.tree, uids, charset, self.passed)
         if isinstance(found, Examined):
@@ -95,7 +95,11 @@ class InstanceCheck:
         mended = mending(fault, self.repair, lambda: mend_instance(self.archive, known, fault))
         if fault.kind in _WITHOUT_FILE and mended.mended:
             self.given_up.add(known.uids)
-        if fault.kind is Kind.MISPLACED and mended.mended and isinstance(known.found, Examined):
+        if (
+            fault.kind is FaultKind.MISPLACED
+            and mended.mended
+            and isinstance(known.found, Examined)
+        ):
             kept = Path(mended.done)
             self.misplaced.append(Misplaced(fault, known.found, kept, known.charset))
             return None

@@ -7,7 +7,7 @@ from storage.archive import Archive
 from storage.dicom.values import Uids
 from storage.index import digest_in
 from storage.journal import RECEIPTS, receipts_of, withdraw_all
-from storage.maintenance.check.faults import Fault, Kind
+from storage.maintenance.check.faults import Fault, FaultKind
 from storage.maintenance.check.repair import Mended, mending
 
 
@@ -36,7 +36,7 @@ class LostInstances:
             with files.locked(uids):
                 if files.holds(uids) or digest_in(self._archive.index, uids) is not None:
                     continue
-                lost = Fault(Kind.LOST, files.name(uids), uids)
+                lost = Fault(FaultKind.LOST, files.name(uids), uids)
                 mended = mending(lost, repair, partial(self._mend, uids))
             if uids not in given_up:
                 yield mended

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from storage.dicom.values import Level
 from storage.index import TABLES, Index, orphans, prune
-from storage.maintenance.check.faults import Fault, Kind
+from storage.maintenance.check.faults import Fault, FaultKind
 from storage.maintenance.check.repair import Mended, mending
 
 _CHILDREN = {Level.PATIENT: "studies", Level.STUDY: "series", Level.SERIES: "instances"}
@@ -22,18 +22,18 @@ def check(index: Index, repair: bool) -> Iterator[Fault]:
 
     for level in (Level.STUDY, Level.SERIES, Level.IMAGE):
         for number, uid in orphans.without_parent(index, level):
-            fault = Fault(Kind.NO_PARENT, uids=(uid,), detail=TABLES[Level(level - 1)])
+            fault = Fault(FaultKind.NO_PARENT, uids=(uid,), detail=TABLES[Level(level - 1)])
             what = "rows removed; their files are entered anew"
             yield found(fault, what, orphans.cut, level, number)
     for level in (Level.SERIES, Level.STUDY, Level.PATIENT):
         for number, uid in orphans.without_children(index, level):
-            fault = Fault(Kind.NO_CHILDREN, uids=(uid,), detail=_CHILDREN[level])
+            fault = Fault(FaultKind.NO_CHILDREN, uids=(uid,), detail=_CHILDREN[level])
             yield found(fault, "row removed", prune, level, number)
     strays = orphans.stray_name_parts(index)
     unused = orphans.unused_shared_headers(index)
     for level, number in strays:
-        fault = Fault(Kind.NO_PARENT, detail=f"{TABLES[level]} (parts of a name)")
+        fault = Fault(FaultKind.NO_PARENT, detail=f"{TABLES[level]} (parts of a name)")
         yield found(fault, "rows removed", orphans.forget_name_parts, level, number)
     for number in unused:
-        fault = Fault(Kind.NO_CHILDREN, detail="instances (shared header)")
+        fault = Fault(FaultKind.NO_CHILDREN, detail="instances (shared header)")
         yield found(fault, "row removed", orphans.forget_shared_header, number)

@@ -11,7 +11,7 @@ from storage.index import FileFacts, Row, forget, record, refresh
 from storage.journal import receipts_of
 from storage.journal.corrections import in_force
 from storage.maintenance.check.entity_rows import read_header
-from storage.maintenance.check.faults import Fault, Kind
+from storage.maintenance.check.faults import Fault, FaultKind
 from storage.maintenance.check.file_reader import Examined
 from storage.maintenance.check.instance_faults import Observation, faults
 
@@ -25,12 +25,12 @@ class Mended:
 
 
 _ALONE = {
-    Kind.UIDS_DISAGREE: "left alone: which is right cannot be told from here",
-    Kind.PATIENTS_DISAGREE: "left alone: which is right cannot be told from here",
-    Kind.PIXEL_DATA: "left alone: it is kept as it came",
-    Kind.RIGHTS: "left alone: that is for root to do",
-    Kind.CUT_SHORT: "left alone: what is there is kept",
-    Kind.CHANGED: "left alone: it may be the only copy",
+    FaultKind.UIDS_DISAGREE: "left alone: which is right cannot be told from here",
+    FaultKind.PATIENTS_DISAGREE: "left alone: which is right cannot be told from here",
+    FaultKind.PIXEL_DATA: "left alone: it is kept as it came",
+    FaultKind.RIGHTS: "left alone: that is for root to do",
+    FaultKind.CUT_SHORT: "left alone: what is there is kept",
+    FaultKind.CHANGED: "left alone: it may be the only copy",
 }
 
 
@@ -49,14 +49,16 @@ def mending(fault: Fault, repair: bool, mend: Callable[[], Mended]) -> Fault:
 
 def mend_instance(archive: Archive, known: Observation, fault: Fault) -> Mended:
     """Mend a fault of an instance whose place is locked."""
-    if fault.kind is Kind.MISSING:
+    if fault.kind is FaultKind.MISSING:
         forget(archive.index, known.uids)
         return Mended("row dropped: send it again")
-    if isinstance(known.found, Examined) and fault.kind is not Kind.MISPLACED:
+    if isinstance(known.found, Examined) and fault.kind is not FaultKind.MISPLACED:
         enter(archive, known, known.found)
-        return Mended("entered" if fault.kind is Kind.NOT_INDEXED else "read again into its row")
+        return Mended(
+            "entered" if fault.kind is FaultKind.NOT_INDEXED else "read again into its row"
+        )
     kept = archive.tree.superseded.take(known.uids)
-    if fault.kind is Kind.MISPLACED:
+    if fault.kind is FaultKind.MISPLACED:
         if known.chain:
             forget(archive.index, known.uids)
         return Mended(str(kept))
@@ -120,6 +122,6 @@ class Misplaced:
             archive.tree.place(self.kept, uids)
             known = Observation(uids, None, self.found, self.charset, tuple(receipts))
             enter(archive, known, self.found)
-            left = [f for f in faults(known, archive.tree) if f.kind is not Kind.NOT_INDEXED]
+            left = [f for f in faults(known, archive.tree) if f.kind is not FaultKind.NOT_INDEXED]
         done = f"moved to {archive.tree.name(uids)}, and entered"
         return Mended(f"{done}; yet: {left[0].sentence}", well=False) if left else Mended(done)

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from storage.files import Unusable, of_tree, unusable
-from storage.maintenance.check.faults import Fault, Kind
+from storage.files import MissingRight, of_tree, unusable
+from storage.maintenance.check.faults import Fault, FaultKind
 from storage.maintenance.check.repair import Mended, mending
 
 _FOLDERS = ("tree", "superseded")
@@ -30,6 +30,6 @@ def below(data: Path, repair: bool) -> Iterator[Fault]:
             )
 
 
-def _fault(found: Unusable, repair: bool) -> Fault:
-    fault = Fault(Kind.RIGHTS, str(found.path), detail=f"{found.words}: {found.remedy}")
+def _fault(found: MissingRight, repair: bool) -> Fault:
+    fault = Fault(FaultKind.RIGHTS, str(found.path), detail=f"{found.words}: {found.remedy}")
     return mending(fault, repair, lambda: Mended("left alone", well=False))

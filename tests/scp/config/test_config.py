@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from support import ROOT
 
 from scp.config.loader import ConfigError, load, warnings
-from scp.config.schema import TABLES, Document, Forward, Peer, Service, Settings, Table, Tls
+from scp.config.schema import TABLES, ConfigDocument, Forward, Peer, Service, Settings, Table, Tls
 
 SHIPPED = ROOT / "config.toml"
 
@@ -336,7 +336,7 @@ def uncommented(text: str) -> str:
 
 def test_the_shipped_config_shows_every_key_and_no_other() -> None:
     tables = tomllib.loads(uncommented(SHIPPED.read_text("utf-8")))
-    assert tables.keys() == keys_of(Document)
+    assert tables.keys() == keys_of(ConfigDocument)
     (tables["peers"],) = tables["peers"].values()
     (tables["forward"],) = tables["forward"]
     shown = {name: set(table) for name, table in tables.items()}
@@ -358,7 +358,7 @@ def test_the_examples_in_the_shipped_config_can_be_uncommented(config: Path) -> 
 
 def test_only_the_examples_of_what_is_off_are_commented_out() -> None:
     tables = tomllib.loads(SHIPPED.read_text("utf-8"))
-    assert tables.keys() == keys_of(Document) - {"peers", "tls", "metrics", "forward"}
+    assert tables.keys() == keys_of(ConfigDocument) - {"peers", "tls", "metrics", "forward"}
 
 
 def test_every_key_says_what_it_takes() -> None:

@@ -20,7 +20,7 @@ from support.network.raw import ITEM, PIXEL_DATA, SEQUENCE_END, UNDEFINED, encap
 from support.network.raw import rle as rle_frame
 from test_deidentify import DAMAGED, Given, deidentified, pixels_of, read
 
-from scp.copies.deidentify.elements.report import Report
+from scp.copies.deidentify.elements.report import DeidentificationReport
 from scp.copies.deidentify.instances.copies import Deidentified
 from scp.copies.deidentify.pixels.pixel_data import PIXELS
 from scp.copies.deidentify.rules.profile import Profile, Retain
@@ -530,7 +530,7 @@ REFUSED = {
 
 
 def given_away(
-    data: bytes, syntax: str = EXPLICIT, report: Report | None = None, **takes: bool
+    data: bytes, syntax: str = EXPLICIT, report: DeidentificationReport | None = None, **takes: bool
 ) -> bytes:
     location = Location(("1", "2", "1.2.3"), CT, syntax, len(data), "", "")
     copies = Deidentified(
@@ -594,7 +594,7 @@ def test_pixel_data_that_is_not_as_it_should_be_is_refused(data: bytes) -> None:
 
 
 def test_what_was_taken_is_told_by_name() -> None:
-    report = Report()
+    report = DeidentificationReport()
     values = {"Manufacturer": TEXT, "BodyPartExamined": TEXT, "InstanceNumber": "1"}
     data = with_element(plain(**values), 0x00200013, ex(0x00200013, "IS", MARK))
     data = with_element(data, 0x00291001, element(0x00291001, "LO"))

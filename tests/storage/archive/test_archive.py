@@ -28,7 +28,7 @@ from storage.dicom.values.uids import Uids
 from storage.index.sqlite.database import MAX_IDLE, connection_of
 from storage.index.writer import record
 from storage.maintenance.check.checking import check
-from storage.maintenance.check.faults import Kind
+from storage.maintenance.check.faults import FaultKind
 
 UIDS: Uids = ("1.1", "1.2", "1.3")
 CHARSET = "ISO_IR 100"
@@ -491,7 +491,7 @@ def test_a_locked_index_is_told_and_leaves_no_trace(
         outside.close()
     assert archive.store(NEW).outcome is StoreOutcome.REPLACED
     assert archive.store(instance(("2.1", "2.2", "2.3"))).outcome is StoreOutcome.STORED
-    assert [fault.kind for fault in check(archive, CHARSET)] == [Kind.PATIENTS_DISAGREE]
+    assert [fault.kind for fault in check(archive, CHARSET)] == [FaultKind.PATIENTS_DISAGREE]
 
 
 def test_an_index_that_is_none_is_told(data: Path, open_archive: Open) -> None:
@@ -814,7 +814,7 @@ def test_a_receipt_that_cannot_be_withdrawn_is_withdrawn_with_the_next_store(
         patch.setattr("storage.journal.withdrawals.withdraw", _full)
         with pytest.raises(ResourceError, match="no room"):
             archive.store(instance())
-    assert [fault.kind for fault in check(archive, CHARSET)] == [Kind.LOST]
+    assert [fault.kind for fault in check(archive, CHARSET)] == [FaultKind.LOST]
     archive.store(OLD)
     assert list(check(archive, CHARSET)) == []
 

@@ -27,7 +27,7 @@ from storage.maintenance.changes.correction import correct, undo
 from storage.maintenance.changes.deletion import Selection
 from storage.maintenance.changes.retention import Rules
 from storage.maintenance.check.checking import check
-from storage.maintenance.check.faults import Kind
+from storage.maintenance.check.faults import FaultKind
 from storage.maintenance.recovery.rebuilding import fill
 from storage.maintenance.recovery.replay import catch_up
 from storage.maintenance.recovery.startup import new_index
@@ -66,7 +66,7 @@ KEYS = {
     "IMAGE": ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "InstanceNumber"),
 }
 # Both say that people disagree, which the sequences make them do.
-TRUE_FAULTS = {Kind.UIDS_DISAGREE, Kind.PATIENTS_DISAGREE}
+TRUE_FAULTS = {FaultKind.UIDS_DISAGREE, FaultKind.PATIENTS_DISAGREE}
 
 
 class Operations:

@@ -26,7 +26,7 @@ from support.network.raw import (
 
 from storage.diagnostics.errors import DataSetError, MismatchError
 from storage.dicom import instance_header, part10
-from storage.dicom.data_sets.header_scanner import Found, UnusualError, scan
+from storage.dicom.data_sets.header_scanner import FoundElement, UnusualError, scan
 
 # pydicom guesses, and says so, at data sets in another encoding than they claim.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -581,11 +581,11 @@ def test_what_is_found_has_its_vr_and_its_bytes() -> None:
     data = IN_FRONT + NAME + open_sequence(REQUESTS, open_item(WHOLE_REQUEST), item())
     wanted = {0x00100010: None, 0x00100020: None, REQUESTS: {0x00401001: None}}
     assert scan(data, False, wanted, REQUESTS) == {
-        0x00100010: Found("PN", b"Doe^Jane"),
-        REQUESTS: Found("SQ", items=[{0x00401001: Found("SH", b"P1")}, {}]),
+        0x00100010: FoundElement("PN", b"Doe^Jane"),
+        REQUESTS: FoundElement("SQ", items=[{0x00401001: FoundElement("SH", b"P1")}, {}]),
     }
     assert scan(UI_IMPLICIT, True, {0x00080018: None}, 0x00080018) == {
-        0x00080018: Found("", b"1.3\0")
+        0x00080018: FoundElement("", b"1.3\0")
     }
 
 

@@ -12,7 +12,7 @@ from pynetdicom.association import Association
 
 from storage import Archive
 from storage.maintenance.check.checking import check
-from storage.maintenance.check.faults import Fault, Kind
+from storage.maintenance.check.faults import Fault, FaultKind
 from support import (
     CT,
     EXPLICIT,
@@ -218,7 +218,7 @@ def faults(data: Path) -> list[Fault]:
 def damage(archive: Archive) -> list[Fault]:
     """The same, without what lies in the instances themselves: one patient by several names."""
     found = check(archive, CHARSET)
-    return [fault for fault in found if fault.kind is not Kind.PATIENTS_DISAGREE]
+    return [fault for fault in found if fault.kind is not FaultKind.PATIENTS_DISAGREE]
 
 
 def compare(node: RunningNode, held: Held, studies: Iterable[str] | None = None) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from storage.maintenance.check.faults import Kind
+from storage.maintenance.check.faults import FaultKind
 from support import RunningNode, data_set_bytes, minipacs
 from support.checks.watching import Held, assert_no_more, at_rest, files_outside, grown, strays
 from support.fuzzing.exchange import END_SECONDS, Exchanged, exchange
@@ -31,7 +31,12 @@ _CHECK_SECONDS = 1800.0
 # Faults of what is kept as it came; every other kind would be the node's own.
 _OF_THE_SENDER = {
     kind.code
-    for kind in (Kind.CUT_SHORT, Kind.PIXEL_DATA, Kind.UIDS_DISAGREE, Kind.PATIENTS_DISAGREE)
+    for kind in (
+        FaultKind.CUT_SHORT,
+        FaultKind.PIXEL_DATA,
+        FaultKind.UIDS_DISAGREE,
+        FaultKind.PATIENTS_DISAGREE,
+    )
 }
 
 

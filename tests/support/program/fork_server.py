@@ -86,9 +86,9 @@ def take_place(descriptors: list[int], request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["env"])
     # What the processes of one node share is not for other nodes to have a part in.
-    from scp.copies.conversion.limits.budget import BUDGET, Budget
+    from scp.copies.conversion.limits.budget import BUDGET, ConversionBudget
 
-    BUDGET.__dict__.update(vars(Budget()))
+    BUDGET.__dict__.update(vars(ConversionBudget()))
 
 
 def main() -> None:

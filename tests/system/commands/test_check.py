@@ -42,7 +42,7 @@ from storage.dicom import part10
 from storage.journal.journal import RECEIPTS, Journal
 from storage.journal.receipts import withdraw
 from storage.maintenance.check.checking import check
-from storage.maintenance.check.faults import Kind
+from storage.maintenance.check.faults import FaultKind
 
 CHARSET = "ISO_IR 100"
 JPEG = "1.2.840.10008.1.2.4.50"
@@ -636,8 +636,8 @@ def test_where_no_check_can_be_made_one_line_says_so(node: RunningNode, name: st
 
 # pydicom's, that are damaged on purpose: name -> kind.
 ODD = {
-    "MR_small_padded.dcm": Kind.PIXEL_DATA,
-    "MR_truncated.dcm": Kind.CUT_SHORT,
+    "MR_small_padded.dcm": FaultKind.PIXEL_DATA,
+    "MR_truncated.dcm": FaultKind.CUT_SHORT,
 }
 
 

@@ -23,7 +23,7 @@ from support import (
 )
 from support.checks.faults import Held, Senders, compare, faults
 
-from storage.maintenance.check.faults import Kind
+from storage.maintenance.check.faults import FaultKind
 
 WORKERS = 2
 # What is killed, and how often of ten.
@@ -106,7 +106,7 @@ def started_again(node: RunningNode) -> None:
     """A fresh start, which says what it had to do."""
     left = len(node.incoming())
     # What was never put into the tree has no row to be caught up.
-    fitting = (Kind.LOST, Kind.EMPTY_FOLDER)
+    fitting = (FaultKind.LOST, FaultKind.EMPTY_FOLDER)
     behind = {fault.uids for fault in faults(node.data) if fault.kind not in fitting}
     node.start()
     assert bool(left) == bool(node.logged("WARNING", f"cleared incoming files={left}")), left

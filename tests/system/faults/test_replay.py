@@ -14,7 +14,7 @@ from storage import Archive, OnConflict, Received, catch_up, prepare, settle
 from storage.index.tables import Level
 from storage.journal.journal import RECEIPTS, Journal
 from storage.journal.receipts import record_deletion, withdraw
-from storage.maintenance.check.faults import Kind
+from storage.maintenance.check.faults import FaultKind
 from storage.maintenance.recovery import replay
 from storage.maintenance.recovery.rebuilding import rebuild
 
@@ -119,7 +119,7 @@ def test_a_row_without_its_file_is_forgotten(node: Node) -> None:
     data.joinpath("tree", *UIDS[1][:2], f"{UIDS[1][2]}.dcm").unlink()
     after = node.started(data)
     assert instances(after) == held(0)
-    assert [(fault.kind, fault.uids) for fault in damage(after)] == [(Kind.LOST, UIDS[1])]
+    assert [(fault.kind, fault.uids) for fault in damage(after)] == [(FaultKind.LOST, UIDS[1])]
 
 
 def test_a_receipt_of_what_was_never_put_into_the_tree_is_withdrawn(node: Node) -> None:

@@ -32,7 +32,7 @@ from storage.diagnostics.errors import (
     IdentifierError,
 )
 from storage.dicom import instance_header
-from storage.dicom.data_sets.budget import WHOLE, Budget, heeding
+from storage.dicom.data_sets.budget import WHOLE, ReadBudget, heeding
 from storage.dicom.data_sets.reader import DEFLATED as DEFLATED_SYNTAXES
 from storage.dicom.data_sets.reader import _form, _read_counted
 from storage.dicom.data_sets.reducing import reduced
@@ -336,7 +336,7 @@ def _damaged(data: bytes, draw: random.Random) -> bytes:
 
 
 def _values(data: bytes, syntax: str, wanted: set[int], reduces: bool) -> dict[int, object] | None:
-    form, last, budget = _form(syntax), 0x7FDFFFFF, Budget(WHOLE)
+    form, last, budget = _form(syntax), 0x7FDFFFFF, ReadBudget(WHOLE)
     try:
         if reduces:
             data = reduced(BytesIO(data), False, *form, wanted, last, budget)

@@ -19,7 +19,7 @@ from scp.copies.conversion.data_set.errors import GoneError, LimitError, Transco
 from scp.copies.conversion.limits.budget import BUDGET, Conversion, Receiver
 from scp.copies.conversion.limits.shares import Shares
 from scp.copies.conversion.limits.spool import Spool
-from scp.copies.conversion.limits.turns import Share, Turns
+from scp.copies.conversion.limits.turns import Turns, TurnShare
 from scp.copies.conversion.pixels import decoder_client, decompress, frame_decoding
 from scp.copies.corrected.transcode import transcode, transcode_file
 
@@ -110,15 +110,15 @@ def test_a_large_one_that_waits_is_not_passed_by_another_and_is_by_small_ones() 
 
 def test_who_comes_anew_is_before_who_has_had_much() -> None:
     turns, order = Turns(), list[str]()
-    greedy = Share({turns: 10.0})
+    greedy = TurnShare({turns: 10.0})
 
-    def take(name: str, share: Share) -> None:
+    def take(name: str, share: TurnShare) -> None:
         with turns.turn(share, lambda: None):
             order.append(name)
 
-    with turns.turn(Share(), never):
+    with turns.turn(TurnShare(), never):
         threads = []
-        for name, share in (("greedy", greedy), ("second", Share()), ("third", Share())):
+        for name, share in (("greedy", greedy), ("second", TurnShare()), ("third", TurnShare())):
             threads.append(threading.Thread(target=take, args=(name, share)))
             threads[-1].start()
             while len(turns._waiting) < len(threads):
@@ -131,7 +131,7 @@ def test_who_comes_anew_is_before_who_has_had_much() -> None:
 def test_who_comes_anew_again_and_again_does_not_starve_the_others() -> None:
     """The clock goes on with the turns: who comes anew begins where it stands."""
     turns = Turns()
-    waits = Share({turns: 1.0})
+    waits = TurnShare({turns: 1.0})
     turns._clock = 1.5
     with turns.turn(waits, never):
         pass
@@ -144,9 +144,9 @@ def test_who_wants_no_more_leaves_the_queue() -> None:
     def leave() -> None:
         raise GoneError
 
-    with turns.turn(Share(), never), pytest.raises(GoneError), turns.turn(Share(), leave):
+    with turns.turn(TurnShare(), never), pytest.raises(GoneError), turns.turn(TurnShare(), leave):
         pass
-    with turns.turn(Share(), never):
+    with turns.turn(TurnShare(), never):
         pass
 
 

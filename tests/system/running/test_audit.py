@@ -30,7 +30,7 @@ from support import (
     send,
 )
 
-from scp.runtime.audit import MANY, MOST_CHARACTERS, Audit
+from scp.runtime.audit import MANY, MOST_CHARACTERS, AuditTrail
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -193,7 +193,7 @@ def test_an_association_that_stores_many_studies_is_told_of_before_it_ends(
 
 def test_files_rotate_and_no_line_is_lost_among_several_writers(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
-    writers = [Audit(path, 4096, 1000) for _ in range(4)]
+    writers = [AuditTrail(path, 4096, 1000) for _ in range(4)]
 
     def write(number: int) -> None:
         for line in range(200):
@@ -216,7 +216,7 @@ def test_files_rotate_and_no_line_is_lost_among_several_writers(tmp_path: Path) 
 
 @pytest.mark.parametrize("files", [1, 2, 3])
 def test_only_so_many_files_are_kept(tmp_path: Path, files: int) -> None:
-    audit = Audit(tmp_path / "audit.jsonl", 4096, files)
+    audit = AuditTrail(tmp_path / "audit.jsonl", 4096, files)
     for number in range(500):
         audit.write("echo", number=number)
     audit.close()
@@ -228,7 +228,7 @@ def test_only_so_many_files_are_kept(tmp_path: Path, files: int) -> None:
 
 def test_a_trail_that_was_moved_away_begins_anew(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
-    audit = Audit(path, 4096, 2)
+    audit = AuditTrail(path, 4096, 2)
     audit.write("echo", number=1)
     path.rename(tmp_path / "kept")
     audit.write("echo", number=2)
@@ -242,7 +242,7 @@ def test_a_trail_that_cannot_be_written_is_said_once_and_stops_nothing(
 ) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("no folder")
-    audit = Audit(blocked / "audit.jsonl", 4096, 2)
+    audit = AuditTrail(blocked / "audit.jsonl", 4096, 2)
     for _ in range(3):
         audit.write("echo")
     (record,) = caplog.records
@@ -258,7 +258,7 @@ def test_a_trail_that_cannot_be_written_is_said_once_and_stops_nothing(
 
 def test_a_field_is_cut_where_it_is_long_and_says_so(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
-    audit = Audit(path, 1 << 20, 2)
+    audit = AuditTrail(path, 1 << 20, 2)
     uids = "\\".join(f"1.2.{number}" for number in range(100_000))
     audit.write(
         "find", StudyInstanceUID="1" * 100_000, SOPInstanceUID=uids, reason="short",
@@ -278,7 +278,7 @@ def test_a_field_is_cut_where_it_is_long_and_says_so(tmp_path: Path) -> None:
 
 def test_who_writes_many_lines_leaves_those_of_others_where_they_are(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
-    audit = Audit(path, 4096, 3, address_lines=10)
+    audit = AuditTrail(path, 4096, 3, address_lines=10)
     audit.write("store", peer="SCANNER", address="10.0.0.1", study="1.2")
     for number in range(1000):
         audit.write("echo", peer=f"EVIL{number}", address="10.0.0.2", number=number)

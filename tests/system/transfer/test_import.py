@@ -36,7 +36,7 @@ from support.checks.faults import damage
 
 from storage import Archive, Received, prepare
 from storage.archive import batch
-from storage.archive.import_sources import ImportSource, Unusable, under
+from storage.archive.import_sources import ImportSource, UnusablePath, under
 from storage.archive.importer import Importer
 from storage.diagnostics.errors import ArchiveError, ResourceError
 from storage.dicom import part10
@@ -579,4 +579,4 @@ def test_a_refusal_holds_up_none_of_the_others(archive: Archive) -> None:
 
 def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (found_one,) = list(under([tmp_path / "gone"]))
-    assert found_one == Unusable(str(tmp_path / "gone"), "No such file or directory")
+    assert found_one == UnusablePath(str(tmp_path / "gone"), "No such file or directory")

@@ -15,7 +15,7 @@ from scp.cli.options import (
 )
 from scp.cli.output import forwarding, say, say_json
 from scp.config import Settings
-from scp.runtime import Audit, trail, user
+from scp.runtime import AuditTrail, trail, user
 from storage.diagnostics import ArchiveError, ResourceError
 from storage.outbox import Failed, opened, overview
 
@@ -58,7 +58,7 @@ def retry(settings: Settings, title: str) -> int:
         if outbox is None:
             raise ResourceError(f"{settings.storage.path}: nothing was ever sent on")
         count = overview.retry(outbox, title)
-    audit = Audit(*trail(settings))
+    audit = AuditTrail(*trail(settings))
     audit.write("forward-retry", user=user(), destination=title or None, instances=count)
     audit.close()
     return count

@@ -26,7 +26,7 @@ from scp.cli.output import Shown, say, shown, size
 from scp.config import Settings
 from scp.copies.conversion.data_set import TranscodeError, chained
 from scp.copies.corrected import Copies, reachable, transcode_file
-from scp.copies.deidentify.elements import Report
+from scp.copies.deidentify.elements import DeidentificationReport
 from scp.copies.deidentify.instances import copies_for
 from scp.copies.deidentify.rules import Profile
 from scp.copies.export import (
@@ -77,7 +77,7 @@ def export(
 ) -> None:
     """Write patients, studies, series or instances as DICOM files."""
     settings = settings_as_owner(path)
-    how, report = str(profile) if profile else "", Report()
+    how, report = str(profile) if profile else "", DeidentificationReport()
     wanted = Export(tuple(selections), to, zipped, dicomdir, how)
     with refusals_shown(), opened(settings) as held:
         try:

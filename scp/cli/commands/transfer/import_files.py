@@ -27,12 +27,12 @@ from scp.cli.options import (
     refusals_shown,
     settings_as_owner,
 )
-from scp.cli.output import Files, Shown, say, shown
+from scp.cli.output import FileProgress, Shown, say, shown
 from scp.config import Settings
 from scp.network.dimse import sop_classes
 from scp.runtime import MANY, child, tell
 from storage import Archive, OnConflict
-from storage.archive import Importer, ImportSource, Taken, Unusable, under
+from storage.archive import Importer, ImportSource, Taken, UnusablePath, under
 from storage.diagnostics import ArchiveError, FolderError, InUseError, ResourceError
 from storage.files import Bounds, words_of
 from storage.index import index_path
@@ -66,7 +66,9 @@ def import_(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH...", callback=_found, help="Files, folders, DICOMDIR or zip archives."
+            metavar="PATH...",
+            callback=_found,
+            help="Files, folders, DICOMDIR or zip archives.",
         ),
     ],
     path: ConfigPath = DEFAULT_CONFIG,
@@ -144,7 +146,7 @@ def _open(settings: Settings) -> bool:
         raise FolderError(f"{where}{error}") from error
     if not is_whole:
         with shown("import") as progress:
-            told = Files(progress, "making the index anew")
+            told = FileProgress(progress, "making the index anew")
             rebuilding.rebuild(storage.path, storage.charset, told)
     return True
 
@@ -232,7 +234,7 @@ class _Import:
         chunk: list[ImportSource] = []
         size = 0
         for found in under(self._paths):
-            if isinstance(found, Unusable):
+            if isinstance(found, UnusablePath):
                 self._refuse(Taken(found.path, 0, refused=found.reason))
                 continue
             chunk.append(found)

@@ -21,7 +21,7 @@ from scp.cli.options import (
 )
 from scp.cli.output import say, shown, size
 from scp.config import Peer, Settings
-from scp.copies.deidentify.elements import Report
+from scp.copies.deidentify.elements import DeidentificationReport
 from scp.copies.deidentify.instances import copies_for
 from scp.copies.deidentify.rules import Profile
 from scp.network.association import access
@@ -68,7 +68,7 @@ def run(
     selection.tell_absent(absent)
     if not locations:
         return False
-    report = Report()
+    report = DeidentificationReport()
     copies = copies_for(archive, settings.node.ae_title, profile, report)
     origin = Origin(settings, tls, copies, _UNASKED)
     found = dict.fromkeys(Result, 0)

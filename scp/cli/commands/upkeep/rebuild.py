@@ -3,7 +3,7 @@
 import typer
 
 from scp.cli.options import DEFAULT_CONFIG, Commands, ConfigPath, failure, settings_as_owner
-from scp.cli.output import Files, say, shown
+from scp.cli.output import FileProgress, say, shown
 from storage.diagnostics import ArchiveError, FolderError
 from storage.maintenance.recovery import rebuilding, startup
 
@@ -18,7 +18,7 @@ def rebuild(path: ConfigPath = DEFAULT_CONFIG) -> None:
     try:
         startup.begin(storage.path)
         with shown("rebuild") as progress:
-            told = Files(progress, "making the index anew")
+            told = FileProgress(progress, "making the index anew")
             held = rebuilding.rebuild(storage.path, storage.charset, told)
     except FolderError as error:
         raise failure(f"{settings.source}: [storage] path: {error}") from None

@@ -13,7 +13,7 @@ from scp.cli.options import (
 from scp.cli.output import cell, forwarding, say, say_json, show, size
 from scp.config import Settings
 from scp.node import opened
-from storage.archive import Share, Statistics, statistics
+from storage.archive import HeldShare, Statistics, statistics
 from storage.diagnostics import ResourceError
 from storage.outbox import Standing
 
@@ -101,7 +101,7 @@ def _months(found: Statistics) -> Table:
     return table
 
 
-def _bar(share: Share, most: int) -> str:
+def _bar(share: HeldShare, most: int) -> str:
     eighths = round(share.bytes * _BAR_WIDTH * 8 / most) if most else 0
     whole, part = divmod(max(eighths, 1), 8)
     return "█" * whole + (chr(0x2590 - part) if part else "")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
 from scp.copies.conversion.data_set.errors import TranscodeError
-from storage.dicom.data_sets import WHOLE, Budget
+from storage.dicom.data_sets import WHOLE, ReadBudget
 from storage.dicom.values import LONG_FORM_VRS
 
 PIXEL_DATA = 0x7FE00010
@@ -24,7 +24,7 @@ _MAX_ELEMENTS = 200_000
 _MAX_FRAGMENTS = 1_000_000
 
 
-class Element(NamedTuple):
+class StoredElement(NamedTuple):
     """An element as it lies: `vr` is empty where it is implicit; offsets are the source's.
 
     `end` is behind the value, and behind its delimiter where the length is undefined.
@@ -42,10 +42,10 @@ class Element(NamedTuple):
         return self.length == UNDEFINED
 
 
-class Item(NamedTuple):
+class StoredItem(NamedTuple):
     """An item of a sequence."""
 
-    elements: list[Element]
+    elements: list[StoredElement]
     is_undefined: bool
 
 
@@ -66,15 +66,15 @@ class DataSetSource:
     implicit_vr: bool
     little_endian: bool
     # Each head counts each time that it is looked at. Raises BudgetError.
-    budget: Budget = field(default_factory=lambda: Budget(WHOLE), compare=False)
+    budget: ReadBudget = field(default_factory=lambda: ReadBudget(WHOLE), compare=False)
 
-    def elements(self) -> list[Element]:
+    def elements(self) -> list[StoredElement]:
         """The elements of the data set itself."""
         return self._level(self.start, self.end, 0)[0]
 
-    def elements_before(self, tag: int) -> list[Element]:
+    def elements_before(self, tag: int) -> list[StoredElement]:
         """Those in front of the first element of `tag` or a higher one, which is not looked at."""
-        found: list[Element] = []
+        found: list[StoredElement] = []
         at = self.start
         while at + 8 <= self.end:
             next_tag, head = self._head(at)
@@ -86,15 +86,15 @@ class DataSetSource:
             at = found[-1].end
         return found
 
-    def items(self, sequence: Element, depth: int) -> Iterator[Item]:
+    def items(self, sequence: StoredElement, depth: int) -> Iterator[StoredItem]:
         """The items of a sequence; `depth` is that of their elements, 1 in the data set itself."""
         for start, end, elements in self._items(sequence, depth):
             if elements is None:
-                yield Item(self._level(start, end, depth)[0], is_undefined=False)
+                yield StoredItem(self._level(start, end, depth)[0], is_undefined=False)
             else:
-                yield Item(elements, is_undefined=True)
+                yield StoredItem(elements, is_undefined=True)
 
-    def fragments(self, encapsulated: Element) -> list[Span]:
+    def fragments(self, encapsulated: StoredElement) -> list[Span]:
         """The items of an encapsulated value: the Basic Offset Table first (PS3.5 A.4)."""
         found: list[Span] = []
         for start, end, elements in self._items(encapsulated, 0):
@@ -122,11 +122,11 @@ class DataSetSource:
         for at in range(start, end, _CHUNK):
             yield self.read(Span(at, min(_CHUNK, end - at)))
 
-    def _level(self, at: int, stop: int | None, depth: int) -> tuple[list[Element], int]:
+    def _level(self, at: int, stop: int | None, depth: int) -> tuple[list[StoredElement], int]:
         """The elements from `at` to `stop`, or to the item's delimiter; and where they end."""
         if depth > _MAX_DEPTH:
             raise TranscodeError(f"sequences are nested more than {_MAX_DEPTH} deep")
-        found: list[Element] = []
+        found: list[StoredElement] = []
         limit = self.end if stop is None else stop
         while at != stop:
             if at + 8 > limit and depth == 0 and not any(self.read(Span(at, limit - at))):
@@ -150,7 +150,7 @@ class DataSetSource:
     def _long(self, data: bytes) -> int:
         return int.from_bytes(data, "little" if self.little_endian else "big")
 
-    def _element(self, at: int, tag: int, head: bytes, stop: int, depth: int) -> Element:
+    def _element(self, at: int, tag: int, head: bytes, stop: int, depth: int) -> StoredElement:
         if tag >> 16 == 0xFFFE:
             raise TranscodeError(f"{name(tag)} at byte {at} does not belong in a data set")
         vr, start = head[4:6], at + 8
@@ -166,14 +166,14 @@ class DataSetSource:
             length = self._long(head[6:])
         else:
             raise TranscodeError(f"{name(tag)} has the VR {vr!r}, which is none")
-        element = Element(tag, vr.decode(), start, length, start + length)
+        element = StoredElement(tag, vr.decode(), start, length, start + length)
         if length == UNDEFINED:
             element = self._delimited(element, depth)
         if element.end > stop:
             raise TranscodeError(f"the value of {name(tag)} ends beyond what holds it")
         return element
 
-    def _delimited(self, element: Element, depth: int) -> Element:
+    def _delimited(self, element: StoredElement, depth: int) -> StoredElement:
         """An element of undefined length, with its end found."""
         if element.vr == "UN":
             implicit = self.in_implicit()
@@ -185,13 +185,13 @@ class DataSetSource:
                 element = element._replace(vr="SQ")
         return element._replace(end=self._end(element, depth))
 
-    def _end(self, sequence: Element, depth: int) -> int:
+    def _end(self, sequence: StoredElement, depth: int) -> int:
         ends = [end for _, end, _ in self._items(sequence, depth + 1)]
         return (ends[-1] if ends else sequence.start) + 8
 
     def _items(
-        self, sequence: Element, depth: int
-    ) -> Iterator[tuple[int, int, list[Element] | None]]:
+        self, sequence: StoredElement, depth: int
+    ) -> Iterator[tuple[int, int, list[StoredElement] | None]]:
         """Where each item starts and ends, with the elements of one of undefined length."""
         at, stop = sequence.start, None if sequence.is_undefined else sequence.end
         while at != stop:

@@ -14,7 +14,7 @@ from scp.copies.conversion.data_set.layout import (
     SEQUENCE_END,
     UNDEFINED,
     DataSetSource,
-    Element,
+    StoredElement,
     belongs,
     name,
 )
@@ -31,7 +31,7 @@ from storage.dicom.values import LONG_FORM_VRS
 _MAX_SHORT_LENGTH = 0xFFFF
 
 # What the elements of a data set, or of an item, become: Pixel Data decompressed.
-Adapt = Callable[[Scope], list[Element | Made]]
+Adapt = Callable[[Scope], list[StoredElement | Made]]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Writer:
     def _made(self, element: Made, scope: Scope) -> None:
         self._value(element.tag, element.vr, element.length, element.value, True, scope)
 
-    def _stored(self, element: Element, scope: Scope) -> None:
+    def _stored(self, element: StoredElement, scope: Scope) -> None:
         source = scope.source
         vr = element.vr or find(element.tag, scope)
         if element.is_undefined and element.vr == "UN":
@@ -97,7 +97,7 @@ class Writer:
             value = swapped(vr, value)
         self._copy(value)
 
-    def _sequence(self, element: Element, scope: Scope) -> None:
+    def _sequence(self, element: StoredElement, scope: Scope) -> None:
         start = self._head(element.tag, "SQ", UNDEFINED)
         for item in scope.source.items(element, scope.depth + 1):
             item_start = self._item_head(ITEM, UNDEFINED)
@@ -147,7 +147,7 @@ class Writer:
                 pieces.close()
 
 
-def as_it_is(scope: Scope) -> list[Element | Made]:
+def as_it_is(scope: Scope) -> list[StoredElement | Made]:
     """An `Adapt` that changes nothing."""
     return scope.elements
 
@@ -155,12 +155,13 @@ def as_it_is(scope: Scope) -> list[Element | Made]:
 def holds_strays(scope: Scope) -> bool:
     """Whether an element, or one in the items of one, does not belong in a data set."""
     return any(
-        isinstance(one, Element) and (not belongs(one.tag) or _holds_strays_within(one, scope))
+        isinstance(one, StoredElement)
+        and (not belongs(one.tag) or _holds_strays_within(one, scope))
         for one in scope.elements
     )
 
 
-def _holds_strays_within(element: Element, scope: Scope) -> bool:
+def _holds_strays_within(element: StoredElement, scope: Scope) -> bool:
     if (element.vr or find(element.tag, scope)) != "SQ":
         return False
     try:
@@ -170,7 +171,7 @@ def _holds_strays_within(element: Element, scope: Scope) -> bool:
     return any(holds_strays(Scope(scope.source, list(one.elements), scope)) for one in items)
 
 
-def _belonging(elements: list[Element]) -> list[Element | Made]:
+def _belonging(elements: list[StoredElement]) -> list[StoredElement | Made]:
     return [one for one in elements if belongs(one.tag)]
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from pydicom.datadict import dictionary_VR
 
-from scp.copies.conversion.data_set.layout import PIXEL_DATA, DataSetSource, Element, Span
+from scp.copies.conversion.data_set.layout import PIXEL_DATA, DataSetSource, Span, StoredElement
 
 BITS_ALLOCATED, PIXEL_REPRESENTATION = 0x00280100, 0x00280103
 _LUT_DESCRIPTOR, _LUT_DATA, _WAVEFORM_BITS = 0x00283002, 0x00283006, 0x54001004
@@ -38,7 +38,7 @@ class Scope:
     """The elements around an element: those of its data set, and of those that hold that."""
 
     source: DataSetSource
-    elements: list[Element | Made]
+    elements: list[StoredElement | Made]
     outer: "Scope | None" = field(default=None, repr=False)
 
     @property
@@ -70,7 +70,7 @@ class Scope:
         return found if found is not None or not self.outer else self.outer.nearest(tag)
 
     @cached_property
-    def _by_tag(self) -> dict[int, Element | Made]:
+    def _by_tag(self) -> dict[int, StoredElement | Made]:
         return {element.tag: element for element in reversed(self.elements)}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from scp.config import Limits
 from scp.copies.conversion.data_set import GoneError, LimitError
 from scp.copies.conversion.limits.shares import Shares
-from scp.copies.conversion.limits.turns import Share, Turns
+from scp.copies.conversion.limits.turns import Turns, TurnShare
 
 _MIB = 1024 * 1024
 # How often it is asked whether the receiver is still there.
@@ -22,7 +22,7 @@ SMALL_SPACE_BYTES = 64 * _MIB
 
 
 @dataclass
-class Budget:
+class ConversionBudget:
     """The limits in force: `memory` is of frames, `spools` of what is converted and small.
 
     Memory and space are shared with the processes forked from this one.
@@ -58,7 +58,7 @@ class Budget:
             )
 
 
-BUDGET = Budget()
+BUDGET = ConversionBudget()
 
 
 class Receiver:
@@ -66,7 +66,7 @@ class Receiver:
 
     def __init__(self, is_gone: Callable[[], bool] = lambda: False) -> None:
         self.is_gone = is_gone
-        self.share = Share()
+        self.share = TurnShare()
 
 
 class Conversion:

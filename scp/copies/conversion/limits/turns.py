@@ -10,7 +10,7 @@ _LOOK_SECONDS = 0.1
 
 
 @dataclass(eq=False)
-class Share:
+class TurnShare:
     """What one of those who take turns has had, in seconds of its own clock: see `Turns`."""
 
     had: dict["Turns", float] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Turns:
         self._taken = False
 
     @contextmanager
-    def turn(self, share: Share, check: Callable[[], None]) -> Iterator[None]:
+    def turn(self, share: TurnShare, check: Callable[[], None]) -> Iterator[None]:
         """Wait for a turn, and have it; `check` is called meanwhile, and may raise."""
         had = self._begin(share, check)
         started = time.monotonic()
@@ -45,7 +45,7 @@ class Turns:
                 self._taken = False
                 self._condition.notify_all()
 
-    def _begin(self, share: Share, check: Callable[[], None]) -> float:
+    def _begin(self, share: TurnShare, check: Callable[[], None]) -> float:
         """Wait for a turn; what `share` has had before it."""
         with self._condition:
             self._number += 1

@@ -13,11 +13,11 @@ from scp.copies.conversion.data_set import (
     PIXEL_REPRESENTATION,
     UNDEFINED,
     DataSetSource,
-    Element,
     LimitError,
     Made,
     Scope,
     Span,
+    StoredElement,
     TranscodeError,
 )
 from scp.copies.conversion.limits import IN_MEMORY_BYTES, Conversion, Spool
@@ -50,7 +50,7 @@ class Decompressor:
     conversion: Conversion
     out: Spool
 
-    def adapt(self, scope: Scope) -> list[Element | Made]:
+    def adapt(self, scope: Scope) -> list[StoredElement | Made]:
         """The elements of a data set or an item, native where they are encapsulated.
 
         An icon may be encapsulated beside or without the image, or native (PS3.5 A.4).
@@ -59,7 +59,7 @@ class Decompressor:
         if not found:
             return scope.elements
         pixel_data = found[0]
-        if len(found) > 1 or not isinstance(pixel_data, Element):
+        if len(found) > 1 or not isinstance(pixel_data, StoredElement):
             raise TranscodeError("there is more than one Pixel Data")
         if not pixel_data.is_undefined:
             if self.syntax.codec and not scope.outer and pixel_data.length:
@@ -69,7 +69,7 @@ class Decompressor:
         kept = (e for e in scope.elements if e.tag not in made.keys() | _OF_FRAGMENTS)
         return sorted([*kept, *made.values()], key=lambda element: element.tag)
 
-    def _decompress(self, scope: Scope, pixel_data: Element) -> Iterator[Made]:
+    def _decompress(self, scope: Scope, pixel_data: StoredElement) -> Iterator[Made]:
         """Pixel Data, and the attributes that are other than in `scope`."""
         codec = self.syntax.codec
         if codec is None:

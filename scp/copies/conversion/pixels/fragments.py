@@ -4,7 +4,7 @@ import struct
 from itertools import pairwise
 
 from scp.copies.conversion.codecs import Codec
-from scp.copies.conversion.data_set import DataSetSource, Element, Span, TranscodeError
+from scp.copies.conversion.data_set import DataSetSource, Span, StoredElement, TranscodeError
 
 # How a frame starts: SOI of JPEG and JPEG-LS, SOC and SIZ or a JP2 box of JPEG 2000. A frame of
 # RLE is one fragment.
@@ -18,7 +18,7 @@ _SIGNATURE_BYTES = 8
 
 
 def frames(
-    source: DataSetSource, pixel_data: Element, count: int, codec: Codec
+    source: DataSetSource, pixel_data: StoredElement, count: int, codec: Codec
 ) -> list[list[Span]]:
     """The fragments of each of `count` frames.
 

@@ -4,12 +4,12 @@ from scp.copies.deidentify.elements import refusals
 from scp.copies.deidentify.elements.encoding import code_item, encoded, made, text_of
 from scp.copies.deidentify.elements.items import Items
 from scp.copies.deidentify.elements.refusals import VIDEO
-from scp.copies.deidentify.elements.report import Report
+from scp.copies.deidentify.elements.report import DeidentificationReport
 
 __all__ = [
     "VIDEO",
+    "DeidentificationReport",
     "Items",
-    "Report",
     "code_item",
     "encoded",
     "made",

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Iterator
 
-from scp.copies.conversion.data_set import Element, Made, Scope, swapped, unit
+from scp.copies.conversion.data_set import Made, Scope, StoredElement, swapped, unit
 
 _CHANNELS, _SAMPLES, _BITS = 0x003A0005, 0x003A0010, 0x54001004
 _TABLES = {
@@ -14,7 +14,7 @@ _TABLES = {
 _WAVEFORM = 0x54001010
 
 
-def cut(element: Element, vr: str, scope: Scope) -> Made | None:
+def cut(element: StoredElement, vr: str, scope: Scope) -> Made | None:
     """A value that is longer than it should be, as long as it should be; None: it is not."""
     size = described(element, scope)
     if not size or element.length <= size + size % 2:
@@ -26,7 +26,7 @@ def cut(element: Element, vr: str, scope: Scope) -> Made | None:
     return Made(element.tag, vr, size + size % 2, [*chunks, bytes(size % 2)])
 
 
-def described(element: Element, scope: Scope) -> int:
+def described(element: StoredElement, scope: Scope) -> int:
     """How many bytes a value takes by what describes it; 0: nothing does."""
     if element.tag == _WAVEFORM:
         samples = _number(scope, _SAMPLES, "I")

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
-from scp.copies.conversion.data_set import Element, Scope
+from scp.copies.conversion.data_set import Scope, StoredElement
 
 
 class Within:
     """Those of one data set that were entered for one rule."""
 
     def __init__(self) -> None:
-        self._entered: list[Element] = []
+        self._entered: list[StoredElement] = []
 
-    def enter(self, sequence: Element) -> None:
+    def enter(self, sequence: StoredElement) -> None:
         """Have the rule hold in the items of a sequence, and all below."""
         if not self._is_within(sequence.start - 1):
             self._entered.append(sequence)
@@ -25,5 +25,5 @@ class Within:
         return any(one.start <= at < one.end for one in self._entered)
 
 
-def _stored(scope: Scope) -> Iterator[Element]:
-    return (one for one in scope.elements if isinstance(one, Element))
+def _stored(scope: Scope) -> Iterator[StoredElement]:
+    return (one for one in scope.elements if isinstance(one, StoredElement))

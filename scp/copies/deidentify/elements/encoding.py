@@ -5,7 +5,7 @@ import struct
 from pydicom.datadict import dictionary_VR
 
 from scp.copies.conversion.codecs import Syntax
-from scp.copies.conversion.data_set import Element, Made, Scope, find
+from scp.copies.conversion.data_set import Made, Scope, StoredElement, find
 from scp.copies.deidentify.rules import STRING_VRS
 from storage.dicom.values import charsets, conversion
 
@@ -53,7 +53,7 @@ def code_item(target: Syntax, code: str, scheme: str, meaning: str) -> bytes:
     return struct.pack(f"{order}HHI", 0xFFFE, 0xE000, len(body)) + body
 
 
-def vr_of(element: Element, scope: Scope) -> str:
+def vr_of(element: StoredElement, scope: Scope) -> str:
     """The VR by which a value is judged; empty: it cannot be told what is in it."""
     known = find(element.tag, scope)
     if element.vr in ("", known):

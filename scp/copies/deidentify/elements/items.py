@@ -7,7 +7,7 @@ from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import keyword_for_tag
 
 from scp.copies.conversion.codecs import Syntax
-from scp.copies.conversion.data_set import Element, Made, Scope, find
+from scp.copies.conversion.data_set import Made, Scope, StoredElement, find
 from scp.copies.deidentify.elements import binary, codes, icc, unknown
 from scp.copies.deidentify.elements.content import Within
 from scp.copies.deidentify.elements.encoding import (
@@ -36,7 +36,7 @@ _MOST_TEXT_BYTES = 1 << 16
 # What stands for a code that is not known.
 _NO_CODE = {"CodeValue": "0", "CodingSchemeDesignator": "99REMOVED", "CodeMeaning": "Removed"}
 
-One = Element | Made
+One = StoredElement | Made
 
 
 class Items:
@@ -56,7 +56,9 @@ class Items:
     def adapted(self, scope: Scope) -> list[One]:
         """What a data set or an item becomes."""
         level = _Level(self, scope)
-        found = {one.tag: level.adapted(one) for one in scope.elements if isinstance(one, Element)}
+        found = {
+            one.tag: level.adapted(one) for one in scope.elements if isinstance(one, StoredElement)
+        }
         return [one for tag in sorted(found) if (one := found[tag]) is not None]
 
 
@@ -69,7 +71,7 @@ class _Level:
         self._is_retained = items._retained.holds(scope)
         self._meaning = "" if self._is_retained else codes.meaning_of(scope)
 
-    def adapted(self, element: Element) -> One | None:
+    def adapted(self, element: StoredElement) -> One | None:
         """What an element becomes; None: it is left out."""
         if not element.tag & 0xFFFF:
             return None  # a group length, retired, which would be wrong
@@ -91,7 +93,7 @@ class _Level:
             return self._judged(element, vr)
         return _ACTIONS[action](self, element, vr)
 
-    def _of_unknown(self, element: Element) -> One | None:
+    def _of_unknown(self, element: StoredElement) -> One | None:
         """A sequence of which the data set does not say that it is one; as if it stood alone."""
         one = self._items
         alone = Items(one._target, one._profile, one._pseudonyms, one._patient, one._note)
@@ -102,7 +104,7 @@ class _Level:
             self._note(element)
         return found
 
-    def _judged(self, element: Element, vr: str) -> One | None:
+    def _judged(self, element: StoredElement, vr: str) -> One | None:
         keyword = keyword_for_tag(element.tag)
         if keyword == "ICCProfile":
             return self._profile_of_colours(element, vr)
@@ -123,7 +125,7 @@ class _Level:
             return self._judged_text(element, vr)
         return self._kept(element, vr)
 
-    def _code(self, element: Element, vr: str, keyword: str) -> One | None:
+    def _code(self, element: StoredElement, vr: str, keyword: str) -> One | None:
         """A code of PS3.16 with its meaning there; else one that says nothing."""
         if self._meaning is None:
             self._note(element)
@@ -135,13 +137,13 @@ class _Level:
             return self._as_in_standard(element, vr, self._meaning)
         return self._as_stored(element, vr)
 
-    def _as_in_standard(self, element: Element, vr: str, meaning: str) -> One:
+    def _as_in_standard(self, element: StoredElement, vr: str, meaning: str) -> One:
         known = meaning.encode("ascii", "replace").decode("ascii")[:64].strip()
         if text_of(self._scope, element.tag) != known:
             self._note(element)
         return made(element.tag, vr, encoded(vr, known))
 
-    def _known_uids(self, element: Element, vr: str) -> One | None:
+    def _known_uids(self, element: StoredElement, vr: str) -> One | None:
         if Retain.UIDS in self._items._profile.retained:
             return self._kept(element, vr)
         uids = text_of(self._scope, element.tag).split("\\")
@@ -149,7 +151,7 @@ class _Level:
             return self._as_stored(element, vr)
         return self._uid(element, vr)
 
-    def _judged_text(self, element: Element, vr: str) -> One | None:
+    def _judged_text(self, element: StoredElement, vr: str) -> One | None:
         text = self._text(element)
         is_words = self._is_content and vr in forms.TEXT_VRS
         if text is not None and not is_words and safe.is_safe_text(element.tag, text):
@@ -170,7 +172,7 @@ class _Level:
             return self._items._pseudonyms.label(text)
         return safe.DUMMIES.get(keyword_for_tag(tag), "REMOVED")
 
-    def _kept(self, element: Element, vr: str) -> One | None:
+    def _kept(self, element: StoredElement, vr: str) -> One | None:
         """An element whose value has the form of one."""
         if shorter_value := binary.cut(element, vr, self._scope):
             self._note(element)
@@ -184,31 +186,31 @@ class _Level:
         self._note(element)
         return made(element.tag, vr, dummy(vr) if vr in ("DA", "DT", "TM") else b"")
 
-    def _profile_of_colours(self, element: Element, vr: str) -> One | None:
+    def _profile_of_colours(self, element: StoredElement, vr: str) -> One | None:
         end = min(element.end, element.start + icc.MOST_BYTES)
         kept = icc.cleaned(b"".join(self._scope.source.chunks(element.start, end)))
         if not kept:
             self._note(element)
         return made(element.tag, vr, kept + bytes(len(kept) % 2)) if kept else None
 
-    def _dummy(self, element: Element, vr: str) -> One:
+    def _dummy(self, element: StoredElement, vr: str) -> One:
         if vr == "SQ":
             item = code_item(self._items._target, "0", "99REMOVED", "Removed")
             return made(element.tag, vr, item)
         return made(element.tag, vr, dummy(vr))
 
-    def _empty(self, element: Element, vr: str) -> One:
+    def _empty(self, element: StoredElement, vr: str) -> One:
         return made(element.tag, vr, b"")
 
-    def _uid(self, element: Element, vr: str) -> One:
+    def _uid(self, element: StoredElement, vr: str) -> One:
         uids = text_of(self._scope, element.tag).split("\\")
         replaced = [self._items._pseudonyms.uid(one) for one in uids]
         return made(element.tag, "UI", encoded("UI", "\\".join(replaced)))
 
-    def _dummy_or_uid(self, element: Element, vr: str) -> One:
+    def _dummy_or_uid(self, element: StoredElement, vr: str) -> One:
         return self._uid(element, vr) if vr == "UI" else self._dummy(element, vr)
 
-    def _shift(self, element: Element, vr: str) -> One | None:
+    def _shift(self, element: StoredElement, vr: str) -> One | None:
         if vr == "TM":  # whole days leave the time as it is
             return self._kept(element, vr)
         texts = text_of(self._scope, element.tag).split("\\")
@@ -217,36 +219,36 @@ class _Level:
         all_known = all(moved) and forms.has_form(vr, "\\".join(moved))
         return made(element.tag, vr, encoded(vr, "\\".join(moved)) if all_known else dummy(vr))
 
-    def _patient_id(self, element: Element, vr: str) -> One:
+    def _patient_id(self, element: StoredElement, vr: str) -> One:
         text = text_of(self._scope, element.tag)
         return made(element.tag, vr, encoded(vr, self._items._pseudonyms.patient_id(text)))
 
-    def _patient_name(self, element: Element, vr: str) -> One:
+    def _patient_name(self, element: StoredElement, vr: str) -> One:
         text = text_of(self._scope, element.tag)
         return made(element.tag, vr, encoded(vr, self._items._pseudonyms.patient_name(text)))
 
-    def _content(self, element: Element, vr: str) -> One:
+    def _content(self, element: StoredElement, vr: str) -> One:
         self._items._content.enter(element)
         return element
 
-    def _text(self, element: Element) -> str | None:
+    def _text(self, element: StoredElement) -> str | None:
         """A value each byte a character; None: it is too long to be judged."""
         if element.length > _MOST_TEXT_BYTES:
             return None
         return text_of(self._scope, element.tag)
 
-    def _as_stored(self, element: Element, vr: str) -> One:
+    def _as_stored(self, element: StoredElement, vr: str) -> One:
         """The element, with a VR that it has not said, or said wrongly."""
         if element.vr in ("", vr):
             return element
         chunks: Iterable[bytes] = self._scope.source.chunks(element.start, element.end)
         return Made(element.tag, vr, element.length, chunks)
 
-    def _note(self, element: Element) -> None:
+    def _note(self, element: StoredElement) -> None:
         self._items._note(name_of(element.tag))
 
 
-_ACTIONS: dict[Action, Callable[[_Level, Element, str], One | None]] = {
+_ACTIONS: dict[Action, Callable[[_Level, StoredElement, str], One | None]] = {
     Action.KEEP: _Level._kept,
     Action.EMPTY: _Level._empty,
     Action.DUMMY: _Level._dummy_or_uid,

@@ -10,7 +10,7 @@ from scp.copies.conversion.data_set import name
 _MOST_NAMES = 30
 
 
-class Report:
+class DeidentificationReport:
     """Names of attributes and places, and of how many instances each was taken; no values."""
 
     def __init__(self) -> None:

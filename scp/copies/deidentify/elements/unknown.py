@@ -7,9 +7,9 @@ from scp.copies.conversion.codecs import Syntax
 from scp.copies.conversion.data_set import (
     Adapt,
     DataSetSource,
-    Element,
     Made,
     Span,
+    StoredElement,
     TranscodeError,
     Writer,
 )
@@ -18,7 +18,9 @@ _MOST_BYTES = 16 * 1024 * 1024
 _DELIMITER_BYTES = 8
 
 
-def sequence(source: DataSetSource, element: Element, target: Syntax, adapt: Adapt) -> Made | None:
+def sequence(
+    source: DataSetSource, element: StoredElement, target: Syntax, adapt: Adapt
+) -> Made | None:
     """What `adapt` makes of it, as a sequence; None: it is none, or nothing is left of it."""
     end = element.end - (_DELIMITER_BYTES if element.is_undefined else 0)
     if end - element.start > _MOST_BYTES:

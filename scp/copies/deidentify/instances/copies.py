@@ -4,7 +4,7 @@ from typing import BinaryIO
 
 from scp.copies.conversion.data_set import TranscodeError, chained
 from scp.copies.corrected import AsCorrected, Copies, Copy, deflated, inflated
-from scp.copies.deidentify.elements import Report
+from scp.copies.deidentify.elements import DeidentificationReport
 from scp.copies.deidentify.instances.data_set import deidentified
 from scp.copies.deidentify.rules import Profile, Pseudonyms, Retain, secret_of
 from storage import Archive, Location
@@ -17,12 +17,16 @@ class Deidentified:
     """Those of `inner`, by a profile (PS3.15 E.1): with new UIDs unless they are retained."""
 
     def __init__(
-        self, inner: Copies, profile: Profile, pseudonyms: Pseudonyms, report: Report | None = None
+        self,
+        inner: Copies,
+        profile: Profile,
+        pseudonyms: Pseudonyms,
+        report: DeidentificationReport | None = None,
     ) -> None:
         self._inner = inner
         self._profile = profile
         self._pseudonyms = pseudonyms
-        self._report = report or Report()
+        self._report = report or DeidentificationReport()
 
     def open(self, location: Location) -> Copy:
         """A copy of the copy. Raises ArchiveError, OSError."""
@@ -60,7 +64,10 @@ class Deidentified:
 
 
 def copies_for(
-    archive: Archive, system: str, profile: Profile | None, report: Report | None = None
+    archive: Archive,
+    system: str,
+    profile: Profile | None,
+    report: DeidentificationReport | None = None,
 ) -> Copies:
     """What a command gives away of an archive; with a profile, de-identified by it.
 

@@ -8,16 +8,16 @@ from scp.copies.conversion.codecs import SYNTAXES, Syntax
 from scp.copies.conversion.data_set import (
     PIXEL_DATA,
     DataSetSource,
-    Element,
     Made,
     Scope,
+    StoredElement,
     Writer,
     belongs,
     chained,
 )
 from scp.copies.deidentify.elements import (
+    DeidentificationReport,
     Items,
-    Report,
     code_item,
     encoded,
     made,
@@ -38,7 +38,7 @@ _VOLUMES = frozenset({"CT", "MR", "NM", "PT"})
 
 def deidentified(
     file: BinaryIO, start: int, meta: FileMeta, profile: Profile, pseudonyms: Pseudonyms,
-    report: Report,
+    report: DeidentificationReport,
 ) -> BinaryIO:  # fmt: skip
     """What the data set becomes that lies in `file` from `start` on, not deflated; a file.
 
@@ -85,9 +85,9 @@ def _source(file: BinaryIO, start: int, syntax: Syntax) -> DataSetSource:
 
 
 def _told(
-    elements: list[Element | Made], scope: Scope, target: Syntax, profile: Profile,
+    elements: list[StoredElement | Made], scope: Scope, target: Syntax, profile: Profile,
     pseudonyms: Pseudonyms, patient: str,
-) -> list[Element | Made]:  # fmt: skip
+) -> list[StoredElement | Made]:  # fmt: skip
     """With the patient's pseudonyms, and that and how it was done (PS3.15 E.1.1)."""
     if scope.outer:
         return elements
@@ -99,7 +99,7 @@ def _told(
         (_METHOD, "LO", "\\".join(words[:64] for _, words in profile.codes)),
         (_TEMPORAL, "CS", profile.temporal),
     )
-    told: list[Element | Made] = [made(tag, vr, encoded(vr, text)) for tag, vr, text in texts]
+    told: list[StoredElement | Made] = [made(tag, vr, encoded(vr, text)) for tag, vr, text in texts]
     told.append(made(_CODES, "SQ", items))
     found = {one.tag: one for one in (*elements, *told)}
     return [found[tag] for tag in sorted(found)]

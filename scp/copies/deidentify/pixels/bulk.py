@@ -1,7 +1,13 @@
 """The elements from Pixel Data on: one of them is left, and what is in it."""
 
 from scp.copies.conversion.codecs import COMPRESSED, SYNTAXES, Syntax
-from scp.copies.conversion.data_set import PIXEL_DATA, DataSetSource, Element, Scope, TranscodeError
+from scp.copies.conversion.data_set import (
+    PIXEL_DATA,
+    DataSetSource,
+    Scope,
+    StoredElement,
+    TranscodeError,
+)
 from scp.copies.deidentify.elements import VIDEO
 from scp.copies.deidentify.pixels import encapsulated, native
 from scp.copies.deidentify.pixels.pixel_data import PIXELS, Bulk, Note, frame_count, image_of
@@ -10,7 +16,7 @@ _TABLES = (encapsulated.OFFSETS, encapsulated.LENGTHS, encapsulated.TOTAL)
 
 
 def cleaned(
-    source: DataSetSource, elements: list[Element], scope: Scope, syntax_uid: str, note: Note
+    source: DataSetSource, elements: list[StoredElement], scope: Scope, syntax_uid: str, note: Note
 ) -> Bulk:
     """What becomes of the elements from group 7FE0 on; `scope` has those in front.
 

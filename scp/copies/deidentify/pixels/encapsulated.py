@@ -10,8 +10,8 @@ from scp.copies.conversion.data_set import (
     SEQUENCE_END,
     UNDEFINED,
     DataSetSource,
-    Element,
     Span,
+    StoredElement,
     TranscodeError,
 )
 from scp.copies.conversion.pixels import fragments
@@ -26,7 +26,7 @@ OFFSETS, LENGTHS, TOTAL = 0x7FE00001, 0x7FE00002, 0x7FE00003
 
 
 def cleaned(
-    source: DataSetSource, target: Syntax, element: Element, image: Image, frames: int,
+    source: DataSetSource, target: Syntax, element: StoredElement, image: Image, frames: int,
     has_table: bool, note: Note,
 ) -> Bulk:  # fmt: skip
     """What becomes of it; `has_table`: with an Extended Offset Table.
@@ -56,7 +56,7 @@ def cleaned(
     return Bulk(head, body, 0, body.tell())
 
 
-def copied(source: DataSetSource, target: Syntax, element: Element) -> Bulk:
+def copied(source: DataSetSource, target: Syntax, element: StoredElement) -> Bulk:
     """What is taken as it is, its table left empty (PS3.5 8.2.5)."""
     body = spool()
     for fragment in source.fragments(element)[1:]:
@@ -120,7 +120,7 @@ def _extended(target: Syntax, offsets: list[int], lengths: list[int]) -> bytes:
     head = b""
     for tag, numbers in ((OFFSETS, offsets), (LENGTHS, lengths)):
         value = struct.pack(f"<{len(numbers)}Q", *numbers)
-        head += head_of(target, Element(tag, "OV", 0, 0, 0), len(value)) + value
+        head += head_of(target, StoredElement(tag, "OV", 0, 0, 0), len(value)) + value
     return head
 
 

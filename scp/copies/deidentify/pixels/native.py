@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from scp.copies.conversion.codecs import Image, Syntax
-from scp.copies.conversion.data_set import DataSetSource, Element, Scope, swapped
+from scp.copies.conversion.data_set import DataSetSource, Scope, StoredElement, swapped
 from scp.copies.deidentify.pixels.pixel_data import (
     Bulk,
     Note,
@@ -19,7 +19,7 @@ _Change = Callable[[Iterable[bytes]], Iterable[bytes]]
 
 
 def cleaned(
-    source: DataSetSource, target: Syntax, element: Element, scope: Scope, note: Note
+    source: DataSetSource, target: Syntax, element: StoredElement, scope: Scope, note: Note
 ) -> Bulk:
     """What becomes of it: as it lies in its file, where there is nothing to be taken out.
 
@@ -49,7 +49,7 @@ def cleaned(
 
 
 def _changes(
-    source: DataSetSource, element: Element, image: Image, size: int, frames: int
+    source: DataSetSource, element: StoredElement, image: Image, size: int, frames: int
 ) -> list[_Change]:
     """What is to be done with the samples; where they are bits, `frames` are all that there is."""
     mask = Mask(image)

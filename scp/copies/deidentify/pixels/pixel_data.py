@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from scp.copies.conversion.codecs import Codec, Image, Syntax
-from scp.copies.conversion.data_set import PIXEL_DATA, Element, Scope
+from scp.copies.conversion.data_set import PIXEL_DATA, Scope, StoredElement
 from scp.copies.conversion.limits import Conversion, Spool
 from scp.copies.deidentify.elements import text_of
 from scp.copies.deidentify.rules import has_form
@@ -32,7 +32,7 @@ class Bulk:
     end: int
 
 
-def head_of(target: Syntax, element: Element, length: int) -> bytes:
+def head_of(target: Syntax, element: StoredElement, length: int) -> bytes:
     """The tag, VR and length of an element of Pixel Data, or of its tables."""
     order = "<" if target.little_endian else ">"
     group, number = element.tag >> 16, element.tag & 0xFFFF
@@ -44,7 +44,7 @@ def head_of(target: Syntax, element: Element, length: int) -> bytes:
 
 
 def image_of(
-    scope: Scope, element: Element, codec: Codec = Codec.JPEG, may_be_lossy: bool = False
+    scope: Scope, element: StoredElement, codec: Codec = Codec.JPEG, may_be_lossy: bool = False
 ) -> Image:
     """What the data set says of its frames; `codec` of those that are compressed.
 
