@@ -27,7 +27,7 @@ from storage.journal.corrections.in_effect import in_force
 from storage.journal.journal import COMMITMENTS, CORRECTIONS, PINS, RECEIPTS, Journal
 from storage.journal.segments.reader import SEGMENT_BYTES
 from storage.maintenance.changes.correction import catch_up_corrections, correct, undo
-from storage.maintenance.recovery.replay import is_settled, settle
+from storage.maintenance.recovery.replay import is_settled, settle_index
 
 _CT = "1.2.840.10008.5.1.4.1.1.2"
 _ROOT = "1.2.840.113619.2.55.3.604688119.868.1234567890"
@@ -124,7 +124,7 @@ def _measure(data: Path, studies: int) -> None:
     archive = Archive(data, sync=True)
     _timed("catalogue of all receipts, made once", lambda: _all_receipts(archive))
     _timed("catalogue of all commitments, made once", lambda: _ask(archive, 0))
-    settle(data)
+    settle_index(data)
     _timed("start: is the index that of the journal, and up to it", lambda: _begin(data))
     _timed("start of a worker: commitments that have not ended",
            lambda: commitment_lines.unfinished(archive.journal, 0, 2))  # fmt: skip

@@ -7,7 +7,7 @@ from storage.archive import Archive, OnConflict, QueryAnswer, Received, Stored, 
 from storage.dicom.values import Attribute, Level
 from storage.files import IncomingDataSet
 from storage.index import Location
-from storage.maintenance.recovery import catch_up, is_settled, prepare, received, settle
+from storage.maintenance.recovery import catch_up, is_settled, prepare, received, settle_index
 from storage.query import Options, Query, Root
 
 __all__ = [
@@ -28,5 +28,5 @@ __all__ = [
     "is_settled",
     "prepare",
     "received",
-    "settle",
+    "settle_index",
 ]

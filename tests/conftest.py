@@ -11,6 +11,12 @@ import pytest
 from support import RunningNode, StartNode, running_node
 
 _MANY_DESCRIPTORS = 128
+# Begun first, so that none is left to run alone when all others are done.
+_LONGEST = {
+    "test_node_kills.py", "test_node_fuzz.py", "test_other_user.py", "test_import.py",
+    "test_index_as_rebuilt.py", "test_forward.py", "test_node_rebuild.py",
+    "test_node_queries.py", "test_node_upgrade.py", "test_correct.py",
+}  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,7 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long tests out, unless they are asked for."""
+    """Put the files that take longest first, and leave the long tests out unless asked for."""
+    items.sort(key=lambda item: item.path.name not in _LONGEST)  # a stable sort
     if config.getoption("--long"):
         return
     long = [item for item in items if item.get_closest_marker("long")]

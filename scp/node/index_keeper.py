@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scp.runtime import REFUSALS, Attempts, child, log
-from storage import catch_up, is_settled, settle
+from storage import catch_up, is_settled, settle_index
 from storage import received as received_bytes
 from storage.diagnostics import Event
-from storage.journal import Journal, interrupted, keep_near
+from storage.journal import Journal, changes_cut_off, keep_near
 from storage.maintenance.changes import catch_up_corrections, correction
 from storage.maintenance.recovery import rebuild
 
@@ -112,7 +112,7 @@ class IndexKeeper:
 
     @property
     def _is_behind(self) -> bool:
-        return self._left != self._caught_up or bool(interrupted(self._data))
+        return self._left != self._caught_up or bool(changes_cut_off(self._data))
 
     def _is_corrected_behind(self) -> bool:
         """Whether a command that was killed left corrections that the index lacks."""
@@ -135,7 +135,9 @@ class IndexKeeper:
         """Have a start after an unclean end read as little of the journal as can be."""
         if self._is_behind or not self._is_whole:
             return  # else that start would not look at what is left to do
-        self._attempts.attempt("the index is not settled", lambda: settle(self._data, end), None)
+        self._attempts.attempt(
+            "the index is not settled", lambda: settle_index(self._data, end), None
+        )
 
 
 class CatalogueReader:

@@ -10,7 +10,7 @@ from storage import Archive, catch_up
 from storage.diagnostics import FolderError
 from storage.files import is_free
 from storage.index import index_path
-from storage.journal import in_progress, interrupted
+from storage.journal import changes_cut_off, in_progress
 from storage.maintenance.recovery import fault_of_index
 
 
@@ -53,7 +53,7 @@ def changing(settings: Settings) -> Iterator[Archive]:
     """The same to change files and rows: what an earlier one left half-done is ended first."""
     with opened(settings) as archive:
         data = settings.storage.path
-        if interrupted(data):
+        if changes_cut_off(data):
             catch_up(data, settings.storage.charset)
         with in_progress(data):
             yield archive

@@ -145,7 +145,7 @@ class Archive:
         digest = digest_in(self.index, header.uids)
         if digest and digest == intake.digest and self._held(header.uids, received, intake):
             return Stored(StoreOutcome.UNCHANGED, header.uids)
-        intake.settle()
+        intake.finish()
         with self.tree.locked(header.uids):
             outcome = self._commit(intake, header, received)
         with self.index.engine.reading():
@@ -217,10 +217,10 @@ class Archive:
         kept = self.tree.superseded.keep(uids) if outcome is StoreOutcome.REPLACED else None
         try:
             if outcome is StoreOutcome.UNCHANGED:
-                self.tree.settle(uids)  # who placed it may have ended before it was synced
+                self.tree.sync_places(uids)  # who placed it may have ended before it was synced
                 facts = replace(facts, arrived=self.tree.arrived(uids))
             else:
-                self.tree.place(intake.settle(), uids)
+                self.tree.place(intake.finish(), uids)
             record(self.index, in_force(self.tree.data).corrected(header), facts)
         except ArchiveError:
             if outcome is not StoreOutcome.UNCHANGED:

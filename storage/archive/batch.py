@@ -71,7 +71,7 @@ def _store_new(archive: Archive, new: list[_New]) -> dict[int, Result]:
         for one in new:
             one.intake.begin_sync()
         for one in new:
-            one.intake.settle()
+            one.intake.finish()
         with archive.tree.locked(*(one.header.uids for one in new)):
             # Another may have stored it since it was looked for.
             free = [one for one in new if not _is_known(archive, one.header)]
@@ -104,7 +104,7 @@ def _commit(archive: Archive, new: list[_New]) -> None:
         for one in new:
             placed.append(one.header.uids)
             tree.place(one.intake.path, one.header.uids, sync=False)
-        tree.settle(*placed)
+        tree.sync_places(*placed)
         corrections = in_force(tree.data)
         with archive.index.engine.writing():
             for one in new:

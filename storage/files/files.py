@@ -69,12 +69,12 @@ class Files(Protocol):
         """Remove a staged file, if it is still there."""
 
     def place(self, staged: Path, uids: Uids, sync: bool = True) -> None:
-        """Have `staged` be the file of an instance; durable, or left to `settle`.
+        """Have `staged` be the file of an instance; durable, or left to `sync_places`.
 
         Raises ResourceError; `withdraw` then makes sure that it is as it was.
         """
 
-    def settle(self, *instances: Uids) -> None:
+    def sync_places(self, *instances: Uids) -> None:
         """See that the files of instances stay where they are. Raises ResourceError."""
 
     def withdraw(self, uids: Uids, kept: Path | None) -> None:

@@ -26,7 +26,7 @@ Bytes = bytes | bytearray | memoryview
 class IncomingDataSet:
     """A data set as it arrives, behind the header of its file; `size` is in bytes, without that.
 
-    A failure to write is kept for `settle`, so that the peer can be told when it has sent all.
+    A failure to write is kept for `finish`, so that the peer can be told when it has sent all.
     """
 
     def __init__(self, tree: Files, head: bytes, least_free: int = 0) -> None:
@@ -87,13 +87,13 @@ class IncomingDataSet:
     def begin_sync(self) -> None:
         """Have the file in `incoming/`, whole, on its way to the disk. Raises ResourceError.
 
-        `settle` then has less to wait for, where it comes for several.
+        `finish` then has less to wait for, where it comes for several.
         """
         self._write_all()
         if self._descriptor >= 0:
             self._tree.begin_sync(self._descriptor)
 
-    def settle(self) -> Path:
+    def finish(self) -> Path:
         """The whole file, synced, in `incoming/`. Raises ResourceError."""
         self._write_all()
         path = self.path

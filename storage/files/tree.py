@@ -181,7 +181,7 @@ class Tree:
         return hold(self.data, None)
 
     def place(self, staged: Path, uids: Uids, sync: bool = True) -> None:
-        """Have `staged` be the file of an instance; synced, or left to `settle`.
+        """Have `staged` be the file of an instance; synced, or left to `sync_places`.
 
         Raises ResourceError; `withdraw` then makes sure that it is as it was.
         """
@@ -201,7 +201,7 @@ class Tree:
             words = refusal(error, Path(error.filename2 or error.filename or path))
             raise ResourceError(f"Cannot write to disk: {words}") from error
 
-    def settle(self, *instances: Uids) -> None:
+    def sync_places(self, *instances: Uids) -> None:
         """See that the files of instances stay where they are. Raises ResourceError."""
         try:
             for folder in dict.fromkeys(self.path(uids).parent for uids in instances):

@@ -17,7 +17,7 @@ from storage.journal.receipts import (
     record_deletion,
     withdraw_all,
 )
-from storage.journal.unfinished import in_progress, interrupted, marks
+from storage.journal.unfinished import changes_cut_off, changes_under_way, in_progress
 from storage.journal.withdrawals import Withdrawals
 
 __all__ = [
@@ -33,14 +33,14 @@ __all__ = [
     "Withdrawals",
     "add_receipts",
     "arrivals",
+    "changes_cut_off",
+    "changes_under_way",
     "commitments",
     "faults_told",
     "in_journal",
     "in_progress",
-    "interrupted",
     "keep_near",
     "last_receipts",
-    "marks",
     "now",
     "open_brought_up",
     "path_of",

@@ -37,14 +37,14 @@ def in_progress(data: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def marks(data: Path) -> list[Path]:
+def changes_under_way(data: Path) -> list[Path]:
     """Those of changes that are under way, or were cut off."""
     return list((data / "journal").glob(f"{_NAME}*"))
 
 
-def interrupted(data: Path) -> list[Path]:
+def changes_cut_off(data: Path) -> list[Path]:
     """The marks of changes that were cut off."""
-    return [mark for mark in marks(data) if _is_left(mark)]
+    return [mark for mark in changes_under_way(data) if _is_left(mark)]
 
 
 def _is_left(mark: Path) -> bool:

@@ -54,7 +54,7 @@ def delete(
         yield one.uids
 
 
-def kept(archive: Archive) -> Iterator[Kept]:
+def all_superseded(archive: Archive) -> Iterator[Kept]:
     """All that is under superseded/. Raises ResourceError."""
     return archive.tree.superseded.all()
 
@@ -62,7 +62,7 @@ def kept(archive: Archive) -> Iterator[Kept]:
 def restorable(archive: Archive, selection: Selection, charset: str) -> list[Kept]:
     """Of a selection the last file of each instance that is not held. Raises ResourceError."""
     last: dict[Uids, Kept] = {}
-    for one in kept(archive):
+    for one in all_superseded(archive):
         if one.uids in last and last[one.uids].since > one.since:
             continue
         if not archive.tree.holds(one.uids) and _is_of(one, selection, charset):

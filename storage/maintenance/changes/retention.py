@@ -69,7 +69,7 @@ def plan(archive: Archive, rules: Rules) -> Plan:
     purged: list[Kept] = []
     if rules.superseded_days is not None:
         age = rules.superseded_days * _DAY_SECONDS
-        old = deletion.older(deletion.kept(archive), age)
+        old = deletion.older(deletion.all_superseded(archive), age)
         purged = [one for one in old if one.uids[0] not in kept]
     studies: list[Due] = []
     wrong: list[str] = []

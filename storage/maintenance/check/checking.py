@@ -66,7 +66,7 @@ class _Check:
         self._charset = charset
         self._repair = repair
         self._progress = progress
-        self._settling = InstanceCheck(archive, charset, repair, progress.advance)
+        self._instances = InstanceCheck(archive, charset, repair, progress.advance)
         self._lost = LostInstances(archive)
 
     def run(self) -> Iterator[Fault]:
@@ -77,7 +77,7 @@ class _Check:
             self._absent, self._disagreements,
         ):  # fmt: skip
             for fault in phase():
-                self._settling.see_the_same_index()
+                self._instances.see_the_same_index()
                 yield fault
 
     def _rights(self) -> Iterator[Fault]:
@@ -106,12 +106,12 @@ class _Check:
     def _instance(self, chain: Chain) -> Iterator[Fault]:
         study, series, instance = (row.uid for row in chain[1:])
         uids = (study, series, instance)
-        known = self._settling.look(uids, chain)
+        known = self._instances.look(uids, chain)
         if instance_faults.is_doubtful(known):
-            self._settling.doubtful.add(known.uids)
+            self._instances.doubtful.add(known.uids)
             return
         if instance_faults.faults(known, self._tree):
-            yield from self._settling.settle(known.uids)
+            yield from self._instances.look_again(known.uids)
 
     def _row(self, above: Chain) -> Iterator[Fault]:
         """A row above the instances, when all of these were looked at."""
@@ -132,7 +132,7 @@ class _Check:
 
     def _receipts(self) -> Iterator[Fault]:
         """From the journal to the index; decides what was doubtful."""
-        journal, doubtful = self._archive.journal, self._settling.doubtful
+        journal, doubtful = self._archive.journal, self._instances.doubtful
         end = journal.size(RECEIPTS)
         self._progress.begin("reading the journal", end)
         replaced: set[Uids] = set()
@@ -150,7 +150,7 @@ class _Check:
             receipts, digest = found.get(uids, []), digest_in(self._index, uids)
             known = uids in replaced and any(digest == receipt.digest for receipt in receipts)
             if digest is not None and not known:
-                yield from self._settling.settle(uids, receipts, end)
+                yield from self._instances.look_again(uids, receipts, end)
             if digest_in(self._index, uids) is None:
                 self._lost.see(uids)
 
@@ -168,7 +168,7 @@ class _Check:
                     mend = partial(mend_stray, self._archive, entry)
                     yield mending(_strange(entry), self._repair, mend)
                 else:
-                    yield from self._settling.settle(entry, found.get(entry, []), end)
+                    yield from self._instances.look_again(entry, found.get(entry, []), end)
 
     def _entries(self) -> Iterator[Uids | Stray]:
         """What is strange in the tree, and the files without a row."""
@@ -178,11 +178,11 @@ class _Check:
 
     def _places(self) -> Iterator[Fault]:
         """Misplaced files that were set aside, brought to where they belong."""
-        for misplaced in self._settling.misplaced:
+        for misplaced in self._instances.misplaced:
             yield mending(misplaced.fault, True, partial(misplaced.place, self._archive))
 
     def _absent(self) -> Iterator[Fault]:
-        return self._lost.faults(self._repair, self._settling.given_up)
+        return self._lost.faults(self._repair, self._instances.given_up)
 
     def _disagreements(self) -> Iterator[Fault]:
         with self._index.engine.reading():

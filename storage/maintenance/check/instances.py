@@ -60,7 +60,7 @@ class InstanceCheck:
             uids, chain, found, charset, None if receipts is None else tuple(receipts)
         )
 
-    def settle(
+    def look_again(
         self, uids: Uids, receipts: list[Receipt] | None = None, end: int = 0
     ) -> list[Fault]:
         """What is wrong with an instance while nobody stores it, mended where that is asked for.

@@ -2,7 +2,7 @@
 
 from storage.maintenance.recovery import rebuilding, startup
 from storage.maintenance.recovery.rebuilding import rebuild
-from storage.maintenance.recovery.replay import catch_up, is_settled, received, settle
+from storage.maintenance.recovery.replay import catch_up, is_settled, received, settle_index
 from storage.maintenance.recovery.startup import (
     UNFINISHED,
     fault_of_index,
@@ -20,6 +20,6 @@ __all__ = [
     "rebuild",
     "rebuilding",
     "received",
-    "settle",
+    "settle_index",
     "startup",
 ]

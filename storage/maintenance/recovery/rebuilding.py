@@ -13,7 +13,7 @@ from storage.files import Files, Tree, claim
 from storage.index import ERRORS, Index, SqliteIndex, counts, index_path, open_index, signature
 from storage.journal import CORRECTIONS, RECEIPTS, Journal, last_receipts
 from storage.maintenance.changes import swapping
-from storage.maintenance.recovery.replay import apply, received, settle
+from storage.maintenance.recovery.replay import apply, received, settle_index
 from storage.maintenance.recovery.startup import remove_index
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def _rebuild(tree: Files, path: Path, fresh: Path, charset: str, progress: Progr
         with swapping(tree, corrected):
             end = _swap(tree, index, path, charset, start, corrected)
         held = counts.entities(index, Level.IMAGE)
-    settle(tree.data, end)
+    settle_index(tree.data, end)
     return held
 
 

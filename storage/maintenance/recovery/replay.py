@@ -28,9 +28,9 @@ from storage.journal import (
     RECEIPTS,
     Journal,
     Receipts,
-    interrupted,
+    changes_cut_off,
+    changes_under_way,
     last_receipts,
-    marks,
     withdraw_all,
 )
 
@@ -45,7 +45,7 @@ def catch_up(data: Path, charset: str) -> None:
 
     Raises ResourceError.
     """
-    left = interrupted(data)
+    left = changes_cut_off(data)
     changed = _replay(Tree(data, sync=False), charset)
     for mark in left:
         mark.unlink(missing_ok=True)
@@ -140,7 +140,7 @@ def _enter(tree: Files, index: Index, charset: str, receipts: Receipts) -> bool:
     return held != digest and bool(record_file(tree, receipts.uids, index, charset, receipts))
 
 
-def settle(data: Path, end: int | None = None) -> None:
+def settle_index(data: Path, end: int | None = None) -> None:
     """Have SQLite bring its transactions to the disk, and mark how much of the journal they hold:
     all of it, which is so where nobody stores, or what lies before `end`.
 
@@ -148,7 +148,7 @@ def settle(data: Path, end: int | None = None) -> None:
     """
     end = received(data) if end is None else end
     held = _applied(data)
-    if marks(data):
+    if changes_under_way(data):
         return  # where a change is under way, or was cut off, that part is to be replayed
     if end <= held:
         _write_settled(data, held)
@@ -168,7 +168,7 @@ def received(data: Path) -> int:
 
 def is_settled(data: Path) -> bool:
     """Whether the index surely holds all of the journal."""
-    return received(data) == _applied(data) and not marks(data)
+    return received(data) == _applied(data) and not changes_under_way(data)
 
 
 def write_applied(data: Path, end: int) -> None:

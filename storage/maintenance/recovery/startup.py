@@ -19,7 +19,7 @@ from storage.maintenance.recovery.replay import (
     catch_up,
     is_settled,
     received,
-    settle,
+    settle_index,
     withdraw_unplaced,
     write_applied,
 )
@@ -65,7 +65,7 @@ def _bring_up(data: Path, charset: str) -> None:
     try:
         catch_up(data, charset)
         catch_up_corrections(data)
-        settle(data)
+        settle_index(data)
     except (ResourceError, OSError) as error:
         logger.warning("index not caught up yet: %s", error)
 
@@ -121,7 +121,7 @@ def remove_index(path: Path) -> None:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
-def begin(data: Path) -> None:
+def begin_anew(data: Path) -> None:
     """See that there is an index to be made anew, where no node serves the folder.
 
     Raises FolderError where it is damaged, and a node has it open.

@@ -153,7 +153,7 @@ class Operations:
         list(deletion.restore(self.archive, found, CHARSET))
 
     def purge(self) -> None:
-        list(deletion.purge(list(deletion.kept(self.archive)), self.archive))
+        list(deletion.purge(list(deletion.all_superseded(self.archive)), self.archive))
 
     def retain(self) -> None:
         rules = Rules(studies=self.chance.randint(1, 2))

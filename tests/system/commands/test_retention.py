@@ -90,7 +90,7 @@ def test_the_studies_longest_without_an_arrival_go(archive: Archive, name: str) 
     assert held(archive).keys() == AGES.keys()  # a plan changes nothing
     apply(archive, rules)
     assert held(archive) == {s: uids_of(s) for s in AGES if s not in gone}
-    kept = {one.uids[0] for one in deletion.kept(archive)}
+    kept = {one.uids[0] for one in deletion.all_superseded(archive)}
     assert kept == gone
 
 
@@ -176,15 +176,15 @@ def test_what_was_superseded_long_ago_is_purged_but_not_of_a_pinned_study(
     archive: Archive,
 ) -> None:
     apply(archive, Rules(days=250))
-    for one in list(deletion.kept(archive)):
+    for one in list(deletion.all_superseded(archive)):
         since = time.time_ns() - int(31 * DAY) * 1_000_000_000
         instance = one.path.stem.rpartition(".")[0]
         one.path.rename(one.path.with_name(f"{instance}.{since}.dcm"))
     pins.pin(archive.journal, "1.2")
     apply(archive, Rules(superseded_days=32))
-    assert len(list(deletion.kept(archive))) == 4
+    assert len(list(deletion.all_superseded(archive))) == 4
     apply(archive, Rules(superseded_days=30))
-    assert {one.uids[0] for one in deletion.kept(archive)} == {"1.2"}
+    assert {one.uids[0] for one in deletion.all_superseded(archive)} == {"1.2"}
     assert held(archive).keys() == {"1.3", "1.4"}
 
 

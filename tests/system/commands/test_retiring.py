@@ -23,7 +23,7 @@ from support import (
 )
 from support.checks.faults import damage
 
-from storage import Archive, Level, Received, catch_up, prepare, settle
+from storage import Archive, Level, Received, catch_up, prepare, settle_index
 from storage.diagnostics.errors import ResourceError
 from storage.dicom.values.uids import Uids
 from storage.files.digests import digest_of_file
@@ -182,7 +182,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
     made = Archive(tmp_path / "data", sync=False)
     for one in HELD:
         made.store(Received(CT, one[2], EXPLICIT, data_set(*one), CHARSET, "CT1"))
-    settle(tmp_path / "data")
+    settle_index(tmp_path / "data")
     yield made
     made.index.database.close_all()
 

@@ -10,7 +10,7 @@ import pytest
 from support import CT, EXPLICIT, ct, encoded
 from support.checks.faults import damage
 
-from storage import Archive, OnConflict, Received, catch_up, prepare, settle
+from storage import Archive, OnConflict, Received, catch_up, prepare, settle_index
 from storage.index.tables import Level
 from storage.journal.journal import RECEIPTS, Journal
 from storage.journal.receipts import record_deletion, withdraw
@@ -157,7 +157,7 @@ def test_only_what_came_since_the_index_was_settled_is_read(
 ) -> None:
     for number in (0, 1):
         node.store(number)
-    settle(node.data)
+    settle_index(node.data)
     before = node.index()
     node.store(2)
     starts: list[int] = []
@@ -176,14 +176,14 @@ def test_an_index_of_an_earlier_day_is_caught_up_from_its_own_mark(
 ) -> None:
     for number in (0, 1):
         node.store(number)
-    settle(node.data)
+    settle_index(node.data)
     earlier = node.index()
     node.store(0, "New^Name")
     node.store(2)
     record_deletion(node.archive.journal, UIDS[1])
     node.archive.tree.path(UIDS[1]).unlink()
     if settled:
-        settle(node.data)
+        settle_index(node.data)
     after = node.started(node.cut(earlier))
     assert instances(after) == held(0, 2)
     assert damage(after) == []
@@ -192,7 +192,7 @@ def test_an_index_of_an_earlier_day_is_caught_up_from_its_own_mark(
 def test_an_index_of_another_archive_is_made_anew(node: Node, tmp_path: Path) -> None:
     other = Node(tmp_path / "other")
     other.store(3)
-    settle(other.data)
+    settle_index(other.data)
     foreign = other.index()
     other.close()
     node.store(0)
@@ -203,11 +203,11 @@ def test_an_index_of_another_archive_is_made_anew(node: Node, tmp_path: Path) ->
 
 def test_a_journal_that_was_put_back_has_the_index_made_anew(node: Node) -> None:
     node.store(0)
-    settle(node.data)
+    settle_index(node.data)
     path = node.data / "journal" / "receipts.jsonl"
     before, earlier = path.read_bytes(), node.index()
     node.store(1)
-    settle(node.data)
+    settle_index(node.data)
     for index in (node.index(), earlier):  # the journal alone, and both
         data = node.cut(index)
         (data / "journal" / "receipts.jsonl").write_bytes(before)
@@ -216,7 +216,7 @@ def test_a_journal_that_was_put_back_has_the_index_made_anew(node: Node) -> None
 
 def test_a_clean_end_leaves_nothing_to_read(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     node.store(0)
-    settle(node.data)
+    settle_index(node.data)
     data = node.cut(node.index())
     monkeypatch.delattr(Journal, "read")
     assert instances(node.started(data)) == held(0)
@@ -236,15 +236,15 @@ def test_what_an_earlier_version_wrote_beside_the_journal_decides_nothing(
 
 def test_what_a_reader_holds_back_is_settled_later(node: Node) -> None:
     """Transactions that did not get from the log into the file prove nothing."""
-    settle(node.data)
+    settle_index(node.data)
     reader = sqlite3.connect(node.data / "index.sqlite", isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT COUNT(*) FROM instance").fetchone()
     node.store(0)
-    settle(node.data)
+    settle_index(node.data)
     assert replay._applied(node.data) == 0
     reader.execute("ROLLBACK")
-    settle(node.data)
+    settle_index(node.data)
     assert replay._applied(node.data) == Journal(node.data, sync=False).size(RECEIPTS) > 0
     reader.close()
 
@@ -275,7 +275,7 @@ def test_a_store_that_is_killed_halfway_is_there_whole_or_not_at_all(
     else:
         node.store(1)
     if settled:
-        settle(node.data)
+        settle_index(node.data)
     owner, name = step.rsplit(".", 1)
     whole = getattr(pkgutil.resolve_name(owner), name)
 

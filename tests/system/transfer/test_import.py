@@ -531,9 +531,9 @@ def test_each_of_many_becomes_what_it_would_alone(archive: Archive) -> None:
 
 FAILING = [
     "storage.files.incoming.IncomingDataSet.begin_sync",
-    "storage.files.incoming.IncomingDataSet.settle",
+    "storage.files.incoming.IncomingDataSet.finish",
     "storage.journal.journal.Journal.append_all", "storage.files.tree.Tree.place",
-    "storage.files.tree.Tree.settle", "storage.archive.batch.record",
+    "storage.files.tree.Tree.sync_places", "storage.archive.batch.record",
 ]  # fmt: skip
 
 
@@ -551,7 +551,7 @@ def test_where_one_step_fails_nothing_of_all_is_left(
             raise ResourceError("no room")
         return whole(*given, **named)
 
-    once = step.endswith(("append_all", "Tree.settle"))
+    once = step.endswith(("append_all", "Tree.sync_places"))
     with monkeypatch.context() as patch:
         patch.setattr(step, failing)
         outcomes = store_some(archive, (1, 0), (2, 100_000), (3, 0))

@@ -58,7 +58,7 @@ def seconds(text: str) -> float:
 def run(settings: Settings, age: float, dry_run: bool, ask: Ask) -> None:
     """Delete for good what has been in superseded/ for `age` seconds. Raises ArchiveError."""
     with opened(settings) as archive:
-        files = list(deletion.older(deletion.kept(archive), age))
+        files = list(deletion.older(deletion.all_superseded(archive), age))
         text = f"superseded/: files={len(files)}, {size(sum(one.bytes for one in files))}"
         if dry_run or not files:
             say(f"{text} to be purged")

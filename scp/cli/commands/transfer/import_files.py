@@ -36,7 +36,13 @@ from storage.archive import Importer, ImportSource, Taken, UnusablePath, under
 from storage.diagnostics import ArchiveError, FolderError, InUseError, ResourceError
 from storage.files import Bounds, words_of
 from storage.index import index_path
-from storage.maintenance.recovery import UNFINISHED, fault_of_index, prepare, rebuilding, settle
+from storage.maintenance.recovery import (
+    UNFINISHED,
+    fault_of_index,
+    prepare,
+    rebuilding,
+    settle_index,
+)
 
 app = Commands()
 
@@ -121,7 +127,7 @@ def run(settings: Settings, paths: list[Path], processes: int) -> bool:
     with _pool(settings, processes) as pool, shown("import") as progress:
         summary = _Import(pool, paths, progress).run(2 * processes)
     if owns:
-        settle(settings.storage.path)
+        settle_index(settings.storage.path)
     seconds = time.monotonic() - started
     _tell_audit(settings, summary, seconds)
     rate = summary.files / seconds

@@ -16,7 +16,7 @@ def rebuild(path: ConfigPath = DEFAULT_CONFIG) -> None:
     settings = settings_as_owner(path)
     storage = settings.storage
     try:
-        startup.begin(storage.path)
+        startup.begin_anew(storage.path)
         with shown("rebuild") as progress:
             told = FileProgress(progress, "making the index anew")
             held = rebuilding.rebuild(storage.path, storage.charset, told)
