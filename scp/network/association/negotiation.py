@@ -20,6 +20,7 @@ from scp.config import Service
 from scp.network.association import access
 from scp.network.association.shared import WorkerContext
 from scp.network.dimse import extended_negotiation, sop_classes
+from scp.network.upper_layer import upper_layer_of
 from scp.runtime import site
 from storage.diagnostics import Event
 
@@ -71,6 +72,11 @@ class NodeACSE(ACSE):
             return access.application_context_not_supported(
                 f"application context {request.application_context_name} is not DICOM's"
             )
+        blank = upper_layer_of(self.assoc).blank_titles
+        if "calling" in blank:
+            return access.calling_not_recognized("its own AE title is blank")
+        if "called" in blank:
+            return access.called_not_recognized("the AE title that it calls is blank")
         rejection = access.admit(
             self.node.settings,
             request.calling_ae_title,

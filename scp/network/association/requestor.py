@@ -28,6 +28,7 @@ class Obstacle(Enum):
     UNREACHABLE = "there is no connection"
     SILENT = "no answer"
     ENDED = "the connection was ended"
+    UNREADABLE = "an A-ASSOCIATE-AC that cannot be read"
     REJECTED = "A-ASSOCIATE-RJ"
     NOTHING_ACCEPTED = "no presentation context was accepted"
 
@@ -84,6 +85,9 @@ def _obstacle(
         return NoAssociationError(Obstacle.TLS, connection.tls_failure)
     if connection.failure:
         return NoAssociationError(Obstacle.UNREACHABLE, f"cannot be reached: {connection.failure}")
+    if connection.answer_fault:
+        words = f"answers what is no A-ASSOCIATE-AC: {connection.answer_fault}"
+        return NoAssociationError(Obstacle.UNREADABLE, words)
     if association.is_rejected:
         answer = association.acceptor.primitive
         reason = f": {answer.reason_str}" if isinstance(answer, A_ASSOCIATE) else ""

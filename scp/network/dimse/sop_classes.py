@@ -102,7 +102,7 @@ def negotiate(
     """
     abstract_syntax = str(proposed.abstract_syntax)
     answer = PresentationContext()
-    answer.context_id = proposed.context_id
+    answer._context_id = proposed.context_id  # of any number, as it was proposed
     answer.abstract_syntax = UID(abstract_syntax)
     syntaxes = syntaxes_of(abstract_syntax)
     granted = granted_roles(abstract_syntax, roles, allowed, reports)

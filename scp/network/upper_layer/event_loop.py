@@ -15,7 +15,7 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu import A_ABORT_RQ
 
 from scp.network.tls import words_of
-from scp.network.upper_layer import proposal_limits
+from scp.network.upper_layer import association_pdus
 from scp.network.upper_layer.transport import LongPduError, NodeSocket
 from scp.network.upper_layer.waiter import Waiter
 from scp.runtime import one_line
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_A_ASSOCIATE_RQ, _P_DATA_TF = 0x01, 0x04
+_A_ASSOCIATE_RQ, _A_ASSOCIATE_AC, _P_DATA_TF = 0x01, 0x02, 0x04
 _PDU_TYPES = range(0x01, 0x08)
 # States of PS3.8 9.2.3: idle, data transfer, and waiting for the connection to be closed.
 IDLE, TRANSFER, CLOSING = "Sta1", "Sta6", "Sta13"
@@ -40,6 +40,11 @@ _CLOSE_SECONDS = 1.0
 _SLOWEST_BYTES_PER_SECOND = 64
 # So that a timer has run out when a wait for it is over.
 _LATER_SECONDS = 0.001
+
+
+def _words_of(error: Exception) -> str:
+    is_told = isinstance(error, association_pdus.ProposalError)
+    return str(error) if is_told else one_line(error)
 
 
 class MessageError(Exception):
@@ -73,6 +78,7 @@ class EventLoop(DULServiceProvider):
         super().__init__(association)
         self._alive = False
         self._closing_since = 0.0
+        self.blank_titles: frozenset[str] = frozenset()  # of the A-ASSOCIATE-RQ
         self._counted = 0  # bytes that had come when the peer was last taken to be heard
         self._waiter = Waiter()
 
@@ -168,24 +174,47 @@ class EventLoop(DULServiceProvider):
             self._invalid(f"unknown PDU type 0x{pdu[0]:02X}")
             return
         try:
-            if pdu[0] == _A_ASSOCIATE_RQ:
-                proposal_limits.check(pdu)
-            decoded, event = self._decode_pdu(bytearray(pdu))
-            primitive = decoded.to_primitive()
+            if pdu[0] in (_A_ASSOCIATE_RQ, _A_ASSOCIATE_AC):
+                decoded, event, primitive = self._decode_association(pdu)
+            else:
+                decoded, event = self._decode_pdu(bytearray(pdu))
+                primitive = decoded.to_primitive()
         except Exception as error:  # pynetdicom's decoders raise whatever the bytes lead to
+            if pdu[0] == _A_ASSOCIATE_AC:
+                self._connection.answer_fault = _words_of(error)
             self._invalid(error)
             return
         # Converted once: the state machine's actions would raise what it cannot recover from.
-        decoded.to_primitive = lambda: primitive  # type: ignore[assignment, method-assign]
+        decoded.to_primitive = lambda: primitive
         self._recv_pdu.put(decoded)
         self.event_queue.put(event)
+
+    def _decode_association(self, pdu: memoryview) -> tuple[Any, str, Any]:
+        """An A-ASSOCIATE-RQ or -AC, its event and its primitive. Raises whatever it leads to."""
+        is_request = pdu[0] == _A_ASSOCIATE_RQ
+        read = association_pdus.read(pdu, is_request)
+        decoded, event = self._decode_pdu(read.data)
+        primitive: Any = decoded.to_primitive()
+        contexts = (
+            primitive.presentation_context_definition_list
+            if is_request
+            else primitive.presentation_context_definition_results_list
+        )
+        for context, number in zip(contexts, read.context_ids, strict=True):
+            context._context_id = number  # past the check of who sets it
+        self.blank_titles = frozenset(read.blank)
+        if read.oddities:
+            what = "A-ASSOCIATE-RQ" if is_request else "A-ASSOCIATE-AC"
+            address = self._connection.peer_address
+            logger.info(Event(f"unusual {what}", "; ".join(read.oddities), address=address))
+        return decoded, event, primitive
 
     def _invalid(self, error: object) -> None:
         self._say(error)
         self.event_queue.put("Evt19")
 
     def _say(self, error: object) -> None:
-        words = one_line(error) if isinstance(error, BaseException) else str(error)
+        words = _words_of(error) if isinstance(error, Exception) else str(error)
         if isinstance(error, ssl.SSLError):
             words = f"it {words_of(error)}"
         who = getattr(self.assoc, "who", {})

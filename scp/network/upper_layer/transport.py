@@ -36,6 +36,7 @@ class NodeSocket(AssociationSocket):
     agreed: Mapping[str, str] = MappingProxyType({})  # what TLS was agreed on, for the log
     _tls: ssl.SSLSocket | None = None
     failure = ""  # of a peer that is called: why there is no connection
+    answer_fault = ""  # why the answer to an A-ASSOCIATE-RQ cannot be read
     tls_failure = ""  # of a peer that is called: what it does that TLS is not possible
 
     def adopt(self, tls: ssl.SSLContext | None = None) -> None:
@@ -90,6 +91,14 @@ class NodeSocket(AssociationSocket):
         except ValueError as error:
             self.tls_failure = "has a name under [peers] that is none for TLS"
             raise OSError(str(error)) from error
+
+    @property
+    def peer_address(self) -> str:
+        """Where the connection leads to; empty once that cannot be told any more."""
+        try:
+            return str(self.socket.getpeername()[0]) if self.socket else ""
+        except OSError:
+            return ""
 
     @property
     def connection(self) -> socket.socket | None:
