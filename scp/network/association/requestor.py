@@ -21,6 +21,9 @@ from scp.network.upper_layer import NodeSocket, upper_layer_of
 Proposal = tuple[str, Sequence[str]]
 
 
+_TRANSIENT = 2  # PS3.8 table 9-21
+
+
 class Obstacle(Enum):
     """Why there is no association."""
 
@@ -30,6 +33,7 @@ class Obstacle(Enum):
     ENDED = "the connection was ended"
     UNREADABLE = "an A-ASSOCIATE-AC that cannot be read"
     REJECTED = "A-ASSOCIATE-RJ"
+    BUSY = "A-ASSOCIATE-RJ, for a while (rejected-transient)"
     NOTHING_ACCEPTED = "no presentation context was accepted"
 
 
@@ -90,8 +94,10 @@ def _obstacle(
         return NoAssociationError(Obstacle.UNREADABLE, words)
     if association.is_rejected:
         answer = association.acceptor.primitive
-        reason = f": {answer.reason_str}" if isinstance(answer, A_ASSOCIATE) else ""
-        return NoAssociationError(Obstacle.REJECTED, f"rejects the association{reason}")
+        if not isinstance(answer, A_ASSOCIATE):
+            return NoAssociationError(Obstacle.REJECTED, "rejects the association")
+        obstacle = Obstacle.BUSY if answer.result == _TRANSIENT else Obstacle.REJECTED
+        return NoAssociationError(obstacle, f"rejects the association: {answer.reason_str}")
     if association.rejected_contexts:
         return NoAssociationError(Obstacle.NOTHING_ACCEPTED, "accepts none of the SOP classes")
     if seconds >= (association.acse_timeout or 0):

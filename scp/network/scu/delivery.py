@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,12 +32,18 @@ logger = logging.getLogger(__name__)
 
 # How often the requestor is thought of while nothing happens.
 _TICK_SECONDS = 0.1
+# After which a destination that is busy is asked again, each time; then by the last.
+_BUSY_SECONDS = (0.5, 1.0, 2.0, 4.0)
 # How long a destination may hold up the final response with its A-RELEASE-RP.
 _RELEASE_SECONDS = 1.0
 
 
 class _NotReachedError(AssociationLost):
     """There was no association, and another attempt would not make one."""
+
+
+class _BusyError(_NotReachedError):
+    """The destination takes no association just now."""
 
 
 class _NotTakenError(_NotReachedError):
@@ -46,6 +53,7 @@ class _NotTakenError(_NotReachedError):
 # What may be otherwise a moment later is tried once more.
 _OF_OBSTACLES = {
     Obstacle.NOTHING_ACCEPTED: _NotTakenError,
+    Obstacle.BUSY: _BusyError,
     Obstacle.UNREACHABLE: AssociationLost,
     Obstacle.ENDED: AssociationLost,
 }
@@ -166,12 +174,20 @@ class Delivery:
 
     def _run(self, proposals: list[Proposal], held: deque[Location]) -> None:
         """A lane: an association, and one more where it is lost, until nothing is held."""
-        sender = None
+        sender, refusals = None, 0
+        patience = self._peer.acse_timeout or self._origin.settings.limits.acse_timeout
+        until = time.monotonic() + patience
         try:
             while held and not self._stopped.is_set():
                 try:
                     sender = self._connect(proposals)
                     self._send_over(sender, held)
+                except _BusyError:
+                    pause = _BUSY_SECONDS[min(refusals, len(_BUSY_SECONDS) - 1)]
+                    if time.monotonic() + pause > until:
+                        raise
+                    refusals += 1
+                    self._rest(pause, held)
                 except _NotReachedError:
                     raise
                 except AssociationLost:
@@ -179,7 +195,7 @@ class Delivery:
                     if not self._reconnect.acquire(blocking=False):
                         raise
         except AssociationLost as error:
-            self._loss = f"{self._where} {error}"
+            self._loss = self._told(error)
             taken = not isinstance(error, _NotTakenError)
             self._cause = Cause.DESTINATION if taken else Cause.INSTANCE
         except Exception as error:
@@ -190,6 +206,12 @@ class Delivery:
         if sender:
             sender.release()
 
+    def _rest(self, seconds: float, held: deque[Location]) -> None:
+        """Wait, while there is something left that others do not send meanwhile."""
+        until = time.monotonic() + seconds
+        while held and not self._stopped.is_set() and time.monotonic() < until:
+            self._stopped.wait(_TICK_SECONDS)
+
     def _send_over(self, sender: Sender, held: deque[Location]) -> None:
         # Of several lanes none takes more than it sends: another might be without work.
         ahead = self._peer.sends == 1
@@ -199,15 +221,15 @@ class Delivery:
         except AssociationLost as error:
             # It may be what ended the association, so it is not tried again.
             if error.location:
-                words = f"{self._where} {error}"
+                words = self._told(error)
                 self._put(
                     SubOperationOutcome(error.location, Result.FAILED, words, Cause.ASSOCIATION)
                 )
             raise
 
-    @property
-    def _where(self) -> str:
-        return f"{self._title} at {self._peer.host}:{self._peer.port}"
+    def _told(self, error: AssociationLost) -> str:
+        # An Error Comment has 64 characters (PS3.7 C.1): what it is comes before where.
+        return f"{self._title} {error} ({self._peer.host}:{self._peer.port})"
 
     def _connect(self, proposals: list[Proposal]) -> Sender:
         """A sender on an association with the destination. Raises AssociationLost."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from pydicom.uid import ImplicitVRLittleEndian
+
 from scp.network.association import Request
 from scp.network.dimse import Field, Status, identifier
 from scp.network.scu import FEW, Originator, Result, SubOperationOutcome
@@ -151,9 +153,10 @@ def _finish(request: Request, tally: Tally, status: Status) -> None:
 
 
 def _failed_list(failed: list[str], transfer_syntax: str) -> bytes:
-    """The Failed SOP Instance UID List; of more than fit, the first (all are in the log)."""
+    """The Failed SOP Instance UID List; of more than fit, the first (the log has all)."""
     text = "\\".join(failed)
-    if len(text) > _MAX_LIST_BYTES:
+    # Implicit VR has a length of 32 bits for each element (PS3.5 7.1.3).
+    if len(text) > _MAX_LIST_BYTES and transfer_syntax != ImplicitVRLittleEndian:
         text = text[: text.rindex("\\", 0, _MAX_LIST_BYTES + 1)]
     held = identifier.from_texts({identifier.FAILED_SOP_INSTANCE_UID_LIST: text})
     return identifier.encode(held, transfer_syntax)

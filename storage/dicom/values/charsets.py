@@ -1,14 +1,16 @@
 """Specific Character Set (0008,0005): text from bytes and bytes from text (PS3.5 6.1.2, PS3.3
 C.12.1.1.2), with the code extensions of ISO 2022.
 
-Decoding never drops a character: what the named set cannot read is read by the default one, and
-what that cannot read either by ISO 8859-1, in which every byte is a character.
+Decoding never drops a character: a component group that the named sets cannot read is read by the
+default one; where that cannot either, each stretch of bytes that is none of the named set stands
+for what it is in ISO 8859-1, in which every byte is a character.
 """
 
 import codecs
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -22,6 +24,26 @@ _LAST_RESORT = "latin-1"
 # There are not so many (PS3.3 tables C.12-2 to C.12-5): more say nothing.
 _MAX_TERMS = 32
 _ASCII_TERMS = frozenset({"", ASCII, "ISO 2022 IR 6"})
+# Of which each stands alone: no code extensions (PS3.3 table C.12-5).
+_ALONE = frozenset({UTF_8, "GB18030", "GBK"})
+# A defined term in any case, with any or no separators, as equipment writes it: `ISO IR 192`,
+# `ISO-IR 192`, `iso_ir 192`, `ISO_2022_IR_101` (pynetdicom issue 201, fo-dicom issue 1624).
+_TERM = re.compile(r"ISO[ _-]*(2022[ _-]*)?IR[ _-]*(\d+)", re.I)
+# Sets that are there with code extensions alone (PS3.3 table C.12-4): of two bytes a character.
+_TWO_BYTE = frozenset({"58", "87", "149", "159"})
+# What others call them (IANA character sets), in capitals and without separators.
+_ALIASES = {
+    "UTF8": UTF_8, "UNICODE": UTF_8, "ISO10646": UTF_8,
+    "ASCII": ASCII, "USASCII": ASCII,
+    "GB2312": "ISO 2022 IR 58", "EUCCN": "ISO 2022 IR 58", "GB18030": "GB18030", "GBK": "GBK",
+    "EUCKR": "ISO 2022 IR 149", "KSC56011987": "ISO 2022 IR 149", "KSX1001": "ISO 2022 IR 149",
+    "SHIFTJIS": "ISO_IR 13", "JISX0201": "ISO_IR 13", "JISX0208": "ISO 2022 IR 87",
+    "TIS620": "ISO_IR 166", "LATIN1": "ISO_IR 100", "LATIN2": "ISO_IR 101",
+    **{f"ISO8859{part}": f"ISO_IR {number}" for part, number in (
+        (1, 100), (2, 101), (3, 109), (4, 110), (5, 144), (6, 127), (7, 126), (8, 138), (9, 148),
+        (11, 166), (15, 203),
+    )},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,6 +83,8 @@ _DESIGNATIONS = (
 )
 _BY_ESCAPE = {designation.escape: designation for designation in _DESIGNATIONS}
 _ESCAPE = re.compile(b"(" + b"|".join(re.escape(escape) for escape in _BY_ESCAPE) + b")")
+# Codecs that are just the set.
+_UNBOUNDED = frozenset({"utf-8", "gb18030", "gbk"})
 # PS3.5 6.1.2.5.3: at these the initial sets are in force again.
 _RESETS = {True: re.compile(r"([\\^=\t\n\f\r])"), False: re.compile(r"([\\\t\n\f\r])")}
 _BYTE_RESETS = {key: re.compile(one.pattern.encode()) for key, one in _RESETS.items()}
@@ -90,25 +114,52 @@ def charset(named: str, default: str = ASCII) -> Charset:
 
     `default` is meant where none is named; a term that nobody knows stands for it too.
     """
-    terms = tuple(term.strip() for term in named.split("\\", _MAX_TERMS)[:_MAX_TERMS])
-    defaults = tuple(term.strip() for term in default.split("\\"))
+    terms, defaults = defined_terms(named), defined_terms(default)
     if not any(terms):
         terms = defaults
     fallback = next(filter(_is_known, defaults), ASCII)
     return Charset(tuple(t if _is_known(t) else fallback for t in terms), fallback)
 
 
+@kept(256)
+def defined_terms(named: str) -> tuple[str, ...]:
+    """The terms of a Specific Character Set as PS3.3 C.12.1.1.2 has them, however they are written.
+
+    What is no term stays as it is. One that stands alone does so beside others too: with them it
+    says nothing.
+    """
+    texts = named.split("\\", _MAX_TERMS)[:_MAX_TERMS]
+    while len(texts) > 1 and not texts[-1].strip():
+        texts.pop()
+    terms = tuple(_defined(text.strip(" \0"), len(texts) > 1) for text in texts)
+    alone = next((term for term in terms if term in _ALONE), None)
+    return (alone,) if alone else terms
+
+
+def _defined(text: str, extended: bool) -> str:
+    found = _TERM.fullmatch(text)
+    if not found:
+        return _ALIASES.get(re.sub(r"[ _.:-]", "", text).upper(), text)
+    number = str(int(found[2]))
+    if number == "192":
+        return UTF_8
+    return f"ISO 2022 IR {number}" if found[1] or extended or number in _TWO_BYTE else (
+        f"ISO_IR {number}"
+    )  # fmt: skip
+
+
 def decode(value: bytes, named: Charset, person_name: bool = False) -> str:
     """`value` as text, in Unicode's composed form."""
     if value.isascii() and b"\x1b" not in value:
         return value.decode("ascii")
-    try:
-        if b"\x1b" in value:
-            text = _decode_extended(value, named, person_name)
-        else:
+    if b"\x1b" in value:
+        text = _decode_extended(value, named, person_name)
+    else:
+        try:
             text = value.decode(named.codec)
-    except (UnicodeDecodeError, LookupError):
-        text = _decode_fallback(value, named)
+        except UnicodeDecodeError:
+            parts = _BYTE_RESETS[person_name].split(value.rstrip(b" \0"))
+            text = "".join(_decode_part(part, named) for part in parts)
     return unicodedata.normalize("NFC", text)
 
 
@@ -117,19 +168,25 @@ def encode(text: str, named: Charset, person_name: bool = False) -> bytes:
     if text.isascii():
         return text.encode("ascii")
     if not named.extended:
+        _require_single_bytes(text, named)
         return text.encode(named.codec)
     parts = _RESETS[person_name].split(text)
     return b"".join(_encode_extended(part, named) for part in parts)
 
 
 def choose(texts: Iterable[str], asked: str) -> str:
-    """A Specific Character Set that holds `texts`: none, the one `asked` for, or UTF-8."""
+    """A Specific Character Set that holds `texts`: none, the one `asked` for, or UTF-8.
+
+    One that is asked for in other words is named in those of the standard; a combination that PS3.3
+    C.12.1.1.2 does not have is not named.
+    """
     beyond = [text for text in texts if not text.isascii()]
     if not beyond:
         return ""
-    terms = asked.split("\\", _MAX_TERMS)
-    if len(terms) > _MAX_TERMS or not all(map(_is_known, terms)):
+    terms = defined_terms(asked)
+    if not _is_legal(terms):
         return UTF_8
+    asked = "\\".join(terms)
     named = charset(asked)
     try:
         for text in beyond:
@@ -137,6 +194,21 @@ def choose(texts: Iterable[str], asked: str) -> str:
     except UnicodeEncodeError:
         return UTF_8
     return asked
+
+
+def _is_legal(terms: tuple[str, ...]) -> bool:
+    """Whether they are known, and may be named together: of several each with code extensions."""
+    if not all(map(_is_known, terms)) or len(set(terms)) < len(terms):
+        return False
+    return len(terms) == 1 or all(term.startswith("ISO 2022 ") for term in terms if term)
+
+
+def _require_single_bytes(text: str, named: Charset) -> None:
+    """Raise UnicodeEncodeError for what the codec of ISO_IR 13 knows, and that set does not."""
+    if named.codec == "shift_jis":
+        for at, character in enumerate(text):
+            if not character.isascii() and not _holds(named.codec, character):
+                raise UnicodeEncodeError("dicom", text, at, at + 1, "not of JIS X 0201")
 
 
 def _is_known(term: str) -> bool:
@@ -153,12 +225,24 @@ def _codec(term: str) -> str:
     return codecs.lookup(python_encoding[term]).name
 
 
-def _decode_fallback(value: bytes, named: Charset) -> str:
-    plain = _ESCAPE.sub(b"", value)
-    try:
-        return plain.decode(_codec(named.fallback))
-    except UnicodeDecodeError:
-        return plain.decode(_LAST_RESORT)
+def _decode_part(part: bytes, named: Charset) -> str:
+    """A stretch without escape sequences, by the first of the sets that can read all of it."""
+    # Some name code extensions, and write in one of them without the escape sequence.
+    others = (_codec(term) for term in named.terms[1:] if term)
+    for codec in (named.codec, *filter(_single, others), _codec(named.fallback)):
+        with suppress(UnicodeDecodeError):
+            return part.decode(codec)
+    codec = named.codec if named.codec != "ascii" else _LAST_RESORT
+    return part.decode(codec, errors=_STRETCHES)
+
+
+def _by_last_resort(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return error.object[error.start : error.end].decode(_LAST_RESORT), error.end
+
+
+_STRETCHES = "dicom-stretches"
+codecs.register_error(_STRETCHES, _by_last_resort)
 
 
 def _decode_extended(value: bytes, named: Charset, person_name: bool) -> str:
@@ -175,15 +259,25 @@ def _decode_extended(value: bytes, named: Charset, person_name: bool) -> str:
             else:
                 g1 = latest = designation.codec
         elif g0:
-            parts.append((g0.prefix + piece).decode(g0.codec))
+            parts.append(_decode_pairs(piece, g0, named))
         else:
             for part in resets.split(piece):
                 if resets.fullmatch(part):
                     g1 = initial
                 # Some writers do not repeat the escape sequence after a delimiter.
                 codec = g1 if part.isascii() or g1 != "ascii" else latest
-                parts.append(part.decode(codec))
+                try:
+                    parts.append(part.decode(codec))
+                except UnicodeDecodeError:
+                    parts.append(_decode_part(part, named))
     return "".join(parts)
+
+
+def _decode_pairs(piece: bytes, g0: Designation, named: Charset) -> str:
+    try:
+        return (g0.prefix + piece).decode(g0.codec)
+    except UnicodeDecodeError:
+        return _decode_part(piece, named)
 
 
 def _single(codec: str) -> bool:
@@ -242,8 +336,12 @@ def _holds(codec: str, character: str) -> bool:
         encoded = character.encode(codec)
     except UnicodeEncodeError:
         return False
-    # Shift JIS knows kanji as well; ISO-IR 13 is its single bytes.
-    return codec != "shift_jis" or len(encoded) == 1
+    # The codecs know more than the sets: Shift JIS kanji as well, of which ISO-IR 13 is the single
+    # bytes; those of ISO 2022 sets of other escape sequences; EUC-KR letters of eight bytes.
+    for designation in _DESIGNATIONS:
+        if designation.codec == codec and designation.prefix:
+            return encoded.startswith(designation.prefix) and encoded.count(b"\x1b") == 2
+    return len(encoded) == (2 if codec in ("euc_kr", "gb2312") else 1) or codec in _UNBOUNDED
 
 
 def _pairs(run: str, designation: Designation) -> bytes:

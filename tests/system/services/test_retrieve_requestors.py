@@ -292,6 +292,9 @@ def test_more_instances_than_a_count_can_hold(start_node: StartNode, tmp_path: P
     expected = {uid("h1"), *(f"{uid('h1')}.{number}" for number in range(1, 66001))}
     assert set(listed) <= expected
     assert len(set(listed)) == len(listed) > 2000  # those that fit an element of 64 KB
+    with node.association((MOVE["STUDY"], IMPLICIT)) as association:  # where more fit
+        *_, (_, data) = association.send_c_move(query, "DOWN", MOVE["STUDY"])
+    assert set(data.FailedSOPInstanceUIDList) == expected
     assert node.echoes()
 
 

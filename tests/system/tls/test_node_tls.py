@@ -573,10 +573,10 @@ def test_why_a_peer_is_not_sent_to(
     _, name, words = PEERS[number]
     mark = calling.mark()
     status, comment = moved(calling, f"P{number}")
-    whole = f"P{number} at 127.0.0.1:{destinations[name]} {words}"
+    whole = f"P{number} {words} (127.0.0.1:{destinations[name]})"
     assert status == 0xA702
     assert comment == whole[:64].strip()
-    assert whole in calling.wait_for_log(f"P{number} at", after=mark)
+    assert whole in calling.wait_for_log(f"P{number} {words}", after=mark)
 
 
 def test_a_peer_that_distrusts_the_node_after_the_handshake(calling: RunningNode) -> None:
@@ -584,7 +584,8 @@ def test_a_peer_that_distrusts_the_node_after_the_handshake(calling: RunningNode
     mark = calling.mark()
     assert moved(calling, "LATE")[0] == 0xA702
     assert re.search(
-        "(does|may) not trust our certificate", calling.wait_for_log("LATE at", after=mark)
+        "(does|may) not trust our certificate",
+        calling.wait_for_log("LATE ", "our certificate", after=mark),
     )
 
 
