@@ -18,6 +18,7 @@ TlsProfile = Literal["bcp195", "bcp195-modified"]  # PS3.15 B.12, B.13
 # Who may read what is received, and the umask that leaves it so.
 READERS = {"owner": 0o077, "group": 0o027, "everyone": 0o022}
 LogFormat = Literal["text", "json"]
+Hierarchy = Literal["lenient", "strict"]
 Readers = Literal["owner", "group", "everyone"]
 
 
@@ -61,6 +62,7 @@ AE_TITLE_RULE = _takes(
 )
 _ALLOW = _takes(f"a list of {', '.join(Service)}", strict=False)
 _CHARSET = _takes('a DICOM character set such as "ISO_IR 100"', pattern=f"^({'|'.join(CHARSETS)})$")
+_HIERARCHY = _takes(" or ".join(get_args(Hierarchy)))
 _FILE = _takes("the path of a file")
 _LISTS = _takes("the path of a file, or a list of such")
 _FOLDER = _takes("the path of a folder", validate_default=True)
@@ -146,6 +148,7 @@ class Peer(Table):
     port: Annotated[int | None, _integer(1, 65535)] = None
     sources: Annotated[tuple[Network, ...], _FROM] = ()  # empty: any address
     charset: Annotated[str | None, _CHARSET] = None
+    hierarchy: Annotated[Hierarchy | None, _HIERARCHY] = None
     transfer_syntaxes: Annotated[tuple[Syntax, ...], _SYNTAXES] = ()  # empty: all
     pdu_bytes: Annotated[int | None, _integer(4096, 134217728, unit=" (bytes)")] = None
     acse_timeout: Annotated[float | None, _SECONDS] = None
@@ -199,6 +202,12 @@ class Retention(Table):
     superseded_days: Annotated[int | None, _integer(1)] = None
 
 
+class Queries(Table):
+    """How identifiers of C-FIND, C-MOVE and C-GET are read."""
+
+    hierarchy: Annotated[Hierarchy, _HIERARCHY] = "lenient"
+
+
 class Log(Table):
     """How the log is written: for people, or as JSON lines."""
 
@@ -236,6 +245,7 @@ class ConfigDocument(Table):
     audit: Audit = Audit()
     retention: Retention = Retention()
     log: Log = Log()
+    query: Queries = Queries()
     metrics: Metrics | None = None
     forward: Annotated[tuple[Forward, ...], _RULES] = ()
 

@@ -61,6 +61,7 @@ class Query:
     character_set: str = ""
     asks_availability: bool = False
     options: Options = field(default_factory=Options)
+    is_incomplete: bool = False  # without all upper unique keys, and taken all the same
     bulk: tuple[BaseTag, ...] = ()  # keys of bulk data, which are neither matched nor answered
 
     @classmethod
@@ -71,8 +72,13 @@ class Query:
         transfer_syntax: str,
         charset: str,
         options: Options = Options(),  # frozen
+        lenient: bool = False,
     ) -> "Query":
         """Decode an identifier; `charset` is for text that names none.
+
+        `lenient`: levels are taken as many clients write them, the patient's in the Study Root
+        model too, and upper unique keys may be absent; all other keys then count, as in a
+        relational query (PS3.4 C.4.1.2.2).
 
         Raises DataSetError where it cannot be read, and IdentifierError where its level is
         missing, unknown, or not one of the model.
@@ -82,12 +88,16 @@ class Query:
         budget = ReadBudget(MESSAGE)
         identifier = reader.read_whole(data, transfer_syntax, budget)
         keys = elements.read(identifier, None, charset, unknown_vr="LO", budget=budget)
-        level = _level(root, keys)
+        root, level = _level(root, keys, lenient)
         _check_lists(keys)
         asked = keys.get(elements.CHARACTER_SET, _ABSENT).text
         available = _INSTANCE_AVAILABILITY in keys
         bulk = [tag for tag in identifier.keys() if tag not in keys and _has_value(identifier, tag)]  # noqa: SIM118
-        return cls(root, level, _keys(keys), asked, available, options, tuple(bulk))
+        query = cls(root, level, _keys(keys), asked, available, options, bulk=tuple(bulk))
+        if lenient and not options.relational and any(map(query._is_universal, query.upper)):
+            relational = replace(options, relational=True)
+            query = replace(query, options=relational, is_incomplete=True)
+        return query
 
     def text(self, attribute: Attribute) -> str:
         """The key for `attribute`, empty where there is none."""
@@ -110,8 +120,11 @@ class Query:
     def check_upper_keys(self) -> None:
         """Raise IdentifierError unless each upper unique key is there and single.
 
-        PS3.4 C.4.1.2.1, for hierarchical queries; relational ones need none (C.4.1.2.2).
+        PS3.4 C.4.1.2.1, for hierarchical queries; relational ones need none (C.4.1.2.2). What is
+        `is_incomplete` has to be narrowed by some key.
         """
+        if self.is_incomplete and not any(key.text for key in self.keys.values()):
+            self._check_single(next(filter(self._is_universal, self.upper)))
         if not self.options.relational:
             for attribute in self.upper:
                 self._check_single(attribute)
@@ -123,10 +136,13 @@ class Query:
         """
         for attribute in self.upper:
             # A relational retrieve may leave it out, but not spread it (PS3.4 C.4.2.2.2).
-            if not self.options.relational or not is_universal(attribute.vr, self.text(attribute)):
+            if not self.options.relational or not self._is_universal(attribute):
                 self._check_single(attribute)
         own = UNIQUE[self.level]
         self._check_single(own, several=own.vr == "UI")
+
+    def _is_universal(self, attribute: Attribute) -> bool:
+        return is_universal(attribute.vr, self.text(attribute))
 
     def _check_single(self, attribute: Attribute, several: bool = False) -> None:
         key = self.text(attribute)
@@ -179,19 +195,26 @@ class Query:
 
 
 _ABSENT = Element("UN")
+# Of levels, as clients write them (dcmjs-dimse, dicomtrolley).
+_OTHER_NAMES = {"INSTANCE": "IMAGE"}
 
 
-def _level(root: Root, keys: Elements) -> Level:
+def _level(root: Root, keys: Elements, lenient: bool) -> tuple[Root, Level]:
+    """The model and the level; leniently, with names that are not the standard's."""
     name = keys.get(QUERY_RETRIEVE_LEVEL, _ABSENT).text
     if not name:
         raise IdentifierError("No Query/Retrieve Level", QUERY_RETRIEVE_LEVEL)
+    if lenient:
+        name = _OTHER_NAMES.get(name.upper(), name.upper())
+        if root is Root.STUDY and name == Level.PATIENT.name:
+            root = Root.PATIENT
     levels: dict[str, Level] = {level.name: level for level in root.value}
     if name not in levels:
         raise IdentifierError(
             f"Query/Retrieve Level {name[:16]} is none of {', '.join(levels)}",
             QUERY_RETRIEVE_LEVEL,
         )
-    return levels[name]
+    return root, levels[name]
 
 
 def _check_lists(keys: Elements) -> None:

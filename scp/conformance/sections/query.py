@@ -103,8 +103,8 @@ def _answers(settings: Settings) -> tuple[str, ...]:
     unique = ", ".join(one.keyword for level, one in UNIQUE.items() if level < Level.IMAGE)
     return (
         "Hierarchical, or relational where that is negotiated. A hierarchical query has a single "
-        f"value for the unique key of each level above its own ({unique}), else it is answered "
-        f"{code(Status.DOES_NOT_MATCH_SOP_CLASS)}. Other keys that belong to another level "
+        f"value for the unique key of each level above its own ({unique})"
+        f"{_without_upper_keys(settings)}. Other keys that belong to another level "
         "take no part in it, and where they have a value the answers come with "
         f"{code(Status.PENDING_KEYS_UNSUPPORTED)}.",
         "In the Study Root model the attributes of the patient are keys at STUDY level.",
@@ -115,6 +115,19 @@ def _answers(settings: Settings) -> tuple[str, ...]:
         "Specific Character Set where its text needs one. Instance Availability is returned, "
         "where it is asked for, as ONLINE.",
         "Key types: U unique, R required, O optional.",
+    )
+
+
+def _without_upper_keys(settings: Settings) -> str:
+    """What becomes of a query that lacks some, by [query]."""
+    refused = f"it is answered {code(Status.DOES_NOT_MATCH_SOP_CLASS)}"
+    if settings.query.hierarchy == "strict":
+        return f", else {refused}"
+    return (
+        "; one that lacks some of these is answered as a relational one, if any key has a value, "
+        f"else {refused}. Level names may be in lower case, INSTANCE stands for IMAGE, and in the "
+        "Study Root model PATIENT is taken too, and answered as in the Patient Root model "
+        '([query] hierarchy = "lenient"; a peer may have its own)'
     )
 
 

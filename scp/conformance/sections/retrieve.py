@@ -1,12 +1,19 @@
 """What the statement says of retrieves: PS3.2 N.5.2.7, the C-MOVE and C-GET part."""
 
+from scp.config import Settings
 from scp.conformance.writing import Section, code
 from scp.network.dimse import Status
 from scp.network.scu import FEW
 
 
-def sections() -> tuple[Section, ...]:
+def sections(settings: Settings) -> tuple[Section, ...]:
     """Retrieve."""
+    without = "A relational retrieve may leave out the keys of the levels above."
+    if settings.query.hierarchy == "lenient":
+        without = (
+            "The keys of the levels above may be left out, and levels be named, as by C-FIND; the "
+            'key of its own level may not ([query] hierarchy = "lenient"; a peer may have its own).'
+        )
     return (
         Section(
             4,
@@ -14,13 +21,13 @@ def sections() -> tuple[Section, ...]:
             (
                 "An identifier holds the unique keys of its level and of those above: single "
                 "values, at the level of the retrieve a list of UIDs too (but not of Patient "
-                "IDs); no wildcards, no universal matching. Other keys are ignored. A relational "
-                "retrieve may leave out the keys of the levels above.",
+                "IDs); no wildcards, no universal matching. Other keys are ignored. "
+                f"{without}",
                 f"Pending responses come with every instance of up to {FEW}, else with every "
                 f"{FEW}th, and at least once a second. An instance that cannot be sent has "
                 "failed, and the others are sent. After a C-CANCEL what is under way still ends.",
                 "Counts are those of instances, 65535 at most. Final responses with failures "
-                "have the Failed SOP Instance UID List, as far as 65534 bytes go.",
+                "have the Failed SOP Instance UID List, in explicit VR as far as 65534 bytes go.",
             ),
         ),
         Section(

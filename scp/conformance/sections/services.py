@@ -33,7 +33,7 @@ def sections(settings: Settings) -> tuple[Section, ...]:
         *store.sections(settings),
         *store.commitment_sections(settings),
         *query.sections(settings),
-        *retrieve.sections(),
+        *retrieve.sections(settings),
         Section(3, "Print Management service", ("Not supported.",)),
         Section(
             3,

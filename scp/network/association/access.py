@@ -96,6 +96,12 @@ def charset(settings: Settings, calling: str) -> str:
     return (peer and peer.charset) or settings.storage.charset
 
 
+def is_lenient(settings: Settings, calling: str) -> bool:
+    """Whether what a caller asks need not follow the hierarchy of the standard."""
+    peer = settings.peer(calling)
+    return ((peer and peer.hierarchy) or settings.query.hierarchy) == "lenient"
+
+
 def destination(settings: Settings, ae_title: str) -> Peer | None:
     """The peer to send to, or None where no address of it is known."""
     peer = settings.peer(ae_title)

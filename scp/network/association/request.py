@@ -124,7 +124,8 @@ class Request:
         options = options_of(self.association, sop_class)
         if self.message.data is None:
             raise DataSetError("No Identifier")
-        return Query.read(root, self.data, self.transfer_syntax, self.charset, options)
+        lenient = access.is_lenient(self.node.settings, self.peer)
+        return Query.read(root, self.data, self.transfer_syntax, self.charset, options, lenient)
 
     def respond(
         self,

@@ -306,7 +306,9 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         peers |= {title: peers["PEER"] | how for title, how in LIKE_PEER.items()}
         peers["MUTE"] = host | {"port": start(mute()), "acse_timeout": 1}
         peers |= {"NO ADDRESS": {}} | RIGHTS
-        tables = {"peers": peers, "storage": {"sync": False}}
+        tables = {
+            "peers": peers, "storage": {"sync": False}, "query": {"hierarchy": "strict"},
+        }  # fmt: skip
         (folder / "node").mkdir()
         by_hand = (i for i in HELD if i.study != "three")
         put(folder / "node", ((i.uids, i.sop_class, i.syntax, i.data_set) for i in by_hand))

@@ -66,6 +66,7 @@ NODE: dict[str, dict[str, Any]] = {
     },
     "limits": {"pdu_bytes": 65536, "associations": 7, "find_responses": 3},
     "storage": {"on_conflict": "keep"},
+    "query": {"hierarchy": "strict"},
 }
 STORAGE, OTHERS = "Supported content", "DIMSE services"
 PARAMETERS = "General association parameters"
@@ -528,6 +529,18 @@ def test_relational_retrieves_are_as_claimed(filled: RunningNode, negotiated: bo
         query = identifier("IMAGE", SOPInstanceUID=HELD)
         status = retrieved(association.send_c_get(query, model)).status
     assert (status, len(inbox.take_all())) == ((0, 1) if negotiated else (0xA900, 0))
+
+
+@pytest.mark.parametrize("hierarchy", ["lenient", "strict"])
+def test_which_hierarchy_is_in_force_is_said_and_done(tmp_path: Path, hierarchy: str) -> None:
+    with running_node(tmp_path / "node", {"query": {"hierarchy": hierarchy}}) as node:
+        told = read(conformance(node.config).stdout)
+        with node.association((FIND["STUDY"], EXPLICIT)) as association:
+            _, final = find(association, FIND["STUDY"], "series", SeriesInstanceUID="1.2")
+    is_lenient = hierarchy == "lenient"
+    assert (final.Status == 0x0000) is is_lenient
+    for section in ("SCP of C-FIND", "SCP of C-MOVE and C-GET"):
+        assert ('hierarchy = "lenient"' in told.words(section)) is is_lenient
 
 
 # ---- transfer syntaxes sent

@@ -87,7 +87,7 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
             "PEER": {"host": "127.0.0.1", "port": port},
             "DOWN": {"host": "127.0.0.1", "port": free_port()},
         }
-        with running_node(folder, {"peers": peers}) as node:
+        with running_node(folder, {"peers": peers, "query": {"hierarchy": "strict"}}) as node:
             with node.association((CT, EXPLICIT)) as association:
                 for series, number in ((1, 1), (1, 2), (2, 1), (2, 2)):
                     instance = ct(STUDY, f"{STUDY}.{series}", f"{STUDY}.{series}.{number}")

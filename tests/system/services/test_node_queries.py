@@ -1150,7 +1150,8 @@ def expected_tags(case: Case, answer: Dataset) -> set[BaseTag]:
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """A node that holds the corpus."""
     peers = {CYRILLIC_PEER: {"charset": CYRILLIC}}
-    with running_node(tmp_path_factory.mktemp("queries"), {"peers": peers}) as running:
+    tables = {"peers": peers, "query": {"hierarchy": "strict"}}
+    with running_node(tmp_path_factory.mktemp("queries"), tables) as running:
         fill(running)
         yield running
 
