@@ -29,6 +29,8 @@ class QueryAnswers:
         self._stop = stop
 
     def __iter__(self) -> Iterator[QueryAnswer]:
+        if self.search.query.excludes_all:
+            return
         engine = self._index.engine
         with engine.reading(), engine.interruptible(self._stop):
             for row_id, texts in finding.rows(self._index, self.search.query):

@@ -17,11 +17,12 @@ from storage.files import Files
 from storage.index import Index
 from storage.index import search as finding
 from storage.journal.corrections import in_force
-from storage.query import Query, fold, is_universal, matches, sounds_like
+from storage.query import Query, is_universal, matches, sounds_like
 
 # Pixel Data and what follows it: bulk, and the end of a header.
 _LAST_HEADER_TAG = 0x7FDFFFFF
 _PATIENT_ID = Tag("PatientID")
+_NO_CREATOR = Element("LO")
 
 
 @dataclass
@@ -87,12 +88,13 @@ class HeaderSearch:
             return key
         there, vr = tag, key.vr
         if tag.is_private:
-            creator = self._keys.get(Tag(tag.group, tag.element >> 8))
-            block = _block(header, tag.group, creator.text) if creator else None
-            if creator is None or block is None:
-                return None
-            there = Tag(tag.group, (block << 8) | (tag.element & 0xFF))
-            vr = elements.private_vr(tag, creator.text) or vr
+            creator = self._keys.get(Tag(tag.group, tag.element >> 8), _NO_CREATOR).text
+            if creator:  # else the element of just that tag, whosever it is
+                block = _block(header, tag.group, creator)
+                if block is None:
+                    return None
+                there = Tag(tag.group, (block << 8) | (tag.element & 0xFF))
+                vr = elements.private_vr(tag, creator) or vr
         return _read(header, (there,), charset, vr).get(there)
 
     def _matches(self, found: Element | None, key: Element) -> bool:
@@ -105,7 +107,7 @@ class HeaderSearch:
         if self.query.options.empty_value and key.text == '""':  # PS3.4 C.2.2.2.7
             return not text
         vr = found.vr if found else key.vr
-        if matches(vr, fold(vr, text), key.text, self.query.options.multiple_values):
+        if matches(vr, text, key.text, self.query.options.multiple_values):
             return True
         return self.query.options.fuzzy_names and vr == "PN" and sounds_like(text, key.text)
 

@@ -4,18 +4,18 @@ from storage.query.conditions import joined
 from storage.query.folding import NUMBER_VRS, RANGE_VRS, fold
 from storage.query.fuzzy import sounds_like
 from storage.query.identifier import MAX_IDENTIFIER_BYTES, Options, Query, Root
+from storage.query.ranges import combined_range, range_form
 from storage.query.rules import (
     MAX_VALUES,
     NAME_PART_CHARACTERS,
     RULES,
-    combined_range,
+    by_letters,
     condition,
     folded,
     has_several,
     is_universal,
     match_columns,
     matches,
-    range_form,
     rule_for,
     single_keys,
 )
@@ -31,6 +31,7 @@ __all__ = [
     "Options",
     "Query",
     "Root",
+    "by_letters",
     "combined_range",
     "condition",
     "fits",

@@ -8,8 +8,9 @@ import re
 import unicodedata
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
-from storage.dicom.values import WHOLE_TEXT_VRS, kept
+from storage.dicom.values import WHOLE_TEXT_VRS, kept, strip
 
 RANGE_VRS = frozenset({"DA", "TM", "DT"})
 NUMBER_VRS = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"})
@@ -40,6 +41,12 @@ def fold(vr: str, text: str) -> str:
     if vr in WHOLE_TEXT_VRS:  # nor do the ends of lines behind the last one count
         return text.rstrip()
     return "\\".join(_fold_value(vr, value) for value in text.split("\\"))
+
+
+@kept(1024, most_long=2)
+def fold_key(vr: str, key: str) -> str:
+    """The form of a key, without what pads it."""
+    return fold(vr, strip(vr, key))
 
 
 def span(vr: str, value: str) -> tuple[str, str] | None:
@@ -149,6 +156,28 @@ def fold_name(name: str) -> str:
         for group in plain.split("=")
     ]
     return "=".join(groups).rstrip("=")
+
+
+def fold_letters(name: str) -> str:
+    """A person name as `fold_name` has it, but each letter still one: `ß`, `æ` and `ﬁ` stay.
+
+    For `?`, which stands for a letter as it is written (PS3.4 C.2.2.2.4).
+    """
+    letters = (_fold_letter(one) for one in unicodedata.normalize("NFC", name))
+    groups = [
+        "^".join(part.strip() for part in group.split("^")).rstrip("^ ")
+        for group in "".join(letters).split("=")
+    ]
+    return "=".join(groups).rstrip("=")
+
+
+@lru_cache(maxsize=4096)
+def _fold_letter(letter: str) -> str:
+    form = fold_name(letter) if letter.strip("^= ") else letter
+    if len(form) == 1:
+        return form
+    lower = letter.lower()
+    return lower if len(lower) == 1 else letter
 
 
 def _digits(pattern: re.Pattern[str], value: str) -> str | None:

@@ -11,19 +11,20 @@ from pydicom.tag import BaseTag, Tag
 from storage.diagnostics import DataSetError, IdentifierError
 from storage.dicom.data_sets import MESSAGE, Element, Elements, ReadBudget, elements, reader
 from storage.dicom.values import BY_KEYWORD, BY_TAG, UNIQUE, WHOLE_TEXT_VRS, Attribute, Level, split
-from storage.query.rules import MAX_VALUES, is_universal
+from storage.query.rules import MAX_VALUES, is_universal, matches
 
 QUERY_RETRIEVE_LEVEL = Tag(0x0008, 0x0052)
 _INSTANCE_AVAILABILITY = Tag(0x0008, 0x0056)
+_RETRIEVE_AE_TITLE, _VIEW = Tag(0x0008, 0x0054), Tag(0x0008, 0x0053)
+_TIMEZONE_OFFSET = Tag(0x0008, 0x0201)
 # In an identifier, but not keys of an entity (PS3.4 C.4.1.1.3).
 _NOT_KEYS = {
-    QUERY_RETRIEVE_LEVEL,
-    elements.CHARACTER_SET,
-    Tag(0x0008, 0x0053),  # Query/Retrieve View
-    Tag(0x0008, 0x0054),  # Retrieve AE Title
-    _INSTANCE_AVAILABILITY,
-    Tag(0x0008, 0x0201),  # Timezone Offset From UTC
-}
+    QUERY_RETRIEVE_LEVEL, elements.CHARACTER_SET, _VIEW, _RETRIEVE_AE_TITLE, _INSTANCE_AVAILABILITY,
+}  # fmt: skip
+# What is answered, and with a value not heeded: that of Timezone Offset From UTC would have times
+# read in it (PS3.4 C.4.1.1.3.2).
+_NOT_HEEDED = (_VIEW, _RETRIEVE_AE_TITLE, _TIMEZONE_OFFSET)
+_AVAILABLE = "ONLINE"
 # Lists of UIDs (PS3.4 C.2.2.2.2), and VRs in which a backslash is text.
 _OF_ANY_LENGTH = WHOLE_TEXT_VRS | {"UI"}
 # A list of 100,000 UIDs fits, and no more than a message may be.
@@ -62,7 +63,9 @@ class Query:
     asks_availability: bool = False
     options: Options = field(default_factory=Options)
     is_incomplete: bool = False  # without all upper unique keys, and taken all the same
-    bulk: tuple[BaseTag, ...] = ()  # keys of bulk data, which are neither matched nor answered
+    # Keys that take no part in matching: of bulk data, or such as change the meaning of others.
+    unheeded: tuple[BaseTag, ...] = ()
+    excludes_all: bool = False  # asks for an Instance Availability that nothing here has
 
     @classmethod
     def read(
@@ -91,9 +94,16 @@ class Query:
         root, level = _level(root, keys, lenient)
         _check_lists(keys)
         asked = keys.get(elements.CHARACTER_SET, _ABSENT).text
-        available = _INSTANCE_AVAILABILITY in keys
+        available = keys.get(_INSTANCE_AVAILABILITY)
+        excludes = available is not None and not _is_among(_AVAILABLE, available.text)
         bulk = [tag for tag in identifier.keys() if tag not in keys and _has_value(identifier, tag)]  # noqa: SIM118
-        query = cls(root, level, _keys(keys), asked, available, options, bulk=tuple(bulk))
+        unheeded = [tag for tag in _NOT_HEEDED if keys.get(tag, _ABSENT).text]
+        if offset := keys.get(_TIMEZONE_OFFSET):
+            keys[_TIMEZONE_OFFSET] = replace(offset, text="")
+        query = cls(
+            root, level, _keys(keys), asked, available is not None, options,
+            unheeded=(*bulk, *unheeded), excludes_all=excludes,
+        )  # fmt: skip
         if lenient and not options.relational and any(map(query._is_universal, query.upper)):
             relational = replace(options, relational=True)
             query = replace(query, options=relational, is_incomplete=True)
@@ -188,7 +198,7 @@ class Query:
             for tag, key in self.keys.items()
             if tag in BY_TAG and key.text and not self._can_match(BY_TAG[tag])
         ]
-        return [*unmatched, *self.bulk]
+        return [*unmatched, *self.unheeded]
 
     def _can_match(self, attribute: Attribute) -> bool:
         return attribute.can_match and attribute in self.matched
@@ -249,6 +259,11 @@ def _keys(found: Elements) -> Elements:
         for tag, key in found.items()
         if _is_key(tag)
     }
+
+
+def _is_among(value: str, key: str) -> bool:
+    """Whether a code matches a key of a code string."""
+    return matches("CS", value, key)
 
 
 def _is_key(tag: BaseTag) -> bool:

@@ -13,24 +13,22 @@ from typing import Any
 
 from peewee import SQL, fn
 
-from storage.dicom.values import LONG_CHARACTERS, WHOLE_TEXT_VRS, Attribute, Key, Level, kept, strip
+from storage.dicom.values import LONG_CHARACTERS, WHOLE_TEXT_VRS, Attribute, Key, Level, strip
 from storage.query.conditions import joined
 from storage.query.folding import (
     FOLDED_VRS,
     RANGE_VRS,
     fold,
-    fold_moment,
-    has_offset,
-    range_ends,
-    span,
+    fold_key,
+    fold_letters,
 )
+from storage.query.ranges import in_range, in_range_sql
 from storage.query.wildcards import fits
 
 # `*` and `?` are wildcards in these alone (PS3.4 C.2.2.2.4).
 WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 NAME_GROUPS = ("alphabetic", "ideographic", "phonetic")
 
-_FIRST_MOMENT, _LAST_MOMENT = "0", "9" * 20
 _LAST_CHARACTER = "\U0010ffff"
 # Of one key, of what may be a list though PS3.4 C.2.2.2.2 knows lists of UIDs alone.
 MAX_VALUES = 6000
@@ -119,6 +117,9 @@ def condition(
     parts, of = [], attribute.level if level is None else level
     for single in singles:
         one = _name_sql(columns, single) if vr == "PN" else _sql(vr, columns[0], single)
+        if vr == "PN" and "?" in single:
+            written = fn.dicom_by_letters(getattr(model, attribute.column), single)
+            one = one | (_begins_sql(columns, single) & written)
         parts.append(_narrowed_by_part(model, of, single, one) if attribute.inside else one)
     found = joined(or_, parts)
     if attribute.key is Key.UNIQUE or vr in WHOLE_TEXT_VRS:
@@ -131,7 +132,7 @@ def _narrowed_by_part(model: Any, level: Level, key: str, found: Any) -> Any:
 
     Only where the key begins with a wildcard: else the index of the name itself serves.
     """
-    pattern = _fold_key("PN", key)
+    pattern = fold_key("PN", key)
     if not pattern.startswith(("*", "?")):
         return found
     part = max(re.split(r"[*?=]", pattern), key=len)[:NAME_PART_CHARACTERS]
@@ -141,33 +142,33 @@ def _narrowed_by_part(model: Any, level: Level, key: str, found: Any) -> Any:
     return model.id.in_(SQL(holding, (int(level), part, part + _LAST_CHARACTER))) & found
 
 
-def combined_range(date: Any, time: Any, date_key: str, time_key: str) -> Any:
-    """The SQL condition that a moment lies within a range of moments (PS3.4 C.2.2.2.5.4)."""
-    days, times = _range("DA", date_key), _range("TM", time_key)
-    if days is None or times is None:
-        return date == _MALFORMED_KEY
-    first = days[0] + times[0] if days[0] != _FIRST_MOMENT else _FIRST_MOMENT
-    last = days[1] + times[1] if days[1] != _LAST_MOMENT else _LAST_MOMENT
-    return (date != "") & (time != "") & date.concat(time).between(first, last)
-
-
-def range_form(key: str) -> tuple[bool, bool] | None:
-    """Whether a range says its first, and its last moment; None for what is no range.
-
-    Only two of the same form make one range of moments (PS3.4 C.2.2.2.5.4).
-    """
-    first, dash, last = key.partition("-")
-    return (bool(first.strip()), bool(last.strip())) if dash else None
-
-
 def matches(vr: str, text: str, key: str, every: bool = False) -> bool:
-    """Whether any of the folded values in `text` matches any of the keys in `key`, or `every`."""
+    """Whether any of the values in `text` matches any of the keys in `key`, or `every`."""
     if is_universal(vr, key):
         return True
-    values = [text] if vr in WHOLE_TEXT_VRS else text.split("\\")
+    form = fold(vr, text)
+    values = [form] if vr in WHOLE_TEXT_VRS else form.split("\\")
     accepts = _name_accepts if vr == "PN" else _accepts
-    found = (any(accepts(vr, v, single) for v in values) for single in single_keys(vr, key))
+    found = (
+        any(accepts(vr, value, single) for value in values)
+        or (vr == "PN" and "?" in single and by_letters(text, single))
+        for single in single_keys(vr, key)
+    )
     return all(found) if every else any(found)
+
+
+def by_letters(text: str, key: str) -> bool:
+    """Whether a name matches a key in which `?` stands for a letter as it is written.
+
+    Folded, some letters are two: `Wei?^Anna` is to find `Weiß^Anna`, and so is `Wei??^Anna`.
+    """
+    wanted = fold_letters(strip("PN", key)).split("=")
+    names = (fold_letters(name).split("=") for name in text.split("\\"))
+    return any(_groups_accept(groups, wanted, _letters_accept) for groups in names)
+
+
+def _letters_accept(group: str, key: str) -> bool:
+    return any(fits(form, group) for form in _forms(key))
 
 
 def is_universal(vr: str, key: str) -> bool:
@@ -204,12 +205,17 @@ def _sql(vr: str, column: Any, key: str) -> Any:
 
 
 def _name_accepts(vr: str, value: str, key: str) -> bool:
-    groups, wanted = value.split("="), _fold_key(vr, key).split("=")
+    return _groups_accept(value.split("="), fold_key(vr, key).split("="), _group_accepts)
+
+
+def _groups_accept(
+    groups: list[str], wanted: list[str], accepts: Callable[[str, str], bool]
+) -> bool:
     if len(wanted) == 1:
-        return any(_group_accepts(group, wanted[0]) for group in groups[:3])
-    groups += [""] * (len(wanted) - len(groups))
+        return any(accepts(group, wanted[0]) for group in groups[:3])
+    groups = groups + [""] * (len(wanted) - len(groups))
     pairs = zip(groups, wanted[:3], strict=False)
-    return all(is_universal(vr, part) or _group_accepts(group, part) for group, part in pairs)
+    return all(is_universal("PN", part) or accepts(group, part) for group, part in pairs)
 
 
 def _group_accepts(group: str, key: str) -> bool:
@@ -228,8 +234,19 @@ def _forms(key: str) -> list[str]:
     return [form for form in forms if form] or [key]
 
 
+def _begins_sql(columns: tuple[Any, ...], key: str) -> Any:
+    """What a key begins with, in any of the groups that it may be for: an index serves that."""
+    first = fold_key("PN", key).split("=")[0]
+    prefix = re.split(r"[*?]", first, maxsplit=1)[0]
+    groups = columns if "=" not in key else columns[:1]
+    if not prefix:
+        return columns[0] >= ""
+    ranges = [(one >= prefix) & (one < prefix + _LAST_CHARACTER) for one in groups]
+    return joined(or_, ranges)
+
+
 def _name_sql(columns: tuple[Any, ...], key: str) -> Any:
-    wanted = _fold_key("PN", key).split("=")
+    wanted = fold_key("PN", key).split("=")
     if len(wanted) == 1:
         return joined(or_, [_group_sql(column, wanted[0]) for column in columns])
     found = columns[0] >= ""
@@ -237,38 +254,6 @@ def _name_sql(columns: tuple[Any, ...], key: str) -> Any:
         if not is_universal("PN", part):
             found = found & _group_sql(column, part)
     return found
-
-
-@kept(1024, most_long=2)
-def _fold_key(vr: str, key: str) -> str:
-    return fold(vr, strip(vr, key))
-
-
-@kept(1024, most_long=2)
-def _range(vr: str, key: str) -> tuple[str, str] | None:
-    """The first and last moment of a range or a single value; None for what is neither."""
-    ends = range_ends(vr, key)
-    if ends is None:
-        return span(vr, key)
-    earliest, latest = (span(vr, end) for end in ends)
-    return earliest[0] if earliest else _FIRST_MOMENT, latest[1] if latest else _LAST_MOMENT
-
-
-# No folded value is this: what is malformed keeps its text behind a mark of its own.
-_MALFORMED_KEY = "!"
-
-
-def _in_range(vr: str, value: str, key: str) -> bool:
-    moments = _range(vr, key)
-    if vr == "DT" and moments:
-        # Without an offset a key is of the time that the value tells, whatever its offset.
-        value = fold_moment(value, local=not has_offset(key))
-    return moments[0] <= value <= moments[1] if moments else value == _fold_key(vr, key)
-
-
-def _in_range_sql(vr: str, column: Any, key: str) -> Any:
-    moments = _range(vr, key)
-    return column.between(*moments) if moments else column == _fold_key(vr, key)
 
 
 # Kept however long: it is asked for with every row. An identifier is of some megabytes at most.
@@ -288,7 +273,7 @@ def _uids_sql(vr: str, column: Any, key: str) -> Any:
 
 def _glob(vr: str, column: Any, key: str) -> Any:
     """GLOB knows DICOM's wildcards and one more, `[`; the bounds let an index serve a prefix."""
-    pattern = _fold_key(vr, key)
+    pattern = fold_key(vr, key)
     if pattern.count("*") > _MAX_GLOB_STARS or len(pattern) > _MAX_GLOB_LENGTH:
         like = fn.dicom_wildcard(pattern, column)
     else:
@@ -323,8 +308,8 @@ RULES: tuple[Rule, ...] = (
         "A date or time `a-b`, `a-` or `-b` matches what lies within, ends included; one of "
         "less precision stands for its whole span.",
         applies=lambda vr, key: vr in RANGE_VRS,
-        accepts=_in_range,
-        sql=_in_range_sql,
+        accepts=in_range,
+        sql=in_range_sql,
         kinds=("single value", "range"),
     ),
     Rule(
@@ -332,7 +317,7 @@ RULES: tuple[Rule, ...] = (
         "PS3.4 C.2.2.2.4",
         "`*` stands for any characters or none, `?` for any one.",
         applies=lambda vr, key: vr in WILDCARD_VRS and ("*" in key or "?" in key),
-        accepts=lambda vr, value, key: fits(_fold_key(vr, key), value),
+        accepts=lambda vr, value, key: fits(fold_key(vr, key), value),
         sql=_glob,
     ),
     Rule(
@@ -341,7 +326,7 @@ RULES: tuple[Rule, ...] = (
         "A value matches exactly, but for padding; names without case and accents, numbers "
         "by value.",
         applies=lambda vr, key: True,
-        accepts=lambda vr, value, key: value == _fold_key(vr, key),
-        sql=lambda vr, column, key: column == _fold_key(vr, key),
+        accepts=lambda vr, value, key: value == fold_key(vr, key),
+        sql=lambda vr, column, key: column == fold_key(vr, key),
     ),
 )

@@ -16,7 +16,7 @@ from playhouse.pool import PooledSqliteDatabase
 
 from storage.diagnostics import ResourceError
 from storage.files import held_for_too_long, lock, refusal, unlock
-from storage.query import fits, fold, matches, sounds_like
+from storage.query import by_letters, fits, matches, sounds_like
 
 # How long a writer waits for another before it gives up with A700, in seconds.
 BUSY_SECONDS = 30
@@ -216,8 +216,13 @@ def reading() -> Iterator[None]:
 
 
 def dicom_matches(vr: str, text: str, key: str, every: bool) -> bool:
-    """`matching.matches`, on a value as it is."""
-    return matches(vr, fold(vr, text), key, every)
+    """`rules.matches`, for SQL."""
+    return matches(vr, text, key, every)
+
+
+def dicom_by_letters(name: str, key: str) -> bool:
+    """`rules.by_letters`, for SQL."""
+    return by_letters(name, key)
 
 
 def dicom_wildcard(key: str, value: str) -> bool:
@@ -230,7 +235,7 @@ def dicom_fuzzy(name: str, key: str) -> bool:
     return sounds_like(name, key)
 
 
-_FUNCTIONS = (dicom_matches, dicom_wildcard, dicom_fuzzy)
+_FUNCTIONS = (dicom_matches, dicom_by_letters, dicom_wildcard, dicom_fuzzy)
 
 
 def _let_go(database: SqliteDatabase, error: BaseException) -> None:

@@ -46,13 +46,15 @@ def text(value: str, key: str) -> bool:
     return is_universal(key) or any(fits(part, single) for part, single in pairs)
 
 
-PLAIN = str.maketrans({"Ä": "a", "ä": "a", "É": "e", "é": "e", "ß": "ss"})
+# `?` stands for a letter of the name as it is written, too.
+LETTERS = {"Ä": "a", "ä": "a", "É": "e", "é": "e"}
+PLAIN = {**LETTERS, "ß": "ss"}
 
 
-def groups_of(name: str) -> list[str]:
+def groups_of(name: str, plain: dict[str, str]) -> list[str]:
     """Component groups without case, accents, and what is empty at the end (PS3.5 6.2.1)."""
     groups = []
-    for group in name.lower().translate(PLAIN).split("=")[:3]:
+    for group in name.lower().translate(str.maketrans(plain)).split("=")[:3]:
         components = [component.strip(" ") for component in group.split("^")]
         while components and not components[-1]:
             components.pop()
@@ -60,9 +62,9 @@ def groups_of(name: str) -> list[str]:
     return groups + [""] * (3 - len(groups))
 
 
-def one_name(value: str, key: str) -> bool:
+def one_name(value: str, key: str, plain: dict[str, str]) -> bool:
     """C.2.2.2.1.1: a key of one group finds it in any; else group by group, empty ones in all."""
-    held, wanted = groups_of(value), groups_of(key)
+    held, wanted = groups_of(value, plain), groups_of(key, plain)
     if not any(wanted):
         return True
     if not wanted[1] and not wanted[2]:
@@ -75,7 +77,9 @@ def one_name(value: str, key: str) -> bool:
 def name(value: str, key: str) -> bool:
     """Any of the names, by any of the keys."""
     pairs = itertools.product(parts_of(key), value.split("\\"))
-    return is_universal(key) or any(one_name(single, part) for part, single in pairs)
+    return is_universal(key) or any(
+        one_name(single, part, plain) for part, single in pairs for plain in (PLAIN, LETTERS)
+    )
 
 
 Span = tuple[int, int]

@@ -107,7 +107,12 @@ def test_keys_are_read_in_the_identifiers_character_set() -> None:
 def test_what_belongs_to_the_identifier_is_no_key() -> None:
     query = read("STUDY", InstanceAvailability="", RetrieveAETitle="X", StudyInstanceUID="",
                  QueryRetrieveView="CLASSIC", TimezoneOffsetFromUTC="+0100")  # fmt: skip
-    assert set(query.keys) == {Tag("StudyInstanceUID")}
+    # The offset is answered; none of these is matched.
+    assert set(query.keys) == {Tag("StudyInstanceUID"), Tag("TimezoneOffsetFromUTC")}
+    assert query.keys[Tag("TimezoneOffsetFromUTC")].text == ""
+    assert set(query.unsupported) == {
+        Tag("RetrieveAETitle"), Tag("QueryRetrieveView"), Tag("TimezoneOffsetFromUTC"),
+    }  # fmt: skip
     assert query.asks_availability
     assert not read("STUDY").asks_availability
 
