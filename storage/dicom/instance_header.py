@@ -1,6 +1,6 @@
 """From a data set to the values that the index holds: pure, and only as far as it needs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,6 +9,7 @@ from typing import BinaryIO
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
+from storage.diagnostics import DataSetError
 from storage.dicom.data_sets import (
     BULK_VRS,
     CHARACTER_SET,
@@ -45,6 +46,11 @@ _WANTED: Wanted = (
     | {int(tag): {int(a.tag): None for a in held} | {int(CHARACTER_SET): None}
        for tag, held in IN_SEQUENCE.items()}
 )  # fmt: skip
+# Of which each is to be there, if empty (PS3.3 C.7.1.1, C.7.2.1, C.7.3.1, C.12.1): where one is
+# not, it may lie behind what ends the header, against PS3.5 7.1.
+_EXPECTED = frozenset(
+    int(Tag(keyword)) for keyword in (*UID_KEYWORDS, "SOPClassUID", "PatientID", "PatientName")
+)
 _PLAN = [(a.column, int(a.tag), int(Tag(a.sequence)) if a.sequence else 0, a.vr) for a in _STORED]
 _CHARACTER_SET = int(CHARACTER_SET)  # a number is compared faster than a tag
 _ASCII = charsets.charset("")
@@ -83,7 +89,8 @@ def header(source: BinaryIO, transfer_syntax: str, charset: str) -> Header:
     implicit_vr = _is_implicit(transfer_syntax)
     if implicit_vr is not None:
         with suppress(UnusualError):
-            found = _scanned(source.read(_HEADER_BYTES + 1), implicit_vr, charset)
+            data = source.read(_HEADER_BYTES + 1)
+            found = _scanned(data, implicit_vr, charset, _EXPECTED)
     if found is None:
         source.seek(start)
         found = _read(source, transfer_syntax, charset)
@@ -94,16 +101,23 @@ def header(source: BinaryIO, transfer_syntax: str, charset: str) -> Header:
 
 def _read(source: BinaryIO, transfer_syntax: str, charset: str) -> dict[str, str]:
     """The values of any data set. Raises DataSetError."""
+    start = source.tell()
     data_set = read_data_set(source, transfer_syntax, _TAGS, _LAST_TAG)
+    if any(tag not in data_set for tag in _EXPECTED):
+        source.seek(start)
+        with suppress(DataSetError):  # what cannot be read there has nothing to tell
+            data_set = read_data_set(source, transfer_syntax, _TAGS)
     check_lengths(data_set)  # a UID that is cut short is another UID
     elements = read(data_set, _READ_TAGS, charset, budget=ReadBudget(STORED))
     return {attribute.column: _text(elements, attribute) for attribute in _STORED}
 
 
-def _scanned(data: bytes, implicit_vr: bool, charset: str) -> dict[str, str]:
-    """The values of an ordinary data set. Raises UnusualError."""
+def _scanned(
+    data: bytes, implicit_vr: bool, charset: str, expected: Set[int] = frozenset()
+) -> dict[str, str]:
+    """The values of an ordinary data set, with what is `expected`. Raises UnusualError."""
     whole = len(data) <= _HEADER_BYTES
-    found = scan(data, implicit_vr, _WANTED, int(_LAST_TAG), whole)
+    found = scan(data, implicit_vr, _WANTED, int(_LAST_TAG), whole, expected=expected)
     named = _named(found, charset)
     values = {}
     for column, tag, sequence, vr in _PLAN:

@@ -5,7 +5,7 @@ should be. All that a store needs of it lies in its first kilobytes.
 """
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from storage.dicom.values import LONG_FORM_VRS
@@ -49,18 +49,20 @@ Wanted = Mapping[int, "Wanted | None"]
 
 def scan(
     data: bytes, implicit_vr: bool, wanted: Wanted, last_tag: int, whole: bool = True,
-    most_items: int = _MAX_ITEMS,
+    most_items: int = _MAX_ITEMS, expected: Set[int] = frozenset(),
 ) -> dict[int, FoundElement]:  # fmt: skip
     """The elements of `data` that are wanted; none behind `last_tag` is looked at.
 
     `whole`: the data set ends where `data` does. Raises UnusualError, also where it has more
-    than `most_items` items in its sequences.
+    than `most_items` items in its sequences, or lies on where one that is `expected` is missing.
     """
     scanner = _Scanner(data, implicit_vr, most_items)
     try:
         found = scanner.elements(wanted, last_tag)
     except struct.error:
         raise UnusualError("cut short") from None
+    if not scanner.has_ended and not expected <= found.keys():
+        raise UnusualError("without what is expected, so far")
     if scanner.is_at_end and not whole:
         raise UnusualError("it goes on")
     return found
@@ -77,6 +79,7 @@ class _Scanner:
         if implicit_vr and data[4:6].isalpha() and data[4:6].isupper():
             raise UnusualError("explicit VR")
         self._position = 0
+        self.has_ended = True  # and not at an element behind the last that is looked at
 
     @property
     def is_at_end(self) -> bool:
@@ -101,6 +104,7 @@ class _Scanner:
                     raise UnusualError("an item that ends oddly")
                 return found
             if not depth and tag > last_tag:
+                self.has_ended = False
                 return found
             if tag <= previous:
                 raise UnusualError("out of order")

@@ -254,3 +254,54 @@ def test_a_data_set_that_is_cut_short_is_never_another_instance(name: str) -> No
         if found.uids != sample.uids:
             wrong[length] = found.uids
     assert not wrong, f"{len(wrong)} lengths, the first: {next(iter(wrong.items()))}"
+
+
+# ---- out of order
+
+
+def out_of_order(keyword: str, in_front: int, syntax: str, bulk: bytes) -> bytes:
+    """A data set whose element `keyword` lies behind that of tag `in_front`, or behind all."""
+    made = ct("1.1", "1.2", "1.3", PatientID="P1", PatientName="Doe^Jane", Rows=2)
+    moved, rest = Dataset(), Dataset()
+    for one in made:
+        (moved if one.keyword == keyword else rest).add(one)
+    parts = [encoded(rest, syntax == IMPLICIT)]
+    at = len(encoded(rest[:in_front], syntax == IMPLICIT))
+    return parts[0][:at] + bulk + encoded(moved, syntax == IMPLICIT) + parts[0][at:]
+
+
+def bulk_of(syntax: str, encapsulated: bool) -> bytes:
+    """Pixel Data, or a private element of a high tag."""
+    if syntax == IMPLICIT:
+        return b"\xe0\x7f\x10\x00\x40\x00\x00\x00" + bytes(64)
+    head = b"\xe0\x7f\x10\x00OW\x00\x00"
+    if not encapsulated:
+        return head + b"\x40\x00\x00\x00" + bytes(64)
+    item = b"\xfe\xff\x00\xe0"
+    fragments = item + bytes(4) + item + b"\x40\x00\x00\x00" + bytes(64)
+    return head.replace(b"OW", b"OB") + b"\xff" * 4 + fragments + b"\xfe\xff\xdd\xe0" + bytes(4)
+
+
+@pytest.mark.parametrize("keyword", ["PatientID", "PatientName", "StudyInstanceUID",
+                                     "SOPInstanceUID", "SOPClassUID"])  # fmt: skip
+@pytest.mark.parametrize(("syntax", "encapsulated"), [
+    (EXPLICIT, False), (EXPLICIT, True), (IMPLICIT, False),
+])  # fmt: skip
+@pytest.mark.parametrize("in_front", [0x00280002, 0xFFFFFFFF])
+def test_what_is_needed_is_found_behind_pixel_data_too(
+    keyword: str, syntax: str, encapsulated: bool, in_front: int
+) -> None:
+    plain = header(out_of_order("", 0xFFFFFFFF, syntax, b""), syntax)
+    data = out_of_order(keyword, in_front, syntax, bulk_of(syntax, encapsulated))
+    assert header(data, syntax) == plain
+
+
+def test_what_is_nowhere_is_still_missing() -> None:
+    data = out_of_order("", 0xFFFFFFFF, EXPLICIT, bulk_of(EXPLICIT, True))
+    patient = Dataset()
+    patient.PatientID = "P1"
+    without = data.replace(encoded(patient), b"")
+    assert len(without) < len(data)
+    assert header(without)["PatientID"] == ""
+    # Rubbish behind Pixel Data is looked at, and is nothing to refuse it for.
+    assert header(without + b"\x09\x00\x01")["PatientName"] == "Doe^Jane"
