@@ -80,10 +80,14 @@ class Sender:
         self._receiver = Receiver(lambda: is_stopped() or self._is_gone())
         self._number = 0
         self._contexts: dict[str, dict[str, int]] = {}
+        self._other_role: set[str] = set()  # SOP classes that the peer only sends
         for context in association.accepted_contexts:
+            sop_class = str(context.abstract_syntax)
             if context.as_scu:
-                by_syntax = self._contexts.setdefault(str(context.abstract_syntax), {})
+                by_syntax = self._contexts.setdefault(sop_class, {})
                 by_syntax.setdefault(str(context.transfer_syntax[0]), context.context_id or 0)
+            else:
+                self._other_role.add(sop_class)
 
     def send_all(self, supply: Supply, ahead: bool) -> Iterator[SubOperationOutcome]:
         """Send what `supply` gives; `ahead`: one is made ready while its peer works on another.
@@ -151,7 +155,10 @@ class Sender:
         stored = part10.read(copy.file).transfer_syntax_uid
         accepted = self._contexts.get(location.sop_class_uid)
         if not accepted:
-            return SubOperationOutcome(location, Result.FAILED, "its SOP class was not accepted")
+            words = "its SOP class was not accepted"
+            if location.sop_class_uid in self._other_role:  # of a C-GET (PS3.4 C.5.3)
+                words = "no role selection as SCP was proposed for its SOP class"
+            return SubOperationOutcome(location, Result.FAILED, words)
         if stored in accepted:
             return _Ready(location, accepted[stored], copy.sop_instance_uid, copy.file)
         return self._convert(location, copy, stored, accepted)

@@ -94,6 +94,7 @@ def test_a_get_by_a_requestor_that_is_no_scp_of_some(
     assert found.counts == (len(names), 5 - len(names), 0)
     assert found.status == (0xB000 if names else 0xA702)
     assert found.failed == set(of("mixed")) - set(of(*names))
+    assert "no role selection as SCP was proposed" in found.comment
 
 
 def test_a_get_takes_the_stored_form_where_there_are_two(rig: Rig) -> None:
@@ -109,6 +110,7 @@ def test_a_get_without_any_storage_class(rig: Rig) -> None:
     found, inbox = get(rig.node, "STUDY", contexts=[], StudyInstanceUID=CHEST)
     assert inbox.take_all() == {}
     assert (found.status, found.counts, found.failed) == (0xA702, (0, 4, 0), set(of("chest")))
+    assert found.comment == "its SOP class was not accepted"
 
 
 def test_a_get_requestor_that_stalls_ends_by_dimse_timeout(start_node: StartNode) -> None:
