@@ -151,6 +151,8 @@ FRAGMENTS: list[tuple[list[bytes], bytes, int, list[bytes] | str]] = [
     (HALVES, offsets(0, 12), 2, [A, B]),
     ([A, *HALVES[2:]], b"", 2, [A, B]),
     ([A, b"", B], offsets(0, SECOND), 2, [A, B]),
+    ([A, b""], b"", 1, [A]),
+    ([A, B, b"", b""], b"", 2, [A, B]),
     ([A, B], b"", 1, "another image follows"),
     ([A, B], b"", 3, "has 2 fragments"),
     ([A], b"", 2, "has 1 fragments"),
@@ -168,6 +170,32 @@ def test_fragments_make_frames(
 ) -> None:
     data = image([], rows=40, columns=36, bits=(16, 12, 11), count=count,
                  pixel_data=encapsulated(fragments, table))  # fmt: skip
+    path = stored(data, str(JPEG2000Lossless))
+    if isinstance(expected, str):
+        with pytest.raises(TranscodeError, match=expected):
+            transcode(path, EXPLICIT)
+        return
+    assert (words(decompressed(path)) == [words_of(frame) for frame in expected]).all()
+
+
+# Fragments, Number of Frames, and the frames or what is said where no delimiter follows.
+OPEN: list[tuple[list[bytes], int, list[bytes] | str]] = [
+    ([A], 1, [A]),
+    ([A, B], 2, [A, B]),
+    ([A, B, b""], 2, [A, B]),
+    (HALVES[:2], 1, "the data set ends early"),  # there may have been more of it
+    (HALVES, 2, "the data set ends early"),
+    ([A], 2, "the data set ends early"),
+]
+
+
+@pytest.mark.parametrize("end", [b"", bytes(8), bytes(16)], ids=["nothing", "zeros", "more zeros"])
+@pytest.mark.parametrize(("fragments", "count", "expected"), OPEN)
+def test_fragments_without_a_delimiter_are_frames_where_each_is_one(
+    fragments: list[bytes], count: int, expected: list[bytes] | str, end: bytes, stored: Store
+) -> None:
+    pixel_data = encapsulated(fragments)[:-8] + end
+    data = image([], rows=40, columns=36, bits=(16, 12, 11), count=count, pixel_data=pixel_data)
     path = stored(data, str(JPEG2000Lossless))
     if isinstance(expected, str):
         with pytest.raises(TranscodeError, match=expected):

@@ -10,6 +10,8 @@ from storage.dicom.data_sets import WHOLE, ReadBudget
 from storage.dicom.values import LONG_FORM_VRS
 
 PIXEL_DATA = 0x7FE00010
+# Zeros in the place of what ends the fragments, or behind the data set.
+_MOST_PADDING = 16
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 UNDEFINED = 0xFFFFFFFF
 
@@ -105,6 +107,10 @@ class DataSetSource:
             found.append(Span(start, end - start))
         return found
 
+    def is_delimited(self, sequence: StoredElement) -> bool:
+        """Whether one of undefined length ends in a delimiter."""
+        return self._head(max(sequence.end - 8, sequence.start))[0] == SEQUENCE_END
+
     def in_implicit(self) -> "DataSetSource":
         """The same bytes seen as Implicit VR Little Endian, as the value of UN (PS3.5 6.2.2)."""
         return DataSetSource(self.file, self.start, self.end, True, True, self.budget)
@@ -187,7 +193,12 @@ class DataSetSource:
 
     def _end(self, sequence: StoredElement, depth: int) -> int:
         ends = [end for _, end, _ in self._items(sequence, depth + 1)]
-        return (ends[-1] if ends else sequence.start) + 8
+        return min((ends[-1] if ends else sequence.start) + 8, self.end)
+
+    def _is_over(self, at: int) -> bool:
+        """Whether nothing comes, or zeros: some writers leave out the delimiter of fragments."""
+        left = self.end - at
+        return left <= _MOST_PADDING and not any(self.read(Span(at, left)))
 
     def _items(
         self, sequence: StoredElement, depth: int
@@ -195,6 +206,8 @@ class DataSetSource:
         """Where each item starts and ends, with the elements of one of undefined length."""
         at, stop = sequence.start, None if sequence.is_undefined else sequence.end
         while at != stop:
+            if stop is None and sequence.tag == PIXEL_DATA and self._is_over(at):
+                return
             tag, head = self._head(at)
             if tag == SEQUENCE_END and stop is None:
                 return
