@@ -60,6 +60,9 @@ _EXTRA: dict[Level, dict[str, type[Field]]] = {
     },
 }
 
+# Raised where headers are read, or values folded, otherwise than before: rows are to be made anew.
+_READING = 2
+
 # The levels whose rows have a name that is looked up by any part of it.
 NAMED_LEVELS = tuple(level for level in Level if any(a.inside for a in stored_at(level)))
 # Above the instances: the columns of `shared_header`, each a JSON object of column -> text.
@@ -200,7 +203,7 @@ def signature() -> int:
     parts += [f"{a.column} {a.indexed} {a.inside}" for a in TABLE]
     parts.append(f"name_part {NAME_PART_CHARACTERS} of {NAMED_LEVELS}")
     parts += ["shared_header", *SHARED.values()]
-    parts.append(MARK_TABLE)
+    parts += [MARK_TABLE, f"reading {_READING}"]
     return zlib.crc32("\n".join(parts).encode()) & 0x7FFFFFFF
 
 

@@ -20,10 +20,13 @@ FOLDED_VRS = frozenset({"DA", "TM"}) | NUMBER_VRS | WHOLE_TEXT_VRS | {"PN"}
 # What is not a date, time or number sorts before all that are, so that no range finds it.
 _MALFORMED = "!"
 _DATE = re.compile(r"(\d{4})(?:(\d{2})(?:(\d{2}))?)?", re.ASCII)
-_DATE_ACR_NEMA = re.compile(r"(\d{4})\.(\d{2})\.(\d{2})", re.ASCII)
-_TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?", re.ASCII)
+# That of ACR-NEMA, `2019.06.17`, and what others write: `2019-06-17`, `2019/06/17`.
+_DATE_SEPARATED = re.compile(r"(\d{4})([-./])(\d{2})\2(\d{2})", re.ASCII)
+_DATE_WITH_TIME = re.compile(r"(\d{8})\d{6}", re.ASCII)
+# More digits of a second than PS3.5 6.2 has are finer than what is compared.
+_TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6})\d*)?)?)?", re.ASCII)
 _OFFSET = re.compile(r"[+-]\d{4}$", re.ASCII)
-_DATE_TIME = re.compile(r"(\d{4,14}?)(\.\d{1,6})?([+-]\d{4})?", re.ASCII)
+_DATE_TIME = re.compile(r"(\d{4,14}?)(?:(\.\d{1,6})\d*)?([+-]\d{4})?", re.ASCII)
 # Letters whose stroke or ligature Unicode does not decompose.
 _STROKES = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "æ": "ae", "œ": "oe"})
 _NUMBER = re.compile(r"[+-]?(\d{1,64}\.?\d{0,64}|\.\d{1,64})([eE][+-]?\d{1,6})?", re.ASCII)
@@ -56,9 +59,7 @@ def span(vr: str, value: str) -> tuple[str, str] | None:
     """
     value = value.strip()
     if vr == "DA":
-        return _span(
-            _digits(_DATE_ACR_NEMA, value) or _digits(_DATE, value), "00000101", "99991231"
-        )
+        return _span(_date(value), "00000101", "99991231")
     if vr == "TM":
         digits = _digits(_TIME, value)
         return _span(digits, "000000000000", "235959999999")
@@ -178,6 +179,14 @@ def _fold_letter(letter: str) -> str:
         return form
     lower = letter.lower()
     return lower if len(lower) == 1 else letter
+
+
+def _date(value: str) -> str | None:
+    """The digits of a date, also where it is written as DA does not have it."""
+    separated = _DATE_SEPARATED.fullmatch(value)
+    if separated:
+        return separated[1] + separated[3] + separated[4]
+    return _digits(_DATE, value) or _digits(_DATE_WITH_TIME, value)
 
 
 def _digits(pattern: re.Pattern[str], value: str) -> str | None:
