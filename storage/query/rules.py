@@ -17,26 +17,24 @@ from storage.dicom.values import LONG_CHARACTERS, WHOLE_TEXT_VRS, Attribute, Key
 from storage.query.conditions import joined
 from storage.query.folding import (
     FOLDED_VRS,
+    LAST_CHARACTER,
     RANGE_VRS,
     fold,
     fold_key,
     fold_letters,
 )
 from storage.query.ranges import in_range, in_range_sql
-from storage.query.wildcards import fits
+from storage.query.wildcards import fits, fits_sql
 
 # `*` and `?` are wildcards in these alone (PS3.4 C.2.2.2.4).
 WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 NAME_GROUPS = ("alphabetic", "ideographic", "phonetic")
 
-_LAST_CHARACTER = "\U0010ffff"
 # Of one key, of what may be a list though PS3.4 C.2.2.2.2 knows lists of UIDs alone.
 MAX_VALUES = 6000
 # How long the parts of names are kept that `*name*` is looked up in.
 NAME_PART_CHARACTERS = 16
 _MAX_FORMS = 16  # a name has five components (PS3.5 6.2.1.1): a key may leave out no more
-# SQLite's GLOB tries every way to spread characters over wildcards: more go to Python.
-_MAX_GLOB_STARS, _MAX_GLOB_LENGTH = 2, 1000
 # More keys than an expression or a statement of SQLite takes go to it as one JSON array.
 _MAX_ALTERNATIVES = 100
 
@@ -139,7 +137,7 @@ def _narrowed_by_part(model: Any, level: Level, key: str, found: Any) -> Any:
     if not part:
         return found
     holding = "(SELECT entity FROM name_part WHERE level = ? AND part >= ? AND part < ?)"
-    return model.id.in_(SQL(holding, (int(level), part, part + _LAST_CHARACTER))) & found
+    return model.id.in_(SQL(holding, (int(level), part, part + LAST_CHARACTER))) & found
 
 
 def matches(vr: str, text: str, key: str, every: bool = False) -> bool:
@@ -241,7 +239,7 @@ def _begins_sql(columns: tuple[Any, ...], key: str) -> Any:
     groups = columns if "=" not in key else columns[:1]
     if not prefix:
         return columns[0] >= ""
-    ranges = [(one >= prefix) & (one < prefix + _LAST_CHARACTER) for one in groups]
+    ranges = [(one >= prefix) & (one < prefix + LAST_CHARACTER) for one in groups]
     return joined(or_, ranges)
 
 
@@ -269,19 +267,6 @@ def _uids_sql(vr: str, column: Any, key: str) -> Any:
     # UIDs are digits and dots; whatever else is in the key is no one's UID.
     listed = ",".join(f'"{uid}"' for uid in uids if re.fullmatch(r"[0-9.]+", uid))
     return column.in_(SQL("(SELECT value FROM json_each(?))", (f"[{listed}]",)))
-
-
-def _glob(vr: str, column: Any, key: str) -> Any:
-    """GLOB knows DICOM's wildcards and one more, `[`; the bounds let an index serve a prefix."""
-    pattern = fold_key(vr, key)
-    if pattern.count("*") > _MAX_GLOB_STARS or len(pattern) > _MAX_GLOB_LENGTH:
-        like = fn.dicom_wildcard(pattern, column)
-    else:
-        like = column % pattern.replace("[", "[[]")
-    prefix = re.split(r"[*?]", pattern, maxsplit=1)[0]
-    if not prefix:
-        return like
-    return (column >= prefix) & (column < prefix + _LAST_CHARACTER) & like
 
 
 RULES: tuple[Rule, ...] = (
@@ -318,7 +303,7 @@ RULES: tuple[Rule, ...] = (
         "`*` stands for any characters or none, `?` for any one.",
         applies=lambda vr, key: vr in WILDCARD_VRS and ("*" in key or "?" in key),
         accepts=lambda vr, value, key: fits(fold_key(vr, key), value),
-        sql=_glob,
+        sql=fits_sql,
     ),
     Rule(
         "single value",

@@ -1,9 +1,16 @@
-"""Wildcards of keys, `*` and `?` (PS3.4 C.2.2.2.4), in plain Python."""
+"""Wildcards of keys, `*` and `?` (PS3.4 C.2.2.2.4), in plain Python and in SQL."""
 
 import re
 from dataclasses import dataclass
+from typing import Any
+
+from peewee import fn
 
 from storage.dicom.values import kept
+from storage.query.folding import LAST_CHARACTER, fold_key
+
+# SQLite's GLOB tries every way to spread characters over wildcards: more go to Python.
+_MAX_GLOB_STARS, _MAX_GLOB_LENGTH = 2, 1000
 
 
 def fits(key: str, value: str) -> bool:
@@ -25,6 +32,22 @@ def fits(key: str, value: str) -> bool:
             return False
         position = found.end()
     return True
+
+
+def fits_sql(vr: str, column: Any, key: str) -> Any:
+    """The SQL condition for the same, on a column of folded values.
+
+    GLOB knows DICOM's wildcards and one more, `[`; the bounds let an index serve a prefix.
+    """
+    pattern = fold_key(vr, key)
+    if pattern.count("*") > _MAX_GLOB_STARS or len(pattern) > _MAX_GLOB_LENGTH:
+        like = fn.dicom_wildcard(pattern, column)
+    else:
+        like = column % pattern.replace("[", "[[]")
+    prefix = re.split(r"[*?]", pattern, maxsplit=1)[0]
+    if not prefix:
+        return like
+    return (column >= prefix) & (column < prefix + LAST_CHARACTER) & like
 
 
 @dataclass(frozen=True)
