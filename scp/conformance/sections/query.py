@@ -74,7 +74,13 @@ def sections(settings: Settings) -> tuple[Section, ...]:
                 _by_vr(),
                 "Of a sequence one item is matched as a whole (PS3.4 C.2.2.2.6). An attribute of "
                 "several values matches where any of them does. Padding does not count. Text "
-                "matches across character sets.",
+                "matches across character sets. A question mark stands for a letter of a name as "
+                "it is written, and for one without accents. Dates such as 2019-06-17, and "
+                "seconds of more than six decimals, are compared by what they mean.",
+                "A key of Query/Retrieve View, Retrieve AE Title or Timezone Offset From UTC with "
+                f"a value has the answers come with {code(Status.PENDING_KEYS_UNSUPPORTED)}: times "
+                "are compared as they are stored. A private key without its creator is matched "
+                "with the element of just its tag.",
             ),
         ),
         Section(

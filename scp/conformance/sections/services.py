@@ -63,6 +63,10 @@ def sections(settings: Settings) -> tuple[Section, ...]:
                 f"{settings.storage.charset}, or for what is configured for its sender. Answers "
                 "are in none where ASCII does, in that of the request where it does, else in "
                 "ISO_IR 192.",
+                "Defined terms are taken in any case and with other separators (ISO-IR 192), and "
+                "by other names (UTF-8, GB2312); one that allows no code extensions counts alone. "
+                "Where bytes are not of the sets named, the component group is read in the set "
+                "that is configured, else those bytes alone as ISO 8859-1.",
             ),
         ),
     )
