@@ -7,7 +7,7 @@ from typing import BinaryIO
 from pydicom.uid import UID
 from pydicom.valuerep import STANDARD_VR
 
-from storage.dicom.data_sets import DEFLATED
+from storage.dicom.data_sets import DEFLATED, Inflater
 from storage.dicom.values import LONG_FORM_VRS, UNIQUE
 
 _READ_BYTES = 64 * 1024
@@ -26,8 +26,7 @@ def found_in(source: BinaryIO, transfer_syntax: str) -> str:
         return "A whole DICOM file (prefix DICM) was sent as data set"
     if transfer_syntax in DEFLATED:
         try:
-            inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-            data = inflater.decompress(data, _INFLATED_BYTES)
+            data = Inflater().decompress(data, _INFLATED_BYTES)
         except zlib.error:
             return ""
         if b"DICM" in (data[:4], data[_PREFIX_AT : _PREFIX_AT + 4]):

@@ -16,6 +16,7 @@ from scp.copies.conversion.data_set import (
 from scp.copies.conversion.limits import IN_MEMORY_BYTES, Conversion, Receiver, Spool
 from scp.copies.conversion.pixels import Decompressor
 from storage.dicom import part10
+from storage.dicom.data_sets import Inflater
 
 __all__ = [
     "GoneError",
@@ -134,7 +135,7 @@ def inflated(file: BinaryIO, conversion: Conversion | None = None, copies: int =
 
 
 def _inflate(file: BinaryIO, conversion: Conversion) -> Iterator[bytes]:
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflater = Inflater()
     size = 0
     while not inflater.eof:
         conversion.check()

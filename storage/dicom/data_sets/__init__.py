@@ -4,6 +4,7 @@ from storage.dicom.data_sets import elements, reader
 from storage.dicom.data_sets.budget import DIRECTORY, MESSAGE, STORED, WHOLE, ReadBudget, heeding
 from storage.dicom.data_sets.elements import BULK_VRS, CHARACTER_SET, Element, Elements, read
 from storage.dicom.data_sets.header_scanner import FoundElement, UnusualError, Wanted, scan
+from storage.dicom.data_sets.inflating import Inflater
 from storage.dicom.data_sets.pixel_data_check import Damage, damage
 from storage.dicom.data_sets.reader import DEFLATED, check_lengths, read_data_set
 from storage.dicom.data_sets.references import read_references
@@ -22,6 +23,7 @@ __all__ = [
     "Element",
     "Elements",
     "FoundElement",
+    "Inflater",
     "ReadBudget",
     "UnusualError",
     "Wanted",

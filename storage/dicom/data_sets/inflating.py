@@ -8,11 +8,57 @@ from storage.diagnostics import BudgetError, DataSetError
 from storage.dicom.data_sets.budget import ReadBudget
 
 _BLOCK_BYTES = 256 * 1024
+# RFC 1950 2.2: compression method, largest window, a flag; and how long the header is.
+_DEFLATE, _LARGEST_WINDOW, _PRESET_DICTIONARY, _ZLIB_HEADER_BYTES = 8, 7, 0x20, 2
+
+
+class Inflater:
+    """What inflates a data set, as `zlib.decompressobj` does, piece by piece.
+
+    Some writers put the header of a zlib stream in front of the deflated data (RFC 1950 2.2), which
+    PS3.5 A.5 has without: it is gone past. Data without it never look so: they would begin with a
+    stored block whose padding is not zero (RFC 1951 3.2.4).
+    """
+
+    def __init__(self) -> None:
+        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._first = b""
+        self._has_begun = False
+
+    @property
+    def eof(self) -> bool:
+        """Whether the end of the deflated data was reached."""
+        return self._inflater.eof
+
+    @property
+    def unconsumed_tail(self) -> bytes:
+        """What was given and is still to be inflated."""
+        return self._inflater.unconsumed_tail
+
+    def decompress(self, data: bytes, most: int) -> bytes:
+        """Inflate more, `most` bytes of it. Raises zlib.error."""
+        if not self._has_begun:
+            data = self._first + data
+            if len(data) < _ZLIB_HEADER_BYTES:
+                self._first = data
+                return b""
+            self._has_begun = True
+            if _is_zlib_header(data[0], data[1]):
+                data = data[_ZLIB_HEADER_BYTES:]
+        return self._inflater.decompress(data, most)
+
+
+def _is_zlib_header(method: int, flags: int) -> bool:
+    return (
+        method & 0x0F == _DEFLATE
+        and method >> 4 <= _LARGEST_WINDOW
+        and not ((method << 8 | flags) % 31 or flags & _PRESET_DICTIONARY)
+    )
 
 
 def inflated(data: bytes, most: int) -> bytes:
     """All of a deflated data set. Raises BudgetError where that is more than `most` bytes."""
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflater = Inflater()
     try:
         found = inflater.decompress(data, most + 1)
     except zlib.error as error:
@@ -37,7 +83,7 @@ class Blocks:
         self._source = source
         self._budget = budget
         self._came = 0
-        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS) if is_deflated else None
+        self._inflater = Inflater() if is_deflated else None
         self._record: bytearray | None = None
         self._recorded_from = self._most = 0
 

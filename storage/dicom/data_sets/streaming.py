@@ -8,6 +8,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 from pydicom.valuerep import STANDARD_VR
 
+from storage.dicom.data_sets.inflating import Inflater
 from storage.dicom.values import LONG_FORM_VRS
 
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -99,7 +100,7 @@ class Inflated:
     def __init__(self, source: Passage) -> None:
         self.position = 0
         self._source = source
-        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._inflater = Inflater()
 
     def read(self, count: int) -> bytes:
         """The next bytes; fewer at the end. Raises EndError, OddError."""

@@ -163,6 +163,8 @@ def test_an_encoding_becomes_another(
     deflated = converted(stored(explicit, EXPLICIT), DEFLATED)
     assert len(deflated) % 2 == 0
     assert converted(stored(deflated, DEFLATED), EXPLICIT) == regular
+    wrapped = zlib.compress(explicit)  # as some writers have it, with the header of a zlib stream
+    assert converted(stored(wrapped, DEFLATED), EXPLICIT) == regular
     assert converted(stored(deflated, DEFLATED), IMPLICIT) == implicit
     big = converted(stored(explicit, EXPLICIT), BIG_ENDIAN)
     assert converted(stored(big, BIG_ENDIAN), IMPLICIT) == implicit

@@ -19,6 +19,7 @@ from support import CT, EXPLICIT, IMPLICIT, Sample, ct, encoded, samples
 
 from storage.diagnostics.errors import DataSetError, MismatchError
 from storage.dicom import instance_header
+from storage.dicom.data_sets import Inflater
 from storage.dicom.instance_header import Header
 from storage.dicom.values.conversion import element
 from storage.dicom.values.uids import UID_KEYWORDS
@@ -305,3 +306,22 @@ def test_what_is_nowhere_is_still_missing() -> None:
     assert header(without)["PatientID"] == ""
     # Rubbish behind Pixel Data is looked at, and is nothing to refuse it for.
     assert header(without + b"\x09\x00\x01")["PatientName"] == "Doe^Jane"
+
+
+# ---- deflated
+
+
+@pytest.mark.parametrize("level", [0, 1, 6, 9])
+@pytest.mark.parametrize("pieces", [1, 3, 1 << 16])
+def test_a_zlib_header_in_front_of_deflated_data_is_gone_past(level: int, pieces: int) -> None:
+    """PS3.5 A.5 has the data without it; with it some writers send them."""
+    data = encoded(ct("1.1", "1.2", "1.3", PatientID="P1", PatientComments="x" * 5000))
+    raw = zlib.compressobj(level, wbits=-zlib.MAX_WBITS)
+    plain = raw.compress(data) + raw.flush()
+    assert header(plain, DEFLATED) == header(data)
+    for wrapped in (zlib.compress(data, level), zlib.compress(data, level) + b"\0"):
+        assert header(wrapped, DEFLATED) == header(data)
+        inflater, found = Inflater(), b""
+        for at in range(0, len(wrapped), pieces):
+            found += inflater.decompress(wrapped[at : at + pieces], 1 << 20)
+        assert (found, inflater.eof) == (data, True)
