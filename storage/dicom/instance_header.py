@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO
 
+from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
-from storage.diagnostics import DataSetError
+from storage.diagnostics import BudgetError, DataSetError
 from storage.dicom.data_sets import (
     BULK_VRS,
     CHARACTER_SET,
@@ -24,6 +25,7 @@ from storage.dicom.data_sets import (
     read,
     read_data_set,
     scan,
+    search_data_set,
 )
 from storage.dicom.values import (
     IN_SEQUENCE,
@@ -40,6 +42,11 @@ _STORED = [attribute for attribute in TABLE if attribute.stored]
 _READ_TAGS = [*(a.tag for a in _STORED if not a.sequence), *IN_SEQUENCE]
 _TAGS: list[BaseTag | int] = [CHARACTER_SET, *_READ_TAGS]
 _LAST_TAG = max(_TAGS)
+# Without those in sequences, of a data set whose structure is not to be relied on.
+_PLAIN_TAGS: list[BaseTag | int] = [
+    CHARACTER_SET, *(a.tag for a in _STORED if not a.sequence),
+]  # fmt: skip
+_NAMING = (*UID_KEYWORDS, "SOPClassUID")
 # The same for the scanner: what to find, and of each column where its value is, and of which VR.
 _WANTED: Wanted = (
     {int(tag): None for tag in _TAGS}
@@ -48,9 +55,7 @@ _WANTED: Wanted = (
 )  # fmt: skip
 # Of which each is to be there, if empty (PS3.3 C.7.1.1, C.7.2.1, C.7.3.1, C.12.1): where one is
 # not, it may lie behind what ends the header, against PS3.5 7.1.
-_EXPECTED = frozenset(
-    int(Tag(keyword)) for keyword in (*UID_KEYWORDS, "SOPClassUID", "PatientID", "PatientName")
-)
+_EXPECTED = frozenset(int(Tag(keyword)) for keyword in (*_NAMING, "PatientID", "PatientName"))
 _PLAN = [(a.column, int(a.tag), int(Tag(a.sequence)) if a.sequence else 0, a.vr) for a in _STORED]
 _CHARACTER_SET = int(CHARACTER_SET)  # a number is compared faster than a tag
 _ASCII = charsets.charset("")
@@ -92,11 +97,38 @@ def header(source: BinaryIO, transfer_syntax: str, charset: str) -> Header:
             data = source.read(_HEADER_BYTES + 1)
             found = _scanned(data, implicit_vr, charset, _EXPECTED)
     if found is None:
-        source.seek(start)
-        found = _read(source, transfer_syntax, charset)
-    for keyword in (*UID_KEYWORDS, "SOPClassUID"):
+        found = _read_or_searched(source, start, transfer_syntax, charset)
+    for keyword in _NAMING:
         check_uid(keyword, found[keyword])
     return Header(found)
+
+
+def _read_or_searched(
+    source: BinaryIO, start: int, transfer_syntax: str, charset: str
+) -> dict[str, str]:
+    """The values of a data set, searched for where its structure hides the UIDs that are there.
+
+    Raises DataSetError.
+    """
+    found, failure = dict[str, str](), DataSetError("")
+    source.seek(start)
+    try:
+        found = _read(source, transfer_syntax, charset)
+    except BudgetError:
+        raise
+    except DataSetError as error:
+        failure = error
+    if found and all(found[keyword] for keyword in _NAMING):
+        return found
+    source.seek(start)
+    with suppress(DataSetError):
+        data_set = search_data_set(source, transfer_syntax, _PLAIN_TAGS)
+        searched = _values(data_set, charset)
+        if all(searched[keyword] for keyword in _NAMING):
+            return searched
+    if not found:
+        raise failure
+    return found
 
 
 def _read(source: BinaryIO, transfer_syntax: str, charset: str) -> dict[str, str]:
@@ -107,6 +139,10 @@ def _read(source: BinaryIO, transfer_syntax: str, charset: str) -> dict[str, str
         source.seek(start)
         with suppress(DataSetError):  # what cannot be read there has nothing to tell
             data_set = read_data_set(source, transfer_syntax, _TAGS)
+    return _values(data_set, charset)
+
+
+def _values(data_set: Dataset, charset: str) -> dict[str, str]:
     check_lengths(data_set)  # a UID that is cut short is another UID
     elements = read(data_set, _READ_TAGS, charset, budget=ReadBudget(STORED))
     return {attribute.column: _text(elements, attribute) for attribute in _STORED}

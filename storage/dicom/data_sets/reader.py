@@ -26,6 +26,9 @@ DEFLATED = frozenset(
 _INFLATED_BYTES = 1024 * 1024
 _MOST_INFLATED_BYTES = 64 * 1024 * 1024
 _UNDEFINED = 0xFFFFFFFF
+# Of a File Meta Information with its preamble (PS3.10 7.1).
+_PREFIX_END = 132
+_FIRST_GROUP, _DELIMITERS = 0x0008, 0xFFFE
 
 
 def read_data_set(
@@ -53,6 +56,28 @@ def read_data_set(
     there = {int(tag) for tag in tags} | {int(CHARACTER_SET)}
     few = BytesIO(reduced(source, is_deflated, *form, there, last_tag, ReadBudget(limits)))
     return _read_counted(few, form, tags, last_tag, ReadBudget(limits))
+
+
+def search_data_set(source: BinaryIO, transfer_syntax: str, tags: list[BaseTag | int]) -> Dataset:
+    """Elements found in a data set whose structure is not as PS3.5 7 has it: see `reduced`.
+
+    Raises DataSetError, also for a whole DICOM file and what begins with another kind of bytes.
+    """
+    start, form = source.tell(), _form(transfer_syntax)
+    if not _begins_as_data_set(source.read(_PREFIX_END), transfer_syntax, form[1]):
+        raise DataSetError("It does not begin as a data set")
+    source.seek(start)
+    wanted, budget = {int(tag) for tag in tags}, ReadBudget(STORED)
+    is_deflated = transfer_syntax in DEFLATED
+    few = reduced(source, is_deflated, *form, wanted, 0xFFFFFFFF, budget, tolerant=True)
+    return _read_counted(BytesIO(few), form, tags, 0xFFFFFFFF, budget)
+
+
+def _begins_as_data_set(data: bytes, transfer_syntax: str, little_endian: bool) -> bool:
+    if b"DICM" in (data[:4], data[_PREFIX_END - 4 :]):
+        return False
+    group = int.from_bytes(data[:2], "little" if little_endian else "big")
+    return transfer_syntax in DEFLATED or _FIRST_GROUP <= group < _DELIMITERS
 
 
 def _beginning(

@@ -18,23 +18,28 @@ _LONG_FORM = frozenset(vr.encode() for vr in LONG_FORM_VRS)
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _DELIMITERS = 0xFFFE
 _UNDEFINED = 0xFFFFFFFF
+# In the place of a VR, with a length of 16 bits behind.
+_BLANK_VRS = (b"\0\0", b"  ")
 _HEAD_BYTES, _LONG_HEAD_BYTES = 8, 12
 
 
 def reduced(
     source: BinaryIO, is_deflated: bool, implicit_vr: bool, little_endian: bool,
-    wanted: Container[int], last_tag: int, budget: ReadBudget,
+    wanted: Container[int], last_tag: int, budget: ReadBudget, tolerant: bool = False,
 ) -> bytes:  # fmt: skip
     """The elements that are `wanted` of the data set where `source` stands, up to `last_tag`.
 
     Of one that is there several times, the last. Raises DataSetError where what lies between
-    them is no data set, BudgetError where it, or a value, is too much.
+    them is no data set, BudgetError where it, or a value, is too much. `tolerant`: ends of items
+    and sequences may stand where there is none, or be missing, and VRs be NULs or blanks.
     """
     blocks = Blocks(source, is_deflated, budget)
-    walk = _Walk(blocks, implicit_vr, little_endian)
+    walk = _Walk(blocks, implicit_vr, little_endian, tolerant)
     found: dict[int, bytes] = {}
     while blocks.has(_HEAD_BYTES):
         tag, length, head = walk.head()
+        if tolerant and tag in (_ITEM_END, _SEQUENCE_END):
+            continue
         if tag > last_tag or tag == _ITEM_END:
             break
         if tag >> 16 == _DELIMITERS:
@@ -56,7 +61,10 @@ def reduced(
 class _Walk:
     """Where a reading of elements stands."""
 
-    def __init__(self, blocks: Blocks, implicit_vr: bool, little_endian: bool) -> None:
+    def __init__(
+        self, blocks: Blocks, implicit_vr: bool, little_endian: bool, tolerant: bool
+    ) -> None:
+        self._tolerant = tolerant
         order = "<" if little_endian else ">"
         self._blocks = blocks
         self._implicit_vr = implicit_vr
@@ -89,6 +97,8 @@ class _Walk:
         """The bytes of the head of the element that begins here, and of its value."""
         data, at = self._blocks.data, self._blocks.at
         _, _, vr, length = self._explicit(data, at)
+        if self._tolerant and vr in _BLANK_VRS and not self._implicit_vr:
+            return _HEAD_BYTES, length
         # Some writers change to implicit VR inside of a sequence; pydicom reads that, too.
         if self._implicit_vr or not b"AA" <= vr <= b"ZZ":
             return _HEAD_BYTES, self._implicit(data, at)[2]
@@ -110,6 +120,10 @@ class _Walk:
                 blocks.at += _HEAD_BYTES
                 if number == (0xE0DD if is_item else 0xE00D):
                     depth -= 1
+                elif self._tolerant and number == 0xE0DD:  # of the sequence, in an item
+                    depth -= 2
+                elif self._tolerant and number == 0xE00D:  # of no item
+                    continue
                 elif not is_item or number != 0xE000:
                     raise DataSetError(f"The data set is damaged: {name(tag)} ends oddly")
                 elif length == _UNDEFINED:

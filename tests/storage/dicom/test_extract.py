@@ -325,3 +325,45 @@ def test_a_zlib_header_in_front_of_deflated_data_is_gone_past(level: int, pieces
         for at in range(0, len(wrapped), pieces):
             found += inflater.decompress(wrapped[at : at + pieces], 1 << 20)
         assert (found, inflater.eof) == (data, True)
+
+
+# ---- structure that is not as it should be
+
+ITEM_END, SEQUENCE_END = b"\xfe\xff\x0d\xe0" + bytes(4), b"\xfe\xff\xdd\xe0" + bytes(4)
+OPEN_ITEM = b"\xfe\xff\x00\xe0" + b"\xff" * 4
+INNER = b"\x08\x00\x50\x11UI\x04\x001.2\0"
+SEQUENCE = b"\x08\x00\x40\x11SQ\0\0" + b"\xff" * 4
+ODD_PARTS = {
+    "the end of an item": ITEM_END,
+    "the end of a sequence": SEQUENCE_END,
+    "several ends": ITEM_END + SEQUENCE_END + ITEM_END,
+    "an end of undefined length": ITEM_END[:4] + b"\xff" * 4,
+    "a VR of NULs": b"\x09\x00\x03\x10\0\0\x04\0abcd",
+    "a VR of blanks": b"\x09\x00\x03\x10  \x04\0abcd",
+    "an item without its end": SEQUENCE + OPEN_ITEM + INNER + SEQUENCE_END,
+    "an end in front of an item": SEQUENCE + ITEM_END + OPEN_ITEM + INNER + ITEM_END + SEQUENCE_END,
+}
+
+
+@pytest.mark.parametrize("what", ODD_PARTS)
+@pytest.mark.parametrize("syntax", [EXPLICIT, DEFLATED])
+def test_uids_are_found_behind_structure_that_is_none(what: str, syntax: str) -> None:
+    made = ct("1.1", "1.2", "1.3", PatientID="P1", PatientName="Doe^Jane")
+    data = encoded(made)
+    patient = encoded(made[0x00100010:])
+    odd = data.replace(patient, ODD_PARTS[what] + patient)
+    assert len(odd) > len(data)
+    if syntax == DEFLATED:
+        odd = zlib.compress(odd)[2:]
+    found = header(odd, syntax)
+    assert (found.uids, found["PatientID"]) == (("1.1", "1.2", "1.3"), "P1")
+    assert found["PatientName"] == "Doe^Jane"
+
+
+@pytest.mark.parametrize("front", [
+    bytes(128) + b"DICM", b"DICM", ITEM_END, SEQUENCE_END,
+], ids=["a file", "a file without preamble", "an item's end", "a sequence's end"])  # fmt: skip
+def test_what_begins_as_something_else_is_not_searched(front: bytes) -> None:
+    data = encoded(ct("1.1", "1.2", "1.3"))
+    with pytest.raises((DataSetError, MismatchError)):
+        header(front + data + ITEM_END)
