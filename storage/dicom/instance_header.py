@@ -42,10 +42,6 @@ _STORED = [attribute for attribute in TABLE if attribute.stored]
 _READ_TAGS = [*(a.tag for a in _STORED if not a.sequence), *IN_SEQUENCE]
 _TAGS: list[BaseTag | int] = [CHARACTER_SET, *_READ_TAGS]
 _LAST_TAG = max(_TAGS)
-# Without those in sequences, of a data set whose structure is not to be relied on.
-_PLAIN_TAGS: list[BaseTag | int] = [
-    CHARACTER_SET, *(a.tag for a in _STORED if not a.sequence),
-]  # fmt: skip
 _NAMING = (*UID_KEYWORDS, "SOPClassUID")
 # The same for the scanner: what to find, and of each column where its value is, and of which VR.
 _WANTED: Wanted = (
@@ -97,49 +93,45 @@ def header(source: BinaryIO, transfer_syntax: str, charset: str) -> Header:
             data = source.read(_HEADER_BYTES + 1)
             found = _scanned(data, implicit_vr, charset, _EXPECTED)
     if found is None:
-        found = _read_or_searched(source, start, transfer_syntax, charset)
+        source.seek(start)
+        found = _read(source, transfer_syntax, charset)
     for keyword in _NAMING:
         check_uid(keyword, found[keyword])
     return Header(found)
 
 
-def _read_or_searched(
-    source: BinaryIO, start: int, transfer_syntax: str, charset: str
-) -> dict[str, str]:
-    """The values of a data set, searched for where its structure hides the UIDs that are there.
+def _read(source: BinaryIO, transfer_syntax: str, charset: str) -> dict[str, str]:
+    """The values of any data set, with those that its structure hides from who reads in order.
 
     Raises DataSetError.
     """
+    start, is_whole = source.tell(), False
     found, failure = dict[str, str](), DataSetError("")
-    source.seek(start)
     try:
-        found = _read(source, transfer_syntax, charset)
+        data_set = read_data_set(source, transfer_syntax, _TAGS, _LAST_TAG)
+        found = _values(data_set, charset)
+        is_whole = all(tag in data_set for tag in _EXPECTED)
     except BudgetError:
         raise
     except DataSetError as error:
         failure = error
-    if found and all(found[keyword] for keyword in _NAMING):
+    if is_whole:
         return found
     source.seek(start)
-    with suppress(DataSetError):
-        data_set = search_data_set(source, transfer_syntax, _PLAIN_TAGS)
-        searched = _values(data_set, charset)
-        if all(searched[keyword] for keyword in _NAMING):
-            return searched
+    searched = dict[str, str]()
+    with suppress(DataSetError):  # what cannot be read there has nothing to tell
+        searched = _values(search_data_set(source, transfer_syntax, _TAGS), charset)
+    if _is_named(found):
+        return found | {column: text for column, text in searched.items() if not found[column]}
+    if _is_named(searched):
+        return searched
     if not found:
         raise failure
     return found
 
 
-def _read(source: BinaryIO, transfer_syntax: str, charset: str) -> dict[str, str]:
-    """The values of any data set. Raises DataSetError."""
-    start = source.tell()
-    data_set = read_data_set(source, transfer_syntax, _TAGS, _LAST_TAG)
-    if any(tag not in data_set for tag in _EXPECTED):
-        source.seek(start)
-        with suppress(DataSetError):  # what cannot be read there has nothing to tell
-            data_set = read_data_set(source, transfer_syntax, _TAGS)
-    return _values(data_set, charset)
+def _is_named(found: Mapping[str, str]) -> bool:
+    return bool(found) and all(found[keyword] for keyword in _NAMING)
 
 
 def _values(data_set: Dataset, charset: str) -> dict[str, str]:

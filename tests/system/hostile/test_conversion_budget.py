@@ -388,7 +388,7 @@ def crafted() -> dict[str, bytes]:
             [], rows=8, columns=8, count=2,
             pixel_data=encapsulated(tiny, b"\xff" * (8 << 20)),
         ),
-        "no delimiter": image([zeros(64, 64)], rows=64, columns=64)[:-8],
+        "a fragment cut short": image([zeros(64, 64)], rows=64, columns=64)[:-16],
     }  # fmt: skip
 
 
