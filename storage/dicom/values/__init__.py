@@ -18,6 +18,7 @@ from storage.dicom.values.charsets import UTF_8, Charset, charset
 from storage.dicom.values.conversion import (
     CHARSET_VRS,
     LONG_FORM_VRS,
+    SPACE_PADDED_VRS,
     WHOLE_TEXT_VRS,
     decoded,
     element,
@@ -39,6 +40,7 @@ __all__ = [
     "LONG_CHARACTERS",
     "LONG_FORM_VRS",
     "PATIENT_IDENTITY",
+    "SPACE_PADDED_VRS",
     "TABLE",
     "UID_KEYWORDS",
     "UNIQUE",

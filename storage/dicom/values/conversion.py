@@ -23,6 +23,8 @@ CHARSET_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 WHOLE_TEXT_VRS = frozenset({"LT", "ST", "UT", "UR"})
 # VRs in which leading spaces mean something (PS3.5 6.2).
 _LEADING_SPACE_VRS = frozenset({"LT", "ST", "UT", "UC", "UR"})
+# VRs that a space pads to even length, where NUL pads all others (PS3.5 6.2).
+SPACE_PADDED_VRS = CHARSET_VRS | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UR"}
 _NUMBERS = {
     "US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d",
 }  # fmt: skip
@@ -102,7 +104,7 @@ def to_bytes(vr: str, text: str, named: Charset, little_endian: bool = True) -> 
     else:
         data = text.encode("latin-1", "replace")
     if len(data) % 2:
-        data += b"\0" if vr == "UI" else b" "
+        data += b" " if vr in SPACE_PADDED_VRS else b"\0"
     return data
 
 

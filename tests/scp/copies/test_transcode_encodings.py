@@ -44,15 +44,33 @@ def stored(tmp_path: Path) -> Store:
 
 SEQUENCE, NAME, COMMENT = 0x00081140, 0x00100010, 0x00104000
 JAPANESE = "Yamada^Tarou=山田^太郎".encode("iso2022_jp")
-ODD = b"odd"
+# Values of odd length, padded as PS3.5 6.2 has it.
+ODD = [
+    (NAME, "PN", b"odd", b"odd "),
+    (0x00100030, "DA", b"2026102", b"2026102 "),
+    (0x00080018, "UI", b"1.2", b"1.2\0"),
+    (0x00280010, "US", b"\1\2\3", b"\1\2\3\0"),
+    (0x00420011, "OB", b"%PDF-", b"%PDF-\0"),
+    (0x0040A160, "UT", b"odd", b"odd "),
+    (0x00080119, "UC", b"odd", b"odd "),
+    (0x00080120, "UR", b"urn:a", b"urn:a "),
+]
 
 # (what, explicit Little Endian, the same in implicit VR, and back); None: as it was before.
 ENCODED: list[tuple[str, bytes, bytes, bytes | None]] = [
     ("nothing", b"", b"", None),
     ("text in any character set", ex(NAME, "PN", JAPANESE), im(NAME, JAPANESE), None),
-    ("bytes of no character set", ex(NAME, "PN", b"\xff\xfe\x00"), im(NAME, b"\xff\xfe\0"), None),
-    ("an odd length", ex(NAME, "PN", ODD), im(NAME, ODD), None),
-    ("numbers of a wrong length", ex(0x00280010, "US", ODD), im(0x00280010, ODD), None),
+    ("bytes of no character set", ex(NAME, "PN", b"\xff\xfe"), im(NAME, b"\xff\xfe"), None),
+    *(
+        (f"{vr} of odd length", ex(tag, vr, value), im(tag, padded), ex(tag, vr, padded))
+        for tag, vr, value, padded in ODD
+    ),
+    (
+        "odd lengths in a sequence with lengths",
+        ex(SEQUENCE, "SQ", im(ITEM, ex(COMMENT, "LT", b"odd"))),
+        im(SEQUENCE, im(ITEM, im(COMMENT, b"odd "))),
+        ex(SEQUENCE, "SQ", im(ITEM, ex(COMMENT, "LT", b"odd "))),
+    ),
     ("an empty value", ex(NAME, "PN", b""), im(NAME, b""), None),
     ("a VR not of the dictionary", ex(NAME, "LO", b"ab"), im(NAME, b"ab"), ex(NAME, "PN", b"ab")),
     ("UN of a known tag", ex(NAME, "UN", b"ab"), im(NAME, b"ab"), ex(NAME, "PN", b"ab")),
@@ -142,6 +160,8 @@ ENCODED: list[tuple[str, bytes, bytes, bytes | None]] = [
 
 # These are put right on the way.
 IRREGULAR = {
+    *(f"{vr} of odd length" for _, vr, *_ in ODD),
+    "odd lengths in a sequence with lengths",
     "UN of undefined length with explicit VR in it",
     "a change to implicit VR inside of a sequence",
 }
@@ -191,8 +211,7 @@ SWAPPED = [
     ("OB", "01020304", "01020304"),
     ("UN", "01020304", "01020304"),
     ("LO", "41422020", "41422020"),
-    ("US", "010203", "020103"),  # what is left over stays
-    ("FL", "010203", "010203"),
+    ("FL", "01020304 0506", "04030201 0506"),  # what is left over stays
 ]
 
 

@@ -90,6 +90,7 @@ def image(
     more: dict[int, bytes] | None = None,
 ) -> bytes:
     """A compressed image as a data set; `bits` are allocated, stored and the high one."""
+    photometric += " " * (len(photometric) % 2)
     elements = {
         0x00280002: us(0x00280002, samples),
         0x00280004: ex(0x00280004, "CS", photometric.encode()),

@@ -1,4 +1,4 @@
-"""A data set written in another transfer syntax, its values byte for byte."""
+"""A data set written in another transfer syntax, its values byte for byte, and padded."""
 
 import struct
 from collections.abc import Callable, Generator, Iterable
@@ -23,6 +23,7 @@ from scp.copies.conversion.data_set.vrs import (
     Made,
     Scope,
     find,
+    padded,
     swapped,
     unit,
 )
@@ -87,7 +88,9 @@ class Writer:
         little_endian: bool,
         scope: Scope,
     ) -> None:
-        """Write an element whose value comes in the byte order told."""
+        """Write an element whose value comes in the byte order told, of even length (PS3.5 7.1)."""
+        if length % 2:
+            length, value = length + 1, padded(vr, value)
         too_long = vr not in LONG_FORM_VRS and length > _MAX_SHORT_LENGTH
         written_as = "UN" if too_long else vr  # PS3.5 6.2.2
         self._head(tag, written_as, length)

@@ -9,6 +9,7 @@ from functools import cached_property
 from pydicom.datadict import dictionary_VR
 
 from scp.copies.conversion.data_set.layout import PIXEL_DATA, DataSetSource, Span, StoredElement
+from storage.dicom.values import SPACE_PADDED_VRS
 
 BITS_ALLOCATED, PIXEL_REPRESENTATION = 0x00280100, 0x00280103
 _LUT_DESCRIPTOR, _LUT_DATA, _WAVEFORM_BITS = 0x00283002, 0x00283006, 0x54001004
@@ -114,3 +115,13 @@ def swapped(vr: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
         words = array(code, chunk[:whole])
         words.byteswap()
         yield words.tobytes() + chunk[whole:]
+
+
+def padded(vr: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """A value of odd length, a byte longer (PS3.5 6.2): a space behind text, else NUL."""
+    last = b""
+    for chunk in chunks:
+        if last:
+            yield last
+        last = chunk
+    yield last + (b" " if vr in SPACE_PADDED_VRS else b"\0")
