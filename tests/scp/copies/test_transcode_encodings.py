@@ -284,12 +284,16 @@ def test_pixels_and_waveforms_are_words_from_nine_bits_on(
 
 # ---- what is damaged, or made to do harm
 
-NESTED = dict(zip(("explicit", "implicit"), ENCODED[13][1:3], strict=True))
+BY_NAME = {name: (explicit, implicit) for name, explicit, implicit, _ in ENCODED}
+NESTED = dict(
+    zip(("explicit", "implicit"), BY_NAME["undefined lengths in one another"], strict=True)
+)
+WITH_LENGTHS = BY_NAME["a sequence with lengths"][0]
 DAMAGED = [
     ("an element cut in its head", ex(NAME, "PN", b"ab")[:5], EXPLICIT),
     ("an element cut in its value", ex(NAME, "PN", b"ab", 4), EXPLICIT),
     ("a long element cut in its length", ex(NAME, "UT", b"")[:10], EXPLICIT),
-    ("a VR that is none", ex(NAME, "ZZ", b"ab"), EXPLICIT),
+    ("a VR that is none, with a value that ends nowhere", ex(NAME, "ZZ", b"ab", 3), EXPLICIT),
     ("an item outside of a sequence", im(ITEM, b""), EXPLICIT),
     ("a delimiter outside of a sequence", SEQUENCE_END, IMPLICIT),
     ("a sequence of something else", ex(SEQUENCE, "SQ", ex(NAME, "PN", b"ab")), EXPLICIT),
@@ -345,8 +349,8 @@ def test_more_elements_than_any_object_has_are_refused(
 def test_a_data_set_cut_anywhere_is_an_error_or_ends_with_an_element(
     syntax: str, stored: Store
 ) -> None:
-    parts = [ex(0x00080018, "UI", b"1.2\0"), ENCODED[13][1], ex(0x00280010, "US", b"\1\0"),
-             ENCODED[11][1], ex(0x7FE00010, "OW", bytes(8))]  # fmt: skip
+    parts = [ex(0x00080018, "UI", b"1.2\0"), NESTED["explicit"], ex(0x00280010, "US", b"\1\0"),
+             WITH_LENGTHS, ex(0x7FE00010, "OW", bytes(8))]  # fmt: skip
     if syntax != EXPLICIT:
         parts = [converted(stored(part, EXPLICIT), syntax) for part in parts]
     whole = b"".join(parts)
@@ -364,8 +368,9 @@ def test_a_data_set_cut_anywhere_is_an_error_or_ends_with_an_element(
 
 
 @given(
-    source=st.sampled_from([(ENCODED[13][1], EXPLICIT), (ENCODED[13][2], IMPLICIT),
-                            (ENCODED[15][1], EXPLICIT), (ENCODED[11][1], EXPLICIT)]),
+    source=st.sampled_from([(NESTED["explicit"], EXPLICIT), (NESTED["implicit"], IMPLICIT),
+                            (BY_NAME["UN of undefined length"][0], EXPLICIT),
+                            (WITH_LENGTHS, EXPLICIT)]),
     changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=6),
     target=st.sampled_from(SYNTAXES),
 )  # fmt: skip

@@ -14,6 +14,7 @@ PIXEL_DATA = 0x7FE00010
 _MOST_PADDING = 16
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 UNDEFINED = 0xFFFFFFFF
+_DELIMITERS = 0xFFFE
 
 _LONG_FORM = frozenset(vr.encode() for vr in LONG_FORM_VRS)
 _SHORT_FORM = frozenset(
@@ -138,8 +139,11 @@ class DataSetSource:
             if at + 8 > limit and depth == 0 and not any(self.read(Span(at, limit - at))):
                 break  # padding
             tag, head = self._head(at)
-            if tag == ITEM_END and stop is None:
-                return found, at + 8
+            if stop is None and tag in (ITEM_END, SEQUENCE_END):  # which also ends its last item
+                return found, at + 8 * (tag == ITEM_END)
+            if found and tag in (ITEM_END, SEQUENCE_END):
+                at += 8  # of nothing
+                continue
             if len(found) >= _MAX_ELEMENTS:
                 raise TranscodeError(f"more than {_MAX_ELEMENTS} elements at one level")
             found.append(self._element(at, tag, head, limit, depth))
@@ -157,27 +161,45 @@ class DataSetSource:
         return int.from_bytes(data, "little" if self.little_endian else "big")
 
     def _element(self, at: int, tag: int, head: bytes, stop: int, depth: int) -> StoredElement:
-        if tag >> 16 == 0xFFFE:
+        if tag >> 16 == _DELIMITERS:
             raise TranscodeError(f"{name(tag)} at byte {at} does not belong in a data set")
-        vr, start = head[4:6], at + 8
-        # File Meta Information that was left in front of a data set is explicit, whatever that is.
-        implicit_vr = self.implicit_vr and (belongs(tag) or vr not in _SHORT_FORM | _LONG_FORM)
-        # Some writers change to Implicit VR inside of a sequence; pydicom reads that, too.
-        if implicit_vr or not b"AA" <= vr <= b"ZZ":
-            vr, length = b"", self._long(head[4:])
-        elif vr in _LONG_FORM:
-            length = self._long(self.read(Span(start, 4)))
-            start += 4
-        elif vr in _SHORT_FORM:
-            length = self._long(head[6:])
-        else:
-            raise TranscodeError(f"{name(tag)} has the VR {vr!r}, which is none")
+        vr, start, length = self._measured(at, tag, head, stop)
         element = StoredElement(tag, vr.decode(), start, length, start + length)
         if length == UNDEFINED:
             element = self._delimited(element, depth)
         if element.end > stop:
             raise TranscodeError(f"the value of {name(tag)} ends beyond what holds it")
         return element
+
+    def _measured(self, at: int, tag: int, head: bytes, stop: int) -> tuple[bytes, int, int]:
+        """The VR of an element, empty where it has none; where its value starts, and its length."""
+        vr, start = head[4:6], at + 8
+        if self.implicit_vr and (belongs(tag) or vr not in _SHORT_FORM | _LONG_FORM):
+            return b"", start, self._long(head[4:])
+        # File Meta Information that was left in front of a data set is explicit, whatever that is.
+        if vr in _LONG_FORM:
+            return vr, start + 4, self._long(self.read(Span(start, 4)))
+        if vr in _SHORT_FORM:
+            return vr, start, self._long(head[6:])
+        # A VR that is none, or none at all: some writers change to Implicit VR inside of a sequence
+        # (pydicom reads that, too), some write blanks or what PS3.5 6.2 does not have. Of the ways
+        # to read on, the first that comes to another element.
+        implicit = self._long(head[4:])
+        for value_at, length in ((start, self._long(head[6:])), (start + 4, None)):
+            if length is None and value_at <= stop:
+                length = self._long(self.read(Span(start, 4)))
+            if length is not None and self._goes_on(value_at + length, tag, stop):
+                return b"", value_at, length
+        return b"", start, implicit
+
+    def _goes_on(self, at: int, tag: int, stop: int) -> bool:
+        """Whether what holds the element `tag` ends here, or goes on with one behind it."""
+        if at + 8 > stop:
+            return at == stop
+        next_tag, head = self._head(at)
+        if next_tag >> 16 == _DELIMITERS:
+            return True
+        return next_tag > tag and head[4:6] in _SHORT_FORM | _LONG_FORM
 
     def _delimited(self, element: StoredElement, depth: int) -> StoredElement:
         """An element of undefined length, with its end found."""
@@ -211,6 +233,9 @@ class DataSetSource:
             tag, head = self._head(at)
             if tag == SEQUENCE_END and stop is None:
                 return
+            if tag in (ITEM_END, SEQUENCE_END):
+                at += 8  # behind an item, or a sequence, whose length is told
+                continue
             if tag != ITEM:
                 raise TranscodeError(f"{name(sequence.tag)} is not a sequence of items")
             elements, start, length = None, at + 8, self._long(head[4:])
