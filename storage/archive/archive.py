@@ -185,6 +185,13 @@ class Archive:
         with self.index.engine.reading():
             return search.locations(self.index, query)
 
+    def video_syntaxes(self, sop_class_uid: str) -> list[str]:
+        """The transfer syntaxes that instances of a class of video are in, that of the most first.
+
+        Raises ResourceError where the index cannot be read.
+        """
+        return search.video_syntaxes(self.index, sop_class_uid)
+
     def close_thread(self) -> None:
         """Close the calling thread's connection to the index."""
         self.index.engine.close_thread()

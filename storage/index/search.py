@@ -7,7 +7,15 @@ from typing import Any
 
 from peewee import OP, SQL, EnclosedNodeList, Expression, fn
 
-from storage.dicom.values import BY_KEYWORD, UNIQUE, Attribute, Level, Uids, row_level
+from storage.dicom.values import (
+    BY_KEYWORD,
+    UNIQUE,
+    VIDEO_CLASSES,
+    Attribute,
+    Level,
+    Uids,
+    row_level,
+)
 from storage.index.tables import Index, columns_of
 from storage.query import (
     Query,
@@ -114,6 +122,18 @@ def is_entered(index: Index, sop_instance_uid: str) -> bool:
     with index.engine.reading():
         return bool(index.engine.execute(statement, (sop_instance_uid,)))
 
+
+def video_syntaxes(index: Index, sop_class_uid: str) -> list[str]:
+    """The transfer syntaxes that instances of a class of video are in, that of the most first."""
+    with index.engine.reading():
+        return [row[0] for row in index.engine.execute(_VIDEO_SYNTAXES, (sop_class_uid,))]
+
+
+# The first condition is that of an index which holds video alone.
+_VIDEO_SYNTAXES = (
+    f"SELECT TransferSyntaxUID FROM instance WHERE SOPClassUID IN {VIDEO_CLASSES} AND "
+    "SOPClassUID = ? GROUP BY TransferSyntaxUID ORDER BY COUNT(*) DESC, TransferSyntaxUID"
+)
 
 # By which a person is told from another.
 OF_PERSON = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")

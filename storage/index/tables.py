@@ -26,7 +26,15 @@ from peewee import (
     TextField,
 )
 
-from storage.dicom.values import PATIENT_IDENTITY, TABLE, UNIQUE, Attribute, Level, stored_at
+from storage.dicom.values import (
+    PATIENT_IDENTITY,
+    TABLE,
+    UNIQUE,
+    VIDEO_CLASSES,
+    Attribute,
+    Level,
+    stored_at,
+)
 from storage.index.engine import Engine
 from storage.index.sqlite import TABLE as MARK_TABLE
 from storage.index.sqlite import SqliteEngine, connect
@@ -145,6 +153,9 @@ def build(database: SqliteDatabase) -> SqliteIndex:
     image = models[Level.IMAGE]
     image.add_index(image.shared_id, image.arrived)
     image.add_index(image.arrived)
+    # For `search.video_syntaxes`: of the other classes nobody asks.
+    is_video = image.SOPClassUID.in_(VIDEO_CLASSES)
+    image.add_index(image.SOPClassUID, image.TransferSyntaxUID, where=is_video)
     tables = {level: model.alias(TABLES[level]) for level, model in models.items()}
     others = _name_part(database), _shared_header(database, models)
     return SqliteIndex(SqliteEngine(database), models, tables, others)

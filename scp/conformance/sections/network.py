@@ -63,7 +63,7 @@ def sections(settings: Settings) -> tuple[Section, ...]:
             "Of the transfer syntaxes proposed in a presentation context the first of these is "
             "accepted; but Explicit VR Little Endian before Implicit VR Little Endian, and where "
             "the requestor is to be SCP of a Storage SOP class, for C-GET, uncompressed ones "
-            "before others (but for video).",
+            "before others (of video the one that most of the SOP class is held in).",
             table(("SOP class", "UID", "Transfer syntaxes", "Role"), _accepted()),
             "A service that is denied to a caller has its presentation contexts refused: user "
             "rejection. Another transfer syntax or SOP class is refused as not supported.",

@@ -47,7 +47,7 @@ def sections(settings: Settings) -> tuple[Section, ...]:
             (
                 "Instances go back over the requestor's association, of the SOP classes for which "
                 "it was granted the role SCP. There uncompressed transfer syntaxes are accepted "
-                "before others, but for video.",
+                "before others, but of video the one that most of the SOP class is held in.",
             ),
         ),
     )

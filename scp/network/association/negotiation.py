@@ -22,7 +22,7 @@ from scp.network.association.shared import WorkerContext
 from scp.network.dimse import extended_negotiation, sop_classes
 from scp.network.upper_layer import upper_layer_of
 from scp.runtime import site
-from storage.diagnostics import Event
+from storage.diagnostics import Event, ResourceError
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ class NodeACSE(ACSE):
             for uid, item in self.requestor.role_selection.items()
         }
         answers = [
-            sop_classes.negotiate(proposed, roles, allowed, reports)
+            sop_classes.negotiate(proposed, roles, allowed, reports, self._held_video)
             for proposed in request.presentation_context_definition_list
         ]
         accepted = [answer for answer in answers if answer.result == sop_classes.ACCEPTED]
@@ -161,6 +161,13 @@ class NodeACSE(ACSE):
             item.sop_class_uid = UID(abstract_syntax)
             item.scu_role, item.scp_role = granted
             self.acceptor.add_negotiation_item(item)
+
+    def _held_video(self, sop_class_uid: str) -> list[str]:
+        try:
+            return self.node.archive.video_syntaxes(sop_class_uid)
+        except ResourceError as error:  # what is asked of the index later fails by itself
+            logger.warning(Event("index not read", str(error), **self._who))
+            return []
 
     def _log_denied(self, allowed: frozenset[Service]) -> None:
         """Say which services were asked for and not granted."""

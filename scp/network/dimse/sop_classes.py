@@ -1,6 +1,6 @@
 """SOP classes and transfer syntaxes: what is accepted, and by which service of the node's."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from pydicom._uid_dict import UID_dictionary
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -10,6 +10,7 @@ from pynetdicom.sop_class import _NON_PATIENT_OBJECT_CLASSES, _STORAGE_CLASSES
 from scp.config import Service
 from scp.copies.conversion.codecs import UNCOMPRESSED
 from storage import Root
+from storage.dicom.values import VIDEO_CLASSES
 
 _STANDARD_ROOT = "1.2.840.10008."
 # PS3.4 B.5 and B.6 number storage SOP classes below these arcs, retired ones and those of DICOS
@@ -56,9 +57,6 @@ _STORAGE: frozenset[str] = frozenset(_STORAGE_CLASSES.values())
 # They belong to no study, and so have no place in the tree (PS3.4 annex GG).
 _NOT_IN_A_STUDY: frozenset[str] = frozenset(_NON_PATIENT_OBJECT_CLASSES.values())
 
-# What is stored of them is compressed, and decoded by nothing here.
-_VIDEO = frozenset(uid for name, uid in _STORAGE_CLASSES.items() if name.startswith("Video"))
-
 # Results of a presentation context (PS3.8 table 9-18).
 ACCEPTED, USER_REJECTION, NO_ABSTRACT_SYNTAX, NO_TRANSFER_SYNTAX = 0, 1, 3, 4
 
@@ -93,12 +91,14 @@ def negotiate(
     roles: Mapping[str, Roles],
     allowed: frozenset[Service],
     reports: bool = False,
+    held: Callable[[str], Sequence[str]] = lambda _: (),
 ) -> PresentationContext:
     """The answer to one proposed presentation context, for a peer with the rights `allowed`.
 
     `reports`: it may be asked for storage commitment, and so may report on that.
     `roles` are the role selections proposed, by SOP class. Where instances are to go back
-    (C-GET), uncompressed is better: all but video can be sent so, and not the reverse.
+    (C-GET), uncompressed is better: all but video can be sent so, and not the reverse. Of video
+    it is the transfer syntax that most is `held` in.
     """
     abstract_syntax = str(proposed.abstract_syntax)
     answer = PresentationContext()
@@ -107,8 +107,8 @@ def negotiate(
     syntaxes = syntaxes_of(abstract_syntax)
     granted = granted_roles(abstract_syntax, roles, allowed, reports)
     offered = [str(syntax) for syntax in proposed.transfer_syntax]
-    if granted[1] and abstract_syntax not in _VIDEO:
-        offered.sort(key=lambda syntax: syntax not in UNCOMPRESSED_SYNTAXES)
+    if granted[1]:
+        _put_first_what_carries_most(offered, abstract_syntax, held)
     chosen = _choose(offered, syntaxes)
     if not syntaxes:
         answer.result = NO_ABSTRACT_SYNTAX
@@ -123,6 +123,16 @@ def negotiate(
     # Seen from here: SCP where the requestor is SCU, and the reverse.
     answer._as_scp, answer._as_scu = granted
     return answer
+
+
+def _put_first_what_carries_most(
+    offered: list[str], abstract_syntax: str, held: Callable[[str], Sequence[str]]
+) -> None:
+    if abstract_syntax not in VIDEO_CLASSES:
+        offered.sort(key=lambda syntax: syntax not in UNCOMPRESSED_SYNTAXES)
+    elif len(offered) > 1:
+        places = {syntax: place for place, syntax in enumerate(held(abstract_syntax))}
+        offered.sort(key=lambda syntax: places.get(syntax, len(places)))
 
 
 def granted_roles(

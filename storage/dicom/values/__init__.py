@@ -30,7 +30,7 @@ from storage.dicom.values.conversion import (
     vr_of_tag,
 )
 from storage.dicom.values.memo import LONG_CHARACTERS, kept
-from storage.dicom.values.uids import UID_KEYWORDS, Uids, are_uids, check_uid
+from storage.dicom.values.uids import UID_KEYWORDS, VIDEO_CLASSES, Uids, are_uids, check_uid
 
 __all__ = [
     "BY_KEYWORD",
@@ -45,6 +45,7 @@ __all__ = [
     "UID_KEYWORDS",
     "UNIQUE",
     "UTF_8",
+    "VIDEO_CLASSES",
     "WHOLE_TEXT_VRS",
     "Attribute",
     "Charset",

@@ -5,11 +5,23 @@ from collections.abc import Iterable
 
 from pydicom.datadict import dictionary_description
 from pydicom.tag import Tag
+from pydicom.uid import (
+    VideoEndoscopicImageStorage,
+    VideoMicroscopicImageStorage,
+    VideoPhotographicImageStorage,
+)
 
 from storage.diagnostics import MismatchError
 
 Uids = tuple[str, str, str]  # Study, Series and SOP Instance UID
 UID_KEYWORDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+
+# SOP classes of which each instance is in one of several forms of video, and cannot change it.
+VIDEO_CLASSES = (
+    str(VideoEndoscopicImageStorage),
+    str(VideoMicroscopicImageStorage),
+    str(VideoPhotographicImageStorage),
+)
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*", re.ASCII)
 _MAX_UID = 64
