@@ -31,6 +31,7 @@ FLOORS = (
     {"storage.journal.corrections"},
     {"storage.index.sqlite"},
     {"storage.index"},
+    {"storage.archive.finding"},
     {"storage.archive"},
     {"storage.outbox", "storage.maintenance.changes", "storage.maintenance.check"},
     {"storage.maintenance.recovery", "storage.maintenance.backup"},
@@ -53,6 +54,7 @@ FLOORS = (
     {
         "scp.cli.commands",
         "scp.cli.commands.changes",
+        "scp.cli.commands.finding",
         "scp.cli.commands.node",
         "scp.cli.commands.retention",
         "scp.cli.commands.transfer",

@@ -1,9 +1,9 @@
 """The archive: instances received, found, imported, committed to and counted."""
 
 from storage.archive import commitments
-from storage.archive.answers import QueryAnswer, QueryAnswers
 from storage.archive.archive import Archive, OnConflict, Received, Stored, StoreOutcome
 from storage.archive.commitments import FailureReason
+from storage.archive.finding import Asked, Entity, QueryAnswer, QueryAnswers, UnreadableError, asked
 from storage.archive.import_sources import ImportSource, UnusablePath, under
 from storage.archive.importer import Importer, Taken
 from storage.archive.recorded_files import record_file
@@ -12,6 +12,8 @@ from storage.archive.totals import HeldShare, Statistics, counts, held_bytes, st
 
 __all__ = [
     "Archive",
+    "Asked",
+    "Entity",
     "FailureReason",
     "HeldShare",
     "ImportSource",
@@ -24,7 +26,9 @@ __all__ = [
     "StoreOutcome",
     "Stored",
     "Taken",
+    "UnreadableError",
     "UnusablePath",
+    "asked",
     "commitments",
     "counts",
     "fault_of",

@@ -1,5 +1,6 @@
 """The archive: `store`, `find` and `locate` over the tree and the index."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from pathlib import Path
@@ -7,8 +8,14 @@ from typing import Any
 
 from pydicom.tag import Tag
 
-from storage.archive.answers import QueryAnswers
-from storage.archive.header_search import HeaderSearch
+from storage.archive.finding import (
+    Asked,
+    Entity,
+    HeaderSearch,
+    Origins,
+    QueryAnswers,
+    found,
+)
 from storage.diagnostics import (
     ArchiveError,
     DataSetError,
@@ -178,6 +185,14 @@ class Archive:
         """
         self.require_whole()
         return QueryAnswers(self.index, HeaderSearch(self.tree, self.index, query, charset), stop)
+
+    def entities(self, asked_for: Asked, charset: str, stop: Stop = never) -> Iterator[Entity]:
+        """Those that answer what is asked by keywords; as `find`.
+
+        Raises UnreadableError, after the last, where not all headers could be read.
+        """
+        answers = self.find(asked_for.query, charset, stop)
+        return found(asked_for, answers, Origins(self.index, self.journal))
 
     def locate(self, query: Query) -> list[Location]:
         """The instances that the unique keys of a retrieve name."""

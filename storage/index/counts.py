@@ -1,8 +1,9 @@
 """What the index holds, counted."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from storage.dicom.values import Level
+from storage.dicom.values import Level, Uids
 from storage.index.tables import TABLES, Index
 
 _BY_MODALITY = """
@@ -16,6 +17,44 @@ _BY_STUDY = (
     "FROM instance JOIN series ON instance.parent_id = series.id "
     "JOIN study ON series.parent_id = study.id GROUP BY study.StudyInstanceUID"
 )
+
+
+# The instances of the entity whose row has an id.
+_SERIES = "JOIN series ON series.id = instance.parent_id"
+_STUDY = f"{_SERIES} JOIN study ON study.id = series.parent_id"
+_INSTANCES = {
+    Level.PATIENT: f"FROM instance {_STUDY} WHERE study.parent_id = ?",
+    Level.STUDY: f"FROM instance {_STUDY} WHERE study.id = ?",
+    Level.SERIES: f"FROM instance {_STUDY} WHERE series.id = ?",
+    Level.IMAGE: f"FROM instance {_STUDY} WHERE instance.id = ?",
+}
+
+
+class ReceivedShare(NamedTuple):
+    """Of the instances of an entity: how many bytes, and when the first and the last came.
+
+    Times are in nanoseconds since 1970; all are 0 where nothing is held any more.
+    """
+
+    bytes: int
+    first: int
+    last: int
+
+
+def received(index: Index, level: Level, row_id: int) -> ReceivedShare:
+    """What came of the entity whose row it is. Raises ResourceError."""
+    statement = "SELECT SUM(instance.file_bytes), MIN(instance.arrived), MAX(instance.arrived) "
+    with index.engine.reading():
+        ((size, first, last),) = index.engine.execute(statement + _INSTANCES[level], (row_id,))
+    return ReceivedShare(size or 0, first or 0, last or 0)
+
+
+def instances(index: Index, level: Level, row_id: int) -> list[Uids]:
+    """The UIDs of the instances of the entity whose row it is. Raises ResourceError."""
+    statement = "SELECT study.StudyInstanceUID, series.SeriesInstanceUID, instance.SOPInstanceUID "
+    with index.engine.reading():
+        rows = index.engine.execute(statement + _INSTANCES[level], (row_id,))
+    return [(study, series, instance) for study, series, instance in rows]
 
 
 def entities(index: Index, level: Level) -> int:

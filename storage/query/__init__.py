@@ -4,6 +4,7 @@ from storage.query.conditions import joined
 from storage.query.folding import NUMBER_VRS, RANGE_VRS, fold
 from storage.query.fuzzy import sounds_like
 from storage.query.identifier import MAX_IDENTIFIER_BYTES, Options, Query, Root
+from storage.query.keywords import KeyPath, asked_by_keyword, key_path
 from storage.query.ranges import combined_range, range_form
 from storage.query.rules import (
     MAX_VALUES,
@@ -28,9 +29,11 @@ __all__ = [
     "NUMBER_VRS",
     "RANGE_VRS",
     "RULES",
+    "KeyPath",
     "Options",
     "Query",
     "Root",
+    "asked_by_keyword",
     "by_letters",
     "combined_range",
     "condition",
@@ -40,6 +43,7 @@ __all__ = [
     "has_several",
     "is_universal",
     "joined",
+    "key_path",
     "match_columns",
     "matches",
     "range_form",

@@ -54,3 +54,8 @@ def in_range_sql(vr: str, column: Any, key: str) -> Any:
     """The SQL condition for the same, on a column of folded values."""
     moments = _range(vr, key)
     return column.between(*moments) if moments else column == fold_key(vr, key)
+
+
+def is_range(vr: str, key: str) -> bool:
+    """Whether a key of dates or times stands for a span of them."""
+    return _range(vr, key) is not None

@@ -1,6 +1,7 @@
 """Options that several commands take, and what they mean."""
 
 from scp.cli.options import ownership, selection
+from scp.cli.options.conditions import Conditions, parsed_conditions
 from scp.cli.options.deidentify import profile_asked_for
 from scp.cli.options.options import (
     DEFAULT_CONFIG,
@@ -20,6 +21,7 @@ __all__ = [
     "AsJson",
     "Ask",
     "Commands",
+    "Conditions",
     "ConfigPath",
     "DryRun",
     "Yes",
@@ -28,6 +30,7 @@ __all__ = [
     "load",
     "log_for_command",
     "ownership",
+    "parsed_conditions",
     "profile_asked_for",
     "refusals_shown",
     "required",

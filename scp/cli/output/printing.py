@@ -33,6 +33,12 @@ def plain_value(value: object) -> Any:
     return str(value)
 
 
+def say_raw(text: str, end: str = "\n") -> None:
+    """Print a text whose parts are escaped already."""
+    be_lenient()
+    typer.echo(f"{text}{end}", nl=False)
+
+
 def ask(question: str) -> bool:
     """Ask the person at the terminal."""
     return typer.confirm(escaped(question))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from storage.archive.header_search import HeaderSearch
+from storage.archive.finding.header_search import HeaderSearch
 from storage.dicom.data_sets import Elements
 from storage.index import Index, Stop
 from storage.index import search as finding
@@ -15,6 +15,7 @@ class QueryAnswer:
 
     texts: tuple[str, ...]
     extra: Elements
+    row_id: int
 
 
 class QueryAnswers:
@@ -38,4 +39,4 @@ class QueryAnswers:
                 if extra is None:
                     self._stop()
                 else:
-                    yield QueryAnswer(texts, extra)
+                    yield QueryAnswer(texts, extra, row_id)

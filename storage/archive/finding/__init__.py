@@ -1,0 +1,24 @@
+"""What is held, asked for: by an identifier, or by the keywords of a person."""
+
+from storage.archive.finding.answers import QueryAnswer, QueryAnswers
+from storage.archive.finding.entities import (
+    Asked,
+    Entity,
+    UnreadableError,
+    asked,
+    found,
+)
+from storage.archive.finding.header_search import HeaderSearch
+from storage.archive.finding.origins import Origins
+
+__all__ = [
+    "Asked",
+    "Entity",
+    "HeaderSearch",
+    "Origins",
+    "QueryAnswer",
+    "QueryAnswers",
+    "UnreadableError",
+    "asked",
+    "found",
+]
