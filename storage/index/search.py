@@ -116,6 +116,13 @@ def by_uid(index: Index, level: Level, uid: str) -> list[Location]:
     return [_location(row) for row in found.tuples()]
 
 
+def everything(index: Index) -> list[Location]:
+    """All instances; as they arrived."""
+    selected = _joined(index, Level.IMAGE, _location_columns(index))
+    found = selected.order_by(index[Level.IMAGE].arrived, index[Level.IMAGE].id)
+    return [_location(row) for row in found.tuples().iterator()]
+
+
 def is_entered(index: Index, sop_instance_uid: str) -> bool:
     """Whether there is a row of an instance, in whatever study. Raises ResourceError."""
     statement = "SELECT 1 FROM instance WHERE SOPInstanceUID = ? LIMIT 1"

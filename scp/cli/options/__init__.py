@@ -14,7 +14,7 @@ from scp.cli.options.options import (
     settings_as_owner,
 )
 from scp.cli.options.parameters import AsJson, Ask, DryRun, Yes, asking, takes
-from scp.cli.options.selection import required, selected, selected_studies
+from scp.cli.options.selection import required, selected
 
 __all__ = [
     "DEFAULT_CONFIG",
@@ -35,7 +35,6 @@ __all__ = [
     "refusals_shown",
     "required",
     "selected",
-    "selected_studies",
     "selection",
     "settings_as_owner",
     "takes",

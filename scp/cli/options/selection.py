@@ -1,16 +1,21 @@
-"""What a command is about: the patients, studies, series and instances that are named."""
+"""What a command is about: what is named, described, listed in a file, or all."""
 
-from collections.abc import Sequence
+import csv
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scp.cli.options.options import failure
+from scp.cli.options.conditions import parsed_conditions
+from scp.cli.options.options import failure, refusals_shown
 from scp.cli.output import say
 
 if TYPE_CHECKING:
     from storage import Archive, Location
-    from storage.maintenance.changes import Selection
+    from storage.maintenance.changes import Matching, Named, Selection
 
 _AGAIN = "May be given several times."
 Patients = Annotated[
@@ -26,6 +31,41 @@ SeriesUids = Annotated[
 Instances = Annotated[
     list[str] | None, typer.Option("--instance", metavar="UID", help=f"An instance. {_AGAIN}")
 ]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="Keyword=VALUE",
+        help="What matches, as in `minipacs find`. Given several times, all of it.",
+    ),
+]
+FromFile = Annotated[
+    str,
+    typer.Option(
+        "--from",
+        metavar="FILE",
+        help="UIDs, one a line, or a column of a CSV file whose first "
+        "line has keywords; -: standard input.",
+    ),
+]
+Column = Annotated[
+    str,
+    typer.Option(
+        "--column",
+        metavar="KEYWORD",
+        help="Of the CSV file; else the first of "
+        "SOPInstanceUID, SeriesInstanceUID, StudyInstanceUID, AccessionNumber, PatientID.",
+    ),
+]
+All = Annotated[bool, typer.Option("--all", help="All that is held.")]
+
+# Of a CSV file the column that tells most.
+_COLUMNS = (
+    "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "AccessionNumber", "PatientID",
+)  # fmt: skip
+_DELIMITERS = ",;\t"
+_MOST_NAMED = 10
+_WILDCARDS = "*?\\"
 
 
 def selected(
@@ -33,19 +73,26 @@ def selected(
     study: Studies = None,
     series: SeriesUids = None,
     instance: Instances = None,
-) -> "list[Selection]":
-    """The entities that the four options name, each once; there is none, or the command ends."""
-    from storage.dicom.values import Level
-    from storage.maintenance.changes import Selection
+    where: Where = None,
+    listed: FromFile = "",
+    column: Column = "",
+    everything: All = False,
+) -> "list[Named]":
+    """All that the options name, each once; else the command ends."""
+    from storage.maintenance.changes import Everything
 
-    named = {"--patient": patient, "--study": study, "--series": series, "--instance": instance}
-    found: dict[Selection, None] = {}
-    for level, (flag, keys) in zip(Level, named.items(), strict=True):
-        for key in keys or ():
-            if not key.strip():
-                raise failure(f"{flag}: is empty")
-            found[Selection(level, key)] = None
-    return list(found)
+    found: list[Named] = [*_by_key(patient, study, series, instance)]
+    if where:
+        found.append(_matching(parsed_conditions(where), " ".join(where)))
+    if listed:
+        found += _of_file(listed, column)
+    elif column:
+        raise failure("--column: takes --from")
+    if everything:
+        if found:
+            raise failure("--all: takes nothing beside it")
+        found.append(Everything())
+    return list(dict.fromkeys(found))
 
 
 def required(
@@ -53,44 +100,118 @@ def required(
     study: Studies = None,
     series: SeriesUids = None,
     instance: Instances = None,
-) -> "list[Selection]":
-    """The entities that the four options name; where there is none the command ends."""
-    found = selected(patient, study, series, instance)
+    where: Where = None,
+    listed: FromFile = "",
+    column: Column = "",
+    everything: All = False,
+) -> "list[Named]":
+    """All that the options name; where there is nothing the command ends."""
+    found = selected(patient, study, series, instance, where, listed, column, everything)
     if not found:
-        raise failure("takes one or more of --patient, --study, --series and --instance")
+        raise failure(
+            "takes one or more of --patient, --study, --series, --instance, --where and --from, "
+            "or --all"
+        )
     return found
 
 
-def selected_studies(study: Studies = None) -> "list[Selection]":
-    """The studies that are named."""
-    return selected(study=study)
+def _by_key(*keys: list[str] | None) -> "Iterator[Selection]":
+    from storage.dicom.values import Level
+    from storage.maintenance.changes import Selection
+
+    flags = ("--patient", "--study", "--series", "--instance")
+    for level, flag, given in zip(Level, flags, keys, strict=True):
+        for key in given or ():
+            if not key.strip():
+                raise failure(f"{flag}: is empty")
+            yield Selection(level, key)
+
+
+def _matching(conditions: Sequence[tuple[str, str]], words: str) -> "Matching":
+    from storage.archive import asked
+    from storage.dicom.values import Level
+    from storage.maintenance.changes import Matching
+
+    with refusals_shown():
+        return Matching(asked(Level.IMAGE, conditions, ()), words)
+
+
+def _of_file(name: str, column: str) -> "Iterator[Named]":
+    """What a file lists: UIDs, or values of a column."""
+    from storage.maintenance.changes import AnyUid
+
+    text = _text(name)
+    first = text.partition("\n")[0]
+    delimiter = max(_DELIMITERS, key=first.count)
+    rows = csv.reader(io.StringIO(text), delimiter=delimiter)
+    header = [one.strip() for one in next(rows, [])]
+    known = [one for one in ([column] if column else _COLUMNS) if one in header]
+    if not header:
+        raise failure(f"--from {name}: is empty")
+    if not known and not column and len(header) == 1:
+        yield from (AnyUid(line.strip()) for line in text.splitlines() if line.strip())
+        return
+    if not known:
+        wanted = column or " or ".join(_COLUMNS)
+        raise failure(f"--from {name}: has no column {wanted}; its first line is {first[:200]}")
+    place = header.index(known[0])
+    for row in rows:
+        if row:
+            value = row[place].strip() if place < len(row) else ""
+            yield _of_value(known[0], value, f"--from {name}: line {rows.line_num}")
+
+
+def _of_value(keyword: str, value: str, where: str) -> "Named":
+    from storage.dicom.values import UNIQUE
+    from storage.maintenance.changes import Selection
+
+    if not value:
+        raise failure(f"{where}: {keyword} is empty")
+    for level, attribute in UNIQUE.items():
+        if attribute.keyword == keyword:
+            return Selection(level, value)
+    if any(letter in value for letter in _WILDCARDS):
+        raise failure(f"{where}: {keyword} has a wildcard: {value}")
+    return _matching([(keyword, value)], f"{keyword}={value}")
+
+
+def _text(name: str) -> str:
+    try:
+        if name == "-":
+            return sys.stdin.read()
+        # As spreadsheets write it, with a mark of its byte order.
+        return Path(name).read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise failure(f"--from {name}: {getattr(error, 'strerror', '') or error}") from None
 
 
 def held(
-    archive: "Archive", selections: "Sequence[Selection]"
-) -> "tuple[list[Location], list[Selection]]":
+    archive: "Archive", named: "Sequence[Named]", charset: str
+) -> "tuple[list[Location], list[Named]]":
     """The instances of all that is named, each once, and what of it is not held.
 
-    Raises ResourceError.
+    Raises ResourceError, and UnreadableError where it cannot be told what is meant.
     """
-    from storage.maintenance.changes import deletion
+    from storage.maintenance import changes
 
     instances: dict[tuple[str, str, str], Location] = {}
     absent = []
-    for one in selections:
-        found = deletion.selected(archive, one)
+    for one in named:
+        found = changes.selected(archive, one, charset)
         instances |= {location.uids: location for location in found}
         if not found:
             absent.append(one)
     return list(instances.values()), absent
 
 
-def tell_absent(absent: "Sequence[Selection]") -> None:
+def tell_absent(absent: "Sequence[Named]", err: bool = False) -> None:
     """Say of each that it is not held."""
     for one in absent:
-        say(f"{one}: nothing is held")
+        say(f"{one}: nothing is held", err=err)
 
 
-def words(selections: "Sequence[Selection]") -> str:
+def words(named: "Sequence[Named]") -> str:
     """All that is named, in words."""
-    return ", ".join(map(str, selections))
+    more = len(named) - _MOST_NAMED
+    texts = [str(one) for one in named[:_MOST_NAMED]]
+    return ", ".join(texts) + (f" and {more} more" if more > 0 else "")

@@ -1,7 +1,7 @@
 """The answers to a query, as they are read from the index."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from storage.archive.finding.header_search import HeaderSearch
 from storage.dicom.data_sets import Elements
@@ -15,7 +15,7 @@ class QueryAnswer:
 
     texts: tuple[str, ...]
     extra: Elements
-    row_id: int
+    row_id: int = field(compare=False, repr=False)
 
 
 class QueryAnswers:

@@ -3,18 +3,32 @@
 from storage.maintenance.changes import correction, deletion, retention
 from storage.maintenance.changes.correctable import UncorrectableError, checked
 from storage.maintenance.changes.correction import catch_up_corrections, swapping
-from storage.maintenance.changes.deletion import Selection
 from storage.maintenance.changes.retention import Plan, Rules
+from storage.maintenance.changes.selections import (
+    AnyUid,
+    Everything,
+    Matching,
+    Named,
+    Selection,
+    at_level,
+    selected,
+)
 
 __all__ = [
+    "AnyUid",
+    "Everything",
+    "Matching",
+    "Named",
     "Plan",
     "Rules",
     "Selection",
     "UncorrectableError",
+    "at_level",
     "catch_up_corrections",
     "checked",
     "correction",
     "deletion",
     "retention",
+    "selected",
     "swapping",
 ]

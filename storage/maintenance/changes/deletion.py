@@ -3,34 +3,15 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from storage.archive import Archive, record_file
 from storage.diagnostics import ArchiveError, DataSetError, ResourceError
 from storage.dicom import header, part10
 from storage.dicom.values import Level, Uids
 from storage.files import Kept, digest_of_rest, prune
-from storage.index import Location, forget, search
+from storage.index import Location, forget
 from storage.journal import RECEIPTS, Receipt, Receipts, in_journal, record_deletion, stretches
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What a person names: a patient by its ID, or a study, series or instance by its UID."""
-
-    level: Level
-    uid: str
-
-    def __str__(self) -> str:
-        name = "instance" if self.level is Level.IMAGE else self.level.name.lower()
-        return f"{name} {self.uid}"
-
-
-def selected(archive: Archive, selection: Selection) -> list[Location]:
-    """The instances of a selection that are held. Raises ResourceError."""
-    archive.require_whole()
-    with archive.index.engine.reading():
-        return search.by_uid(archive.index, selection.level, selection.uid)
+from storage.maintenance.changes.selections import AnyUid, Everything, Named, Selection
 
 
 def delete(
@@ -59,13 +40,16 @@ def all_superseded(archive: Archive) -> Iterator[Kept]:
     return archive.tree.superseded.all()
 
 
-def restorable(archive: Archive, selection: Selection, charset: str) -> list[Kept]:
-    """Of a selection the last file of each instance that is not held. Raises ResourceError."""
+def restorable(archive: Archive, named: Named, charset: str) -> list[Kept]:
+    """Of a selection the last file of each instance that is not held. Raises ResourceError.
+
+    None of what is described by conditions: what was deleted is in no index.
+    """
     last: dict[Uids, Kept] = {}
     for one in all_superseded(archive):
         if one.uids in last and last[one.uids].since > one.since:
             continue
-        if not archive.tree.holds(one.uids) and _is_of(one, selection, charset):
+        if not archive.tree.holds(one.uids) and _is_of(one, named, charset):
             last[one.uids] = one
     return sorted(last.values(), key=lambda one: one.uids)
 
@@ -97,13 +81,19 @@ def older(files: Iterable[Kept], seconds: float) -> Iterator[Kept]:
     return (one for one in files if one.since <= limit)
 
 
-def _is_of(one: Kept, selection: Selection, charset: str) -> bool:
-    if selection.level is not Level.PATIENT:
-        return one.uids[selection.level - 1] == selection.uid
+def _is_of(one: Kept, named: Named, charset: str) -> bool:
+    if isinstance(named, Everything):
+        return True
+    if isinstance(named, AnyUid):
+        return named.uid in one.uids
+    if not isinstance(named, Selection):
+        return False
+    if named.level is not Level.PATIENT:
+        return one.uids[named.level - 1] == named.uid
     try:
         with one.path.open("rb") as file:
             meta = part10.read(file)
-            return header(file, meta.transfer_syntax_uid, charset)["PatientID"] == selection.uid
+            return header(file, meta.transfer_syntax_uid, charset)["PatientID"] == named.uid
     except (ArchiveError, OSError):
         return False
 

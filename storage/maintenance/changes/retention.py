@@ -13,7 +13,7 @@ from storage.files import Kept
 from storage.index import Location, counts
 from storage.journal import RECEIPTS, Journal, Run, arrivals, pinned
 from storage.maintenance.changes import deletion
-from storage.maintenance.changes.deletion import Selection
+from storage.maintenance.changes.selections import Selection, selected
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def retain(archive: Archive, due: Due, start: int, charset: str) -> Iterator[int
     """
     arrivals = _Arrivals(archive.journal, due.study, start)
     moved: set[Uids] = set()
-    for one in deletion.selected(archive, Selection(Level.STUDY, due.study)):
+    for one in selected(archive, Selection(Level.STUDY, due.study)):
         if not _delete(archive, one, due.study, arrivals):
             break
         moved.add(one.uids)

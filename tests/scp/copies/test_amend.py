@@ -16,7 +16,7 @@ from storage.diagnostics.errors import DataSetError
 from storage.dicom import part10
 from storage.journal.corrections.in_effect import Correction
 from storage.maintenance.changes import correction, deletion
-from storage.maintenance.changes.deletion import Selection
+from storage.maintenance.changes.selections import Selection, selected
 
 CHARSET = "ISO_IR 100"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
@@ -47,7 +47,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 
 
 def held(archive: Archive, study: str) -> Location:
-    (found,) = deletion.selected(archive, Selection(Level.STUDY, study))
+    (found,) = selected(archive, Selection(Level.STUDY, study))
     return found
 
 

@@ -24,8 +24,8 @@ from storage.journal.corrections.in_effect import in_force
 from storage.journal.journal import Journal
 from storage.maintenance.changes import deletion, retention
 from storage.maintenance.changes.correction import correct, undo
-from storage.maintenance.changes.deletion import Selection
 from storage.maintenance.changes.retention import Rules
+from storage.maintenance.changes.selections import Selection, selected
 from storage.maintenance.check.checking import check
 from storage.maintenance.check.faults import FaultKind
 from storage.maintenance.recovery.rebuilding import fill
@@ -138,7 +138,7 @@ class Operations:
             catch_up(self.data, CHARSET)
 
     def delete(self) -> None:
-        list(deletion.delete(self.archive, deletion.selected(self.archive, self._selection())))
+        list(deletion.delete(self.archive, selected(self.archive, self._selection())))
 
     def delete_without_row(self) -> None:
         """A kill between the file's way to superseded/ and the end of its row."""

@@ -16,8 +16,8 @@ from support.checks.faults import damage
 from storage import Archive, Level, Received, prepare
 from storage.journal import pins
 from storage.maintenance.changes import deletion, retention
-from storage.maintenance.changes.deletion import Selection
 from storage.maintenance.changes.retention import Rules
+from storage.maintenance.changes.selections import Selection, selected
 from storage.maintenance.recovery import rebuilding
 
 CHARSET = "ISO_IR 100"
@@ -169,7 +169,7 @@ def test_what_arrives_meanwhile_saves_the_study(archive: Archive, what: str, mov
     if "anew" in what:
         path = archive.tree.path(("1.1", "1.1.1", uids_of("1.1")[what == "the last anew"]))
         assert b"new" in path.read_bytes()
-    assert len(deletion.selected(archive, Selection(Level.STUDY, "1.1"))) == len(expected)
+    assert len(selected(archive, Selection(Level.STUDY, "1.1"))) == len(expected)
 
 
 def test_what_was_superseded_long_ago_is_purged_but_not_of_a_pinned_study(
@@ -270,8 +270,8 @@ def test_pinned_studies_are_listed_and_stay(start_node: StartNode) -> None:
 
 
 WRONG = {
-    "a study that is not held": (("pin", "--study", "9.9"), {}, "--study 9.9: nothing is held"),
-    "no pin to take": (("unpin", "--study", "1.1"), {}, "--study 1.1: is not pinned"),
+    "a study that is not held": (("pin", "--study", "9.9"), {}, "study 9.9: nothing is held"),
+    "no pin to take": (("unpin", "--study", "1.1"), {}, "study 1.1: is not pinned"),
     "no study to unpin": (("unpin",), {}, "--study"),
     "no rule": (("retain", "-y"), {}, "[retention]: takes a rule"),
     "zero": (("retain",), {"days": 0}, "[retention] days: takes an integer of 1 or more, not 0"),

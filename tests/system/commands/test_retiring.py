@@ -31,7 +31,7 @@ from storage.index.writer import digest_in
 from storage.journal.journal import RECEIPTS
 from storage.journal.receipts import Receipt, in_journal
 from storage.maintenance.changes import deletion
-from storage.maintenance.changes.deletion import Selection
+from storage.maintenance.changes.selections import Selection, selected
 from storage.maintenance.recovery import rebuilding
 
 CHARSET = "ISO_IR 100"
@@ -203,13 +203,13 @@ def whole(archive: Archive) -> set[Uids]:
     assert damage(archive) == []
     lying = {path.stem for path in archive.tree.walk()}
     rows = {one.uids for patient in ("P1", "P2")
-            for one in deletion.selected(archive, Selection(Level.PATIENT, patient))}  # fmt: skip
+            for one in selected(archive, Selection(Level.PATIENT, patient))}  # fmt: skip
     assert {uids[2] for uids in rows} == lying
     return rows
 
 
 def delete(archive: Archive) -> int:
-    return len(list(deletion.delete(archive, deletion.selected(archive, STUDY))))
+    return len(list(deletion.delete(archive, selected(archive, STUDY))))
 
 
 def restore(archive: Archive) -> int:

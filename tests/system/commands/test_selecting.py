@@ -117,13 +117,13 @@ def test_each_that_is_named_is_corrected_and_told_of(node: RunningNode) -> None:
 
 
 def test_each_study_that_is_named_is_pinned_and_unpinned(node: RunningNode) -> None:
-    assert "--study 9.9, 8.8: nothing is held" in run(
+    assert "study 9.9, study 8.8: nothing is held" in run(
         node, "pin", *TWO, "--study", "9.9", "--study", "8.8", code=2
     )
     assert "pinned studies=0" in run(node, "pin")
     run(node, "pin", *TWO)
     assert "pinned studies=2" in run(node, "pin")
-    assert "--study 3.1: is not pinned" in run(node, "unpin", *TWO, "--study", "3.1", code=2)
+    assert "study 3.1: is not pinned" in run(node, "unpin", *TWO, "--study", "3.1", code=2)
     run(node, "unpin", *TWO)
     assert "pinned studies=0" in run(node, "pin")
 
@@ -136,7 +136,7 @@ def test_what_cannot_be_corrected_in_the_middle_is_named(
     from storage import Level
     from storage.diagnostics.errors import ResourceError
     from storage.maintenance.changes import correction as stored
-    from storage.maintenance.changes.deletion import Selection
+    from storage.maintenance.changes.selections import Selection
 
     write, made = stored.correct, []
 

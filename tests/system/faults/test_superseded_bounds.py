@@ -13,7 +13,7 @@ from storage.diagnostics.errors import ResourceError
 from storage.files.superseded_bounds import Bounds
 from storage.journal import pins
 from storage.maintenance.changes import deletion
-from storage.maintenance.changes.deletion import Selection
+from storage.maintenance.changes.selections import Selection, selected
 from storage.maintenance.check import checking
 
 DAY = 86400
@@ -149,7 +149,7 @@ def small_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def delete(archive: Archive, instance: str) -> None:
-    held = deletion.selected(archive, Selection(Level.IMAGE, instance))
+    held = selected(archive, Selection(Level.IMAGE, instance))
     assert len(list(deletion.delete(archive, held))) == 1
 
 

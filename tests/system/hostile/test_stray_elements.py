@@ -41,8 +41,8 @@ from scp.copies.deidentify.rules.pseudonyms import Pseudonyms
 from storage import Archive, Level, Received, prepare
 from storage.diagnostics.errors import ArchiveError
 from storage.dicom import part10
-from storage.maintenance.changes import correction, deletion
-from storage.maintenance.changes.deletion import Selection
+from storage.maintenance.changes import correction
+from storage.maintenance.changes.selections import Selection, selected
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -233,7 +233,7 @@ def test_what_is_acknowledged_is_had_as_it_came_and_converted_without_it(
 ) -> None:
     for case in (one for one in HELD if one.kind == kind):
         archive.store(received(case))
-        (location,) = deletion.selected(archive, Selection(Level.IMAGE, case.instance))
+        (location,) = selected(archive, Selection(Level.IMAGE, case.instance))
         path = archive.tree.path(location.uids)
         plain = AsCorrected(archive.tree, "NODE")
         assert plain.fault_of(location) == "", case

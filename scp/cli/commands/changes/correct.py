@@ -21,10 +21,19 @@ from scp.cli.output import say
 from scp.config import Settings
 from scp.node import opened
 from storage import Archive, Level, Location
-from storage.dicom.values import stored_at
+from storage.diagnostics import FolderError
+from storage.dicom.values import BY_KEYWORD, stored_at
 from storage.index import search
 from storage.journal.corrections import PATIENT_ID
-from storage.maintenance.changes import Selection, UncorrectableError, checked, correction, deletion
+from storage.maintenance.changes import (
+    Named,
+    Selection,
+    UncorrectableError,
+    at_level,
+    checked,
+    correction,
+    selected,
+)
 
 app = Commands()
 
@@ -32,10 +41,10 @@ _PERSON = frozenset(one.keyword for one in stored_at(Level.PATIENT))
 
 
 @app.command()
-@takes(selections=required)
+@takes(named=required)
 def correct(
     values: Annotated[list[str], typer.Argument(metavar="Keyword=VALUE...")],
-    selections: "Sequence[Selection]",
+    named: "Sequence[Named]",
     reason: Reason = "",
     yes: Yes = False,
     path: ConfigPath = DEFAULT_CONFIG,
@@ -43,7 +52,7 @@ def correct(
     """Have patients, studies, series or instances shown and sent with other values."""
     settings = settings_as_owner(path)
     with corrections_refused():
-        run(settings, selections, parsed(values), reason, asking(yes))
+        run(settings, named, parsed(values), reason, asking(yes))
 
 
 def parsed(assignments: Sequence[str]) -> dict[str, str]:
@@ -63,15 +72,16 @@ def parsed(assignments: Sequence[str]) -> dict[str, str]:
 
 def run(
     settings: Settings,
-    selections: Sequence[Selection],
+    named: Sequence[Named],
     values: Mapping[str, str],
     reason: str,
     ask: Ask,
 ) -> None:
     """Give what is selected other values. Raises ArchiveError, UncorrectableError."""
-    for one in selections:
-        checked(one.level, values)
     with opened(settings) as archive:
+        selections = _entities(archive, named, values, settings.storage.charset)
+        for one in selections:
+            checked(one.level, values)
         held = held_of(archive, selections)
         _check_patients(archive, selections, values)
         for one, instances in held.items():
@@ -81,6 +91,27 @@ def run(
             if before == {keyword: [text] for keyword, text in values.items()}:
                 raise UncorrectableError(f"{one}: has just these values")
         make(settings, archive, held, values, reason, ask)
+
+
+def _entities(
+    archive: Archive, named: Sequence[Named], values: Mapping[str, str], charset: str
+) -> list[Selection]:
+    """What is named; of what is described, the studies, or what of them the values are of.
+
+    Raises FolderError where nothing is held that a description fits.
+    """
+    levels = [BY_KEYWORD[keyword].level for keyword in values if keyword in BY_KEYWORD]
+    level = max([Level.STUDY, *levels])
+    found: dict[Selection, None] = {}
+    for one in named:
+        if isinstance(one, Selection):
+            found[one] = None
+            continue
+        held = selected(archive, one, charset)
+        if not held:
+            raise FolderError(f"{one}: nothing is held")
+        found |= dict.fromkeys(at_level(held, level))
+    return list(found)
 
 
 def _check_patients(
@@ -101,7 +132,7 @@ def _check_patients(
 def _tell_of_others(archive: Archive, selection: Selection, held: list[Location]) -> None:
     """Say where a patient has other studies: a correction of one study shows in that one alone."""
     for patient_id in correction.shown(archive.tree, held, [PATIENT_ID])[PATIENT_ID]:
-        of_patient = deletion.selected(archive, Selection(Level.PATIENT, patient_id))
+        of_patient = selected(archive, Selection(Level.PATIENT, patient_id))
         others = {one.uids[0] for one in of_patient} - {selection.uid}
         if patient_id and others:
             say(

@@ -14,7 +14,7 @@ from scp.runtime import tell, user
 from storage import Archive, Location
 from storage.diagnostics import ArchiveError, FolderError
 from storage.journal.corrections import Correction
-from storage.maintenance.changes import Selection, UncorrectableError, correction, deletion
+from storage.maintenance.changes import Selection, UncorrectableError, correction, selected
 
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; for the history.")]
 
@@ -84,7 +84,7 @@ def _write(
 
 def held_of(archive: Archive, selections: Sequence[Selection]) -> dict[Selection, list[Location]]:
     """The instances of each. Raises FolderError where one has none."""
-    held = {one: deletion.selected(archive, one) for one in selections}
+    held = {one: selected(archive, one) for one in selections}
     absent = [one for one, instances in held.items() if not instances]
     if absent:
         raise FolderError(f"{selecting.words(absent)}: nothing is held")

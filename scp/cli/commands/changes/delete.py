@@ -21,32 +21,32 @@ from scp.cli.options import (
 from scp.cli.output import say, shown, size
 from scp.config import Settings
 from scp.node import changing
-from storage.maintenance.changes import Selection, deletion
+from storage.maintenance.changes import Named, deletion
 
 app = Commands()
 
 
 @app.command()
-@takes(selections=required)
+@takes(named=required)
 def delete(
-    selections: "Sequence[Selection]",
+    named: "Sequence[Named]",
     yes: Yes = False,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Take patients, studies, series or instances out of the archive, into superseded/."""
     settings = settings_as_owner(path)
     with refusals_shown():
-        found = run(settings, selections, asking(yes))
+        found = run(settings, named, asking(yes))
     raise typer.Exit(0 if found else 1)
 
 
-def run(settings: Settings, selections: Sequence[Selection], ask: Ask) -> bool:
+def run(settings: Settings, named: Sequence[Named], ask: Ask) -> bool:
     """Move what is selected to superseded/, or nothing where some of it is not held.
 
     Whether it was done. Raises ArchiveError.
     """
     with changing(settings) as archive:
-        instances, absent = selection.held(archive, selections)
+        instances, absent = selection.held(archive, named, settings.storage.charset)
         if absent:
             selection.tell_absent(absent)
             if instances:
@@ -54,8 +54,7 @@ def run(settings: Settings, selections: Sequence[Selection], ask: Ask) -> bool:
             return False
         held = size(sum(one.file_bytes for one in instances))
         studies = len({one.uids[0] for one in instances})
-        named = selection.words(selections)
-        text = f"{named}: studies={studies}, instances={len(instances)}, {held}"
+        text = f"{selection.words(named)}: studies={studies}, instances={len(instances)}, {held}"
         if not ask(f"{text}. Delete?"):
             say("nothing deleted")
             return False

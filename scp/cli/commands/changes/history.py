@@ -20,26 +20,27 @@ from scp.config import Settings
 from scp.node import opened
 from storage import Archive, Level
 from storage.journal.corrections import Correction, Entity, in_force
-from storage.maintenance.changes import Selection, correction, deletion
+from storage.maintenance import changes
+from storage.maintenance.changes import Named, Selection, correction
 
 app = Commands()
 
 
 @app.command()
-@takes(selections=selected)
+@takes(named=selected)
 def history(
-    selections: "Sequence[Selection]",
+    named: "Sequence[Named]",
     as_json: AsJson = False,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Tell what was corrected, by whom, when and from what: of all, or of what is named."""
     settings = settings_as_owner(path)
     with corrections_refused():
-        whole = run(settings, selections, as_json)
+        whole = run(settings, named, as_json)
     raise typer.Exit(0 if whole else 1)
 
 
-def run(settings: Settings, selections: Sequence[Selection], as_json: bool) -> bool:
+def run(settings: Settings, named: Sequence[Named], as_json: bool) -> bool:
     """Tell what was corrected: of what is selected, or of all. Raises ArchiveError.
 
     Whether all that is selected is held, or was corrected once.
@@ -47,15 +48,18 @@ def run(settings: Settings, selections: Sequence[Selection], as_json: bool) -> b
     with opened(settings) as archive:
         found = list(in_force(archive.tree.data).all.values())
         absent = []
-        if selections:
-            entities = {one: _entities(archive, one) for one in selections}
+        if named:
+            charset = settings.storage.charset
+            entities = {one: _entities(archive, one, charset) for one in named}
             known = {one.entity for one in found}
-            absent = [one for one in selection.held(archive, selections)[1]
-                      if (one.level, one.uid) not in known]  # fmt: skip
+            absent = [
+                one
+                for one in selection.held(archive, named, charset)[1]
+                if not isinstance(one, Selection) or (one.level, one.uid) not in known
+            ]
             wanted = set[Entity]().union(*entities.values())
             found = [one for one in found if one.entity in wanted]
-    for one_absent in absent:
-        say(f"{one_absent}: nothing is held", err=True)
+    selection.tell_absent(absent, err=True)
     if as_json:
         say_json([_plain(one) for one in found])
         return not absent
@@ -65,13 +69,15 @@ def run(settings: Settings, selections: Sequence[Selection], as_json: bool) -> b
     return not absent
 
 
-def _entities(archive: Archive, named: Selection) -> set[Entity]:
+def _entities(archive: Archive, named: Named, charset: str) -> set[Entity]:
     """What is selected, what it is of, and what is below it."""
-    found: set[Entity] = {(named.level, named.uid)}
-    corrections, patients = in_force(archive.tree.data), set[str]()
-    if named.level is Level.PATIENT:
-        patients.add(named.uid)
-    held = deletion.selected(archive, named)
+    found, patients = set[Entity](), set[str]()
+    corrections = in_force(archive.tree.data)
+    if isinstance(named, Selection):
+        found.add((named.level, named.uid))
+        if named.level is Level.PATIENT:
+            patients.add(named.uid)
+    held = changes.selected(archive, named, charset)
     for one in held:
         found |= set(zip(list(Level)[1:], one.uids, strict=True))
     if any(one.entity[0] is Level.PATIENT for one in corrections.all.values()):

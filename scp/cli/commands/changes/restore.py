@@ -9,6 +9,7 @@ from scp.cli.options import (
     DEFAULT_CONFIG,
     Commands,
     ConfigPath,
+    failure,
     refusals_shown,
     required,
     settings_as_owner,
@@ -19,31 +20,35 @@ from scp.config import Settings
 from scp.node import changing
 from storage.dicom.values import Uids
 from storage.files import Kept
-from storage.maintenance.changes import Selection, deletion
+from storage.maintenance.changes import Matching, Named, deletion
 
 app = Commands()
 
 
 @app.command()
-@takes(selections=required)
+@takes(named=required)
 def restore(
-    selections: "Sequence[Selection]",
+    named: "Sequence[Named]",
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Bring back from superseded/ what was deleted."""
+    if described := [one for one in named if isinstance(one, Matching)]:
+        raise failure(
+            f"{described[0]}: what was deleted is in no index; takes UIDs, --patient and --all"
+        )
     settings = settings_as_owner(path)
     with refusals_shown():
-        found = run(settings, selections)
+        found = run(settings, named)
     raise typer.Exit(0 if found else 1)
 
 
-def run(settings: Settings, selections: Sequence[Selection]) -> bool:
+def run(settings: Settings, named: Sequence[Named]) -> bool:
     """Bring back what is selected; whether there was some of each. Raises ArchiveError."""
     charset = settings.storage.charset
     with changing(settings) as archive:
         files: dict[Uids, Kept] = {}
         whole = True
-        for one in selections:
+        for one in named:
             found = {kept.uids: kept for kept in deletion.restorable(archive, one, charset)}
             files |= found
             if not found:

@@ -1,5 +1,6 @@
 """`minipacs pin`: the studies that no rule takes."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from scp.cli.options import (
@@ -7,7 +8,8 @@ from scp.cli.options import (
     Commands,
     ConfigPath,
     refusals_shown,
-    selected_studies,
+    selected,
+    selection,
     settings_as_owner,
     takes,
 )
@@ -17,32 +19,30 @@ from scp.node import opened
 from scp.runtime import tell
 from storage.diagnostics import FolderError
 from storage.journal import pins
-from storage.maintenance.changes import Selection, deletion
+from storage.maintenance.changes import Named
 
 app = Commands()
 
 
 @app.command()
-@takes(studies=selected_studies)
-def pin(studies: "Sequence[Selection]", path: ConfigPath = DEFAULT_CONFIG) -> None:
+@takes(named=selected)
+def pin(named: "Sequence[Named]", path: ConfigPath = DEFAULT_CONFIG) -> None:
     """Have studies stay, whatever [retention] says; without one, list those that are pinned."""
     settings = settings_as_owner(path)
     with refusals_shown():
-        if studies:
-            run(settings, studies)
+        if named:
+            run(settings, named)
         else:
             show(settings)
 
 
-def run(settings: Settings, studies: Sequence[Selection]) -> None:
+def run(settings: Settings, named: Sequence[Named]) -> None:
     """Pin studies. Raises ArchiveError, before any is pinned, where one is not held."""
     with opened(settings) as archive:
-        held = {one.uid: len(deletion.selected(archive, one)) for one in studies}
-        absent = ", ".join(study for study, instances in held.items() if not instances)
+        locations, absent = selection.held(archive, named, settings.storage.charset)
         if absent:
-            raise FolderError(
-                f"--study {absent}: nothing is held; takes the UID of a study that is"
-            )
+            raise FolderError(f"{selection.words(absent)}: nothing is held")
+        held = Counter(one.uids[0] for one in locations)
         pinned = pins.pinned(archive.journal)
         for study, instances in held.items():
             if study in pinned:

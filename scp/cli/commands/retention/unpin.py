@@ -6,9 +6,9 @@ from scp.cli.options import (
     DEFAULT_CONFIG,
     Commands,
     ConfigPath,
-    failure,
     refusals_shown,
-    selected_studies,
+    required,
+    selection,
     settings_as_owner,
     takes,
 )
@@ -16,34 +16,48 @@ from scp.cli.output import say
 from scp.config import Settings
 from scp.node import opened
 from scp.runtime import tell
+from storage import Archive, Level
 from storage.diagnostics import FolderError
 from storage.journal import pins
-from storage.maintenance.changes import Selection
+from storage.maintenance.changes import Named, Selection
 
 app = Commands()
 
 
 @app.command()
-@takes(studies=selected_studies)
-def unpin(studies: "Sequence[Selection]", path: ConfigPath = DEFAULT_CONFIG) -> None:
+@takes(named=required)
+def unpin(named: "Sequence[Named]", path: ConfigPath = DEFAULT_CONFIG) -> None:
     """Let the rules of [retention] have studies again."""
-    if not studies:
-        raise failure("takes one or more --study")
     settings = settings_as_owner(path)
     with refusals_shown():
-        run(settings, studies)
+        run(settings, named)
 
 
-def run(settings: Settings, studies: Sequence[Selection]) -> None:
+def run(settings: Settings, named: Sequence[Named]) -> None:
     """Take the pin from studies. Raises ArchiveError, before any is, where one has none."""
     with opened(settings) as archive:
         pinned = pins.pinned(archive.journal)
-        without = ", ".join(one.uid for one in studies if one.uid not in pinned)
+        studies = _studies(archive, named, settings.storage.charset)
+        without = ", ".join(study for study in studies if study not in pinned)
         if without:
             raise FolderError(
-                f"--study {without}: is not pinned; `minipacs pin` lists those that are"
+                f"study {without}: is not pinned; `minipacs pin` lists those that are"
             )
-        for one in studies:
-            pins.unpin(archive.journal, one.uid)
-            tell(settings, "unpin", studies=[one.uid])
-            say(f"study {one.uid} unpinned")
+        for study in studies:
+            pins.unpin(archive.journal, study)
+            tell(settings, "unpin", studies=[study])
+            say(f"study {study} unpinned")
+
+
+def _studies(archive: Archive, named: Sequence[Named], charset: str) -> list[str]:
+    """The studies that are named, held or not, and those of what else is named or described."""
+    found: dict[str, None] = {}
+    for one in named:
+        if isinstance(one, Selection) and one.level is Level.STUDY:
+            found[one.uid] = None
+            continue
+        locations, absent = selection.held(archive, [one], charset)
+        if absent:
+            raise FolderError(f"{selection.words(absent)}: nothing is held")
+        found |= dict.fromkeys(location.uids[0] for location in locations)
+    return list(found)

@@ -45,7 +45,7 @@ from storage import Archive, Location
 from storage.diagnostics import ArchiveError, ResourceError
 from storage.dicom import instance_header, part10
 from storage.dicom.data_sets import WHOLE, read_data_set
-from storage.maintenance.changes import Selection
+from storage.maintenance.changes import Named
 
 app = Commands()
 
@@ -60,10 +60,10 @@ _LAST_HEADER_TAG = 0x7FDFFFFF
 
 
 @app.command()
-@takes(selections=required, profile=profile_asked_for)
+@takes(named=required, profile=profile_asked_for)
 def export(
     to: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is empty, or is made.")],
-    selections: "Sequence[Selection]",
+    named: "Sequence[Named]",
     profile: Profile | None,
     zipped: Annotated[bool, typer.Option("--zip", help="DIR is one zip file instead.")] = False,
     dicomdir: Annotated[
@@ -78,7 +78,7 @@ def export(
     """Write patients, studies, series or instances as DICOM files."""
     settings = settings_as_owner(path)
     how, report = str(profile) if profile else "", DeidentificationReport()
-    wanted = Export(tuple(selections), to, zipped, dicomdir, how)
+    wanted = Export(tuple(named), to, zipped, dicomdir, how)
     with refusals_shown(), opened(settings) as held:
         try:
             copies = copies_for(held, settings.node.ae_title, profile, report)
@@ -95,7 +95,7 @@ def export(
 class Export:
     """What is asked for; `how` is what was done to the copies, for the audit trail."""
 
-    selections: tuple[Selection, ...]
+    named: tuple[Named, ...]
     to: Path
     zipped: bool
     dicomdir: bool
@@ -113,7 +113,7 @@ class _Done:
 def run(settings: Settings, wanted: Export, copies: Copies, held: Archive) -> bool:
     """Export, and show what becomes of it; whether all is there. Raises ArchiveError."""
     started = time.monotonic()
-    locations, absent = selection.held(held, wanted.selections)
+    locations, absent = selection.held(held, wanted.named, settings.storage.charset)
     selection.tell_absent(absent)
     if not locations:
         return False
@@ -130,7 +130,7 @@ def run(settings: Settings, wanted: Export, copies: Copies, held: Archive) -> bo
     finally:
         _tell(settings, wanted, done, outcome, time.monotonic() - started)
     seconds = time.monotonic() - started
-    say(f"{selection.words(wanted.selections)} to {wanted.to}: exported={done.instances}, "
+    say(f"{selection.words(wanted.named)} to {wanted.to}: exported={done.instances}, "
                f"failed={done.failed}, {size(done.bytes)}, seconds={seconds:.1f}")  # fmt: skip
     return not done.failed and not absent
 

@@ -30,7 +30,7 @@ from scp.network.tls import Contexts, contexts
 from scp.node import opened
 from scp.runtime import MANY, tell
 from storage import Archive, Location
-from storage.maintenance.changes import Selection
+from storage.maintenance.changes import Named
 
 app = Commands()
 
@@ -38,10 +38,10 @@ _UNASKED = Originator("", 0, 0, named=False)
 
 
 @app.command()
-@takes(selections=required, profile=profile_asked_for)
+@takes(named=required, profile=profile_asked_for)
 def send(
     title: Annotated[str, typer.Argument(metavar="AET", help="A peer under [peers].")],
-    selections: "Sequence[Selection]",
+    named: "Sequence[Named]",
     profile: Profile | None,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
@@ -54,17 +54,17 @@ def send(
     if peer is None:
         raise failure(f"{settings.source}: [peers] {title}: no host and port")
     with refusals_shown(), opened(settings) as archive:
-        whole = run(settings, tls, title, peer, selections, archive, profile)
+        whole = run(settings, tls, title, peer, named, archive, profile)
     raise typer.Exit(0 if whole else 1)
 
 
 def run(
-    settings: Settings, tls: Contexts, title: str, peer: Peer, selections: Sequence[Selection],
+    settings: Settings, tls: Contexts, title: str, peer: Peer, named: Sequence[Named],
     archive: Archive, profile: Profile | None = None,
 ) -> bool:  # fmt: skip
     """Send, and show what becomes of it; whether all arrived. Raises ArchiveError."""
     started = time.monotonic()
-    locations, absent = selection.held(archive, selections)
+    locations, absent = selection.held(archive, named, settings.storage.charset)
     selection.tell_absent(absent)
     if not locations:
         return False
@@ -91,8 +91,7 @@ def run(
         seconds=round(seconds, 3),
     )  # fmt: skip
     words = ", ".join(f"{name}={count}" for name, count in counts.items())
-    named = selection.words(selections)
-    say(f"{named} to {title}: {words}, {size(sent)}, seconds={seconds:.1f}")
+    say(f"{selection.words(named)} to {title}: {words}, {size(sent)}, seconds={seconds:.1f}")
     for line in report.lines():
         say(line)
     return not found[Result.FAILED] and not absent

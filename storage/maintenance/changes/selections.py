@@ -1,0 +1,82 @@
+"""What a person names, or describes, of what is held."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from storage.archive import Archive, Asked
+from storage.dicom.values import UNIQUE, Level
+from storage.index import Location, search
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A patient by its ID, or a study, series or instance by its UID."""
+
+    level: Level
+    uid: str
+
+    def __str__(self) -> str:
+        name = "instance" if self.level is Level.IMAGE else self.level.name.lower()
+        return f"{name} {self.uid}"
+
+
+@dataclass(frozen=True)
+class AnyUid:
+    """A study, series or instance by its UID: which of them is for the archive to tell."""
+
+    uid: str
+
+    def __str__(self) -> str:
+        return self.uid
+
+
+@dataclass(frozen=True)
+class Matching:
+    """The instances that match conditions; `words` are these."""
+
+    asked: Asked = field(compare=False)
+    words: str
+
+    def __str__(self) -> str:
+        return self.words
+
+
+@dataclass(frozen=True)
+class Everything:
+    """All that is held."""
+
+    def __str__(self) -> str:
+        return "all that is held"
+
+
+Named = Selection | AnyUid | Matching | Everything
+
+
+def selected(archive: Archive, named: Named, charset: str = "") -> list[Location]:
+    """The instances of a selection that are held; `charset` is for text that names none.
+
+    Raises ResourceError, and UnreadableError where it cannot be told which match.
+    """
+    archive.require_whole()
+    index = archive.index
+    with index.engine.reading():
+        if isinstance(named, Selection):
+            return search.by_uid(index, named.level, named.uid)
+        if isinstance(named, Everything):
+            return search.everything(index)
+        if isinstance(named, AnyUid):
+            levels = (Level.STUDY, Level.SERIES, Level.IMAGE)
+            found = (search.by_uid(index, level, named.uid) for level in levels)
+            return next(filter(None, found), [])
+        keywords = [UNIQUE[level].keyword for level in list(Level)[1:]]
+        located: list[Location] = []
+        for entity in archive.entities(named.asked, charset):
+            study, series, instance = (entity.uids[keyword] for keyword in keywords)
+            located += [one for one in search.by_uid(index, Level.IMAGE, instance)
+                        if one.uids == (study, series, instance)]  # fmt: skip
+        return located
+
+
+def at_level(locations: Iterable[Location], level: Level) -> list[Selection]:
+    """The studies, series or instances that instances are of, each once."""
+    return list(dict.fromkeys(Selection(level, one.uids[level - 1]) for one in locations))
