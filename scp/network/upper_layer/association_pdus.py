@@ -170,15 +170,16 @@ def _context(made: AssociationPDU, kind: int, value: memoryview) -> bytes:
         made.tell(f"presentation context {number} twice")
         return b""
     abstract, syntaxes = b"", list[bytes]()
-    for inner, uid in _items(value, _CONTEXT_HEAD_BYTES, len(value), made):
+    # Not significant where it is rejected, and not tested then (PS3.8 table 9-18).
+    end = len(value) if result == _ACCEPTED else _CONTEXT_HEAD_BYTES
+    for inner, uid in _items(value, _CONTEXT_HEAD_BYTES, end, made):
         if inner == _ABSTRACT_SYNTAX and kind == _CONTEXT_RQ and not abstract:
             abstract = _uid(made, uid)
         elif inner == _TRANSFER_SYNTAX and (kind == _CONTEXT_RQ or not syntaxes):
             syntaxes += [found for found in [_uid(made, uid)] if found != _NO_UID]
         else:
             made.tell(f"an item of type {inner:02X}H in presentation context {number}")
-    if kind == _CONTEXT_AC and (result != _ACCEPTED or not syntaxes):
-        # Not significant where it is rejected (PS3.8 table 9-18).
+    if kind == _CONTEXT_AC and not syntaxes:
         result, syntaxes = result or 4, [_IMPLICIT_VR]
     if not number % 2:
         made.tell(f"presentation context {number}, of an even number")
