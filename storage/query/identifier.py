@@ -24,6 +24,7 @@ _NOT_KEYS = {
 # What is answered, and with a value not heeded: that of Timezone Offset From UTC would have times
 # read in it (PS3.4 C.4.1.1.3.2).
 _NOT_HEEDED = (_VIEW, _RETRIEVE_AE_TITLE, _TIMEZONE_OFFSET)
+_FIRST_GROUP = 0x0008  # of what a data set holds
 _AVAILABLE = "ONLINE"
 # Lists of UIDs (PS3.4 C.2.2.2.2), and VRs in which a backslash is text.
 _OF_ANY_LENGTH = WHOLE_TEXT_VRS | {"UI"}
@@ -97,7 +98,7 @@ class Query:
         available = keys.get(_INSTANCE_AVAILABILITY)
         excludes = available is not None and not _is_among(_AVAILABLE, available.text)
         bulk = [tag for tag in identifier.keys() if tag not in keys and _has_value(identifier, tag)]  # noqa: SIM118
-        unheeded = [tag for tag in _NOT_HEEDED if keys.get(tag, _ABSENT).text]
+        unheeded = [tag for tag in keys if _is_not_heeded(tag) and keys[tag].text]
         if offset := keys.get(_TIMEZONE_OFFSET):
             keys[_TIMEZONE_OFFSET] = replace(offset, text="")
         query = cls(
@@ -268,4 +269,16 @@ def _is_among(value: str, key: str) -> bool:
 
 def _is_key(tag: BaseTag) -> bool:
     # Group lengths (PS3.5 7.2) come from old clients and say nothing.
-    return tag not in _NOT_KEYS and tag.element != 0
+    return tag not in _NOT_KEYS and tag.element != 0 and not _is_of_no_data_set(tag)
+
+
+def _is_not_heeded(tag: BaseTag) -> bool:
+    return tag in _NOT_HEEDED or (_is_of_no_data_set(tag) and tag.element != 0)
+
+
+def _is_of_no_data_set(tag: BaseTag) -> bool:
+    """Whether it is of a group that is in no data set, as those of file meta (PS3.4 C.4.1.1.3).
+
+    Orthanc sends Media Storage SOP Instance UID (0002,0003) wherever it sends SOP Instance UID.
+    """
+    return tag.group < _FIRST_GROUP

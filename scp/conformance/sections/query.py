@@ -79,8 +79,9 @@ def sections(settings: Settings) -> tuple[Section, ...]:
                 "seconds of more than six decimals, are compared by what they mean.",
                 "A key of Query/Retrieve View, Retrieve AE Title or Timezone Offset From UTC with "
                 f"a value has the answers come with {code(Status.PENDING_KEYS_UNSUPPORTED)}: times "
-                "are compared as they are stored. A private key without its creator is matched "
-                "with the element of just its tag.",
+                "are compared as they are stored. So has one of a group below 0008, which no data "
+                "set holds (PS3.4 C.4.1.1.3); it is not answered. A private key without its "
+                "creator is matched with the element of just its tag.",
             ),
         ),
         Section(

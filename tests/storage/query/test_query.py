@@ -117,6 +117,16 @@ def test_what_belongs_to_the_identifier_is_no_key() -> None:
     assert not read("STUDY").asks_availability
 
 
+def test_what_no_data_set_holds_is_no_key() -> None:
+    """Groups below 0008 (PS3.4 C.4.1.1.3): sent by Orthanc beside SOP Instance UID."""
+    media = element(0x00020003, "UI", b"1.1\0"), element(0x00020010, "UI", b"")
+    data = b"".join(media) + element(0x00080018, "UI", b"1.1\0") + element(LEVEL, "CS", b"IMAGE ")
+    query = Query.read(Root.STUDY, data, EXPLICIT, CHARSET, RELATIONAL)
+    assert set(query.keys) == {Tag("SOPInstanceUID")}
+    assert query.unsupported == [Tag("MediaStorageSOPInstanceUID")]
+    assert not query.from_headers
+
+
 IDENTIFIER = encoded(identifier("STUDY", StudyInstanceUID="1.1", PatientName="Doe^Jane"))
 
 

@@ -4,7 +4,30 @@ from collections.abc import Iterator
 
 import pytest
 from pydicom.dataset import Dataset
-from support import CT, EXPLICIT, FIND, RunningNode, ct, encoded, identifier, running_node, send
+from support import (
+    CT,
+    EXPLICIT,
+    FIND,
+    IMPLICIT,
+    RunningNode,
+    ct,
+    encoded,
+    identifier,
+    running_node,
+    send,
+)
+from support.network.plain_peer import Wire
+from support.network.raw import im
+from support.network.wire import (
+    RELEASE,
+    RELEASED,
+    association_request,
+    command_set,
+    message,
+    messages,
+    request,
+    us,
+)
 
 ALL, FIRST, SECOND = ["1.1", "1.2", "1.3"], ["1.1"], ["1.2"]
 
@@ -82,6 +105,33 @@ def test_what_cannot_be_asked_for_is_said_not_to_be(node: RunningNode, key: str)
     assert found(node, **{key: ""})[0] == {0xFF00}
     statuses, answers = found(node, **{key: "CLASSIC"})
     assert (statuses, studies(answers)) == ({0xFF01}, ALL)
+
+
+def test_a_key_of_file_meta_is_not_matched_and_said_not_to_be(node: RunningNode) -> None:
+    """No group below 0008 is in a data set (PS3.4 C.4.1.1.3); Orthanc sends one to find images."""
+    keys = [(0x00080018, b"1.1.1.1\0"), (0x00080052, b"IMAGE ")]
+    media = (0x00020003, b"1.1.1.1\0")
+    for meta, status in (media, 0xFF01), ((0x00020003, b""), 0xFF00):
+        data = b"".join(im(tag, value) for tag, value in [meta, *keys])
+        (pending, answer), (last, nothing) = asked(node, data)
+        assert (pending, last, nothing) == (status, 0x0000, None)
+        assert answer is not None
+        assert im(*media) not in answer
+        assert im(0x00080018, b"1.1.1.1\0") in answer
+
+
+def asked(node: RunningNode, data: bytes) -> list[tuple[int | None, bytes | None]]:
+    """The status and the identifier of each response to an identifier as it is."""
+    with Wire(node.port) as wire:
+        wire.associate(association_request([(1, FIND["STUDY"], [IMPLICIT])]))
+        command = command_set(request(0x0020, FIND["STUDY"], True, (0x0700, us(0))))
+        wire.send(message(1, command, data))
+        pdus = [wire.receive()]
+        while (found := list(messages(pdus)))[-1:] == [] or found[-1].data is not None:
+            pdus.append(wire.receive())
+        wire.send(RELEASE)
+        assert wire.receive() == RELEASED
+    return [(one.number(0x0900), one.data) for one in found]
 
 
 @pytest.mark.parametrize(("private", "expected"), [
