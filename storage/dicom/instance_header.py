@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
-from storage.diagnostics import BudgetError, DataSetError
+from storage.diagnostics import DataSetError
 from storage.dicom.data_sets import (
     BULK_VRS,
     CHARACTER_SET,
@@ -25,7 +25,6 @@ from storage.dicom.data_sets import (
     read,
     read_data_set,
     scan,
-    search_data_set,
 )
 from storage.dicom.values import (
     IN_SEQUENCE,
@@ -51,7 +50,9 @@ _WANTED: Wanted = (
 )  # fmt: skip
 # Of which each is to be there, if empty (PS3.3 C.7.1.1, C.7.2.1, C.7.3.1, C.12.1): where one is
 # not, it may lie behind what ends the header, against PS3.5 7.1.
-_EXPECTED = frozenset(int(Tag(keyword)) for keyword in (*_NAMING, "PatientID", "PatientName"))
+_EXPECTED = frozenset(
+    int(Tag(keyword)) for keyword in (*_NAMING, "Modality", "PatientID", "PatientName")
+)
 _PLAN = [(a.column, int(a.tag), int(Tag(a.sequence)) if a.sequence else 0, a.vr) for a in _STORED]
 _CHARACTER_SET = int(CHARACTER_SET)  # a number is compared faster than a tag
 _ASCII = charsets.charset("")
@@ -101,37 +102,17 @@ def header(source: BinaryIO, transfer_syntax: str, charset: str) -> Header:
 
 
 def _read(source: BinaryIO, transfer_syntax: str, charset: str) -> dict[str, str]:
-    """The values of any data set, with those that its structure hides from who reads in order.
+    """The values of any data set, with those that lie behind what ends a header.
 
     Raises DataSetError.
     """
-    start, is_whole = source.tell(), False
-    found, failure = dict[str, str](), DataSetError("")
-    try:
-        data_set = read_data_set(source, transfer_syntax, _TAGS, _LAST_TAG)
-        found = _values(data_set, charset)
-        is_whole = all(tag in data_set for tag in _EXPECTED)
-    except BudgetError:
-        raise
-    except DataSetError as error:
-        failure = error
-    if is_whole:
-        return found
-    source.seek(start)
-    searched = dict[str, str]()
-    with suppress(DataSetError):  # what cannot be read there has nothing to tell
-        searched = _values(search_data_set(source, transfer_syntax, _TAGS), charset)
-    if _is_named(found):
-        return found | {column: text for column, text in searched.items() if not found[column]}
-    if _is_named(searched):
-        return searched
-    if not found:
-        raise failure
-    return found
-
-
-def _is_named(found: Mapping[str, str]) -> bool:
-    return bool(found) and all(found[keyword] for keyword in _NAMING)
+    start = source.tell()
+    data_set = read_data_set(source, transfer_syntax, _TAGS, _LAST_TAG)
+    if any(tag not in data_set for tag in _EXPECTED):
+        source.seek(start)
+        with suppress(DataSetError):  # what cannot be read there has nothing to tell
+            data_set = read_data_set(source, transfer_syntax, _TAGS)
+    return _values(data_set, charset)
 
 
 def _values(data_set: Dataset, charset: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from storage.dicom.data_sets.elements import BULK_VRS, CHARACTER_SET, Element, E
 from storage.dicom.data_sets.header_scanner import FoundElement, UnusualError, Wanted, scan
 from storage.dicom.data_sets.inflating import Inflater
 from storage.dicom.data_sets.pixel_data_check import Damage, damage
-from storage.dicom.data_sets.reader import DEFLATED, check_lengths, read_data_set, search_data_set
+from storage.dicom.data_sets.reader import DEFLATED, check_lengths, read_data_set
 from storage.dicom.data_sets.references import read_references
 from storage.dicom.data_sets.streaming import Digested
 
@@ -36,5 +36,4 @@ __all__ = [
     "read_references",
     "reader",
     "scan",
-    "search_data_set",
 ]

@@ -8,19 +8,15 @@ import struct
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from storage.dicom.values import LONG_FORM_VRS
+from storage.dicom.values import LONG_FORM_VRS, SHORT_FORM_VRS
 
 _EXPLICIT = struct.Struct("<HH2sH")
 _IMPLICIT = struct.Struct("<HHI")
 _LENGTH = struct.Struct("<I")
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _UNDEFINED = 0xFFFFFFFF
-_SHORT_FORM_VRS = (
-    "AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL",
-    "SS", "ST", "TM", "UI", "UL", "US",
-)  # fmt: skip
 # VR on the wire -> VR, and whether its length has 32 bits (PS3.5 7.1.2).
-_VRS = {vr.encode(): (vr, False) for vr in _SHORT_FORM_VRS} | {
+_VRS = {vr.encode(): (vr, False) for vr in SHORT_FORM_VRS} | {
     vr.encode(): (vr, True) for vr in LONG_FORM_VRS
 }
 # VRs that are no value, or whose value's VR has to be looked for.

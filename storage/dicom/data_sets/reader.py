@@ -1,13 +1,12 @@
 """Data sets read by pydicom, undecoded, and no more of one than there is a budget for."""
 
 import struct
-from contextlib import suppress
 from io import BytesIO
 from typing import BinaryIO, cast
 
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.filereader import read_dataset
+from pydicom.filereader import data_element_generator, read_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
@@ -15,7 +14,7 @@ from storage.diagnostics import BudgetError, DataSetError
 from storage.dicom.data_sets.budget import SMALL_BYTES, STORED, Metered, ReadBudget, ReadLimits
 from storage.dicom.data_sets.elements import CHARACTER_SET
 from storage.dicom.data_sets.inflating import beginning, inflated
-from storage.dicom.data_sets.reducing import reduced
+from storage.dicom.data_sets.reducing import Reduced, reduced
 
 # Transfer syntaxes that deflate the data set as a whole (PS3.5 A.5, A.7, A.9): Deflated Explicit
 # VR Little Endian, JPIP Referenced Deflate, JPIP HTJ2K Referenced Deflate.
@@ -26,65 +25,58 @@ DEFLATED = frozenset(
 _INFLATED_BYTES = 1024 * 1024
 _MOST_INFLATED_BYTES = 64 * 1024 * 1024
 _UNDEFINED = 0xFFFFFFFF
-# Of a File Meta Information with its preamble (PS3.10 7.1).
-_PREFIX_END = 132
-_FIRST_GROUP, _DELIMITERS = 0x0008, 0xFFFE
+_LAST_TAG = 0xFFFFFFFF
+_DELIMITERS = 0xFFFE
+_HEAD_BYTES = 8
 
 
 def read_data_set(
     source: BinaryIO,
     transfer_syntax: str,
     tags: list[BaseTag | int] | None = None,
-    last_tag: int = 0xFFFFFFFF,
+    last_tag: int = _LAST_TAG,
     limits: ReadLimits = STORED,
 ) -> Dataset:
     """The elements of a data set up to `last_tag`, undecoded; only `tags` where given.
 
-    With `tags`, what lies between them may be of any size. Raises DataSetError where `source`
-    is not a data set in `transfer_syntax`, BudgetError where it is more than `limits`.
-    """
-    start, is_deflated, form = source.tell(), transfer_syntax in DEFLATED, _form(transfer_syntax)
-    file, is_whole = source, True
-    if is_deflated:
-        file, is_whole = _beginning(source, tags, limits)
-    if tags is None:
-        return _read_counted(file, form, None, last_tag, ReadBudget(limits))
-    if is_whole:
-        with suppress(BudgetError):
-            return _read_counted(file, form, tags, last_tag, ReadBudget(limits))
-    source.seek(start)
-    there = {int(tag) for tag in tags} | {int(CHARACTER_SET)}
-    few = BytesIO(reduced(source, is_deflated, *form, there, last_tag, ReadBudget(limits)))
-    return _read_counted(few, form, tags, last_tag, ReadBudget(limits))
-
-
-def search_data_set(source: BinaryIO, transfer_syntax: str, tags: list[BaseTag | int]) -> Dataset:
-    """Elements found in a data set whose structure is not as PS3.5 7 has it: see `reduced`.
-
-    Raises DataSetError, also for a whole DICOM file and what begins with another kind of bytes.
+    With `tags`, what lies between them may be of any size, and its structure as `reduced` takes it
+    tolerantly; of an element that is there several times it is the first. Raises DataSetError
+    where `source` is not a data set in `transfer_syntax`, BudgetError where it is more than
+    `limits`.
     """
     start, form = source.tell(), _form(transfer_syntax)
-    if not _begins_as_data_set(source.read(_PREFIX_END), transfer_syntax, form[1]):
-        raise DataSetError("It does not begin as a data set")
-    source.seek(start)
-    wanted, budget = {int(tag) for tag in tags}, ReadBudget(STORED)
-    is_deflated = transfer_syntax in DEFLATED
-    few = reduced(source, is_deflated, *form, wanted, 0xFFFFFFFF, budget, tolerant=True)
-    return _read_counted(BytesIO(few), form, tags, 0xFFFFFFFF, budget)
+    if tags is None:
+        file = source
+        if transfer_syntax in DEFLATED:
+            most = min(limits.value_bytes, _MOST_INFLATED_BYTES)
+            file, _ = beginning(source, most, ReadBudget(limits))
+        return _read_counted(file, form, None, last_tag, ReadBudget(limits))
+    wanted = {int(tag) for tag in tags} | {int(CHARACTER_SET)}
+    how = transfer_syntax in DEFLATED, *form, wanted, last_tag
+    try:
+        few = reduced(source, *how, ReadBudget(limits))
+    except BudgetError:
+        raise
+    except DataSetError:
+        source.seek(start)
+        few = reduced(source, *how, ReadBudget(limits), tolerant=True)
+    return _data_set(few, form[1], ReadBudget(limits))
 
 
-def _begins_as_data_set(data: bytes, transfer_syntax: str, little_endian: bool) -> bool:
-    if b"DICM" in (data[:4], data[_PREFIX_END - 4 :]):
-        return False
-    group = int.from_bytes(data[:2], "little" if little_endian else "big")
-    return transfer_syntax in DEFLATED or _FIRST_GROUP <= group < _DELIMITERS
-
-
-def _beginning(
-    source: BinaryIO, tags: list[BaseTag | int] | None, limits: ReadLimits
-) -> tuple[BinaryIO, bool]:
-    most = min(_INFLATED_BYTES if tags else limits.value_bytes, _MOST_INFLATED_BYTES)
-    return beginning(source, most, ReadBudget(limits))
+def _data_set(few: Reduced, little_endian: bool, budget: ReadBudget) -> Dataset:
+    """The elements that were found, each read alone: none ends what another has begun."""
+    elements = dict[BaseTag, RawDataElement | DataElement]()
+    for tag, data in few.elements.items():
+        source = cast(BinaryIO, Metered(BytesIO(data), budget))
+        budget.enter(tag)
+        try:
+            element = next(data_element_generator(source, few.implicit_vr, little_endian))
+        except Exception as error:  # whatever a hostile or broken value makes the reader raise
+            raise budget.failure(error) from error
+        elements[element.tag] = element
+    data_set = Dataset(elements)
+    data_set.set_original_encoding(few.implicit_vr, little_endian)
+    return data_set
 
 
 def _form(transfer_syntax: str) -> tuple[bool, bool]:
@@ -120,22 +112,76 @@ def _read_counted(
 
 
 def read_whole(data: bytes, transfer_syntax: str, budget: ReadBudget) -> Dataset:
-    """The data set that `data` is, to its last byte.
+    """The data set that `data` is, to its last byte; `reduced` says what its structure may be.
 
     Raises DataSetError, and BudgetError where it is more than `budget` has.
     """
     if transfer_syntax in DEFLATED:
         data = inflated(data, budget.limits.value_bytes)
-    source, is_small = BytesIO(data), len(data) <= SMALL_BYTES
-    data_set = _read_counted(source, _form(transfer_syntax), None, 0xFFFFFFFF, budget, is_small)
-    if transfer_syntax not in DEFLATED and source.tell() != len(data):
-        raise DataSetError(f"The data set ends at byte {source.tell()} of {len(data)}")
-    check_lengths(data_set)
+    form = _form(transfer_syntax)
+    try:
+        data_set = _read_to_end(data, form, budget)
+    except BudgetError:
+        raise
+    except DataSetError as failure:
+        data_set = _read_tolerantly(data, form, budget, failure)
     for tag in data_set.keys():  # noqa: SIM118
         raw = data_set.get_item(tag, keep_deferred=True)
         if raw and raw.VR == "SQ" and isinstance(raw, RawDataElement) and raw.value:
             _check_items(raw.value, tag, bool(raw.is_little_endian))
     return data_set
+
+
+def _read_to_end(data: bytes, form: tuple[bool, bool], budget: ReadBudget) -> Dataset:
+    source, is_small = _Message(data), len(data) <= SMALL_BYTES
+    data_set = _read_counted(source, form, None, _LAST_TAG, budget, is_small)
+    if source.tell() != len(data):
+        raise DataSetError(f"The data set ends at byte {source.tell()} of {len(data)}")
+    if any(source.rest):
+        raise DataSetError("The data set is cut short in the head of an element")
+    if any(tag.group == _DELIMITERS for tag in data_set.keys()):  # noqa: SIM118
+        raise DataSetError("The data set is damaged: an end of nothing")
+    check_lengths(data_set)
+    return data_set
+
+
+class _Message(BytesIO):
+    """Bytes of which `rest` are those that are no head, of which pydicom does not tell."""
+
+    rest = b""
+
+    def read(self, count: int | None = -1, /) -> bytes:
+        found = super().read(count)
+        if count == _HEAD_BYTES > len(found):
+            self.rest = found
+        return found
+
+
+def _read_tolerantly(
+    data: bytes, form: tuple[bool, bool], budget: ReadBudget, failure: DataSetError
+) -> Dataset:
+    """The same where ends are stray or VRs are none. Raises `failure` where it is something else.
+
+    Nothing is left out of what a peer asks: it would be another question.
+    """
+    try:
+        found = reduced(BytesIO(data), False, *form, _Everything(), _LAST_TAG, budget, True)
+        if not found.is_whole or found.is_unsure:
+            raise failure
+        data_set = _data_set(found, form[1], budget)
+        check_lengths(data_set)
+    except BudgetError:
+        raise
+    except DataSetError:
+        raise failure from None
+    return data_set
+
+
+class _Everything:
+    """The tags of any data set."""
+
+    def __contains__(self, tag: object) -> bool:
+        return True
 
 
 def check_lengths(data_set: Dataset) -> None:

@@ -18,6 +18,7 @@ from storage.dicom.values.charsets import UTF_8, Charset, charset
 from storage.dicom.values.conversion import (
     CHARSET_VRS,
     LONG_FORM_VRS,
+    SHORT_FORM_VRS,
     SPACE_PADDED_VRS,
     WHOLE_TEXT_VRS,
     decoded,
@@ -40,6 +41,7 @@ __all__ = [
     "LONG_CHARACTERS",
     "LONG_FORM_VRS",
     "PATIENT_IDENTITY",
+    "SHORT_FORM_VRS",
     "SPACE_PADDED_VRS",
     "TABLE",
     "UID_KEYWORDS",

@@ -32,6 +32,11 @@ _NUMBERS = {
 _PLAIN_VRS = CHARSET_VRS | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"}
 _MAX_SHORT_LENGTH = 0xFFFE
 _ASCII = charset("")
+# By the size of their lengths in explicit VR (PS3.5 7.1.2).
+SHORT_FORM_VRS = frozenset(
+    {"AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL",
+     "SS", "ST", "TM", "UI", "UL", "US"}
+)  # fmt: skip
 LONG_FORM_VRS = frozenset(
     {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"}
 )

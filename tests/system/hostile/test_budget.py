@@ -34,7 +34,7 @@ from storage.diagnostics.errors import (
 from storage.dicom import instance_header
 from storage.dicom.data_sets.budget import WHOLE, ReadBudget, heeding
 from storage.dicom.data_sets.reader import DEFLATED as DEFLATED_SYNTAXES
-from storage.dicom.data_sets.reader import _form, _read_counted
+from storage.dicom.data_sets.reader import _data_set, _form, _read_counted
 from storage.dicom.data_sets.reducing import reduced
 from storage.dicom.data_sets.references import TRANSACTION_UID, read_references
 from storage.dicom.values.conversion import LONG_FORM_VRS
@@ -338,8 +338,10 @@ def _values(data: bytes, syntax: str, wanted: set[int], reduces: bool) -> dict[i
     form, last, budget = _form(syntax), 0x7FDFFFFF, ReadBudget(WHOLE)
     try:
         if reduces:
-            data = reduced(BytesIO(data), False, *form, wanted, last, budget)
-        found = _read_counted(BytesIO(data), form, [*wanted], last, budget)
+            few = reduced(BytesIO(data), False, *form, wanted, last, budget)
+            found = _data_set(few, form[1], budget)
+        else:
+            found = _read_counted(BytesIO(data), form, [*wanted], last, budget)
     except DataSetError:
         return None
     return {
