@@ -153,6 +153,9 @@ FRAGMENTS: list[tuple[list[bytes], bytes, int, list[bytes] | str]] = [
     ([A, b"", B], offsets(0, SECOND), 2, [A, B]),
     ([A, b""], b"", 1, [A]),
     ([A, B, b"", b""], b"", 2, [A, B]),
+    ([A, b"", B], b"", 2, [A, B]),
+    ([A, b"", B, b""], b"", 2, [A, B]),
+    ([b"", A], b"", 1, [A]),
     ([A, B], b"", 1, "another image follows"),
     ([A, B], b"", 3, "has 2 fragments"),
     ([A], b"", 2, "has 1 fragments"),
@@ -189,7 +192,7 @@ OPEN: list[tuple[list[bytes], int, list[bytes] | str]] = [
 ]
 
 
-@pytest.mark.parametrize("end", [b"", bytes(8), bytes(16)], ids=["nothing", "zeros", "more zeros"])
+@pytest.mark.parametrize("end", [b"", bytes(8), bytes(17), bytes(1000)])
 @pytest.mark.parametrize(("fragments", "count", "expected"), OPEN)
 def test_fragments_without_a_delimiter_are_frames_where_each_is_one(
     fragments: list[bytes], count: int, expected: list[bytes] | str, end: bytes, stored: Store
@@ -202,6 +205,14 @@ def test_fragments_without_a_delimiter_are_frames_where_each_is_one(
             transcode(path, EXPLICIT)
         return
     assert (words(decompressed(path)) == [words_of(frame) for frame in expected]).all()
+
+
+@pytest.mark.parametrize("number", ["1", "+1", "01", "1.", "1.0", ""])
+def test_a_number_of_frames_is_taken_as_it_is_written(number: str, stored: Store) -> None:
+    more = {0x00280008: ex(0x00280008, "IS", f"{number:<4}".encode())}
+    data = image([A], rows=40, columns=36, bits=(16, 12, 11), more=more)
+    path = stored(data, str(JPEG2000Lossless))
+    assert (words(decompressed(path)) == [words_of(A)]).all()
 
 
 def test_frames_that_differ_in_kind_are_an_error(stored: Store) -> None:

@@ -46,6 +46,11 @@ STRUCTURES = {
     "both ends behind a sequence of told length": (
         sequence(ITEM_OF_LENGTH, None) + ITEM_END + SEQUENCE_END, DELIMITED,
     ),
+    "a sequence's end between its items": (
+        sequence(OPEN_ITEM + ITEM_END + SEQUENCE_END + OPEN_ITEM + ITEM_END + SEQUENCE_END),
+        im(SEQUENCE, (im(ITEM, WHOLE, UNDEFINED) + ITEM_END) * 2 + SEQUENCE_END, UNDEFINED),
+    ),
+    "an item of nothing": (im(ITEM, b""), b""),
     "an end twice": (sequence(OPEN_ITEM + ITEM_END * 2 + SEQUENCE_END * 2), OPEN),
     "an item's end of nothing": (ITEM_END, b""),
     "a sequence's end of nothing": (SEQUENCE_END, b""),

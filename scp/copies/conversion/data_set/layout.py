@@ -7,19 +7,17 @@ from typing import BinaryIO, NamedTuple
 
 from scp.copies.conversion.data_set.errors import TranscodeError
 from storage.dicom.data_sets import WHOLE, ReadBudget
-from storage.dicom.values import LONG_FORM_VRS
+from storage.dicom.values import LONG_FORM_VRS, SHORT_FORM_VRS
 
 PIXEL_DATA = 0x7FE00010
 # Zeros in the place of what ends the fragments, or behind the data set.
-_MOST_PADDING = 16
+_MOST_PADDING = 1 << 16
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 UNDEFINED = 0xFFFFFFFF
 _DELIMITERS = 0xFFFE
 
 _LONG_FORM = frozenset(vr.encode() for vr in LONG_FORM_VRS)
-_SHORT_FORM = frozenset(
-    b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
-)  # fmt: skip
+_SHORT_FORM = frozenset(vr.encode() for vr in SHORT_FORM_VRS)
 _CHUNK = 1 << 20
 # Far beyond any IOD; what is beyond these is made to exhaust who reads it.
 _MAX_DEPTH = 64
@@ -129,6 +127,10 @@ class DataSetSource:
         for at in range(start, end, _CHUNK):
             yield self.read(Span(at, min(_CHUNK, end - at)))
 
+    @property
+    def _empty_item(self) -> bytes:
+        return struct.pack("<HHI" if self.little_endian else ">HHI", ITEM >> 16, ITEM & 0xFFFF, 0)
+
     def _level(self, at: int, stop: int | None, depth: int) -> tuple[list[StoredElement], int]:
         """The elements from `at` to `stop`, or to the item's delimiter; and where they end."""
         if depth > _MAX_DEPTH:
@@ -141,7 +143,7 @@ class DataSetSource:
             tag, head = self._head(at)
             if stop is None and tag in (ITEM_END, SEQUENCE_END):  # which also ends its last item
                 return found, at + 8 * (tag == ITEM_END)
-            if found and tag in (ITEM_END, SEQUENCE_END):
+            if found and (tag in (ITEM_END, SEQUENCE_END) or head == self._empty_item):
                 at += 8  # of nothing
                 continue
             if len(found) >= _MAX_ELEMENTS:
@@ -222,6 +224,9 @@ class DataSetSource:
         left = self.end - at
         return left <= _MOST_PADDING and not any(self.read(Span(at, left)))
 
+    def _is_item(self, at: int) -> bool:
+        return at + 8 <= self.end and self._head(at)[0] == ITEM
+
     def _items(
         self, sequence: StoredElement, depth: int
     ) -> Iterator[tuple[int, int, list[StoredElement] | None]]:
@@ -232,7 +237,10 @@ class DataSetSource:
                 return
             tag, head = self._head(at)
             if tag == SEQUENCE_END and stop is None:
-                return
+                if depth != 1 or not self._is_item(at + 8):
+                    return
+                at += 8  # in front of another item
+                continue
             if tag in (ITEM_END, SEQUENCE_END):
                 at += 8  # behind an item, or a sequence, whose length is told
                 continue

@@ -1,5 +1,6 @@
 """Compressed Pixel Data as native: the value, and the attributes that change with it."""
 
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,8 @@ _METHODS = {
 }
 _HTJ2K, _HTJ2K_METHOD = "1.2.840.10008.1.2.4.20", "ISO_15444_15"
 _TEXT_BYTES = 1024
+# An integer string (PS3.5 6.2), as some write it too.
+_WHOLE_NUMBER = re.compile(r"\+?([0-9]+)(?:\.0*)?")
 _CHUNK = 1 << 20
 
 
@@ -229,10 +232,10 @@ def _image(scope: Scope, codec: Codec, lossless: bool) -> Image:
 
 def _frame_count(scope: Scope) -> int:
     text = _value(scope, _NUMBER_OF_FRAMES)
-    digits = text.removeprefix("+") or "1"
-    if not digits.isdecimal() or int(digits) < 1:
+    count = _WHOLE_NUMBER.fullmatch(text or "1")
+    if not count or not int(count[1]):
         raise TranscodeError(f"Number of Frames is {text!r}")
-    return int(digits)
+    return int(count[1])
 
 
 def _size(spans: list[list[Span]]) -> int:

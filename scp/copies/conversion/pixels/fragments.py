@@ -26,8 +26,8 @@ def frames(
     TranscodeError where the fragments do not make as many frames.
     """
     table, *fragments = source.fragments(pixel_data) or [Span(pixel_data.start, 0)]
-    while len(fragments) > count and not fragments[-1].length:
-        fragments.pop()  # some writers end with an empty one
+    if len(fragments) > count:  # some writers put empty ones behind a frame, or behind all
+        fragments = [fragment for fragment in fragments if fragment.length]
     if len(fragments) == count:
         return [[fragment] for fragment in fragments]
     if not source.is_delimited(pixel_data):  # what follows of the last frame may be missing
