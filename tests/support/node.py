@@ -35,6 +35,7 @@ _BUGS = (
     "association broken",
     "did not start",
 )
+_KEPT_PORTS: list[socket.socket] = []
 
 
 # Sets a constant, also where a module that has imported it holds it by its name.
@@ -311,7 +312,13 @@ def minipacs(
 
 
 def free_port() -> int:
-    """A port that was free a moment ago, for programs that cannot pick one themselves."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port for a program that cannot pick one itself; nobody else is given it meanwhile.
+
+    It stays bound here, without listening: connections to it are refused, the system gives it to no
+    other socket, and a program that sets SO_REUSEADDR, as DCMTK's do, may listen on it.
+    """
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    _KEPT_PORTS.append(kept)
+    return int(kept.getsockname()[1])
