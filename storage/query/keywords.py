@@ -22,9 +22,9 @@ from storage.query.identifier import Options, Query, Root
 from storage.query.ranges import is_range
 
 _TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
-# Each key counts, whatever its level; `""` asks for what is empty, and of several values any will
-# do (PS3.4 C.4.1.2.2, C.2.2.2.7, C.2.2.2.8).
-_OPTIONS = Options(relational=True, empty_value=True, multiple_values=True)
+# Each key counts, whatever its level, and `""` asks for what is empty (PS3.4 C.4.1.2.2, C.2.2.2.7).
+# Of several values any will do, other than by multiple value matching (PS3.4 C.2.2.2.8).
+_OPTIONS = Options(relational=True, empty_value=True)
 _EMPTY = '""'
 _FORMS = {
     "DA": "takes YYYYMMDD, or a range such as 20260101-20261231, 20260101- or -20261231",

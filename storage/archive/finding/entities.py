@@ -17,7 +17,7 @@ BYTES, FIRST_RECEIVED, RECEIVED, SENDER = "Bytes", "FirstReceived", "Received", 
 OF_RECEIPT = (SENDER, RECEIVED, FIRST_RECEIVED, BYTES)
 _NANOSECONDS = 1_000_000_000
 _RANGE = re.compile(r"(\d*)(-?)(\d*)")
-# More values of one keyword are a list: any of them will do (PS3.4 C.2.2.2.8).
+# More values of one keyword are a list: any of them will do.
 _SEPARATOR = "\\"
 
 

@@ -1,6 +1,6 @@
 """`minipacs unpin`: studies that the rules may have again."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from scp.cli.options import (
     DEFAULT_CONFIG,
@@ -19,7 +19,7 @@ from scp.runtime import tell
 from storage import Archive, Level
 from storage.diagnostics import FolderError
 from storage.journal import pins
-from storage.maintenance.changes import Named, Selection
+from storage.maintenance.changes import Everything, Matching, Named, Selection
 
 app = Commands()
 
@@ -37,7 +37,7 @@ def run(settings: Settings, named: Sequence[Named]) -> None:
     """Take the pin from studies. Raises ArchiveError, before any is, where one has none."""
     with opened(settings) as archive:
         pinned = pins.pinned(archive.journal)
-        studies = _studies(archive, named, settings.storage.charset)
+        studies = _studies(archive, named, settings.storage.charset, pinned)
         without = ", ".join(study for study in studies if study not in pinned)
         if without:
             raise FolderError(
@@ -49,8 +49,10 @@ def run(settings: Settings, named: Sequence[Named]) -> None:
             say(f"study {study} unpinned")
 
 
-def _studies(archive: Archive, named: Sequence[Named], charset: str) -> list[str]:
-    """The studies that are named, held or not, and those of what else is named or described."""
+def _studies(
+    archive: Archive, named: Sequence[Named], charset: str, pinned: Container[str]
+) -> list[str]:
+    """The studies that are named, held or not; of what is described those that are pinned."""
     found: dict[str, None] = {}
     for one in named:
         if isinstance(one, Selection) and one.level is Level.STUDY:
@@ -59,5 +61,8 @@ def _studies(archive: Archive, named: Sequence[Named], charset: str) -> list[str
         locations, absent = selection.held(archive, [one], charset)
         if absent:
             raise FolderError(f"{selection.words(absent)}: nothing is held")
-        found |= dict.fromkeys(location.uids[0] for location in locations)
+        studies = dict.fromkeys(location.uids[0] for location in locations)
+        if isinstance(one, Matching | Everything):
+            studies = {study: None for study in studies if study in pinned}
+        found |= studies
     return list(found)
