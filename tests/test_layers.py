@@ -45,7 +45,7 @@ FLOORS = (
     {"scp.copies.deidentify.pixels", "scp.copies.export", "scp.network.scu"},
     {"scp.copies.deidentify.instances"},
     {"scp.copies.deidentify", "scp.copies.conversion"},
-    {"scp.copies", "scp.forwarding", "scp.network.services", "scp.web"},
+    {"scp.copies", "scp.fetching", "scp.forwarding", "scp.network.services", "scp.web"},
     {"scp.network"},
     {"scp.node", "scp.conformance.writing"},
     {"scp.conformance.sections"},

@@ -12,7 +12,7 @@ from scp.cli.options import Commands
 COMMANDS = {
     "serve": "node.serve", "init": "node.init", "config": "node.config", "peers": "node.peers",
     "conformance": "node.conformance", "forward": "node.forward",
-    "find": "finding.find",
+    "find": "finding.find", "query": "finding.query", "fetch": "finding.fetch",
     "stats": "upkeep.stats", "check": "upkeep.check", "rebuild": "upkeep.rebuild",
     "import": "transfer.import_files", "send": "transfer.send", "export": "transfer.export",
     "backup": "transfer.backup",

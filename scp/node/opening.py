@@ -1,17 +1,17 @@
 """The archive opened for a command, to look at or to change, beside a node or without one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from scp.config import Settings
 from scp.copies.conversion.limits import BUDGET
-from storage import Archive, catch_up
-from storage.diagnostics import FolderError
-from storage.files import is_free
+from storage import Archive, OnConflict, catch_up, prepare
+from storage.diagnostics import FolderError, InUseError
+from storage.files import Bounds, is_free
 from storage.index import index_path
 from storage.journal import changes_cut_off, in_progress
-from storage.maintenance.recovery import fault_of_index
+from storage.maintenance.recovery import UNFINISHED, fault_of_index, rebuilding
 
 
 def require_index(settings: Settings) -> None:
@@ -57,3 +57,36 @@ def changing(settings: Settings) -> Iterator[Archive]:
             catch_up(data, settings.storage.charset)
         with in_progress(data):
             yield archive
+
+
+def open_to_store(settings: Settings, told: Callable[[int, int], None]) -> bool:
+    """Have a data folder that can be stored to; whether no node has it.
+
+    `told` of how many files are read of how many while its index is made anew, where that must
+    be. Raises FolderError.
+    """
+    storage = settings.storage
+    where = f"{settings.source}: [storage] path: "
+    try:
+        is_whole = prepare(storage.path, storage.sync, storage.charset, storage.any_file_system)
+    except InUseError:
+        fault = fault_of_index(index_path(storage.path), look_through=False)
+        if fault and fault != UNFINISHED:
+            raise FolderError(f"{where}{storage.path}: index {fault}") from None
+        return False
+    except FolderError as error:
+        raise FolderError(f"{where}{error}") from error
+    if not is_whole:
+        rebuilding.rebuild(storage.path, storage.charset, told)
+    return True
+
+
+def archive_to_store(settings: Settings) -> Archive:
+    """The archive as a process stores to it, beside a node or others, once it is open for that."""
+    storage = settings.storage
+    archive = Archive(
+        storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes,
+        Bounds(storage.superseded_copies, storage.superseded_percent),
+    )  # fmt: skip
+    archive.tree.stay_beside()
+    return archive

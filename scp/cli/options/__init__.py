@@ -14,6 +14,7 @@ from scp.cli.options.options import (
     settings_as_owner,
 )
 from scp.cli.options.parameters import AsJson, Ask, DryRun, Yes, asking, takes
+from scp.cli.options.peers import peer_of
 from scp.cli.options.selection import required, selected
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "log_for_command",
     "ownership",
     "parsed_conditions",
+    "peer_of",
     "profile_asked_for",
     "refusals_shown",
     "required",

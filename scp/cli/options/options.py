@@ -115,7 +115,7 @@ def _as_whom(error: Exception) -> str:
     return as_whom(_in_use[0], cause) if isinstance(cause, PermissionError) and _in_use else ""
 
 
-def failure(message: str) -> typer.Exit:
-    """What ends a command that is used or configured wrongly."""
+def failure(message: str, code: int = 2) -> typer.Exit:
+    """What ends a command that is used or configured wrongly; `code` 1: that could not be done."""
     say(*f"minipacs: {message}".split("\n"), err=True)
-    return typer.Exit(2)
+    return typer.Exit(code)

@@ -63,6 +63,7 @@ All = Annotated[bool, typer.Option("--all", help="All that is held.")]
 _COLUMNS = (
     "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "AccessionNumber", "PatientID",
 )  # fmt: skip
+_ACCESSION, _PATIENT = _COLUMNS[-2:]
 _DELIMITERS = ",;\t"
 _MOST_NAMED = 10
 _WILDCARDS = "*?\\"
@@ -133,7 +134,7 @@ def _matching(conditions: Sequence[tuple[str, str]], words: str) -> "Matching":
     from storage.maintenance.changes import Matching
 
     with refusals_shown():
-        return Matching(asked(Level.IMAGE, conditions, ()), words)
+        return Matching(asked(Level.IMAGE, conditions, ()), words, tuple(conditions))
 
 
 def _of_file(name: str, column: str) -> "Iterator[Named]":
@@ -154,14 +155,16 @@ def _of_file(name: str, column: str) -> "Iterator[Named]":
     if not known:
         wanted = column or " or ".join(_COLUMNS)
         raise failure(f"--from {name}: has no column {wanted}; its first line is {first[:200]}")
-    place = header.index(known[0])
+    # An Accession Number is one of who gave it out; the patient tells that, too.
+    beside = _PATIENT if known[0] == _ACCESSION and _PATIENT in header and not column else ""
     for row in rows:
         if row:
-            value = row[place].strip() if place < len(row) else ""
-            yield _of_value(known[0], value, f"--from {name}: line {rows.line_num}")
+            held = dict(zip(header, map(str.strip, row), strict=False))
+            where = f"--from {name}: line {rows.line_num}"
+            yield _of_value(known[0], held.get(known[0], ""), where, held.get(beside, ""))
 
 
-def _of_value(keyword: str, value: str, where: str) -> "Named":
+def _of_value(keyword: str, value: str, where: str, patient: str = "") -> "Named":
     from storage.dicom.values import UNIQUE
     from storage.maintenance.changes import Selection
 
@@ -170,8 +173,11 @@ def _of_value(keyword: str, value: str, where: str) -> "Named":
     for level, attribute in UNIQUE.items():
         if attribute.keyword == keyword:
             return Selection(level, value)
-    if any(letter in value for letter in _WILDCARDS):
+    if any(letter in value + patient for letter in _WILDCARDS):
         raise failure(f"{where}: {keyword} has a wildcard: {value}")
+    if patient:
+        both = [(keyword, value), (_PATIENT, patient)]
+        return _matching(both, f"{keyword}={value} {_PATIENT}={patient}")
     return _matching([(keyword, value)], f"{keyword}={value}")
 
 

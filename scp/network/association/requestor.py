@@ -14,6 +14,7 @@ from pynetdicom.transport import AddressInformation
 from scp.config import Peer, Settings
 from scp.network.association import application_entity
 from scp.network.association.driver import attach_upper_layer
+from scp.network.dimse import OpenSink
 from scp.network.tls import Contexts, TlsError
 from scp.network.upper_layer import NodeSocket, upper_layer_of
 
@@ -52,17 +53,18 @@ def associate(
     peer: Peer,
     proposals: Sequence[Proposal],
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+    open_sink: OpenSink = lambda context_id, command: None,
 ) -> Association:
     """An association with a peer; at least one of what is proposed was accepted.
 
-    It has no thread: the calling one drives it, and has to release or abort it. Raises
-    NoAssociationError.
+    It has no thread: the calling one drives it, and has to release or abort it. `open_sink` gives
+    what takes the data sets that the peer sends. Raises NoAssociationError.
     """
     started = time.monotonic()
 
     calling = application_entity.build(settings, peer)
     association = Association(calling, MODE_REQUESTOR)
-    attach_upper_layer(association)
+    attach_upper_layer(association, open_sink)
     association._is_paused = True  # there is no thread of its own that a release would wait for
     try:
         connection = _prepare(association, settings, title, peer, proposals, roles)

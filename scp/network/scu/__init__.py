@@ -1,4 +1,4 @@
-"""The node as SCU: echoes, and instances sent to a destination."""
+"""The node as SCU: echoes, instances sent to a destination, and asked of a peer."""
 
 from scp.network.scu.delivery import Delivery, Origin, Pause
 from scp.network.scu.echo_scu import SYNTAXES, Echo, echo
@@ -11,6 +11,8 @@ from scp.network.scu.outcomes import (
     SubOperationOutcome,
     Supply,
 )
+from scp.network.scu.requests import Ending, Inquirer, PeerError
+from scp.network.scu.retrieval import Getting, Moving, RetrieveOrigin
 from scp.network.scu.store import Sender
 
 __all__ = [
@@ -20,10 +22,16 @@ __all__ = [
     "Cause",
     "Delivery",
     "Echo",
+    "Ending",
+    "Getting",
+    "Inquirer",
+    "Moving",
     "Origin",
     "Originator",
     "Pause",
+    "PeerError",
     "Result",
+    "RetrieveOrigin",
     "Sender",
     "SubOperationOutcome",
     "Supply",

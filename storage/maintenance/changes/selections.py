@@ -32,10 +32,11 @@ class AnyUid:
 
 @dataclass(frozen=True)
 class Matching:
-    """The instances that match conditions; `words` are these."""
+    """The instances that match conditions, pairs of a keyword and a value; `words` are these."""
 
     asked: Asked = field(compare=False)
     words: str
+    conditions: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         return self.words

@@ -36,9 +36,9 @@ class LevelName(StrEnum):
 
 
 _LEVELS = dict(zip(LevelName, Level, strict=True))
-_PLURALS = dict(zip(LevelName, ("patients", "studies", "series", "instances"), strict=True))
+PLURALS = dict(zip(LevelName, ("patients", "studies", "series", "instances"), strict=True))
 # What is shown where nothing else is asked for; and what tells one from another, which is long.
-_COLUMNS = {
+COLUMNS = {
     Level.PATIENT: ("PatientID", "PatientName", "PatientBirthDate", "PatientSex",
                     "NumberOfPatientRelatedStudies", "NumberOfPatientRelatedInstances"),
     Level.STUDY: ("PatientID", "PatientName", "StudyDate", "AccessionNumber", "ModalitiesInStudy",
@@ -86,7 +86,7 @@ def find(
     settings = settings_as_owner(path)
     more = [name for one in show or () for name in one.split(",") if name]
     at = _LEVELS[level]
-    columns = [] if as_uids else list(dict.fromkeys((*_COLUMNS[at], *more)))
+    columns = [] if as_uids else list(dict.fromkeys((*COLUMNS[at], *more)))
     form = (
         rows.Json() if as_json else rows.Csv() if as_csv else rows.Lines() if as_uids
         else rows.Columns()
@@ -95,7 +95,7 @@ def find(
         wanted = asked(at, parsed_conditions(where), columns, fuzzy)
         count, fault = run(settings, wanted, form, limit)
     if isinstance(form, rows.Columns):
-        say(f"{_PLURALS[level]}={count}", err=True)
+        say(f"{PLURALS[level]}={count}", err=True)
     if fault:
         say(f"minipacs: {fault}", err=True)
     raise typer.Exit(0 if count and not fault else 1)

@@ -30,19 +30,12 @@ from scp.cli.options import (
 from scp.cli.output import FileProgress, Shown, say, shown
 from scp.config import Settings
 from scp.network.dimse import sop_classes
+from scp.node import archive_to_store, open_to_store
 from scp.runtime import MANY, child, tell
-from storage import Archive, OnConflict
 from storage.archive import Importer, ImportSource, Taken, UnusablePath, under
-from storage.diagnostics import ArchiveError, FolderError, InUseError, ResourceError
-from storage.files import Bounds, words_of
-from storage.index import index_path
-from storage.maintenance.recovery import (
-    UNFINISHED,
-    fault_of_index,
-    prepare,
-    rebuilding,
-    settle_index,
-)
+from storage.diagnostics import ArchiveError, ResourceError
+from storage.files import words_of
+from storage.maintenance.recovery import settle_index
 
 app = Commands()
 
@@ -139,22 +132,8 @@ def run(settings: Settings, paths: list[Path], processes: int) -> bool:
 
 def _open(settings: Settings) -> bool:
     """Have a data folder that can be stored to; whether no node has it. Raises FolderError."""
-    storage = settings.storage
-    where = f"{settings.source}: [storage] path: "
-    try:
-        is_whole = prepare(storage.path, storage.sync, storage.charset, storage.any_file_system)
-    except InUseError:
-        fault = fault_of_index(index_path(storage.path), look_through=False)
-        if fault and fault != UNFINISHED:
-            raise FolderError(f"{where}{storage.path}: index {fault}") from None
-        return False
-    except FolderError as error:
-        raise FolderError(f"{where}{error}") from error
-    if not is_whole:
-        with shown("import") as progress:
-            told = FileProgress(progress, "making the index anew")
-            rebuilding.rebuild(storage.path, storage.charset, told)
-    return True
+    with shown("import") as progress:
+        return open_to_store(settings, FileProgress(progress, "making the index anew"))
 
 
 def _pool(settings: Settings, processes: int) -> ProcessPoolExecutor:
@@ -177,13 +156,8 @@ def _begin(settings: Settings, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees to the end
     # The parent's would make it one more result, and the parent wait for ever.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    storage = settings.storage
-    archive = Archive(
-        storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes,
-        Bounds(storage.superseded_copies, storage.superseded_percent),
-    )  # fmt: skip
-    archive.tree.stay_beside()
-    _of_process.append(Importer(archive, storage.charset, SENDER, _objection))
+    archive = archive_to_store(settings)
+    _of_process.append(Importer(archive, settings.storage.charset, SENDER, _objection))
 
 
 def _take(chunk: list[ImportSource]) -> Result:

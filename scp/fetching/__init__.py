@@ -1,0 +1,18 @@
+"""Another archive, looked through and brought over as a person asks: queries and retrieves."""
+
+from scp.fetching.hours import Hours
+from scp.fetching.remote import RemoteArchive, RemoteAsked, remote_asked
+from scp.fetching.retrieving import Fetch, Fetched, Missing
+from scp.fetching.studies import Plan, StudyPlan
+
+__all__ = [
+    "Fetch",
+    "Fetched",
+    "Hours",
+    "Missing",
+    "Plan",
+    "RemoteArchive",
+    "RemoteAsked",
+    "StudyPlan",
+    "remote_asked",
+]
