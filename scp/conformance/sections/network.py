@@ -70,8 +70,9 @@ def sections(settings: Settings) -> tuple[Section, ...]:
             "Beyond PS3.8: items that are unknown or of a wrong size are left out, titles end at "
             "a NUL, implementation version names are cut to 16 characters, zero bytes may follow "
             "the last item, and presentation contexts may have even numbers, up to 256 of them. "
-            "So it is with the A-ASSOCIATE-AC of a peer. An A-ASSOCIATE-RQ in which a title is "
-            "blank is rejected as one whose title is not recognized.",
+            "So it is with the A-ASSOCIATE-AC of a peer, and an A-ASSOCIATE-RJ may have any "
+            "values. An A-ASSOCIATE-RQ in which a title is blank is rejected as one whose title is "
+            "not recognized.",
         )),
         Section(5, "Rejected associations", (_rejections(),)),
     )  # fmt: skip

@@ -16,6 +16,7 @@ from pynetdicom.pdu import A_ABORT_RQ
 
 from scp.network.tls import words_of
 from scp.network.upper_layer import association_pdus
+from scp.network.upper_layer.rejection_pdu import read_rejection
 from scp.network.upper_layer.transport import LongPduError, NodeSocket
 from scp.network.upper_layer.waiter import Waiter
 from scp.runtime import one_line
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_A_ASSOCIATE_RQ, _A_ASSOCIATE_AC, _P_DATA_TF = 0x01, 0x02, 0x04
+_A_ASSOCIATE_RQ, _A_ASSOCIATE_AC, _A_ASSOCIATE_RJ, _P_DATA_TF = 0x01, 0x02, 0x03, 0x04
 _PDU_TYPES = range(0x01, 0x08)
 # States of PS3.8 9.2.3: idle, data transfer, and waiting for the connection to be closed.
 IDLE, TRANSFER, CLOSING = "Sta1", "Sta6", "Sta13"
@@ -177,7 +178,7 @@ class EventLoop(DULServiceProvider):
             if pdu[0] in (_A_ASSOCIATE_RQ, _A_ASSOCIATE_AC):
                 decoded, event, primitive = self._decode_association(pdu)
             else:
-                decoded, event = self._decode_pdu(bytearray(pdu))
+                decoded, event = self._decode_pdu(self._clean(pdu))
                 primitive = decoded.to_primitive()
         except Exception as error:  # pynetdicom's decoders raise whatever the bytes lead to
             if pdu[0] == _A_ASSOCIATE_AC:
@@ -188,6 +189,13 @@ class EventLoop(DULServiceProvider):
         decoded.to_primitive = lambda: primitive
         self._recv_pdu.put(decoded)
         self.event_queue.put(event)
+
+    def _clean(self, pdu: memoryview) -> bytearray:
+        """A PDU that is no A-ASSOCIATE-RQ or -AC as pynetdicom takes it."""
+        if pdu[0] != _A_ASSOCIATE_RJ:
+            return bytearray(pdu)
+        self._connection.rejection = read_rejection(pdu)
+        return bytearray(self._connection.rejection.data)
 
     def _decode_association(self, pdu: memoryview) -> tuple[Any, str, Any]:
         """An A-ASSOCIATE-RQ or -AC, its event and its primitive. Raises whatever it leads to."""

@@ -260,8 +260,10 @@ ODD_ANSWERS: dict[str, Answer] = {
 
 
 def read_pdu(connection: socket.socket) -> bytes:
+    """A PDU, nothing where the connection was closed."""
     head = connection.recv(6, socket.MSG_WAITALL)
-    return head + connection.recv(struct.unpack(">I", head[2:])[0], socket.MSG_WAITALL)
+    rest = struct.unpack(">I", head[2:])[0] if head else 0
+    return head + connection.recv(rest, socket.MSG_WAITALL)
 
 
 @contextmanager
@@ -273,7 +275,7 @@ def peer(answer: Answer) -> Iterator[int]:
         with connection:
             connection.settimeout(CLIENT_SECONDS)
             connection.sendall(answer(read_pdu(connection)))
-            if read_pdu(connection)[0] != 0x04:
+            if not read_pdu(connection).startswith(b"\x04"):
                 return
             elements = request(0x8030, ECHO, False, (0x0120, us(1)), (0x0900, us(0)))
             command = command_set([one for one in elements if one[0] != 0x0110])
@@ -310,3 +312,24 @@ def test_an_answer_that_cannot_be_read_ends_the_attempt_at_once(
     """And not by acse_timeout, which is told in other words."""
     with peer(answer) as port:
         assert "answers what is no A-ASSOCIATE-AC: " in echoed(tmp_path, port)
+
+
+REJECTIONS = {
+    (1, 1, 7): "rejects the association: Called AE title not recognised",
+    (2, 3, 2): "rejects the association: Local limit exceeded",
+    (1, 1, 10): "rejects it: result 1, source 1, reason 10",
+    (2, 9, 0): "rejects it: result 2, source 9, reason 0",
+    (0, 1, 1): "rejects it: result 0, source 1, reason 1",
+    (9, 9, 9): "rejects it: result 9, source 9, reason 9",
+    (1,): "rejects it: result 1, no source, no reason",
+    (1, 1, 7, 0, 0): "rejects the association: Called AE title not recognised",
+}
+
+
+@pytest.mark.parametrize("values", REJECTIONS)
+def test_a_rejection_is_one_at_once_with_whatever_values(
+    tmp_path: Path, values: tuple[int, ...]
+) -> None:
+    """And neither aborted, nor waited for until acse_timeout, which is told in other words."""
+    with peer(lambda asked: pdu(REJECTED, bytes([0, *values]))) as port:
+        assert REJECTIONS[values] in echoed(tmp_path, port)
