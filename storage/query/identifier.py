@@ -28,6 +28,7 @@ _FIRST_GROUP = 0x0008  # of what a data set holds
 _AVAILABLE = "ONLINE"
 # Lists of UIDs (PS3.4 C.2.2.2.2), and VRs in which a backslash is text.
 _OF_ANY_LENGTH = WHOLE_TEXT_VRS | {"UI"}
+_WILDCARDS_ALONE = "*?\\^= "  # with what parts values, and names
 # A list of 100,000 UIDs fits, and no more than a message may be.
 MAX_IDENTIFIER_BYTES = MESSAGE.value_bytes
 # Of a value of a key; longer than any that is not prose (PS3.5 6.2), or that is asked for.
@@ -134,7 +135,7 @@ class Query:
         PS3.4 C.4.1.2.1, for hierarchical queries; relational ones need none (C.4.1.2.2). What is
         `is_incomplete` has to be narrowed by some key.
         """
-        if self.is_incomplete and not any(key.text for key in self.keys.values()):
+        if self.is_incomplete and not self._is_narrowed:
             self._check_single(next(filter(self._is_universal, self.upper)))
         if not self.options.relational:
             for attribute in self.upper:
@@ -151,6 +152,12 @@ class Query:
                 self._check_single(attribute)
         own = UNIQUE[self.level]
         self._check_single(own, several=own.vr == "UI")
+
+    @property
+    def _is_narrowed(self) -> bool:
+        """Whether a key that is matched says more of a value than that there is one."""
+        unmatched = self.unsupported
+        return any(_narrows(key) for tag, key in self.keys.items() if tag not in unmatched)
 
     def _is_universal(self, attribute: Attribute) -> bool:
         return is_universal(attribute.vr, self.text(attribute))
@@ -260,6 +267,13 @@ def _keys(found: Elements) -> Elements:
         for tag, key in found.items()
         if _is_key(tag)
     }
+
+
+def _narrows(key: Element) -> bool:
+    """Whether a key asks for more than wildcards alone do, which find what has any value."""
+    if key.items is not None:
+        return any(_narrows(held) for item in key.items for held in item.values())
+    return not is_universal(key.vr, key.text) and bool(key.text.strip(_WILDCARDS_ALONE))
 
 
 def _is_among(value: str, key: str) -> bool:
