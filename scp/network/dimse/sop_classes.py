@@ -1,5 +1,6 @@
 """SOP classes and transfer syntaxes: what is accepted, and by which service of the node's."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from pydicom._uid_dict import UID_dictionary
@@ -12,6 +13,9 @@ from scp.copies.conversion.codecs import UNCOMPRESSED
 from storage import Root
 from storage.dicom.values import VIDEO_CLASSES
 
+# Digits and dots, below an arc that has an owner (PS3.5 9.1): no class is 0.0, or a word. Leading
+# zeros are sent.
+_CLASS_UID = re.compile(r"[012](\.[0-9]+){2,}", re.ASCII)
 _STANDARD_ROOT = "1.2.840.10008."
 # PS3.4 B.5 and B.6 number storage SOP classes below these arcs, retired ones and those of DICOS
 # and DICONDE too; one that is newer than the tables is among them.
@@ -157,7 +161,8 @@ def syntaxes_of(abstract_syntax: str) -> frozenset[str]:
     """The transfer syntaxes that are accepted for a SOP class; none where it is not served."""
     if abstract_syntax in _SERVICES:
         return UNCOMPRESSED_SYNTAXES
-    return STORAGE_SYNTAXES if is_storage(abstract_syntax) else frozenset()
+    is_stored = _CLASS_UID.fullmatch(abstract_syntax) and is_storage(abstract_syntax)
+    return STORAGE_SYNTAXES if is_stored else frozenset()
 
 
 def _choose(proposed: list[str], supported: frozenset[str]) -> str | None:

@@ -209,6 +209,15 @@ def test_even_numbers_and_more_contexts_than_odd_ones_are_answered(node: Running
         assert is_served(wire, 254)
 
 
+@pytest.mark.parametrize("name", ["0.0", "", "hello", "1.2.840.10008.1.1x", "1.2.3.", "h\xe9"])
+def test_an_abstract_syntax_that_is_no_uid_is_not_supported(node: RunningNode, name: str) -> None:
+    inside = item(0x30, name.encode("latin-1")) + item(0x40, IMPLICIT.encode())
+    with Wire(node.port) as wire:
+        wire.send(of(CONTEXT, item(0x20, b"\3\0\0\0" + inside)))
+        assert answered_contexts(wire.receive()) == {1: 0, 3: 3}
+        assert is_served(wire, 1)
+
+
 def test_an_instance_is_stored_over_an_even_context(node: RunningNode) -> None:
     with Wire(node.port) as wire:
         wire.send(of(context_item(2, CT, [EXPLICIT])))
