@@ -69,7 +69,8 @@ def sections(settings: Settings) -> tuple[Section, ...]:
             "rejection. Another transfer syntax or SOP class is refused as not supported.",
             "Beyond PS3.8: items that are unknown or of a wrong size are left out, titles end at "
             "a NUL, implementation version names are cut to 16 characters, zero bytes may follow "
-            "the last item, and presentation contexts may have even numbers, up to 256 of them. "
+            "the last item, of several role selections for a SOP class all roles count, one of no "
+            "role is left out, and presentation contexts may have even numbers, up to 256 of them. "
             "So it is with the A-ASSOCIATE-AC of a peer, and an A-ASSOCIATE-RJ may have any "
             "values. An A-ASSOCIATE-RQ in which a title is blank is rejected as one whose title is "
             "not recognized.",

@@ -80,6 +80,14 @@ TAKEN = {
     "rubbish behind a NUL": (titled(b"MINIPACS\0\x01\x7fabcd "), r"'MINIPACS\x00\x01\x7f"),
     "calling in Latin-1": (titled(calling="GERÄT".encode("latin-1").ljust(16)), r"'GER\xc4T"),
     "calling with a backslash": (titled(calling=b"A\\B".ljust(16)), r"calling AE title 'A\\B"),
+    "called padded by no-break spaces": (
+        titled(b"MINIPACS".ljust(16, b"\xa0")), r"called AE title 'MINIPACS\xa0\xa0",
+    ),
+    "calling of no-break spaces": (titled(calling=b"\xa0" * 16), r"calling AE title '\xa0\xa0"),
+    "called with a line end": (titled(b"MINIPACS\r\n".ljust(16)), r"'MINIPACS\r\n"),
+    "a version name with a backslash": (
+        with_user_information(LENGTH, CLASS, item(0x55, b"V\\1")), r"version name 'V\\1'",
+    ),
     "a long version name": (
         with_user_information(LENGTH, CLASS, item(0x55, b"A" * 24)), "version name 'AAAA",
     ),
@@ -99,6 +107,13 @@ TAKEN = {
         with_user_information(LENGTH, CLASS, item(0x53, b"\0\1")), "type 53H",
     ),
     "a role that is 2": (with_user_information(LENGTH, CLASS, role_item(ECHO, 2, 0)), "type 54H"),
+    "neither role": (
+        with_user_information(LENGTH, CLASS, role_item(ECHO, 0, 0)), "selection without a role",
+    ),
+    "a class twice in role selection": (
+        with_user_information(LENGTH, CLASS, role_item(ECHO, 1, 0), role_item(ECHO, 0, 1)),
+        "role selection twice for '1.2.840.10008.1.1'",
+    ),
     "a role without its UID": (
         with_user_information(LENGTH, CLASS, item(0x54, b"\0\x40" + b"1.2\1\1")), "type 54H",
     ),
@@ -258,6 +273,9 @@ ODD_ANSWERS: dict[str, Answer] = {
     "a padded syntax": lambda asked: answer_to(asked, syntax=IMPLICIT.encode() + b"\0"),
     "rejected without a syntax": lambda asked: answer_to(asked, rejected_syntax=False),
     "no user information": lambda asked: answer_to(asked, ui=b""),
+    "a version name with a backslash": lambda asked: answer_to(
+        asked, ui=item(0x50, LENGTH + CLASS + item(0x55, b"V\\1"))
+    ),
     "a long version name": lambda asked: answer_to(
         asked, ui=item(0x50, LENGTH + CLASS + item(0x55, b"A" * 24))
     ),
