@@ -1,5 +1,6 @@
 """Identifiers: information model, level, keys, and what was negotiated about matching them."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -7,9 +8,18 @@ from functools import cached_property
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
+from pydicom.uid import ExplicitVRLittleEndian
 
-from storage.diagnostics import DataSetError, IdentifierError
-from storage.dicom.data_sets import MESSAGE, Element, Elements, ReadBudget, elements, reader
+from storage.diagnostics import BudgetError, DataSetError, IdentifierError
+from storage.dicom.data_sets import (
+    DEFLATED,
+    MESSAGE,
+    Element,
+    Elements,
+    ReadBudget,
+    elements,
+    reader,
+)
 from storage.dicom.values import BY_KEYWORD, BY_TAG, UNIQUE, WHOLE_TEXT_VRS, Attribute, Level, split
 from storage.query.rules import MAX_VALUES, is_universal, matches
 
@@ -68,6 +78,7 @@ class Query:
     # Keys that take no part in matching: of bulk data, or such as change the meaning of others.
     unheeded: tuple[BaseTag, ...] = ()
     excludes_all: bool = False  # asks for an Instance Availability that nothing here has
+    oddity: str = ""  # of how it was encoded, in words
 
     @classmethod
     def read(
@@ -91,7 +102,7 @@ class Query:
         if len(data) > MAX_IDENTIFIER_BYTES:
             raise DataSetError(f"Identifier longer than {MAX_IDENTIFIER_BYTES} bytes")
         budget = ReadBudget(MESSAGE)
-        identifier = reader.read_whole(data, transfer_syntax, budget)
+        identifier, oddity = _decoded(data, transfer_syntax, budget)
         keys = elements.read(identifier, None, charset, unknown_vr="LO", budget=budget)
         root, level = _level(root, keys, lenient)
         _check_lists(keys)
@@ -104,7 +115,7 @@ class Query:
             keys[_TIMEZONE_OFFSET] = replace(offset, text="")
         query = cls(
             root, level, _keys(keys), asked, available is not None, options,
-            unheeded=(*bulk, *unheeded), excludes_all=excludes,
+            unheeded=(*bulk, *unheeded), excludes_all=excludes, oddity=oddity,
         )  # fmt: skip
         if lenient and not options.relational and any(map(query._is_universal, query.upper)):
             relational = replace(options, relational=True)
@@ -215,6 +226,23 @@ class Query:
 _ABSENT = Element("UN")
 # Of levels, as clients write them (dcmjs-dimse, dicomtrolley).
 _OTHER_NAMES = {"INSTANCE": "IMAGE"}
+
+
+def _decoded(data: bytes, transfer_syntax: str, budget: ReadBudget) -> tuple[Dataset, str]:
+    """The data set that an identifier is, and what is odd about it. Raises DataSetError.
+
+    pynetdicom2 deflates none, in a context of Deflated Explicit VR Little Endian either.
+    """
+    try:
+        return reader.read_whole(data, transfer_syntax, budget), ""
+    except BudgetError:
+        raise
+    except DataSetError:
+        if transfer_syntax in DEFLATED:
+            with suppress(DataSetError):
+                plain = reader.read_whole(data, ExplicitVRLittleEndian, ReadBudget(MESSAGE))
+                return plain, "it is not deflated, as its transfer syntax has it"
+        raise
 
 
 def _level(root: Root, keys: Elements, lenient: bool) -> tuple[Root, Level]:

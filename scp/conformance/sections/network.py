@@ -61,7 +61,8 @@ def sections(settings: Settings) -> tuple[Section, ...]:
         Section(4, "Association acceptance"),
         Section(5, "Accepted presentation contexts", (
             "Of the transfer syntaxes proposed in a presentation context the first of these is "
-            "accepted; but Explicit VR Little Endian before Implicit VR Little Endian, and where "
+            "accepted; but Explicit VR Little Endian before Implicit VR Little Endian, for "
+            "Query/Retrieve Deflated Explicit VR Little Endian behind all others, and where "
             "the requestor is to be SCP of a Storage SOP class, for C-GET, uncompressed ones "
             "before others (of video the one that most of the SOP class is held in).",
             table(("SOP class", "UID", "Transfer syntaxes", "Role"), _accepted()),

@@ -11,6 +11,7 @@ from pynetdicom.sop_class import _NON_PATIENT_OBJECT_CLASSES, _STORAGE_CLASSES
 from scp.config import Service
 from scp.copies.conversion.codecs import UNCOMPRESSED
 from storage import Root
+from storage.dicom.data_sets import DEFLATED
 from storage.dicom.values import VIDEO_CLASSES
 
 # Digits and dots, below an arc that has an owner (PS3.5 9.1): no class is 0.0, or a word. Leading
@@ -99,7 +100,8 @@ def negotiate(
 ) -> PresentationContext:
     """The answer to one proposed presentation context, for a peer with the rights `allowed`.
 
-    `reports`: it may be asked for storage commitment, and so may report on that.
+    Of identifiers deflated ones are the last choice: they are short, and some requestors send them
+    as they are. `reports`: it may be asked for storage commitment, and so may report on that.
     `roles` are the role selections proposed, by SOP class. Where instances are to go back
     (C-GET), uncompressed is better: all but video can be sent so, and not the reverse. Of video
     it is the transfer syntax that most is `held` in.
@@ -111,7 +113,9 @@ def negotiate(
     syntaxes = syntaxes_of(abstract_syntax)
     granted = granted_roles(abstract_syntax, roles, allowed, reports)
     offered = [str(syntax) for syntax in proposed.transfer_syntax]
-    if granted[1]:
+    if abstract_syntax in QUERY_RETRIEVE:
+        offered.sort(key=lambda syntax: syntax in DEFLATED)
+    elif granted[1]:
         _put_first_what_carries_most(offered, abstract_syntax, held)
     chosen = _choose(offered, syntaxes)
     if not syntaxes:

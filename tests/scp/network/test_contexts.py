@@ -212,6 +212,23 @@ def test_the_first_syntax_that_both_know_is_taken(proposed: list[str], chosen: s
     assert ask(CT, *proposed).transfer_syntax == [chosen]
 
 
+@pytest.mark.parametrize(("proposed", "chosen"), [
+    ([DEFLATED, EXPLICIT], EXPLICIT),
+    ([DEFLATED, IMPLICIT], IMPLICIT),
+    ([DEFLATED, BIG_ENDIAN, IMPLICIT], BIG_ENDIAN),
+    ([DEFLATED, IMPLICIT, EXPLICIT], EXPLICIT),
+    ([DEFLATED, UNKNOWN_SYNTAX], DEFLATED),
+    ([DEFLATED], DEFLATED),
+])  # fmt: skip
+def test_an_identifier_is_deflated_only_where_nothing_else_is_offered(
+    proposed: list[str], chosen: str
+) -> None:
+    """pynetdicom2 takes the context and sends it as it is; of what is stored the first counts."""
+    for abstract_syntax in QUERY_RETRIEVE:
+        assert ask(abstract_syntax, *proposed).transfer_syntax == [chosen]
+    assert ask(CT, *proposed).transfer_syntax == [DEFLATED]
+
+
 @pytest.mark.parametrize(("abstract", "proposed", "chosen"), [
     (CT, [JPEG, EXPLICIT, IMPLICIT], EXPLICIT),
     (CT, [JPEG, IMPLICIT], IMPLICIT),
