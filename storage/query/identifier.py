@@ -34,6 +34,9 @@ _NOT_KEYS = {
 # What is answered, and with a value not heeded: that of Timezone Offset From UTC would have times
 # read in it (PS3.4 C.4.1.1.3.2).
 _NOT_HEEDED = (_VIEW, _RETRIEVE_AE_TITLE, _TIMEZONE_OFFSET)
+# Of how a data set is written, not of what it says, as group lengths (PS3.5 7.2) are: Length to End
+# (retired), Data Set Trailing Padding.
+_OF_ENCODING = {Tag(0x0008, 0x0001), Tag(0xFFFC, 0xFFFC)}
 _FIRST_GROUP = 0x0008  # of what a data set holds
 _AVAILABLE = "ONLINE"
 # Lists of UIDs (PS3.4 C.2.2.2.2), and VRs in which a backslash is text.
@@ -109,7 +112,8 @@ class Query:
         asked = keys.get(elements.CHARACTER_SET, _ABSENT).text
         available = keys.get(_INSTANCE_AVAILABILITY)
         excludes = available is not None and not _is_among(_AVAILABLE, available.text)
-        bulk = [tag for tag in identifier.keys() if tag not in keys and _has_value(identifier, tag)]  # noqa: SIM118
+        others = identifier.keys() - keys.keys() - _OF_ENCODING
+        bulk = sorted(tag for tag in others if _has_value(identifier, tag))
         unheeded = [tag for tag in keys if _is_not_heeded(tag) and keys[tag].text]
         if offset := keys.get(_TIMEZONE_OFFSET):
             keys[_TIMEZONE_OFFSET] = replace(offset, text="")
@@ -310,8 +314,9 @@ def _is_among(value: str, key: str) -> bool:
 
 
 def _is_key(tag: BaseTag) -> bool:
-    # Group lengths (PS3.5 7.2) come from old clients and say nothing.
-    return tag not in _NOT_KEYS and tag.element != 0 and not _is_of_no_data_set(tag)
+    if tag.element == 0 or tag in _OF_ENCODING:
+        return False
+    return tag not in _NOT_KEYS and not _is_of_no_data_set(tag)
 
 
 def _is_not_heeded(tag: BaseTag) -> bool:

@@ -145,6 +145,15 @@ def test_what_no_data_set_holds_is_no_key() -> None:
     assert not query.from_headers
 
 
+def test_what_is_of_the_encoding_is_no_key() -> None:
+    """Length to End of ACR-NEMA, Data Set Trailing Padding."""
+    end = element(0x00080001, "UL", bytes(4)), element(LEVEL, "CS", b"IMAGE ")
+    padding = b"".join([*end, element(0x00080018, "UI", b"1.1\0"), b"\xfc\xff\xfc\xff", b"OB",
+                        bytes(2), b"\4\0\0\0", bytes(4)])  # fmt: skip
+    query = Query.read(Root.STUDY, padding, EXPLICIT, CHARSET, RELATIONAL)
+    assert (set(query.keys), query.unsupported) == ({Tag("SOPInstanceUID")}, [])
+
+
 IDENTIFIER = encoded(identifier("STUDY", StudyInstanceUID="1.1", PatientName="Doe^Jane"))
 
 
