@@ -332,7 +332,10 @@ def test_an_odd_answer_is_an_answer(tmp_path: Path, what: str) -> None:
 @pytest.mark.parametrize("answer", [
     lambda asked: pdu(ACCEPTED, b"\0\1"),
     lambda asked: pdu(ACCEPTED, answer_to(asked)[6:] + b"\x21\0\xff\xff\1"),
-], ids=["too short", "an item beyond the end"])  # fmt: skip
+    lambda asked: pdu(0x99, b"abc"), lambda asked: asked, lambda asked: RELEASED,
+    lambda asked: b"HTTP/1.1 400 Bad Request\r\n\r\n",
+], ids=["too short", "an item beyond the end", "an unknown PDU", "the request", "another's answer",
+        "HTTP"])  # fmt: skip
 def test_an_answer_that_cannot_be_read_ends_the_attempt_at_once(
     tmp_path: Path, answer: Answer
 ) -> None:
@@ -360,3 +363,22 @@ def test_a_rejection_is_one_at_once_with_whatever_values(
     """And neither aborted, nor waited for until acse_timeout, which is told in other words."""
     with peer(lambda asked: pdu(REJECTED, bytes([0, *values]))) as port:
         assert REJECTIONS[values] in echoed(tmp_path, port)
+
+
+ABORTS = [bytes(4), b"\0\0\2\1", b"\0\0\x09\x09", b"\0\0\2\x63", b"\xff" * 4, b"", bytes(9)]
+
+
+@pytest.mark.parametrize("body", ABORTS, ids=lambda body: body.hex() or "nothing")
+def test_an_abort_is_one_with_whatever_values(
+    node: RunningNode, tmp_path: Path, body: bytes
+) -> None:
+    mark = node.mark()
+    with Wire(node.port) as wire:
+        wire.send(of(CONTEXT))
+        assert wire.receive()[0] == ACCEPTED
+        wire.send(pdu(ABORTED, body))
+        assert wire.receive() == b""
+    node.wait_for_log("association closed", "by=abort", after=mark)
+    assert not node.logged("protocol error", after=mark)
+    with peer(lambda asked: pdu(ABORTED, body)) as port:
+        assert "ended the association at once" in echoed(tmp_path, port)
