@@ -1,5 +1,6 @@
 """Identifiers: information model, level, keys, and what was negotiated about matching them."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -7,9 +8,18 @@ from functools import cached_property
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
+from pydicom.uid import ExplicitVRLittleEndian
 
-from storage.diagnostics import DataSetError, IdentifierError
-from storage.dicom.data_sets import MESSAGE, Element, Elements, ReadBudget, elements, reader
+from storage.diagnostics import BudgetError, DataSetError, IdentifierError
+from storage.dicom.data_sets import (
+    DEFLATED,
+    MESSAGE,
+    Element,
+    Elements,
+    ReadBudget,
+    elements,
+    reader,
+)
 from storage.dicom.values import BY_KEYWORD, BY_TAG, UNIQUE, WHOLE_TEXT_VRS, Attribute, Level, split
 from storage.query.rules import MAX_VALUES, is_universal, matches
 
@@ -24,10 +34,14 @@ _NOT_KEYS = {
 # What is answered, and with a value not heeded: that of Timezone Offset From UTC would have times
 # read in it (PS3.4 C.4.1.1.3.2).
 _NOT_HEEDED = (_VIEW, _RETRIEVE_AE_TITLE, _TIMEZONE_OFFSET)
+# Of how a data set is written, not of what it says, as group lengths (PS3.5 7.2) are: Length to End
+# (retired), Data Set Trailing Padding.
+_OF_ENCODING = {Tag(0x0008, 0x0001), Tag(0xFFFC, 0xFFFC)}
 _FIRST_GROUP = 0x0008  # of what a data set holds
 _AVAILABLE = "ONLINE"
 # Lists of UIDs (PS3.4 C.2.2.2.2), and VRs in which a backslash is text.
 _OF_ANY_LENGTH = WHOLE_TEXT_VRS | {"UI"}
+_WILDCARDS_ALONE = "*?\\^= "  # with what parts values, and names
 # A list of 100,000 UIDs fits, and no more than a message may be.
 MAX_IDENTIFIER_BYTES = MESSAGE.value_bytes
 # Of a value of a key; longer than any that is not prose (PS3.5 6.2), or that is asked for.
@@ -67,6 +81,7 @@ class Query:
     # Keys that take no part in matching: of bulk data, or such as change the meaning of others.
     unheeded: tuple[BaseTag, ...] = ()
     excludes_all: bool = False  # asks for an Instance Availability that nothing here has
+    oddity: str = ""  # of how it was encoded, in words
 
     @classmethod
     def read(
@@ -90,20 +105,21 @@ class Query:
         if len(data) > MAX_IDENTIFIER_BYTES:
             raise DataSetError(f"Identifier longer than {MAX_IDENTIFIER_BYTES} bytes")
         budget = ReadBudget(MESSAGE)
-        identifier = reader.read_whole(data, transfer_syntax, budget)
+        identifier, oddity = _decoded(data, transfer_syntax, budget)
         keys = elements.read(identifier, None, charset, unknown_vr="LO", budget=budget)
         root, level = _level(root, keys, lenient)
         _check_lists(keys)
         asked = keys.get(elements.CHARACTER_SET, _ABSENT).text
         available = keys.get(_INSTANCE_AVAILABILITY)
         excludes = available is not None and not _is_among(_AVAILABLE, available.text)
-        bulk = [tag for tag in identifier.keys() if tag not in keys and _has_value(identifier, tag)]  # noqa: SIM118
+        others = identifier.keys() - keys.keys() - _OF_ENCODING
+        bulk = sorted(tag for tag in others if _has_value(identifier, tag))
         unheeded = [tag for tag in keys if _is_not_heeded(tag) and keys[tag].text]
         if offset := keys.get(_TIMEZONE_OFFSET):
             keys[_TIMEZONE_OFFSET] = replace(offset, text="")
         query = cls(
             root, level, _keys(keys), asked, available is not None, options,
-            unheeded=(*bulk, *unheeded), excludes_all=excludes,
+            unheeded=(*bulk, *unheeded), excludes_all=excludes, oddity=oddity,
         )  # fmt: skip
         if lenient and not options.relational and any(map(query._is_universal, query.upper)):
             relational = replace(options, relational=True)
@@ -134,7 +150,7 @@ class Query:
         PS3.4 C.4.1.2.1, for hierarchical queries; relational ones need none (C.4.1.2.2). What is
         `is_incomplete` has to be narrowed by some key.
         """
-        if self.is_incomplete and not any(key.text for key in self.keys.values()):
+        if self.is_incomplete and not self._is_narrowed:
             self._check_single(next(filter(self._is_universal, self.upper)))
         if not self.options.relational:
             for attribute in self.upper:
@@ -151,6 +167,12 @@ class Query:
                 self._check_single(attribute)
         own = UNIQUE[self.level]
         self._check_single(own, several=own.vr == "UI")
+
+    @property
+    def _is_narrowed(self) -> bool:
+        """Whether a key that is matched says more of a value than that there is one."""
+        unmatched = self.unsupported
+        return any(_narrows(key) for tag, key in self.keys.items() if tag not in unmatched)
 
     def _is_universal(self, attribute: Attribute) -> bool:
         return is_universal(attribute.vr, self.text(attribute))
@@ -210,6 +232,23 @@ _ABSENT = Element("UN")
 _OTHER_NAMES = {"INSTANCE": "IMAGE"}
 
 
+def _decoded(data: bytes, transfer_syntax: str, budget: ReadBudget) -> tuple[Dataset, str]:
+    """The data set that an identifier is, and what is odd about it. Raises DataSetError.
+
+    pynetdicom2 deflates none, in a context of Deflated Explicit VR Little Endian either.
+    """
+    try:
+        return reader.read_whole(data, transfer_syntax, budget), ""
+    except BudgetError:
+        raise
+    except DataSetError:
+        if transfer_syntax in DEFLATED:
+            with suppress(DataSetError):
+                plain = reader.read_whole(data, ExplicitVRLittleEndian, ReadBudget(MESSAGE))
+                return plain, "it is not deflated, as its transfer syntax has it"
+        raise
+
+
 def _level(root: Root, keys: Elements, lenient: bool) -> tuple[Root, Level]:
     """The model and the level; leniently, with names that are not the standard's."""
     name = keys.get(QUERY_RETRIEVE_LEVEL, _ABSENT).text
@@ -262,14 +301,22 @@ def _keys(found: Elements) -> Elements:
     }
 
 
+def _narrows(key: Element) -> bool:
+    """Whether a key asks for more than wildcards alone do, which find what has any value."""
+    if key.items is not None:
+        return any(_narrows(held) for item in key.items for held in item.values())
+    return not is_universal(key.vr, key.text) and bool(key.text.strip(_WILDCARDS_ALONE))
+
+
 def _is_among(value: str, key: str) -> bool:
     """Whether a code matches a key of a code string."""
     return matches("CS", value, key)
 
 
 def _is_key(tag: BaseTag) -> bool:
-    # Group lengths (PS3.5 7.2) come from old clients and say nothing.
-    return tag not in _NOT_KEYS and tag.element != 0 and not _is_of_no_data_set(tag)
+    if tag.element == 0 or tag in _OF_ENCODING:
+        return False
+    return tag not in _NOT_KEYS and not _is_of_no_data_set(tag)
 
 
 def _is_not_heeded(tag: BaseTag) -> bool:

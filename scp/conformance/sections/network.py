@@ -61,7 +61,8 @@ def sections(settings: Settings) -> tuple[Section, ...]:
         Section(4, "Association acceptance"),
         Section(5, "Accepted presentation contexts", (
             "Of the transfer syntaxes proposed in a presentation context the first of these is "
-            "accepted; but Explicit VR Little Endian before Implicit VR Little Endian, and where "
+            "accepted; but Explicit VR Little Endian before Implicit VR Little Endian, for "
+            "Query/Retrieve Deflated Explicit VR Little Endian behind all others, and where "
             "the requestor is to be SCP of a Storage SOP class, for C-GET, uncompressed ones "
             "before others (of video the one that most of the SOP class is held in).",
             table(("SOP class", "UID", "Transfer syntaxes", "Role"), _accepted()),
@@ -69,9 +70,11 @@ def sections(settings: Settings) -> tuple[Section, ...]:
             "rejection. Another transfer syntax or SOP class is refused as not supported.",
             "Beyond PS3.8: items that are unknown or of a wrong size are left out, titles end at "
             "a NUL, implementation version names are cut to 16 characters, zero bytes may follow "
-            "the last item, and presentation contexts may have even numbers, up to 256 of them. "
-            "So it is with the A-ASSOCIATE-AC of a peer. An A-ASSOCIATE-RQ in which a title is "
-            "blank is rejected as one whose title is not recognized.",
+            "the last item, of several role selections for a SOP class all roles count, one of no "
+            "role is left out, and presentation contexts may have even numbers, up to 256 of them. "
+            "So it is with the A-ASSOCIATE-AC of a peer, and an A-ASSOCIATE-RJ may have any "
+            "values. An A-ASSOCIATE-RQ in which a title is blank is rejected as one whose title is "
+            "not recognized.",
         )),
         Section(5, "Rejected associations", (_rejections(),)),
     )  # fmt: skip

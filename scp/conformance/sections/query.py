@@ -130,9 +130,10 @@ def _without_upper_keys(settings: Settings) -> str:
     if settings.query.hierarchy == "strict":
         return f", else {refused}"
     return (
-        "; one that lacks some of these is answered as a relational one, if any key has a value, "
-        f"else {refused}. Level names may be in lower case, INSTANCE stands for IMAGE, and in the "
-        "Study Root model PATIENT is taken too, and answered as in the Patient Root model "
+        "; one that lacks some of these is answered as a relational one, if a key that is matched "
+        f"has a value of more than wildcards, else {refused}. Level names may be in lower case, "
+        "INSTANCE stands for IMAGE, and in the Study Root model PATIENT is taken too, and "
+        "answered as in the Patient Root model "
         '([query] hierarchy = "lenient"; a peer may have its own)'
     )
 

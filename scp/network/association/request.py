@@ -1,5 +1,6 @@
 """One DIMSE request and the responses to it, as a handler sees them."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,11 +28,14 @@ from storage import Query
 from storage.diagnostics import (
     ArchiveError,
     DataSetError,
+    Event,
     IdentifierError,
     MismatchError,
     both_uids,
     error_comment,
 )
+
+logger = logging.getLogger(__name__)
 
 # Most that an Offending Element (0000,0901) of explicit length holds, and more than helps anyone.
 _MAX_OFFENDING = 64
@@ -125,7 +129,10 @@ class Request:
         if self.message.data is None:
             raise DataSetError("No Identifier")
         lenient = access.is_lenient(self.node.settings, self.peer)
-        return Query.read(root, self.data, self.transfer_syntax, self.charset, options, lenient)
+        query = Query.read(root, self.data, self.transfer_syntax, self.charset, options, lenient)
+        if query.oddity:
+            logger.info(Event("unusual Identifier", query.oddity, **self.who))
+        return query
 
     def respond(
         self,

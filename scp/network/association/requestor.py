@@ -7,7 +7,7 @@ from enum import Enum
 from pydicom.uid import UID
 from pynetdicom._globals import MODE_REQUESTOR
 from pynetdicom.association import Association
-from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation
 
@@ -20,9 +20,6 @@ from scp.network.upper_layer import NodeSocket, upper_layer_of
 
 # Presentation contexts to propose: SOP class and transfer syntaxes.
 Proposal = tuple[str, Sequence[str]]
-
-
-_TRANSIENT = 2  # PS3.8 table 9-21
 
 
 class Obstacle(Enum):
@@ -94,12 +91,9 @@ def _obstacle(
     if connection.answer_fault:
         words = f"answers what is no A-ASSOCIATE-AC: {connection.answer_fault}"
         return NoAssociationError(Obstacle.UNREADABLE, words)
-    if association.is_rejected:
-        answer = association.acceptor.primitive
-        if not isinstance(answer, A_ASSOCIATE):
-            return NoAssociationError(Obstacle.REJECTED, "rejects the association")
-        obstacle = Obstacle.BUSY if answer.result == _TRANSIENT else Obstacle.REJECTED
-        return NoAssociationError(obstacle, f"rejects the association: {answer.reason_str}")
+    if rejection := connection.rejection:
+        obstacle = Obstacle.BUSY if rejection.is_transient else Obstacle.REJECTED
+        return NoAssociationError(obstacle, rejection.words)
     if association.rejected_contexts:
         return NoAssociationError(Obstacle.NOTHING_ACCEPTED, "accepts none of the SOP classes")
     if seconds >= (association.acse_timeout or 0):

@@ -1,5 +1,6 @@
 """SOP classes and transfer syntaxes: what is accepted, and by which service of the node's."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from pydicom._uid_dict import UID_dictionary
@@ -10,8 +11,12 @@ from pynetdicom.sop_class import _NON_PATIENT_OBJECT_CLASSES, _STORAGE_CLASSES
 from scp.config import Service
 from scp.copies.conversion.codecs import UNCOMPRESSED
 from storage import Root
+from storage.dicom.data_sets import DEFLATED
 from storage.dicom.values import VIDEO_CLASSES
 
+# Digits and dots, below an arc that has an owner (PS3.5 9.1): no class is 0.0, or a word. Leading
+# zeros are sent.
+_CLASS_UID = re.compile(r"[012](\.[0-9]+){2,}", re.ASCII)
 _STANDARD_ROOT = "1.2.840.10008."
 # PS3.4 B.5 and B.6 number storage SOP classes below these arcs, retired ones and those of DICOS
 # and DICONDE too; one that is newer than the tables is among them.
@@ -95,7 +100,8 @@ def negotiate(
 ) -> PresentationContext:
     """The answer to one proposed presentation context, for a peer with the rights `allowed`.
 
-    `reports`: it may be asked for storage commitment, and so may report on that.
+    Of identifiers deflated ones are the last choice: they are short, and some requestors send them
+    as they are. `reports`: it may be asked for storage commitment, and so may report on that.
     `roles` are the role selections proposed, by SOP class. Where instances are to go back
     (C-GET), uncompressed is better: all but video can be sent so, and not the reverse. Of video
     it is the transfer syntax that most is `held` in.
@@ -107,7 +113,9 @@ def negotiate(
     syntaxes = syntaxes_of(abstract_syntax)
     granted = granted_roles(abstract_syntax, roles, allowed, reports)
     offered = [str(syntax) for syntax in proposed.transfer_syntax]
-    if granted[1]:
+    if abstract_syntax in QUERY_RETRIEVE:
+        offered.sort(key=lambda syntax: syntax in DEFLATED)
+    elif granted[1]:
         _put_first_what_carries_most(offered, abstract_syntax, held)
     chosen = _choose(offered, syntaxes)
     if not syntaxes:
@@ -157,7 +165,8 @@ def syntaxes_of(abstract_syntax: str) -> frozenset[str]:
     """The transfer syntaxes that are accepted for a SOP class; none where it is not served."""
     if abstract_syntax in _SERVICES:
         return UNCOMPRESSED_SYNTAXES
-    return STORAGE_SYNTAXES if is_storage(abstract_syntax) else frozenset()
+    is_stored = _CLASS_UID.fullmatch(abstract_syntax) and is_storage(abstract_syntax)
+    return STORAGE_SYNTAXES if is_stored else frozenset()
 
 
 def _choose(proposed: list[str], supported: frozenset[str]) -> str | None:

@@ -1,11 +1,13 @@
 """The associations that take instances to a destination: for a C-MOVE (PS3.4 C.4.2.2) or not."""
 
 import logging
+import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Protocol
 
 from scp.config import Peer, Settings
@@ -32,8 +34,10 @@ logger = logging.getLogger(__name__)
 
 # How often the requestor is thought of while nothing happens.
 _TICK_SECONDS = 0.1
-# After which a destination that is busy is asked again, each time; then by the last.
+# After which a destination that is busy is asked again, each time, at most; then by the last.
 _BUSY_SECONDS = (0.5, 1.0, 2.0, 4.0)
+# Of which so much at least, by chance: two deliveries in step would be in each other's way.
+_LEAST_OF_PAUSE = 0.5
 # How long a destination may hold up the final response with its A-RELEASE-RP.
 _RELEASE_SECONDS = 1.0
 
@@ -125,6 +129,7 @@ class Delivery:
         self._waiting = waiting
         self._stopped = threading.Event()
         self._reconnect = threading.Semaphore(1)
+        self._asking_again = threading.Lock()
         self._loss, self._cause = "", Cause.DESTINATION
 
     def stop(self) -> None:
@@ -174,20 +179,12 @@ class Delivery:
 
     def _run(self, proposals: list[Proposal], held: deque[Location]) -> None:
         """A lane: an association, and one more where it is lost, until nothing is held."""
-        sender, refusals = None, 0
-        patience = self._peer.acse_timeout or self._origin.settings.limits.acse_timeout
-        until = time.monotonic() + patience
+        sender = None
         try:
             while held and not self._stopped.is_set():
                 try:
-                    sender = self._connect(proposals)
-                    self._send_over(sender, held)
-                except _BusyError:
-                    pause = _BUSY_SECONDS[min(refusals, len(_BUSY_SECONDS) - 1)]
-                    if time.monotonic() + pause > until:
-                        raise
-                    refusals += 1
-                    self._rest(pause, held)
+                    if sender := self._connect_when_free(proposals, held):
+                        self._send_over(sender, held)
                 except _NotReachedError:
                     raise
                 except AssociationLost:
@@ -205,6 +202,32 @@ class Delivery:
             self._put(None)
         if sender:
             sender.release()
+
+    def _connect_when_free(self, proposals: list[Proposal], held: deque[Location]) -> Sender | None:
+        """As `_connect`, and asked again while the destination is busy; None: nothing is left.
+
+        One lane asks again at a time. A destination may count all that ask as associations: of
+        one that takes a single one, lanes that ask together would each be rejected, for ever.
+        """
+        patience = self._peer.acse_timeout or self._origin.settings.limits.acse_timeout
+        until = time.monotonic() + patience
+        try:
+            return self._connect(proposals)
+        except _BusyError as error:
+            refusal = error
+        with self._asking_again:
+            for longest in chain(_BUSY_SECONDS, repeat(_BUSY_SECONDS[-1])):
+                pause = longest * random.uniform(_LEAST_OF_PAUSE, 1.0)
+                if time.monotonic() + pause > until:
+                    raise refusal
+                self._rest(pause, held)
+                if not held or self._stopped.is_set():
+                    break
+                try:
+                    return self._connect(proposals)
+                except _BusyError as error:
+                    refusal = error
+        return None
 
     def _rest(self, seconds: float, held: deque[Location]) -> None:
         """Wait, while there is something left that others do not send meanwhile."""

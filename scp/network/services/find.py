@@ -2,7 +2,10 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from pydicom.tag import BaseTag
 
 from scp.network.association import Cancelled, Request
 from scp.network.dimse import Status, identifier
@@ -49,14 +52,19 @@ def handle(request: Request) -> None:
             level=query.level.name,
             answers=sent,
             status=f"{request.final_status or 0:04X}",
+            # The only word of it where nothing is found: answers say so by their status.
+            unmatched=_named(query.unsupported) or None,
             seconds=seconds,
         )
     )
     if found.search.read:
-        named = [str(tag) for tag in list(query.from_headers)[:_NAMED]]
-        keys, read = ",".join(named), found.search.read
+        keys, read = _named(query.from_headers), found.search.read
         words = f"no index serves keys={keys}: read headers={read} in seconds={seconds:.3f}"
         logger.info(Sentence(words, keys=keys, headers=read, seconds=seconds))
+
+
+def _named(tags: Iterable[BaseTag]) -> str:
+    return ",".join(str(tag) for tag in islice(tags, _NAMED))
 
 
 def _identifiers(request: Request, found: QueryAnswers) -> Iterator[bytes]:

@@ -31,8 +31,8 @@ _LONGEST_TOLD = 32
 _UID = re.compile(rb"[!-~]{1,64}")
 _NO_UID = b"0.0"  # in the place of what is none: nobody serves it
 _IMPLICIT_VR = b"1.2.840.10008.1.2"
-# Nothing that an AE title may not have (PS3.5 table 6.2-1, AE).
-_NOT_IN_TITLES = re.compile(r"[^ -\[\]-~]")
+# What an AE title may not have (PS3.5 table 6.2-1, AE); pynetdicom takes it in no name either.
+_NOT_IN_NAMES = re.compile(r"[^ -\[\]-~]")
 _NOBODY = b"?".ljust(16)
 # For who says nothing usable of the longest PDU that it takes: most take as much.
 _USUAL_LENGTH = struct.pack(">I", 16384)
@@ -84,7 +84,7 @@ def read(pdu: memoryview, is_request: bool) -> AssociationPDU:
             made.data += _context(made, kind, value)
         elif kind == _USER_INFORMATION and not has_user_information:
             has_user_information = True
-            made.data += _user_information(made, value)
+            made.data += _user_information(made, value, is_request)
         else:
             made.tell(f"an item of type {kind:02X}H")
     if not has_user_information:
@@ -120,13 +120,14 @@ def _read_version(made: AssociationPDU) -> None:
 def _read_titles(made: AssociationPDU) -> None:
     for name, place in _TITLES.items():
         raw = bytes(made.data[place])
-        text = raw.partition(b"\0")[0].decode("latin-1").strip()
-        clean = _NOT_IN_TITLES.sub("?", text)
+        text = raw.partition(b"\0")[0].decode("latin-1").strip(" ")
+        # Padded with what is no blank of ASCII too: tabs, line ends, no-break spaces.
+        clean = _NOT_IN_NAMES.sub("?", text.strip())
         if b"\0" in raw or clean != text or not text:
             made.tell(f"{name} AE title", raw)
         if not text:
             made.blank.add(name)
-        made.data[place] = clean.encode().ljust(16) if text else _NOBODY
+        made.data[place] = clean.encode().ljust(16) if clean else _NOBODY
 
 
 def _items(
@@ -193,7 +194,7 @@ def _context(made: AssociationPDU, kind: int, value: memoryview) -> bytes:
 # ---- user information (PS3.7 annex D.3.3)
 
 
-def _user_information(made: AssociationPDU, value: memoryview) -> bytes:
+def _user_information(made: AssociationPDU, value: memoryview, is_request: bool) -> bytes:
     parts: dict[int, list[bytes]] = {}
     for kind, inner in _items(value, 0, len(value), made):
         reads = _SUB_ITEMS.get(kind)
@@ -201,12 +202,36 @@ def _user_information(made: AssociationPDU, value: memoryview) -> bytes:
         if found is None:
             made.tell(f"user information of type {kind:02X}H", inner)
         else:
-            parts.setdefault(kind, []).append(_item(kind, found))
-    if 0x51 not in parts:
-        parts[0x51] = [_item(0x51, _USUAL_LENGTH)]
+            parts.setdefault(kind, []).append(found)
+    parts.setdefault(0x51, [_USUAL_LENGTH])
+    if is_request and 0x54 in parts:
+        parts[0x54] = _proposed_roles(made, parts[0x54])
     several = (0x54, 0x56, 0x57)  # one for each SOP class
-    body = (b"".join(ones if kind in several else ones[:1]) for kind, ones in parts.items())
+    body = (
+        _item(kind, one)
+        for kind, ones in parts.items()
+        for one in (ones if kind in several else ones[:1])
+    )
     return _item(_USER_INFORMATION, b"".join(body))
+
+
+def _proposed_roles(made: AssociationPDU, selections: list[bytes]) -> list[bytes]:
+    """One role selection for each SOP class, with what is proposed in any; none of no role.
+
+    Neither role leaves nothing to accept, so that it is as if none was proposed: the default
+    roles stay (PS3.7 D.3.3.4).
+    """
+    proposed: dict[bytes, tuple[int, int]] = {}
+    for selection in selections:
+        uid, (scu, scp) = selection[:-2], selection[-2:]
+        if uid in proposed:
+            made.tell("role selection twice for", uid[2:])
+        before = proposed.get(uid, (0, 0))
+        proposed[uid] = before[0] | scu, before[1] | scp
+    for uid in [uid for uid, roles in proposed.items() if not any(roles)]:
+        made.tell("role selection without a role for", uid[2:])
+        del proposed[uid]
+    return [uid + bytes(roles) for uid, roles in proposed.items()]
 
 
 # What is left of a sub-item; None: nothing that can be used.
@@ -225,7 +250,7 @@ def _class_uid(made: AssociationPDU, value: memoryview) -> bytes | None:
 def _version_name(made: AssociationPDU, value: memoryview) -> bytes | None:
     """At most 16 characters of ASCII (PS3.7 table D.3-3)."""
     text = bytes(value).partition(b"\0")[0].decode("latin-1")
-    name = re.sub(r"[^ -~]", "?", text).strip()[:_LONGEST_NAME]
+    name = _NOT_IN_NAMES.sub("?", text).strip()[:_LONGEST_NAME]
     if name.encode() != bytes(value).strip():
         made.tell("implementation version name", value)
     return name.encode() or None

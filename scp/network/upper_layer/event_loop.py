@@ -16,6 +16,7 @@ from pynetdicom.pdu import A_ABORT_RQ
 
 from scp.network.tls import words_of
 from scp.network.upper_layer import association_pdus
+from scp.network.upper_layer.rejection_pdu import read_rejection
 from scp.network.upper_layer.transport import LongPduError, NodeSocket
 from scp.network.upper_layer.waiter import Waiter
 from scp.runtime import one_line
@@ -26,12 +27,18 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_A_ASSOCIATE_RQ, _A_ASSOCIATE_AC, _P_DATA_TF = 0x01, 0x02, 0x04
+_A_ASSOCIATE_RQ, _A_ASSOCIATE_AC, _A_ASSOCIATE_RJ, _P_DATA_TF = 0x01, 0x02, 0x03, 0x04
+_A_ABORT = 0x07
 _PDU_TYPES = range(0x01, 0x08)
+# What may answer an A-ASSOCIATE-RQ.
+_ANSWERS = (_A_ASSOCIATE_AC, _A_ASSOCIATE_RJ, _A_ABORT)
+# Whatever source and reason say, it is the end; pynetdicom raises at what PS3.8 9.3.8 reserves.
+_ABORT_OF_A_USER = bytes([_A_ABORT, 0, 0, 0, 0, 4, 0, 0, 0, 0])
 # States of PS3.8 9.2.3: idle, data transfer, and waiting for the connection to be closed.
 IDLE, TRANSFER, CLOSING = "Sta1", "Sta6", "Sta13"
 # Waiting for an A-ASSOCIATE-RQ, and for the answer to one.
-_OPENING = ("Sta2", "Sta5")
+_ASKING = "Sta5"
+_OPENING = ("Sta2", _ASKING)
 # Requests that a peer may send ahead; it negotiated none (PS3.7 D.3.3.3).
 _MAX_WAITING = 4
 # How long the peer has to close the connection before the node does.
@@ -42,9 +49,10 @@ _SLOWEST_BYTES_PER_SECOND = 64
 _LATER_SECONDS = 0.001
 
 
-def _words_of(error: Exception) -> str:
-    is_told = isinstance(error, association_pdus.ProposalError)
-    return str(error) if is_told else one_line(error)
+def _words_of(error: object) -> str:
+    told = (association_pdus.ProposalError, LongPduError)
+    is_told = not isinstance(error, Exception) or isinstance(error, told)
+    return str(error) if is_told else one_line(cast(Exception, error))
 
 
 class MessageError(Exception):
@@ -173,21 +181,31 @@ class EventLoop(DULServiceProvider):
         if pdu[0] not in _PDU_TYPES:
             self._invalid(f"unknown PDU type 0x{pdu[0]:02X}")
             return
+        if pdu[0] not in _ANSWERS and self.state_machine.current_state == _ASKING:
+            self._invalid(f"unexpected PDU type 0x{pdu[0]:02X}")
+            return
         try:
             if pdu[0] in (_A_ASSOCIATE_RQ, _A_ASSOCIATE_AC):
                 decoded, event, primitive = self._decode_association(pdu)
             else:
-                decoded, event = self._decode_pdu(bytearray(pdu))
+                decoded, event = self._decode_pdu(self._clean(pdu))
                 primitive = decoded.to_primitive()
         except Exception as error:  # pynetdicom's decoders raise whatever the bytes lead to
-            if pdu[0] == _A_ASSOCIATE_AC:
-                self._connection.answer_fault = _words_of(error)
             self._invalid(error)
             return
         # Converted once: the state machine's actions would raise what it cannot recover from.
         decoded.to_primitive = lambda: primitive
         self._recv_pdu.put(decoded)
         self.event_queue.put(event)
+
+    def _clean(self, pdu: memoryview) -> bytearray:
+        """A PDU that is no A-ASSOCIATE-RQ or -AC as pynetdicom takes it."""
+        if pdu[0] == _A_ABORT:
+            return bytearray(_ABORT_OF_A_USER)
+        if pdu[0] != _A_ASSOCIATE_RJ:
+            return bytearray(pdu)
+        self._connection.rejection = read_rejection(pdu)
+        return bytearray(self._connection.rejection.data)
 
     def _decode_association(self, pdu: memoryview) -> tuple[Any, str, Any]:
         """An A-ASSOCIATE-RQ or -AC, its event and its primitive. Raises whatever it leads to."""
@@ -211,10 +229,12 @@ class EventLoop(DULServiceProvider):
 
     def _invalid(self, error: object) -> None:
         self._say(error)
+        if self.state_machine.current_state == _ASKING:
+            self._connection.answer_fault = _words_of(error)
         self.event_queue.put("Evt19")
 
     def _say(self, error: object) -> None:
-        words = _words_of(error) if isinstance(error, Exception) else str(error)
+        words = _words_of(error)
         if isinstance(error, ssl.SSLError):
             words = f"it {words_of(error)}"
         who = getattr(self.assoc, "who", {})

@@ -12,6 +12,7 @@ from typing import cast
 from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocket
 
 from scp.network.tls import words_of
+from scp.network.upper_layer.rejection_pdu import RejectionPDU
 
 _FIRST_BUFFER_BYTES = 64 * 1024
 # Longest PDU that is not P-DATA: an A-ASSOCIATE-RQ of 128 contexts with many transfer syntaxes.
@@ -37,6 +38,7 @@ class NodeSocket(AssociationSocket):
     _tls: ssl.SSLSocket | None = None
     failure = ""  # of a peer that is called: why there is no connection
     answer_fault = ""  # why the answer to an A-ASSOCIATE-RQ cannot be read
+    rejection: RejectionPDU | None = None  # by a peer that is called
     tls_failure = ""  # of a peer that is called: what it does that TLS is not possible
 
     def adopt(self, tls: ssl.SSLContext | None = None) -> None:

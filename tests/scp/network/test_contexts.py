@@ -154,6 +154,10 @@ ANSWERS: list[tuple[str, str, list[str], int]] = [
     ("get", GET["STUDY"], [IMPLICIT], ACCEPTED),
     ("commitment", STORAGE_COMMITMENT, [IMPLICIT], ACCEPTED),
     ("worklist", WORKLIST, [IMPLICIT], NO_ABSTRACT_SYNTAX),
+    ("what is no UID", "hello", [IMPLICIT], NO_ABSTRACT_SYNTAX),
+    ("what stands for no UID", "0.0", [IMPLICIT], NO_ABSTRACT_SYNTAX),
+    ("a UID without an end", "1.2.840.113619.", [EXPLICIT], NO_ABSTRACT_SYNTAX),
+    ("private storage with leading zeros", "1.2.840.0113619.4", [EXPLICIT], ACCEPTED),
     ("print", "1.2.840.10008.5.1.1.9", [IMPLICIT], NO_ABSTRACT_SYNTAX),
     ("objects of no patient", next(iter(NON_PATIENT.values())), [EXPLICIT], NO_ABSTRACT_SYNTAX),
     ("neither class nor syntax is known", WORKLIST, [UNKNOWN_SYNTAX], NO_ABSTRACT_SYNTAX),
@@ -206,6 +210,23 @@ def test_a_context_that_proposes_no_transfer_syntax_is_refused(abstract: str, re
 ])  # fmt: skip
 def test_the_first_syntax_that_both_know_is_taken(proposed: list[str], chosen: str) -> None:
     assert ask(CT, *proposed).transfer_syntax == [chosen]
+
+
+@pytest.mark.parametrize(("proposed", "chosen"), [
+    ([DEFLATED, EXPLICIT], EXPLICIT),
+    ([DEFLATED, IMPLICIT], IMPLICIT),
+    ([DEFLATED, BIG_ENDIAN, IMPLICIT], BIG_ENDIAN),
+    ([DEFLATED, IMPLICIT, EXPLICIT], EXPLICIT),
+    ([DEFLATED, UNKNOWN_SYNTAX], DEFLATED),
+    ([DEFLATED], DEFLATED),
+])  # fmt: skip
+def test_an_identifier_is_deflated_only_where_nothing_else_is_offered(
+    proposed: list[str], chosen: str
+) -> None:
+    """pynetdicom2 takes the context and sends it as it is; of what is stored the first counts."""
+    for abstract_syntax in QUERY_RETRIEVE:
+        assert ask(abstract_syntax, *proposed).transfer_syntax == [chosen]
+    assert ask(CT, *proposed).transfer_syntax == [DEFLATED]
 
 
 @pytest.mark.parametrize(("abstract", "proposed", "chosen"), [

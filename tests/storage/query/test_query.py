@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,23 @@ def test_an_identifier_is_read_in_its_transfer_syntax(syntax: str) -> None:
     assert query.text(BY_KEYWORD["PatientID"]) == ""
 
 
+def test_an_identifier_that_should_be_deflated_may_not_be() -> None:
+    """pynetdicom2 sends it so."""
+    data = encoded(identifier("STUDY", StudyInstanceUID="1.1", PatientName="Doe*"))
+    query = Query.read(Root.STUDY, data, str(DeflatedExplicitVRLittleEndian), CHARSET)
+    assert query.oddity == "it is not deflated, as its transfer syntax has it"
+    assert query == replace(Query.read(Root.STUDY, data, EXPLICIT, CHARSET), oddity=query.oddity)
+
+
+def test_what_neither_inflates_nor_is_a_data_set_is_refused_as_not_to_be_inflated() -> None:
+    data = encoded(identifier("STUDY", StudyInstanceUID="1.1"))
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    deflated = deflater.compress(data) + deflater.flush()
+    for cut, words in ((data[:-1], "is damaged"), (deflated[:-1], "ends early")):
+        with pytest.raises(DataSetError, match=f"The deflated data set {words}"):
+            Query.read(Root.STUDY, cut, str(DeflatedExplicitVRLittleEndian), CHARSET)
+
+
 def test_keys_are_read_in_the_identifiers_character_set() -> None:
     name = element(0x00100010, "PN", b"M\xfcller")
     level = element(LEVEL, "CS", b"STUDY ")
@@ -125,6 +143,15 @@ def test_what_no_data_set_holds_is_no_key() -> None:
     assert set(query.keys) == {Tag("SOPInstanceUID")}
     assert query.unsupported == [Tag("MediaStorageSOPInstanceUID")]
     assert not query.from_headers
+
+
+def test_what_is_of_the_encoding_is_no_key() -> None:
+    """Length to End of ACR-NEMA, Data Set Trailing Padding."""
+    end = element(0x00080001, "UL", bytes(4)), element(LEVEL, "CS", b"IMAGE ")
+    padding = b"".join([*end, element(0x00080018, "UI", b"1.1\0"), b"\xfc\xff\xfc\xff", b"OB",
+                        bytes(2), b"\4\0\0\0", bytes(4)])  # fmt: skip
+    query = Query.read(Root.STUDY, padding, EXPLICIT, CHARSET, RELATIONAL)
+    assert (set(query.keys), query.unsupported) == ({Tag("SOPInstanceUID")}, [])
 
 
 IDENTIFIER = encoded(identifier("STUDY", StudyInstanceUID="1.1", PatientName="Doe^Jane"))

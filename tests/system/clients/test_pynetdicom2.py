@@ -1,14 +1,14 @@
 """pynetdicom2: its commands, and its services where these do not reach."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydicom import dcmread
 from support import EXPLICIT, RunningNode, data_set_bytes, free_port, running_node
-from support.data.corpus import fill, instances, uid
+from support.data.corpus import DEFLATED, fill, instances, uid
 from support.data.pictures import pictures, send_pictures
 from support.network.installed import output, python_with
 
@@ -111,10 +111,12 @@ def test_store_sends_a_folder_byte_for_byte(python: Path, tmp_path: Path) -> Non
 def retrieve(python: Path, node: RunningNode, own_port: int, tmp_path: Path) -> Callable[..., Any]:
     """Run the program into a folder: what it prints, and the files that came."""
 
-    def run(how: str, classes: list[str], **keys: str) -> tuple[Any, dict[str, Path]]:
+    def run(
+        how: str, classes: list[str], syntaxes: Sequence[str] = (EXPLICIT,), **keys: str
+    ) -> tuple[Any, dict[str, Path]]:
         asked = {
             "how": how, "port": node.port, "called": node.title, "own_port": own_port,
-            "folder": str(tmp_path), "classes": classes, "syntaxes": [EXPLICIT], "keys": keys,
+            "folder": str(tmp_path), "classes": classes, "syntaxes": syntaxes, "keys": keys,
         }  # fmt: skip
         printed = json.loads(output([python, PROGRAM, json.dumps(asked)]))
         return printed, {path.stem: path for path in tmp_path.glob("*.dcm")}
@@ -158,3 +160,15 @@ def test_a_compressed_image_is_got_decompressed(retrieve: Callable[..., Any]) ->
     assert found.file_meta.TransferSyntaxUID == EXPLICIT
     native = dcmread(compressed.path.with_name("MR_small.dcm"))
     assert found.PixelData == native.PixelData
+
+
+@pytest.mark.parametrize("syntaxes", [[DEFLATED], [DEFLATED, EXPLICIT]])
+def test_an_identifier_is_read_whether_or_not_deflated_is_all_that_is_offered(
+    retrieve: Callable[..., Any], node: RunningNode, syntaxes: list[str]
+) -> None:
+    """It takes a context of Deflated Explicit VR Little Endian, and deflates nothing in it."""
+    keys = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid("chest")}
+    classes, mark = sorted({CLASSES[one] for one in CHEST}), node.mark()
+    printed, files = retrieve("get", classes, syntaxes, **keys)
+    assert (printed, sorted(files)) == (len(CHEST), sorted(CHEST))
+    assert bool(node.logged("unusual Identifier", after=mark)) == (syntaxes == [DEFLATED])

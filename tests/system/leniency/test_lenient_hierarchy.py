@@ -96,6 +96,20 @@ def test_a_query_for_everything_of_a_lower_level_is_not(
         assert asked(association, model, level) == (0xA900, [])
 
 
+@pytest.mark.parametrize("keys", [
+    {"StudyInstanceUID": "*"}, {"PatientName": "*"}, {"PatientName": "*^*=*"}, {"Modality": "**"},
+    {"PatientID": "?*"}, {"PatientID": "X\\*"}, {"NumberOfSeriesRelatedInstances": "1"},
+    {"BodyPartExamined": "*"}, {"StudyDate": "*", "StudyTime": "*"},
+])  # fmt: skip
+def test_keys_that_all_match_do_not_say_what_is_wanted(
+    node: RunningNode, keys: dict[str, str]
+) -> None:
+    with node.association((FIND["STUDY"], EXPLICIT)) as association:
+        assert asked(association, "STUDY", "SERIES", **keys) == (0xA900, [])
+        status, found = asked(association, "STUDY", "SERIES", **keys, AccessionNumber="A1.2")
+    assert (status, found) == (0x0000, ["1.2.1"])
+
+
 def test_a_whole_hierarchy_is_matched_as_the_standard_has_it(node: RunningNode) -> None:
     """Keys of upper levels beside the unique ones do not narrow it, in either way."""
     keys = {"StudyInstanceUID": "1.1", "AccessionNumber": "OTHER"}

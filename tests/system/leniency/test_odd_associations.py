@@ -80,6 +80,14 @@ TAKEN = {
     "rubbish behind a NUL": (titled(b"MINIPACS\0\x01\x7fabcd "), r"'MINIPACS\x00\x01\x7f"),
     "calling in Latin-1": (titled(calling="GERÄT".encode("latin-1").ljust(16)), r"'GER\xc4T"),
     "calling with a backslash": (titled(calling=b"A\\B".ljust(16)), r"calling AE title 'A\\B"),
+    "called padded by no-break spaces": (
+        titled(b"MINIPACS".ljust(16, b"\xa0")), r"called AE title 'MINIPACS\xa0\xa0",
+    ),
+    "calling of no-break spaces": (titled(calling=b"\xa0" * 16), r"calling AE title '\xa0\xa0"),
+    "called with a line end": (titled(b"MINIPACS\r\n".ljust(16)), r"'MINIPACS\r\n"),
+    "a version name with a backslash": (
+        with_user_information(LENGTH, CLASS, item(0x55, b"V\\1")), r"version name 'V\\1'",
+    ),
     "a long version name": (
         with_user_information(LENGTH, CLASS, item(0x55, b"A" * 24)), "version name 'AAAA",
     ),
@@ -99,6 +107,13 @@ TAKEN = {
         with_user_information(LENGTH, CLASS, item(0x53, b"\0\1")), "type 53H",
     ),
     "a role that is 2": (with_user_information(LENGTH, CLASS, role_item(ECHO, 2, 0)), "type 54H"),
+    "neither role": (
+        with_user_information(LENGTH, CLASS, role_item(ECHO, 0, 0)), "selection without a role",
+    ),
+    "a class twice in role selection": (
+        with_user_information(LENGTH, CLASS, role_item(ECHO, 1, 0), role_item(ECHO, 0, 1)),
+        "role selection twice for '1.2.840.10008.1.1'",
+    ),
     "a role without its UID": (
         with_user_information(LENGTH, CLASS, item(0x54, b"\0\x40" + b"1.2\1\1")), "type 54H",
     ),
@@ -209,6 +224,15 @@ def test_even_numbers_and_more_contexts_than_odd_ones_are_answered(node: Running
         assert is_served(wire, 254)
 
 
+@pytest.mark.parametrize("name", ["0.0", "", "hello", "1.2.840.10008.1.1x", "1.2.3.", "h\xe9"])
+def test_an_abstract_syntax_that_is_no_uid_is_not_supported(node: RunningNode, name: str) -> None:
+    inside = item(0x30, name.encode("latin-1")) + item(0x40, IMPLICIT.encode())
+    with Wire(node.port) as wire:
+        wire.send(of(CONTEXT, item(0x20, b"\3\0\0\0" + inside)))
+        assert answered_contexts(wire.receive()) == {1: 0, 3: 3}
+        assert is_served(wire, 1)
+
+
 def test_an_instance_is_stored_over_an_even_context(node: RunningNode) -> None:
     with Wire(node.port) as wire:
         wire.send(of(context_item(2, CT, [EXPLICIT])))
@@ -249,6 +273,9 @@ ODD_ANSWERS: dict[str, Answer] = {
     "a padded syntax": lambda asked: answer_to(asked, syntax=IMPLICIT.encode() + b"\0"),
     "rejected without a syntax": lambda asked: answer_to(asked, rejected_syntax=False),
     "no user information": lambda asked: answer_to(asked, ui=b""),
+    "a version name with a backslash": lambda asked: answer_to(
+        asked, ui=item(0x50, LENGTH + CLASS + item(0x55, b"V\\1"))
+    ),
     "a long version name": lambda asked: answer_to(
         asked, ui=item(0x50, LENGTH + CLASS + item(0x55, b"A" * 24))
     ),
@@ -260,8 +287,10 @@ ODD_ANSWERS: dict[str, Answer] = {
 
 
 def read_pdu(connection: socket.socket) -> bytes:
+    """A PDU, nothing where the connection was closed."""
     head = connection.recv(6, socket.MSG_WAITALL)
-    return head + connection.recv(struct.unpack(">I", head[2:])[0], socket.MSG_WAITALL)
+    rest = struct.unpack(">I", head[2:])[0] if head else 0
+    return head + connection.recv(rest, socket.MSG_WAITALL)
 
 
 @contextmanager
@@ -273,7 +302,7 @@ def peer(answer: Answer) -> Iterator[int]:
         with connection:
             connection.settimeout(CLIENT_SECONDS)
             connection.sendall(answer(read_pdu(connection)))
-            if read_pdu(connection)[0] != 0x04:
+            if not read_pdu(connection).startswith(b"\x04"):
                 return
             elements = request(0x8030, ECHO, False, (0x0120, us(1)), (0x0900, us(0)))
             command = command_set([one for one in elements if one[0] != 0x0110])
@@ -303,10 +332,53 @@ def test_an_odd_answer_is_an_answer(tmp_path: Path, what: str) -> None:
 @pytest.mark.parametrize("answer", [
     lambda asked: pdu(ACCEPTED, b"\0\1"),
     lambda asked: pdu(ACCEPTED, answer_to(asked)[6:] + b"\x21\0\xff\xff\1"),
-], ids=["too short", "an item beyond the end"])  # fmt: skip
+    lambda asked: pdu(0x99, b"abc"), lambda asked: asked, lambda asked: RELEASED,
+    lambda asked: b"HTTP/1.1 400 Bad Request\r\n\r\n",
+], ids=["too short", "an item beyond the end", "an unknown PDU", "the request", "another's answer",
+        "HTTP"])  # fmt: skip
 def test_an_answer_that_cannot_be_read_ends_the_attempt_at_once(
     tmp_path: Path, answer: Answer
 ) -> None:
     """And not by acse_timeout, which is told in other words."""
     with peer(answer) as port:
         assert "answers what is no A-ASSOCIATE-AC: " in echoed(tmp_path, port)
+
+
+REJECTIONS = {
+    (1, 1, 7): "rejects the association: Called AE title not recognised",
+    (2, 3, 2): "rejects the association: Local limit exceeded",
+    (1, 1, 10): "rejects it: result 1, source 1, reason 10",
+    (2, 9, 0): "rejects it: result 2, source 9, reason 0",
+    (0, 1, 1): "rejects it: result 0, source 1, reason 1",
+    (9, 9, 9): "rejects it: result 9, source 9, reason 9",
+    (1,): "rejects it: result 1, no source, no reason",
+    (1, 1, 7, 0, 0): "rejects the association: Called AE title not recognised",
+}
+
+
+@pytest.mark.parametrize("values", REJECTIONS)
+def test_a_rejection_is_one_at_once_with_whatever_values(
+    tmp_path: Path, values: tuple[int, ...]
+) -> None:
+    """And neither aborted, nor waited for until acse_timeout, which is told in other words."""
+    with peer(lambda asked: pdu(REJECTED, bytes([0, *values]))) as port:
+        assert REJECTIONS[values] in echoed(tmp_path, port)
+
+
+ABORTS = [bytes(4), b"\0\0\2\1", b"\0\0\x09\x09", b"\0\0\2\x63", b"\xff" * 4, b"", bytes(9)]
+
+
+@pytest.mark.parametrize("body", ABORTS, ids=lambda body: body.hex() or "nothing")
+def test_an_abort_is_one_with_whatever_values(
+    node: RunningNode, tmp_path: Path, body: bytes
+) -> None:
+    mark = node.mark()
+    with Wire(node.port) as wire:
+        wire.send(of(CONTEXT))
+        assert wire.receive()[0] == ACCEPTED
+        wire.send(pdu(ABORTED, body))
+        assert wire.receive() == b""
+    node.wait_for_log("association closed", "by=abort", after=mark)
+    assert not node.logged("protocol error", after=mark)
+    with peer(lambda asked: pdu(ABORTED, body)) as port:
+        assert "ended the association at once" in echoed(tmp_path, port)

@@ -107,6 +107,15 @@ def test_what_cannot_be_asked_for_is_said_not_to_be(node: RunningNode, key: str)
     assert (statuses, studies(answers)) == ({0xFF01}, ALL)
 
 
+def test_the_log_names_what_was_not_matched_where_no_answer_says_so(node: RunningNode) -> None:
+    mark = node.mark()
+    assert found(node, RetrieveAETitle="OTHER", PatientID="NOBODY") == (set(), [])
+    assert found(node, PatientID="NOBODY") == (set(), [])
+    node.wait_for_log("queried", count=2, after=mark)
+    lines = node.logged("queried", after=mark)
+    assert ["unmatched=(0008,0054)" in line for line in lines] == [True, False]
+
+
 def test_a_key_of_file_meta_is_not_matched_and_said_not_to_be(node: RunningNode) -> None:
     """No group below 0008 is in a data set (PS3.4 C.4.1.1.3); Orthanc sends one to find images."""
     keys = [(0x00080018, b"1.1.1.1\0"), (0x00080052, b"IMAGE ")]

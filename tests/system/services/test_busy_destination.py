@@ -1,5 +1,7 @@
 """A destination that takes no association just now (A-ASSOCIATE-RJ, transient) is asked again."""
 
+import select
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +24,9 @@ from support import (
     retrieved,
     send,
 )
+from support.network.wire import ASSOCIATE_RJ, pdu
+
+BUSY, NEVER = bytes([0, 2, 3, 2]), bytes([0, 1, 1, 1])  # of PS3.8 table 9-21
 
 
 @dataclass
@@ -101,3 +106,37 @@ def test_one_that_stays_busy_is_given_up_and_its_reason_told(start_node: StartNo
         assert "rejects the association: Local limit exceeded" in done.stdout
         other.release()
     assert peer.stored == []
+
+
+def test_several_sends_ask_again_one_at_a_time(start_node: StartNode) -> None:
+    """Some count all that ask as associations, and reject each of those that ask together."""
+    together: list[bool] = []
+
+    def serve() -> None:
+        refused = [door.accept()[0] for _ in range(3)]
+        for connection in refused:  # all now, so that they would be back at the same time
+            reject(connection, BUSY)
+        for _ in range(3):
+            connection, _ = door.accept()
+            together.append(bool(select.select([door], [], [], 0.5)[0]))
+            reject(connection, NEVER)
+
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        node = node_with(start_node, Busy(door.getsockname()[1]), 60, sends=3)
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        with node.association((MOVE["STUDY"], EXPLICIT)) as association:
+            answer = retrieved(
+                association.send_c_move(
+                    identifier("STUDY", StudyInstanceUID="1.2"), "BUSY", MOVE["STUDY"]
+                )
+            )
+        thread.join(CLIENT_SECONDS)
+    assert (answer.status, together) == (0xA702, [False] * 3)
+
+
+def reject(connection: socket.socket, values: bytes) -> None:
+    with connection:
+        connection.recv(65536)
+        connection.sendall(pdu(ASSOCIATE_RJ, values))
+        connection.recv(65536)  # till it is closed

@@ -1250,6 +1250,14 @@ def test_garbage_that_claims_to_be_deflated_gets_a_status(asker: Asker) -> None:
     assert association.is_established
 
 
+def test_a_query_that_should_be_deflated_and_is_not_is_answered_and_told(asker: Asker) -> None:
+    mark = asker.node.mark()
+    data = encode(study("", {"StudyID": "02"}, "").values)
+    found = find(asker.association(syntax=DEFLATED), data)
+    assert (found.status, len(found.answers)) == (SUCCESS, 1)
+    asker.node.wait_for_log("unusual Identifier", after=mark)
+
+
 def _thousand_keywords() -> list[str]:
     """Attributes of PS3.6 that are text or numbers, and not of the identifier's own groups."""
     kept = {"AE", "CS", "DA", "DS", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UI", "US", "SQ"}

@@ -328,7 +328,7 @@ SYNTAXES = {
     "-x=": "Little Endian Explicit",
     "-xb": "Big Endian Explicit",
     "-xi": "Little Endian Implicit",
-    "-xd": "Deflated Explicit VR Little Endian",
+    "-xd": "Little Endian Explicit",  # offered too, and not every requestor deflates
 }
 
 
