@@ -30,7 +30,8 @@ from scp.cli.options import (
 )
 from scp.cli.output import FileProgress, Shown, say, say_json, shown, size
 from scp.config import Service, Settings
-from scp.fetching import (
+from scp.network.association import NoAssociationError
+from scp.network.fetching import (
     Fetch,
     Fetched,
     Hours,
@@ -40,7 +41,6 @@ from scp.fetching import (
     StudyPlan,
     remote_asked,
 )
-from scp.network.association import NoAssociationError
 from scp.network.scu import Getting, Inquirer, Moving, PeerError, RetrieveOrigin
 from scp.network.tls import contexts
 from scp.node import archive_to_store, open_to_store

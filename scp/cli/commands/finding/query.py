@@ -22,8 +22,8 @@ from scp.cli.options import (
 )
 from scp.cli.output import rows, say
 from scp.config import Peer, Settings
-from scp.fetching import RemoteArchive, RemoteAsked, remote_asked
 from scp.network.association import NoAssociationError
+from scp.network.fetching import RemoteArchive, RemoteAsked, remote_asked
 from scp.network.scu import Inquirer, PeerError
 from scp.network.tls import Contexts, contexts
 from storage.dicom.data_sets import Elements

@@ -1,9 +1,9 @@
 """Another archive, looked through and brought over as a person asks: queries and retrieves."""
 
-from scp.fetching.hours import Hours
-from scp.fetching.remote import RemoteArchive, RemoteAsked, remote_asked
-from scp.fetching.retrieving import Fetch, Fetched, Missing
-from scp.fetching.studies import Plan, StudyPlan
+from scp.network.fetching.hours import Hours
+from scp.network.fetching.remote import RemoteArchive, RemoteAsked, remote_asked
+from scp.network.fetching.retrieving import Fetch, Fetched, Missing
+from scp.network.fetching.studies import Plan, StudyPlan
 
 __all__ = [
     "Fetch",

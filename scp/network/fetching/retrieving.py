@@ -6,11 +6,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from scp.fetching.hours import Hours
-from scp.fetching.remote import Find
-from scp.fetching.studies import StudyPlan, Uids, list_instances
 from scp.network.association import NoAssociationError
 from scp.network.dimse import Status
+from scp.network.fetching.hours import Hours
+from scp.network.fetching.remote import Find
+from scp.network.fetching.studies import StudyPlan, Uids, list_instances
 from scp.network.scu import Ending, Getting, Moving, PeerError
 from storage import Archive
 from storage.diagnostics import ArchiveError

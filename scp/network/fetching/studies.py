@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from pydicom.tag import Tag
 
-from scp.fetching.remote import Find, RemoteArchive, RemoteAsked
 from scp.network.dimse import identifier
+from scp.network.fetching.remote import Find, RemoteArchive, RemoteAsked
 from scp.network.scu import PeerError
 from storage import Archive, Level
 from storage.dicom.data_sets import Element, Elements
