@@ -3,11 +3,20 @@
 import os
 import re
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from support import CLIENT_SECONDS, TEST_FILES, RunningNode, dcmtk, free_port, running_node
+from support import (
+    CLIENT_SECONDS,
+    TEST_FILES,
+    RunningNode,
+    dcmtk,
+    free_port,
+    minipacs,
+    running_node,
+)
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -35,10 +44,10 @@ def blocks(title: str) -> list[list[str]]:
     return [block.splitlines() for language, block in fenced if not language]
 
 
-def steps() -> list[Step]:
-    """The commands of the session after the start of the node, in their order."""
+def steps(title: str = "A session") -> list[Step]:
+    """The commands of a section, in their order; of the session those after the node's start."""
     found: list[Step] = []
-    for block in blocks("A session"):
+    for block in blocks(title):
         for line in block if block[0].startswith("$ ") else []:
             if line.startswith("$ "):
                 found.append(Step(line[2:]))
@@ -46,8 +55,8 @@ def steps() -> list[Step]:
                 found[-1].command += f"\n{line}"
             else:
                 found[-1].shown.append(line)
-    assert found[0].command == "./scripts/serve"
-    return found[1:]
+    assert (found[0].command == "./scripts/serve") == (title == "A session")
+    return found[title == "A session" :]
 
 
 def normal(line: str) -> str:
@@ -65,6 +74,17 @@ def follows(shown: list[str], said: list[str]) -> str:
     return ""
 
 
+def run_script(lines: list[str], folder: Path, **environment: str) -> list[list[str]]:
+    """What each command says; a line with the mark is in front of each."""
+    tools = f"{Path(dcmtk('storescu')).parent}:{Path(sys.executable).parent}"
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(lines)], cwd=folder, text=True, check=False, errors="replace",
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=CLIENT_SECONDS,
+        env={**os.environ, **environment, "PATH": f"{tools}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    return [part.splitlines()[1:] for part in done.stdout.split(_MARK)[1:]]
+
+
 def run_session(node: RunningNode, port: int, folder: Path) -> list[list[str]]:
     """What each command says."""
     # Where it is after `./scripts/serve`.
@@ -79,13 +99,7 @@ def run_session(node: RunningNode, port: int, folder: Path) -> list[list[str]]:
         if command.endswith("&"):  # the client that follows needs it
             script.append(f"until (: < /dev/tcp/127.0.0.1/{port}) 2>/dev/null; do :; done")
     script += ["kill %1", "wait"]
-    tools = Path(dcmtk("storescu")).parent
-    done = subprocess.run(
-        ["bash", "-c", "\n".join(script)], cwd=folder, text=True, check=False, errors="replace",
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=CLIENT_SECONDS,
-        env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"},
-    )  # fmt: skip
-    return [part.splitlines()[1:] for part in done.stdout.split(_MARK)[1:]]
+    return run_script(script, folder)
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +134,32 @@ def test_the_node_logs_what_is_shown(session: tuple[list[list[str]], list[str]])
     (shown,) = [block for block in blocks("A session") if block[0].startswith("association ")]
     for line in shown:  # of clients that may end in another order
         assert follows([line], session[1]) == "", "\n".join(session[1])
+
+
+# ---- find, fetch, export
+
+WALK = "Find, fetch, export"
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
+    """What each command of the walk says: one archive holds the studies of the session."""
+    samples = TEST_FILES / "dicomdirtests"
+    with running_node(tmp_path_factory.mktemp("bigpacs"), {"node": {"ae_title": "BIGPACS"}}) as big:
+        peers = {"BIGPACS": {"host": "127.0.0.1", "port": big.port}}
+        node = RunningNode(tmp_path_factory.mktemp("walk"), {"peers": peers})
+        for to, folders in ((big, ["98892001"]), (node, ["77654033", "98892003"])):
+            done = minipacs("import", to, *(str(samples / name) for name in folders))
+            assert done.returncode == 0, done.stderr
+        script = [line for step in steps(WALK) for line in (f"echo '{_MARK}'", step.command)]
+        folder = tmp_path_factory.mktemp("work")
+        said = run_script(script, folder, MINIPACS_CONFIG=str(node.config))
+        assert len(list((folder / "pilots").rglob("*.dcm"))) == 6
+        assert "Manufacturer" in (folder / "report.txt").read_text()
+        return said
+
+
+@pytest.mark.parametrize("number", range(len(steps(WALK))))
+def test_each_command_of_the_walk_says_what_is_shown(walk: list[list[str]], number: int) -> None:
+    assert len(walk) == len(steps(WALK))
+    assert follows(steps(WALK)[number].shown, walk[number]) == "", "\n".join(walk[number])
