@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import (
@@ -163,3 +164,22 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
 def test_each_command_of_the_walk_says_what_is_shown(walk: list[list[str]], number: int) -> None:
     assert len(walk) == len(steps(WALK))
     assert follows(steps(WALK)[number].shown, walk[number]) == "", "\n".join(walk[number])
+
+
+def test_the_program_reads_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node = RunningNode(tmp_path, {})
+    done = minipacs("import", node, str(TEST_FILES / "dicomdirtests" / "98892003"))
+    assert done.returncode == 0, done.stderr
+    section = README.split("\n## From Python\n")[1].split("\n## ")[0]
+    (program,) = re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    found: dict[str, Any] = {}
+    monkeypatch.chdir(node.data.parent)
+    exec(program, found)
+    assert capsys.readouterr().out.splitlines() == [
+        "98890234 Carotids", "98890234 Brain", "98890234 Brain-MRA",
+    ]  # fmt: skip
+    assert found["header"].PatientName == "Doe^Peter"
+    assert found["shapes"]
+    assert all(len(shape) == 2 for shape in found["shapes"])
