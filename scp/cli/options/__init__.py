@@ -2,7 +2,7 @@
 
 from scp.cli.options import ownership, selection
 from scp.cli.options.conditions import Conditions, parsed_conditions
-from scp.cli.options.deidentify import profile_asked_for
+from scp.cli.options.deidentify import MapFile, mapping, profile_asked_for
 from scp.cli.options.options import (
     DEFAULT_CONFIG,
     Commands,
@@ -25,11 +25,13 @@ __all__ = [
     "Conditions",
     "ConfigPath",
     "DryRun",
+    "MapFile",
     "Yes",
     "asking",
     "failure",
     "load",
     "log_for_command",
+    "mapping",
     "ownership",
     "parsed_conditions",
     "peer_of",

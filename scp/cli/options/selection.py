@@ -1,15 +1,12 @@
 """What a command is about: what is named, described, listed in a file, or all."""
 
-import csv
-import io
-import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scp.cli.options.conditions import parsed_conditions
+from scp.cli.options.csv_files import header_of, rows_of, text_of
 from scp.cli.options.options import failure, refusals_shown
 from scp.cli.output import say
 
@@ -64,7 +61,6 @@ _COLUMNS = (
     "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "AccessionNumber", "PatientID",
 )  # fmt: skip
 _ACCESSION, _PATIENT = _COLUMNS[-2:]
-_DELIMITERS = ",;\t"
 _MOST_NAMED = 10
 _WILDCARDS = "*?\\"
 
@@ -141,11 +137,8 @@ def _of_file(name: str, column: str) -> "Iterator[Named]":
     """What a file lists: UIDs, or values of a column."""
     from storage.maintenance.changes import AnyUid
 
-    text = _text(name)
-    first = text.partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=first.count)
-    rows = csv.reader(io.StringIO(text), delimiter=delimiter)
-    header = [one.strip() for one in next(rows, [])]
+    text = text_of(name, "--from")
+    header = header_of(text)
     known = [one for one in ([column] if column else _COLUMNS) if one in header]
     if not header:
         raise failure(f"--from {name}: is empty")
@@ -153,15 +146,13 @@ def _of_file(name: str, column: str) -> "Iterator[Named]":
         yield from (AnyUid(line.strip()) for line in text.splitlines() if line.strip())
         return
     if not known:
-        wanted = column or " or ".join(_COLUMNS)
-        raise failure(f"--from {name}: has no column {wanted}; its first line is {first[:200]}")
+        wanted, first = column or " or ".join(_COLUMNS), text.partition("\n")[0][:200]
+        raise failure(f"--from {name}: has no column {wanted}; its first line is {first}")
     # An Accession Number is one of who gave it out; the patient tells that, too.
     beside = _PATIENT if known[0] == _ACCESSION and _PATIENT in header and not column else ""
-    for row in rows:
-        if row:
-            held = dict(zip(header, map(str.strip, row), strict=False))
-            where = f"--from {name}: line {rows.line_num}"
-            yield _of_value(known[0], held.get(known[0], ""), where, held.get(beside, ""))
+    for line, row in rows_of(text):
+        where = f"--from {name}: line {line}"
+        yield _of_value(known[0], row.get(known[0], ""), where, row.get(beside, ""))
 
 
 def _of_value(keyword: str, value: str, where: str, patient: str = "") -> "Named":
@@ -179,16 +170,6 @@ def _of_value(keyword: str, value: str, where: str, patient: str = "") -> "Named
         both = [(keyword, value), (_PATIENT, patient)]
         return _matching(both, f"{keyword}={value} {_PATIENT}={patient}")
     return _matching([(keyword, value)], f"{keyword}={value}")
-
-
-def _text(name: str) -> str:
-    try:
-        if name == "-":
-            return sys.stdin.read()
-        # As spreadsheets write it, with a mark of its byte order.
-        return Path(name).read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise failure(f"--from {name}: {getattr(error, 'strerror', '') or error}") from None
 
 
 def held(

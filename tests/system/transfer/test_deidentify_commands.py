@@ -1,5 +1,6 @@
 """`minipacs export --deidentify` and `send --deidentify`, as a user runs them."""
 
+import csv
 import json
 import zipfile
 from io import BytesIO
@@ -100,6 +101,67 @@ def test_a_patient_can_be_given_an_id_and_a_name(node: RunningNode, tmp_path: Pa
     assert {one.StudyInstanceUID for one in found} == {"1.1"}
     codes = [item.CodeValue for item in found[0].DeidentificationMethodCodeSequence]
     assert codes == ["113100", "113106", "113110"]
+
+
+def test_patients_have_the_identifiers_of_a_file(node: RunningNode, tmp_path: Path) -> None:
+    own = tmp_path / "own.csv"
+    lines = ("\ufeffNewPatientID;PatientID;NewPatientName", "T-7;QZ-ID;Trial^Seven", "T-8;X;", "")
+    own.write_text("\r\n".join(lines))
+    found = exported(node, tmp_path / "out", "--patient", "QZ-ID", "--identifiers", str(own))
+    assert {(one.PatientID, str(one.PatientName)) for one in found} == {("T-7", "Trial^Seven")}
+    # Who is not in it is refused: a pseudonym among them would be another patient's ID, it may be.
+    done = minipacs("export", node, str(tmp_path / "all"), "--deidentify", "--study", "5.1",
+                    "--identifiers", str(own), "--burned-in")  # fmt: skip
+    assert done.returncode == 1
+    assert "5.3: not exported: its Patient ID is not among the identifiers" in done.stdout
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("PatientID\nP1\n", "has no column NewPatientID"),
+    ("PatientID,NewPatientID\n", "has no patients"),
+    ("PatientID,NewPatientID\nP1,\n", "line 2: PatientID or NewPatientID is empty"),
+    ("PatientID,NewPatientID\nP1,A\nP1,B\n", "line 3: another NewPatientID for P1"),
+    ("PatientID,NewPatientID\nP1,A\\B\n", "line 2: takes at most 64 characters"),
+])  # fmt: skip
+def test_identifiers_that_are_none_export_nothing(
+    node: RunningNode, tmp_path: Path, text: str, words: str
+) -> None:
+    own = tmp_path / "own.csv"
+    own.write_text(text)
+    done = minipacs("export", node, str(tmp_path / "out"), "--deidentify", "--study", "1.1",
+                    "--identifiers", str(own))  # fmt: skip
+    assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_table_tells_who_is_who(node: RunningNode, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    found = exported(node, tmp_path / "out", "--patient", "QZ-ID", "--map", str(table),
+                     "--retain", "shifted-dates")  # fmt: skip
+    assert table.stat().st_mode & 0o777 == 0o600
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["SOPInstanceUID"] for row in rows} == {f"1.3.{number}" for number in range(4)}
+    assert {row["NewSOPInstanceUID"] for row in rows} == {one.SOPInstanceUID for one in found}
+    assert {(row["PatientID"], row["PatientName"]) for row in rows} == {("QZ-ID", "Doe^Jane")}
+    (new,) = {(row["NewPatientID"], row["NewPatientName"]) for row in rows}
+    assert {(one.PatientID, str(one.PatientName)) for one in found} == {new}
+    (days,) = {int(row["DaysEarlier"]) for row in rows}
+    assert days > 0
+    assert {row["NewStudyInstanceUID"] for row in rows} == {one.StudyInstanceUID for one in found}
+
+
+def test_a_table_is_never_overwritten_or_given_away(node: RunningNode, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("kept")
+    wanted = ("export", node, str(tmp_path / "out"), "--study", "1.1")
+    assert "table.csv: File exists" in minipacs(*wanted, "--deidentify", "--map", str(table)).stderr
+    assert table.read_text() == "kept"
+    inside = str(tmp_path / "out" / "table.csv")
+    done = minipacs(*wanted, "--deidentify", "--map", inside)
+    assert (done.returncode, "lies in what is given away" in done.stderr) == (2, True)
+    assert "--map: takes --deidentify" in minipacs(*wanted, "--map", inside).stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_zip_and_media_are_de_identified_too(node: RunningNode, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_a_peer_that_is_down_gets_nothing(node: RunningNode) -> None:
 
 
 @pytest.mark.parametrize(("given", "code", "words"), [
-    (("NOBODY", "--study", "1.1"), 2, "[peers] NOBODY: no host and port"),
+    (("NOBODY", "--study", "1.1"), 2, "[peers] has no NOBODY; with an address: DEST"),
     (("MUTE", "--study", "1.1"), 2, "[peers] MUTE: no host and port"),
     (("DEST",), 2, "takes one or more of --patient"),
     (("--study", "1.1"), 2, "Missing argument 'AET'"),

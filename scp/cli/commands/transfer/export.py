@@ -15,6 +15,9 @@ from scp.cli.options import (
     DEFAULT_CONFIG,
     Commands,
     ConfigPath,
+    MapFile,
+    failure,
+    mapping,
     profile_asked_for,
     refusals_shown,
     required,
@@ -73,13 +76,16 @@ def export(
             help="For media: a DICOMDIR, names of 8 characters, General Purpose profile.",
         ),
     ] = False,
+    map_file: MapFile = "",
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Write patients, studies, series or instances as DICOM files."""
+    if map_file and not profile:
+        raise failure("--map: takes --deidentify")
     settings = settings_as_owner(path)
-    how, report = str(profile) if profile else "", DeidentificationReport()
-    wanted = Export(tuple(named), to, zipped, dicomdir, how)
-    with refusals_shown(), opened(settings) as held:
+    wanted = Export(tuple(named), to, zipped, dicomdir, str(profile) if profile else "")
+    with refusals_shown(), opened(settings) as held, mapping(map_file, to) as note:
+        report = DeidentificationReport(note)
         try:
             copies = copies_for(held, settings.node.ae_title, profile, report)
             whole = run(settings, wanted, copies, held)

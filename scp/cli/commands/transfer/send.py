@@ -10,8 +10,11 @@ from scp.cli.options import (
     DEFAULT_CONFIG,
     Commands,
     ConfigPath,
+    MapFile,
     failure,
     load,
+    mapping,
+    peer_of,
     profile_asked_for,
     refusals_shown,
     required,
@@ -24,7 +27,6 @@ from scp.config import Peer, Settings
 from scp.copies.deidentify.elements import DeidentificationReport
 from scp.copies.deidentify.instances import copies_for
 from scp.copies.deidentify.rules import Profile
-from scp.network.association import access
 from scp.network.scu import Delivery, Origin, Originator, Pause, Result, SubOperationOutcome
 from scp.network.tls import Contexts, contexts
 from scp.node import opened
@@ -43,24 +45,26 @@ def send(
     title: Annotated[str, typer.Argument(metavar="AET", help="A peer under [peers].")],
     named: "Sequence[Named]",
     profile: Profile | None,
+    map_file: MapFile = "",
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Send patients, studies, series or instances to a peer."""
+    if map_file and not profile:
+        raise failure("--map: takes --deidentify")
     # Before the command works as the owner of the data folder: the key may be root's.
     with refusals_shown():
         tls = contexts(load(path))
     settings = settings_as_owner(path)
-    peer = access.destination(settings, title)
-    if peer is None:
-        raise failure(f"{settings.source}: [peers] {title}: no host and port")
-    with refusals_shown(), opened(settings) as archive:
-        whole = run(settings, tls, title, peer, named, archive, profile)
+    peer = peer_of(settings, title)
+    with refusals_shown(), opened(settings) as archive, mapping(map_file) as note:
+        report = DeidentificationReport(note)
+        whole = run(settings, tls, title, peer, named, archive, profile, report)
     raise typer.Exit(0 if whole else 1)
 
 
 def run(
     settings: Settings, tls: Contexts, title: str, peer: Peer, named: Sequence[Named],
-    archive: Archive, profile: Profile | None = None,
+    archive: Archive, profile: Profile | None = None, report: DeidentificationReport | None = None,
 ) -> bool:  # fmt: skip
     """Send, and show what becomes of it; whether all arrived. Raises ArchiveError."""
     started = time.monotonic()
@@ -68,7 +72,7 @@ def run(
     selection.tell_absent(absent)
     if not locations:
         return False
-    report = DeidentificationReport()
+    report = report or DeidentificationReport()
     copies = copies_for(archive, settings.node.ae_title, profile, report)
     origin = Origin(settings, tls, copies, _UNASKED)
     found = dict.fromkeys(Result, 0)

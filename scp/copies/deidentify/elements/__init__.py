@@ -4,11 +4,12 @@ from scp.copies.deidentify.elements import refusals
 from scp.copies.deidentify.elements.encoding import code_item, encoded, made, text_of
 from scp.copies.deidentify.elements.items import Items
 from scp.copies.deidentify.elements.refusals import VIDEO
-from scp.copies.deidentify.elements.report import DeidentificationReport
+from scp.copies.deidentify.elements.report import DeidentificationReport, Identity
 
 __all__ = [
     "VIDEO",
     "DeidentificationReport",
+    "Identity",
     "Items",
     "code_item",
     "encoded",

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from collections.abc import Callable, Mapping
 
 from pydicom.datadict import keyword_for_tag
 
@@ -10,10 +11,18 @@ from scp.copies.conversion.data_set import name
 _MOST_NAMES = 30
 
 
-class DeidentificationReport:
-    """Names of attributes and places, and of how many instances each was taken; no values."""
+# Who an instance was, and who it is said to be: values by keyword, the new ones as NewPatientID.
+Identity = Mapping[str, str]
 
-    def __init__(self) -> None:
+
+class DeidentificationReport:
+    """Names of attributes and places, and of how many instances each was taken; no values.
+
+    Where `note` is given it is called with the identity of each instance, by one thread at a time.
+    """
+
+    def __init__(self, note: Callable[[Identity], None] | None = None) -> None:
+        self._note = note
         self._counts: Counter[str] = Counter()
         self._has_volumes = False
         self._lock = threading.Lock()
@@ -23,6 +32,12 @@ class DeidentificationReport:
         with self._lock:
             self._counts.update(taken)
             self._has_volumes |= has_volumes
+
+    def identify(self, identity: Identity) -> None:
+        """Who an instance was and is now, for the table that was asked for."""
+        if self._note:
+            with self._lock:
+                self._note(identity)
 
     def lines(self) -> list[str]:
         """What is to be told, the most frequent first."""

@@ -36,7 +36,7 @@ class Deidentified:
             uid = self._pseudonyms.uid(uid)
         made = None
         try:
-            made = self._made(copy.file, uid)
+            made = self._made(copy.file, uid, location.charset)
         except TranscodeError as error:
             raise DataSetError(f"cannot be de-identified: {error}") from error
         finally:
@@ -48,19 +48,22 @@ class Deidentified:
         """What is wrong with the bytes that it is made from, or nothing; reads all of them."""
         return self._inner.fault_of(location)
 
-    def _made(self, file: BinaryIO, uid: str) -> BinaryIO:
+    def _made(self, file: BinaryIO, uid: str, charset: str) -> BinaryIO:
         meta = part10.read(file)
         syntax = meta.transfer_syntax_uid
         # Nothing of the old header stays, neither titles nor private information.
         head = part10.header(meta.sop_class_uid, uid, syntax)
         if syntax not in reader.DEFLATED:
-            return chained(head, self._data_set(file, meta.data_set_offset, meta), 0)
-        made = self._data_set(inflated(file), 0, meta)
+            return chained(head, self._data_set(file, meta.data_set_offset, meta, charset), 0)
+        made = self._data_set(inflated(file), 0, meta, charset)
         file.close()
         return chained(head, deflated(made), 0)
 
-    def _data_set(self, file: BinaryIO, start: int, meta: part10.FileMeta) -> BinaryIO:
-        return deidentified(file, start, meta, self._profile, self._pseudonyms, self._report)
+    def _data_set(
+        self, file: BinaryIO, start: int, meta: part10.FileMeta, charset: str
+    ) -> BinaryIO:
+        how = self._profile, self._pseudonyms, self._report
+        return deidentified(file, start, meta, *how, charset)
 
 
 def copies_for(

@@ -3,7 +3,7 @@
 from scp.copies.deidentify.rules import forms, safe
 from scp.copies.deidentify.rules.actions import Action, action_of, is_known
 from scp.copies.deidentify.rules.forms import STRING_VRS, has_form
-from scp.copies.deidentify.rules.profile import CODES, Profile, Retain, Take
+from scp.copies.deidentify.rules.profile import CODES, Identifiers, Profile, Retain, Take
 from scp.copies.deidentify.rules.pseudonyms import Pseudonyms, secret_of
 from scp.copies.deidentify.rules.safe import Judgement
 
@@ -11,6 +11,7 @@ __all__ = [
     "CODES",
     "STRING_VRS",
     "Action",
+    "Identifiers",
     "Judgement",
     "Profile",
     "Pseudonyms",

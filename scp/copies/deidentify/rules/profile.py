@@ -1,6 +1,7 @@
 """Which options of the profile are asked for, and the codes that say so (PS3.16 CID 7050)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -36,9 +37,16 @@ CODES = {
 }  # fmt: skip
 
 
+# Patient ID -> the ID and the name in its place; an empty name is derived.
+Identifiers = Mapping[str, tuple[str, str]]
+
+
 @dataclass(frozen=True)
 class Profile:
-    """What is asked for; a patient's pseudonyms are derived where they are empty."""
+    """What is asked for; a patient's pseudonyms are derived where they are empty.
+
+    `identifiers`: those of each patient, where any are given; other patients are refused then.
+    """
 
     retained: frozenset[Retain] = frozenset()
     patient_id: str = ""
@@ -46,6 +54,7 @@ class Profile:
     takes_burned_in: bool = False
     takes_recognizable: bool = False
     takes_video: bool = False
+    identifiers: Identifiers = field(default_factory=dict, hash=False)
 
     @property
     def taken(self) -> frozenset[Take]:

@@ -64,15 +64,19 @@ class Pseudonyms:
         """A name of 8 letters and digits for what is referred to by one, where it is text."""
         return base64.b32encode(self._digest("label", text)[:5]).decode("ascii")
 
+    def days(self, patient: str) -> int:
+        """How many days earlier all dates of a patient are, where they are shifted."""
+        return 1 + int.from_bytes(self._digest("days", patient)[:8], "big") % _MOST_DAYS
+
     def shifted(self, vr: str, text: str, patient: str) -> str:
         """A date or date and time as many days earlier as the patient's all are; else empty."""
         found = _DATE_TIME.fullmatch(text)
         if not found or (vr == "DA" and len(text) != 8):
             return ""
         year, month, day, rest, _, zone = found.groups()
-        days = 1 + int.from_bytes(self._digest("days", patient)[:8], "big") % _MOST_DAYS
         try:
-            moved = date(int(year), int(month or 1), int(day or 1)) - timedelta(days)
+            days = timedelta(self.days(patient))
+            moved = date(int(year), int(month or 1), int(day or 1)) - days
         except (ValueError, OverflowError):
             return ""
         given = moved.strftime("%Y%m%d").rjust(8, "0")[: 4 + 2 * bool(month) + 2 * bool(day)]
