@@ -1,9 +1,15 @@
 """What commands show: lines, tables, JSON and progress."""
 
-from scp.cli.output import forwarding, rows
+from typing import TYPE_CHECKING
+
+from scp.cli.output import rows
 from scp.cli.output.printing import ask, plain_value, say, say_json, say_page
-from scp.cli.output.progress import FileProgress, Shown, shown, size
+from scp.cli.output.progress import FileProgress, Shown, size
+from scp.cli.output.showing import shown
 from scp.cli.output.tables import cell, show
+
+if TYPE_CHECKING:  # it needs the archive and rich, which two commands use
+    from scp.cli.output import forwarding
 
 __all__ = [
     "FileProgress",

@@ -3,14 +3,12 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer
 from support import CT, EXPLICIT, RunningNode, ct, destination, encoded, minipacs
-from typer.main import get_command
 
-from scp.cli.app import app
+from scp.cli.app import COMMANDS, app, loaded
 from scp.cli.options.options import OnceCommand
 from storage import Archive, Received, prepare
 
@@ -160,10 +158,9 @@ def test_what_cannot_be_corrected_in_the_middle_is_named(
 def _once() -> list[tuple[str, str]]:
     """Every option of every command that takes one value."""
     found = []
-    commands: Any = get_command(app).commands  # type: ignore[attr-defined]
-    assert len(commands) > 20
-    for name in commands:
-        command = commands[name]
+    assert len(COMMANDS) > 20
+    for name in COMMANDS:
+        command = loaded(name)
         assert isinstance(command, OnceCommand), name
         found += [
             (name, option.opts[0])

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from scp.cli.options.options import failure
+from scp.cli.options import failure
 from scp.copies.deidentify.rules import Profile, Retain
 
 Deidentify = Annotated[

@@ -11,11 +11,11 @@ from typing import Annotated, BinaryIO
 import typer
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from scp.cli.commands.transfer.deidentify import profile_asked_for
 from scp.cli.options import (
     DEFAULT_CONFIG,
     Commands,
     ConfigPath,
-    profile_asked_for,
     refusals_shown,
     required,
     selection,

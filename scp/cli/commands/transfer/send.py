@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
+from scp.cli.commands.transfer.deidentify import profile_asked_for
 from scp.cli.options import (
     DEFAULT_CONFIG,
     Commands,
     ConfigPath,
     failure,
     load,
-    profile_asked_for,
     refusals_shown,
     required,
     selection,
