@@ -1,5 +1,6 @@
 """The command line: each command is a file of `commands`, loaded when it is asked for."""
 
+import gc
 from importlib import import_module
 from typing import Any
 
@@ -113,7 +114,11 @@ class _Unloaded(TyperCommand):
         self, info_name: str | None, args: list[str], parent: Any = None, **options: Any
     ) -> Any:
         """The context of the command itself, whose options are read."""
-        return loaded(str(self.name)).make_context(info_name, args, parent, **options)
+        made = loaded(str(self.name)).make_context(info_name, args, parent, **options)
+        if not gc.isenabled():  # since the process began
+            gc.freeze()  # what modules made, which stays
+            gc.enable()
+        return made
 
 
 class _Group(TyperGroup):
