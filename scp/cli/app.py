@@ -7,6 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from scp.cli import interrupts
 from scp.cli.options import Commands
 
 # Name -> module below `scp.cli.commands` and what help says of it, in the order in which it does.
@@ -118,6 +119,7 @@ class _Unloaded(TyperCommand):
         if not gc.isenabled():  # since the process began
             gc.freeze()  # what modules made, which stays
             gc.enable()
+        interrupts.let_commands_see_it()
         return made
 
 
@@ -125,6 +127,17 @@ class _Group(TyperGroup):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.commands = {name: _Unloaded(name, words) for name, (_, words) in COMMANDS.items()}
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; ends the process where Ctrl-C ended that."""
+        try:
+            return super().invoke(ctx)
+        except BaseException as error:
+            # Whatever has become of it on its way: an extension module makes an ImportError of it.
+            is_whole = isinstance(error, typer.Exit) and error.exit_code == 0
+            if interrupts.was_interrupted() and not is_whole:
+                interrupts.end(is_told=isinstance(error, typer.Exit))
+            raise
 
 
 app = Commands(

@@ -1,7 +1,9 @@
-"""Where the command begins."""
+"""Where the command begins: nothing is loaded before Ctrl-C is seen to."""
 
 import gc
 import os
+
+from scp.cli import interrupts
 
 # Of libraries, so that a command does not wait for what it has no use for. OpenBLAS, which comes
 # with numpy, starts a thread for each processor when it is loaded, and ends them with the process;
@@ -11,6 +13,7 @@ _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "PYDANTIC_DISABLE_PLUGINS": "__all_
 
 def main() -> None:
     """Run the command line; the process ends with it."""
+    interrupts.end_at_once()
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     # What modules make stays: to look through it again and again would be a fifth of a start, and
@@ -21,4 +24,5 @@ def main() -> None:
     try:
         app(prog_name="minipacs")
     finally:
+        interrupts.end_at_once()
         gc.freeze()

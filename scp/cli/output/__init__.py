@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from scp.cli.output import rows
-from scp.cli.output.printing import ask, plain_value, say, say_json, say_page
+from scp.cli.output.printing import answer, ask, plain_value, say, say_json, say_page
 from scp.cli.output.progress import FileProgress, Shown, size
 from scp.cli.output.showing import shown
 from scp.cli.output.tables import cell, show
@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # it needs the archive and rich, which two commands use
 __all__ = [
     "FileProgress",
     "Shown",
+    "answer",
     "ask",
     "cell",
     "forwarding",

@@ -99,6 +99,7 @@ def test_all_that_are_named_are_exported_and_sent_once_each(
 
 def test_each_that_is_named_is_corrected_and_told_of(node: RunningNode) -> None:
     told = run(node, "correct", *TWO, "--patient", "P2", "PatientName=New", code=1)
+    assert told.endswith("minipacs: nobody answers: without a terminal it takes --yes\n")
     assert "patient P2: instances=1, study 1.1: instances=3, study 2.1: instances=1" in told
     assert json.loads(run(node, "history", "--json")) == []
     told = run(node, "correct", *TWO, "--patient", "P2", "PatientName=New", "-y", "--reason", "r")

@@ -10,7 +10,7 @@ import typer
 from pydantic_core import PydanticUndefined
 
 from scp.cli.options import DEFAULT_CONFIG, Commands, ConfigPath, failure
-from scp.cli.output import plain_value, say
+from scp.cli.output import answer, plain_value, say
 from scp.config import TABLES, ConfigError, Settings, loader
 from scp.runtime import bound
 from storage.diagnostics import FolderError
@@ -41,7 +41,7 @@ def init(
         if yes:
             return default
         kind = typer.confirm if isinstance(default, bool) else typer.prompt
-        return kind(words, default=default)
+        return answer(kind, words, default=default)
 
     try:
         chosen = {
