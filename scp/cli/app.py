@@ -1,14 +1,16 @@
 """The command line: each command is a file of `commands`, loaded when it is asked for."""
 
 import gc
+import sys
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from scp.cli import interrupts
 from scp.cli.options import Commands
+from scp.cli.output import say
 
 # Name -> module below `scp.cli.commands` and what help says of it, in the order in which it does.
 # The words are those of the command's docstring, which are not read from there: all commands
@@ -93,6 +95,8 @@ COMMANDS = {
         "Do now what the rules of [retention] ask for; the node does it once an hour.",
     ),
 }
+# What it speaks and reads DICOM with: of these a report of a fault has to tell.
+_LIBRARIES = ("pynetdicom", "pydicom")
 
 
 def loaded(name: str) -> Any:
@@ -148,6 +152,23 @@ app = Commands(
 )
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
+        say(f"minipacs {version('minipacs')} ({libraries}, Python {sys.version.split()[0]})")
+        raise typer.Exit
+
+
 @app.callback()
-def minipacs() -> None:
+def minipacs(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True,
+            help="Print the version of it and of what it stands on.",
+        ),
+    ] = False,
+) -> None:  # fmt: skip
     """A DICOM node that stores, finds and gives back."""

@@ -28,6 +28,7 @@ ConfigPath = Annotated[
 DEFAULT_CONFIG = Path("config.toml")
 # The data folder that the command is on.
 _in_use: list[Path] = []
+_HELP = {"help_option_names": ["-h", "--help"]}
 
 
 class OnceCommand(TyperCommand):
@@ -57,14 +58,14 @@ class Commands(typer.Typer):
     def __init__(self, **options: Any) -> None:
         # As plain text: rich takes [retention] for a colour and markdown <UID> for a tag, which are
         # gone then; and both take 0.1 s to load.
-        common = {"add_completion": False, "rich_markup_mode": None}
+        common = {"add_completion": False, "rich_markup_mode": None, "context_settings": _HELP}
         super().__init__(**{**common, "pretty_exceptions_enable": False, **options})
 
     def command(
         self, name: str | None = None, **options: Any
     ) -> "Callable[[CommandFunctionType], CommandFunctionType]":
         """Register one."""
-        return super().command(name, **{"cls": OnceCommand, **options})
+        return super().command(name, **{"cls": OnceCommand, "context_settings": _HELP, **options})
 
 
 def load(path: Path) -> "Settings":

@@ -471,7 +471,7 @@ def test_a_disk_without_room_ends_it_with_one_line(tmp_path: Path, files: Path) 
 
 
 WRONG: dict[str, tuple[tuple[str, ...], str]] = {
-    "no path": ((), "Missing argument 'PATH...'"),
+    "no path": ((), "Missing argument 'PATH'"),
     "a path that is not there": (("/no/such/path",), "does not exist"),
     "an unknown option": (("--fast", "."), "No such option"),
 }

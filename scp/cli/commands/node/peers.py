@@ -21,7 +21,7 @@ _AT_ONCE = 16
 @app.command()
 def peers(
     titles: Annotated[
-        list[str] | None, typer.Argument(metavar="[AET]...", help="AE titles; left out: all.")
+        list[str] | None, typer.Argument(metavar="AET", help="AE titles; left out: all.")
     ] = None,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:

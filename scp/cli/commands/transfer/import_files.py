@@ -65,7 +65,7 @@ def import_(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH...",
+            metavar="PATH",
             callback=_found,
             help="Files, folders, DICOMDIR or zip archives.",
         ),
