@@ -6,7 +6,7 @@ from scp.cli.output import rows
 from scp.cli.output.printing import answer, ask, plain_value, say, say_json, say_page
 from scp.cli.output.progress import FileProgress, Shown, size
 from scp.cli.output.showing import shown
-from scp.cli.output.tables import cell, show
+from scp.cli.output.tables import cell, moment, show
 
 if TYPE_CHECKING:  # it needs the archive and rich, which two commands use
     from scp.cli.output import forwarding
@@ -18,6 +18,7 @@ __all__ = [
     "ask",
     "cell",
     "forwarding",
+    "moment",
     "plain_value",
     "rows",
     "say",

@@ -58,7 +58,7 @@ def run(settings: Settings, titles: Iterable[str]) -> bool:
         found = asked[title].result() if title in asked else None
         row = title, _address(peer), _words(found), _rights(peer), _sources(peer)
         table.add_row(*map(cell, row))
-    show(table, soft_wrap=True)
+    show(table)
     return not any(asked[title].result().fault for title in asked)
 
 
