@@ -167,6 +167,23 @@ def given_by(package: str) -> set[str]:
     return set()
 
 
+def rooms_of(package: str) -> dict[str, str]:
+    """By name, the module that a door takes it from when it is asked for; empty: at once."""
+    for node in ast.walk(ast.parse(MODULES[package].read_text())):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_ROOMS":
+            rooms = ast.literal_eval(node.value)
+            return {name: f"{package}.{room}" for name, room in rooms.items()}
+    return {}
+
+
+def test_a_door_that_waits_to_be_asked_gives_what_it_names() -> None:
+    waiting = {package: rooms_of(package) for package in PACKAGES if rooms_of(package)}
+    assert {"storage", "scp.node"} <= waiting.keys()
+    for package, rooms in waiting.items():
+        assert rooms == {of: name for name, of in imports(package) if of}
+        assert rooms.keys() == given_by(package)
+
+
 def test_no_door_gives_another_thing_by_the_name_of_a_file() -> None:
     """Which would hide the file from who imports it as a module."""
     hidden = {

@@ -1,6 +1,6 @@
 """The command `minipacs`: its commands, one module a subject."""
 
-from scp.cli.app import main
+from scp.cli.entry import main
 
 __all__ = [
     "main",

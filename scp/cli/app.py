@@ -1,49 +1,147 @@
 """The command line: each command is a file of `commands`, loaded when it is asked for."""
 
+import gc
+import sys
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
+from scp.cli import interrupts
 from scp.cli.options import Commands
+from scp.cli.output import say
 
-# Name -> module below `scp.cli.commands`, in the order in which help tells of them.
+# Name -> module below `scp.cli.commands` and what help says of it, in the order in which it does.
+# The words are those of the command's docstring, which are not read from there: all commands
+# together take most of a second to load.
 COMMANDS = {
-    "serve": "node.serve", "init": "node.init", "config": "node.config", "peers": "node.peers",
-    "conformance": "node.conformance", "forward": "node.forward",
-    "find": "finding.find", "query": "finding.query", "fetch": "finding.fetch",
-    "stats": "upkeep.stats", "check": "upkeep.check", "rebuild": "upkeep.rebuild",
-    "import": "transfer.import_files", "send": "transfer.send", "export": "transfer.export",
-    "backup": "transfer.backup",
-    "delete": "changes.delete", "restore": "changes.restore", "purge": "changes.purge",
-    "correct": "changes.correct", "merge-patient": "changes.merge_patient",
-    "undo": "changes.undo", "history": "changes.history",
-    "pin": "retention.pin", "unpin": "retention.unpin", "retain": "retention.retain",
-}  # fmt: skip
+    "serve": ("node.serve", "Run the node until SIGTERM or SIGINT, then finish what is under way."),
+    "init": ("node.init", "Write a commented config.toml, after a few questions."),
+    "config": ("node.config", "Print what is in force, and where each value comes from."),
+    "peers": (
+        "node.peers",
+        "Ask each peer that is sent to for an echo; exit code 1 where one does not answer.",
+    ),
+    "conformance": (
+        "node.conformance",
+        "Print the DICOM Conformance Statement of the node as configured.",
+    ),
+    "forward": (
+        "node.forward",
+        "Show what goes on to other nodes, and what failed and why; exit code 1 with any.",
+    ),
+    "find": (
+        "finding.find",
+        "Find what is held, by any attribute: Modality=CT StudyDate=20260101- PatientName='doe*'.",
+    ),
+    "query": (
+        "finding.query",
+        "Ask a peer what it holds: Modality=CT StudyDate=20260101- PatientName='DOE*'.",
+    ),
+    "fetch": (
+        "finding.fetch",
+        "Bring studies of a peer here: what matches, or is named; what is held is not brought "
+        "again.",
+    ),
+    "stats": (
+        "upkeep.stats",
+        "Show what is held: by modality, by sender and by month, and how it grew.",
+    ),
+    "check": (
+        "upkeep.check",
+        "Compare tree, index and digests; each fault a line, exit code 1 with any.",
+    ),
+    "rebuild": (
+        "upkeep.rebuild",
+        "Make the index anew from the tree; the node may run meanwhile.",
+    ),
+    "import": (
+        "transfer.import_files",
+        "Take in files from disk as if they were sent; the node may run meanwhile.",
+    ),
+    "send": ("transfer.send", "Send patients, studies, series or instances to a peer."),
+    "export": ("transfer.export", "Write patients, studies, series or instances as DICOM files."),
+    "backup": (
+        "transfer.backup",
+        "Bring a copy of the archive up to date; the node may run meanwhile.",
+    ),
+    "delete": (
+        "changes.delete",
+        "Take patients, studies, series or instances out of the archive, into superseded/.",
+    ),
+    "restore": ("changes.restore", "Bring back from superseded/ what was deleted."),
+    "purge": ("changes.purge", "Delete for good what has been in superseded/ for a time."),
+    "correct": (
+        "changes.correct",
+        "Have patients, studies, series or instances shown and sent with other values.",
+    ),
+    "merge-patient": (
+        "changes.merge_patient",
+        "Have the studies of a patient be another one's, also those that are still to come.",
+    ),
+    "undo": ("changes.undo", "Take a correction back."),
+    "history": (
+        "changes.history",
+        "Tell what was corrected, by whom, when and from what: of all, or of what is named.",
+    ),
+    "pin": (
+        "retention.pin",
+        "Have studies stay, whatever [retention] says; without one, list those that are pinned.",
+    ),
+    "unpin": ("retention.unpin", "Let the rules of [retention] have studies again."),
+    "retain": (
+        "retention.retain",
+        "Do now what the rules of [retention] ask for; the node does it once an hour.",
+    ),
+}
+# What it speaks and reads DICOM with: of these a report of a fault has to tell.
+_LIBRARIES = ("pynetdicom", "pydicom")
 
 
-class _Loaded(dict[str, Any]):
-    """The commands by name, each loaded when it is looked at: all together take half a second."""
+def loaded(name: str) -> Any:
+    """The command of that name."""
+    module: Any = import_module(f"scp.cli.commands.{COMMANDS[name][0]}")
+    return typer.main.get_command(module.app)
 
-    def __init__(self) -> None:
-        super().__init__(dict.fromkeys(COMMANDS))
 
-    def __getitem__(self, name: str) -> Any:
-        module: Any = import_module(f"scp.cli.commands.{COMMANDS[name]}")
-        return typer.main.get_command(module.app)
+class _Unloaded(TyperCommand):
+    """Stands for a command in help and completion; loads it when it is to read its arguments."""
 
-    def get(self, name: str, default: Any = None) -> Any:
-        """The command of that name."""
-        if name not in self:
-            return default
-        return self[name]
+    def __init__(self, name: str, words: str) -> None:
+        super().__init__(name, help=words)
+
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """All that help says of it, which is a sentence; never cut."""
+        return self.help or ""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **options: Any
+    ) -> Any:
+        """The context of the command itself, whose options are read."""
+        made = loaded(str(self.name)).make_context(info_name, args, parent, **options)
+        if not gc.isenabled():  # since the process began
+            gc.freeze()  # what modules made, which stays
+            gc.enable()
+        interrupts.let_commands_see_it()
+        return made
 
 
 class _Group(TyperGroup):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.commands = _Loaded()
+        self.commands = {name: _Unloaded(name, words) for name, (_, words) in COMMANDS.items()}
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; ends the process where Ctrl-C ended that."""
+        try:
+            return super().invoke(ctx)
+        except BaseException as error:
+            # Whatever has become of it on its way: an extension module makes an ImportError of it.
+            is_whole = isinstance(error, typer.Exit) and error.exit_code == 0
+            if interrupts.was_interrupted() and not is_whole:
+                interrupts.end(is_told=isinstance(error, typer.Exit))
+            raise
 
 
 app = Commands(
@@ -54,11 +152,23 @@ app = Commands(
 )
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
+        say(f"minipacs {version('minipacs')} ({libraries}, Python {sys.version.split()[0]})")
+        raise typer.Exit
+
+
 @app.callback()
-def minipacs() -> None:
+def minipacs(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True,
+            help="Print the version of it and of what it stands on.",
+        ),
+    ] = False,
+) -> None:  # fmt: skip
     """A DICOM node that stores, finds and gives back."""
-
-
-def main() -> None:
-    """Run the command line."""
-    app(prog_name="minipacs")

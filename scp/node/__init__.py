@@ -1,8 +1,27 @@
 """The node: its supervisor, workers, and what they see to while they serve."""
 
-from scp.node.opening import archive_to_store, changing, open_to_store, opened
-from scp.node.retention import Retaining, is_wanted, rules
-from scp.node.supervisor import Supervisor
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scp.node.opening import archive_to_store, changing, open_to_store, opened
+    from scp.node.retention import Retaining, is_wanted, rules
+    from scp.node.supervisor import Supervisor
+else:
+    # A room is loaded when it is asked for: a command that opens the archive needs no network,
+    # which is 0.2 s of its start.
+    _ROOMS = {
+        "archive_to_store": "opening", "changing": "opening", "open_to_store": "opening",
+        "opened": "opening", "Retaining": "retention", "is_wanted": "retention",
+        "rules": "retention", "Supervisor": "supervisor",
+    }  # fmt: skip
+
+    def __getattr__(name):
+        """What the door gives, or AttributeError."""
+        if name not in _ROOMS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+
 
 __all__ = [
     "Retaining",

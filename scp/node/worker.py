@@ -93,12 +93,17 @@ def run(
     memory.begin()
     beats.beat()
     os.write(ready, b"1")
-    while listener.serve(stop, life):
-        found = set(stop.recv(_MANY))
-        if found - {signal.SIGHUP, RENEW}:
-            listener.drain(GRACE_SECONDS)
-            return
-        node = (_reload if signal.SIGHUP in found else _renew)(node, listener)
+    try:
+        while listener.serve(stop, life):
+            found = set(stop.recv(_MANY))
+            if found - {signal.SIGHUP, RENEW}:
+                listener.drain(GRACE_SECONDS)
+                return
+            node = (_reload if signal.SIGHUP in found else _renew)(node, listener)
+    finally:
+        # Of Ctrl-C a worker hears twice, from the terminal and from the supervisor; the socket that
+        # signals are written to is closed next.
+        signal.set_wakeup_fd(-1)
 
 
 def _allow_descriptors() -> None:

@@ -6,8 +6,10 @@ first 64 characters stand alone (PS3.5 6.2, VR LO).
 
 import struct
 import zlib
+from typing import TYPE_CHECKING
 
-from pydicom.tag import BaseTag
+if TYPE_CHECKING:
+    from pydicom.tag import BaseTag
 
 # What an Error Comment (0000,0902) holds (PS3.5 6.2, VR LO).
 ERROR_COMMENT_CHARACTERS = 64
@@ -31,7 +33,7 @@ class MismatchError(ArchiveError):
     `offending` lists the elements at fault, for Offending Element (0000,0901).
     """
 
-    def __init__(self, message: str, *offending: BaseTag) -> None:
+    def __init__(self, message: str, *offending: "BaseTag") -> None:
         super().__init__(message)
         self.offending = offending
 
@@ -50,7 +52,7 @@ class IdentifierError(ArchiveError):
     `offending` lists the keys at fault, for Offending Element (0000,0901).
     """
 
-    def __init__(self, message: str, *offending: BaseTag) -> None:
+    def __init__(self, message: str, *offending: "BaseTag") -> None:
         super().__init__(message)
         self.offending = offending
 

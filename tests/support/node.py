@@ -153,7 +153,7 @@ class RunningNode:
         for name, value in self.constants.items():
             owner, attribute = name.rsplit(".", 1)
             lines.append(f"put({owner}, {attribute!r}, {value!r})")
-        return "\n".join([_PUT, *lines, "from scp.cli.app import main", "main()"])
+        return "\n".join([_PUT, *lines, "from scp.cli import main", "main()"])
 
     def _read(self, log: int) -> None:
         with open(log, encoding="utf-8") as lines:

@@ -1,8 +1,9 @@
 """Options that several commands take, and what they mean."""
 
-from scp.cli.options import ownership, selection
+from typing import TYPE_CHECKING
+
+from scp.cli.options import selection
 from scp.cli.options.conditions import Conditions, parsed_conditions
-from scp.cli.options.deidentify import MapFile, mapping, profile_asked_for
 from scp.cli.options.options import (
     DEFAULT_CONFIG,
     Commands,
@@ -17,6 +18,9 @@ from scp.cli.options.parameters import AsJson, Ask, DryRun, Yes, asking, takes
 from scp.cli.options.peers import peer_of
 from scp.cli.options.selection import required, selected
 
+if TYPE_CHECKING:  # it needs the files of the archive, which not every command has to do with
+    from scp.cli.options import ownership
+
 __all__ = [
     "DEFAULT_CONFIG",
     "AsJson",
@@ -25,17 +29,14 @@ __all__ = [
     "Conditions",
     "ConfigPath",
     "DryRun",
-    "MapFile",
     "Yes",
     "asking",
     "failure",
     "load",
     "log_for_command",
-    "mapping",
     "ownership",
     "parsed_conditions",
     "peer_of",
-    "profile_asked_for",
     "refusals_shown",
     "required",
     "selected",

@@ -9,7 +9,7 @@ from scp.cli.options.options import failure
 
 Conditions = Annotated[
     list[str] | None,
-    typer.Argument(metavar="Keyword=VALUE...", help="What it is to be; without any, all is found."),
+    typer.Argument(metavar="Keyword=VALUE", help="What it is to be; without any, all is found."),
 ]
 
 

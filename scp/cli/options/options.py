@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
-from typer.models import CommandFunctionType
 
 from scp.cli.output import say
-from scp.config import READERS, ConfigError, Settings, loader
-from scp.runtime import log
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what help does not need is loaded where it is used
+    from typer.models import CommandFunctionType
+
     from scp.cli.options.ownership import CommandNeeds
+    from scp.config import Settings
 
 ConfigPath = Annotated[
     Path,
@@ -28,6 +28,7 @@ ConfigPath = Annotated[
 DEFAULT_CONFIG = Path("config.toml")
 # The data folder that the command is on.
 _in_use: list[Path] = []
+_HELP = {"help_option_names": ["-h", "--help"]}
 
 
 class OnceCommand(TyperCommand):
@@ -55,19 +56,22 @@ class Commands(typer.Typer):
     """Commands of that kind; with no more than one it is that command."""
 
     def __init__(self, **options: Any) -> None:
-        # Without markdown [retention] and the like are taken for colours, and gone.
-        common = {"add_completion": False, "rich_markup_mode": "markdown"}
+        # As plain text: rich takes [retention] for a colour and markdown <UID> for a tag, which are
+        # gone then; and both take 0.1 s to load.
+        common = {"add_completion": False, "rich_markup_mode": None, "context_settings": _HELP}
         super().__init__(**{**common, "pretty_exceptions_enable": False, **options})
 
     def command(
         self, name: str | None = None, **options: Any
-    ) -> Callable[[CommandFunctionType], CommandFunctionType]:
+    ) -> "Callable[[CommandFunctionType], CommandFunctionType]":
         """Register one."""
-        return super().command(name, **{"cls": OnceCommand, **options})
+        return super().command(name, **{"cls": OnceCommand, "context_settings": _HELP, **options})
 
 
-def load(path: Path) -> Settings:
+def load(path: Path) -> "Settings":
     """The settings of a configuration; else the command ends with what is wrong."""
+    from scp.config import ConfigError, loader
+
     try:
         return loader.load(path)
     except ConfigError as error:
@@ -76,19 +80,23 @@ def load(path: Path) -> Settings:
 
 def log_for_command() -> None:
     """Have the log set up for a command, which says itself what became of an association."""
+    from scp.runtime import log
+
     log.set_up()
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
 
 
-def settings_as_owner(path: Path, kind: "CommandNeeds | None" = None) -> Settings:
+def settings_as_owner(path: Path, kind: "CommandNeeds | None" = None) -> "Settings":
     """The settings, with the log set up, and files made as they say and as the data folder's owner.
 
     What else is to be read of the files of [tls] is read before.
     """
+    from scp.cli.options import ownership
+    from scp.config import READERS
+
     settings = load(path)
     log_for_command()
     os.umask(READERS[settings.storage.readers])
-    from scp.cli.options import ownership
 
     _in_use.append(settings.storage.path)
     with refusals_shown():
@@ -99,6 +107,7 @@ def settings_as_owner(path: Path, kind: "CommandNeeds | None" = None) -> Setting
 @contextmanager
 def refusals_shown() -> Iterator[None]:
     """What the archive or the configuration refuses in here ends the command with its words."""
+    from scp.config import ConfigError
     from storage.diagnostics import ArchiveError
 
     try:

@@ -1,10 +1,14 @@
 """The peer that a command is about."""
 
+from typing import TYPE_CHECKING
+
 from scp.cli.options.options import failure
-from scp.config import Peer, Settings
+
+if TYPE_CHECKING:
+    from scp.config import Peer, Settings
 
 
-def peer_of(settings: Settings, title: str) -> Peer:
+def peer_of(settings: "Settings", title: str) -> "Peer":
     """The peer of [peers] with an address; else the command ends."""
     peer = settings.peers.get(title)
     if peer is None:

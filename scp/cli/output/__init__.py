@@ -1,16 +1,24 @@
 """What commands show: lines, tables, JSON and progress."""
 
-from scp.cli.output import forwarding, rows
-from scp.cli.output.printing import ask, plain_value, say, say_json, say_page
-from scp.cli.output.progress import FileProgress, Shown, shown, size
-from scp.cli.output.tables import cell, show
+from typing import TYPE_CHECKING
+
+from scp.cli.output import rows
+from scp.cli.output.printing import answer, ask, plain_value, say, say_json, say_page
+from scp.cli.output.progress import FileProgress, Shown, size
+from scp.cli.output.showing import shown
+from scp.cli.output.tables import cell, moment, show
+
+if TYPE_CHECKING:  # it needs the archive and rich, which two commands use
+    from scp.cli.output import forwarding
 
 __all__ = [
     "FileProgress",
     "Shown",
+    "answer",
     "ask",
     "cell",
     "forwarding",
+    "moment",
     "plain_value",
     "rows",
     "say",

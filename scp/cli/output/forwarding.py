@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from rich.table import Table
 
-from scp.cli.output.tables import cell
+from scp.cli.output.tables import cell, moment
 from scp.config import Settings
 from storage.outbox import Standing, opened, overview
 
@@ -28,10 +28,16 @@ def shown(found: dict[str, Standing]) -> Table:
     made.add_column("")
     for name in ("waiting", "failed", "sent", "committed", "oldest waiting"):
         made.add_column(name, justify="right", no_wrap=True)
-    made.add_column("last error", overflow="fold")
     for title, one in found.items():
         counts = (one.waiting, one.failed, one.sent, one.committed)
-        oldest = one.oldest_waiting[:16].replace("T", " ")
-        texts = cell(oldest), cell(one.last_error)
-        made.add_row(cell(title), *(f"{count:,}" for count in counts), *texts)
+        made.add_row(cell(title), *(f"{count:,}" for count in counts), moment(one.oldest_waiting))
     return made
+
+
+def last_errors(found: dict[str, Standing]) -> list[str]:
+    """What was wrong last with each destination, and when."""
+    return [
+        f"{title}: {moment(one.last_error_at)}: {one.last_error}"
+        for title, one in found.items()
+        if one.last_error
+    ]

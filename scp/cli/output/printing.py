@@ -1,6 +1,7 @@
 """What commands print: all of it goes through here, and so is escaped as the log is."""
 
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -40,8 +41,28 @@ def say_raw(text: str, end: str = "\n") -> None:
 
 
 def ask(question: str) -> bool:
-    """Ask the person at the terminal."""
-    return typer.confirm(escaped(question))
+    """Ask the person at the terminal; where nobody answers the command ends."""
+    try:
+        return bool(answer(typer.confirm, question))
+    except typer.Abort:
+        raise typer.Exit(1) from None
+
+
+def answer(asking: Callable[..., Any], words: str, **options: Any) -> Any:
+    """What a person answers to `typer.confirm` or `typer.prompt`.
+
+    Raises typer.Abort where nobody does, which is told, and KeyboardInterrupt, which typer has made
+    one with that.
+    """
+    try:
+        return asking(escaped(words), **options)
+    except typer.Abort as abort:
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+    at_terminal = sys.stdin is not None and sys.stdin.isatty()  # and Ctrl-D was the answer
+    hint = "" if at_terminal else ": without a terminal it takes --yes"
+    say("", f"minipacs: nobody answers{hint}", err=True)
+    raise typer.Abort
 
 
 def _out(text: str, err: bool = False) -> None:

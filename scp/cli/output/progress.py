@@ -1,22 +1,7 @@
-"""How far a command is: a bar on a terminal, else a line in the log now and then."""
+"""How far a command is: a line in the log now and then."""
 
 import logging
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 
 from scp.cli.output.printing import say
 from storage.diagnostics import Event, escaped
@@ -59,36 +44,6 @@ class Shown:
         say(line)
 
 
-class Bar(Shown):
-    """A progress bar on a terminal, with rate and time left."""
-
-    wants_total = True
-
-    def __init__(self, command: str, progress: Progress) -> None:
-        super().__init__(command)
-        self._progress = progress
-        self._task: TaskID = progress.add_task("", total=None, unit="bytes")
-
-    def begin(self, what: str, total: int, unit: str = "bytes") -> None:
-        """What comes now, and how much of it there is, in bytes or files; 0: nobody knows."""
-        description = escaped(what)
-        self._progress.reset(self._task, description=description, total=total or None, unit=unit)
-
-    def advance(self, count: int) -> None:
-        """How much more is done."""
-        self._progress.advance(self._task, count)
-
-    def name(self, what: str) -> None:
-        """What is being done, in other words."""
-        self._progress.update(self._task, description=escaped(what))
-
-    def say(self, line: str) -> None:
-        """Print a line to stdout, which may be the terminal that the bar is on."""
-        self._progress.stop()
-        say(line)
-        self._progress.start()
-
-
 class FileProgress:
     """Tells a `Shown` of files: called with how many are done and how many there are."""
 
@@ -106,16 +61,6 @@ class FileProgress:
         self._done = done
 
 
-class _Rate(ProgressColumn):
-    """How fast it goes."""
-
-    def render(self, task: Task) -> Text:
-        """Files or bytes in a second."""
-        speed = task.finished_speed or task.speed or 0.0
-        bytes_in_all = task.fields["unit"] == "bytes"
-        return Text(f"{size(speed)}/s" if bytes_in_all else f"{speed:,.0f} files/s")
-
-
 def size(count: float) -> str:
     """A number of bytes for people."""
     for unit in _UNITS[:-1]:
@@ -123,18 +68,3 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} {_UNITS[-1]}"
-
-
-@contextmanager
-def shown(command: str) -> Iterator[Shown]:
-    """What shows how far `command` is."""
-    if not sys.stderr.isatty():
-        yield Shown(command)
-        return
-    told = TextColumn("{task.description}", markup=False)  # `[red]` may be in a file's name
-    columns = told, BarColumn(), _Rate(), TimeRemainingColumn()
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
-    ) as progress:
-        yield Bar(command, progress)

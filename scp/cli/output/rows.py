@@ -4,7 +4,9 @@ import csv
 import io
 import shutil
 import sys
+import textwrap
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 from scp.cli.output.printing import say, say_raw
@@ -88,15 +90,22 @@ class Json(Form):
 
 
 class Columns(Form):
-    """A table: on a terminal as wide as that is, else with all of each value."""
+    """A table: on a terminal as wide as that is, else with all of each value.
 
-    def __init__(self) -> None:
+    What is too long for its column there is cut; or the column `folded`, counted from 0, alone
+    gives way, and goes on in further lines.
+    """
+
+    def __init__(self, folded: int | None = None, has_titles: bool = True) -> None:
         self._held: list[list[str]] = []
         self._widths: list[int] | None = None
+        self._folded = folded
+        self._cuts = False
+        self._has_titles = has_titles
 
     def add(self, row: Row) -> None:
         """Print it, or keep it until it is known how wide the columns are."""
-        if not self._held and self._widths is None:
+        if self._has_titles and not self._held and self._widths is None:
             self._held.append([_title(name) for name in row])
         texts = [escaped(value if isinstance(value, str) else json_text(value))
                  for value in row.values()]  # fmt: skip
@@ -114,8 +123,10 @@ class Columns(Form):
 
     def _begin(self) -> None:
         widths = [max(map(_cells, column)) for column in zip(*self._held, strict=True)]
+        self._cuts = self._folded is None and sys.stdout.isatty()
         if sys.stdout.isatty():
-            _narrow(widths, shutil.get_terminal_size().columns)
+            giving_way = range(len(widths)) if self._folded is None else [self._folded]
+            _narrow(widths, shutil.get_terminal_size().columns, giving_way)
         self._widths = widths
         for row in self._held:
             self._print(row)
@@ -123,8 +134,20 @@ class Columns(Form):
 
     def _print(self, texts: list[str]) -> None:
         assert self._widths is not None
-        cells = [_fitted(text, width) for text, width in zip(texts, self._widths, strict=True)]
-        say(_GAP.join(cells).rstrip())
+        for line in self._lines(texts):
+            fit = _fitted if self._cuts else _padded
+            cells = [fit(text, width) for text, width in zip(line, self._widths, strict=True)]
+            say(_GAP.join(cells).rstrip())
+
+    def _lines(self, texts: list[str]) -> Iterator[list[str]]:
+        assert self._widths is not None
+        at = self._folded
+        if at is None:
+            yield texts
+            return
+        for text in _folded(texts[at], self._widths[at]):
+            yield [*texts[:at], text, *texts[at + 1 :]]
+            texts = [""] * len(texts)
 
 
 # Keywords whose columns have a shorter title.
@@ -142,25 +165,40 @@ def _title(name: str) -> str:
     return _TITLES.get(name, name)
 
 
-def _narrow(widths: list[int], room: int) -> None:
-    """Take from the widest columns until all fit."""
+def _narrow(widths: list[int], room: int, columns: Sequence[int]) -> None:
+    """Take from the widest of the columns until all fit."""
     while sum(widths) + len(_GAP) * (len(widths) - 1) > room:
-        widest = max(range(len(widths)), key=widths.__getitem__)
+        widest = max(columns, key=widths.__getitem__)
         if widths[widest] <= _LEAST_WIDTH:
             return
         widths[widest] -= 1
 
 
 def _cells(text: str) -> int:
+    if text.isascii():
+        return len(text)
     from rich.cells import cell_len
 
-    return len(text) if text.isascii() else cell_len(text)
+    return cell_len(text)
+
+
+def _folded(text: str, width: int) -> list[str]:
+    """A text in the lines of a column, each no longer than that is wide."""
+    if _cells(text) <= width:
+        return [text]
+    # Of letters that are twice as wide fewer go in.
+    width = width if text.isascii() else width // 2
+    return textwrap.wrap(text, width, break_on_hyphens=False) or [""]
 
 
 def _fitted(text: str, width: int) -> str:
     """A text in a column: what does not fit is cut, and said to be."""
-    from rich.cells import set_cell_size
-
     if _cells(text) > width:
+        from rich.cells import set_cell_size
+
         return set_cell_size(text, width - 1) + "…"
+    return _padded(text, width)
+
+
+def _padded(text: str, width: int) -> str:
     return text + " " * (width - _cells(text))

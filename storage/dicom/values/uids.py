@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import dictionary_description
 from pydicom.tag import Tag
 from pydicom.uid import (
@@ -12,6 +13,20 @@ from pydicom.uid import (
 )
 
 from storage.diagnostics import MismatchError
+
+# Transfer syntaxes of PS3.6 that pydicom does not list yet. pynetdicom adds them to its table. So
+# does the archive, or what a command knows would depend on whether it has loaded the network.
+UID_dictionary.update(
+    {
+        uid: (name, "Transfer Syntax", "", "", "".join(name.split()))
+        for uid, name in (
+            ("1.2.840.10008.1.2.4.110", "JPEG XL Lossless"),
+            ("1.2.840.10008.1.2.4.111", "JPEG XL JPEG Recompression"),
+            ("1.2.840.10008.1.2.4.112", "JPEG XL"),
+            ("1.2.840.10008.1.2.8.1", "Deflated Image Frame Compression"),
+        )
+    }
+)
 
 Uids = tuple[str, str, str]  # Study, Series and SOP Instance UID
 UID_KEYWORDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")

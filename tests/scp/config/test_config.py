@@ -11,7 +11,18 @@ from pydantic import ValidationError
 from support import ROOT
 
 from scp.config.loader import ConfigError, load, warnings
-from scp.config.schema import TABLES, ConfigDocument, Forward, Peer, Service, Settings, Table, Tls
+from scp.config.schema import (
+    CHARSETS,
+    TABLES,
+    ConfigDocument,
+    Forward,
+    Peer,
+    Service,
+    Settings,
+    Table,
+    Tls,
+)
+from scp.config.transfer_syntaxes import transfer_syntaxes
 
 SHIPPED = ROOT / "config.toml"
 
@@ -365,3 +376,15 @@ def test_every_key_says_what_it_takes() -> None:
     for table in TABLES.values():
         for name, field in table.model_fields.items():
             assert field.description, name
+
+
+def test_what_is_listed_of_the_standard_is_what_pydicom_has() -> None:
+    import pynetdicom  # noqa: F401  # adds to the table
+    from pydicom._uid_dict import UID_dictionary
+    from pydicom.charset import python_encoding
+
+    # pydicom also reads the empty value and two misspellings.
+    assert set(python_encoding) - {"", "ISO 2022 58", "ISO 2022 GBK"} == CHARSETS
+    assert transfer_syntaxes() == {
+        entry[4]: uid for uid, entry in UID_dictionary.items() if entry[1] == "Transfer Syntax"
+    }

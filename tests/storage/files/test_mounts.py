@@ -166,7 +166,7 @@ def test_every_command_refuses_a_disk_that_is_not_known_to_be_good(tmp_path: Pat
     """ext4 is unknown for once: the code does not know it, and Linux mounts it for real."""
     program = (
         "from storage.files.disk import file_system; file_system.KNOWN = frozenset(); "
-        "from scp.cli.app import main; main()"
+        "from scp.cli import main; main()"
     )
     with Disk(tmp_path / "with space", 16) as disk:
         config = tmp_path / "config.toml"

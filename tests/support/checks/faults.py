@@ -277,7 +277,7 @@ def killed(*given, **named):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*given, **named)
 setattr(owner, name, killed)
-from scp.cli.app import main
+from scp.cli import main
 main()
 """
 

@@ -261,6 +261,9 @@ def test_pinned_studies_are_listed_and_stay(start_node: StartNode) -> None:
     listed = minipacs("pin", node).stdout.splitlines()
     assert re.fullmatch(r"study 1\.1 pinned since=\S+", listed[0])
     assert listed[1:] == ["pinned studies=1"]
+    (pinned,) = json.loads(minipacs("pin", node, "--json").stdout)
+    assert (pinned["study"], listed[0].endswith(pinned["since"])) == ("1.1", True)
+    assert minipacs("pin", node, "--json", "--study", "1.2").returncode == 2
     minipacs("retain", node, "-y")
     assert studies(node) == {"1.1", "1.3", "1.4"}
     assert minipacs("unpin", node, "--study", "1.1").stdout == "study 1.1 unpinned\n"

@@ -3,14 +3,12 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer
 from support import CT, EXPLICIT, RunningNode, ct, destination, encoded, minipacs
-from typer.main import get_command
 
-from scp.cli.app import app
+from scp.cli.app import COMMANDS, app, loaded
 from scp.cli.options.options import OnceCommand
 from storage import Archive, Received, prepare
 
@@ -101,6 +99,7 @@ def test_all_that_are_named_are_exported_and_sent_once_each(
 
 def test_each_that_is_named_is_corrected_and_told_of(node: RunningNode) -> None:
     told = run(node, "correct", *TWO, "--patient", "P2", "PatientName=New", code=1)
+    assert told.endswith("minipacs: nobody answers: without a terminal it takes --yes\n")
     assert "patient P2: instances=1, study 1.1: instances=3, study 2.1: instances=1" in told
     assert json.loads(run(node, "history", "--json")) == []
     told = run(node, "correct", *TWO, "--patient", "P2", "PatientName=New", "-y", "--reason", "r")
@@ -160,10 +159,9 @@ def test_what_cannot_be_corrected_in_the_middle_is_named(
 def _once() -> list[tuple[str, str]]:
     """Every option of every command that takes one value."""
     found = []
-    commands: Any = get_command(app).commands  # type: ignore[attr-defined]
-    assert len(commands) > 20
-    for name in commands:
-        command = commands[name]
+    assert len(COMMANDS) > 20
+    for name in COMMANDS:
+        command = loaded(name)
         assert isinstance(command, OnceCommand), name
         found += [
             (name, option.opts[0])

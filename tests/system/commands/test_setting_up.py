@@ -93,13 +93,34 @@ def test_nothing_is_written_where_something_will_not_do(tmp_path: Path) -> None:
             assert done.returncode == 2, words
             assert f"minipacs: {path}: " in done.stderr
             assert words in done.stderr
-    assert run("init", "-c", path, answer="MY").stderr.endswith("minipacs: nothing written\n")
+    done = run("init", "-c", path, answer="MY")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-2:] == [
+        "minipacs: nobody answers: without a terminal it takes --yes", "minipacs: nothing written",
+    ]  # fmt: skip
     assert not path.exists()
     path.write_text("mine")
     done = run("init", "-y", "-c", path, "--port", free_port())
     assert (done.returncode, path.read_text()) == (2, "mine")
     assert "exists; --force writes over it" in done.stderr
     assert run("init", "-y", "-c", path, "--port", free_port(), "--force").returncode == 0
+
+
+def test_what_is_there_is_looked_at_before_anything_is_asked(tmp_path: Path) -> None:
+    path, port = tmp_path / "config.toml", free_port()
+    path.write_text("[node]\nport = mine")
+    done = run("init", "-c", path, answer="MY\n")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{path}: exists; --force writes over it (it cannot be used as it is: " in done.stderr
+    assert path.read_text() == "[node]\nport = mine"
+    (tmp_path / "data" / "tree").mkdir(parents=True)
+    done = run("init", "-y", "--force", "-c", path, "--port", port)
+    assert f"{tmp_path / 'data'}: there is an archive already" in done.stdout
+    written = path.read_text()
+    done = run("init", "-y", "-c", path)
+    assert done.returncode == 2
+    assert f"(MINIPACS on 127.0.0.1:{port}, data in {tmp_path / 'data'})" in done.stderr
+    assert path.read_text() == written
 
 
 def test_what_is_opened_to_all_is_warned_of(tmp_path: Path) -> None:

@@ -174,7 +174,13 @@ def test_each_peer_is_echoed_with_result_time_and_rights(tmp_path: Path) -> None
     with peers(tmp_path) as node:
         done = run(node, "peers")
         alone = run(node, "peers", "FINE")
-    assert done.returncode == 1
+        plain = run(node, "peers", "--json", "FINE", "DOWN", "CALLS ONLY")
+    assert (done.returncode, plain.returncode) == (1, 1)
+    fine, down, calls = json.loads(plain.stdout)
+    assert (fine["peer"], fine["answered"], fine["fault"]) == ("FINE", True, None)
+    assert (fine["allow"], fine["seconds"] > 0) == (["echo", "find"], True)
+    assert (down["answered"], down["fault"]) == (False, "cannot be reached: Connection refused")
+    assert (calls["host"], calls["answered"]) == (None, None)
     lines = {line.split("  ")[0]: line for line in done.stdout.splitlines()}
     for title, words in {
         "FINE": ("answered in ", " ms", "echo, find", "any address"),

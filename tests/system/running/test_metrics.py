@@ -590,6 +590,7 @@ def test_an_interrupt_from_the_terminal_ends_all_of_it_quietly(node: RunningNode
     until(lambda: not node._reader.is_alive())
     assert not node.logged("ERROR")
     assert not node.logged("KeyboardInterrupt")
+    assert not node.logged("Traceback")
 
 
 def test_an_address_of_ipv6_is_one_that_can_be_asked(start_node: StartNode) -> None:

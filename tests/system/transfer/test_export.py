@@ -257,7 +257,7 @@ def test_a_kill_leaves_nothing_that_looks_whole(
     target = tmp_path / "out"
     code = (
         "import os, signal, shutil\n"
-        "from scp.cli.app import main\n"
+        "from scp.cli import main\n"
         "copy, calls = shutil.copyfileobj, []\n"
         "def killing(source, target, length=0):\n"
         "    calls.append(1)\n"

@@ -1,13 +1,18 @@
 """`minipacs send`, as a user runs it."""
 
 import json
+import signal
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from support import (
     CT,
     EXPLICIT,
+    ROOT,
+    START_SECONDS,
     RunningNode,
     ct,
     destination,
@@ -82,6 +87,29 @@ def test_a_peer_that_is_down_gets_nothing(node: RunningNode) -> None:
     assert done.returncode == 1
     assert "cannot be reached" in done.stdout
     assert "sent=0, warned=0, failed=3" in done.stdout
+
+
+def test_what_was_interrupted_is_in_the_audit_trail(node: RunningNode) -> None:
+    # A shell has what it runs in the background ignore SIGINT, and tests may be run so.
+    heeding = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from scp.cli import main; main()"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        port = mute.getsockname()[1]
+        node.configure({"peers": {"DEST": {"host": "127.0.0.1", "port": port}}})
+        given = ("send", "DEST", "--study", "1.1", "-c", str(node.config))
+        with subprocess.Popen(
+            [sys.executable, "-c", heeding, *given], cwd=ROOT, text=True, stderr=subprocess.PIPE
+        ) as process:
+            connection, _ = mute.accept()  # it waits for an answer now
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=START_SECONDS)
+        connection.close()
+    assert (process.returncode, errors) == (130, "minipacs: interrupted\n")
+    (line,) = (node.data / "audit" / "audit.jsonl").read_text().splitlines()
+    told = json.loads(line)
+    assert (told["event"], told["sent"], told["outcome"]) == ("send", 0, "interrupted")
 
 
 @pytest.mark.parametrize(("given", "code", "words"), [

@@ -43,7 +43,7 @@ _PERSON = frozenset(one.keyword for one in stored_at(Level.PATIENT))
 @app.command()
 @takes(named=required)
 def correct(
-    values: Annotated[list[str], typer.Argument(metavar="Keyword=VALUE...")],
+    values: Annotated[list[str], typer.Argument(metavar="Keyword=VALUE")],
     named: "Sequence[Named]",
     reason: Reason = "",
     yes: Yes = False,

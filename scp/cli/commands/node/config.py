@@ -1,11 +1,12 @@
 """`minipacs config`: what is in force, and where each value comes from."""
 
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from scp.cli.options import DEFAULT_CONFIG, AsJson, Commands, ConfigPath, load
-from scp.cli.output import plain_value, say, say_json
+from scp.cli.output import plain_value, rows, say_json
 from scp.config import TABLES, Settings, Table
 
 app = Commands()
@@ -21,27 +22,30 @@ def config(path: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
 def tell(settings: Settings, as_json: bool) -> None:
     """Print every value in force and where it comes from."""
     given = tomllib.loads(settings.source.read_text())
-    rows: list[tuple[str, Any, str]] = []
+    found: list[tuple[str, Any, str]] = []
     for name in TABLES:
-        table = getattr(settings, name)
-        if isinstance(table, tuple):  # an array of tables
-            for number, one in enumerate(table, 1):
+        held = getattr(settings, name)
+        if isinstance(held, tuple):  # an array of tables
+            for number, one in enumerate(held, 1):
                 told = given[name][number - 1]
-                rows += _rows(f"[[{name}]] {number}", one, told, settings.source)
+                found += _rows(f"[[{name}]] {number}", one, told, settings.source)
             continue
-        tables = {f"{name}.{title}": one for title, one in table.items()} if isinstance(
-            table, dict) else {name: table} if table is not None else {}  # fmt: skip
+        tables = {f"{name}.{title}": one for title, one in held.items()} if isinstance(
+            held, dict) else {name: held} if held is not None else {}  # fmt: skip
         for title, one in tables.items():
             told = given.get(name, {})
             if title != name:
                 told = next((v for k, v in told.items() if k.strip() == title[len(name) + 1 :]), {})
-            rows += _rows(f"[{title}]", one, told, settings.source)
+            found += _rows(f"[{title}]", one, told, settings.source)
     if as_json:
-        say_json([dict(zip(("key", "value", "from"), row, strict=True)) for row in rows])
+        say_json([dict(zip(("key", "value", "from"), row, strict=True)) for row in found])
         return
-    widths = [max(len(str(row[at])) for row in rows) for at in (0, 1)]
-    for key, value, origin in rows:
-        say(f"{key:{widths[0]}}  {value!s:{widths[1]}}  {origin}")
+    # There is but one file: on a terminal its name will do.
+    path = settings.source.name if sys.stdout.isatty() else str(settings.source)
+    with rows.Columns(folded=1, has_titles=False) as table:
+        for key, value, origin in found:
+            where = path if origin == str(settings.source) else origin
+            table.add({"key": key, "value": str(value), "from": where})
 
 
 def _rows(header: str, table: Table, told: object, source: Path) -> list[tuple[str, Any, str]]:

@@ -10,7 +10,7 @@ import typer
 from pydantic_core import PydanticUndefined
 
 from scp.cli.options import DEFAULT_CONFIG, Commands, ConfigPath, failure
-from scp.cli.output import plain_value, say
+from scp.cli.output import answer, plain_value, say
 from scp.config import TABLES, ConfigError, Settings, loader
 from scp.runtime import bound
 from storage.diagnostics import FolderError
@@ -41,9 +41,10 @@ def init(
         if yes:
             return default
         kind = typer.confirm if isinstance(default, bool) else typer.prompt
-        return kind(words, default=default)
+        return answer(kind, words, default=default)
 
     try:
+        _require_new(path, force)  # before anything is asked
         chosen = {
             ("node", "ae_title"): ask("AE title of the node", ae_title, "MINIPACS"),
             ("node", "host"): ask("Address to listen on", host, "127.0.0.1"),
@@ -58,6 +59,9 @@ def init(
     except (ConfigError, ValueError) as error:
         raise failure(str(error)) from None
     say(f"{path} written; `minipacs serve -c {path}` runs the node")
+    kept = loader.load(path).storage.path
+    if (kept / "tree").is_dir():
+        say(f"{kept}: there is an archive already, which the node goes on with")
 
 
 def text_of(chosen: dict[tuple[str, str], Any]) -> str:
@@ -86,8 +90,7 @@ def write(path: Path, chosen: dict[tuple[str, str], Any], force: bool) -> list[s
 
     Raises ConfigError where one does not, or where the file exists and not `force`.
     """
-    if path.exists() and not force:
-        raise ConfigError(f"{path}: exists; --force writes over it")
+    _require_new(path, force)
     text = text_of(chosen)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,6 +107,20 @@ def write(path: Path, chosen: dict[tuple[str, str], Any], force: bool) -> list[s
     except OSError as error:
         raise ConfigError(f"{error.filename or path}: {error.strerror}") from error
     return loader.warnings(loader.load(path))
+
+
+def _require_new(path: Path, force: bool) -> None:
+    """Raise ConfigError, with what is in it, where there is a file not to be written over."""
+    if force or not path.exists():
+        return
+    try:
+        found = loader.load(path)
+    except ConfigError as error:
+        told = f"it cannot be used as it is: {error}"
+    else:
+        node = found.node
+        told = f"{node.ae_title} on {node.host}:{node.port}, data in {found.storage.path}"
+    raise ConfigError(f"{path}: exists; --force writes over it ({told})")
 
 
 def _toml(value: object) -> str:

@@ -7,8 +7,16 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from scp.cli.options import DEFAULT_CONFIG, Commands, ConfigPath, failure, load, log_for_command
-from scp.cli.output import cell, show
+from scp.cli.options import (
+    DEFAULT_CONFIG,
+    AsJson,
+    Commands,
+    ConfigPath,
+    failure,
+    load,
+    log_for_command,
+)
+from scp.cli.output import cell, say_json, show
 from scp.config import ConfigError, Peer, Service, Settings
 from scp.network.scu import Echo, echo
 from scp.network.tls import contexts
@@ -21,8 +29,9 @@ _AT_ONCE = 16
 @app.command()
 def peers(
     titles: Annotated[
-        list[str] | None, typer.Argument(metavar="[AET]...", help="AE titles; left out: all.")
+        list[str] | None, typer.Argument(metavar="AET", help="AE titles; left out: all.")
     ] = None,
+    as_json: AsJson = False,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Ask each peer that is sent to for an echo; exit code 1 where one does not answer."""
@@ -32,34 +41,56 @@ def peers(
         raise failure(f"{settings.source}: [peers.{unknown[0]}]: there is no such table")
     log_for_command()
     try:
-        answered = run(settings, titles or ())
+        answered = run(settings, titles or (), as_json)
     except ConfigError as error:
         raise failure(str(error)) from None
     raise typer.Exit(0 if answered else 1)
 
 
-def run(settings: Settings, titles: Iterable[str]) -> bool:
+def run(settings: Settings, titles: Iterable[str], as_json: bool = False) -> bool:
     """Ask and show the peers `titles`, or all; whether all that we send to answered.
 
     Raises ConfigError where the files of [tls] cannot be used.
     """
     tls = contexts(settings)
     peers = {title: settings.peers[title] for title in titles or settings.peers}
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("peer", "address", "echo", "may ask for", "calls from"):
-        table.add_column(name)
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         asked = {
             title: threads.submit(echo, settings, tls, title, peer)
             for title, peer in peers.items()
             if peer.host
         }
+    answers = {title: one.result() for title, one in asked.items()}
+    if as_json:
+        say_json([_plain(title, peer, answers.get(title)) for title, peer in peers.items()])
+    else:
+        show(_table(peers, answers))
+    return not any(answer.fault for answer in answers.values())
+
+
+def _table(peers: dict[str, Peer], answers: dict[str, Echo]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("peer", "address", "echo", "may ask for", "calls from"):
+        table.add_column(name)
     for title, peer in peers.items():
-        found = asked[title].result() if title in asked else None
-        row = title, _address(peer), _words(found), _rights(peer), _sources(peer)
+        row = title, _address(peer), _words(answers.get(title)), _rights(peer), _sources(peer)
         table.add_row(*map(cell, row))
-    show(table, soft_wrap=True)
-    return not any(asked[title].result().fault for title in asked)
+    return table
+
+
+def _plain(title: str, peer: Peer, answer: Echo | None) -> dict[str, object]:
+    """The same of one for a machine; `answered` is null where it was not asked."""
+    return {
+        "peer": title,
+        "host": peer.host or None,
+        "port": peer.port,
+        "tls": peer.tls,
+        "answered": None if answer is None else not answer.fault,
+        "seconds": None if answer is None or answer.fault else round(answer.seconds, 3),
+        "fault": answer.fault or None if answer else None,
+        "allow": [str(service) for service in Service if service in peer.allow],
+        "from": [str(network) for network in peer.sources],
+    }
 
 
 def _address(peer: Peer) -> str:

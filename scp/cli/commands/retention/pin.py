@@ -5,15 +5,17 @@ from collections.abc import Sequence
 
 from scp.cli.options import (
     DEFAULT_CONFIG,
+    AsJson,
     Commands,
     ConfigPath,
+    failure,
     refusals_shown,
     selected,
     selection,
     settings_as_owner,
     takes,
 )
-from scp.cli.output import say
+from scp.cli.output import say, say_json
 from scp.config import Settings
 from scp.node import opened
 from scp.runtime import tell
@@ -26,14 +28,18 @@ app = Commands()
 
 @app.command()
 @takes(named=selected)
-def pin(named: "Sequence[Named]", path: ConfigPath = DEFAULT_CONFIG) -> None:
+def pin(
+    named: "Sequence[Named]", as_json: AsJson = False, path: ConfigPath = DEFAULT_CONFIG
+) -> None:
     """Have studies stay, whatever [retention] says; without one, list those that are pinned."""
+    if named and as_json:
+        raise failure("--json: tells what is pinned, and takes nothing to pin beside it")
     settings = settings_as_owner(path)
     with refusals_shown():
         if named:
             run(settings, named)
         else:
-            show(settings)
+            show(settings, as_json)
 
 
 def run(settings: Settings, named: Sequence[Named]) -> None:
@@ -53,10 +59,13 @@ def run(settings: Settings, named: Sequence[Named]) -> None:
             say(f"study {study} pinned, instances={instances}")
 
 
-def show(settings: Settings) -> None:
+def show(settings: Settings, as_json: bool) -> None:
     """List the studies that are pinned, and since when. Raises ArchiveError."""
     with opened(settings) as archive:
-        found = pins.pinned(archive.journal)
-        for study, at in found.items():
-            say(f"study {study} pinned since={at}")
-        say(f"pinned studies={len(found)}")
+        found = dict(pins.pinned(archive.journal))
+    if as_json:
+        say_json([{"study": study, "since": at} for study, at in found.items()])
+        return
+    for study, at in found.items():
+        say(f"study {study} pinned since={at}")
+    say(f"pinned studies={len(found)}")

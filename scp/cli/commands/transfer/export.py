@@ -11,14 +11,12 @@ from typing import Annotated, BinaryIO
 import typer
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from scp.cli.commands.transfer.deidentify import MapFile, mapping, profile_asked_for
 from scp.cli.options import (
     DEFAULT_CONFIG,
     Commands,
     ConfigPath,
-    MapFile,
     failure,
-    mapping,
-    profile_asked_for,
     refusals_shown,
     required,
     selection,

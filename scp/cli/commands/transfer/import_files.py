@@ -65,7 +65,7 @@ def import_(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH...",
+            metavar="PATH",
             callback=_found,
             help="Files, folders, DICOMDIR or zip archives.",
         ),
@@ -141,10 +141,14 @@ def _pool(settings: Settings, processes: int) -> ProcessPoolExecutor:
     pool = ProcessPoolExecutor(
         processes, get_context("fork"), initializer=_begin, initargs=(settings, os.getpid())
     )
+    # Before they ignore it, Ctrl-C would have each show where it was.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         pool.submit(int).result()  # forked now, while there is one thread
     except BrokenExecutor as error:
         raise ResourceError(f"{settings.storage.path}: no process can work on it") from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return pool
 
 

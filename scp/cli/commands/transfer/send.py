@@ -6,16 +6,14 @@ from typing import Annotated
 
 import typer
 
+from scp.cli.commands.transfer.deidentify import MapFile, mapping, profile_asked_for
 from scp.cli.options import (
     DEFAULT_CONFIG,
     Commands,
     ConfigPath,
-    MapFile,
     failure,
     load,
-    mapping,
     peer_of,
-    profile_asked_for,
     refusals_shown,
     required,
     selection,
@@ -32,6 +30,7 @@ from scp.network.tls import Contexts, contexts
 from scp.node import opened
 from scp.runtime import MANY, tell
 from storage import Archive, Location
+from storage.diagnostics import ArchiveError
 from storage.maintenance.changes import Named
 
 app = Commands()
@@ -76,29 +75,37 @@ def run(
     copies = copies_for(archive, settings.node.ae_title, profile, report)
     origin = Origin(settings, tls, copies, _UNASKED)
     found = dict.fromkeys(Result, 0)
-    sent = 0
-    with shown("send") as progress:
-        progress.begin(f"sending to {title}", sum(one.file_bytes for one in locations))
-        for outcome in _outcomes(origin, title, peer, locations):
-            found[outcome.result] += 1
-            sent += outcome.location.file_bytes if outcome.result is not Result.FAILED else 0
-            progress.advance(outcome.location.file_bytes)
-            if outcome.words:
-                progress.say(f"{outcome.location.uids[2]}: {outcome.words}")
-    seconds = time.monotonic() - started
-    counts = {"sent": found[Result.COMPLETED], "warned": found[Result.WARNED],
-              "failed": found[Result.FAILED]}  # fmt: skip
-    studies = list(dict.fromkeys(one.uids[0] for one in locations))[:MANY]
-    how = {"deidentified": str(profile)} if profile else {}
-    tell(
-        settings, "send", destination=title, studies=studies, **how, **counts,
-        seconds=round(seconds, 3),
-    )  # fmt: skip
-    words = ", ".join(f"{name}={count}" for name, count in counts.items())
+    sent, ended = 0, "done"
+    try:
+        with shown("send") as progress:
+            progress.begin(f"sending to {title}", sum(one.file_bytes for one in locations))
+            for outcome in _outcomes(origin, title, peer, locations):
+                found[outcome.result] += 1
+                sent += outcome.location.file_bytes if outcome.result is not Result.FAILED else 0
+                progress.advance(outcome.location.file_bytes)
+                if outcome.words:
+                    progress.say(f"{outcome.location.uids[2]}: {outcome.words}")
+    except (ArchiveError, KeyboardInterrupt) as error:
+        ended = str(error) or "interrupted"
+        raise
+    finally:
+        seconds = time.monotonic() - started
+        studies = list(dict.fromkeys(one.uids[0] for one in locations))[:MANY]
+        how = {"deidentified": str(profile)} if profile else {}
+        tell(
+            settings, "send", destination=title, studies=studies, **how, **_counts(found),
+            outcome=ended, seconds=round(seconds, 3),
+        )  # fmt: skip
+    words = ", ".join(f"{name}={count}" for name, count in _counts(found).items())
     say(f"{selection.words(named)} to {title}: {words}, {size(sent)}, seconds={seconds:.1f}")
     for line in report.lines():
         say(line)
     return not found[Result.FAILED] and not absent
+
+
+def _counts(found: dict[Result, int]) -> dict[str, int]:
+    return {"sent": found[Result.COMPLETED], "warned": found[Result.WARNED],
+            "failed": found[Result.FAILED]}  # fmt: skip
 
 
 def _outcomes(

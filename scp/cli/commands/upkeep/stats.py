@@ -10,7 +10,7 @@ from scp.cli.options import (
     refusals_shown,
     settings_as_owner,
 )
-from scp.cli.output import cell, forwarding, say, say_json, show, size
+from scp.cli.output import cell, forwarding, moment, say, say_json, show, size
 from scp.config import Settings
 from scp.node import opened
 from storage.archive import HeldShare, Statistics, statistics
@@ -47,6 +47,8 @@ def run(settings: Settings, as_json: bool) -> None:
     for table in tables:
         if table.row_count:
             show(table)
+    for error in forwarding.last_errors(standings):
+        say(error)
 
 
 def _forwarding(settings: Settings) -> dict[str, Standing]:
@@ -82,8 +84,7 @@ def _modalities(found: Statistics) -> Table:
 def _senders(found: Statistics) -> Table:
     table = _table("\nBy sender", "", "instances", "bytes", "last")
     for sender, share in found.by_sender.items():
-        last = share.last[:16].replace("T", " ")
-        counts = f"{share.instances:,}", size(share.bytes), cell(last)
+        counts = f"{share.instances:,}", size(share.bytes), moment(share.last)
         table.add_row(cell(sender or "(unknown)"), *counts)
     return table
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scp.cli.options import failure
 from scp.cli.options.csv_files import header_of, rows_of, text_of
-from scp.cli.options.options import failure
 from scp.copies.deidentify.rules import Identifiers, Profile, Retain
 
 if TYPE_CHECKING:
