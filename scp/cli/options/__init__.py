@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from scp.cli.options import selection
+from scp.cli.options import csv_files, selection
 from scp.cli.options.conditions import Conditions, parsed_conditions
 from scp.cli.options.options import (
     DEFAULT_CONFIG,
@@ -31,6 +31,7 @@ __all__ = [
     "DryRun",
     "Yes",
     "asking",
+    "csv_files",
     "failure",
     "load",
     "log_for_command",

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scp.cli.options import failure
-from scp.cli.options.csv_files import header_of, rows_of, text_of
+from scp.cli.options import csv_files, failure
 from scp.copies.deidentify.rules import Identifiers, Profile, Retain
 
 if TYPE_CHECKING:
@@ -122,11 +121,11 @@ def _check(where: str, value: str) -> None:
 
 def _identifiers(name: str) -> Identifiers:
     """What a file says; else the command ends: two patients must not become one by mistake."""
-    text = text_of(name, "--identifiers")
-    if missing := [column for column in _COLUMNS[:2] if column not in header_of(text)]:
+    text = csv_files.text_of(name, "--identifiers")
+    if missing := [column for column in _COLUMNS[:2] if column not in csv_files.header_of(text)]:
         raise failure(f"--identifiers {name}: has no column {' and no '.join(missing)}")
     found: dict[str, tuple[str, str]] = {}
-    for line, row in rows_of(text):
+    for line, row in csv_files.rows_of(text):
         where = f"--identifiers {name}: line {line}"
         old, new, new_name = (row.get(column, "") for column in _COLUMNS)
         if not old or not new:
