@@ -62,7 +62,7 @@ def sections(settings: Settings) -> tuple[Section, ...]:
                 "Data sets stay in theirs. Text that names none is taken for "
                 f"{settings.storage.charset}, or for what is configured for its sender. Answers "
                 "are in none where ASCII does, in that of the request where it does, else in "
-                "ISO_IR 192. What may not stand in a data set by PS3.3 C.12.1.1.2 is not named there: "
+                "ISO_IR 192. What PS3.3 C.12.1.1.2 does not let stand there is not named: "
                 "a set with code extensions alone becomes the one without, one of two bytes a "
                 "character the second value, empty values behind the first are left out; all "
                 "else becomes ISO_IR 192.",
