@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 
 from storage.dicom.values.charset_terms import Charset, codec_of
@@ -58,43 +59,64 @@ def decode(
 
 def _decode_faulty(value: bytes, named: Charset, kind: Kind) -> str:
     """A value without escape sequences that is not wholly in the first of the sets."""
-    tried = (*_named_codecs(named), codec_of(named.fallback))
-    if any(map(has_delimiters_inside, tried)):
-        return _decode_stretch(value, named, tried[0])
-    parts = stretches(value, tried[0], kind)
-    return "".join(_decode_stretch(part, named, tried[0]) for part in parts)
+    codecs_of = _Codecs.of(named, named.codec)
+    if codecs_of.have_delimiters_inside:
+        return _decode_stretch(value, codecs_of)
+    parts = stretches(value, codecs_of.named[0], kind)
+    return "".join(_decode_stretch(part, codecs_of) for part in parts)
 
 
-def _named_codecs(named: Charset) -> list[str]:
-    """Those that read bytes without escape sequences, the first one first.
+@dataclass(frozen=True)
+class _Codecs:
+    """What a stretch is read by that is not wholly in the set that it should be in."""
 
-    Some name code extensions, and write in one of them without the escape sequence.
-    """
-    found = map(codec_of, (named.terms[0], *filter(None, named.terms[1:])))
-    return [codec for codec in found if codec not in BY_ESCAPES_ALONE] or ["ascii"]
+    named: tuple[str, ...]  # that one, and the others that read bytes without escape sequences
+    larger: tuple[str, ...]
+    default: str
+    by_bytes: str  # reads what is good in it
+    have_delimiters_inside: bool
+
+    @staticmethod
+    @lru_cache(maxsize=256)
+    def of(named: Charset, codec: str) -> "_Codecs":
+        """Those of `named`, `codec` the first one.
+
+        Some name code extensions, and write in one of them without the escape sequence.
+        """
+        terms = (named.terms[0], *filter(None, named.terms[1:]))
+        found = dict.fromkeys((codec, *map(codec_of, terms)))
+        plain = tuple(one for one in found if one not in BY_ESCAPES_ALONE) or ("ascii",)
+        default = codec_of(named.fallback)
+        return _Codecs(
+            plain,
+            tuple(_SUPERSETS[one] for one in plain if one in _SUPERSETS),
+            default,
+            next((one for one in (*plain, default) if one != "ascii"), "ascii"),
+            any(map(has_delimiters_inside, (*plain, default))),
+        )
 
 
-def _decode_stretch(stretch: bytes, named: Charset, codec: str) -> str:
-    """A stretch by `codec`, another of the named sets, or one of them where it is good in it."""
-    found = [codec, *_named_codecs(named)]
-    for one in (*found, *filter(None, map(_SUPERSETS.get, found))):
+def _decode_stretch(stretch: bytes, by: _Codecs) -> str:
+    """A stretch by the first set that it is wholly in, or what is good in one, and the rest."""
+    for one in by.named:
+        with suppress(UnicodeDecodeError):
+            return stretch.decode(one)
+    for one in by.larger:
         with suppress(UnicodeDecodeError):
             text = stretch.decode(one)
-            if one in found or not _PRIVATE.search(text):
+            if not _PRIVATE.search(text):
                 return text
-    default = codec_of(named.fallback)
-    by = next((one for one in (*found, default) if one != "ascii"), "ascii")
-    text = stretch.decode(by, _bad_bytes_by(default))
+    text = stretch.decode(by.by_bytes, _bad_bytes_by(by.default))
     with suppress(UnicodeDecodeError):
-        whole = stretch.decode(default)
-        good = _count_beyond_ascii(stretch.decode(by, "ignore"))
+        whole = stretch.decode(by.default)
+        good = _count_beyond_ascii(stretch.decode(by.by_bytes, "ignore"))
         if _count_beyond_ascii(text) - good > good and _reads_as_text(whole, len(stretch)):
             return whole
     return text
 
 
 def _count_beyond_ascii(text: str) -> int:
-    return sum(not character.isascii() for character in text)
+    return len(text) - len(text.encode("ascii", "ignore"))
 
 
 def _reads_as_text(whole: str, length: int) -> bool:
@@ -109,10 +131,12 @@ def _reads_as_text(whole: str, length: int) -> bool:
 def _bad_bytes_by(default: str) -> str:
     """The name of an error handler that reads what is bad, byte by byte, in `default`."""
 
+    characters = [_byte(bytes((number,)), default) for number in range(256)]
+
     def read(error: UnicodeError) -> tuple[str, int]:
         assert isinstance(error, UnicodeDecodeError)
         bad = error.object[error.start : error.end]
-        return "".join(_byte(bad[at : at + 1], default) for at in range(len(bad))), error.end
+        return "".join(characters[byte] for byte in bad), error.end
 
     name = f"dicom-{default}"
     codecs.register_error(name, read)
@@ -176,7 +200,7 @@ class _Extended:
         try:
             return part.decode(codec)
         except UnicodeDecodeError:
-            return _decode_stretch(part, self._named, codec)
+            return _decode_stretch(part, _Codecs.of(self._named, codec))
 
     def _decode_g0(self, piece: bytes, g0: Designation) -> str:
         try:
