@@ -162,7 +162,7 @@ def fold_name(name: str) -> str:
 
 
 # A letter, and the marks behind it that it is one with; those of half-width kana as well.
-_WITH_MARKS = re.compile("(?s:.)[\u0300-\u036f\u3099\u309a\uff9e\uff9f]*")
+_WITH_MARKS = re.compile("[ ^=]|(?s:.)[\u0300-\u036f\u3099\u309a\uff9e\uff9f]*")
 
 Letters = tuple[tuple[str, ...], ...]
 

@@ -45,7 +45,7 @@ _VOICED = "".join(
     if any(len(unicodedata.normalize("NFC", kana + mark)) == 1 for mark in "\u3099\u309a")
 )  # fmt: skip
 _BESIDE_WILDCARD = re.compile(f"[{_VOICED}](?=[*?])|(?<=[*?])[\u3099\u309a]")
-_HALF_WIDTH_BEFORE_STAR = re.compile("[\uff66-\uff9d]\\*")
+_HALF_WIDTH_BESIDE_STAR = re.compile("[\uff66-\uff9d]\\*|\\*[\uff9e\uff9f]")
 
 G = TypeVar("G")
 
@@ -185,7 +185,7 @@ def _letters_accept(group: Letters, key: str) -> bool:
 
 def _is_by_letters(key: str) -> bool:
     """Whether a key's wildcards may stand for other letters than those of the folded name."""
-    return "?" in key or bool(_HALF_WIDTH_BEFORE_STAR.search(key))
+    return "?" in key or bool(_HALF_WIDTH_BESIDE_STAR.search(key))
 
 
 def is_universal(vr: str, key: str) -> bool:

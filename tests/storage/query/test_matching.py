@@ -77,6 +77,7 @@ CASES = [
     ("? is a mark behind a star alone", NAME, "ｺﾊﾞﾔｼ", "*ﾊ?ﾔｼ", True),
     ("a star is a mark of kana", NAME, "ﾔﾏﾀﾞ^ﾀﾛｳ", "ﾔﾏﾀ*", True),
     ("a star is such a mark within", NAME, "ｺﾊﾞﾔｼ", "*ﾊ*ｼ", True),
+    ("a star is a kana before its mark", NAME, "ﾔﾏﾀﾞ", "ﾔﾏ*ﾞ", True),
     ("a star is no mark of another kana", NAME, "ﾔﾏﾊﾞ", "ﾔﾏﾀ*", False),
     ("the voicing counts with a star", NAME, "ヤマダ", "ヤマタ*", False),
     (
