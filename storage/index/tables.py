@@ -69,7 +69,7 @@ _EXTRA: dict[Level, dict[str, type[Field]]] = {
 }
 
 # Raised where headers are read, or values folded, otherwise than before: rows are to be made anew.
-_READING = 3
+_READING = 4
 
 # The levels whose rows have a name that is looked up by any part of it.
 NAMED_LEVELS = tuple(level for level in Level if any(a.inside for a in stored_at(level)))

@@ -161,22 +161,33 @@ def fold_name(name: str) -> str:
     return "=".join(groups).rstrip("=")
 
 
-def fold_letters(name: str) -> str:
-    """A person name as `fold_name` has it, but each letter still one: `ß`, `æ` and `ﬁ` stay.
+# A letter, and the marks behind it that it is one with; those of half-width kana as well.
+_WITH_MARKS = re.compile("[ ^=]|(?s:.)[\u0300-\u036f\u3099\u309a\uff9e\uff9f]*")
 
-    For `?`, which stands for a letter as it is written (PS3.4 C.2.2.2.4).
+Letters = tuple[tuple[str, ...], ...]
+
+
+def letters_of(name: str) -> Letters:
+    """A person name letter by letter, each in the forms that a key may have for it.
+
+    One as `fold_name` has it, and one in which each letter is still one as it is written: `ß` is
+    `ss` and `ß`, a half-width kana with its mark is one and two. For `?`, which stands for a
+    character as it is written (PS3.4 C.2.2.2.4).
     """
-    letters = (_fold_letter(one) for one in unicodedata.normalize("NFC", name))
-    groups = [
-        "^".join(part.strip() for part in group.split("^")).rstrip("^ ")
-        for group in "".join(letters).split("=")
-    ]
-    return "=".join(groups).rstrip("=")
+    components = unicodedata.normalize("NFC", name).split("^")
+    trimmed = "^".join(part.strip() for part in components).rstrip("^ ")
+    return tuple(map(_letter_forms, _WITH_MARKS.findall(trimmed)))
 
 
 @lru_cache(maxsize=4096)
+def _letter_forms(letter: str) -> tuple[str, ...]:
+    if not letter.strip("^= "):
+        return (letter,)
+    return tuple(dict.fromkeys((fold_name(letter), "".join(map(_fold_letter, letter)))))
+
+
 def _fold_letter(letter: str) -> str:
-    form = fold_name(letter) if letter.strip("^= ") else letter
+    form = fold_name(letter)
     if len(form) == 1:
         return form
     lower = letter.lower()

@@ -5,26 +5,28 @@ takes one folded value and one key; `sql` puts the same on a column of folded va
 """
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import and_, or_
-from typing import Any
+from typing import Any, TypeVar
 
 from peewee import SQL, fn
 
-from storage.dicom.values import LONG_CHARACTERS, WHOLE_TEXT_VRS, Attribute, Key, Level, strip
+from storage.dicom.values import LONG_CHARACTERS, WHOLE_TEXT_VRS, Attribute, Key, Level
 from storage.query.conditions import joined
 from storage.query.folding import (
     FOLDED_VRS,
     LAST_CHARACTER,
     RANGE_VRS,
+    Letters,
     fold,
     fold_key,
-    fold_letters,
+    letters_of,
 )
 from storage.query.ranges import in_range, in_range_sql
-from storage.query.wildcards import fits, fits_sql
+from storage.query.wildcards import fits, fits_letters, fits_sql
 
 # `*` and `?` are wildcards in these alone (PS3.4 C.2.2.2.4).
 WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
@@ -37,6 +39,15 @@ NAME_PART_CHARACTERS = 16
 _MAX_FORMS = 16  # a name has five components (PS3.5 6.2.1.1): a key may leave out no more
 # More keys than an expression or a statement of SQLite takes go to it as one JSON array.
 _MAX_ALTERNATIVES = 100
+# A kana that is one with a voicing mark behind it, which a wildcard may stand for; and such a mark.
+_VOICED = "".join(
+    kana for kana in map(chr, range(0x30A1, 0x30FB))
+    if any(len(unicodedata.normalize("NFC", kana + mark)) == 1 for mark in "\u3099\u309a")
+)  # fmt: skip
+_BESIDE_WILDCARD = re.compile(f"[{_VOICED}](?=[*?])|(?<=[*?])[\u3099\u309a]")
+_HALF_WIDTH_BESIDE_STAR = re.compile("[\uff66-\uff9d]\\*|\\*[\uff9e\uff9f]")
+
+G = TypeVar("G")
 
 
 @dataclass(frozen=True)
@@ -115,7 +126,7 @@ def condition(
     parts, of = [], attribute.level if level is None else level
     for single in singles:
         one = _name_sql(columns, single) if vr == "PN" else _sql(vr, columns[0], single)
-        if vr == "PN" and "?" in single:
+        if vr == "PN" and _is_by_letters(single):
             written = fn.dicom_by_letters(getattr(model, attribute.column), single)
             one = one | (_begins_sql(columns, single) & written)
         parts.append(_narrowed_by_part(model, of, single, one) if attribute.inside else one)
@@ -130,7 +141,7 @@ def _narrowed_by_part(model: Any, level: Level, key: str, found: Any) -> Any:
 
     Only where the key begins with a wildcard: else the index of the name itself serves.
     """
-    pattern = fold_key("PN", key)
+    pattern = _kept_by_folding(key)
     if not pattern.startswith(("*", "?")):
         return found
     part = max(re.split(r"[*?=]", pattern), key=len)[:NAME_PART_CHARACTERS]
@@ -149,24 +160,32 @@ def matches(vr: str, text: str, key: str, every: bool = False) -> bool:
     accepts = _name_accepts if vr == "PN" else _accepts
     found = (
         any(accepts(vr, value, single) for value in values)
-        or (vr == "PN" and "?" in single and by_letters(text, single))
+        or (vr == "PN" and _is_by_letters(single) and by_letters(text, single))
         for single in single_keys(vr, key)
     )
     return all(found) if every else any(found)
 
 
 def by_letters(text: str, key: str) -> bool:
-    """Whether a name matches a key in which `?` stands for a letter as it is written.
+    """Whether a name matches a key in which a wildcard stands for letters as they are written.
 
-    Folded, some letters are two: `Wei?^Anna` is to find `Weiß^Anna`, and so is `Wei??^Anna`.
+    Folded, some letters are two: `Wei?^Anna` is to find `Weiß^Anna`, and so is `Wei??^Anna`. And
+    two may be one: a half-width kana and its mark.
     """
-    wanted = fold_letters(strip("PN", key)).split("=")
-    names = (fold_letters(name).split("=") for name in text.split("\\"))
-    return any(_groups_accept(groups, wanted, _letters_accept) for groups in names)
+    wanted = fold_key("PN", key).split("=")
+    return any(
+        _groups_accept([*map(letters_of, name.split("="))], wanted, _letters_accept, ())
+        for name in text.split("\\")
+    )
 
 
-def _letters_accept(group: str, key: str) -> bool:
-    return any(fits(form, group) for form in _forms(key))
+def _letters_accept(group: Letters, key: str) -> bool:
+    return any(fits_letters(form, group) for form in _forms(key))
+
+
+def _is_by_letters(key: str) -> bool:
+    """Whether a key's wildcards may stand for other letters than those of the folded name."""
+    return "?" in key or bool(_HALF_WIDTH_BESIDE_STAR.search(key))
 
 
 def is_universal(vr: str, key: str) -> bool:
@@ -203,15 +222,15 @@ def _sql(vr: str, column: Any, key: str) -> Any:
 
 
 def _name_accepts(vr: str, value: str, key: str) -> bool:
-    return _groups_accept(value.split("="), fold_key(vr, key).split("="), _group_accepts)
+    return _groups_accept(value.split("="), fold_key(vr, key).split("="), _group_accepts, "")
 
 
 def _groups_accept(
-    groups: list[str], wanted: list[str], accepts: Callable[[str, str], bool]
+    groups: list[G], wanted: list[str], accepts: Callable[[G, str], bool], absent: G
 ) -> bool:
     if len(wanted) == 1:
         return any(accepts(group, wanted[0]) for group in groups[:3])
-    groups = groups + [""] * (len(wanted) - len(groups))
+    groups = groups + [absent] * (len(wanted) - len(groups))
     pairs = zip(groups, wanted[:3], strict=False)
     return all(is_universal("PN", part) or accepts(group, part) for group, part in pairs)
 
@@ -234,13 +253,18 @@ def _forms(key: str) -> list[str]:
 
 def _begins_sql(columns: tuple[Any, ...], key: str) -> Any:
     """What a key begins with, in any of the groups that it may be for: an index serves that."""
-    first = fold_key("PN", key).split("=")[0]
+    first = _kept_by_folding(key).split("=")[0]
     prefix = re.split(r"[*?]", first, maxsplit=1)[0]
     groups = columns if "=" not in key else columns[:1]
     if not prefix:
         return columns[0] >= ""
     ranges = [(one >= prefix) & (one < prefix + LAST_CHARACTER) for one in groups]
     return joined(or_, ranges)
+
+
+def _kept_by_folding(key: str) -> str:
+    """A key with a star for all that may be another letter in a folded name that it finds."""
+    return _BESIDE_WILDCARD.sub("*", fold_key("PN", key))
 
 
 def _name_sql(columns: tuple[Any, ...], key: str) -> Any:

@@ -1,6 +1,7 @@
 """Wildcards of keys, `*` and `?` (PS3.4 C.2.2.2.4), in plain Python and in SQL."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,55 @@ def fits_sql(vr: str, column: Any, key: str) -> Any:
     if not prefix:
         return like
     return (column >= prefix) & (column < prefix + LAST_CHARACTER) & like
+
+
+def fits_letters(key: str, letters: Iterable[tuple[str, ...]]) -> bool:
+    """Whether `key` stands for the letters, each in any of its forms; `?` for one of any of them.
+
+    A bit of a number each is whether what is before that character of the key was found.
+    """
+    pattern = _pattern(key)
+    reached = pattern.behind_stars(1)
+    for forms in letters:
+        found = 0
+        for form in forms:
+            through = reached
+            for character in form:
+                through = pattern.step(through, character)
+            found |= through
+        reached = found
+        if not reached:
+            return False
+    return bool(reached >> pattern.length)
+
+
+@dataclass(frozen=True)
+class _Pattern:
+    """The characters of a key as bits: where each one is, and the wildcards."""
+
+    places: dict[str, int]
+    questions: int
+    stars: int
+    length: int
+
+    def step(self, reached: int, character: str) -> int:
+        """What is reached behind `character`."""
+        taken = reached & (self.places.get(character, 0) | self.questions)
+        return self.behind_stars(taken << 1 | reached & self.stars)
+
+    def behind_stars(self, reached: int) -> int:
+        """A star stands for nothing, too."""
+        return reached | (reached & self.stars) << 1
+
+
+@kept(1024, most_long=2)
+def _pattern(key: str) -> _Pattern:
+    key = re.sub(r"\*+", "*", key)
+    places: dict[str, int] = {}
+    for at, character in enumerate(key):
+        places[character] = places.get(character, 0) | 1 << at
+    stars, questions = places.pop("*", 0), places.pop("?", 0)
+    return _Pattern(places, questions, stars, len(key))
 
 
 @dataclass(frozen=True)

@@ -62,11 +62,17 @@ def sections(settings: Settings) -> tuple[Section, ...]:
                 "Data sets stay in theirs. Text that names none is taken for "
                 f"{settings.storage.charset}, or for what is configured for its sender. Answers "
                 "are in none where ASCII does, in that of the request where it does, else in "
-                "ISO_IR 192.",
+                "ISO_IR 192. What PS3.3 C.12.1.1.2 does not let stand there is not named: "
+                "a set with code extensions alone becomes the one without, one of two bytes a "
+                "character the second value, empty values behind the first are left out; all "
+                "else becomes ISO_IR 192.",
                 "Defined terms are taken in any case and with other separators (ISO-IR 192), and "
                 "by other names (UTF-8, GB2312); one that allows no code extensions counts alone. "
-                "Where bytes are not of the sets named, the component group is read in the set "
-                "that is configured, else those bytes alone as ISO 8859-1.",
+                "Bytes that are not of the sets named, and only these, are read in the set that is "
+                "configured, else as ISO 8859-1; where most are of the configured set, a component "
+                "group is read in that as a whole. Escape sequences of ISO 2022 that DICOM does "
+                "not have are read where they are known (JIS C 6226, katakana in G0, UTF-8); no "
+                "ESC goes into an answer.",
             ),
         ),
     )

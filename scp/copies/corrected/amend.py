@@ -25,7 +25,7 @@ from scp.copies.conversion.data_set import (
     find,
     holds_strays,
 )
-from storage.dicom.values import CHARSET_VRS, UTF_8, Charset, charsets, conversion
+from storage.dicom.values import CHARSET_VRS, UTF_8, WHOLE_TEXT_VRS, Charset, charsets, conversion
 from storage.journal.corrections import Correction
 
 _CHARACTER_SET, _ORIGINAL_ATTRIBUTES, _MODIFIED_ATTRIBUTES = 0x00080005, 0x04000561, 0x04000550
@@ -69,7 +69,8 @@ def amended(
     named = _named(Scope(source, list(head)), charset)
     texts = [text for one in corrections for text in one.values.values()]
     chosen = charsets.choose(texts, "\\".join(named.terms))
-    if chosen == UTF_8 and named.terms != (UTF_8,):
+    # Where it names what may not stand in a data set (PS3.3 C.12.1.1.2), too.
+    if chosen and chosen != "\\".join(named.terms):
         source = _in_utf_8(source, charset)
         head, named = source.elements(), charsets.charset(UTF_8)
     splice = _Splice(source, head, named)
@@ -184,7 +185,7 @@ def _converted(element: StoredElement, scope: Scope, named: Charset) -> StoredEl
     held = _bytes(scope.source, element.start, element.end)
     if held.isascii() and b"\x1b" not in held:
         return element
-    text = charsets.decode(held, named, vr == "PN")
+    text = charsets.decode(held, named, vr == "PN", vr in WHOLE_TEXT_VRS)
     value = conversion.to_bytes(vr, text, charsets.charset(UTF_8))
     return Made(element.tag, vr, len(value), [value])
 

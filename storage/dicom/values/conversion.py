@@ -59,7 +59,7 @@ def decoded(vr: str, value: bytes, named: Charset, little_endian: bool = True) -
         pairs = zip(halves[::2], halves[1::2], strict=False)
         return "\\".join(f"{int(group):04X}{int(element):04X}" for group, element in pairs)
     if vr in CHARSET_VRS:
-        return strip(vr, decode(value, named, vr == "PN"))
+        return strip(vr, decode(value, named, vr == "PN", vr in WHOLE_TEXT_VRS))
     return strip(vr, value.decode("latin-1"))
 
 
@@ -105,7 +105,7 @@ def to_bytes(vr: str, text: str, named: Charset, little_endian: bool = True) -> 
     if vr == "AT":
         return b"".join(_packed_tag(tag, little_endian) for tag in text.split("\\"))
     if vr in CHARSET_VRS:
-        data = encode(text, named, vr == "PN")
+        data = encode(text, named, vr == "PN", vr in WHOLE_TEXT_VRS)
     else:
         data = text.encode("latin-1", "replace")
     if len(data) % 2:

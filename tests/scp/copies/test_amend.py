@@ -162,6 +162,24 @@ def test_all_text_is_in_utf_8_where_its_character_set_cannot_hold_the_new(
     assert data_set.PixelData == bytes(16)
 
 
+@pytest.mark.parametrize(("named", "text", "codec"), [
+    ("ISO 2022 IR 100", "Größe", "latin-1"), ("ISO 2022 IR 87", "山田", "iso2022_jp"),
+    ("ISO 2022 IR 149\\ISO 2022 IR 100", "김희중", "euc_kr"),
+])  # fmt: skip
+def test_a_character_set_that_may_not_stand_there_is_replaced_by_utf_8(
+    archive: Archive, named: str, text: str, codec: str
+) -> None:
+    data = ct("1.1", "1.2", "1.3", SpecificCharacterSet=None)
+    data.add_new(0x00081030, "LO", text.encode(codec))
+    value = named.encode() + b" " * (len(named) % 2)
+    head = b"\x08\x00\x05\x00CS" + len(value).to_bytes(2, "little") + value
+    study = keep(archive, head + encoded(data))
+    correct(archive, study, PatientName=text)
+    data_set = dcmread(BytesIO(copy_of(archive, study)))
+    assert data_set.SpecificCharacterSet == "ISO_IR 192"
+    assert (data_set.PatientName, data_set.StudyDescription) == (text, text)
+
+
 @pytest.mark.parametrize("name", ["CT_small.dcm", "JPEG2000.dcm", "image_dfl.dcm"])
 def test_a_corrected_copy_is_converted(archive: Archive, name: str) -> None:
     study = store(archive, SAMPLES[name].path)

@@ -46,15 +46,22 @@ def text(value: str, key: str) -> bool:
     return is_universal(key) or any(fits(part, single) for part, single in pairs)
 
 
-# `?` stands for a letter of the name as it is written, too.
-LETTERS = {"Ä": "a", "ä": "a", "É": "e", "é": "e"}
-PLAIN = {**LETTERS, "ß": "ss"}
+PLAIN = {"Ä": "a", "ä": "a", "É": "e", "é": "e"}
+# `?` stands for a letter of the name as it is written, too: each of these is either.
+LETTERS = {"ß": ("ss", "ß"), "ﾊﾟ": ("パ", "ハ\u309a"), "ﾊ": ("ハ",), "ﾟ": ("\u309a",)}
 
 
-def groups_of(name: str, plain: dict[str, str]) -> list[str]:
+def readings(written: str) -> Iterator[str]:
+    """A name as it may be read, one or two characters in place of a letter."""
+    parts = re.split("(" + "|".join(LETTERS) + ")", written)
+    for read in itertools.product(*(LETTERS.get(part, (part,)) for part in parts)):
+        yield "".join(read)
+
+
+def groups_of(name: str) -> list[str]:
     """Component groups without case, accents, and what is empty at the end (PS3.5 6.2.1)."""
     groups = []
-    for group in name.lower().translate(str.maketrans(plain)).split("=")[:3]:
+    for group in name.lower().translate(str.maketrans(PLAIN)).split("=")[:3]:
         components = [component.strip(" ") for component in group.split("^")]
         while components and not components[-1]:
             components.pop()
@@ -62,9 +69,9 @@ def groups_of(name: str, plain: dict[str, str]) -> list[str]:
     return groups + [""] * (3 - len(groups))
 
 
-def one_name(value: str, key: str, plain: dict[str, str]) -> bool:
+def one_name(value: str, key: str) -> bool:
     """C.2.2.2.1.1: a key of one group finds it in any; else group by group, empty ones in all."""
-    held, wanted = groups_of(value, plain), groups_of(key, plain)
+    held, wanted = groups_of(value), groups_of(key)
     if not any(wanted):
         return True
     if not wanted[1] and not wanted[2]:
@@ -78,7 +85,7 @@ def name(value: str, key: str) -> bool:
     """Any of the names, by any of the keys."""
     pairs = itertools.product(parts_of(key), value.split("\\"))
     return is_universal(key) or any(
-        one_name(single, part, plain) for part, single in pairs for plain in (PLAIN, LETTERS)
+        one_name(read, next(readings(part))) for part, single in pairs for read in readings(single)
     )
 
 
@@ -169,8 +176,8 @@ LOOKS = "AaB1_%[]'\"-é山"
 ONE_TEXT = st.text(LOOKS + "*? ", max_size=6).map(lambda value: value.strip(" "))
 TEXT_KEY = st.one_of(st.text(LOOKS + "*? ", max_size=7), st.text("A*", max_size=9))
 
-COMPONENTS = st.text("AaBbÄäÉéß山や' ", max_size=4)
-NAME_KEY_COMPONENTS = st.text("AaBbÄäÉéß山や'*? ", max_size=4)
+COMPONENTS = st.text("AaBbÄäÉéßﾊﾟ山や' ", max_size=4)
+NAME_KEY_COMPONENTS = st.text("AaBbÄäÉéßﾊﾟ山や'*? ", max_size=4)
 
 
 def names(component: SearchStrategy[str]) -> SearchStrategy[str]:
