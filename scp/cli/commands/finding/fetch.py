@@ -47,7 +47,6 @@ from scp.node import archive_to_store, open_to_store
 from scp.runtime import MANY, tell
 from storage import Archive
 from storage.dicom.values import UNIQUE, Level
-from storage.files import is_free
 from storage.maintenance.changes import AnyUid, Everything, Named, Selection
 from storage.maintenance.recovery import settle_index
 
@@ -103,8 +102,8 @@ def fetch(
     wanted = _wanted(named, parsed_conditions(conditions), _LEVELS[level])
     origin = RetrieveOrigin(settings, tls, title, peer)
     inquiring = Inquirer(settings, tls, title, peer)
-    with refusals_shown(), _storing(settings) as archive, inquiring as inquirer:
-        run = _Run(origin, inquirer, archive, by, as_json)
+    with refusals_shown(), _storing(settings) as (archive, is_alone), inquiring as inquirer:
+        run = _Run(origin, inquirer, archive, is_alone, by, as_json)
         whole = run.tell(wanted) if dry_run else run.bring(wanted, at_once, pause, hours)
     raise typer.Exit(0 if whole else 1)
 
@@ -121,13 +120,13 @@ def _hours(text: str) -> Hours | None:
 
 
 @contextmanager
-def _storing(settings: Settings) -> Iterator[Archive]:
-    """The archive, to store to. Raises ArchiveError."""
+def _storing(settings: Settings) -> Iterator[tuple[Archive, bool]]:
+    """The archive, to store to, and whether no node serves it. Raises ArchiveError."""
     with shown("fetch") as progress:
         owns = open_to_store(settings, FileProgress(progress, "making the index anew"))
     archive = archive_to_store(settings)
     try:
-        yield archive
+        yield archive, owns
     finally:
         archive.close_thread()
         if owns:
@@ -162,10 +161,11 @@ class _Run:
     """One run of the command: what is asked, brought, and told."""
 
     def __init__(
-        self, origin: RetrieveOrigin, inquirer: Inquirer, archive: Archive, by: By, as_json: bool
-    ) -> None:
+        self, origin: RetrieveOrigin, inquirer: Inquirer, archive: Archive, is_alone: bool, by: By,
+        as_json: bool,
+    ) -> None:  # fmt: skip
         self._origin, self._inquirer, self._archive = origin, inquirer, archive
-        self._by, self._as_json = by, as_json
+        self._is_alone, self._by, self._as_json = is_alone, by, as_json
         self._absent: list[str] = []
         self._started = time.monotonic()
 
@@ -250,7 +250,7 @@ class _Run:
         if service is None:
             words = " and no ".join(f"C-{one.name}" for one in ways)
             raise failure(f"{title} grants no {words}", 1)
-        if service is Service.MOVE and is_free(settings.storage.path):
+        if service is Service.MOVE and self._is_alone:
             raise failure(
                 f"{title} is to send to {settings.node.ae_title} by C-MOVE, which does not run: "
                 "start it by `minipacs serve`, and have that peer know its address", 1
