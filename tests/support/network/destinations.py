@@ -375,6 +375,19 @@ def stranger(reply: bytes) -> Iterator[int]:
 # ---- DCMTK's storescp
 
 
+def await_port(process: "subprocess.Popen[bytes]", port: int) -> None:
+    """Wait until a program listens on its port."""
+    for _ in range(START_SECONDS * 100):
+        with socket.socket() as probe:
+            probe.settimeout(0.1)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert process.poll() is None, f"{process.args} ended with {process.returncode}"
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.01)
+    raise AssertionError(f"{process.args} does not answer")
+
+
 @contextmanager
 def storescp(folder: Path, *options: str) -> Iterator[int]:
     """DCMTK's storescp, which writes what it gets, as it gets it, into `folder`; the port."""
@@ -386,16 +399,7 @@ def storescp(folder: Path, *options: str) -> Iterator[int]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        for _ in range(START_SECONDS * 100):
-            with socket.socket() as probe:
-                probe.settimeout(0.1)
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert process.poll() is None, f"storescp ended with {process.returncode}"
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(0.01)
-        else:
-            raise AssertionError("storescp does not answer")
+        await_port(process, port)
         yield port
     finally:
         process.kill()
