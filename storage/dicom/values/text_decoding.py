@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from storage.dicom.values.charset_terms import Charset, codec_of
@@ -76,6 +76,11 @@ class _Codecs:
     by_bytes: str  # reads what is good in it
     have_delimiters_inside: bool
 
+    @property
+    def alone(self) -> "_Codecs":
+        """The first one without the others."""
+        return replace(self, named=self.named[:1], by_bytes=self.named[0])
+
     @staticmethod
     @lru_cache(maxsize=256)
     def of(named: Charset, codec: str) -> "_Codecs":
@@ -109,14 +114,16 @@ def _decode_stretch(stretch: bytes, by: _Codecs) -> str:
     text = stretch.decode(by.by_bytes, _bad_bytes_by(by.default))
     with suppress(UnicodeDecodeError):
         whole = stretch.decode(by.default)
-        good = _count_beyond_ascii(stretch.decode(by.by_bytes, "ignore"))
-        if _count_beyond_ascii(text) - good > good and _reads_as_text(whole, len(stretch)):
+        if not _is_mostly_of(by.by_bytes, stretch) and _reads_as_text(whole, len(stretch)):
             return whole
     return text
 
 
-def _count_beyond_ascii(text: str) -> int:
-    return len(text) - len(text.encode("ascii", "ignore"))
+def _is_mostly_of(codec: str, stretch: bytes) -> bool:
+    """Whether as much beyond ASCII is good in `codec` as is bad."""
+    text = stretch.decode(codec, "replace")
+    bad = text.count(_NO_CHARACTER)
+    return len(text) - len(text.encode("ascii", "ignore")) >= 2 * bad
 
 
 def _reads_as_text(whole: str, length: int) -> bool:
@@ -200,7 +207,10 @@ class _Extended:
         try:
             return part.decode(codec)
         except UnicodeDecodeError:
-            return _decode_stretch(part, _Codecs.of(self._named, codec))
+            by = _Codecs.of(self._named, codec)
+            # Brought in by an escape sequence: what is of another set then is but a part of it.
+            is_meant = codec != self._initial and _is_mostly_of(codec, part)
+            return _decode_stretch(part, by.alone if is_meant else by)
 
     def _decode_g0(self, piece: bytes, g0: Designation) -> str:
         try:

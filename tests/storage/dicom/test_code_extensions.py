@@ -176,6 +176,11 @@ UTF_8_NAME = "Müller^Jörg".encode()
     ("王^小东".encode("gbk"), "ISO_IR 192", "GB18030", "王^小东"),
     ("乗^小东".encode("gbk"), "ISO_IR 192", "GBK", "乗^小东"),
     (UTF_8_NAME, "ISO_IR 6", "ISO_IR 192", "Müller^Jörg"),
+    # One that an escape sequence brought in is read as far as it is good.
+    (b"\x1b$)C" + "김희".encode("euc_kr") + b"\xb6^A", "ISO 2022 IR 126\\ISO 2022 IR 149",
+     "ISO_IR 100", "김희¶^A"),
+    (b"\x1b$)A" + "朱镕".encode("gbk") + b"^A", "ISO 2022 IR 144\\ISO 2022 IR 58",
+     "ISO_IR 100", "朱镕^A"),
     # Not what is of the named set but for a byte, where the default set is of several bytes.
     (UTF_8_NAME + b"\xc3", "ISO_IR 192", "GB18030", "Müller^JörgÃ"),
     ("山田^太郎".encode() + b"\xfcA", "ISO_IR 192", "GB18030", "山田^太郎üA"),
