@@ -21,22 +21,37 @@ _EXTENDED = "ISO 2022 IR "
 _ALONE = frozenset({UTF_8, "GB18030", "GBK"})
 # A defined term in any case, with any or no separators, as equipment writes it: `ISO IR 192`,
 # `ISO-IR 192`, `iso_ir 192`, `ISO_2022_IR_101` (pynetdicom issue 201, fo-dicom issue 1624).
-_TERM = re.compile(r"ISO[ _-]*(2022[ _-]*)?IR[ _-]*(\d+)", re.I)
+_SEPARATORS = re.compile(r"[\s_.:/\"-]+")
+_TERM = re.compile(r"(?:ISO)?(2022)?IR(\d+)")
 # Sets that are there with code extensions alone (PS3.3 table C.12-4): of two bytes a character.
 _TWO_BYTE = frozenset({"58", "87", "149", "159"})
 # What others call them (IANA character sets), in capitals and without separators.
 _ALIASES = {
-    "UTF8": UTF_8, "UNICODE": UTF_8, "ISO10646": UTF_8,
+    "UTF8": UTF_8, "UNICODE": UTF_8, "ISO10646": UTF_8, "ISO106461": UTF_8, "CSUTF8": UTF_8,
+    "UNICODE(UTF8)": UTF_8, "UNICODE11UTF8": UTF_8, "CP65001": UTF_8, "65001": UTF_8, "192": UTF_8,
     "ASCII": ASCII, "USASCII": ASCII,
     "GB2312": "ISO 2022 IR 58", "EUCCN": "ISO 2022 IR 58", "GB18030": "GB18030", "GBK": "GBK",
     "ISO2022GBK": "GBK", "ISO202258": "ISO 2022 IR 58",  # of drafts, and pydicom knows them
+    "GB231280": "ISO 2022 IR 58", "GB180302000": "GB18030", "ISO2022GB18030": "GB18030",
+    **dict.fromkeys(("CP936", "MS936", "WINDOWS936", "XGBK"), "GBK"),
+    **dict.fromkeys(("CP949", "MS949", "UHC", "KSC5601", "KOREAN"), "ISO 2022 IR 149"),
+    **dict.fromkeys(("SJIS", "XSJIS", "CP932", "MS932", "WINDOWS31J"), "ISO_IR 13"),
     "EUCKR": "ISO 2022 IR 149", "KSC56011987": "ISO 2022 IR 149", "KSX1001": "ISO 2022 IR 149",
     "SHIFTJIS": "ISO_IR 13", "JISX0201": "ISO_IR 13", "JISX0208": "ISO 2022 IR 87",
-    "TIS620": "ISO_IR 166", "LATIN1": "ISO_IR 100", "LATIN2": "ISO_IR 101",
+    "TIS620": "ISO_IR 166", "WINDOWS874": "ISO_IR 166", "ISO88598I": "ISO_IR 138",
+    "LATIN1": "ISO_IR 100", "LATIN2": "ISO_IR 101", "LATIN5": "ISO_IR 148", "LATIN9": "ISO_IR 203",
+    "CYRILLIC": "ISO_IR 144", "ARABIC": "ISO_IR 127", "GREEK": "ISO_IR 126", "HEBREW": "ISO_IR 138",
     **{f"ISO8859{part}": f"ISO_IR {number}" for part, number in (
         (1, 100), (2, 101), (3, 109), (4, 110), (5, 144), (6, 127), (7, 126), (8, 138), (9, 148),
         (11, 166), (15, 203),
     )},
+}  # fmt: skip
+# Sets that DICOM does not have and that are named all the same: read, and never answered in.
+_OTHER_CODECS = {
+    **{f"{maker}{number}": f"cp{number}"
+       for maker in ("CP", "WINDOWS", "MS") for number in range(1250, 1259)},
+    "1251": "cp1251", "KOI8R": "koi8_r", "KOI8U": "koi8_u", "EUCJP": "euc_jp",
+    **dict.fromkeys(("BIG5", "CP950", "MS950", "WINDOWS950"), "cp950"),
 }  # fmt: skip
 
 
@@ -87,9 +102,10 @@ def defined_terms(named: str) -> tuple[str, ...]:
 
 
 def _defined(text: str, extended: bool) -> str:
-    found = _TERM.fullmatch(text)
+    plain = _SEPARATORS.sub("", text).upper()
+    found = _TERM.fullmatch(plain)
     if not found:
-        return _ALIASES.get(re.sub(r"[ _.:-]", "", text).upper(), text)
+        return _ALIASES.get(plain, plain if plain in _OTHER_CODECS else text)
     number = str(int(found[2]))
     if number == "192":
         return UTF_8
@@ -110,7 +126,7 @@ def legal_terms(terms: tuple[str, ...]) -> tuple[str, ...]:
     if first.removeprefix(_EXTENDED) in _TWO_BYTE:
         first, others = "", [first, *others]
     found = (first, *others)
-    if not all(map(is_known, found)) or len(set(found)) < len(found):
+    if not all(map(_is_defined, found)) or len(set(found)) < len(found):
         return ()
     if not others:
         return (
@@ -121,6 +137,11 @@ def legal_terms(terms: tuple[str, ...]) -> tuple[str, ...]:
 
 def is_known(term: str) -> bool:
     """Whether a codec is there for `term`."""
+    return _is_defined(term) or term in _OTHER_CODECS
+
+
+def _is_defined(term: str) -> bool:
+    """Whether it is one of PS3.3 C.12.1.1.2, and may be answered."""
     return term in python_encoding or term == "ISO 2022 IR 203" or term == "ISO_IR 203"
 
 
@@ -132,4 +153,4 @@ def codec_of(term: str) -> str:
         return "ascii"
     if term.endswith(" 203"):
         return "iso8859-15"
-    return codecs.lookup(python_encoding[term]).name
+    return codecs.lookup(_OTHER_CODECS.get(term) or python_encoding[term]).name

@@ -83,6 +83,7 @@ _RESET_BYTES = {
 # Codecs of which the second byte of a character may be that of a delimiter.
 _PAIRS = {
     "shift_jis": rb"[\x81-\x9f\xe0-\xfc][\x40-\x7e\x80-\xfc]",
+    "cp950": rb"[\x81-\xfe][\x40-\x7e\xa1-\xfe]",
     **dict.fromkeys(("gb18030", "gbk", "gb2312"), rb"[\x81-\xfe][\x40-\x7e\x80-\xfe]"),
 }
 _STRETCHES = {

@@ -18,7 +18,10 @@ NAMED = {
     "SHIFT_JIS": "ISO_IR 13", "": "", "ISO_IR 6": "ISO_IR 6",
     "ISO_IR 13\\ISO_IR 87": "ISO 2022 IR 13\\ISO 2022 IR 87",
     "\\ISO 2022 IR 87": "\\ISO 2022 IR 87", "\\ISO_IR_87": "\\ISO 2022 IR 87",
-    "WINDOWS-1252": "WINDOWS-1252", "ISO_IR 999": "ISO_IR 999",
+    "IR 192": "ISO_IR 192", "ISO/IR 192": "ISO_IR 192", "\tISO_IR\xa0192": "ISO_IR 192",
+    "CP65001": "ISO_IR 192", "Unicode (UTF-8)": "ISO_IR 192", "GB18030-2000": "GB18030",
+    "CP936": "GBK", "UHC": "ISO 2022 IR 149", "SJIS": "ISO_IR 13", "ISO-8859-8-I": "ISO_IR 138",
+    "WINDOWS-1252": "WINDOWS1252", "cp1251": "CP1251", "Big5": "BIG5", "ISO_IR 999": "ISO_IR 999",
 }  # fmt: skip
 
 
@@ -33,12 +36,22 @@ def test_a_term_is_what_it_means_however_it_is_written(named: str) -> None:
     ("ISO_IR 149", "김^희중", "euc_kr"), ("GB2312", "王^小东", "gb2312"),
     ("ISO 2022 IR 6\\ISO 2022 IR 149", "김^희중", "euc_kr"),  # and no escape sequence
     ("SHIFT_JIS", "ﾔﾏﾀﾞ^ﾀﾛｳ", "shift_jis"),
+    # Sets that PS3.3 C.12.1.1.2 does not have.
+    ("windows-1250", "Žižka^Łukáš", "cp1250"), ("CP1251", "Петров^Иван", "cp1251"),
+    ("KOI8-R", "Петров^Иван", "koi8_r"), ("EUC-JP", "山田^太郎", "euc_jp"),
+    ("Big5", "王^小明", "cp950"), ("CP950", "許^功蓋", "cp950"),  # whose second byte is a backslash
 ])  # fmt: skip
 def test_text_is_read_by_a_term_that_is_written_otherwise(
     named: str, text: str, codec: str
 ) -> None:
     expected = unicodedata.normalize("NFC", text)
     assert decode(text.encode(codec), charset(named), person_name=True) == expected
+
+
+@pytest.mark.parametrize("named", ["windows-1251", "Big5", "EUC-JP", "windows-1252", "KOI8-R"])
+def test_no_answer_names_a_set_that_dicom_does_not_have(named: str) -> None:
+    assert choose(["Петров^Иван"], named) == "ISO_IR 192"
+    assert choose(["Müller"], named) == "ISO_IR 192"
 
 
 @pytest.mark.parametrize(("value", "named", "text"), [
