@@ -3,7 +3,7 @@
 from storage.archive import commitments
 from storage.archive.archive import Archive, OnConflict, Received, Stored, StoreOutcome
 from storage.archive.commitments import FailureReason
-from storage.archive.finding import Asked, Entity, QueryAnswer, QueryAnswers, UnreadableError, asked
+from storage.archive.finding import Asked, QueryAnswer, QueryAnswers, UnreadableError, asked
 from storage.archive.import_sources import ImportSource, UnusablePath, under
 from storage.archive.importer import Importer, Taken
 from storage.archive.recorded_files import record_file
@@ -13,7 +13,6 @@ from storage.archive.totals import HeldShare, Statistics, counts, held_bytes, st
 __all__ = [
     "Archive",
     "Asked",
-    "Entity",
     "FailureReason",
     "HeldShare",
     "ImportSource",

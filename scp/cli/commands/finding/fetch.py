@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from scp.cli.commands.finding.find import LevelName
+from scp.cli.commands.finding.showing import LEVELS, LevelName
 from scp.cli.options import (
     DEFAULT_CONFIG,
     AsJson,
@@ -52,7 +52,6 @@ from storage.maintenance.recovery import settle_index
 
 app = Commands()
 
-_LEVELS = dict(zip(LevelName, Level, strict=True))
 _MOST_TOLD = 20
 
 
@@ -99,7 +98,7 @@ def fetch(
         tls = contexts(load(path))
     settings = settings_as_owner(path, ownership.IMPORTS)
     peer = peer_of(settings, title)
-    wanted = _wanted(named, parsed_conditions(conditions), _LEVELS[level])
+    wanted = _wanted(named, parsed_conditions(conditions), LEVELS[level])
     origin = RetrieveOrigin(settings, tls, title, peer)
     inquiring = Inquirer(settings, tls, title, peer)
     with refusals_shown(), _storing(settings) as (archive, is_alone), inquiring as inquirer:
