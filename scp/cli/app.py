@@ -90,11 +90,13 @@ COMMANDS = {
         "Have studies stay, whatever [retention] says; without one, list those that are pinned.",
     ),
     "unpin": ("retention.unpin", "Let the rules of [retention] have studies again."),
-    "retain": (
-        "retention.retain",
+    "apply-retention": (
+        "retention.apply_retention",
         "Do now what the rules of [retention] ask for; the node does it once an hour.",
     ),
 }
+# What a command was called before: it is no more told of, and goes on working.
+_FORMER_NAMES = {"retain": "apply-retention"}
 # What it speaks and reads DICOM with: of these a report of a fault has to tell.
 _LIBRARIES = ("pynetdicom", "pydicom")
 
@@ -131,6 +133,10 @@ class _Group(TyperGroup):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.commands = {name: _Unloaded(name, words) for name, (_, words) in COMMANDS.items()}
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name, or of a former one."""
+        return super().get_command(ctx, _FORMER_NAMES.get(cmd_name, cmd_name))
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; ends the process where Ctrl-C ended that."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from scp.node.opening import archive_to_store, changing, open_to_store, opened
-    from scp.node.retention import Retaining, is_wanted, rules
+    from scp.node.retention import Retaining, is_wanted, planned
     from scp.node.supervisor import Supervisor
 else:
     # A room is loaded when it is asked for: a command that opens the archive needs no network,
@@ -13,7 +13,7 @@ else:
     _ROOMS = {
         "archive_to_store": "opening", "changing": "opening", "open_to_store": "opening",
         "opened": "opening", "Retaining": "retention", "is_wanted": "retention",
-        "rules": "retention", "Supervisor": "supervisor",
+        "planned": "retention", "Supervisor": "supervisor",
     }  # fmt: skip
 
     def __getattr__(name):
@@ -31,5 +31,5 @@ __all__ = [
     "is_wanted",
     "open_to_store",
     "opened",
-    "rules",
+    "planned",
 ]

@@ -13,6 +13,7 @@ from scp.runtime import MANY, child, tell
 from storage import Archive
 from storage.diagnostics import ArchiveError, Event
 from storage.maintenance.changes import Plan, Rules, deletion, retention
+from storage.outbox import opened, studies_under_way
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,13 @@ class RetentionProgress(Protocol):
 def rules(settings: Settings) -> Rules:
     """The rules that are in force."""
     return Rules(**dict(settings.retention))
+
+
+def planned(settings: Settings, archive: Archive) -> Plan:
+    """What the rules let go; what is still to be forwarded stays. Raises ResourceError."""
+    with opened(settings.storage.path, settings.storage.sync) as queue:
+        under_way = studies_under_way(queue) if queue else frozenset[str]()
+    return retention.plan(archive, rules(settings), under_way)
 
 
 def is_wanted(settings: Settings) -> bool:
@@ -134,13 +142,13 @@ class Retainer:
 def _apply(settings: Settings) -> None:
     os.nice(_NICENESS)
     with changing(settings) as archive:
-        plan = retention.plan(archive, rules(settings))
-        if plan.wrong:
+        found = planned(settings, archive)
+        if found.wrong:
             words = "receipts have a time that cannot be true"
-            logger.warning(Event(words, receipts=len(plan.wrong)))
-        for due in plan.studies:
+            logger.warning(Event(words, receipts=len(found.wrong)))
+        for due in found.studies:
             logger.info("retention takes %s", due)
-        if plan.studies or plan.superseded:
+        if found.studies or found.superseded:
             done = Retaining(settings, archive, None)
-            done.apply(plan)
+            done.apply(found)
             logger.info("retention done %s", done.words)

@@ -52,6 +52,12 @@ ORDER BY name
 """
 
 
+def studies_under_way(outbox: Outbox) -> frozenset[str]:
+    """The studies of what waits to be sent, or is sent and not yet committed to."""
+    rows = outbox.select("SELECT DISTINCT study FROM item WHERE state IN ('waiting', 'sent')")
+    return frozenset(str(study) for (study,) in rows)
+
+
 def failed(outbox: Outbox, destination: str = "") -> list[Failed]:
     """What has failed for good, of one destination or of all."""
     rows = outbox.select(

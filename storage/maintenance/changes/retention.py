@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from storage.archive import Archive
@@ -58,10 +58,14 @@ class Plan:
     superseded: tuple[Kept, ...]
     end: int
     wrong: tuple[str, ...] = ()  # times that cannot be true
+    staying: tuple[Due, ...] = ()  # what the rules would let go, and what keeps it
 
 
-def plan(archive: Archive, rules: Rules) -> Plan:
-    """See what the rules let go; nothing is changed. Raises ResourceError."""
+def plan(archive: Archive, rules: Rules, under_way: Container[str] = ()) -> Plan:
+    """See what the rules let go; nothing is changed. Raises ResourceError.
+
+    `under_way` are the studies of which something is still to be forwarded: they stay.
+    """
     archive.require_whole()
     # First: what arrives later is then seen before its study goes.
     end = archive.journal.size(RECEIPTS)
@@ -72,11 +76,16 @@ def plan(archive: Archive, rules: Rules) -> Plan:
         old = deletion.older(deletion.all_superseded(archive), age)
         purged = [one for one in old if one.uids[0] not in kept]
     studies: list[Due] = []
+    staying: list[Due] = []
     wrong: list[str] = []
     if (rules.days, rules.bytes, rules.studies) != (None, None, None):
         times, wrong = _times(archive.journal)
-        studies = list(_due(sorted(_held(archive, times), key=_age), kept, rules))
-    return Plan(tuple(studies), tuple(purged), end, tuple(wrong))
+        for due, held_by in _due(sorted(_held(archive, times), key=_age), kept, under_way, rules):
+            if held_by:
+                staying.append(replace(due, why=f"{due.why}, and stays: {held_by}"))
+            else:
+                studies.append(due)
+    return Plan(tuple(studies), tuple(purged), end, tuple(wrong), tuple(staying))
 
 
 def retain(archive: Archive, due: Due, start: int, charset: str) -> Iterator[int]:
@@ -193,13 +202,13 @@ def _newest_file(archive: Archive, study: str) -> float:
     return time.time() if found is None else found / 1e9
 
 
-def _due(held: list[Due], kept: dict[str, str], rules: Rules) -> Iterator[Due]:
-    """Those that go, of those that are held, the oldest first."""
+def _due(
+    held: list[Due], kept: Container[str], under_way: Container[str], rules: Rules
+) -> Iterator[tuple[Due, str]]:
+    """Those that the rules let go, the oldest first, and what keeps each all the same."""
     now = time.time()
     size, count = sum(one.bytes for one in held), len(held)
     for one in held:
-        if one.study in kept or now - one.arrived < _ARRIVING_SECONDS:
-            continue
         if rules.days is not None and now - one.arrived > rules.days * _DAY_SECONDS:
             why = f"days={rules.days}"
         elif rules.bytes is not None and size > rules.bytes:
@@ -208,5 +217,13 @@ def _due(held: list[Due], kept: dict[str, str], rules: Rules) -> Iterator[Due]:
             why = f"held studies={count}, at most {rules.studies}"
         else:
             break  # those that come now are younger still
-        size, count = size - one.bytes, count - 1
-        yield Due(one.study, one.arrived, one.instances, one.bytes, why)
+        held_by = ""
+        if one.study in kept:
+            held_by = "it is pinned"
+        elif now - one.arrived < _ARRIVING_SECONDS:
+            held_by = f"something arrived for it within {_ARRIVING_SECONDS / 60:.0f} minutes"
+        elif one.study in under_way:
+            held_by = "it is still to be forwarded"
+        if not held_by:
+            size, count = size - one.bytes, count - 1
+        yield Due(one.study, one.arrived, one.instances, one.bytes, why), held_by

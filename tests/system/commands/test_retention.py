@@ -104,6 +104,19 @@ def test_a_pinned_study_stays_also_in_another_index(archive: Archive) -> None:
     assert [due.study for due in retention.plan(archive, Rules(studies=3)).studies] == ["1.1"]
 
 
+def test_what_is_still_to_be_forwarded_stays_and_what_keeps_a_study_is_said(
+    archive: Archive,
+) -> None:
+    pins.pin(archive.journal, "1.2")
+    plan = retention.plan(archive, Rules(days=250, studies=1), {"1.1"})
+    assert [due.study for due in plan.studies] == ["1.3"]
+    assert [(due.study, due.why) for due in plan.staying] == [
+        ("1.1", "days=250, and stays: it is still to be forwarded"),
+        ("1.2", "days=250, and stays: it is pinned"),
+        ("1.4", "held studies=3, at most 1, and stays: something arrived for it within 10 minutes"),
+    ]
+
+
 def test_a_file_without_a_receipt_arrived_when_it_was_written(archive: Archive) -> None:
     (archive.tree.data / "journal" / "receipts.jsonl").write_text("")
     for number, study in enumerate(AGES):
@@ -230,7 +243,7 @@ def audited(node: RunningNode, event: str) -> list[dict[str, object]]:
 
 def test_retain_tells_study_by_study_and_asks(start_node: StartNode) -> None:
     node = started(start_node, {"days": 250})
-    dry = minipacs("retain", node, "--dry-run")
+    dry = minipacs("apply-retention", node, "--dry-run")
     assert dry.returncode == 0, dry.stderr
     first, second, sums = dry.stdout.splitlines()
     day = datetime.fromtimestamp(time.time() - 400 * DAY, UTC).date()
@@ -240,9 +253,9 @@ def test_retain_tells_study_by_study_and_asks(start_node: StartNode) -> None:
     assert second.startswith("study 1.2: ")
     assert sums.startswith("studies=2, instances=4, ")
     assert sums.endswith("to go")
-    assert minipacs("retain", node).returncode in (0, 1)  # nobody answers
+    assert minipacs("apply-retention", node).returncode in (0, 1)  # nobody answers
     assert studies(node) == set(AGES)
-    done = minipacs("retain", node, "--yes")
+    done = minipacs("apply-retention", node, "--yes")
     assert done.stdout.splitlines()[-1] == "retained: studies=2 instances=4 purged files=0"
     assert studies(node) == {"1.3", "1.4"}
     (told,) = audited(node, "retain")
@@ -250,8 +263,9 @@ def test_retain_tells_study_by_study_and_asks(start_node: StartNode) -> None:
     assert minipacs("check", node).returncode == 0
     # What comes back has arrived now.
     assert minipacs("restore", node, "--study", "1.1").returncode == 0
-    assert minipacs("retain", node, "-y").stdout.startswith("studies=0, ")
+    assert minipacs("apply-retention", node, "-y").stdout.startswith("studies=0, ")
     assert studies(node) == {"1.1", "1.3", "1.4"}
+    assert minipacs("retain", node, "--dry-run").stdout.startswith("studies=0, ")  # its former name
 
 
 def test_pinned_studies_are_listed_and_stay(start_node: StartNode) -> None:
@@ -264,24 +278,27 @@ def test_pinned_studies_are_listed_and_stay(start_node: StartNode) -> None:
     (pinned,) = json.loads(minipacs("pin", node, "--json").stdout)
     assert (pinned["study"], listed[0].endswith(pinned["since"])) == ("1.1", True)
     assert minipacs("pin", node, "--json", "--study", "1.2").returncode == 2
-    minipacs("retain", node, "-y")
+    told = minipacs("apply-retention", node, "-y").stdout
+    assert "instances=2, bytes=" in told
+    assert "days=250, and stays: it is pinned" in told
     assert studies(node) == {"1.1", "1.3", "1.4"}
     assert minipacs("unpin", node, "--study", "1.1").stdout == "study 1.1 unpinned\n"
-    minipacs("retain", node, "-y")
+    minipacs("apply-retention", node, "-y")
     assert studies(node) == {"1.3", "1.4"}
     assert [audited(node, event)[0]["studies"] for event in ("pin", "unpin")] == [["1.1"]] * 2
 
 
+APPLY = "apply-retention"
 WRONG = {
     "a study that is not held": (("pin", "--study", "9.9"), {}, "study 9.9: nothing is held"),
     "no pin to take": (("unpin", "--study", "1.1"), {}, "study 1.1: is not pinned"),
     "no study to unpin": (("unpin",), {}, "--study"),
-    "no rule": (("retain", "-y"), {}, "[retention]: takes a rule"),
-    "zero": (("retain",), {"days": 0}, "[retention] days: takes an integer of 1 or more, not 0"),
-    "negative": (("retain",), {"bytes": -1}, "[retention] bytes: takes an integer of 1 or more"),
-    "text": (("retain",), {"studies": "many"}, '[retention] studies: takes an integer of 1'),
-    "a fraction": (("retain",), {"days": 1.5}, "[retention] days: takes an integer of 1 or more"),
-    "an unknown rule": (("retain",), {"weeks": 1}, "[retention] weeks: unknown key"),
+    "no rule": ((APPLY, "-y"), {}, "[retention]: takes a rule"),
+    "zero": ((APPLY,), {"days": 0}, "[retention] days: takes an integer of 1 or more, not 0"),
+    "negative": ((APPLY,), {"bytes": -1}, "[retention] bytes: takes an integer of 1 or more"),
+    "text": ((APPLY,), {"studies": "many"}, '[retention] studies: takes an integer of 1'),
+    "a fraction": ((APPLY,), {"days": 1.5}, "[retention] days: takes an integer of 1 or more"),
+    "an unknown rule": ((APPLY,), {"weeks": 1}, "[retention] weeks: unknown key"),
 }  # fmt: skip
 
 

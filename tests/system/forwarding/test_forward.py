@@ -17,6 +17,7 @@ from support.network.receivers import MR, Receiver
 
 from scp.cli.output import forwarding
 from scp.config.loader import load
+from storage.outbox import opened, studies_under_way
 
 QUICK = {
     "scp.forwarding.destination.RETRY_SECONDS": (0.3, 0.3),
@@ -169,10 +170,18 @@ def test_a_receiver_that_is_down_gets_it_when_it_is_up(start: Start) -> None:
     standing = told(node)["forwarding"]["LATE"]
     assert "cannot be reached" in standing["last_error"]
     assert standing["oldest_waiting"]
+    assert under_way(node) == {"1.1"}  # which retention lets stay
     with late.up():
         late.wait_for(5)
         wait_until(node, "LATE", waiting=0, sent=5)
     assert late.has(sent)
+    assert under_way(node) == set()
+
+
+def under_way(node: RunningNode) -> frozenset[str]:
+    with opened(node.data) as queue:
+        assert queue
+        return studies_under_way(queue)
 
 
 def test_who_asks_for_another_attempt_need_not_wait(start: Start) -> None:

@@ -1,4 +1,4 @@
-"""`minipacs retain`: the rules of [retention] applied by hand."""
+"""`minipacs apply-retention`: the rules of [retention] applied by hand."""
 
 from scp.cli.options import (
     DEFAULT_CONFIG,
@@ -14,14 +14,16 @@ from scp.cli.options import (
 )
 from scp.cli.output import say, shown, size
 from scp.config import Settings
-from scp.node import Retaining, changing, is_wanted, opened, rules
-from storage.maintenance.changes import Plan, retention
+from scp.node import Retaining, changing, is_wanted, opened, planned
+from storage.maintenance.changes import Plan
 
 app = Commands()
 
 
-@app.command()
-def retain(yes: Yes = False, dry_run: DryRun = False, path: ConfigPath = DEFAULT_CONFIG) -> None:
+@app.command(name="apply-retention")
+def apply_retention(
+    yes: Yes = False, dry_run: DryRun = False, path: ConfigPath = DEFAULT_CONFIG
+) -> None:
     """Do now what the rules of [retention] ask for; the node does it once an hour."""
     settings = settings_as_owner(path)
     if not is_wanted(settings):
@@ -33,10 +35,10 @@ def retain(yes: Yes = False, dry_run: DryRun = False, path: ConfigPath = DEFAULT
 def run(settings: Settings, dry_run: bool, ask: Ask) -> None:
     """Show what is to go, and have it go. Raises ArchiveError."""
     with (opened if dry_run else changing)(settings) as archive:
-        plan = retention.plan(archive, rules(settings))
+        plan = planned(settings, archive)
         for words in plan.wrong:
             say(words, err=not dry_run)
-        for due in plan.studies:
+        for due in (*plan.staying, *plan.studies):
             say(str(due))
         words = _words(plan)
         if dry_run or not (plan.studies or plan.superseded):
@@ -45,7 +47,7 @@ def run(settings: Settings, dry_run: bool, ask: Ask) -> None:
         if not ask(f"{words}. Delete?"):
             say("nothing deleted")
             return
-        with shown("retain") as progress:
+        with shown("apply-retention") as progress:
             done = Retaining(settings, archive, progress)
             done.apply(plan)
     say(f"retained: {done.words}")
