@@ -79,7 +79,9 @@ class _Codecs:
     @property
     def alone(self) -> "_Codecs":
         """The first one without the others."""
-        return replace(self, named=self.named[:1], by_bytes=self.named[0])
+        first = self.named[0]
+        larger = (_SUPERSETS[first],) if first in _SUPERSETS else ()
+        return replace(self, named=(first,), larger=larger, by_bytes=first)
 
     @staticmethod
     @lru_cache(maxsize=256)

@@ -181,6 +181,7 @@ UTF_8_NAME = "Müller^Jörg".encode()
      "ISO_IR 100", "김희¶^A"),
     (b"\x1b$)A" + "朱镕".encode("gbk") + b"^A", "ISO 2022 IR 144\\ISO 2022 IR 58",
      "ISO_IR 100", "朱镕^A"),
+    (b"\x1b$)C\xda\xa2p\xce", "ISO 2022 IR 13\\ISO 2022 IR 149", "ISO_IR 100", "紊pÎ"),
     # Not what is of the named set but for a byte, where the default set is of several bytes.
     (UTF_8_NAME + b"\xc3", "ISO_IR 192", "GB18030", "Müller^JörgÃ"),
     ("山田^太郎".encode() + b"\xfcA", "ISO_IR 192", "GB18030", "山田^太郎üA"),
