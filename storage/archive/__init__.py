@@ -4,13 +4,21 @@ from storage.archive import commitments
 from storage.archive.archive import Archive, OnConflict, Received, Stored, StoreOutcome
 from storage.archive.commitments import FailureReason
 from storage.archive.finding import Asked, QueryAnswer, QueryAnswers, UnreadableError, asked
-from storage.archive.import_sources import ImportSource, UnusablePath, under
-from storage.archive.importer import Importer, Taken
+from storage.archive.import_sources import (
+    STANDARD_INPUT,
+    ImportSource,
+    Stream,
+    UnusablePath,
+    under,
+)
+from storage.archive.importer import NO_DICOM, Importer, Taken
 from storage.archive.recorded_files import record_file
 from storage.archive.stored_file import fault_of
 from storage.archive.totals import HeldShare, Statistics, counts, held_bytes, statistics
 
 __all__ = [
+    "NO_DICOM",
+    "STANDARD_INPUT",
     "Archive",
     "Asked",
     "FailureReason",
@@ -24,6 +32,7 @@ __all__ = [
     "Statistics",
     "StoreOutcome",
     "Stored",
+    "Stream",
     "Taken",
     "UnreadableError",
     "UnusablePath",

@@ -1,32 +1,44 @@
-"""What lies under paths on disk: files, what a DICOMDIR names, and members of zip archives."""
+"""What lies under paths on disk: files, what a DICOMDIR names, and members of archives."""
 
 import os
+import shutil
+import sys
+import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pydicom.tag import Tag
 
+from storage.archive.tar_members import OnePass, members, unpacked
 from storage.diagnostics import DataSetError
 from storage.dicom import part10
 from storage.dicom.data_sets import DIRECTORY, Elements, ReadBudget, read, read_data_set
 from storage.files import words_of
 
 MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"  # Media Storage Directory Storage (PS3.10 8)
+STANDARD_INPUT = Path("-")
 _DICOMDIR = "DICOMDIR"
+_TARS = (".tar", ".tgz", ".tar.gz", ".tbz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz")
 _RECORDS, _FILE_ID = Tag("DirectoryRecordSequence"), Tag("ReferencedFileID")
 
 
 @dataclass(frozen=True)
 class ImportSource:
-    """A file, or a member of a zip archive, that may hold an instance; `size` in bytes."""
+    """A file, or a member of an archive, that may hold an instance; `size` in bytes.
+
+    `number`: which member of its stream, and `content` opens it, before the next is asked for.
+    """
 
     path: Path
     member: str = ""
     size: int = 0
+    number: int = 0
+    content: Callable[[], Any] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{self.path}({self.member})" if self.member else str(self.path)
@@ -43,17 +55,42 @@ class UnusablePath:
         return self.path
 
 
-def under(paths: Iterable[Path]) -> Iterator[ImportSource | UnusablePath]:
+@dataclass(frozen=True)
+class Stream:
+    """A tar archive, or standard input: its members come one after the other, once."""
+
+    path: Path
+    size: int = 0
+
+    def members(self) -> Iterator[ImportSource | UnusablePath]:
+        """The members; each is to be read before the next is asked for."""
+        try:
+            if self.path == STANDARD_INPUT:
+                yield from _of_standard_input()
+            else:
+                with self.path.open("rb") as file:
+                    yield from _of_tar(self.path, unpacked(OnePass(file)))
+        except DataSetError as error:
+            yield UnusablePath(str(self.path), str(error))
+        except OSError as error:
+            yield UnusablePath(str(self.path), words_of(error))
+
+
+def under(paths: Iterable[Path]) -> Iterator[ImportSource | UnusablePath | Stream]:
     """All that lies under `paths`: folders to any depth, archives and a DICOMDIR by their content.
 
     A DICOMDIR inside of a folder is passed over: what it names lies there too.
     """
     for path in paths:
         try:
-            if path.is_dir():
+            if path == STANDARD_INPUT:
+                yield Stream(path)
+            elif path.is_dir():
                 yield from _in_folder(path)
             elif _is_dicomdir(path):
                 yield from _named_by(path)
+            elif _is_tar(path):
+                yield Stream(path, path.stat().st_size)
             else:
                 yield from _of_file(path, path.stat().st_size, zipfile.is_zipfile(path))
         except OSError as error:
@@ -78,6 +115,11 @@ class Opener:
 
     def open(self, source: ImportSource) -> BinaryIO:
         """The source's bytes, seekable. Raises OSError, DataSetError."""
+        if source.content:
+            try:
+                return source.content()  # type: ignore[no-any-return]
+            except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+                raise DataSetError(f"Cannot be unpacked: {error}") from error
         if not source.member:
             return source.path.open("rb")
         try:
@@ -95,7 +137,7 @@ class Opener:
             self._archive = None
 
 
-def _in_folder(folder: Path) -> Iterator[ImportSource | UnusablePath]:
+def _in_folder(folder: Path) -> Iterator[ImportSource | UnusablePath | Stream]:
     failed: list[OSError] = []
     for at, folders, names in os.walk(folder, onerror=failed.append):
         folders.sort()
@@ -103,6 +145,9 @@ def _in_folder(folder: Path) -> Iterator[ImportSource | UnusablePath]:
             path = Path(at, name)
             try:
                 if name.upper() == _DICOMDIR or not path.is_file():
+                    continue
+                if name.lower().endswith(_TARS):
+                    yield Stream(path, path.stat().st_size)
                     continue
                 yield from _of_file(path, path.stat().st_size, name.lower().endswith(".zip"))
             except OSError as error:
@@ -118,13 +163,63 @@ def _of_file(path: Path, size: int, is_archive: bool) -> Iterator[ImportSource |
         return
     try:
         with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
+            found = archive.infolist()
     except zipfile.BadZipFile as error:
         yield UnusablePath(str(path), f"Cannot be unpacked: {error}")
         return
-    for member in members:
-        if not member.is_dir() and Path(member.filename).name.upper() != _DICOMDIR:
+    for member in found:
+        if not member.is_dir() and not _is_directory(member.filename):
             yield ImportSource(path, member.filename, member.file_size)
+
+
+def _is_directory(name: str) -> bool:
+    return Path(name).name.upper() == _DICOMDIR
+
+
+def _is_tar(path: Path) -> bool:
+    """Whether it is one by its content."""
+    with path.open("rb") as file:
+        return unpacked(OnePass(file)) is not None
+
+
+def _of_tar(path: Path, archive: OnePass | None) -> Iterator[ImportSource | UnusablePath]:
+    if archive is None:
+        yield UnusablePath(str(path), "Cannot be unpacked: it is no tar archive")
+        return
+    for number, (name, size, content) in enumerate(members(archive)):
+        if content is None:
+            yield UnusablePath(f"{path}({name})", "Cannot be unpacked: it is stored as sparse file")
+        elif not _is_directory(name):
+            yield ImportSource(path, name, size, number, partial(_same, content))
+
+
+def _of_standard_input() -> Iterator[ImportSource | UnusablePath]:
+    """What standard input is: a tar archive as it comes; else all of it, then a zip or a file."""
+    given = OnePass(sys.stdin.buffer)
+    archive = unpacked(given)
+    if archive:
+        yield from _of_tar(STANDARD_INPUT, archive)
+        return
+    # A zip archive is read from its end. Without a name, so that nothing is left of it.
+    with tempfile.TemporaryFile() as file:
+        shutil.copyfileobj(given, file)
+        size = file.tell()
+        file.seek(0)
+        if not zipfile.is_zipfile(file):
+            file.seek(0)
+            yield ImportSource(STANDARD_INPUT, size=size, content=partial(_same, file))
+            return
+        with zipfile.ZipFile(file) as zipped:
+            for number, member in enumerate(zipped.infolist()):
+                if not member.is_dir() and not _is_directory(member.filename):
+                    opening = partial(zipped.open, member)
+                    yield ImportSource(
+                        STANDARD_INPUT, member.filename, member.file_size, number, opening
+                    )
+
+
+def _same(file: Any) -> Any:
+    return file
 
 
 def _is_dicomdir(path: Path) -> bool:

@@ -3,8 +3,8 @@
 import re
 import struct
 import zipfile
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -12,7 +12,14 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from storage.archive.archive import Archive, Received
 from storage.archive.batch import store_all
-from storage.archive.import_sources import MEDIA_DIRECTORY, ImportSource, Opener, opened
+from storage.archive.import_sources import (
+    MEDIA_DIRECTORY,
+    STANDARD_INPUT,
+    ImportSource,
+    Opener,
+    opened,
+)
+from storage.archive.tar_members import DAMAGES, OnePass
 from storage.diagnostics import ArchiveError, DataSetError, ResourceError
 from storage.dicom import FileMeta, instance_header, part10
 from storage.dicom.values import Uids
@@ -22,7 +29,10 @@ from storage.index import digest_in, is_entered
 _BLOCK_BYTES = 1024 * 1024
 # Larger ones are looked up before they are written to be compared.
 _LOOKED_UP_BYTES = 64 * 1024
-_ALREADY_THERE, _NO_DICOM = "already there", "no DICOM"
+_ALREADY_THERE, NO_DICOM = "already there", "no DICOM"
+_NO_DICOM_GIVEN = (
+    "Neither a DICOM file nor a tar or zip archive; paths are given as arguments, as xargs does"
+)
 _VR = re.compile(rb"[A-Z]{2}")
 _FIRST = struct.Struct("<HH2s2x")
 # Elements with which a data set begins: up to the SOP Instance UID.
@@ -52,19 +62,30 @@ class Importer:
     sender: str
     objection: Objection
 
-    def take(self, sources: Sequence[ImportSource]) -> list[Taken]:
-        """What becomes of the sources. Raises ResourceError where there is no more room."""
+    def take(
+        self,
+        sources: Iterable[ImportSource],
+        storing: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> list[Taken]:
+        """What becomes of the sources, each read before the next is asked for.
+
+        They are stored, together, within `storing()`. Raises ResourceError where there is no more
+        room.
+        """
         taken: dict[ImportSource, Taken] = {}
+        order: list[ImportSource] = []
         arrived: dict[ImportSource, tuple[Received, IncomingDataSet]] = {}
         try:
             with opened() as opener:
                 for source in sources:
+                    order.append(source)
                     found = self._read(source, opener)
                     if isinstance(found, Taken):
                         taken[source] = found
                     else:
                         arrived[source] = found
-            results = store_all(self.archive, list(arrived.values()))
+            with storing():
+                results = store_all(self.archive, list(arrived.values()))
         finally:
             for _, intake in arrived.values():
                 intake.discard()
@@ -76,7 +97,7 @@ class Importer:
                 taken[source] = Taken(*where, refused=str(result))
             else:
                 taken[source] = Taken(*where, result.outcome.value, study=result.uids[0])
-        return [taken[source] for source in sources]
+        return [taken[source] for source in order]
 
     def _read(
         self, source: ImportSource, opener: Opener
@@ -85,18 +106,21 @@ class Importer:
         try:
             with opener.open(source) as file:
                 meta = _meta(file, source.size)
+                if meta is None and source.path == STANDARD_INPUT and not source.member:
+                    return Taken(*where, refused=_NO_DICOM_GIVEN)
                 if meta is None or meta.sop_class_uid == MEDIA_DIRECTORY:
-                    return Taken(*where, _NO_DICOM)
+                    return Taken(*where, NO_DICOM)
                 if wrong := self.objection(meta.sop_class_uid, meta.transfer_syntax_uid):
                     return Taken(*where, refused=wrong)
-                if source.size > _LOOKED_UP_BYTES and (study := self._study_of_held(file, meta)):
+                is_looked_up = source.size > _LOOKED_UP_BYTES and not isinstance(file, OnePass)
+                if is_looked_up and (study := self._study_of_held(file, meta)):
                     return Taken(*where, _ALREADY_THERE, study=study)
                 return self._arrive(file, meta)
         except ResourceError:
             raise
         except ArchiveError as error:
             return Taken(*where, refused=str(error))
-        except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        except (*DAMAGES, zipfile.BadZipFile) as error:
             words = words_of(error) if isinstance(error, OSError) else error
             return Taken(*where, refused=f"Cannot be read: {words}")
 

@@ -8,8 +8,8 @@ from scp.cli.output.progress import FileProgress, Shown, size
 from scp.cli.output.showing import shown
 from scp.cli.output.tables import cell, moment, show
 
-if TYPE_CHECKING:  # it needs the archive and rich, which two commands use
-    from scp.cli.output import forwarding
+if TYPE_CHECKING:  # they need the archive and rich, which few commands use
+    from scp.cli.output import forwarding, imported
 
 __all__ = [
     "FileProgress",
@@ -18,6 +18,7 @@ __all__ = [
     "ask",
     "cell",
     "forwarding",
+    "imported",
     "moment",
     "plain_value",
     "rows",

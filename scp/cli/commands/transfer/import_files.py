@@ -2,9 +2,9 @@
 
 import os
 import signal
+import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -12,27 +12,38 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
 from scp.cli.options import (
     DEFAULT_CONFIG,
+    AsJson,
     Commands,
     ConfigPath,
+    failure,
     ownership,
     refusals_shown,
     settings_as_owner,
 )
-from scp.cli.output import FileProgress, Shown, say, shown
+from scp.cli.output import FileProgress, Shown, imported, say, say_json, shown
 from scp.config import Settings
 from scp.network.dimse import sop_classes
 from scp.node import archive_to_store, open_to_store
-from scp.runtime import MANY, child, tell
-from storage.archive import Importer, ImportSource, Taken, UnusablePath, under
+from scp.runtime import child, tell
+from storage.archive import (
+    STANDARD_INPUT,
+    Importer,
+    ImportSource,
+    Stream,
+    Taken,
+    UnusablePath,
+    under,
+)
 from storage.diagnostics import ArchiveError, ResourceError
 from storage.files import words_of
 from storage.maintenance.recovery import settle_index
@@ -50,9 +61,12 @@ Result = tuple[list[Taken], str]
 
 def _found(paths: list[Path]) -> list[Path]:
     """The paths, which lead to something that can be seen; else the command ends."""
+    if STANDARD_INPUT in paths and sys.stdin.isatty():
+        raise typer.BadParameter("Path '-': standard input is a terminal, not a file.")
     for path in paths:
         try:
-            path.stat()
+            if path != STANDARD_INPUT:
+                path.stat()
         except PermissionError as error:
             raise typer.BadParameter(f"Path '{path}': {words_of(error)}.") from None
         except OSError:
@@ -67,49 +81,36 @@ def import_(
         typer.Argument(
             metavar="PATH",
             callback=_found,
-            help="Files, folders, DICOMDIR or zip archives.",
+            help="Files, folders, DICOMDIR, zip or tar archives; -: a file or an archive from "
+            "standard input.",
         ),
     ],
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write what is refused, and why, to a file, a line for each."
+        ),
+    ] = None,
+    as_json: AsJson = False,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Take in files from disk as if they were sent; the node may run meanwhile."""
     settings = settings_as_owner(path, ownership.IMPORTS)
-    with refusals_shown():
-        whole = run(settings, paths, settings.node.workers or os.cpu_count() or 1)
+    with refusals_shown(), ExitStack() as stack:
+        lines = stack.enter_context(_opened(report)) if report else None
+        workers = settings.node.workers or os.cpu_count() or 1
+        whole = run(settings, paths, workers, imported.Refusals(lines, as_json))
     raise typer.Exit(0 if whole else 1)
 
 
-@dataclass
-class Summary:
-    """What became of all sources."""
-
-    outcomes: Counter[str] = field(default_factory=Counter)
-    refused: int = 0
-    bytes: int = 0
-    studies: dict[str, None] = field(default_factory=dict)
-    ended_by: str = ""
-
-    def add(self, taken: Taken) -> None:
-        """Count one."""
-        self.bytes += taken.size
-        if taken.refused:
-            self.refused += 1
-        else:
-            self.outcomes[taken.outcome] += 1
-        if taken.study and len(self.studies) < MANY:
-            self.studies[taken.study] = None
-
-    @property
-    def files(self) -> int:
-        """How many were looked at."""
-        return self.outcomes.total() + self.refused
-
-    def __str__(self) -> str:
-        parts = [f"{outcome}={count}" for outcome, count in sorted(self.outcomes.items())]
-        return ", ".join([f"files={self.files}", *parts, f"refused={self.refused}"])
+def _opened(report: Path) -> TextIO:
+    try:
+        return report.open("w", encoding="utf-8", errors="backslashreplace", buffering=1)
+    except OSError as error:
+        raise failure(f"--report {report}: {words_of(error)}") from None
 
 
-def run(settings: Settings, paths: list[Path], processes: int) -> bool:
+def run(settings: Settings, paths: list[Path], processes: int, refusals: imported.Refusals) -> bool:
     """Import, and show what becomes of it; whether all that was there is held now.
 
     Raises ArchiveError where it cannot begin.
@@ -118,13 +119,17 @@ def run(settings: Settings, paths: list[Path], processes: int) -> bool:
     started = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _pool(settings, processes) as pool, shown("import") as progress:
-        summary = _Import(pool, paths, progress).run(2 * processes)
+        summary = _Import(settings, pool, paths, progress, refusals).run(2 * processes)
     if owns:
         settle_index(settings.storage.path)
     seconds = time.monotonic() - started
     _tell_audit(settings, summary, seconds)
-    rate = summary.files / seconds
-    say(f"{summary}, bytes={summary.bytes}, seconds={seconds:.1f}, files/s={rate:.0f}")
+    if refusals.as_json:
+        say_json(summary.as_json(seconds))
+    else:
+        rate = summary.files / seconds
+        counts = f"{summary}, bytes={summary.bytes}, seconds={seconds:.1f}, files/s={rate:.0f}"
+        say(*summary.not_taken.lines(), counts)
     if summary.ended_by:
         say(f"minipacs: {summary.ended_by}", err=True)
     return not (summary.refused or summary.ended_by)
@@ -160,8 +165,22 @@ def _begin(settings: Settings, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees to the end
     # The parent's would make it one more result, and the parent wait for ever.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _of_process.append(_importer(settings))
+
+
+def _importer(settings: Settings) -> Importer:
     archive = archive_to_store(settings)
-    _of_process.append(Importer(archive, settings.storage.charset, SENDER, _objection))
+    return Importer(archive, settings.storage.charset, SENDER, _objection)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Have SIGINT and SIGTERM wait: what is being stored is brought to its end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _take(chunk: list[ImportSource]) -> Result:
@@ -184,14 +203,18 @@ def _objection(sop_class: str, syntax: str) -> str:
 class _Import:
     """One run over the paths: processes are given what there is, not much ahead of them."""
 
-    def __init__(self, pool: ProcessPoolExecutor, paths: list[Path], progress: Shown) -> None:
-        self.summary = Summary()
+    def __init__(
+        self, settings: Settings, pool: ProcessPoolExecutor, paths: list[Path], progress: Shown,
+        refusals: imported.Refusals,
+    ) -> None:  # fmt: skip
+        self.summary = imported.Summary()
+        self._settings, self._refusals = settings, refusals
         self._pool = pool
         self._paths = paths
         self._progress = progress
         self._waiting: set[Future[Result]] = set()
 
-    def run(self, ahead: int) -> Summary:
+    def run(self, ahead: int) -> imported.Summary:
         """Import; `ahead` chunks may wait for a process."""
         try:
             self._measure()
@@ -211,8 +234,13 @@ class _Import:
         """Have the progress know how much there is, where somebody looks at it."""
         if self._progress.wants_total:
             self._progress.begin("looking for files", 0)
-            found = (one.size for one in under(self._paths) if isinstance(one, ImportSource))
-            self._progress.begin("importing", sum(found))
+            sizes: list[int] = []
+            for one in under(self._paths):
+                if isinstance(one, Stream):  # how much is in it is known when it was read
+                    sizes = []
+                    break
+                sizes.append(one.size if isinstance(one, ImportSource) else 0)
+            self._progress.begin("importing", sum(sizes))
 
     def _chunks(self) -> Iterator[list[ImportSource]]:
         chunk: list[ImportSource] = []
@@ -221,6 +249,11 @@ class _Import:
             if isinstance(found, UnusablePath):
                 self._refuse(Taken(found.path, 0, refused=found.reason))
                 continue
+            if isinstance(found, Stream):
+                self._take_stream(found)
+                if self.summary.ended_by:
+                    return
+                continue
             chunk.append(found)
             size += found.size
             if len(chunk) >= _CHUNK_FILES or size >= _CHUNK_BYTES:
@@ -228,6 +261,31 @@ class _Import:
                 chunk, size = [], 0
         if chunk:
             yield chunk
+
+    def _take_stream(self, stream: Stream) -> None:
+        """Take the members of a stream here: there is one that can read it."""
+        importer = _importer(self._settings)
+        try:
+            found = stream.members()
+            for first in found:
+                batch = self._batch(chain([first], found))
+                self._count(importer.take(batch, _uninterrupted))
+        except ArchiveError as error:
+            self.summary.ended_by = self.summary.ended_by or str(error)
+        finally:
+            importer.archive.close_thread()
+
+    def _batch(self, members: Iterable[ImportSource | UnusablePath]) -> Iterator[ImportSource]:
+        """So many of the members as are synced together."""
+        count = size = 0
+        for member in members:
+            if isinstance(member, UnusablePath):
+                self._refuse(Taken(member.path, 0, refused=member.reason))
+                return
+            yield member
+            count, size = count + 1, size + member.size
+            if count >= _CHUNK_FILES or size >= _CHUNK_BYTES:
+                return
 
     def _note(self) -> None:
         """Wait for a chunk, and count what became of it."""
@@ -238,20 +296,23 @@ class _Import:
             except BrokenExecutor:  # and with it all that wait
                 taken, ended_by = [], "a process of it was killed: run it again to go on"
             self.summary.ended_by = self.summary.ended_by or ended_by
-            for one in taken:
-                if one.refused:
-                    self._refuse(one)
-                else:
-                    self.summary.add(one)
-                self._progress.advance(one.size)
+            self._count(taken)
+
+    def _count(self, taken: list[Taken]) -> None:
+        for one in taken:
+            if one.refused:
+                self._refuse(one)
+            else:
+                self.summary.add(one)
+            self._progress.advance(one.size)
         self._progress.name(f"{self.summary.files} files")
 
     def _refuse(self, one: Taken) -> None:
         self.summary.add(one)
-        self._progress.say(f"{one.source}: {one.refused}")
+        self._refusals.say(f"{one.source}: {one.refused}", self._progress)
 
 
-def _tell_audit(settings: Settings, summary: Summary, seconds: float) -> None:
+def _tell_audit(settings: Settings, summary: imported.Summary, seconds: float) -> None:
     tell(
         settings, "import", files=summary.files, bytes=summary.bytes,
         outcomes=summary.outcomes, refused=summary.refused, studies=list(summary.studies),
