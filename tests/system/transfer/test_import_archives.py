@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import lzma
+import signal
 import subprocess
 import sys
 import tarfile
@@ -276,3 +277,39 @@ def test_what_is_not_taken_is_told_by_reason(node: RunningNode, tmp_path: Path) 
     full = minipacs("import", node, str(folder), "--report", "/dev/full")
     assert full.stdout.splitlines() == lines[:-1] + full.stdout.splitlines()[-1:]
     assert "No space left on device" in full.stderr
+
+
+# ---- ended midway
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_tar_that_was_ended_midway_goes_on_when_it_is_given_again(
+    node: RunningNode, number: int
+) -> None:
+    """While it waits for more from a pipe."""
+    content = b"".join(member(f"{at}.dcm", part10_file(at)) for at in range(150)) + END
+    heeding = "import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    heeding += "os.execv(sys.argv[1], sys.argv[1:])"
+    command = [sys.executable, "-c", heeding, sys.executable, "-m", "scp", "import", "-c"]
+    with subprocess.Popen(
+        [*command, str(node.config), "-"], cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(content[: len(content) * 2 // 3])
+        process.stdin.flush()
+        while not any((node.data / "tree").glob("*/*/*.dcm")):
+            assert process.poll() is None
+        process.send_signal(number)
+        assert process.wait(CLIENT_SECONDS) in (130, 1, -signal.SIGKILL)
+        errors = process.stderr.read()
+    assert b"Traceback" not in errors
+    if number != signal.SIGKILL:
+        assert errors.splitlines()[-1] == b"minipacs: interrupted: run it again to go on"
+    assert 0 < len(node.files()) < 150
+    assert given(node, content).returncode == 0
+    assert len(node.files()) == 150
+    assert node.incoming() == []
+    archive = Archive(node.data)
+    assert damage(archive) == []
+    archive.close_thread()
