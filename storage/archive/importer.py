@@ -55,12 +55,16 @@ class Taken:
 
 @dataclass(frozen=True)
 class Importer:
-    """Stores what files hold; `charset` is for text that names none, `sender` for the journal."""
+    """Stores what files hold; `charset` is for text that names none, `sender` for the journal.
+
+    `by_data_set`: its UIDs count, where the File Meta Information names others.
+    """
 
     archive: Archive
     charset: str
     sender: str
     objection: Objection
+    by_data_set: bool = False
 
     def take(
         self,
@@ -105,7 +109,7 @@ class Importer:
         where = str(source), source.size
         try:
             with opener.open(source) as file:
-                meta = _meta(file, source.size)
+                meta = _meta(file, source.size, self.by_data_set)
                 if meta is None and source.path == STANDARD_INPUT and not source.member:
                     return Taken(*where, refused=_NO_DICOM_GIVEN)
                 if meta is None or meta.sop_class_uid == MEDIA_DIRECTORY:
@@ -154,7 +158,7 @@ def _lies_there(archive: Archive, uids: Uids, syntax: str) -> bool:
         return False
 
 
-def _meta(file: BinaryIO, size: int) -> FileMeta | None:
+def _meta(file: BinaryIO, size: int, by_data_set: bool) -> FileMeta | None:
     """What the file is, and stands at its data set then; None: no DICOM file.
 
     Raises DataSetError where it is one, but damaged.
@@ -169,7 +173,8 @@ def _meta(file: BinaryIO, size: int) -> FileMeta | None:
         meta = FileMeta("", "", syntax, 0)
     else:
         return None
-    if meta.sop_class_uid and meta.sop_instance_uid:
+    is_named = bool(meta.sop_class_uid and meta.sop_instance_uid)
+    if meta.sop_class_uid == MEDIA_DIRECTORY or (is_named and not by_data_set):
         return meta
     header = instance_header.header(file, meta.transfer_syntax_uid, "")
     file.seek(meta.data_set_offset)

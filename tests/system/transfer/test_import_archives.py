@@ -279,6 +279,42 @@ def test_what_is_not_taken_is_told_by_reason(node: RunningNode, tmp_path: Path) 
     assert "No space left on device" in full.stderr
 
 
+# ---- where header and data set name other UIDs
+
+
+@pytest.mark.parametrize("in_tar", [False, True])
+def test_the_uids_of_the_data_set_count_where_that_is_asked_for(
+    node: RunningNode, tmp_path: Path, in_tar: bool
+) -> None:
+    mr = "1.2.840.10008.5.1.4.1.1.4"
+    contents = []
+    for number, (sop_class, uid) in enumerate([(CT, "1.3.99"), (mr, "1.3.1"), (CT, "1.3.2")]):
+        values = {"PixelData": bytes(100_000)}
+        data_set = encoded(ct("1.1", "1.2", f"1.3.{number}", PatientID="P", **values))
+        contents.append(part10.header(sop_class, uid, EXPLICIT) + data_set)
+    folder = tmp_path / "files"
+    folder.mkdir()
+    if in_tar:
+        members = [member(f"{at}.dcm", content) for at, content in enumerate(contents)]
+        (folder / "all.tar").write_bytes(b"".join(members) + END)
+    else:
+        for at, content in enumerate(contents):
+            (folder / f"{at}.dcm").write_bytes(content)
+    refused = minipacs("import", node, str(folder))
+    assert (refused.returncode, held(node)) == (1, ["1.3.2"])
+    done = minipacs("import", node, str(folder), "--data-set-uids")
+    assert (done.returncode, held(node)) == (0, ["1.3.0", "1.3.1", "1.3.2"]), done.stdout
+    for path in node.files():
+        with path.open("rb") as file:
+            meta = part10.read(file)
+        assert (meta.sop_instance_uid, meta.sop_class_uid) == (path.stem, CT)
+    again = minipacs("import", node, str(folder), "--data-set-uids")
+    assert "already there=3" in again.stdout
+    archive = Archive(node.data)
+    assert damage(archive) == []
+    archive.close_thread()
+
+
 # ---- ended midway
 
 

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -13,6 +13,7 @@ from concurrent.futures import (
     wait,
 )
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
@@ -57,6 +58,8 @@ _CHUNK_FILES, _CHUNK_BYTES = 64, 32 << 20
 
 # What became of sources, and why not all were tried.
 Result = tuple[list[Taken], str]
+# Makes what a process takes sources with.
+Making = Callable[[], Importer]
 
 
 def _found(paths: list[Path]) -> list[Path]:
@@ -91,6 +94,14 @@ def import_(
             metavar="FILE", help="Write what is refused, and why, to a file, a line for each."
         ),
     ] = None,
+    by_data_set: Annotated[
+        bool,
+        typer.Option(
+            "--data-set-uids",
+            help="Take files whose header names another SOP Instance UID or SOP Class UID than "
+            "their data set, as what the data set says; else they are refused.",
+        ),
+    ] = False,
     as_json: AsJson = False,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
@@ -99,7 +110,8 @@ def import_(
     with refusals_shown(), ExitStack() as stack:
         lines = stack.enter_context(_opened(report)) if report else None
         workers = settings.node.workers or os.cpu_count() or 1
-        whole = run(settings, paths, workers, imported.Refusals(lines, as_json))
+        refusals = imported.Refusals(lines, as_json)
+        whole = run(settings, paths, workers, refusals, by_data_set)
     raise typer.Exit(0 if whole else 1)
 
 
@@ -110,16 +122,23 @@ def _opened(report: Path) -> TextIO:
         raise failure(f"--report {report}: {words_of(error)}") from None
 
 
-def run(settings: Settings, paths: list[Path], processes: int, refusals: imported.Refusals) -> bool:
+def run(
+    settings: Settings,
+    paths: list[Path],
+    processes: int,
+    refusals: imported.Refusals,
+    by_data_set: bool,
+) -> bool:
     """Import, and show what becomes of it; whether all that was there is held now.
 
     Raises ArchiveError where it cannot begin.
     """
     owns = _open(settings)
     started = time.monotonic()
+    making = partial(_importer, settings, by_data_set)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with _pool(settings, processes) as pool, shown("import") as progress:
-        summary = _Import(settings, pool, paths, progress, refusals).run(2 * processes)
+    with _pool(settings, making, processes) as pool, shown("import") as progress:
+        summary = _Import(making, pool, paths, progress, refusals).run(2 * processes)
     if owns:
         settle_index(settings.storage.path)
     seconds = time.monotonic() - started
@@ -141,10 +160,10 @@ def _open(settings: Settings) -> bool:
         return open_to_store(settings, FileProgress(progress, "making the index anew"))
 
 
-def _pool(settings: Settings, processes: int) -> ProcessPoolExecutor:
+def _pool(settings: Settings, making: Making, processes: int) -> ProcessPoolExecutor:
     """The processes, started."""
     pool = ProcessPoolExecutor(
-        processes, get_context("fork"), initializer=_begin, initargs=(settings, os.getpid())
+        processes, get_context("fork"), initializer=_begin, initargs=(making, os.getpid())
     )
     # Before they ignore it, Ctrl-C would have each show where it was.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -160,17 +179,17 @@ def _pool(settings: Settings, processes: int) -> ProcessPoolExecutor:
 _of_process: list[Importer] = []
 
 
-def _begin(settings: Settings, parent: int) -> None:
+def _begin(making: Making, parent: int) -> None:
     child.end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees to the end
     # The parent's would make it one more result, and the parent wait for ever.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _of_process.append(_importer(settings))
+    _of_process.append(making())
 
 
-def _importer(settings: Settings) -> Importer:
+def _importer(settings: Settings, by_data_set: bool) -> Importer:
     archive = archive_to_store(settings)
-    return Importer(archive, settings.storage.charset, SENDER, _objection)
+    return Importer(archive, settings.storage.charset, SENDER, _objection, by_data_set)
 
 
 @contextmanager
@@ -204,11 +223,11 @@ class _Import:
     """One run over the paths: processes are given what there is, not much ahead of them."""
 
     def __init__(
-        self, settings: Settings, pool: ProcessPoolExecutor, paths: list[Path], progress: Shown,
+        self, making: Making, pool: ProcessPoolExecutor, paths: list[Path], progress: Shown,
         refusals: imported.Refusals,
     ) -> None:  # fmt: skip
         self.summary = imported.Summary()
-        self._settings, self._refusals = settings, refusals
+        self._making, self._refusals = making, refusals
         self._pool = pool
         self._paths = paths
         self._progress = progress
@@ -264,7 +283,7 @@ class _Import:
 
     def _take_stream(self, stream: Stream) -> None:
         """Take the members of a stream here: there is one that can read it."""
-        importer = _importer(self._settings)
+        importer = self._making()
         try:
             found = stream.members()
             for first in found:
