@@ -40,6 +40,7 @@ class Fetched:
     held_before: int = 0
     bytes: int = 0
     missing: list[Missing] = field(default_factory=list)
+    unasked: set[Uids] = field(default_factory=set)  # what came of other studies
     fault: str = ""  # of the study as a whole, where not all can be told by instance
 
     @property
@@ -104,8 +105,8 @@ class Fetch:
             plan.look(self._archive)
         except (PeerError, NoAssociationError, ArchiveError) as error:
             return Fetched(plan, fault=str(error))
-        if plan.is_here:
-            return Fetched(plan, len(plan.held))
+        if not plan.missing and not plan.untold:
+            return Fetched(plan, len(plan.held), fault=plan.unlisted)
         return None
 
     def _await_hours(self, waiting: Callable[[str], None]) -> None:
@@ -139,6 +140,8 @@ class Fetch:
         fetched.missing = [Missing(uids, reasons.get(uids[2], otherwise)) for uids in plan.missing]
         if not plan.untold and not plan.missing:
             fetched.fault = ""  # of an attempt that was made good
+        faults = (fetched.fault, plan.unlisted, _nothing_of(plan), _strangers(fetched.unasked))
+        fetched.fault = next(filter(None, faults), "")
         return fetched
 
     def _attempt(self, plan: StudyPlan, fetched: Fetched, reasons: dict[str, str]) -> str:
@@ -162,7 +165,24 @@ class Fetch:
         finally:
             retriever.close()
         reasons |= retriever.arrivals.refused
+        fetched.unasked |= {uids for uids in retriever.arrivals.kept if uids[0] != plan.uid}
         return fault
+
+
+def _nothing_of(plan: StudyPlan) -> str:
+    """What is wrong where the peer told of no instances, and ended well without sending any."""
+    here = {series for _, series, _ in plan.held}
+    empty = next((series for series in plan.untold if series not in here), None)
+    return f"the peer sent nothing of the series {empty}" if empty else ""
+
+
+def _strangers(unasked: set[Uids]) -> str:
+    """What is wrong where instances of studies came that were not asked for."""
+    if not unasked:
+        return ""
+    study, _, instance = min(unasked)
+    return (f"the peer sent what was not asked for, which is kept: instances={len(unasked)}, "
+            f"such as {instance} of study {study}")  # fmt: skip
 
 
 def _fault(ending: Ending) -> str:

@@ -55,9 +55,22 @@ class StudyPlan:
         return [series for series, held in self.series.items() if held is None]
 
     @property
+    def unlisted(self) -> str:
+        """What is wanted and not among what the peer lists, in words; nothing where all is."""
+        if not self.series:
+            return "the peer lists no series of it"
+        for series, held in self.series.items():
+            if held is not None and not held:
+                return f"the peer lists no instances of the series {series}"
+            absent = (self.only.get(series) or set()) - (held or {}).keys()
+            if held is not None and absent:
+                return f"the peer does not list the instance {min(absent)}"
+        return ""
+
+    @property
     def is_here(self) -> bool:
         """Whether all of it is held, as far as can be told."""
-        return not self.missing and not self.untold
+        return not self.missing and not self.untold and not self.unlisted
 
     @property
     def sop_classes(self) -> list[str]:
@@ -88,6 +101,11 @@ class StudyPlan:
                 yield _identifier(Level.IMAGE, self.uid, series, named)
 
 
+def _is_named(uid: str) -> bool:
+    """Whether a value names one entity, and no more."""
+    return bool(uid) and not any(letter in uid for letter in "\\*?")
+
+
 def _identifier(level: Level, *uids: str) -> Elements:
     """That of a retrieve: the unique keys (PS3.4 C.4.2.2.1)."""
     tags = (_STUDY, _SERIES, _INSTANCE)
@@ -100,6 +118,7 @@ class Plan:
 
     def __init__(self) -> None:
         self.studies: dict[str, StudyPlan] = {}
+        self.unnamed = 0  # answers without the UIDs by which to ask for what they are
 
     def add(self, remote: RemoteArchive, asked: RemoteAsked) -> int:
         """Ask a peer for what is wanted; how many entities that are. Raises what asking does."""
@@ -107,6 +126,9 @@ class Plan:
         for found in remote.entities(asked):
             count += 1
             uids = [found.get(tag, _NOTHING).text for tag in (_STUDY, _SERIES, _INSTANCE)]
+            if not all(map(_is_named, uids[: asked.level])):
+                self.unnamed += 1
+                continue
             self._add(asked.level, found.get(_PATIENT, _NOTHING).text, *uids)
         return count
 

@@ -150,7 +150,11 @@ class Conversation:
         """What the final response to a retrieve says."""
         failed: tuple[str, ...] = ()
         if message.data:
-            listed = self.read(message, context).get(identifier.FAILED_SOP_INSTANCE_UID_LIST)
+            try:
+                held = self.read(message, context)
+            except PeerError as error:
+                self.give_up(str(error))
+            listed = held.get(identifier.FAILED_SOP_INSTANCE_UID_LIST)
             failed = tuple(filter(None, listed.text.split("\\"))) if listed else ()
         command = message.command
         return Ending(command.status or 0, command.comment, failed, command.failed or 0)

@@ -65,10 +65,14 @@ class RetrieveOrigin:
 
 @dataclass
 class Arrivals:
-    """What came of a C-GET: how many bytes, and why an instance was not taken, by its UID."""
+    """What came of a C-GET: how many bytes, which instances are kept, and why one was not taken.
+
+    `refused` is by SOP Instance UID; `kept` has the UIDs of study, series and instance.
+    """
 
     bytes: int = 0
     instances: int = 0
+    kept: set[tuple[str, str, str]] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
 
 
@@ -178,6 +182,7 @@ class Getting(_Retriever):
             intake.discard()
         self.arrivals.bytes += size
         self.arrivals.instances += 1
+        self.arrivals.kept.add(stored.uids)
         self._note(size)
         if stored.outcome is StoreOutcome.KEPT:
             words = "held with other content, which is kept"

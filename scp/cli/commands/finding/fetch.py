@@ -98,7 +98,7 @@ def fetch(
         tls = contexts(load(path))
     settings = settings_as_owner(path, ownership.IMPORTS)
     peer = peer_of(settings, title)
-    wanted = _wanted(named, parsed_conditions(conditions), LEVELS[level])
+    wanted = _wanted(named, parsed_conditions(conditions), max(LEVELS[level], Level.STUDY))
     origin = RetrieveOrigin(settings, tls, title, peer)
     inquiring = Inquirer(settings, tls, title, peer)
     with refusals_shown(), _storing(settings) as (archive, is_alone), inquiring as inquirer:
@@ -226,6 +226,10 @@ class _Run:
                     say(f"{words}: {self._origin.title} has nothing", err=True)
         except (NoAssociationError, PeerError) as error:
             raise failure(f"{self._origin.title} {error}", 1) from None
+        if plan.unnamed:
+            words = f"answers={plan.unnamed} without the UIDs of what they are: not brought"
+            self._absent.append(words)
+            say(f"minipacs: {self._origin.title}: {words}", err=True)
         if remote.unheeded:
             say(f"minipacs: {self._origin.title} does not answer {', '.join(remote.unheeded)}: "
                 "more may be brought than was asked for", err=True)  # fmt: skip
@@ -262,7 +266,7 @@ class _Run:
         reasons = Counter(missing.reason for missing in one.missing)
         for reason, count in reasons.most_common(_MOST_TOLD):
             progress.say(f"study {one.plan.uid}: missing={count}: {reason}")
-        if not one.missing:
+        if one.fault and one.fault not in reasons:
             progress.say(f"study {one.plan.uid}: {one.fault}")
 
     def _sum_up(self, found: list[Fetched], studies: int, ended_by: str) -> bool:
