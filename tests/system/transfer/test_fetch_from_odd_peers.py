@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID
 from pynetdicom import AE, evt
-from support import CT, GET, RunningNode, ct, minipacs
+from support import CT, EXPLICIT, RunningNode, ct, minipacs
 
-FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+FIND, GET = "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.3"
 Answers = Iterator[Any]
 
 
@@ -51,28 +52,35 @@ def cut_at(level: str) -> Callable[[evt.Event], Answers]:
     return answer
 
 
+def image(study: str, instance: str) -> Dataset:
+    """An instance that pynetdicom can send."""
+    made = ct(study, f"{study[0]}.2", instance)
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = UID(EXPLICIT)
+    return made
+
+
 def sending(*instances: tuple[str, str]) -> Callable[[evt.Event], Answers]:
     """Sends instances of studies, whatever is asked."""
 
     def answer(event: evt.Event) -> Answers:
         yield len(instances)
         for study, instance in instances:
-            made = ct(study, f"{study[0]}.2", instance)
-            yield 0xFF00, made
+            yield 0xFF00, image(study, instance)
 
     return answer
 
 
 def failing(event: evt.Event) -> Answers:
     """Refuses the retrieve."""
-    yield 0
+    yield 1
     yield 0xA701, None
 
 
 def hanging_up(event: evt.Event) -> Answers:
     """Aborts behind the first instance."""
     yield 2
-    yield 0xFF00, ct("1.1", "1.2", "1.3.1")
+    yield 0xFF00, image("1.1", "1.3.1")
     event.assoc.abort()
 
 
