@@ -95,6 +95,11 @@ class Fetch:
                     running.add(pool.submit(self._bring, plan))
                 while running:
                     running = yield from _ended(running)
+            except KeyboardInterrupt:
+                self.stop()
+                while running:  # what came of them is told, too
+                    running = yield from _ended(running)
+                raise
             finally:
                 self.stop()
 
