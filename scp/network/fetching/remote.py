@@ -110,7 +110,7 @@ class RemoteArchive:
         if level < asked.depth:
             answers = iter(list(answers))  # one question after the other: a peer may take no more
         for answer in answers:
-            if not self._fits(asked, level, answer):
+            if not is_below(answer, above) or not self._fits(asked, level, answer):
                 continue
             found = above | answer
             if level >= asked.depth:
@@ -158,6 +158,15 @@ class RemoteArchive:
             elif answer[tag].text and not matches(vr, answer[tag].text, text):
                 return False
         return True
+
+
+def is_below(answer: Elements, above: Elements) -> bool:
+    """Whether an answer is of the study and series that it was asked for: some ignore these."""
+    for level in (Level.STUDY, Level.SERIES):
+        wanted, found = (_text(held, UNIQUE[level].tag) for held in (above, answer))
+        if wanted and found and found not in wanted.split("\\"):
+            return False
+    return True
 
 
 def _is_asked_at(path: KeyPath, asked: Level, level: Level) -> bool:

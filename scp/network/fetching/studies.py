@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pydicom.tag import Tag
 
 from scp.network.dimse import identifier
-from scp.network.fetching.remote import Find, RemoteArchive, RemoteAsked
+from scp.network.fetching.remote import Find, RemoteArchive, RemoteAsked, is_below
 from scp.network.scu import PeerError
 from storage import Archive, Level
 from storage.dicom.data_sets import Element, Elements
@@ -150,8 +150,8 @@ def list_instances(find: Find, plan: StudyPlan) -> None:
     series: Iterable[str] = plan.only
     if not plan.only:
         keys: Elements = {_STUDY: Element("UI", plan.uid), _SERIES: Element("UI")}
-        answers = (answer.get(_SERIES, _NOTHING).text for answer in find(Level.SERIES, keys))
-        series = [uid for uid in answers if uid]
+        answers = [one for one in find(Level.SERIES, keys) if is_below(one, keys)]
+        series = [uid for one in answers if (uid := one.get(_SERIES, _NOTHING).text)]
     for uid in series:
         plan.series[uid] = _instances(find, plan, uid)
 
@@ -163,7 +163,7 @@ def _instances(find: Find, plan: StudyPlan, series: str) -> dict[str, str] | Non
         _INSTANCE: Element("UI"), _SOP_CLASS: Element("UI"),
     }  # fmt: skip
     try:
-        answers = list(find(Level.IMAGE, keys))
+        answers = [one for one in find(Level.IMAGE, keys) if is_below(one, keys)]
     except PeerError:
         if only:
             return dict.fromkeys(only, "")

@@ -32,6 +32,8 @@ from storage.dicom.data_sets import MESSAGE, Element, Elements, ReadBudget, elem
 
 IDENTIFIER_SYNTAXES = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 _PENDING = (Status.PENDING, Status.PENDING_KEYS_UNSUPPORTED)
+# So many are held in memory; a peer that never ends is left.
+_MOST_ANSWERS = 1_000_000
 # How often who waits for an answer looks whether it should go on.
 _LOOK_SECONDS = 0.5
 
@@ -214,8 +216,10 @@ class Inquirer:
         conversation = self._conversation()
         context = self._context(conversation.association, level)
         asked = keys | {identifier.QUERY_RETRIEVE_LEVEL: Element("CS", level.name)}
-        for message in conversation.ask(Field.C_FIND_RQ, context, asked):
+        for number, message in enumerate(conversation.ask(Field.C_FIND_RQ, context, asked)):
             status = message.command.status or 0
+            if number >= _MOST_ANSWERS:
+                conversation.give_up(f"answers more than {_MOST_ANSWERS:,} times: ask for less")
             if status in _PENDING:
                 yield conversation.read(message, context)
             elif status != Status.SUCCESS:

@@ -8,8 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 from support import CT, EXPLICIT, RunningNode, ct, encoded, free_port, minipacs, running_node, send
 from support.network.archive_peer import ArchivePeer, Yields
+
+from scp.config import loader
+from scp.network.scu import Inquirer, PeerError, requests
+from scp.network.tls import contexts
+from storage import Level
 
 HELD: dict[tuple[str, str, str], dict[str, str]] = {
     ("1.1", "1.2", "1.3.1"): {"PatientID": "P1", "PatientName": "山田^太郎", "Modality": "CT"},
@@ -128,6 +134,41 @@ def failing(status: int) -> Any:
         yield status, None
 
     return find
+
+
+def without_end(peer: ArchivePeer, event: Any) -> Yields:
+    while event.assoc.is_established:
+        yield 0xFF00, peer.answers(event.identifier)[0]
+
+
+def test_a_peer_that_never_ends_is_left(
+    peer: ArchivePeer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    peer.find = without_end
+    node = against(tmp_path, peer)
+    settings = loader.load(node.config)
+    monkeypatch.setattr(requests, "_MOST_ANSWERS", 50)
+    inquiring = Inquirer(settings, contexts(settings), "SRC", settings.peers["SRC"])
+    words = "answers more than 50 times"
+    with inquiring as inquirer, pytest.raises(PeerError, match=words):
+        list(inquirer.find(Level.STUDY, {}))
+
+
+def everything(peer: ArchivePeer, event: Any) -> Yields:
+    """All entities of a level, whatever study or series is asked for."""
+    wider = Dataset()
+    for key in event.identifier:
+        wider.add_new(key.tag, key.VR, "")
+    wider.QueryRetrieveLevel = event.identifier.QueryRetrieveLevel
+    for answer in peer.answers(wider):
+        yield 0xFF00, answer
+
+
+def test_what_is_of_another_study_is_left_out(peer: ArchivePeer, tmp_path: Path) -> None:
+    peer.find = everything
+    node = against(tmp_path, peer)
+    asked = ("StudyInstanceUID=1.1", "--level", "series", "--uids")
+    assert sorted(query(node, *asked).split()) == ["1.2", "1.4"]
 
 
 def aborting(peer: ArchivePeer, event: Any) -> Yields:
