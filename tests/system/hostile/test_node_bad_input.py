@@ -69,11 +69,15 @@ class Held:
     top: Path  # nothing outside of it can be reached by the UIDs in this file
 
     def everything(self) -> dict[Path, bytes]:
-        """Every file below `top` but those of index and audit trail, with its bytes."""
+        """Every file below `top` but those that a node writes by itself, with its bytes.
+
+        These are of the index with its mark, of the catalogue, and of the audit trail.
+        """
+        own = ("index.sqlite", "settled", "catalogue.sqlite", "audit.jsonl")
         return {
             path: path.read_bytes()
             for path in self.top.rglob("*")
-            if path.is_file() and not path.name.startswith(("index.sqlite", "audit.jsonl"))
+            if path.is_file() and not path.name.startswith(own)
         }
 
 
