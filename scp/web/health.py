@@ -11,6 +11,7 @@ from storage.files import why_not
 from storage.index import index_path
 from storage.journal import Journal
 from storage.maintenance.recovery import fault_of_version
+from storage.outbox import Standing, opened, standings
 
 # Who is well shows a sign of life within so many beats.
 _BEATS = 3
@@ -76,6 +77,11 @@ class Health:
         path = index_path(self.settings.storage.path)
         beside = path.with_name(f"{path.name}-wal")
         return path.stat().st_size + (beside.stat().st_size if beside.exists() else 0)
+
+    def forwarding(self) -> dict[str, Standing]:
+        """How far each destination is that is forwarded to. Raises ResourceError."""
+        with opened(self.settings.storage.path, self.settings.storage.sync) as queue:
+            return standings(queue) if queue else {}
 
     def expiry(self) -> float | None:
         """Until when the certificate is valid, in seconds since 1970. Raises OSError."""

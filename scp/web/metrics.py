@@ -10,6 +10,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -25,7 +27,8 @@ from scp.network.association import BOUNDS, COMMITMENTS, KINDS, Counters, Series
 from scp.runtime import AssociationSlots, Heartbeats, child
 from scp.web.health import Health
 from scp.web.server import HttpAnswer, Server
-from storage.diagnostics import Event, escaped
+from storage.diagnostics import ArchiveError, Event, escaped
+from storage.outbox import Standing
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +45,25 @@ COUNTED = {
     "bytes": ("Bytes of data sets, identifiers and answers", ("direction",)),
     "restarts": ("Workers that had to be started again", ()),
 }
+
+
+def _oldest_seconds(standing: Standing) -> float:
+    """How long what waits longest has been waiting."""
+    if not standing.oldest_waiting:
+        return 0.0
+    return max(0.0, time.time() - datetime.fromisoformat(standing.oldest_waiting).timestamp())
+
+
+# Of each destination of the forwarding queue.
+FORWARDED: dict[str, tuple[str, type[Any], Callable[[Standing], float]]] = {
+    "waiting": ("Instances that wait to be sent on", GaugeMetricFamily, lambda s: s.waiting),
+    "oldest_seconds": ("How long the oldest has waited", GaugeMetricFamily, _oldest_seconds),
+    "failed": ("Instances that are sent no more by themselves", GaugeMetricFamily,
+               lambda s: s.failed),
+    "sent": ("Instances that a destination took", CounterMetricFamily, lambda s: s.sent),
+    "committed": ("Instances that a destination committed to", CounterMetricFamily,
+                  lambda s: s.committed),
+}  # fmt: skip
 
 
 class Exporter:
@@ -156,6 +178,21 @@ class _Collected(Collector):
             yield family
         yield self._seconds(sums)
         yield from self._gauges(sums)
+        yield from self._forwarding()
+
+    def _forwarding(self) -> Iterator[Metric]:
+        """How far each destination of [[forward]] is; nothing where there is no queue."""
+        try:
+            standings = self._health.forwarding()
+        except ArchiveError as error:  # the other figures are as good as ever
+            logger.warning(Event("metrics without forwarding", error))
+            return
+        for name, (words, family_of, ask) in FORWARDED.items():
+            family = family_of(f"minipacs_forward_{name}", words, labels=("destination",))
+            for title, standing in standings.items():
+                family.add_metric((title,), ask(standing))
+            if standings:
+                yield family
 
     def _seconds(self, sums: dict[Series, int]) -> Metric:
         words = "How long requests took to be served"

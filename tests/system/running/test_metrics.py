@@ -32,6 +32,7 @@ from support import (
     IMPLICIT,
     MOVE,
     ROOT,
+    TEST_FILES,
     Inbox,
     RunningNode,
     StartNode,
@@ -639,9 +640,19 @@ def test_the_dashboard_asks_for_what_there_is_and_shows_all_of_it(
 ) -> None:
     authority = Authority(tmp_path, "authority", 1)
     shown = authority.sign("shown")
-    node = start_node(metrics={"port": 0}, tls=authority.table(shown))
+    node = start_node(
+        metrics={"port": 0}, tls=authority.table(shown), forward=[{"to": ["DOWN"]}],
+        peers={"DOWN": {"host": "127.0.0.1", "port": free_port()}},
+    )  # fmt: skip
+    assert minipacs("import", node, str(TEST_FILES / "CT_small.dcm")).returncode == 0
+    node.wait_for_log("forwarding waits destination=DOWN")
+    found = scrape(node)
+    to = (("destination", "DOWN"),)
+    assert (found["forward_waiting", to], found["forward_failed", to]) == (1, 0)
+    assert found["forward_oldest_seconds", to] >= 0
+    assert (found["forward_sent_total", to], found["forward_committed_total", to]) == (0, 0)
     labels: dict[str, set[str]] = defaultdict(set)
-    for name, has in scrape(node):
+    for name, has in found:
         labels[f"minipacs_{name}"] |= {label for label, _ in has}
     asked: set[str] = set()
     for expression in expressions():
