@@ -42,6 +42,14 @@ class Due:
     bytes: int
     why: str = ""
 
+    @property
+    def fields(self) -> dict[str, object]:
+        """The same for a machine, the time in UTC."""
+        return {
+            "study": self.study, "arrived": _told(self.arrived), "instances": self.instances,
+            "bytes": self.bytes, "why": self.why,
+        }  # fmt: skip
+
     def __str__(self) -> str:
         day = _told(self.arrived)
         return (

@@ -256,7 +256,7 @@ def test_retain_tells_study_by_study_and_asks(start_node: StartNode) -> None:
     assert minipacs("apply-retention", node).returncode in (0, 1)  # nobody answers
     assert studies(node) == set(AGES)
     done = minipacs("apply-retention", node, "--yes")
-    assert done.stdout.splitlines()[-1] == "retained: studies=2 instances=4 purged files=0"
+    assert done.stdout.splitlines()[-1] == "let go: studies=2 instances=4 purged files=0"
     assert studies(node) == {"1.3", "1.4"}
     (told,) = audited(node, "retain")
     assert (told["studies"], told["instances"], told["outcome"]) == (["1.1", "1.2"], 4, "done")
@@ -278,6 +278,11 @@ def test_pinned_studies_are_listed_and_stay(start_node: StartNode) -> None:
     (pinned,) = json.loads(minipacs("pin", node, "--json").stdout)
     assert (pinned["study"], listed[0].endswith(pinned["since"])) == ("1.1", True)
     assert minipacs("pin", node, "--json", "--study", "1.2").returncode == 2
+    planned = json.loads(minipacs("apply-retention", node, "--dry-run", "--json").stdout)
+    assert [one["study"] for one in planned["goes"]] == ["1.2"]
+    (stays,) = planned["stays"]
+    assert (stays["study"], stays["why"]) == ("1.1", "days=250, and stays: it is pinned")
+    assert minipacs("apply-retention", node, "--json").returncode == 2
     told = minipacs("apply-retention", node, "-y").stdout
     assert "instances=2, bytes=" in told
     assert "days=250, and stays: it is pinned" in told

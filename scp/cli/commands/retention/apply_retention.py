@@ -2,6 +2,7 @@
 
 from scp.cli.options import (
     DEFAULT_CONFIG,
+    AsJson,
     Ask,
     Commands,
     ConfigPath,
@@ -12,7 +13,7 @@ from scp.cli.options import (
     refusals_shown,
     settings_as_owner,
 )
-from scp.cli.output import say, shown, size
+from scp.cli.output import say, say_json, shown, size
 from scp.config import Settings
 from scp.node import Retaining, changing, is_wanted, opened, planned
 from storage.maintenance.changes import Plan
@@ -22,14 +23,36 @@ app = Commands()
 
 @app.command(name="apply-retention")
 def apply_retention(
-    yes: Yes = False, dry_run: DryRun = False, path: ConfigPath = DEFAULT_CONFIG
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Do now what the rules of [retention] ask for; the node does it once an hour."""
+    if as_json and not dry_run:
+        raise failure("--json: takes --dry-run")
     settings = settings_as_owner(path)
     if not is_wanted(settings):
         raise failure(f"{settings.source}: [retention]: takes a rule, such as days = 365")
     with refusals_shown():
-        run(settings, dry_run, asking(yes))
+        if as_json:
+            show(settings)
+        else:
+            run(settings, dry_run, asking(yes))
+
+
+def show(settings: Settings) -> None:
+    """What is to go and what stays, as JSON. Raises ArchiveError."""
+    with opened(settings) as archive:
+        plan = planned(settings, archive)
+    say_json({
+        "goes": [one.fields for one in plan.studies],
+        "stays": [one.fields for one in plan.staying],
+        "superseded": {
+            "files": len(plan.superseded), "bytes": sum(one.bytes for one in plan.superseded),
+        },
+        "wrong": list(plan.wrong),
+    })  # fmt: skip
 
 
 def run(settings: Settings, dry_run: bool, ask: Ask) -> None:
@@ -50,7 +73,7 @@ def run(settings: Settings, dry_run: bool, ask: Ask) -> None:
         with shown("apply-retention") as progress:
             done = Retaining(settings, archive, progress)
             done.apply(plan)
-    say(f"retained: {done.words}")
+    say(f"let go: {done.words}")
 
 
 def _words(plan: Plan) -> str:
