@@ -625,8 +625,11 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     assert "[metrics] host, port: cannot listen on" in done.stderr
 
 
+BOARD = ROOT / "scp" / "cli" / "commands" / "node" / "service" / "grafana.json"
+
+
 def panels() -> list[dict[str, Any]]:
-    board = json.loads((ROOT / "scripts" / "grafana.json").read_text())
+    board = json.loads((BOARD).read_text())
     found: list[dict[str, Any]] = board["panels"]
     return found
 
@@ -668,7 +671,7 @@ def test_the_dashboard_asks_for_what_there_is_and_shows_all_of_it(
 
 
 def test_every_panel_takes_the_data_source_that_is_chosen() -> None:
-    board = json.loads((ROOT / "scripts" / "grafana.json").read_text())
+    board = json.loads((BOARD).read_text())
     (variable,) = board["templating"]["list"]
     assert (variable["type"], variable["query"]) == ("datasource", "prometheus")
     chosen = {"type": "prometheus", "uid": f"${{{variable['name']}}}"}

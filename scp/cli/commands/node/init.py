@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from pydantic_core import PydanticUndefined
 
+from scp.cli.commands.node import units
 from scp.cli.options import DEFAULT_CONFIG, Commands, ConfigPath, failure
 from scp.cli.output import answer, plain_value, say
 from scp.config import TABLES, ConfigError, Settings, loader
@@ -30,10 +31,21 @@ def init(
     any_peer: Annotated[bool | None, typer.Option(help="Whether anyone may call.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Take the defaults.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over a file.")] = False,
+    systemd: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write no configuration: by that which is there the units of systemd, and a "
+            "dashboard for Grafana, to this folder.",
+        ),
+    ] = None,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Write a commented config.toml, after a few questions."""
     os.umask(os.umask(0o022) | 0o022)  # what says how the node runs, others do not write
+    if systemd is not None:
+        write_units(systemd, path)
+        return
 
     def ask(words: str, given: Any, default: Any) -> Any:
         if given not in ("", -1, None):
@@ -62,6 +74,17 @@ def init(
     kept = loader.load(path).storage.path
     if (kept / "tree").is_dir():
         say(f"{kept}: there is an archive already, which the node goes on with")
+
+
+def write_units(folder: Path, path: Path) -> None:
+    """Write the units of systemd, and say what comes next; else the command ends."""
+    try:
+        for warning in units.write(folder, path):
+            say(f"warning: {warning}", err=True)
+    except ConfigError as error:
+        raise failure(str(error)) from None
+    say(f"{folder}: minipacs.service, minipacs.socket and grafana.json written; the head of the "
+        "first says how to install them")  # fmt: skip
 
 
 def text_of(chosen: dict[tuple[str, str], Any]) -> str:
