@@ -323,7 +323,8 @@ def test_the_units_are_of_this_installation_and_configuration(tmp_path: Path) ->
     config = tmp_path / "my config.toml"
     written = units(tmp_path, config)
     assert set(written) == {"minipacs.service", "minipacs.socket", "grafana.json"}
-    program = Path(sys.prefix) / "bin" / "minipacs"
+    program = str(Path(sys.prefix) / "bin" / "minipacs")
+    program = f'"{program}"' if " " in program else program
     service = written["minipacs.service"]
     assert f'\nExecStart={program} serve --config "{config}"\n' in service
     assert f"\nReadWritePaths={tmp_path}\n" in service
@@ -342,7 +343,7 @@ def test_the_units_are_sound(tmp_path: Path) -> None:
     written = units(tmp_path, tmp_path / "config.toml")
     for name in ("minipacs.service", "minipacs.socket"):
         # Where it will be is not there, on a machine that tests.
-        text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", written[name], flags=re.M)
+        text = re.sub(r'^ExecStart=("[^"]*"|\S+)', "ExecStart=/bin/true", written[name], flags=re.M)
         (tmp_path / name).write_text(text)
     done = subprocess.run(
         ["systemd-analyze", "verify", str(tmp_path / "minipacs.service")], text=True,
