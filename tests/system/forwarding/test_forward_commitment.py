@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from queue import Queue
 from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
 from pynetdicom.association import Association
-from support import RunningNode
+from support import CLIENT_SECONDS, RunningNode
 from support.network.receivers import COMMIT, COMMIT_INSTANCE, Receiver, call, outcome, report_on
 from test_forward import Start, start, store, told, uid, wait_until
 
@@ -36,13 +37,14 @@ def asked_for(receiver: Receiver) -> list[str]:
 def test_a_report_on_the_same_association_is_taken(
     start: Start, committer: Callable[[Any], Receiver]
 ) -> None:
-    answers: list[int] = []
-    archive = committer(lambda one, request: answers.append(report_on(one, request, {})))
+    answers: Queue[int] = Queue()
+    archive = committer(lambda one, request: answers.put(report_on(one, request, {})))
     node = start([{"to": ["ARCHIVE"]}], archive)
     sent = store(node, range(5))
     wait_until(node, "ARCHIVE", committed=5, to_be_committed=0, waiting=0)
     assert asked_for(archive) == sorted(sent)
-    assert set(answers) == {0x0000}
+    # It is noted before it is answered.
+    assert {answers.get(timeout=CLIENT_SECONDS), *answers.queue} == {0x0000}
     assert archive.has(sent)
     assert "failed=0" in node.wait_for_log("commitment reported destination=ARCHIVE")
 
