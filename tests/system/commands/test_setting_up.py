@@ -327,7 +327,7 @@ def test_the_units_are_of_this_installation_and_configuration(tmp_path: Path) ->
     program = f'"{program}"' if " " in program else program
     service = written["minipacs.service"]
     assert f'\nExecStart={program} serve --config "{config}"\n' in service
-    assert f"\nReadWritePaths={tmp_path}\n" in service
+    assert f"\nReadWritePaths={tmp_path / 'data'}\n" in service
     assert "\nListenStream=0.0.0.0:1104\n" in written["minipacs.socket"]
     assert json.loads(written["grafana.json"])["panels"]
     # Nothing is written over.

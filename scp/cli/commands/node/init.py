@@ -44,6 +44,10 @@ def init(
     """Write a commented config.toml, after a few questions."""
     os.umask(os.umask(0o022) | 0o022)  # what says how the node runs, others do not write
     if systemd is not None:
+        if force or any(
+            one not in ("", -1, None) for one in (ae_title, host, port, data, any_peer)
+        ):
+            raise failure("--systemd takes a configuration as it is: run `minipacs init` first")
         write_units(systemd, path)
         return
 
@@ -79,12 +83,15 @@ def init(
 def write_units(folder: Path, path: Path) -> None:
     """Write the units of systemd, and say what comes next; else the command ends."""
     try:
-        for warning in units.write(folder, path):
-            say(f"warning: {warning}", err=True)
+        settings = loader.load(path)
+        names = units.write(folder, settings)
     except ConfigError as error:
         raise failure(str(error)) from None
-    say(f"{folder}: minipacs.service, minipacs.socket and grafana.json written; the head of the "
-        "first says how to install them")  # fmt: skip
+    for warning in units.warnings(settings):
+        say(f"warning: {warning}", err=True)
+    say(f"{folder}: {', '.join(names)} written; then, as root:")
+    for step in units.steps(folder, settings):
+        say(f"  {step}")
 
 
 def text_of(chosen: dict[tuple[str, str], Any]) -> str:
