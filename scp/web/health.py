@@ -11,7 +11,7 @@ from storage.files import why_not
 from storage.index import index_path
 from storage.journal import Journal
 from storage.maintenance.recovery import fault_of_version
-from storage.outbox import Standing, opened, standings
+from storage.outbox import Standing, standings_beside
 
 # Who is well shows a sign of life within so many beats.
 _BEATS = 3
@@ -78,10 +78,11 @@ class Health:
         beside = path.with_name(f"{path.name}-wal")
         return path.stat().st_size + (beside.stat().st_size if beside.exists() else 0)
 
-    def forwarding(self) -> dict[str, Standing]:
-        """How far each destination is that is forwarded to. Raises ResourceError."""
-        with opened(self.settings.storage.path, self.settings.storage.sync) as queue:
-            return standings(queue) if queue else {}
+    def forwarding(self, seconds: float) -> dict[str, Standing]:
+        """How far each destination of the queue and of [[forward]] is. Raises ResourceError."""
+        found = standings_beside(self.settings.storage.path, seconds)
+        titles = sorted({*found, *(title for rule in self.settings.forward for title in rule.to)})
+        return {title: found.get(title, Standing()) for title in titles}
 
     def expiry(self) -> float | None:
         """Until when the certificate is valid, in seconds since 1970. Raises OSError."""

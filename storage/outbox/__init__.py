@@ -3,7 +3,7 @@
 from storage.outbox import commitment_requests, database, overview
 from storage.outbox.arrivals import arrived, end_of_lines, is_held, receipts
 from storage.outbox.commitment_requests import MOST, Asked, CommitmentReport, note_report
-from storage.outbox.overview import Failed, Standing, standings, studies_under_way
+from storage.outbox.overview import Failed, Standing, standings, standings_beside, studies_under_way
 from storage.outbox.queue import Outbox, QueuedInstance, Wanted, opened
 
 __all__ = [
@@ -25,5 +25,6 @@ __all__ = [
     "overview",
     "receipts",
     "standings",
+    "standings_beside",
     "studies_under_way",
 ]

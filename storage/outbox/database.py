@@ -3,6 +3,7 @@
 import logging
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 _VERSION = 2
 _BUSY_SECONDS = 30
+# Of SQLite's virtual machine, between two looks at the clock: well below a millisecond.
+_STEPS = 10_000
 # Of a file of version 1: which journal it followed is not known, and believed.
 _FROM_1 = """
 ALTER TABLE position ADD COLUMN identity TEXT NOT NULL DEFAULT '';
@@ -112,6 +115,26 @@ def connect(path: Path, sync: bool) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+@contextmanager
+def reading(path: Path, seconds: float) -> Iterator[sqlite3.Connection | None]:
+    """A connection that reads and has so long for it, or None where no queue is made yet.
+
+    Writers go on beside it: with a write-ahead log nobody waits for who reads. Raises
+    sqlite3.Error, OSError.
+    """
+    if not path.exists():
+        yield None
+        return
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=seconds)
+    try:
+        end = time.monotonic() + seconds
+        db.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+        is_made = db.execute("PRAGMA user_version").fetchone()[0] != 0
+        yield db if is_made else None
+    finally:
+        db.close()
 
 
 def _make(db: sqlite3.Connection) -> None:

@@ -23,6 +23,8 @@ from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as openmetrics_families,
 )
 from prometheus_client.parser import text_string_to_metric_families
+from pydicom.dataset import Dataset
+from pynetdicom.association import Association
 from support import (
     CT,
     ECHO,
@@ -51,6 +53,7 @@ from support import (
 from support.checks.rebuilding import held_up, lose_index
 from support.network.certificates import Authority
 from support.network.destinations import Destination, Gate, at, hold
+from support.network.receivers import Receiver, call, report_on
 from support.network.requestor import HELD, Requestor
 from support.network.wire import request_of
 
@@ -365,6 +368,74 @@ def test_open_commitments_are_counted_past_the_death_of_a_worker(start_node: Sta
         assert of(scrape(node), "commitments_open") == 2
     finally:
         requestor.server.shutdown()
+
+
+def nowhere() -> dict[str, Any]:
+    """A peer that does not answer."""
+    return {"host": "127.0.0.1", "port": free_port()}
+
+
+def forwarded(node: RunningNode, destination: str) -> dict[str, float]:
+    """What is told of a destination of [[forward]]."""
+    return {
+        name.removeprefix("forward_").removesuffix("_total"): value
+        for (name, labels), value in scrape(node).items()
+        if name.startswith("forward_") and ("destination", destination) in labels
+    }
+
+
+def test_forwarding_is_told_by_destination(tmp_path: Path) -> None:
+    late, picky = Receiver("LATE").start(), Receiver("PICKY")
+    late.stop()
+    picky.answer = lambda uid: 0xA900 if uid == "1.3.2" else 0x0000
+    with picky.up():
+        node = RunningNode(tmp_path, {
+            "metrics": {"port": 0},
+            "peers": {"LATE": late.peer, "PICKY": picky.peer, "IDLE": nowhere()},
+            "forward": [{"to": ["LATE", "PICKY"]}, {"to": ["IDLE"], "modality": ["US"]}],
+        })  # fmt: skip
+        node.constants = {
+            "scp.forwarding.destination.RETRY_SECONDS": (0.3, 0.3),
+            "scp.forwarding.destination.ASK_SECONDS": 0.3,
+        }
+
+        def commit(_: Association, request: Dataset) -> None:
+            association = call("LATE", node.port)
+            report_on(association, request, {})
+            association.release()
+
+        late.commit = commit
+        node.start()
+        try:
+            store(node, "CT1", 1, 2, 3)
+            until(lambda: forwarded(node, "PICKY") | {"oldest_seconds": 0} == {
+                "waiting": 0, "failed": 1, "sent": 2, "committed": 0, "oldest_seconds": 0,
+            })  # fmt: skip
+            found = forwarded(node, "LATE")
+            waited = found.pop("oldest_seconds")
+            assert found == {"waiting": 3, "failed": 0, "sent": 0, "committed": 0}
+            until(lambda: forwarded(node, "LATE")["oldest_seconds"] > waited)
+            assert set(forwarded(node, "IDLE").values()) == {0}
+            with late.up():
+                late.wait_for(3)
+                until(lambda: forwarded(node, "LATE") == {
+                    "waiting": 0, "failed": 0, "sent": 3, "committed": 3,
+                    "oldest_seconds": 0,
+                })  # fmt: skip
+            assert node.stop() == 0
+        finally:
+            if node.is_running:
+                node.kill()
+
+
+def test_a_queue_that_cannot_be_read_takes_no_other_figure_along(node: RunningNode) -> None:
+    path = node.data / "forward.sqlite"
+    path.write_bytes(b"no database" * 100)
+    found = scrape(node)
+    assert of(found, "ready") == 1
+    assert not [name for name, _ in found if name.startswith("forward_")]
+    assert node.logged("metrics without forwarding")
+    path.unlink()
 
 
 def test_readiness_is_by_the_limits_that_are_in_force(start_node: StartNode) -> None:

@@ -1,0 +1,125 @@
+"""How far each destination is, read beside who writes."""
+
+import sqlite3
+import time
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support import CT, IMPLICIT
+
+from storage.diagnostics import ResourceError
+from storage.index.search import Location
+from storage.journal.journal import Journal
+from storage.outbox import database, overview
+from storage.outbox.overview import Standing, standings, standings_beside
+from storage.outbox.queue import Outbox, Wanted
+
+SECONDS = 30.0
+FIRST = Location(("1.1", "1.2", "1.3.1"), CT, IMPLICIT, 8, "ab" * 32, "")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A queue in which three wait for WARD, one has failed, and two are at BIG, one committed."""
+    Journal(tmp_path, sync=False).prepare()
+    database.prepare(tmp_path, sync=False)
+    with closing(Outbox(tmp_path, sync=False)) as outbox:
+        take(outbox, {"WARD": None}, 1, 2, 3, 4)
+        take(outbox, {"BIG": None}, 1, 2)
+        for item in outbox.due("BIG", 2):
+            outbox.sent("BIG", item, to_be_committed=True)
+        outbox.failed(outbox.due("WARD", 1)[0], "no", None)
+        with outbox.writing() as db:
+            db.execute("UPDATE destination SET committed = 1 WHERE name = 'BIG'")
+            db.execute("DELETE FROM item WHERE destination = 'BIG' AND instance = '1.3.1'")
+            db.execute("UPDATE item SET since = since - 100 * id")
+    return tmp_path
+
+
+def take(outbox: Outbox, to: dict[str, float | None], *numbers: int) -> None:
+    wanted = [
+        Wanted(replace(FIRST, uids=("1.1", "1.2", f"1.3.{number}")), to) for number in numbers
+    ]
+    outbox.take(wanted, set(), 0, "")
+
+
+def test_each_destination_has_its_figures(data: Path) -> None:
+    found = standings_beside(data, SECONDS)
+    with closing(Outbox(data, sync=False)) as outbox:
+        assert standings(outbox) == found
+    big, ward = found["BIG"], found["WARD"]
+    assert (big.waiting, big.failed, big.sent, big.to_be_committed, big.committed) == (
+        0, 0, 2, 1, 1,
+    )  # fmt: skip
+    assert (ward.waiting, ward.failed, ward.sent, ward.to_be_committed) == (3, 1, 0, 0)
+    assert (big.oldest_waiting, big.oldest_waiting_seconds) == ("", 0)
+    assert 200 <= ward.oldest_waiting_seconds < 300  # the second: the first has failed
+
+
+@pytest.mark.parametrize("clock", ["", "2999-01-01T00:00:00+00:00"])
+def test_nothing_has_waited_for_less_than_no_time(clock: str) -> None:
+    assert Standing(oldest_waiting=clock).oldest_waiting_seconds == 0
+
+
+def test_where_there_is_no_queue_none_is_made(tmp_path: Path) -> None:
+    assert standings_beside(tmp_path, SECONDS) == {}
+    assert list(tmp_path.iterdir()) == []
+    database.path_of(tmp_path).touch()  # as its maker begins
+    assert standings_beside(tmp_path, SECONDS) == {}
+    assert database.path_of(tmp_path).stat().st_size == 0
+
+
+def test_who_reads_waits_for_nobody_and_holds_up_nobody(data: Path) -> None:
+    with closing(Outbox(data, sync=False)) as outbox:
+        with outbox.writing() as db:
+            db.execute("DELETE FROM item")
+            assert standings_beside(data, SECONDS)["WARD"].waiting == 3
+        with database.reading(database.path_of(data), SECONDS) as db:
+            assert db
+            rows = db.execute("SELECT name FROM destination")
+            rows.fetchone()
+            take(outbox, {"WARD": None}, 9)
+            rows.fetchall()
+    assert standings_beside(data, SECONDS)["WARD"].waiting == 1
+
+
+def test_who_reads_cannot_write(data: Path) -> None:
+    with database.reading(database.path_of(data), SECONDS) as db:
+        assert db
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            db.execute("DELETE FROM item")
+
+
+def test_reading_has_an_end(data: Path) -> None:
+    with closing(Outbox(data, sync=False)) as outbox, outbox.writing() as db:
+        db.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
+            "INSERT INTO item (destination, study, series, instance, sop_class, syntax, bytes,"
+            " digest, charset, since) SELECT 'WARD', '1', '2', i, '', '', 0, '', '', 0 FROM n"
+        )
+    with pytest.raises(ResourceError, match="interrupted"):
+        standings_beside(data, 0.0)
+
+
+def test_a_queue_of_any_length_is_told_of_by_an_index_alone(data: Path) -> None:
+    with database.reading(database.path_of(data), SECONDS) as db:
+        assert db
+        plan = [str(row[3]) for row in db.execute(f"EXPLAIN QUERY PLAN {overview._STANDINGS}")]
+    of_items = [step for step in plan if " item" in step]
+    assert of_items == [
+        "SCAN item USING COVERING INDEX item_state",
+        "SEARCH item USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN",
+    ]
+
+
+def test_ids_follow_the_order_of_arrival_whatever_has_gone(data: Path) -> None:
+    with closing(Outbox(data, sync=False)) as outbox:
+        with outbox.writing() as db:
+            db.execute("DELETE FROM item WHERE id = (SELECT MAX(id) FROM item)")
+        before = time.time()
+        take(outbox, {"WARD": None}, 8)
+        (last,) = outbox.select("SELECT instance, since FROM item ORDER BY id DESC LIMIT 1")
+    assert last[0] == "1.3.8"
+    assert float(str(last[1])) >= before
