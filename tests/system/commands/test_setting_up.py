@@ -52,6 +52,14 @@ def test_a_configuration_is_written_after_a_few_questions(tmp_path: Path) -> Non
         assert getattr(settings, name) == getattr(load(ROOT / "config.toml"), name)
 
 
+@pytest.mark.parametrize("name", ["é山", "\N{GRINNING FACE}", 'a "b" \\ c', "\x7f"])
+def test_a_folder_of_any_name_is_written_as_toml_has_it(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "config.toml"
+    done = run("init", "-y", "--port", free_port(), "--path", name, "-c", path)
+    assert done.returncode == 0, done.stderr
+    assert load(path).storage.path == tmp_path / name
+
+
 def test_every_key_is_there_with_what_it_takes(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     assert run("init", "-y", "--port", free_port(), "-c", path).returncode == 0

@@ -1,4 +1,8 @@
-"""`minipacs init`: a configuration, after a few questions."""
+"""`minipacs init`: a configuration, after a few questions.
+
+It is written as text, since all in it comes from the schema: a library such as tomlkit is for files
+that are changed and keep their comments, and this one writes new files alone.
+"""
 
 import json
 import os
@@ -124,7 +128,9 @@ def write(path: Path, chosen: dict[tuple[str, str], Any], force: bool) -> list[s
     text = text_of(chosen)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".toml") as draft:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, suffix=".toml"
+        ) as draft:
             draft.write(text)
             draft.flush()
             try:
@@ -133,7 +139,7 @@ def write(path: Path, chosen: dict[tuple[str, str], Any], force: bool) -> list[s
                 raise ConfigError(str(error).replace(draft.name, str(path))) from None
             _check_port(settings, path)
             _check_folder(settings, path)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{error.filename or path}: {error.strerror}") from error
     return loader.warnings(loader.load(path))
@@ -154,7 +160,8 @@ def _require_new(path: Path, force: bool) -> None:
 
 
 def _toml(value: object) -> str:
-    return json.dumps(plain_value(value))
+    """A value as TOML: as JSON, but for halves of pairs of UTF-16 and DEL, which TOML refuses."""
+    return json.dumps(plain_value(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _check_port(settings: Settings, path: Path) -> None:
