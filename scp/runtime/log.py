@@ -2,6 +2,10 @@
 
 What a call has to say as key=value it gives as an `Event` (`storage.diagnostics`). Whatever a line
 says, of peers, of files, of other libraries, is escaped here, once for all.
+
+JSON lines are made by python-json-logger. Own are which fields there are, which an `Event` says,
+and the text, in which letters of all scripts stay and what moves a cursor or hides text is escaped:
+its serializer has a choice between all that is not ASCII and nothing.
 """
 
 import logging

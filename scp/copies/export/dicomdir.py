@@ -1,4 +1,9 @@
-"""A DICOMDIR: the directory records of a file-set (PS3.10 8, PS3.3 annex F)."""
+"""A DICOMDIR: the directory records of a file-set (PS3.10 8, PS3.3 annex F).
+
+What a record has is pydicom's (`DIRECTORY_RECORDERS`); its `FileSet` is not used, as that writes
+each instance into a temporary folder, names the files itself and goes into a folder alone: an
+export has its own names, sends bytes as they lie, and may be one ZIP archive.
+"""
 
 import itertools
 import struct
