@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from typing import Annotated
 
 import typer
@@ -40,4 +41,7 @@ def serve(path: ConfigPath = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
         raise failure(f"{settings.source}: [storage] path: {error}") from None
     for warning in loader.warnings(settings):
         logger.warning(warning)
+    # A node takes Ctrl-C for itself. The hook of commands is in Python: where a finalizer has no
+    # stack left, as within a hostile data set that nests deeply, neither has that.
+    sys.unraisablehook = sys.__unraisablehook__
     Supervisor(settings, doors, tls, is_whole).run()
