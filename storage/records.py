@@ -11,7 +11,7 @@ from pydicom.tag import Tag
 
 from storage.archive import Archive, asked
 from storage.diagnostics import ArchiveError, FolderError, ResourceError
-from storage.dicom.values import TABLE, UNIQUE, Level, Uids
+from storage.dicom.values import TABLE, UNIQUE, UTF_8, Level, Uids
 from storage.files import is_free, name_of
 from storage.index import index_path
 from storage.journal.corrections import in_force
@@ -25,7 +25,6 @@ _LEVELS = {level.name: level for level in Level} | {"INSTANCE": Level.IMAGE}
 # VRs whose values are numbers in a Dataset (PS3.5 6.2).
 _WHOLE = frozenset({"US", "SS", "UL", "SL", "UV", "SV"})
 _REAL = frozenset({"FL", "FD"})
-_UTF_8 = "ISO_IR 192"
 
 
 class Record(Mapping[str, object]):
@@ -159,7 +158,7 @@ class ArchiveReader:
         changed = corrections.changes(uids, str(made.get("PatientID", "") or ""))
         if not all(text.isascii() for text in changed.values()):
             made.decode()  # what is there is in another character set
-            made.SpecificCharacterSet = _UTF_8
+            made.SpecificCharacterSet = UTF_8
         for keyword, text in changed.items():
             setattr(made, keyword, text)
 
@@ -195,7 +194,7 @@ def _uids(instance: Record) -> Uids:
 
 def _data_set(values: Mapping[str, object]) -> Dataset:
     made = Dataset()
-    made.SpecificCharacterSet = _UTF_8
+    made.SpecificCharacterSet = UTF_8
     for name, value in values.items():
         try:
             path = key_path(name)

@@ -165,10 +165,10 @@ class Blocks:
         return block
 
 
-def beginning(source: BinaryIO, most: int, budget: ReadBudget) -> tuple[BytesIO, bool]:
-    """The first `most` bytes of a deflated data set, and whether these are all."""
+def beginning(source: BinaryIO, most: int, budget: ReadBudget) -> BytesIO:
+    """The first `most` bytes of a deflated data set."""
     blocks, found = Blocks(source, True, budget), bytearray()
     while len(found) <= most and blocks.has(1):
         found += blocks.data
         blocks.skip(blocks.end)
-    return BytesIO(bytes(found[:most])), len(found) <= most
+    return BytesIO(bytes(found[:most]))

@@ -21,8 +21,7 @@ from storage.dicom.data_sets.reducing import Reduced, reduced
 DEFLATED = frozenset(
     {"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"}
 )
-# Of a deflated data set this much is inflated at once; a longer one is looked through.
-_INFLATED_BYTES = 1024 * 1024
+# So much is inflated of a deflated data set that is read for all its elements.
 _MOST_INFLATED_BYTES = 64 * 1024 * 1024
 _UNDEFINED = 0xFFFFFFFF
 _LAST_TAG = 0xFFFFFFFF
@@ -49,7 +48,7 @@ def read_data_set(
         file = source
         if transfer_syntax in DEFLATED:
             most = min(limits.value_bytes, _MOST_INFLATED_BYTES)
-            file, _ = beginning(source, most, ReadBudget(limits))
+            file = beginning(source, most, ReadBudget(limits))
         return _read_counted(file, form, None, last_tag, ReadBudget(limits))
     wanted = {int(tag) for tag in tags} | {int(CHARACTER_SET)}
     how = transfer_syntax in DEFLATED, *form, wanted, last_tag
