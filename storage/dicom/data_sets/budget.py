@@ -34,6 +34,11 @@ _NUMBER_BYTES = {
 _NOT_PROSE = frozenset({"UI"})
 
 
+def too_deep() -> BudgetError:
+    """What is raised for sequences that nest deeper than they are read."""
+    return BudgetError(f"Sequences nested too deep: {MAX_DEPTH} levels are read")
+
+
 @dataclass(frozen=True)
 class ReadLimits:
     """What is read at most of one data set; `seconds` are of one processor."""

@@ -11,8 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_sequence
 from pydicom.tag import BaseTag, Tag
 
-from storage.diagnostics import BudgetError
-from storage.dicom.data_sets.budget import MAX_DEPTH, MESSAGE, Metered, ReadBudget
+from storage.dicom.data_sets.budget import MAX_DEPTH, MESSAGE, Metered, ReadBudget, too_deep
 from storage.dicom.values import WHOLE_TEXT_VRS, Charset, charsets, conversion
 
 CHARACTER_SET = Tag(0x0008, 0x0005)
@@ -107,7 +106,7 @@ class _Reader:
             raw = raw._replace(VR=vr)
         if vr == "SQ":
             if depth >= MAX_DEPTH:
-                raise BudgetError(f"Sequences nested too deep: {MAX_DEPTH} levels are read")
+                raise too_deep()
             # An item that names no character set has its data set's (PS3.3 C.12.1.1.2).
             inherited = "\\".join(named.terms)
             return Element("SQ", items=tuple(

@@ -11,7 +11,14 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from storage.diagnostics import BudgetError, DataSetError
-from storage.dicom.data_sets.budget import SMALL_BYTES, STORED, Metered, ReadBudget, ReadLimits
+from storage.dicom.data_sets.budget import (
+    MAX_DEPTH,
+    SMALL_BYTES,
+    STORED,
+    Metered,
+    ReadBudget,
+    ReadLimits,
+)
 from storage.dicom.data_sets.elements import CHARACTER_SET
 from storage.dicom.data_sets.inflating import beginning, inflated
 from storage.dicom.data_sets.reducing import Reduced, reduced
@@ -27,6 +34,8 @@ _UNDEFINED = 0xFFFFFFFF
 _LAST_TAG = 0xFFFFFFFF
 _DELIMITERS = 0xFFFE
 _HEAD_BYTES = 8
+# By whether the data set is little endian.
+_ITEM_HEADS = {True: b"\xfe\xff\x00\xe0", False: b"\xff\xfe\xe0\x00"}
 
 
 def read_data_set(
@@ -118,6 +127,7 @@ def read_whole(data: bytes, transfer_syntax: str, budget: ReadBudget) -> Dataset
     if transfer_syntax in DEFLATED:
         data = inflated(data, budget.limits.value_bytes)
     form = _form(transfer_syntax)
+    _check_depth(data, form, budget.limits)
     try:
         data_set = _read_to_end(data, form, budget)
     except BudgetError:
@@ -129,6 +139,23 @@ def read_whole(data: bytes, transfer_syntax: str, budget: ReadBudget) -> Dataset
         if raw and raw.VR == "SQ" and isinstance(raw, RawDataElement) and raw.value:
             _check_items(raw.value, tag, bool(raw.is_little_endian))
     return data_set
+
+
+def _check_depth(data: bytes, form: tuple[bool, bool], limits: ReadLimits) -> None:
+    """Raise BudgetError where sequences nest so deeply that pydicom, which recurses, would not end.
+
+    It would raise that, too; but what is finalized meanwhile would have no stack.
+    """
+    _, little_endian = form
+    if data.count(_ITEM_HEADS[little_endian]) <= MAX_DEPTH:
+        return
+    how = False, *form, (), _LAST_TAG, ReadBudget(limits), True, MAX_DEPTH
+    try:
+        reduced(BytesIO(data), *how)
+    except BudgetError:
+        raise
+    except DataSetError:  # which who reads it says better
+        return
 
 
 def _read_to_end(data: bytes, form: tuple[bool, bool], budget: ReadBudget) -> Dataset:

@@ -6,11 +6,12 @@ data set in the same encoding, for whoever reads elements.
 """
 
 import struct
+import sys
 from collections.abc import Container
 from typing import BinaryIO, NamedTuple
 
 from storage.diagnostics import BudgetError, DataSetError
-from storage.dicom.data_sets.budget import ReadBudget, name
+from storage.dicom.data_sets.budget import ReadBudget, name, too_deep
 from storage.dicom.data_sets.inflating import Blocks
 from storage.dicom.values import LONG_FORM_VRS, SHORT_FORM_VRS, vr_of_tag
 
@@ -44,17 +45,19 @@ class Reduced(NamedTuple):
 def reduced(
     source: BinaryIO, is_deflated: bool, implicit_vr: bool, little_endian: bool,
     wanted: Container[int], last_tag: int, budget: ReadBudget, tolerant: bool = False,
+    most_depth: int = sys.maxsize,
 ) -> Reduced:  # fmt: skip
     """The elements that are `wanted` of the data set where `source` stands, up to `last_tag`.
 
     Of one that is there several times, the first. Raises DataSetError where what lies between
     them is no data set, BudgetError where it, or a value, is too much. `tolerant`: ends of items
     and sequences may stand where there is none, or be missing, and VRs be none; what such an end
-    may have lifted out of an item is left out.
+    may have lifted out of an item is left out. `most_depth`: so deep sequences of undefined length
+    may nest.
     """
     blocks = Blocks(source, is_deflated, budget)
     _check_beginning(blocks, little_endian, tolerant)
-    walk = _Walk(blocks, implicit_vr, little_endian, tolerant)
+    walk = _Walk(blocks, implicit_vr, little_endian, tolerant, most_depth)
     found: dict[int, bytes] = {}
     # What was found behind a sequence that may have gone on; None where there is no such.
     lifted: list[int] | None = None
@@ -110,9 +113,11 @@ class _Walk:
     """Where a reading of elements stands."""
 
     def __init__(
-        self, blocks: Blocks, implicit_vr: bool, little_endian: bool, tolerant: bool
-    ) -> None:
+        self, blocks: Blocks, implicit_vr: bool, little_endian: bool, tolerant: bool,
+        most_depth: int,
+    ) -> None:  # fmt: skip
         self._tolerant = tolerant
+        self._most_depth = most_depth
         self._order = "<" if little_endian else ">"
         self._blocks = blocks
         self.implicit_vr = implicit_vr
@@ -267,6 +272,8 @@ class _Walk:
                 blocks.skip(length)
                 continue
             depth += 1
+            if depth > 2 * self._most_depth:  # of which each but the last holds an item
+                raise too_deep()
 
     def _past_stray(self, tag: int, number: int, length: int, depth: int) -> int:
         """How much is open behind a delimiter that does not belong where it stands."""

@@ -12,9 +12,9 @@ import pytest
 from support import EXPLICIT, IMPLICIT, ct, encoded
 from support.network.raw import ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, ex, im
 
-from storage.diagnostics import DataSetError, MismatchError
+from storage.diagnostics import BudgetError, DataSetError, MismatchError
 from storage.dicom import instance_header
-from storage.dicom.data_sets import ReadBudget, read
+from storage.dicom.data_sets import ReadBudget, read, reader
 from storage.dicom.data_sets.budget import MESSAGE
 from storage.dicom.data_sets.reader import DEFLATED as DEFLATING
 from storage.dicom.data_sets.reader import read_whole
@@ -204,3 +204,29 @@ def test_an_identifier_that_is_cut_short_asks_nothing() -> None:
         for odd in (b"", ITEM_END):
             with pytest.raises(DataSetError):
                 tags_of(ASKED[LEVEL] + odd + data[len(ASKED[LEVEL]) : size])
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
+@pytest.mark.parametrize("ends", [True, False], ids=["whole", "cut"])
+@pytest.mark.parametrize("depth", [65, 150, 5000])
+def test_what_nests_too_deeply_is_refused_before_who_recurses_reads_it(
+    syntax: str, ends: bool, depth: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def recursing(*given: object, **named: object) -> None:
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr(reader, "read_dataset", recursing)
+    opened = element(0x00400275, "SQ", im(ITEM, b"", UNDEFINED), syntax, UNDEFINED)
+    data = element(LEVEL, "CS", b"STUDY ", syntax) + opened * depth
+    data += (ITEM_END + SEQUENCE_END) * depth * ends
+    with pytest.raises(BudgetError, match="nested too deep: 64 levels"):
+        read_whole(data, syntax, ReadBudget(MESSAGE))
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
+def test_what_nests_as_deeply_as_is_read_is_read(syntax: str) -> None:
+    opened = element(0x00400275, "SQ", im(ITEM, b"", UNDEFINED), syntax, UNDEFINED)
+    data = element(LEVEL, "CS", b"STUDY ", syntax) + opened * 64 + (ITEM_END + SEQUENCE_END) * 64
+    beside = element(0x00400275, "SQ", im(ITEM, b"") * 200, syntax)
+    for whole in (data, data[:14] + beside):
+        assert read_whole(whole, syntax, ReadBudget(MESSAGE)).QueryRetrieveLevel == "STUDY"
