@@ -3,7 +3,14 @@
 from storage.archive import commitments
 from storage.archive.archive import Archive, OnConflict, Received, Stored, StoreOutcome
 from storage.archive.commitments import FailureReason
-from storage.archive.finding import Asked, QueryAnswer, QueryAnswers, UnreadableError, asked
+from storage.archive.finding import (
+    Asked,
+    QueryAnswer,
+    QueryAnswers,
+    UnreadableError,
+    asked,
+    plain,
+)
 from storage.archive.import_sources import (
     STANDARD_INPUT,
     ImportSource,
@@ -41,6 +48,7 @@ __all__ = [
     "counts",
     "fault_of",
     "held_bytes",
+    "plain",
     "record_file",
     "statistics",
     "under",

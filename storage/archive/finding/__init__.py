@@ -7,6 +7,7 @@ from storage.archive.finding.entities import (
     UnreadableError,
     asked,
     found,
+    plain,
 )
 from storage.archive.finding.header_search import HeaderSearch
 from storage.archive.finding.origins import Origins
@@ -21,4 +22,5 @@ __all__ = [
     "UnreadableError",
     "asked",
     "found",
+    "plain",
 ]

@@ -118,7 +118,7 @@ class _Known:
         """What is shown of it under a name."""
         if name in OF_RECEIPT:
             return self.of_receipt(name)
-        return _plain(self._elements, self._asked.paths[name].tags)
+        return plain(self._elements, self._asked.paths[name].tags)
 
     def of_receipt(self, name: str) -> str:
         """How it came."""
@@ -133,15 +133,18 @@ class _Known:
 _NOTHING = Element("UN")
 
 
-def _plain(elements: Elements, tags: Sequence[int]) -> object:
-    """The value at a path: a text, of an attribute in a sequence the texts of all its items."""
+def plain(elements: Elements, tags: Sequence[int]) -> object:
+    """The value at a path as it is shown: a text, of an attribute in a sequence those of all items.
+
+    A sequence itself is a list of its items, values by keyword.
+    """
     held = elements.get(tags[0], _NOTHING)  # type: ignore[call-overload]
     if len(tags) > 1:
-        texts = [str(_plain(item, tags[1:])) for item in held.items or ()]
+        texts = [str(plain(item, tags[1:])) for item in held.items or ()]
         return _SEPARATOR.join(text for text in texts if text)
     if held.items is None:
         return held.text
-    return [{_name(tag): _plain(item, (tag,)) for tag in item} for item in held.items]
+    return [{_name(tag): plain(item, (tag,)) for tag in item} for item in held.items]
 
 
 def _name(tag: int) -> str:

@@ -31,6 +31,10 @@ MADE = {
     for uids, own in HELD.items()
 }
 
+_REQUEST = Dataset()
+_REQUEST.RequestedProcedureID = "R1"
+MADE["2.1", "2.2", "2.3.1"].RequestAttributesSequence = [_REQUEST]
+
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
@@ -81,6 +85,9 @@ def test_json_and_csv_have_uids_and_what_is_shown(node: RunningNode) -> None:
     assert found["PatientName"] == "Doe^Jane"
     (row,) = csv.DictReader(io.StringIO(query(node, *asked, "--csv")))
     assert row == found
+    inside = "RequestAttributesSequence.RequestedProcedureID"
+    (shown,) = json.loads(query(node, "Modality=MR", "-l", "series", "-s", inside, "--json"))
+    assert shown[inside] == "R1"  # as `find` shows it
     (study,) = json.loads(query(node, "PatientID=P1", "--json"))
     assert (study["PatientName"], study["NumberOfStudyRelatedInstances"]) == ("山田^太郎", "3")
 

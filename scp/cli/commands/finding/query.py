@@ -1,11 +1,9 @@
 """`minipacs query`: what another archive holds, asked by C-FIND and shown as `find` shows it."""
 
-from collections.abc import Iterable
 from itertools import islice
 from typing import Annotated
 
 import typer
-from pydicom.datadict import keyword_for_tag
 
 from scp.cli.commands.finding.showing import Showing, showing
 from scp.cli.options import (
@@ -24,9 +22,8 @@ from scp.network.association import NoAssociationError
 from scp.network.fetching import RemoteArchive, RemoteAsked, remote_asked
 from scp.network.scu import Inquirer, PeerError
 from scp.network.tls import contexts
-from storage.dicom.data_sets import Elements
+from storage.archive import plain
 from storage.dicom.values import UNIQUE, Level
-from storage.query import key_path
 
 app = Commands()
 
@@ -56,12 +53,12 @@ def query(
 
 def run(remote: RemoteArchive, title: str, asked: RemoteAsked, shown: Showing) -> tuple[int, str]:
     """Show what a peer answers; how many there are, and what went wrong."""
-    count = 0
+    count, unique = 0, [UNIQUE[level] for level in Level if level <= asked.level]
     with shown.form:
         try:
             for found in islice(remote.entities(asked), shown.limit or None):
-                uids = [UNIQUE[level].keyword for level in Level if level <= asked.level]
-                shown.add(_values(found, uids), _values(found, shown.columns))
+                uids = {one.keyword: plain(found, (one.tag,)) for one in unique}
+                shown.add(uids, {path.name: plain(found, path.tags) for path in asked.shown})
                 count += 1
         except (NoAssociationError, PeerError) as error:
             return count, f"{title} {error}"
@@ -69,26 +66,3 @@ def run(remote: RemoteArchive, title: str, asked: RemoteAsked, shown: Showing) -
         say(f"minipacs: {title} does not answer {', '.join(remote.unheeded)}: it may not have "
             "matched that", err=True)  # fmt: skip
     return count, ""
-
-
-def _values(found: Elements, names: Iterable[str]) -> dict[str, object]:
-    return {name: _value(found, name) for name in names}
-
-
-def _value(found: Elements, name: str) -> object:
-    """The value of an attribute; of one in a sequence those of all its items."""
-    first, *below = key_path(name).tags
-    held = found.get(first)
-    if held is None:
-        return ""
-    if held.items is None:
-        return held.text
-    inner = [_plain(item) for item in held.items]
-    for tag in below:
-        inner = [one.get(keyword_for_tag(tag), "") for one in inner if isinstance(one, dict)]
-    return inner
-
-
-def _plain(item: Elements) -> object:
-    return {keyword_for_tag(tag) or str(tag): one.text if one.items is None
-            else [_plain(inner) for inner in one.items] for tag, one in item.items()}  # fmt: skip
