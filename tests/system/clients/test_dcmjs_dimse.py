@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pydicom import dcmread
-from support import RunningNode, Sample, free_port, running_node
+from support import RunningNode, Sample, running_node
 from support.data.corpus import fill, uid
 from support.data.pictures import frames, pictures, send_pictures
 from support.network.installed import node_with, output
@@ -28,11 +28,6 @@ Send = Callable[..., Responses]
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return node_with(tmp_path_factory.mktemp("dcmjs") / "packages", PACKAGE)
-
-
-@pytest.fixture(scope="module")
-def own_port() -> int:
-    return free_port()
 
 
 @pytest.fixture(scope="module")

@@ -64,13 +64,7 @@ def test_orthanc_is_asked_and_sends_what_it_holds(orthanc: Orthanc, tmp_path: Pa
 
 
 @pytest.fixture(scope="module")
-def mine() -> int:
-    """The port of the node, which dcmqrscp knows from its start on."""
-    return free_port()
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory, mine: int) -> Iterator[int]:
+def archive(tmp_path_factory: pytest.TempPathFactory, own_port: int) -> Iterator[int]:
     """A dcmqrscp that holds all; its port."""
     folder, port = tmp_path_factory.mktemp("dcmqrscp"), free_port()
     (folder / "held").mkdir()
@@ -79,7 +73,7 @@ NetworkTCPPort = {port}
 MaxPDUSize = 16384
 MaxAssociations = 16
 HostTable BEGIN
-mine = (MINE, 127.0.0.1, {mine})
+mine = (MINE, 127.0.0.1, {own_port})
 HostTable END
 VendorTable BEGIN
 VendorTable END
@@ -103,12 +97,12 @@ AETable END
 
 @pytest.mark.parametrize("by", ["get", "move"])
 def test_dcmqrscp_is_asked_and_sends_what_it_holds(
-    by: str, archive: int, mine: int, tmp_path: Path
+    by: str, archive: int, own_port: int, tmp_path: Path
 ) -> None:
     with serving(tmp_path / "node", "MINE", "ARCHIVE", archive) as node:
         peers = {"ARCHIVE": {"host": "127.0.0.1", "port": archive}}
         node.stop()
-        node.configure({"node": {"ae_title": "MINE", "port": mine}, "peers": peers})
+        node.configure({"node": {"ae_title": "MINE", "port": own_port}, "peers": peers})
         node.start()
         found = minipacs("query", node, "ARCHIVE", "PatientName=Doe^Peter", "--json")
         assert found.returncode == 0, found.stderr

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pydicom import dcmread
-from support import EXPLICIT, RunningNode, data_set_bytes, free_port, running_node
+from support import EXPLICIT, RunningNode, data_set_bytes, running_node
 from support.data.corpus import DEFLATED, fill, instances, uid
 from support.data.pictures import pictures, send_pictures
 from support.network.installed import output, python_with
@@ -25,11 +25,6 @@ Run = Callable[..., str]
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python_with(tmp_path_factory.mktemp("pynetdicom2") / "venv", *REQUIREMENTS)
-
-
-@pytest.fixture(scope="module")
-def own_port() -> int:
-    return free_port()
 
 
 @pytest.fixture(scope="module")
