@@ -1,13 +1,11 @@
 """The associations that take instances to a destination: for a C-MOVE (PS3.4 C.4.2.2) or not."""
 
 import logging
-import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
 from typing import Protocol
 
 from scp.config import Peer, Settings
@@ -24,6 +22,7 @@ from scp.network.scu.outcomes import (
     SubOperationOutcome,
     Supply,
 )
+from scp.network.scu.patience import pauses
 from scp.network.scu.store import Sender
 from scp.network.tls import Contexts
 from scp.runtime import one_line
@@ -34,10 +33,6 @@ logger = logging.getLogger(__name__)
 
 # How often the requestor is thought of while nothing happens.
 _TICK_SECONDS = 0.1
-# After which a destination that is busy is asked again, each time, at most; then by the last.
-_BUSY_SECONDS = (0.5, 1.0, 2.0, 4.0)
-# Of which so much at least, by chance: two deliveries in step would be in each other's way.
-_LEAST_OF_PAUSE = 0.5
 # How long a destination may hold up the final response with its A-RELEASE-RP.
 _RELEASE_SECONDS = 1.0
 
@@ -209,25 +204,21 @@ class Delivery:
         One lane asks again at a time. A destination may count all that ask as associations: of
         one that takes a single one, lanes that ask together would each be rejected, for ever.
         """
-        patience = self._peer.acse_timeout or self._origin.settings.limits.acse_timeout
-        until = time.monotonic() + patience
+        asked = pauses(self._origin.settings, self._peer)
         try:
             return self._connect(proposals)
         except _BusyError as error:
             refusal = error
         with self._asking_again:
-            for longest in chain(_BUSY_SECONDS, repeat(_BUSY_SECONDS[-1])):
-                pause = longest * random.uniform(_LEAST_OF_PAUSE, 1.0)
-                if time.monotonic() + pause > until:
-                    raise refusal
+            for pause in asked:
                 self._rest(pause, held)
                 if not held or self._stopped.is_set():
-                    break
+                    return None
                 try:
                     return self._connect(proposals)
                 except _BusyError as error:
                     refusal = error
-        return None
+        raise refusal
 
     def _rest(self, seconds: float, held: deque[Location]) -> None:
         """Wait, while there is something left that others do not send meanwhile."""

@@ -8,7 +8,7 @@ from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation as Role
 from pynetdicom.presentation import PresentationContext, build_role
 
 from scp.config import Peer, Service, Settings
-from scp.network.association import Proposal, access, associate
+from scp.network.association import Proposal, access
 from scp.network.dimse import (
     STORAGE_CLASSES,
     STORAGE_SYNTAXES,
@@ -22,6 +22,7 @@ from scp.network.dimse import (
     status_of,
     writer,
 )
+from scp.network.scu.patience import associate_when_free
 from scp.network.scu.requests import (
     IDENTIFIER_SYNTAXES,
     Conversation,
@@ -94,7 +95,7 @@ class _Retriever:
         self, proposals: Sequence[Proposal], roles: Sequence[Role] = (), sink: OpenSink = _no_sink
     ) -> Conversation:
         origin = self._origin
-        association = associate(
+        association = associate_when_free(
             origin.settings, origin.tls, origin.title, origin.peer, proposals, roles, sink
         )
         self._conversation = Conversation(association, origin.settings, origin.title, origin.peer)
