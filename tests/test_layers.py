@@ -68,6 +68,7 @@ FLOORS = (
     },
     {"scp.cli"},
     {"scp"},
+    {"scp.testing"},
 )
 # What has no door, only rooms: each of these is imported as what it is.
 CORRIDORS = {
@@ -200,7 +201,7 @@ def test_what_a_door_gives_is_taken_by_somebody() -> None:
     taken |= {
         name.rpartition(".")[::2] for module in MODULES for name, of in imports(module) if not of
     }
-    public = {"storage", "scp.cli"}  # for who builds on it, and for the command
+    public = {"storage", "scp.cli", "scp.testing"}  # for who builds on it, and for the command
     idle = {
         (package, name)
         for package in PACKAGES - public
@@ -236,8 +237,8 @@ def test_no_folder_has_too_much_in_it(top: str) -> None:
     folders = [path for path in (ROOT / top).rglob("*") if path.is_dir()]
     crowded = {}
     for folder in [ROOT / top, *folders]:
-        # The second is a mark for type checkers (PEP 561).
-        passed_over = ("__pycache__", "py.typed")
+        # A page on what is there; a mark for type checkers (PEP 561).
+        passed_over = ("__pycache__", "README.md", "py.typed")
         entries = [path for path in folder.iterdir() if path.name not in passed_over]
         if len(entries) > MOST_ENTRIES:
             crowded[folder] = len(entries)

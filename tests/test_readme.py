@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -166,14 +167,19 @@ def test_each_command_of_the_walk_says_what_is_shown(walk: list[list[str]], numb
     assert follows(steps(WALK)[number].shown, walk[number]) == "", "\n".join(walk[number])
 
 
+def programs() -> list[str]:
+    """Those in Python that it shows."""
+    section = README.split("\n## From Python\n")[1].split("\n## ")[0]
+    return re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+
+
 def test_the_program_reads_what_it_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     node = RunningNode(tmp_path, {})
     done = minipacs("import", node, str(TEST_FILES / "dicomdirtests" / "98892003"))
     assert done.returncode == 0, done.stderr
-    section = README.split("\n## From Python\n")[1].split("\n## ")[0]
-    (program,) = re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    program, _ = programs()
     found: dict[str, Any] = {}
     monkeypatch.chdir(node.data.parent)
     exec(program, found)
@@ -183,3 +189,30 @@ def test_the_program_reads_what_it_says(
     assert found["header"].PatientName == "Doe^Peter"
     assert found["shapes"]
     assert all(len(shape) == 2 for shape in found["shapes"])
+
+
+# A program that sends, once more where the archive is out of resources.
+_PROGRAM = """
+from pynetdicom import AE
+
+class my_program:
+    def send(path, host, port, title):
+        entity = AE()
+        entity.add_requested_context("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1")
+        association = entity.associate(host, port, ae_title=title)
+        statuses = [association.send_c_store(path).Status for _ in range(2)]
+        association.release()
+        return statuses == [0xA700, 0x0000]
+"""
+
+
+def test_the_test_of_a_program_passes(tmp_path: Path) -> None:
+    _, shown = programs()
+    (tmp_path / "test_program.py").write_text(_PROGRAM + shown)
+    shutil.copy(TEST_FILES / "CT_small.dcm", tmp_path / "ct.dcm")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", tmp_path], cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+        timeout=CLIENT_SECONDS,
+    )  # fmt: skip
+    assert "1 passed" in done.stdout, done.stdout + done.stderr

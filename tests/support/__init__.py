@@ -1,5 +1,6 @@
 """What tests share: a node, clients, destinations and data sets."""
 
+from scp.testing import toml
 from support.clients import (
     accepted,
     at_rest,
@@ -29,7 +30,7 @@ from support.names import (
     Context,
     Tables,
 )
-from support.node import Code, RunningNode, StartNode, free_port, minipacs, running_node, toml
+from support.node import Code, RunningNode, StartNode, free_port, minipacs, running_node
 from support.retrieves import Arrived, Inbox, Retrieved, destination, found, getting, got, retrieved
 
 __all__ = [

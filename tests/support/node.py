@@ -1,30 +1,22 @@
 """A node, started as a user starts it."""
 
-import json
-import os
-import re
-import signal
 import socket
 import subprocess
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
-from pynetdicom import (
-    AE,
-)
+from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 
+from scp.testing import NodeProcess
 from support.clients import keep_responses, take_late_rejection
-from support.names import CLIENT_SECONDS, ECHO, IMPLICIT, ROOT, START_SECONDS, Context, Tables
+from support.names import CLIENT_SECONDS, ECHO, IMPLICIT, ROOT, Context, Tables
 from support.program import Program, run
 
-_LISTENING = re.compile(r"listening on (\S+):(\d+)$")
-_END = "<end of log>"
 # Processes of the node that are no workers.
 _OTHERS = ("metrics", "forwarder", "catalogue")
 # What a node never says, whatever its peers send.
@@ -51,26 +43,6 @@ def put(owner, name, value):
 """
 
 
-# ---- the node
-
-
-def toml(tables: Tables) -> str:
-    """The tables as a config file; peers are tables in a table."""
-    lines: list[str] = []
-    for name, table in tables.items():
-        if isinstance(table, list):  # an array of tables
-            for one in table:
-                lines += [f"[[{name}]]", *(f"{k} = {json.dumps(v)}" for k, v in one.items())]
-            continue
-        inner = {key: value for key, value in table.items() if isinstance(value, Mapping)}
-        lines.append(f"[{name}]")
-        lines += [f"{key} = {json.dumps(table[key])}" for key in table if key not in inner]
-        for title, peer in inner.items():
-            lines.append(f"[{name}.{json.dumps(title)}]")
-            lines += [f"{key} = {json.dumps(value)}" for key, value in peer.items()]
-    return "\n".join(lines) + "\n"
-
-
 class Code:
     """Code as the value of a constant of the program, see `RunningNode.constants`."""
 
@@ -81,54 +53,15 @@ class Code:
         return self._code
 
 
-class RunningNode:
-    """`python -m scp serve` in a process group of its own, with its log at hand."""
+class RunningNode(NodeProcess):
+    """A node, forked from a process that has imported the program; it has no faults in front."""
 
     def __init__(self, folder: Path, tables: Tables | None = None) -> None:
-        tables = tables or {}
-        self.folder = folder
-        self.data = folder / tables.get("storage", {}).get("path", "data")
-        self.config = folder / "config.toml"
-        self.title = tables.get("node", {}).get("ae_title", "MINIPACS")
-        self.configure(tables)
+        super().__init__(folder, tables)
         # Of the program's modules, where a test cannot wait for so long: name -> value.
         self.constants: dict[str, object] = {}
         # What runs it, where it is not to be forked from what has imported it already.
         self.python: list[str] = []
-        self.log: list[str] = []
-        self.port = 0
-        self._changed = threading.Condition()
-
-    def configure(self, tables: Tables) -> None:
-        """Write the configuration, for the next start or to be read again."""
-        # The disk of a test machine may be nearly full; that is tested where it is meant.
-        settings = {
-            **tables,
-            "node": {"port": 0, "workers": 1, **tables.get("node", {})},
-            "limits": {"free_bytes": 0, **tables.get("limits", {})},
-        }
-        self.config.write_text(toml(settings))
-
-    def reload(self, answer: str = "configuration reloaded") -> None:
-        """Have it read its configuration again, and wait for what it says to that."""
-        mark = self.mark()
-        self.process.send_signal(signal.SIGHUP)
-        self.wait_for_log(answer, after=mark)
-
-    def start(self) -> "RunningNode":
-        """Start it, once more too, and wait for the line that says where it listens."""
-        if hasattr(self, "_reader"):  # else it would tell of the end of the one before
-            self._reader.join(START_SECONDS)
-        self.log = []
-        ours, theirs = os.pipe()
-        self.process = self._process(theirs)
-        os.close(theirs)
-        self._reader = threading.Thread(target=self._read, args=[ours], daemon=True)
-        self._reader.start()
-        match = _LISTENING.search(self.wait_for_log("listening on"))
-        assert match
-        self.port = int(match[2])
-        return self
 
     def _process(self, log: int) -> "Program | subprocess.Popen[bytes]":
         arguments = ["serve", "-c", str(self.config)]
@@ -155,64 +88,12 @@ class RunningNode:
             lines.append(f"put({owner}, {attribute!r}, {value!r})")
         return "\n".join([_PUT, *lines, "from scp.cli import main", "main()"])
 
-    def _read(self, log: int) -> None:
-        with open(log, encoding="utf-8") as lines:
-            for line in lines:
-                self._add(line.rstrip("\n"))
-        self._add(_END)
-
-    def _add(self, line: str) -> None:
-        with self._changed:
-            self.log.append(line)
-            self._changed.notify_all()
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it was started and has not ended."""
-        return hasattr(self, "process") and self.process.poll() is None
-
-    def mark(self) -> int:
-        """A place in the log: where the next line comes."""
-        return len(self.log)
-
-    def logged(self, *words: str, after: int = 0) -> list[str]:
-        """The lines that hold all of `words`."""
-        return [line for line in self.log[after:] if all(word in line for word in words)]
-
     def bugs(self, after: int = 0) -> list[str]:
         """The first line that tells of a bug, and those behind it."""
         for number, line in enumerate(self.log[after:], after):
             if any(words in line for words in _BUGS):
                 return self.log[number : number + 30]
         return []
-
-    def wait_for_log(
-        self, *words: str, count: int = 1, after: int = 0, seconds: float = START_SECONDS
-    ) -> str:
-        """The `count`-th line after the mark that holds all of `words`, once it is there."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: len(self.logged(*words, after=after)) >= count or _END in self.log, seconds
-            )
-            lines = self.logged(*words, after=after)
-        assert len(lines) >= count, f"no {words!r} in the log:\n" + "\n".join(self.log[-50:])
-        return lines[count - 1]
-
-    def kill(self) -> None:
-        """kill -9 of the supervisor and every worker."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self._ended()
-
-    def stop(self) -> int:
-        """SIGTERM; returns the exit code."""
-        if self.is_running:
-            self.process.send_signal(signal.SIGTERM)
-        return self._ended()
-
-    def _ended(self) -> int:
-        code = self.process.wait(START_SECONDS)
-        self._reader.join(START_SECONDS)
-        return code
 
     def associate(
         self, *contexts: Context, ae_title: str = "TESTER", called: str = "", **options: Any

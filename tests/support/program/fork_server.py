@@ -26,7 +26,7 @@ def import_everything() -> None:
     """Import every module of the program but the one that runs it."""
     for package in ("storage", "scp"):
         for module in pkgutil.walk_packages([str(ROOT / package)], f"{package}."):
-            if not module.name.endswith("__main__"):
+            if not module.name.endswith("__main__") and "testing" not in module.name:
                 importlib.import_module(module.name)
 
 

@@ -1,0 +1,178 @@
+"""`minipacs serve` as a process with a folder of its own, and its log."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+# How long a node may take to start, to end, or to say what is waited for.
+SECONDS = 60.0
+
+Tables = Mapping[str, Any]
+
+_LISTENING = re.compile(r"listening on (\S+):(\d+)$")
+_END = "<end of log>"
+_PACKAGES = Path(__file__).parents[2]
+
+
+class Process(Protocol):
+    """What is asked of the process: as of one that `subprocess` has started."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Its exit code, or None while it runs."""
+
+    def wait(self, timeout: float) -> int:
+        """Wait for its end; returns the exit code."""
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+
+
+class NodeProcess:
+    """The node in a process group of its own. What is waited for in vain is an AssertionError."""
+
+    process: Process
+
+    def __init__(self, folder: Path, tables: Tables | None = None) -> None:
+        tables = tables or {}
+        self.folder = folder
+        self.data = folder / tables.get("storage", {}).get("path", "data")
+        self.config = folder / "config.toml"
+        self.title = tables.get("node", {}).get("ae_title", "MINIPACS")
+        self.log: list[str] = []
+        self.port = 0
+        self._reader: threading.Thread | None = None
+        self._changed = threading.Condition()
+        self.configure(tables)
+
+    def configure(self, tables: Tables) -> None:
+        """Write the configuration, for the next start or to be read again."""
+        # The disk of a test machine may be nearly full.
+        settings = {
+            **tables,
+            "node": {"port": 0, "workers": 1, **tables.get("node", {})},
+            "limits": {"free_bytes": 0, **tables.get("limits", {})},
+        }
+        self.config.write_text(toml(settings), encoding="utf-8")
+
+    def reload(self, answer: str = "configuration reloaded") -> None:
+        """Have it read its configuration again, and wait for what it says to that."""
+        mark = self.mark()
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for_log(answer, after=mark)
+
+    def start(self) -> Self:
+        """Start it, once more too, and wait for the line that says where it listens."""
+        self._finish_reading()  # else it would tell of the end of the one before
+        self.log = []
+        ours, theirs = os.pipe()
+        self.process = self._process(theirs)
+        os.close(theirs)
+        self._reader = threading.Thread(target=self._read, args=[ours], daemon=True)
+        self._reader.start()
+        match = _LISTENING.search(self.wait_for_log("listening on"))
+        assert match
+        self._listens_at(int(match[2]))
+        return self
+
+    def _listens_at(self, port: int) -> None:
+        self.port = port
+
+    def _process(self, log: int) -> Process:
+        paths = [str(_PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return subprocess.Popen(
+            [sys.executable, "-m", "scp", "serve", "-c", str(self.config)],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            start_new_session=True,
+        )
+
+    def _read(self, log: int) -> None:
+        with open(log, encoding="utf-8") as lines:
+            for line in lines:
+                self._add(line.rstrip("\n"))
+        self._add(_END)
+
+    def _add(self, line: str) -> None:
+        with self._changed:
+            self.log.append(line)
+            self._changed.notify_all()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return hasattr(self, "process") and self.process.poll() is None
+
+    def mark(self) -> int:
+        """A place in the log: where the next line comes."""
+        return len(self.log)
+
+    def logged(self, *words: str, after: int = 0) -> list[str]:
+        """The lines that hold all of `words`."""
+        return [line for line in self.log[after:] if all(word in line for word in words)]
+
+    def wait_for_log(
+        self, *words: str, count: int = 1, after: int = 0, seconds: float = SECONDS
+    ) -> str:
+        """The `count`-th line after the mark that holds all of `words`, once it is there."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: len(self.logged(*words, after=after)) >= count or _END in self.log, seconds
+            )
+            lines = self.logged(*words, after=after)
+        if len(lines) < count:
+            raise AssertionError(f"no {words!r} in the log:\n" + "\n".join(self.log[-50:]))
+        return lines[count - 1]
+
+    def kill(self) -> None:
+        """kill -9 of the supervisor and every worker."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self._ended()
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        if self.is_running:
+            self.process.send_signal(signal.SIGTERM)
+        return self._ended()
+
+    def _ended(self) -> int:
+        code = self.process.wait(SECONDS)
+        self._finish_reading()
+        return code
+
+    def _finish_reading(self) -> None:
+        if self._reader:
+            self._reader.join(SECONDS)
+
+
+def toml(tables: Tables) -> str:
+    """The tables as a config file; those in a table, as peers are, are tables of their own."""
+    lines: list[str] = []
+    for name, table in tables.items():
+        if isinstance(table, list):  # an array of tables
+            for one in table:
+                lines += [f"[[{name}]]", *(f"{k} = {_value(v)}" for k, v in one.items())]
+            continue
+        inner = {key: value for key, value in table.items() if isinstance(value, Mapping)}
+        lines.append(f"[{name}]")
+        lines += [f"{key} = {_value(table[key])}" for key in table if key not in inner]
+        for title, peer in inner.items():
+            lines.append(f"[{name}.{_value(title)}]")
+            lines += [f"{key} = {_value(value)}" for key, value in peer.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text.replace("\x7f", "\\u007F")
