@@ -31,6 +31,7 @@ FLOORS = (
     {"storage.journal.corrections"},
     {"storage.index.sqlite"},
     {"storage.index"},
+    {"storage.index.consistency"},
     {"storage.archive.finding"},
     {"storage.archive"},
     {"storage.outbox", "storage.maintenance.changes", "storage.maintenance.check"},

@@ -31,7 +31,6 @@ from storage.index import (
     FileFacts,
     Location,
     Stop,
-    about,
     digest_in,
     index_path,
     never,
@@ -39,6 +38,7 @@ from storage.index import (
     record,
     search,
 )
+from storage.index.consistency import about
 from storage.journal import RECEIPTS, Journal, Withdrawals, pinned
 from storage.journal.corrections import in_force
 from storage.query import Query

@@ -1,7 +1,6 @@
 """The index: SQLite tables that answer queries, and how rows get there."""
 
-from storage.index import counts, disagreements, orphans, pages, search
-from storage.index.disagreements import about
+from storage.index import counts, pages, search
 from storage.index.engine import Stop, never
 from storage.index.pages import Chain, Row, shortened
 from storage.index.rows import row_of, shared_header
@@ -16,11 +15,21 @@ from storage.index.sqlite import (
     version_of,
     write_settled,
 )
-from storage.index.tables import TABLES, Index, SqliteIndex, open_index, signature
+from storage.index.tables import (
+    IDENTITY,
+    NAMED_LEVELS,
+    TABLES,
+    Index,
+    SqliteIndex,
+    open_index,
+    signature,
+)
 from storage.index.writer import FileFacts, digest_in, forget, prune, record, refresh
 
 __all__ = [
     "ERRORS",
+    "IDENTITY",
+    "NAMED_LEVELS",
     "TABLES",
     "Chain",
     "FileFacts",
@@ -29,11 +38,9 @@ __all__ = [
     "Row",
     "SqliteIndex",
     "Stop",
-    "about",
     "applied",
     "counts",
     "digest_in",
-    "disagreements",
     "fault_of_marks",
     "forget",
     "index_path",
@@ -41,7 +48,6 @@ __all__ = [
     "mark_at",
     "never",
     "open_index",
-    "orphans",
     "pages",
     "prune",
     "read_settled",

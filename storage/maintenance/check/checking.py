@@ -11,7 +11,8 @@ from typing import Protocol
 from storage.archive import Archive, held_bytes
 from storage.dicom.values import Level, Uids
 from storage.files import Stray
-from storage.index import Chain, Row, digest_in, disagreements, pages
+from storage.index import Chain, Row, digest_in, pages
+from storage.index.consistency import disagreements
 from storage.journal import RECEIPTS, Receipt, in_journal, receipts_of
 from storage.maintenance.check import instance_faults, orphans, rights_faults
 from storage.maintenance.check.entity_rows import persons_in_one

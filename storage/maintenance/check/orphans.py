@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 
 from storage.dicom.values import Level
-from storage.index import TABLES, Index, orphans, prune
+from storage.index import TABLES, Index, prune
+from storage.index.consistency import orphans
 from storage.maintenance.check.faults import Fault, FaultKind
 from storage.maintenance.check.repair import Mended, mending
 

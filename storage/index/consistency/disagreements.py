@@ -11,7 +11,7 @@ from typing import Any
 from peewee import fn
 
 from storage.dicom.values import Level, Uids
-from storage.index.tables import IDENTITY, Index
+from storage.index import IDENTITY, Index
 
 # Also the names of the tables.
 _NAMES = {Level.STUDY: "study", Level.SERIES: "series", Level.IMAGE: "instance"}

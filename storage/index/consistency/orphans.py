@@ -1,7 +1,7 @@
 """Rows that hang in the air: without a parent, without children, or named by nothing."""
 
 from storage.dicom.values import UNIQUE, Level
-from storage.index.tables import NAMED_LEVELS, TABLES, Index
+from storage.index import NAMED_LEVELS, TABLES, Index
 
 # What no instance says any more.
 _UNUSED = (
