@@ -64,11 +64,13 @@ _HEADER_BYTES = 64 * 1024
 class Header:
     """What the index needs of one instance: column -> text.
 
-    `corrected`: some of it by a correction of the instance, its series or its study alone.
+    `corrected`: some of it may be by a correction of its series or its study alone; `came`: the
+    values before any correction, where there was one.
     """
 
     values: Mapping[str, str]
     corrected: bool = False
+    came: Mapping[str, str] | None = None
 
     def __getitem__(self, keyword: str) -> str:
         return self.values[keyword]

@@ -1,6 +1,6 @@
 """The index: SQLite tables that answer queries, and how rows get there."""
 
-from storage.index import counts, pages, search
+from storage.index import corrected_rows, counts, pages, search
 from storage.index.engine import Stop, never
 from storage.index.pages import Chain, Row, shortened
 from storage.index.rows import row_of, shared_header
@@ -39,6 +39,7 @@ __all__ = [
     "SqliteIndex",
     "Stop",
     "applied",
+    "corrected_rows",
     "counts",
     "digest_in",
     "fault_of_marks",

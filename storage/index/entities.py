@@ -20,8 +20,9 @@ from functools import lru_cache
 from typing import Any
 
 from storage.dicom import Header
-from storage.dicom.values import Level, stored_at
+from storage.dicom.values import Level
 from storage.index.rows import (
+    ABOVE,
     SharedHeader,
     forget_name,
     held_row,
@@ -37,7 +38,6 @@ from storage.index.tables import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index
 
 # Rows that a connection remembers: one patient, study and series are sent at a time.
 _MAX_ENTERED = 256
-_ABOVE = tuple(a.column for level in SHARED for a in stored_at(level) if a.level is level)
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,17 @@ def enter(index: Index, header: Header) -> Entered:
     `adjust` then brings those up to date that differ from what it says.
     """
     entered = index.engine.entered
-    key = (header.corrected, *[header.values[column] for column in _ABOVE])
+    key: tuple[object, ...] = header.corrected, *[header.values[column] for column in ABOVE]
+    if header.came:
+        key = *key, *[header.came[column] for column in ABOVE]
     if known := entered.get(key):
         return Entered(*known)
     parent, differing = 0, []
     for level in SHARED:
         row = row_of(level, header) | ({} if level is Level.PATIENT else {"parent_id": parent})
-        parent, differs = _entity(index, level, row)
+        parent, differs = entity(index, level, row)
         differing += [(level, parent)] if differs else []
-    shared = _shared(index, parent, shared_header(header))
+    shared = shared_of(index, parent, shared_header(header))
     if not differing:
         if len(entered) >= _MAX_ENTERED:
             entered.clear()
@@ -89,7 +91,7 @@ def leave(index: Index, shared: int, series: int, arrived: int) -> None:
 
     Those that hold nothing else go.
     """
-    above = _parents(index, series)
+    above = parents(index, series)
     prune(index, [series])
     told = index.engine.execute(f"SELECT {_TEXTS} FROM shared_header WHERE id = ?", (shared,))
     ((last,),) = index.engine.execute(_LAST, (shared,))
@@ -142,7 +144,7 @@ def refresh(index: Index, level: Level, number: int) -> bool:
     return True
 
 
-def _entity(index: Index, level: Level, row: Mapping[str, Any]) -> tuple[int, bool]:
+def entity(index: Index, level: Level, row: Mapping[str, Any]) -> tuple[int, bool]:
     """The id of the row of the same identity, or of a new one; whether it says anything else."""
     identity = [row[name] for name in (*parent_column(level), *IDENTITY[level])]
     found = index.engine.execute(_select(level), identity)
@@ -153,22 +155,24 @@ def _entity(index: Index, level: Level, row: Mapping[str, Any]) -> tuple[int, bo
     return number, any(row[name] and row[name] != text for name, text in held)
 
 
-def _shared(index: Index, series: int, said: SharedHeader) -> int:
-    digest = said.digest
-    same = f"SELECT id, {_TEXTS} FROM shared_header WHERE parent_id = ? AND digest = ?"
-    found = index.engine.execute(same, (series, digest))
-    if found and found[0][1:] != said.texts:  # damaged; who repairs the index comes by here
-        texts = ", ".join(f"{column} = ?" for column in SHARED.values())
-        statement = f"UPDATE shared_header SET {texts} WHERE id = ?"
-        index.engine.execute(statement, (*said.texts, found[0][0]))
+def shared_of(index: Index, series: int, said: SharedHeader) -> int:
+    """The id of the shared header of a series that says just this; made where it is not there."""
+    same = f"SELECT id, came, {_TEXTS} FROM shared_header WHERE parent_id = ? AND digest = ?"
+    found = index.engine.execute(same, (series, said.digest))
     if not found:
-        statement = (
-            f"INSERT INTO shared_header (parent_id, digest, corrected, {_TEXTS}) "
-            "VALUES (?, ?, ?, ?, ?, ?) RETURNING id"
-        )
-        values = series, digest, int(said.corrected), *said.texts
-        found = index.engine.execute(statement, values)
+        found = index.engine.execute(_INSERT_SHARED, (series, *_values(said)))
+    elif found[0][1:] != (said.came, *said.texts):
+        update_shared(index, found[0][0], said)  # damaged; who repairs the index comes by here
     return int(found[0][0])
+
+
+def update_shared(index: Index, number: int, said: SharedHeader) -> None:
+    """Have a shared header say something else."""
+    index.engine.execute(_UPDATE_SHARED, (*_values(said), number))
+
+
+def _values(said: SharedHeader) -> tuple[object, ...]:
+    return said.digest, int(said.corrected), said.came, *said.texts
 
 
 @dataclass(frozen=True)
@@ -210,7 +214,7 @@ def _names(level: Level, told: Sequence[str]) -> set[str]:
     return {name for text in told for name in json.loads(text)} & set(told_columns(level))
 
 
-def _parents(index: Index, series: int) -> dict[Level, int]:
+def parents(index: Index, series: int) -> dict[Level, int]:
     """The rows of a series, its study and its patient, as far as they are there."""
     found = {Level.SERIES: series}
     for level, above in ((Level.SERIES, Level.STUDY), (Level.STUDY, Level.PATIENT)):
@@ -229,4 +233,10 @@ def _select(level: Level) -> str:
 
 
 _TEXTS = ", ".join(SHARED.values())
+_OF_SHARED = ("digest", "corrected", "came", *SHARED.values())
+_INSERT_SHARED = (
+    f"INSERT INTO shared_header (parent_id, {', '.join(_OF_SHARED)}) "
+    f"VALUES (?{', ?' * len(_OF_SHARED)}) RETURNING id"
+)
+_UPDATE_SHARED = f"UPDATE shared_header SET {' = ?, '.join(_OF_SHARED)} = ? WHERE id = ?"
 _LAST = "SELECT MAX(arrived) FROM instance WHERE shared_id = ?"

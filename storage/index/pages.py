@@ -20,7 +20,7 @@ class Row:
     level: Level
     number: int
     values: dict[str, Any]
-    shared: str = ""  # of an instance: series, correctedness and texts of its shared header, JSON
+    shared: str = ""  # of an instance: what its shared header holds, as JSON
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -147,7 +147,7 @@ def _select(level: Level) -> str:
 
 
 _SHARED = (
-    f"(SELECT json_array(shared_header.parent_id, corrected, {', '.join(SHARED.values())}) "
+    f"(SELECT json_array(shared_header.parent_id, corrected, came, {', '.join(SHARED.values())}) "
     "FROM shared_header WHERE shared_header.id = instance.shared_id)"
 )
 # Of a value in a fault.

@@ -12,21 +12,26 @@ from storage.dicom.values import LONG_CHARACTERS, Attribute, Level, stored_at
 from storage.index.tables import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index, column_names
 from storage.query import NAME_PART_CHARACTERS, folded, has_several, match_columns
 
+# The columns that say something of an instance's patient, study or series.
+ABOVE = tuple(a.column for level in SHARED for a in stored_at(level) if a.level is level)
+
 
 @dataclass(frozen=True)
 class SharedHeader:
     """What an instance says of its patient, study and series: of each a JSON object.
 
-    Of the attributes that have a value, but for what makes the entity the one that it is.
+    Of the attributes that have a value, but for what makes the entity the one that it is. `came` is
+    a JSON object of all of them as they came, where they came otherwise; else empty.
     """
 
     texts: tuple[str, ...]
     corrected: bool
+    came: str = ""
 
     @property
     def digest(self) -> str:
         """Tells it from others of a series."""
-        whole = "\0".join((*self.texts, str(self.corrected)))
+        whole = "\0".join((*self.texts, str(self.corrected), self.came))
         return hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
@@ -47,12 +52,17 @@ def row_from(level: Level, values: Mapping[str, str]) -> dict[str, Any]:
 
 def shared_header(header: Header) -> SharedHeader:
     """What an instance says above its own level."""
-    texts = []
-    for level in SHARED:
-        held = ((column, header[column]) for column in shared_columns(level))
-        said = {column: text for column, text in held if text}
-        texts.append(json.dumps(said, ensure_ascii=False, separators=(",", ":")))
-    return SharedHeader(tuple(texts), header.corrected)
+    texts = tuple(_told(header.values, shared_columns(level)) for level in SHARED)
+    if header.came is None:
+        return SharedHeader(texts, header.corrected)
+    came, shown = _told(header.came, ABOVE), _told(header.values, ABOVE)
+    return SharedHeader(texts, header.corrected, "" if came == shown else came)
+
+
+def _told(values: Mapping[str, str], columns: tuple[str, ...]) -> str:
+    """Those of some columns that have a text, as a JSON object."""
+    said = {column: values[column] for column in columns if values[column]}
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
 
 
 @lru_cache

@@ -179,7 +179,11 @@ def _name_part(database: SqliteDatabase) -> Any:
 
 
 def _shared_header(database: SqliteDatabase, models: dict[Level, Any]) -> Any:
-    """What instances of a series say alike; `corrected`: by a correction below the patient."""
+    """What instances of a series say alike; `corrected`: by a correction below the patient.
+
+    `came`: the same as it came, where any of it was corrected: so an undone correction, too, takes
+    no look into a file.
+    """
     series = models[Level.SERIES]
     meta = {
         "database": database,
@@ -190,6 +194,7 @@ def _shared_header(database: SqliteDatabase, models: dict[Level, Any]) -> Any:
         "parent": ForeignKeyField(series, on_delete="RESTRICT", index=False),
         "digest": TextField(),
         "corrected": IntegerField(default=0),
+        "came": TextField(default=""),
         **{column: TextField() for column in SHARED.values()},
     }
     return type("SharedHeader", (Model,), {**fields, "Meta": type("Meta", (), meta)})
@@ -213,7 +218,7 @@ def signature() -> int:
     parts += [f"{level.name}:{names}" for level, names in IDENTITY.items()]
     parts += [f"{a.column} {a.indexed} {a.inside}" for a in TABLE]
     parts.append(f"name_part {NAME_PART_CHARACTERS} of {NAMED_LEVELS}")
-    parts += ["shared_header", *SHARED.values()]
+    parts += ["shared_header", *SHARED.values(), "came"]
     parts += [MARK_TABLE, f"reading {_READING}"]
     return zlib.crc32("\n".join(parts).encode()) & 0x7FFFFFFF
 

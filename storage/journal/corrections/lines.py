@@ -141,7 +141,9 @@ class Corrections(ABC):
         if not changed:
             return header
         values = {name: changed.get(name, text) for name, text in header.values.items()}
-        return Header(values, corrected=bool(self.applying(header.uids, "")))
+        by_level = {one.entity[0] for one in self.applying(header.uids, "")}
+        is_below_patient = not by_level.isdisjoint((Level.STUDY, Level.SERIES))
+        return Header(values, is_below_patient, header.values)
 
 
 def _is_of(one: Correction, patient_id: str) -> bool:

@@ -15,18 +15,19 @@ from typing import Any
 from pydicom.datadict import dictionary_keyword
 from pydicom.tag import BaseTag, Tag
 
+from storage.archive import Archive
 from storage.diagnostics import ArchiveError, Event, ResourceError
 from storage.dicom import Header, header, part10
 from storage.dicom.data_sets import STORED, Element, Elements, ReadBudget, read, read_data_set
-from storage.dicom.values import Level
+from storage.dicom.values import BY_KEYWORD, Level, stored_at
 from storage.files import LOCK_SECONDS, Files, Tree, lock, refusal
 from storage.index import (
     FileFacts,
     Index,
     Location,
     applied,
+    corrected_rows,
     digest_in,
-    forget,
     index_path,
     open_index,
     record,
@@ -34,8 +35,8 @@ from storage.index import (
 )
 from storage.journal import CORRECTIONS, Journal
 from storage.journal.corrections import (
-    PATIENT_ID,
     Correction,
+    Corrections,
     Entity,
     entities_since,
     in_force,
@@ -45,6 +46,7 @@ logger = logging.getLogger(__name__)
 
 _PATIENT_ID = Tag("PatientID")
 _NOTHING = Element("LO")
+_OF_INSTANCES = frozenset(a.keyword for a in stored_at(Level.IMAGE) if a.level is Level.IMAGE)
 # Different values of an attribute that are told.
 _MANY = 10
 
@@ -74,12 +76,31 @@ def correct(
     return made
 
 
-def shown(tree: Files, instances: Iterable[Location], tags: Iterable[str]) -> dict[str, list[str]]:
-    """The different values that instances are shown with, keyword -> texts; some at most.
+def shown(
+    archive: Archive, entity: Entity, instances: Iterable[Location], keywords: Iterable[str]
+) -> dict[str, list[str]]:
+    """The different values that an entity's instances are shown with, keyword -> texts; some.
 
-    Raises ResourceError, DataSetError.
+    Of what the index holds it tells; files are read for the rest, each once. Raises ResourceError,
+    DataSetError.
     """
-    corrections, wanted = in_force(tree.data), [Tag(keyword) for keyword in tags]
+    held = {one: BY_KEYWORD[one].column for one in keywords if _is_held(one)}
+    found = {keyword: corrected_rows.texts_of(archive.index, *entity, column, _MANY)
+             for keyword, column in held.items()}  # fmt: skip
+    others = [keyword for keyword in keywords if keyword not in held]
+    return found | (_shown_of_files(archive.tree, instances, others) if others else {})
+
+
+def _is_held(keyword: str) -> bool:
+    """Whether a column of the index has what the attribute says."""
+    attribute = BY_KEYWORD.get(keyword)
+    return bool(attribute and attribute.stored and not attribute.sequence)
+
+
+def _shown_of_files(
+    tree: Files, instances: Iterable[Location], keywords: Iterable[str]
+) -> dict[str, list[str]]:
+    corrections, wanted = in_force(tree.data), [Tag(keyword) for keyword in keywords]
     found: dict[str, dict[str, None]] = {dictionary_keyword(tag): {} for tag in wanted}
     for one in instances:
         elements = _elements(tree, one, [*wanted, _PATIENT_ID])
@@ -91,15 +112,6 @@ def shown(tree: Files, instances: Iterable[Location], tags: Iterable[str]) -> di
             if len(found[keyword]) < _MANY:
                 found[keyword][text] = None
     return {keyword: list(texts) for keyword, texts in found.items()}
-
-
-def patient_ids(tree: Files, instances: Iterable[Location]) -> set[str]:
-    """The Patient IDs that instances came with, and have been given. Raises ArchiveError."""
-    corrections, found = in_force(tree.data), set[str]()
-    for one in instances:
-        came = _elements(tree, one, [_PATIENT_ID]).get(_PATIENT_ID, _NOTHING).text
-        found |= {came, corrections.changes(one.uids, came).get(PATIENT_ID, came)}
-    return found
 
 
 def undo(tree: Files, number: int, user: str) -> None:
@@ -174,9 +186,9 @@ def _apply(tree: Files, start: int) -> None:
     index = open_index(index_path(tree.data), sync=True)
     try:
         with index.engine.connected():
-            # A commit is on the disk then, also after a power cut.
-            index.engine.sync_commits()
             changed = sum(_enter(tree, index, entity) for entity in entities)
+            # With this commit all of them are on the disk, also after a power cut.
+            index.engine.sync_commits()
             index.engine.mark(journal, CORRECTIONS, end)
     except OSError as error:
         raise ResourceError(f"{error.filename}: {error.strerror}") from error
@@ -184,32 +196,61 @@ def _apply(tree: Files, start: int) -> None:
 
 
 def _enter(tree: Files, index: Index, entity: Entity) -> int:
-    """Make the rows of all instances that an entity's corrections may be of; how many."""
+    """Bring the rows of all instances up that an entity's corrections may be of; how many changed.
+
+    In steps: between two of them whoever stores has his turn, and more of it than this.
+    """
     level, key = entity
-    keys = in_force(tree.data).patient_ids(key) if level is Level.PATIENT else {key}
-    with index.engine.reading():
-        found = [one for uid in sorted(keys) for one in search.by_uid(index, level, uid)]
-    read = [(one, _header(tree, one)) for one in found]
-    with tree.all_locked(), index.engine.writing():
-        return _enter_all(tree, index, read)
-
-
-def _enter_all(tree: Files, index: Index, read: Iterable[tuple[Location, Header | None]]) -> int:
-    """In one transaction; all rows go first, so that nothing of the old values stays above."""
     corrections = in_force(tree.data)
-    there = [
-        (one, of_file)
-        for one, of_file in read
-        if of_file and digest_in(index, one.uids) == one.digest  # else it came or went meanwhile
-    ]
-    for one, _ in there:
-        forget(index, one.uids)
-    for one, of_file in there:
+    keys = sorted(corrections.patient_ids(key)) if level is Level.PATIENT else [key]
+    changed = 0
+    if level is not Level.IMAGE:
+        studies = corrected_rows.studies_of(index, level, keys)
+        changed = sum(_resting(
+            corrected_rows.Recorrection(index, studies, corrections.corrected).steps()
+        ))  # fmt: skip
+    if level is Level.IMAGE or _is_of_instances(corrections, entity):
+        numbers = corrected_rows.instances_of(index, level, keys)
+        changed = max(sum(_resting(_enter_one(tree, index, one) for one in numbers)), changed)
+    return changed
+
+
+def _resting(steps: Iterable[int]) -> Iterator[int]:
+    """With a rest behind each step that is as long as it was."""
+    start = time.monotonic()
+    for changed in steps:
+        yield changed
+        time.sleep(time.monotonic() - start)
+        start = time.monotonic()
+
+
+def _is_of_instances(corrections: Corrections, entity: Entity) -> bool:
+    """Whether columns of the instances themselves may be among what was corrected.
+
+    By corrections of the entity, or of the patient that others have made it one of.
+    """
+    return any(
+        not _OF_INSTANCES.isdisjoint(one.values)
+        for one in corrections.all.values()
+        if one.entity == entity or one.entity[0] is Level.PATIENT
+    )
+
+
+def _enter_one(tree: Files, index: Index, number: int) -> int:
+    """Make the row of an instance anew from its file, unless it goes meanwhile; 1 where it is."""
+    with index.engine.reading():
+        one = search.newest(index, Level.IMAGE, number)
+    if one is None:
+        return 0
+    with tree.locked(one.uids):
+        of_file = _header(tree, one)
+        if of_file is None or digest_in(index, one.uids) != one.digest:
+            return 0  # it came or went since
         facts = FileFacts(
             one.transfer_syntax_uid, one.file_bytes, one.digest, one.charset, one.arrived
         )
-        record(index, corrections.corrected(of_file), facts)
-    return len(there)
+        record(index, in_force(tree.data).corrected(of_file), facts)
+    return 1
 
 
 def _elements(files: Files, one: Location, tags: list[BaseTag]) -> Elements:

@@ -139,7 +139,7 @@ def _shared_differences(chain: Chain, found: Examined) -> list[str]:
     told = shared_header(found.header)
     if not chain[-1].shared:
         return ["what it says of its series is missing in the index"]
-    series, corrected, *texts = json.loads(chain[-1].shared)
+    series, corrected, came, *texts = json.loads(chain[-1].shared)
     if texts != list(told.texts):
         pairs = [
             (json.loads(old), json.loads(new)) for old, new in zip(texts, told.texts, strict=True)
@@ -150,7 +150,7 @@ def _shared_differences(chain: Chain, found: Examined) -> list[str]:
             for column in sorted(old.keys() | new.keys())
             if old.get(column) != new.get(column)
         ]
-    if (series, bool(corrected)) != (chain[-2].number, told.corrected):
+    if (series, bool(corrected), came) != (chain[-2].number, told.corrected, told.came):
         return ["what it says of its series is another's in the index"]
     return []
 

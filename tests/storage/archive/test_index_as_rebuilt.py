@@ -18,6 +18,7 @@ from storage import Archive, Level, Query, Received, Root
 from storage.archive import archive as archive_module
 from storage.archive.batch import store_all
 from storage.diagnostics.errors import ResourceError
+from storage.index import corrected_rows
 from storage.index.sqlite.database import connect, index_path
 from storage.index.tables import SHARED, TABLES, Index, build, column_names
 from storage.journal.corrections.in_effect import in_force
@@ -51,10 +52,13 @@ SAID: dict[str, tuple[str, ...]] = {
 }
 # What a correction of each level may give another value.
 CORRECTED = {
-    Level.PATIENT: {"PatientName": "Corrected^Patient", "PatientSex": "O", "PatientComments": "c"},
+    Level.PATIENT: {
+        "PatientName": "Corrected^Patient", "PatientSex": "O", "PatientComments": "c",
+        "PatientID": "P2", "IssuerOfPatientID": "CLINIC", "InstanceNumber": "78",
+    },
     Level.STUDY: {
         "PatientName": "Corrected^Study", "PatientID": "P2", "PatientSex": "",
-        "StudyDescription": "CORRECTED", "StationName": "ALL",
+        "StudyDescription": "CORRECTED", "StationName": "ALL", "InstanceNumber": "79",
     },
     Level.SERIES: {"SeriesDescription": "corrected", "Modality": "PT"},
     Level.IMAGE: {"InstanceNumber": "77"},
@@ -169,9 +173,16 @@ class Operations:
         entity = selection.level, selection.uid
         values = {keyword: CORRECTED[selection.level][keyword]}
         if selection.uid:
+            self._take_small_steps()
             correct(self.archive.tree, entity, values, user="me", before={})
 
+    def _take_small_steps(self) -> None:
+        """Or one that does it all."""
+        corrected_rows._MANY = self.chance.choice((1, 2, 200))
+        corrected_rows._STEP_SECONDS = self.chance.choice((0.0, 60.0))
+
     def merge(self) -> None:
+        self._take_small_steps()
         into = {"PatientID": "P2", "IssuerOfPatientID": "", "PatientName": "Merged^Person"}
         entity = Level.PATIENT, "P1"
         correct(self.archive.tree, entity, into, user="me", before={}, merge=True)
@@ -179,6 +190,7 @@ class Operations:
     def undo(self) -> None:
         made = [one.number for one in in_force(self.data).all.values() if not one.undone]
         if made:
+            self._take_small_steps()
             undo(self.archive.tree, self.chance.choice(made), "me")
 
     def _selection(self) -> Selection:
@@ -238,7 +250,7 @@ def rows(index: Index) -> dict[str, list[tuple[Any, ...]]]:
             parts = f"SELECT {', '.join(place)}, part FROM {table} {joins} JOIN name_part "
             parts += f"ON name_part.level = {int(level)} AND name_part.entity = {table}.id"
             found[f"parts of {table}"] = _sorted(index, parts)
-    shared = ", ".join(f"shared_header.{name}" for name in (*SHARED.values(), "corrected"))
+    shared = ", ".join(f"shared_header.{name}" for name in (*SHARED.values(), "corrected", "came"))
     found["shared"] = _sorted(
         index, f"SELECT SeriesInstanceUID, SOPInstanceUID, {shared} FROM shared_header "
         "LEFT JOIN instance ON instance.shared_id = shared_header.id "

@@ -87,7 +87,7 @@ def run(
         for one, instances in held.items():
             if one.level is Level.STUDY and PATIENT_ID not in values and _PERSON & values.keys():
                 _tell_of_others(archive, one, instances)
-            before = correction.shown(archive.tree, instances, values)
+            before = correction.shown(archive, (one.level, one.uid), instances, values)
             if before == {keyword: [text] for keyword, text in values.items()}:
                 raise UncorrectableError(f"{one}: has just these values")
         make(settings, archive, held, values, reason, ask)
@@ -131,7 +131,8 @@ def _check_patients(
 
 def _tell_of_others(archive: Archive, selection: Selection, held: list[Location]) -> None:
     """Say where a patient has other studies: a correction of one study shows in that one alone."""
-    for patient_id in correction.shown(archive.tree, held, [PATIENT_ID])[PATIENT_ID]:
+    shown = correction.shown(archive, (selection.level, selection.uid), held, [PATIENT_ID])
+    for patient_id in shown[PATIENT_ID]:
         of_patient = selected(archive, Selection(Level.PATIENT, patient_id))
         others = {one.uids[0] for one in of_patient} - {selection.uid}
         if patient_id and others:

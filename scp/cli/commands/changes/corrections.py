@@ -40,7 +40,7 @@ def make(
 ) -> None:
     """Ask, and write a correction down for each entity."""
     for selection, instances in held.items():
-        before = correction.shown(archive.tree, instances, values)
+        before = correction.shown(archive, (selection.level, selection.uid), instances, values)
         if len(held) > 1:
             say(f"{selection}:")
         for keyword, text in values.items():
@@ -70,9 +70,10 @@ def _write(
     is_merge: bool,
 ) -> None:
     """Write a correction down, and say so."""
+    entity = selection.level, selection.uid
     made = correction.correct(
-        archive.tree, (selection.level, selection.uid), values, user=user(),
-        before=correction.shown(archive.tree, held, values), reason=reason, merge=is_merge,
+        archive.tree, entity, values, user=user(),
+        before=correction.shown(archive, entity, held, values), reason=reason, merge=is_merge,
     )  # fmt: skip
     tell(
         settings, "merge" if is_merge else "correct", number=made.number,

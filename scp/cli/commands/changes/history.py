@@ -19,9 +19,10 @@ from scp.cli.output import say, say_json
 from scp.config import Settings
 from scp.node import opened
 from storage import Archive, Level
+from storage.index import corrected_rows
 from storage.journal.corrections import Correction, Entity, in_force
 from storage.maintenance import changes
-from storage.maintenance.changes import Named, Selection, correction
+from storage.maintenance.changes import Named, Selection
 
 app = Commands()
 
@@ -78,10 +79,12 @@ def _entities(archive: Archive, named: Named, charset: str) -> set[Entity]:
         if named.level is Level.PATIENT:
             patients.add(named.uid)
     held = changes.selected(archive, named, charset)
-    for one in held:
-        found |= set(zip(list(Level)[1:], one.uids, strict=True))
+    for instance in held:
+        found |= set(zip(list(Level)[1:], instance.uids, strict=True))
     if any(one.entity[0] is Level.PATIENT for one in corrections.all.values()):
-        patients |= correction.patient_ids(archive.tree, held)
+        of = [named] if isinstance(named, Selection) else changes.at_level(held, Level.SERIES)
+        for one in of:
+            patients |= corrected_rows.patient_ids(archive.index, one.level, one.uid)
     for patient in patients:
         found |= {(Level.PATIENT, other) for other in corrections.patient_ids(patient)}
     return found
