@@ -104,8 +104,8 @@ def _share(connection: sqlite3.Connection, texts: dict[str, str], series: int) -
     said = shared_header(Header(texts))
     columns = ", ".join(SHARED.values())
     statement = (
-        f"INSERT INTO shared_header (parent_id, digest, corrected, {columns}) "
-        "VALUES (?, ?, 0, ?, ?, ?) RETURNING id"
+        f"INSERT INTO shared_header (parent_id, digest, corrected, came, {columns}) "
+        "VALUES (?, ?, 0, '', ?, ?, ?) RETURNING id"
     )
     (found,) = connection.execute(statement, (series, said.digest, *said.texts)).fetchall()
     return int(found[0])
