@@ -1,10 +1,10 @@
-"""The journal: receipts, corrections, pins, commitments, as lines that are only ever added."""
+"""The journal: receipts, corrections, pins and the like, as lines that are only ever added."""
 
 from storage.journal import commitments, pins
 from storage.journal.catalogue import Unavailable, faults_told, open_brought_up, path_of
 from storage.journal.clock import Run
 from storage.journal.commitments import Commitment, Reference
-from storage.journal.journal import CORRECTIONS, RECEIPTS, Journal, now, record_of
+from storage.journal.journal import ACCEPTED, CORRECTIONS, RECEIPTS, Journal, now, record_of
 from storage.journal.pins import pinned
 from storage.journal.receipt_catalogue import arrivals, keep_near, stretches
 from storage.journal.receipts import (
@@ -21,6 +21,7 @@ from storage.journal.unfinished import changes_cut_off, changes_under_way, in_pr
 from storage.journal.withdrawals import Withdrawals
 
 __all__ = [
+    "ACCEPTED",
     "CORRECTIONS",
     "RECEIPTS",
     "Commitment",

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 RECEIPTS, COMMITMENTS = "receipts", "commitments"
 CORRECTIONS, PINS = "corrections", "pins"
+ACCEPTED = "accepted"
 _IDENTITY = "identity"
 _IDENTITY_BYTES = 16
 

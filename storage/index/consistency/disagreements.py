@@ -49,9 +49,10 @@ def everywhere(index: Index) -> Iterator[tuple[str, str]]:
     """The same over the whole index: the UID, and the sentence."""
     for level in _BELOW_PATIENT:
         uid = _uid(index, level)
-        repeated = index[level].select(uid).group_by(uid).having(fn.COUNT(uid) > 1)
-        for (value,) in repeated.tuples().iterator():
-            yield value, _repeated(level, value)
+        count = fn.COUNT(uid)
+        repeated = index[level].select(uid, count).group_by(uid).having(count > 1)
+        for value, times in repeated.tuples().iterator():
+            yield value, f"{_repeated(level, value)}: {times}"
     for level in _BELOW_PATIENT:
         for other in _BELOW_PATIENT[level:]:
             uid = _uid(index, level)

@@ -1,10 +1,12 @@
 """Tree against index, journal and headers; what is wrong is found and mended."""
 
 from storage.maintenance.check import rights_faults
+from storage.maintenance.check.acceptances import Acceptances
 from storage.maintenance.check.checking import check
 from storage.maintenance.check.faults import Fault
 
 __all__ = [
+    "Acceptances",
     "Fault",
     "check",
     "rights_faults",

@@ -24,6 +24,8 @@ from storage.maintenance.check.repair import Mended, mend_row, mend_stray, mendi
 # Files without a row that are looked up in the journal together.
 _BATCH = 100_000
 _LINE_BYTES = 300  # about, of the journal
+# Of one patient that are told.
+_MOST_TEXTS = 10
 _STRAYS = {
     "strange": FaultKind.STRANGE,
     "unreadable": FaultKind.UNREADABLE,
@@ -126,8 +128,11 @@ class _Check:
             yield mending(fault, self._repair, lambda: mend_row(self._archive, row))
 
     def _persons(self, patient: Row) -> Iterator[Fault]:
-        for column, one, other in persons_in_one(self._index, patient):
-            detail = f"instances of one patient differ in {column}: {one!r}, {other!r}"
+        for column, texts in persons_in_one(self._index, patient):
+            # All are counted: one more is another fault than the one that a person may know.
+            more = f" and {len(texts) - _MOST_TEXTS} more" if len(texts) > _MOST_TEXTS else ""
+            told = ", ".join(map(repr, texts[:_MOST_TEXTS])) + more
+            detail = f"instances of one patient differ in {column}: {told}"
             fault = Fault(FaultKind.PATIENTS_DISAGREE, uids=_uids((patient,)), detail=detail)
             yield mending(fault, self._repair, _nothing)
 

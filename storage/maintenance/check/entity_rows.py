@@ -14,8 +14,8 @@ from storage.query import fold
 _OF_PERSON = {"PatientName": "PN", "PatientBirthDate": "DA", "PatientSex": "CS"}
 
 
-def persons_in_one(index: Index, patient: Row) -> Iterator[tuple[str, str, str]]:
-    """Where instances of one Patient ID tell of different people: the column, and two texts."""
+def persons_in_one(index: Index, patient: Row) -> Iterator[tuple[str, list[str]]]:
+    """Where instances of one Patient ID tell of different people: the column, and the texts."""
     if not patient.values["PatientID"]:
         return
     told = [json.loads(text) for text in pages.told_of_patient(index, patient)]
@@ -27,8 +27,7 @@ def persons_in_one(index: Index, patient: Row) -> Iterator[tuple[str, str, str]]
             if form:
                 forms.setdefault(form, text)
         if len(forms) > 1:
-            one, other, *_ = forms.values()
-            yield column, one, other
+            yield column, list(forms.values())
 
 
 def belongs(row: Row, header: Header) -> bool:

@@ -51,6 +51,12 @@ class Fault:
     repairable: bool = True  # as far as its kind is
     mended: bool = False
     done: str = ""  # what --repair did about it, or why it did nothing
+    accepted: str = ""  # when a person took note of it
+
+    @property
+    def is_left(self) -> bool:
+        """Whether something is still to be done about it."""
+        return not self.mended and not self.accepted
 
     @property
     def can_be_mended(self) -> bool:
@@ -65,7 +71,8 @@ class Fault:
     def __str__(self) -> str:
         where = self.path or "/".join(self.uids)
         text = f"{where}: {self.sentence}" if where else self.sentence
-        return f"{text} -> {self.done}" if self.done else text
+        text = f"{text} -> {self.done}" if self.done else text
+        return f"{text} (accepted {self.accepted})" if self.accepted else text
 
     def as_json(self) -> dict[str, Any]:
         """The same for a machine."""
@@ -78,4 +85,5 @@ class Fault:
             "repairable": self.can_be_mended,
             "mended": self.mended,
             "done": self.done,
+            "accepted": self.accepted or None,
         }

@@ -30,7 +30,9 @@ from support import (
     program,
     running_node,
     samples,
+    send,
 )
+from support.checks.faults import killed
 
 from scp.cli.commands.upkeep.check import run as check_and_show
 from scp.cli.output.progress import Shown
@@ -42,7 +44,7 @@ from storage.dicom import part10
 from storage.journal.journal import RECEIPTS, Journal
 from storage.journal.receipts import withdraw
 from storage.maintenance.check.checking import check
-from storage.maintenance.check.faults import FaultKind
+from storage.maintenance.check.faults import Fault, FaultKind
 
 CHARSET = "ISO_IR 100"
 JPEG = "1.2.840.10008.1.2.4.50"
@@ -525,6 +527,193 @@ def test_what_is_sent_again_takes_the_place_of_what_was_damaged(node: RunningNod
     assert run(node.config, "--repair").code == 1
     store(node.data, instance(*FIRST, **HELD[0][3]))
     assert run(node.config).code == 0
+
+
+# ---- what is known
+
+
+def two_faults(node: RunningNode) -> list[str]:
+    """A file that is gone, and one that does not belong there; the lines of them."""
+    CASES["file gone"].done(node.data)
+    CASES["file in tree/"].done(node.data)
+    tree = node.data / "tree"
+    return [
+        f"{tree / FIRST_FILE}: in the index, but not in the tree",
+        f"{tree}/notes.txt: does not belong in tree/: a file outside of a series' folder",
+    ]
+
+
+SUMMARY = "held patient=2, study=2, series=3, image=4, faults="
+
+
+def test_what_is_accepted_fails_no_later_check_and_something_new_does(node: RunningNode) -> None:
+    lines = two_faults(node)
+    assert run(node.config).code == 1
+    unanswered = run(node.config, "--accept")
+    assert (unanswered.code, unanswered.text.splitlines()[:3]) == (1, [*lines, f"{SUMMARY}2"])
+    assert "without a terminal it takes --yes" in unanswered.errors
+    assert run(node.config).code == 1
+    refused = program.run("check", "-c", node.config, "--accept", answer="n\n")
+    assert (refused.returncode, refused.stdout.splitlines()[-1][-16:]) == (1, "nothing accepted")
+    done = program.run("check", "-c", node.config, "--accept", answer="y\n")
+    assert (done.returncode, done.stdout.splitlines()[:3]) == (0, [*lines, f"{SUMMARY}2"])
+    assert "left=2: missing=1, strange=1. Accept as known?" in done.stdout
+    for _ in range(2):
+        known = run(node.config)
+        assert (known.code, known.text) == (0, f"{SUMMARY}2, accepted=2\n")
+    CASES["empty study's folder"].done(node.data)
+    fresh = run(node.config)
+    assert (fresh.code, fresh.text.splitlines()) == (
+        1, [f"{node.data}/tree/1.9: an empty folder", f"{SUMMARY}3, accepted=2"],
+    )  # fmt: skip
+    again = run(node.config, "--accept", "--yes")
+    assert (again.code, again.text.splitlines()[-1].split(":")[0]) == (0, "accepted=1")
+    assert run(node.config, "--accept").text == f"{SUMMARY}3, accepted=3\n"  # nothing is asked
+
+
+def test_what_is_accepted_can_be_seen_and_forgotten(node: RunningNode) -> None:
+    lines = two_faults(node)
+    assert run(node.config, "--forget-accepted").text.startswith("accepted=0")
+    run(node.config, "--accept", "-y")
+    faults = run(node.config, "--json").document["faults"]
+    assert [fault["kind"] for fault in faults] == ["missing", "strange"]
+    shown = run(node.config, "--accepted")
+    assert (shown.code, shown.text.splitlines()) == (
+        0,
+        [f"{line} (accepted {told['accepted']})" for line, told in zip(lines, faults, strict=True)]
+        + [f"{SUMMARY}2, accepted=2"],
+    )  # fmt: skip
+    assert run(node.config, "--forget-accepted").code == 1
+    assert run(node.config).code == 0
+    assert run(node.config, "--forget-accepted", "-y").code == 0
+    later = run(node.config)
+    assert (later.code, later.text.splitlines()) == (1, [*lines, f"{SUMMARY}2"])
+    told = [json.loads(line) for line in (node.data / "audit" / "audit.jsonl").open()]
+    assert [(one["event"], one["faults"]) for one in told] == [
+        ("accept", 2),
+        ("forget-accepted", 2),
+    ]
+    assert (told[0]["kinds"], told[0]["outcome"]) == ({"missing": 1, "strange": 1}, "done")
+    assert told[0]["studies"] == ["1.1"]
+
+
+def test_json_tells_of_each_fault_when_it_was_accepted(node: RunningNode) -> None:
+    two_faults(node)
+    before = run(node.config, "--json")
+    assert (before.code, {fault["accepted"] for fault in before.document["faults"]}) == (1, {None})
+    accepted = run(node.config, "--accept", "--yes", "--json")
+    assert accepted.code == 0
+    assert all(fault["accepted"].startswith("20") for fault in accepted.document["faults"])
+    assert run(node.config, "--json").document == accepted.document
+
+
+def test_repair_mends_what_is_accepted_and_leaves_the_rest_known(node: RunningNode) -> None:
+    for name in ("file gone", "pixels that came damaged"):
+        CASES[name].done(node.data)
+    run(node.config, "--accept", "-y")
+    mended = run(node.config, "--repair")
+    line, summary = mended.text.splitlines()
+    assert " -> row dropped: send it again" in line
+    assert summary.endswith("faults=2, accepted=1, mended=1, left=0")
+    assert mended.code == 0
+    assert run(node.config).text.endswith("faults=1, accepted=1\n")
+
+
+def test_a_lost_instance_that_is_accepted_stays_lost_and_is_new_once_it_was_sent_again(
+    node: RunningNode,
+) -> None:
+    CASES["file and row gone"].done(node.data)
+    run(node.config, "--accept", "-y")
+    assert program.run("rebuild", "-c", node.config).returncode == 0
+    assert run(node.config).text.endswith("image=3, faults=1, accepted=1\n")
+    store(node.data, instance(*FIRST, **HELD[0][3]))
+    assert run(node.config).text.endswith("image=4, faults=0\n")
+    CASES["file and row gone"].done(node.data)
+    again = run(node.config, "--json")
+    assert (again.code, again.kinds) == (1, Counter(lost=1))
+
+
+def test_one_person_more_of_one_patient_is_another_fault(node: RunningNode) -> None:
+    for number, name in enumerate(("Doe^John", "Zoe^Ann")):
+        store(node.data, instance("1.1", "1.2", f"1.3.{9 + number}", PatientName=name))
+        done = run(node.config, "--accept", "-y")
+        assert (done.code, "\naccepted=1: " in done.text) == (0, True), done.text
+
+
+def test_what_is_accepted_beside_a_node_is_in_the_backup(node: RunningNode, tmp_path: Path) -> None:
+    two_faults(node)
+    with running_node(node.folder) as served:
+        assert run(served.config, "--accept", "-y").code == 0
+        with served.association((CT, EXPLICIT)) as association:
+            data = encoded(ct("3.1", "3.2", "3.3"))
+            assert send(association, CT, "3.3", data).Status == 0
+        assert run(served.config).text.endswith("faults=2, accepted=2\n")
+        backup = program.run("backup", "-c", served.config, tmp_path / "copy")
+        assert backup.returncode == 0, backup.stderr
+    assert run(node.config).text.endswith("faults=2, accepted=2\n")
+    here, there = (data / "journal" / "accepted.jsonl" for data in (node.data, tmp_path / "copy"))
+    assert here.read_bytes() == there.read_bytes()
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_what_was_written_before_a_kill_is_accepted_and_the_rest_is_not(
+    node: RunningNode, call: int
+) -> None:
+    lines = two_faults(node)
+    killed(node, "storage.journal.journal.Journal.write", call, "check", "--accept", "--yes")
+    left = run(node.config)
+    assert (left.code, left.text.splitlines()[:-1]) == (1, lines[call - 1 :])
+    assert run(node.config, "--accept", "-y").code == 0
+    assert run(node.config).code == 0
+
+
+def test_where_nothing_can_be_looked_at_nothing_is_accepted(node: RunningNode) -> None:
+    fault = Fault(FaultKind.RIGHTS, str(node.data / "journal"), detail="not to be read")
+    code = (
+        "from scp.cli.commands.upkeep import check\n"
+        "from storage.maintenance.check.faults import Fault, FaultKind\n"
+        f"fault = Fault(FaultKind.RIGHTS, {fault.path!r}, detail={fault.detail!r})\n"
+        "check.rights_faults.above = lambda *_: [fault]\n"
+        "from scp.cli import main\nmain()\n"
+    )
+    done = program.run("check", "-c", node.config, "--accept", "-y", code=code)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (1, str(fault))
+    assert not (node.data / "journal" / "accepted.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("--accept", "--json"), "--json: takes --yes beside --accept"),
+        (("--forget-accepted", "--repair"), "--forget-accepted: takes nothing beside it"),
+        (("--forget-accepted", "--accept", "-y"), "--forget-accepted: takes nothing beside it"),
+        (("--forget-accepted", "--json"), "--forget-accepted: takes nothing beside it"),
+    ],
+    ids=str,
+)
+def test_options_that_do_not_go_together_are_told(
+    node: RunningNode, given: tuple[str, ...], words: str
+) -> None:
+    two_faults(node)
+    done = run(node.config, *given)
+    assert (done.code, done.text) == (2, "")
+    assert words in done.errors
+    assert not (node.data / "journal" / "accepted.jsonl").exists()
+
+
+def test_a_disk_that_is_full_is_told_and_nothing_is_known(node: RunningNode) -> None:
+    two_faults(node)
+    code = (
+        "import os\nwrite = os.write\n"
+        "os.write = lambda to, data: write(to, data[:7] if b'\"accepted\":' in data else data)\n"
+        "from scp.cli import main\nmain()\n"
+    )
+    for options in ((), ("--json",)):
+        done = program.run("check", "-c", node.config, "--accept", "-y", *options, code=code)
+        assert done.returncode == 2
+        assert "minipacs: The journal cannot be written: No space left on device" in done.stderr
+    assert {fault["accepted"] for fault in json.loads(done.stdout)["faults"]} == {None}
+    assert run(node.config).code == 1
 
 
 # ---- how far it is
