@@ -63,9 +63,15 @@ class Retaining:
     @property
     def words(self) -> str:
         """Counts of what was done."""
-        return (
-            f"studies={len(self._studies)} instances={self._instances} purged files={self._purged}"
-        )
+        studies, instances, purged = self.counts.values()
+        return f"studies={studies} instances={instances} purged files={purged}"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The same for a machine."""
+        return {
+            "studies": len(self._studies), "instances": self._instances, "purged": self._purged,
+        }  # fmt: skip
 
     def apply(self, plan: Plan) -> None:
         """Do it. Raises ArchiveError."""

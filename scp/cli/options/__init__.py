@@ -14,7 +14,15 @@ from scp.cli.options.options import (
     refusals_shown,
     settings_as_owner,
 )
-from scp.cli.options.parameters import AsJson, Ask, DryRun, Yes, asking, takes
+from scp.cli.options.parameters import (
+    AsJson,
+    Ask,
+    DryRun,
+    Yes,
+    asking,
+    require_no_question,
+    takes,
+)
 from scp.cli.options.peers import peer_of
 from scp.cli.options.selection import required, selected
 
@@ -39,6 +47,7 @@ __all__ = [
     "parsed_conditions",
     "peer_of",
     "refusals_shown",
+    "require_no_question",
     "required",
     "selected",
     "selection",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from scp.cli.options.options import failure
 from scp.cli.output import ask
 
 Command = Callable[..., None]
@@ -21,6 +22,12 @@ Ask = Callable[[str], bool]
 def asking(yes: bool) -> Ask:
     """Asks the person at the terminal, unless the answer was given with the command."""
     return lambda text: yes or ask(text)
+
+
+def require_no_question(as_json: bool, yes: bool, dry_run: bool) -> None:
+    """End a command that would ask where a machine reads, which has but one document."""
+    if as_json and not (yes or dry_run):
+        raise failure("--json: takes --yes or --dry-run")
 
 
 def takes(**made: Callable[..., object]) -> Callable[[Command], Command]:

@@ -282,13 +282,16 @@ def test_pinned_studies_are_listed_and_stay(start_node: StartNode) -> None:
     assert [one["study"] for one in planned["goes"]] == ["1.2"]
     (stays,) = planned["stays"]
     assert (stays["study"], stays["why"]) == ("1.1", "days=250, and stays: it is pinned")
+    assert planned["done"] == {"studies": 0, "instances": 0, "purged": 0}
     assert minipacs("apply-retention", node, "--json").returncode == 2
     told = minipacs("apply-retention", node, "-y").stdout
     assert "instances=2, bytes=" in told
     assert "days=250, and stays: it is pinned" in told
     assert studies(node) == {"1.1", "1.3", "1.4"}
     assert minipacs("unpin", node, "--study", "1.1").stdout == "study 1.1 unpinned\n"
-    minipacs("apply-retention", node, "-y")
+    done = json.loads(minipacs("apply-retention", node, "-y", "--json").stdout)
+    assert [one["study"] for one in done["goes"]] == ["1.1"]
+    assert done["done"] == {"studies": 1, "instances": 2, "purged": 0}
     assert studies(node) == {"1.3", "1.4"}
     assert [audited(node, event)[0]["studies"] for event in ("pin", "unpin")] == [["1.1"]] * 2
 

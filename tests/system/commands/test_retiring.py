@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import (
@@ -147,7 +148,56 @@ def test_what_has_been_there_for_long_is_purged(node: RunningNode) -> None:
     assert run(node, "restore", "--study", "1.1").returncode == 1
 
 
+def document(node: RunningNode, *given: str, code: int = 0) -> dict[str, Any]:
+    """What a command says in JSON."""
+    done = run(node, *given, "--json")
+    assert done.returncode == code, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def test_json_tells_what_would_go_and_what_went(node: RunningNode) -> None:
+    held = sum(len(data_set(*one)) for one in HELD[:3])
+    before = tree(node)
+    counts = {"studies": 1, "instances": 3, "bytes": held, "absent": []}
+    study = ("--study", "1.1")
+    assert document(node, "delete", *study, "--dry-run") == counts | {"deleted": 0}
+    assert tree(node) == before
+    assert document(node, "delete", *study, "-y") == counts | {"deleted": 3}
+    due = {"files": 3, "bytes": sum(len(before[uid]) for uid in ("1.3.1", "1.3.2", "1.3.3"))}
+    nothing = {"files": 0, "bytes": 0}
+    none_old = {"due": nothing, "purged": nothing}
+    assert document(node, "purge", "--older-than", "30d", "-y") == none_old
+    purge = ("purge", "--older-than", "0h")
+    assert document(node, *purge, "--dry-run") == {"due": due, "purged": nothing}
+    restored = document(node, "restore", *study, "--study", "9.9", code=1)
+    assert restored == {"restored": 3, "absent": ["study 9.9"]}
+    assert document(node, "restore", "--study", "9.9", code=1)["restored"] == 0
+    assert tree(node) == before
+    run(node, "delete", *study, "-y")
+    assert document(node, *purge, "-y") == {"due": due, "purged": due}
+    assert list((node.data / "superseded").iterdir()) == []
+    assert document(node, "rebuild") == {"instances": 2}
+
+
+def test_a_dry_run_deletes_nothing_and_says_what_is_not_held(node: RunningNode) -> None:
+    before = tree(node)
+    dry = run(node, "delete", "--study", "1.1", "--dry-run")
+    assert dry.returncode == 0
+    assert dry.stdout.startswith("study 1.1: studies=1, instances=3, ")
+    assert dry.stdout.endswith(" to be deleted\n")
+    absent = ("delete", "--study", "1.1", "--study", "9.9")
+    lines = "study 9.9: nothing is held\nnothing deleted\n"
+    for options in (("--dry-run",), ("-y",)):
+        done = run(node, *absent, *options)
+        assert (done.returncode, done.stdout) == (1, lines)
+        told = document(node, *absent, *options, code=1)
+        assert (told["absent"], told["instances"], told["deleted"]) == (["study 9.9"], 3, 0)
+    assert tree(node) == before
+
+
 WRONG = {
+    "a question for a machine": (("delete", "--study", "1.1", "--json"), "--yes or --dry-run"),
+    "another one": (("purge", "--older-than", "0h", "--json"), "--json: takes --yes or --dry-run"),
     "nothing named": (("delete", "-y"), "takes one or more of --patient, --study"),
     "an empty name": (("delete", "--study", "1.1", "--series", " "), "--series: is empty"),
     "no age": (("purge",), "--older-than"),

@@ -191,6 +191,8 @@ def test_who_asks_for_another_attempt_need_not_wait(start: Start) -> None:
     node.wait_for_log("forwarding waits destination=LATE", "again in seconds=1000")
     with late.up():
         assert minipacs("forward", node, "--retry").stdout == "sent again instances=0\n"
+        retried = minipacs("forward", node, "--retry", "--json").stdout
+        assert json.loads(retried) == {"retried": 0}
         late.wait_for(2)
         wait_until(node, "LATE", waiting=0, sent=2)
     assert late.has(sent)

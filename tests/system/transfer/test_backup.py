@@ -1,5 +1,6 @@
 """`minipacs backup` as a user runs it, beside senders, and a node that is started from a copy."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -137,6 +138,11 @@ def test_what_is_not_as_it_was_received_is_told(start_node: StartNode, tmp_path:
     assert done.returncode == 1
     assert done.stdout.splitlines()[0] == f"{path}: not the bytes that were received"
     assert len(list(to.glob("tree/*/*/*.dcm"))) == 2
+    again = minipacs("backup", node, str(tmp_path / "another"), "--json")
+    document = json.loads(again.stdout)
+    assert (again.returncode, document["copied"], document["removed"]) == (1, 2, 0)
+    assert document["faults"] == [f"{path}: not the bytes that were received"]
+    assert document["bytes"] == sum(path.stat().st_size for path in node.files())
 
 
 def test_stores_wait_only_for_the_last_moment(

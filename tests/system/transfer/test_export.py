@@ -188,6 +188,21 @@ def test_a_damaged_instance_is_named_and_not_exported(node: RunningNode, tmp_pat
     assert set(exported(tmp_path / "out")) == {"1.3.1", "1.3.3"}
 
 
+def test_json_tells_what_was_exported_and_what_was_not(node: RunningNode, tmp_path: Path) -> None:
+    next(node.data.glob("tree/*/*/1.3.2.dcm")).write_bytes(b"no DICOM")
+    given = ("--study", "1.1", "--study", "9.9", "--json")
+    done = minipacs("export", node, str(tmp_path / "out"), *given)
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
+    assert (document["exported"], document["failed"]) == (2, 1)
+    assert document["absent"] == ["study 9.9"]
+    (problem,) = document["problems"]
+    assert (problem["study"], problem["instance"]) == ("1.1", "1.3.2")
+    nothing = minipacs("export", node, str(tmp_path / "none"), "--study", "9.9", "--json")
+    assert nothing.returncode == 1
+    assert (json.loads(nothing.stdout)["exported"], (tmp_path / "none").exists()) == (0, False)
+
+
 def _full(tmp_path: Path) -> Path:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").touch()

@@ -82,6 +82,24 @@ def test_what_the_peer_refuses_is_told_and_the_rest_arrives(node: RunningNode) -
     assert "sent=2, warned=0, failed=1" in done.stdout
 
 
+def test_json_tells_what_was_sent_and_what_was_not(node: RunningNode) -> None:
+    with destination("DEST", CT) as (inbox, port):
+        inbox.statuses = {"1.3.2": 0xA700, "1.3.3": 0xB000}
+        done = send(node, port, "DEST", "--study", "1.1", "--study", "9.9", "--json")
+        nothing = send(node, port, "DEST", "--study", "9.9", "--json")
+    assert (done.returncode, nothing.returncode) == (1, 1)
+    document = json.loads(done.stdout)
+    counts = [document[name] for name in ("to", "sent", "warned", "failed")]
+    assert counts == ["DEST", 1, 1, 1]
+    assert document["bytes"] == len(data_set("1.3.1")) + len(data_set("1.3.3"))
+    assert document["absent"] == json.loads(nothing.stdout)["absent"] == ["study 9.9"]
+    told = {one["instance"]: (one["result"], one["reason"]) for one in document["problems"]}
+    assert {uid: result for uid, (result, _) in told.items()} == {
+        "1.3.2": "failed", "1.3.3": "warned",
+    }  # fmt: skip
+    assert "A700" in told["1.3.2"][1]
+
+
 def test_a_peer_that_is_down_gets_nothing(node: RunningNode) -> None:
     done = send(node, free_port(), "DEST", "--study", "1.1")
     assert done.returncode == 1

@@ -8,6 +8,7 @@ import typer
 from scp.cli.commands.changes.audited import each
 from scp.cli.options import (
     DEFAULT_CONFIG,
+    AsJson,
     Ask,
     Commands,
     ConfigPath,
@@ -16,9 +17,10 @@ from scp.cli.options import (
     asking,
     failure,
     refusals_shown,
+    require_no_question,
     settings_as_owner,
 )
-from scp.cli.output import say, shown, size
+from scp.cli.output import say, say_json, shown, size
 from scp.config import Settings
 from scp.node import opened
 from storage.maintenance.changes import deletion
@@ -35,6 +37,7 @@ def purge(
     older_than: Age,
     yes: Yes = False,
     dry_run: DryRun = False,
+    as_json: AsJson = False,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Delete for good what has been in superseded/ for a time."""
@@ -42,9 +45,10 @@ def purge(
         age = seconds(older_than)
     except ValueError as error:
         raise failure(f"--older-than: {error}") from None
+    require_no_question(as_json, yes, dry_run)
     settings = settings_as_owner(path)
     with refusals_shown():
-        run(settings, age, dry_run, asking(yes))
+        run(settings, age, dry_run, asking(yes), as_json)
 
 
 def seconds(text: str) -> float:
@@ -55,13 +59,18 @@ def seconds(text: str) -> float:
     return int(found[1]) * _SECONDS[found[2]]
 
 
-def run(settings: Settings, age: float, dry_run: bool, ask: Ask) -> None:
+def run(settings: Settings, age: float, dry_run: bool, ask: Ask, as_json: bool = False) -> None:
     """Delete for good what has been in superseded/ for `age` seconds. Raises ArchiveError."""
     with opened(settings) as archive:
         files = list(deletion.older(deletion.all_superseded(archive), age))
-        text = f"superseded/: files={len(files)}, {size(sum(one.bytes for one in files))}"
+        held = sum(one.bytes for one in files)
+        text = f"superseded/: files={len(files)}, {size(held)}"
+        due, nothing = {"files": len(files), "bytes": held}, {"files": 0, "bytes": 0}
         if dry_run or not files:
-            say(f"{text} to be purged")
+            if as_json:
+                say_json({"due": due, "purged": nothing})
+            else:
+                say(f"{text} to be purged")
             return
         if not ask(f"{text}. Delete for good?"):
             say("nothing purged")
@@ -70,4 +79,7 @@ def run(settings: Settings, age: float, dry_run: bool, ask: Ask) -> None:
             progress.begin("purging", len(files), "files")
             purged = (one.uids for one in deletion.purge(files, archive))
             done = each(settings, "purge", purged, progress)
+    if as_json:
+        say_json({"due": due, "purged": due})
+    else:
         say(f"purged files={done}")

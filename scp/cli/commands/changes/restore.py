@@ -7,6 +7,7 @@ import typer
 from scp.cli.commands.changes.audited import each
 from scp.cli.options import (
     DEFAULT_CONFIG,
+    AsJson,
     Commands,
     ConfigPath,
     failure,
@@ -15,9 +16,10 @@ from scp.cli.options import (
     settings_as_owner,
     takes,
 )
-from scp.cli.output import say, shown
+from scp.cli.output import say, say_json, shown
 from scp.config import Settings
 from scp.node import changing
+from storage import Archive
 from storage.dicom.values import Uids
 from storage.files import Kept
 from storage.maintenance.changes import Matching, Named, deletion
@@ -29,6 +31,7 @@ app = Commands()
 @takes(named=required)
 def restore(
     named: "Sequence[Named]",
+    as_json: AsJson = False,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Bring back from superseded/ what was deleted."""
@@ -38,27 +41,33 @@ def restore(
         )
     settings = settings_as_owner(path)
     with refusals_shown():
-        found = run(settings, named)
+        found = run(settings, named, as_json)
     raise typer.Exit(0 if found else 1)
 
 
-def run(settings: Settings, named: Sequence[Named]) -> bool:
+def run(settings: Settings, named: Sequence[Named], as_json: bool = False) -> bool:
     """Bring back what is selected; whether there was some of each. Raises ArchiveError."""
     charset = settings.storage.charset
     with changing(settings) as archive:
         files: dict[Uids, Kept] = {}
-        whole = True
+        absent: list[str] = []
         for one in named:
             found = {kept.uids: kept for kept in deletion.restorable(archive, one, charset)}
             files |= found
-            if not found:
-                say(f"{one}: nothing in superseded/ that is not held")
-                whole = False
-        if not files:
-            return False
-        with shown("restore") as progress:
-            progress.begin("restoring", len(files), "files")
-            restored = deletion.restore(archive, list(files.values()), charset)
-            done = each(settings, "restore", restored, progress)
+            absent += [] if found else [str(one)]
+        for words in () if as_json else absent:
+            say(f"{words}: nothing in superseded/ that is not held")
+        done = _restored(settings, archive, list(files.values())) if files else 0
+    if as_json:
+        say_json({"restored": done, "absent": absent})
+    elif files:
         say(f"restored instances={done}")
-        return whole
+    return not absent
+
+
+def _restored(settings: Settings, archive: Archive, files: list[Kept]) -> int:
+    """How many instances that were."""
+    with shown("restore") as progress:
+        progress.begin("restoring", len(files), "files")
+        restored = deletion.restore(archive, files, settings.storage.charset)
+        return each(settings, "restore", restored, progress)

@@ -38,7 +38,11 @@ def forward(
             known = f"{settings.source}: no [[forward]] names it"
             raise failure(f"{title}: nothing goes there; {known}")
         if again:
-            say(f"sent again instances={retry(settings, title)}")
+            count = retry(settings, title)
+            if as_json:
+                say_json({"retried": count})
+            else:
+                say(f"sent again instances={count}")
             return
         whole = tell(settings, title, as_json)
     except ArchiveError as error:

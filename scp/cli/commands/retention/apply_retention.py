@@ -11,6 +11,7 @@ from scp.cli.options import (
     asking,
     failure,
     refusals_shown,
+    require_no_question,
     settings_as_owner,
 )
 from scp.cli.output import say, say_json, shown, size
@@ -29,29 +30,32 @@ def apply_retention(
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Do now what the rules of [retention] ask for; the node does it once an hour."""
-    if as_json and not dry_run:
-        raise failure("--json: takes --dry-run")
+    require_no_question(as_json, yes, dry_run)
     settings = settings_as_owner(path)
     if not is_wanted(settings):
         raise failure(f"{settings.source}: [retention]: takes a rule, such as days = 365")
     with refusals_shown():
         if as_json:
-            show(settings)
+            show(settings, dry_run)
         else:
             run(settings, dry_run, asking(yes))
 
 
-def show(settings: Settings) -> None:
-    """What is to go and what stays, as JSON. Raises ArchiveError."""
-    with opened(settings) as archive:
+def show(settings: Settings, dry_run: bool) -> None:
+    """What is to go, what stays and what was done, as JSON. Raises ArchiveError."""
+    with (opened if dry_run else changing)(settings) as archive:
         plan = planned(settings, archive)
+        with shown("apply-retention") as progress:
+            done = Retaining(settings, archive, progress)
+            if not dry_run and (plan.studies or plan.superseded):
+                done.apply(plan)
     say_json({
         "goes": [one.fields for one in plan.studies],
         "stays": [one.fields for one in plan.staying],
         "superseded": {
             "files": len(plan.superseded), "bytes": sum(one.bytes for one in plan.superseded),
         },
-        "wrong": list(plan.wrong),
+        "wrong": list(plan.wrong), "done": done.counts,
     })  # fmt: skip
 
 

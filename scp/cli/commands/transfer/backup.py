@@ -8,12 +8,13 @@ import typer
 
 from scp.cli.options import (
     DEFAULT_CONFIG,
+    AsJson,
     Commands,
     ConfigPath,
     refusals_shown,
     settings_as_owner,
 )
-from scp.cli.output import say, shown, size
+from scp.cli.output import say, say_json, shown, size
 from scp.config import Settings
 from scp.node import opened
 from scp.runtime import tell
@@ -28,16 +29,17 @@ def backup(
     to: Annotated[
         Path, typer.Argument(metavar="DEST", help="A folder that is empty, or a backup.")
     ],
+    as_json: AsJson = False,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Bring a copy of the archive up to date; the node may run meanwhile."""
     settings = settings_as_owner(path)
     with refusals_shown():
-        whole = run(settings, to)
+        whole = run(settings, to, as_json)
     raise typer.Exit(0 if whole else 1)
 
 
-def run(settings: Settings, to: Path) -> bool:
+def run(settings: Settings, to: Path, as_json: bool = False) -> bool:
     """Back up, and show what is done; whether all that was copied is as it was received.
 
     Raises ArchiveError.
@@ -46,12 +48,16 @@ def run(settings: Settings, to: Path) -> bool:
     with opened(settings) as archive, shown("backup") as progress:
         progress.begin("copying", held_bytes(archive))
         done = back_up(archive, to, progress.advance)
-        for fault in done.faults:
+        for fault in () if as_json else done.faults:
             progress.say(fault)
     seconds = time.monotonic() - started
     counts = {"copied": done.copied, "unchanged": done.unchanged, "removed": done.removed,
               "faults": len(done.faults)}  # fmt: skip
     tell(settings, "backup", to=str(to), bytes=done.bytes, **counts, seconds=round(seconds, 3))
+    if as_json:
+        told = {**counts, "faults": done.faults, "bytes": done.bytes, "seconds": round(seconds, 3)}
+        say_json({"to": str(to), **told})
+        return not done.faults
     words = ", ".join(f"{name}={count}" for name, count in counts.items())
     say(f"backup of {settings.storage.path} to {to}: {words}, {size(done.bytes)}, "
                f"seconds={seconds:.1f}")  # fmt: skip

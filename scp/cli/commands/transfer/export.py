@@ -14,6 +14,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from scp.cli.commands.transfer.deidentify import MapFile, mapping, profile_asked_for
 from scp.cli.options import (
     DEFAULT_CONFIG,
+    AsJson,
     Commands,
     ConfigPath,
     failure,
@@ -23,7 +24,7 @@ from scp.cli.options import (
     settings_as_owner,
     takes,
 )
-from scp.cli.output import Shown, say, shown, size
+from scp.cli.output import Shown, say, say_json, shown, size
 from scp.config import Settings
 from scp.copies.conversion.data_set import TranscodeError, chained
 from scp.copies.corrected import Copies, reachable, transcode_file
@@ -75,20 +76,20 @@ def export(
         ),
     ] = False,
     map_file: MapFile = "",
+    as_json: AsJson = False,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Write patients, studies, series or instances as DICOM files."""
     if map_file and not profile:
         raise failure("--map: takes --deidentify")
     settings = settings_as_owner(path)
-    wanted = Export(tuple(named), to, zipped, dicomdir, str(profile) if profile else "")
+    how = str(profile) if profile else ""
+    wanted = Export(tuple(named), to, zipped, dicomdir, how, as_json)
     with refusals_shown(), opened(settings) as held, mapping(map_file, to) as note:
         report = DeidentificationReport(note)
         try:
             copies = copies_for(held, settings.node.ae_title, profile, report)
-            whole = run(settings, wanted, copies, held)
-            for line in report.lines():
-                say(line)
+            whole = run(settings, wanted, copies, held, report)
         except ResourceError as error:  # well asked for: it is the disk that ends it
             say(f"minipacs: {error}", err=True)
             whole = False
@@ -104,6 +105,7 @@ class Export:
     zipped: bool
     dicomdir: bool
     how: str = ""
+    as_json: bool = False
 
 
 @dataclass
@@ -112,18 +114,25 @@ class _Done:
     bytes: int = 0
     failed: int = 0
     studies: dict[str, None] = field(default_factory=dict)
+    problems: list[dict[str, str]] = field(default_factory=list)  # for a machine
 
 
-def run(settings: Settings, wanted: Export, copies: Copies, held: Archive) -> bool:
+def run(
+    settings: Settings, wanted: Export, copies: Copies, held: Archive,
+    report: DeidentificationReport,
+) -> bool:  # fmt: skip
     """Export, and show what becomes of it; whether all is there. Raises ArchiveError."""
     started = time.monotonic()
     locations, absent = selection.held(held, wanted.named, settings.storage.charset)
-    selection.tell_absent(absent)
+    done, outcome = _Done(), "done"
+    if not wanted.as_json:
+        selection.tell_absent(absent)
+    elif not locations:
+        _show(wanted, done, absent, report, 0.0)
     if not locations:
         return False
     make: Callable[[Path, Path], AbstractContextManager[Target]]
     make = archive if wanted.zipped else folder
-    done, outcome = _Done(), "done"
     try:
         with make(wanted.to, settings.storage.path) as target, shown("export") as progress:
             progress.begin(f"exporting to {wanted.to}", sum(one.file_bytes for one in locations))
@@ -134,9 +143,26 @@ def run(settings: Settings, wanted: Export, copies: Copies, held: Archive) -> bo
     finally:
         _tell(settings, wanted, done, outcome, time.monotonic() - started)
     seconds = time.monotonic() - started
+    _show(wanted, done, absent, report, seconds)
+    return not done.failed and not absent
+
+
+def _show(
+    wanted: Export, done: _Done, absent: Sequence[Named], report: DeidentificationReport,
+    seconds: float,
+) -> None:  # fmt: skip
+    """Show what became of it."""
+    if wanted.as_json:
+        say_json({
+            "to": str(wanted.to), "exported": done.instances, "failed": done.failed,
+            "bytes": done.bytes, "seconds": round(seconds, 3), "problems": done.problems,
+            "absent": [str(one) for one in absent], "deidentification": report.lines(),
+        })  # fmt: skip
+        return
     say(f"{selection.words(wanted.named)} to {wanted.to}: exported={done.instances}, "
                f"failed={done.failed}, {size(done.bytes)}, seconds={seconds:.1f}")  # fmt: skip
-    return not done.failed and not absent
+    for line in report.lines():
+        say(line)
 
 
 def _tell(settings: Settings, wanted: Export, done: _Done, outcome: str, seconds: float) -> None:
@@ -157,6 +183,7 @@ class _Run:
         self._copies, self._target, self._progress, self._done = copies, target, progress, done
         self._names: Names = ForMedia() if wanted.dicomdir else Readable()
         self._directory = Directory() if wanted.dicomdir else None
+        self._as_json = wanted.as_json
         self._written: set[str] = set()
 
     def all(self, locations: list[Location]) -> None:
@@ -166,10 +193,18 @@ class _Run:
             fault = self._fault_of(location)
             if fault:
                 self._done.failed += 1
-                self._progress.say(f"{location.uids[2]}: not exported: {fault}")
+                self._tell(location, fault)
             self._progress.advance(location.file_bytes)
         if self._directory:
             self._target.add("DICOMDIR", BytesIO(self._directory.encoded()), compress=True)
+
+    def _tell(self, location: Location, fault: str) -> None:
+        study, series, instance = location.uids
+        if self._as_json:
+            problem = {"study": study, "series": series, "instance": instance, "reason": fault}
+            self._done.problems.append(problem)
+        else:
+            self._progress.say(f"{instance}: not exported: {fault}")
 
     def _fault_of(self, location: Location) -> str:
         """Why an instance is not exported, or nothing. Raises OSError as `all` does."""

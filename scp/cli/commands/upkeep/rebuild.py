@@ -2,8 +2,15 @@
 
 import typer
 
-from scp.cli.options import DEFAULT_CONFIG, Commands, ConfigPath, failure, settings_as_owner
-from scp.cli.output import FileProgress, say, shown
+from scp.cli.options import (
+    DEFAULT_CONFIG,
+    AsJson,
+    Commands,
+    ConfigPath,
+    failure,
+    settings_as_owner,
+)
+from scp.cli.output import FileProgress, say, say_json, shown
 from storage.diagnostics import ArchiveError, FolderError
 from storage.maintenance.recovery import rebuilding, startup
 
@@ -11,7 +18,7 @@ app = Commands()
 
 
 @app.command()
-def rebuild(path: ConfigPath = DEFAULT_CONFIG) -> None:
+def rebuild(as_json: AsJson = False, path: ConfigPath = DEFAULT_CONFIG) -> None:
     """Make the index anew from the tree; the node may run meanwhile."""
     settings = settings_as_owner(path)
     storage = settings.storage
@@ -25,4 +32,7 @@ def rebuild(path: ConfigPath = DEFAULT_CONFIG) -> None:
     except ArchiveError as error:
         say(f"minipacs: index not rebuilt: {error}", err=True)
         raise typer.Exit(1) from None
-    say(f"index rebuilt instances={held}")
+    if as_json:
+        say_json({"instances": held})
+    else:
+        say(f"index rebuilt instances={held}")
