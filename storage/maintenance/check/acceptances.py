@@ -93,7 +93,7 @@ class Acceptances:
 
 def _what(fault: Fault, data: Path) -> _What:
     prefix = f"{data}/"
-    path, detail = (text.replace(prefix, "") for text in (fault.path, fault.detail))
+    path, detail = (text.removeprefix(prefix) for text in (fault.path, fault.detail))
     return _What(fault.kind.code, path, fault.uids, detail)
 
 
