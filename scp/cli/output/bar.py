@@ -51,10 +51,9 @@ class _Rate(ProgressColumn):
     """How fast it goes."""
 
     def render(self, task: Task) -> Text:
-        """Files or bytes in a second."""
-        speed = task.finished_speed or task.speed or 0.0
-        bytes_in_all = task.fields["unit"] == "bytes"
-        return Text(f"{size(speed)}/s" if bytes_in_all else f"{speed:,.0f} files/s")
+        """How many in a second, in its unit."""
+        speed, unit = task.finished_speed or task.speed or 0.0, task.fields["unit"]
+        return Text(f"{size(speed)}/s" if unit == "bytes" else f"{speed:,.0f} {unit}/s")
 
 
 def progress() -> Progress:
