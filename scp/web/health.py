@@ -98,13 +98,10 @@ class Health:
         tls = self.settings.tls
         if tls is None or not tls.crl or tls.ca is None:
             return None
-        from scp.network.tls import revocation
-
         try:
-            lists = revocation(tls.crl, tls.ca).lists
+            return certificates.lists_end(tls.crl, tls.ca).timestamp()
         except ValueError:  # the log says so
             return None
-        return min(one.until.timestamp() for one in lists)
 
     def _is_well(self, number: int) -> bool:
         count, seen = self._seen.get(number, (0, 0.0))

@@ -2,7 +2,6 @@
 
 from scp.network.tls import certificates
 from scp.network.tls.faults import TlsError, printable, words_of
-from scp.network.tls.revocation_lists import revocation
 from scp.network.tls.tls_contexts import SUITES, Contexts, contexts
 
 __all__ = [
@@ -12,6 +11,5 @@ __all__ = [
     "certificates",
     "contexts",
     "printable",
-    "revocation",
     "words_of",
 ]

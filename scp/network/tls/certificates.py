@@ -1,10 +1,8 @@
 """The files of [tls] while the node serves: read again when they change, told when they expire."""
 
 import logging
-import re
-import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +14,8 @@ from scp.network.tls.tls_contexts import Contexts, FileStates, contexts, file_st
 from storage.diagnostics import Event, Sentence
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from scp.network.tls.revocation_lists import Revocation
 
 logger = logging.getLogger(__name__)
@@ -25,10 +25,6 @@ LOOK_SECONDS = 60.0
 TELL_SECONDS = 86400.0
 # How long before.
 TELL_DAYS = 30
-
-_PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-# Tags of DER (X.690 8.1.2), and the object identifier of a common name.
-_VERSION, _UTC_TIME, _COMMON_NAME = 0xA0, 0x17, bytes((0x55, 0x04, 0x03))
 
 
 class CertificateWatcher:
@@ -129,56 +125,36 @@ def _of_file(path: Path, now: datetime) -> Iterator[str]:
 
 
 def read(path: Path) -> list[Certificate]:
-    """The certificates of a PEM file. Raises OSError, or ValueError where one is malformed.
-
-    The standard library shows what is in a file only of an authority's certificates
-    (SSLContext.get_ca_certs), and in a handshake only of those that are still valid.
+    """The certificates of a PEM file. Raises OSError, or ValueError where it holds none, or one
+    that is damaged.
     """
-    blocks = _PEM.findall(path.read_text("ascii", "replace"))
+    # Not loaded by a node that has no [tls]: it takes 10 MB.
+    from cryptography import x509
+
     try:
-        return [_certificate(ssl.PEM_cert_to_DER_cert(block)) for block in blocks]
-    except (IndexError, ValueError) as error:
-        raise ValueError(f"malformed certificate: {error}") from error
+        found = x509.load_pem_x509_certificates(path.read_bytes())
+    except (ValueError, x509.InvalidVersion) as error:
+        raise ValueError("no PEM certificate in it, or a damaged one") from error
+    return [
+        Certificate(_name(one), one.not_valid_before_utc, one.not_valid_after_utc) for one in found
+    ]
 
 
-def _certificate(der: bytes) -> Certificate:
-    ((_, whole),) = _elements(der)
-    (_, signed), *_ = _elements(whole)
-    parts = list(_elements(signed))
-    if parts[0][0] == _VERSION:  # left out in version 1
-        del parts[0]
-    _serial, _algorithm, _issuer, validity, subject = (content for _, content in parts[:5])
-    not_before, not_after = (_time(tag, text) for tag, text in _elements(validity))
-    return Certificate(_name(subject), not_before, not_after)
+def lists_end(crl: Iterable[Path], ca: Path) -> datetime:
+    """Until when the first revocation list to end is valid. Raises OSError, or ValueError."""
+    from scp.network.tls.revocation_lists import revocation
+
+    return min(one.until for one in revocation(crl, ca).lists)
 
 
-def _elements(der: bytes) -> Iterator[tuple[int, bytes]]:
-    """Tag and content of each element that stands in `der`."""
-    at = 0
-    while at < len(der):
-        tag, length, at = der[at], der[at + 1], at + 2
-        if length & 0x80:  # in so many octets that follow
-            octets = length & 0x7F
-            length, at = int.from_bytes(der[at : at + octets]), at + octets
-        if at + length > len(der):
-            raise ValueError("it ends too early")
-        yield tag, der[at : at + length]
-        at += length
+def _name(certificate: "x509.Certificate") -> str:
+    """The common name, or else why there is none."""
+    from cryptography.x509.oid import NameOID
 
-
-def _time(tag: int, text: bytes) -> datetime:
-    """RFC 5280 4.1.2.5: always in Zulu; UTCTime has two digits for the years 1950 to 2049."""
-    digits = text.decode("ascii")
-    if tag == _UTC_TIME:
-        digits = ("19" if digits >= "5" else "20") + digits
-    return datetime.strptime(digits, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
-
-
-def _name(subject: bytes) -> str:
-    """The common name, or else that there is none."""
-    for _, relative in _elements(subject):
-        for _, pair in _elements(relative):
-            (_, identifier), (_, text) = _elements(pair)
-            if identifier == _COMMON_NAME:
-                return f"CN={printable(text.decode('utf-8', 'replace'))}"
-    return "a certificate without common name"
+    try:
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except (TypeError, ValueError):  # as of a TeletexString in Latin-1, which OpenSSL takes
+        return "a certificate whose name cannot be read"
+    if not names:
+        return "a certificate without common name"
+    return f"CN={printable(str(names[0].value))}"

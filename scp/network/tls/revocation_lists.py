@@ -21,6 +21,7 @@ from storage.diagnostics import escaped
 
 # How long before a list ends it is told: of one that comes weekly the last two days.
 _TELL_PART, _TELL_MOST = 0.25, timedelta(days=7)
+# Where each list of a file lies: the library reads one alone.
 _PEM = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
 _DER = b"\x30"  # a SEQUENCE (RFC 5280 5.1)
 

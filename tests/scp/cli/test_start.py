@@ -84,3 +84,16 @@ assert UID_dictionary == before
 def test_the_same_uids_are_known_with_a_network_and_without() -> None:
     done = python(_ALIKE)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+_BEFORE_TLS = """
+import sys
+import scp.cli.commands.node.serve, scp.node.supervisor, scp.web
+assert "cryptography" not in sys.modules
+from scp.network.tls.certificates import read
+"""
+
+
+def test_a_node_loads_what_reads_certificates_for_tls_alone() -> None:
+    done = python(_BEFORE_TLS)
+    assert (done.returncode, done.stderr) == (0, "")
