@@ -1,6 +1,6 @@
-"""The configuration file: its tables and keys, read and checked."""
+"""The configuration file: its tables and keys, read, checked and changed."""
 
-from scp.config import loader
+from scp.config import editing, loader
 from scp.config.loader import ConfigError
 from scp.config.schema import (
     CHARSETS,
@@ -31,5 +31,6 @@ __all__ = [
     "Table",
     "Tls",
     "TlsProfile",
+    "editing",
     "loader",
 ]

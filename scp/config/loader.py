@@ -21,30 +21,40 @@ class ConfigError(Exception):
 
 def load(path: Path) -> Settings:
     """Read and check a config file; ConfigError has a line for every fault in it."""
-    raw = _read(path)
+    return checked(_read(path), path)
+
+
+def checked(document: dict[str, Any], path: Path) -> Settings:
+    """What TOML of a config file says, checked; ConfigError has a line for every fault in it."""
     # Even when left out, so that its default path too is taken from the file's folder.
-    raw.setdefault("storage", {})
+    raw = {"storage": {}, **document}
     context = {"folder": path.absolute().parent}
     faults = list(_same_titles(raw.get("peers")))
     try:
-        document = ConfigDocument.model_validate(raw, context=context, by_alias=True, by_name=False)
-        faults += _same_ports(document)
-        faults += _no_destinations(document)
+        found = ConfigDocument.model_validate(raw, context=context, by_alias=True, by_name=False)
+        faults += _same_ports(found)
+        faults += _no_destinations(found)
     except pydantic.ValidationError as error:
         faults += [_fault(detail) for detail in error.errors()]
     if faults:
         raise ConfigError("\n".join(dict.fromkeys(f"{path}: {fault}" for fault in faults)))
-    return Settings(source=path.absolute(), **dict(document))
+    return Settings(source=path.absolute(), **dict(found))
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_bytes().decode())
+        return parsed(path.read_bytes(), path)
     except FileNotFoundError as error:
         hint = "give its path with --config or in $MINIPACS_CONFIG"
         raise ConfigError(f"{path}: not found; {hint}") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def parsed(content: bytes, path: Path) -> dict[str, Any]:
+    """The TOML of a config file. Raises ConfigError."""
+    try:
+        return tomllib.loads(content.decode())
     except ValueError as error:  # its syntax, or bytes that are not UTF-8
         raise ConfigError(f"{path}: not TOML: {error}") from error
 
@@ -54,7 +64,7 @@ def _same_titles(peers: object) -> Iterator[str]:
     for name in peers if isinstance(peers, dict) else ():
         first = seen.setdefault(name.strip(" "), name)
         if first != name:
-            yield f"[{_key('peers', name)}]: the same AE title as [{_key('peers', first)}]"
+            yield f"[{key_of('peers', name)}]: the same AE title as [{key_of('peers', first)}]"
 
 
 def _same_ports(document: ConfigDocument) -> Iterator[str]:
@@ -68,7 +78,7 @@ def _no_destinations(document: ConfigDocument) -> Iterator[str]:
             peer = document.peers.get(title)
             if peer is None or peer.host is None:
                 lacks = "there is no such table" if peer is None else "has no host and port"
-                yield f"[[forward]] {number} to: [{_key('peers', title)}] {lacks}"
+                yield f"[[forward]] {number} to: [{key_of('peers', title)}] {lacks}"
 
 
 def _tls_port(document: ConfigDocument) -> int | None:
@@ -79,18 +89,19 @@ def _toml(given: object) -> str:
     return json.dumps(given, ensure_ascii=False, default=str)
 
 
-def _key(*names: str) -> str:
+def key_of(*names: str) -> str:
+    """A key of several parts, as TOML has it."""
     return ".".join(n if re.fullmatch(r"[A-Za-z0-9_-]+", n) else _toml(n) for n in names)
 
 
 def _fault(detail: ErrorDetails) -> str:
     loc, given = [str(part) for part in detail["loc"]], detail["input"]
     depth = 2 if loc[0] in ("peers", "forward") else 1
-    header, rest = f"[{_key(*loc[:depth])}]", loc[depth:]
+    header, rest = f"[{key_of(*loc[:depth])}]", loc[depth:]
     if loc[0] == "forward":  # an array of tables: they are counted
         header = " ".join(["[[forward]]", *(str(int(number) + 1) for number in loc[1:depth])])
     if loc[0] not in TABLES:
-        where = header if isinstance(given, dict) else _key(loc[0])
+        where = header if isinstance(given, dict) else key_of(loc[0])
         return f"{where}: unknown; the tables are {', '.join(f'[{name}]' for name in TABLES)}"
     if not rest:
         rule = detail.get("ctx", {}).get("error")  # one between keys
@@ -101,7 +112,7 @@ def _fault(detail: ErrorDetails) -> str:
     fields, key = TABLES[loc[0]].model_fields, rest[0]
     keys = {field.alias or name: field.description for name, field in fields.items()}
     if key not in keys:
-        return f"{header} {_key(key)}: unknown key; {header} takes {', '.join(keys)}"
+        return f"{header} {key_of(key)}: unknown key; {header} takes {', '.join(keys)}"
     if detail["type"] == "missing":
         return f"{header} {key}: missing; takes {keys[key]}"
     return f"{header} {key}: takes {keys[key]}, not {_toml(given)}"

@@ -1,7 +1,7 @@
 """`minipacs init`: a configuration, after a few questions.
 
-It is written as text, since all in it comes from the schema: a library such as tomlkit is for files
-that are changed and keep their comments, and this one writes new files alone.
+It is written as text, since all in it comes from the schema: tomlkit is for files that are changed
+and keep their comments, as by `minipacs peers add`.
 """
 
 import json

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -12,6 +13,7 @@ from scp.cli.options import (
     AsJson,
     Commands,
     ConfigPath,
+    OnceCommand,
     failure,
     load,
     log_for_command,
@@ -24,9 +26,25 @@ from scp.network.tls import contexts
 app = Commands()
 
 _AT_ONCE = 16
+# Commands behind this one, by their word, and their modules beside it.
+_CHANGES = {"add": "peers_add", "remove": "peers_remove"}
 
 
-@app.command()
+class _Peers(OnceCommand):
+    """The command, or one that changes who is a peer, where its word comes first."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **options: Any
+    ) -> Any:
+        """The context of the one that was asked for."""
+        if not args or args[0] not in _CHANGES:
+            return super().make_context(info_name, args, parent, **options)
+        module: Any = import_module(f"scp.cli.commands.node.{_CHANGES[args[0]]}")
+        command = typer.main.get_command(module.app)
+        return command.make_context(f"{info_name} {args[0]}", args[1:], parent, **options)
+
+
+@app.command(cls=_Peers)
 def peers(
     titles: Annotated[
         list[str] | None, typer.Argument(metavar="AET", help="AE titles; left out: all.")
@@ -34,11 +52,16 @@ def peers(
     as_json: AsJson = False,
     path: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
-    """Ask each peer that is sent to for an echo; exit code 1 where one does not answer."""
+    """Ask each peer that is sent to for an echo; exit code 1 where one does not answer.
+
+    `minipacs peers add AET HOST:PORT` and `minipacs peers remove AET` change who is one: -h behind
+    them tells more. A peer of such a title is asked by `minipacs peers -- add`.
+    """
     settings = load(path)
     unknown = [title for title in titles or () if title not in settings.peers]
     if unknown:
-        raise failure(f"{settings.source}: [peers.{unknown[0]}]: there is no such table")
+        hint = "; the word add or remove comes first" if unknown[0] in _CHANGES else ""
+        raise failure(f"{settings.source}: [peers.{unknown[0]}]: there is no such table{hint}")
     log_for_command()
     try:
         answered = run(settings, titles or (), as_json)
