@@ -16,7 +16,10 @@ def said(capsys: pytest.CaptureFixture[str], *given: str) -> str:
     return capsys.readouterr().out
 
 
-@pytest.mark.parametrize("given", [(), *((name,) for name in COMMANDS)], ids=" ".join)
+BEHIND_ONE = [("peers", "add"), ("peers", "remove")]
+
+
+@pytest.mark.parametrize("given", [(), *((name,) for name in COMMANDS), *BEHIND_ONE], ids=" ".join)
 def test_h_is_help_everywhere(given: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     text = said(capsys, *given, "-h")
     assert text == said(capsys, *given, "--help")

@@ -21,13 +21,23 @@ finally:
 """
 _PIXELS = {"numpy", "gdcm", "_gdcm", "openjpeg", "PIL"}
 _NETWORK = {"pynetdicom", "cryptography", "prometheus_client", "scp.network", "scp.forwarding"}
+_EDITING = {"tomlkit"}
 _ARCHIVE = {"pydicom", "peewee", "storage.files", "storage.index", "storage.archive"}
 _SCREEN = {"rich", "markdown_it", "pygments"}
 # What a command has no use for.
 UNUSED = {
-    ("--help",): {*_PIXELS, *_NETWORK, *_ARCHIVE, *_SCREEN, "pydantic", "scp.cli.commands"},
-    ("config",): {*_PIXELS, *_NETWORK, *_ARCHIVE, *_SCREEN},
-    ("stats",): {*_NETWORK, "pygments", "scp.node.supervisor"},
+    ("--help",): {
+        *_PIXELS,
+        *_NETWORK,
+        *_ARCHIVE,
+        *_EDITING,
+        *_SCREEN,
+        "pydantic",
+        "scp.cli.commands",
+    },
+    ("config",): {*_PIXELS, *_NETWORK, *_ARCHIVE, *_EDITING, *_SCREEN},
+    ("peers",): {*_EDITING, "cryptography"},
+    ("stats",): {*_NETWORK, *_EDITING, "pygments", "scp.node.supervisor"},
     ("find",): {*_NETWORK, "pygments", "scp.node.supervisor"},
 }
 
