@@ -107,11 +107,11 @@ def _edited(path: Path, content: bytes, edit: Edit) -> bytes:
     meant, text = parsed(content, path), content.decode()
     is_of_windows = 0 < text.count("\n") == text.count("\r\n")
     text = text.replace("\r\n", "\n") if is_of_windows else text
+    texts = list(edit(text, meant))
     try:
-        texts = list(edit(text, meant))
         checked(meant, path)
     except ConfigError as error:
-        raise ConfigError(f"{error}\n{path}: {_NOTHING}") from error
+        raise ConfigError(f"{error}\n{path}: would be wrong with that; {_NOTHING}") from error
     for found in texts:
         with suppress(tomllib.TOMLDecodeError):
             if {_TABLE: {}} | tomllib.loads(found) == {_TABLE: {}} | meant:

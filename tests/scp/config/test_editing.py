@@ -151,7 +151,7 @@ def test_a_peer_that_a_rule_names_stays(config: Path) -> None:
         editing.remove_peer(config, "A")
     assert str(raised.value).splitlines() == [
         f"{config}: [[forward]] 1 to: [peers.A] there is no such table",
-        f"{config}: nothing is changed",
+        f"{config}: would be wrong with that; nothing is changed",
     ]
     assert config.read_text() == was
 
