@@ -67,6 +67,7 @@ WRONG = [
     (("add", "WS", "host"), "host: takes HOST:PORT, with an address of IPv6 in brackets"),
     (("add", "WS", "::1:104"), "::1:104: takes HOST:PORT"),
     (("add", "WS", "host:"), "host:: takes HOST:PORT"),
+    (("add", "WS", f"host:{'1' * 5000}"), "1: takes HOST:PORT"),
     (("add", "WS", ":104"), "[peers.WS] host: takes a host name or IP address"),
     (("add", "WS", "host:70000"), "[peers.WS] port: takes an integer from 1 to 65535, not 70000"),
     (("add", "WS", "host:1", "--allow", "all"), "[peers.WS] allow: takes a list of echo"),

@@ -18,7 +18,7 @@ TAKEN = (
     "a node that runs takes it at SIGHUP: `systemctl reload minipacs`, or `kill -HUP` its process"
 )
 _ADDRESS = ("host", "port")
-_HOST_PORT = re.compile(r"(\[(?P<v6>[^]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]+)")
+_HOST_PORT = re.compile(r"(\[(?P<v6>[^]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
 
 
 def _given(**options: Any) -> dict[str, Any]:
