@@ -206,11 +206,12 @@ def _first_of_get(node: NodeProcess) -> float:
     )  # fmt: skip
     asked = Dataset()
     asked.QueryRetrieveLevel, asked.StudyInstanceUID = "STUDY", made.LONG_STUDY
-    getting = threading.Thread(target=lambda: list(association.send_c_get(asked, _ROOT_GET)))
-    getting.start()
+    # pynetdicom waits for a response that an abort keeps from coming: nobody waits for that.
+    threading.Thread(
+        target=lambda: list(association.send_c_get(asked, _ROOT_GET)), daemon=True
+    ).start()
     first.wait(_TIMEOUT_SECONDS)
     association.abort()
-    getting.join()
     return 0.0
 
 

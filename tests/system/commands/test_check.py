@@ -356,7 +356,8 @@ CASES: dict[str, Case] = {
             "WHERE SOPInstanceUID = '2.3')"), ["row"] * 2, repaired=["row"],
     ),
     "what nobody says": Case(
-        sql("INSERT INTO shared_header VALUES (99, 1, 'x', 0, '', '{}', '{}', '{}')"), ["no_children"],
+        sql("INSERT INTO shared_header VALUES (99, 1, 'x', 0, '', '{}', '{}', '{}')"),
+        ["no_children"],
     ),
     "file touched": Case(lambda d: os.utime(d / "tree" / FIRST_FILE), ["row"]),
     "patient's ID": Case(sql("UPDATE patient SET PatientID = 'X' WHERE PatientID = 'P1'"),
