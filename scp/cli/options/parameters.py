@@ -1,6 +1,7 @@
 """Parameters that several commands have, declared once."""
 
 import inspect
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Annotated
@@ -15,6 +16,8 @@ Command = Callable[..., None]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")]
+_AGE = re.compile(r"(\d+)([hdw])")
+_SECONDS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
 # Asks a person whether to go on.
 Ask = Callable[[str], bool]
 
@@ -22,6 +25,14 @@ Ask = Callable[[str], bool]
 def asking(yes: bool) -> Ask:
     """Asks the person at the terminal, unless the answer was given with the command."""
     return lambda text: yes or ask(text)
+
+
+def age_in_seconds(text: str) -> float:
+    """The seconds of an age such as 30d. Raises ValueError."""
+    found = _AGE.fullmatch(text.strip())
+    if not found:
+        raise ValueError(f'takes a number of hours, days or weeks such as "30d", not "{text}"')
+    return int(found[1]) * _SECONDS[found[2]]
 
 
 def require_no_question(as_json: bool, yes: bool, dry_run: bool) -> None:

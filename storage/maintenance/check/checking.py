@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Protocol
 
 from storage.archive import Archive, held_bytes
-from storage.dicom.values import Level, Uids
+from storage.dicom.values import Level, Uids, are_uids
 from storage.files import Stray
 from storage.index import Chain, Row, digest_in, pages
 from storage.index.consistency import disagreements
@@ -17,6 +17,7 @@ from storage.journal import RECEIPTS, Receipt, in_journal, receipts_of
 from storage.maintenance.check import instance_faults, orphans, rights_faults
 from storage.maintenance.check.entity_rows import persons_in_one
 from storage.maintenance.check.faults import Fault, FaultKind
+from storage.maintenance.check.file_reader import Share
 from storage.maintenance.check.instances import InstanceCheck
 from storage.maintenance.check.lost import LostInstances
 from storage.maintenance.check.repair import Mended, mend_row, mend_stray, mending
@@ -50,25 +51,30 @@ class _Silent:
 
 
 def check(
-    archive: Archive, charset: str, repair: bool = False, progress: CheckProgress | None = None
+    archive: Archive,
+    charset: str,
+    repair: bool = False,
+    progress: CheckProgress | None = None,
+    share: Share | None = None,
 ) -> Iterator[Fault]:
     """Find what is wrong, and with `repair` mend it; `charset` is for text that names none.
 
-    Raises ArchiveError where it cannot go on.
-    """
-    yield from _Check(archive, charset, repair, progress or _Silent()).run()
+    Of the files of instances that the index has, those of `share` are read. Raises ArchiveError
+    where it cannot go on.
+    """  # fmt: skip
+    yield from _Check(archive, charset, repair, progress or _Silent(), share or Share()).run()
 
 
 class _Check:
     """One check: from the index to the files, from the journal, and from the tree."""
 
     def __init__(
-        self, archive: Archive, charset: str, repair: bool, progress: CheckProgress
+        self, archive: Archive, charset: str, repair: bool, progress: CheckProgress, share: Share
     ) -> None:
         self._archive, self._tree, self._index = archive, archive.tree, archive.index
         self._charset = charset
         self._repair = repair
-        self._progress = progress
+        self._progress, self._share = progress, share
         self._instances = InstanceCheck(archive, charset, repair, progress.advance)
         self._lost = LostInstances(archive)
 
@@ -92,7 +98,8 @@ class _Check:
 
     def _rows(self) -> Iterator[Fault]:
         """From the index to the files."""
-        self._progress.begin("reading files", held_bytes(self._archive))
+        whole = held_bytes(self._archive) if self._share.is_whole else 0
+        self._progress.begin("reading files", whole)
         for patient in pages.patients(self._index):
             yield from self._below((patient,))
             yield from self._persons(patient)
@@ -108,13 +115,21 @@ class _Check:
 
     def _instance(self, chain: Chain) -> Iterator[Fault]:
         study, series, instance = (row.uid for row in chain[1:])
-        uids = (study, series, instance)
+        uids, row = (study, series, instance), chain[-1]
+        if not self._share.has(uids, int(str(row.values["arrived"]))) and self._is_there(uids):
+            return
         known = self._instances.look(uids, chain)
         if instance_faults.is_doubtful(known):
             self._instances.doubtful.add(known.uids)
             return
         if instance_faults.faults(known, self._tree):
             yield from self._instances.look_again(known.uids)
+
+    def _is_there(self, uids: Uids) -> bool:
+        try:
+            return are_uids(uids) and self._tree.is_file(uids)
+        except OSError:  # a look at the file tells what it is
+            return False
 
     def _row(self, above: Chain) -> Iterator[Fault]:
         """A row above the instances, when all of these were looked at."""

@@ -1,8 +1,10 @@
 """One file looked at: its header, and in one pass its digest, its length and its Pixel Data."""
 
 import os
+import time
+import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from storage.diagnostics import ArchiveError, DataSetError
 from storage.dicom import Header, instance_header, part10
@@ -12,6 +14,32 @@ from storage.files import Files
 from storage.maintenance.check.faults import FaultKind
 
 Passed = Callable[[int], None]  # how many bytes were read
+_DAY_SECONDS = 86400
+
+
+@dataclass(frozen=True)
+class Share:
+    """The files that are read: of the others it is only seen that they are there.
+
+    One of `one_of`, another one each day, so that in as many days all are read; and what arrived
+    at `since` or later, in seconds since 1970. Neither: all of them.
+    """
+
+    one_of: int = 0
+    since: float | None = None
+    day: int = field(default_factory=lambda: int(time.time()) // _DAY_SECONDS)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of them."""
+        return not self.one_of and self.since is None
+
+    def has(self, uids: Uids, arrived: int) -> bool:
+        """Whether the file of an instance is one, that arrived so many nanoseconds after 1970."""
+        if self.is_whole or (self.since is not None and arrived >= self.since * 1e9):
+            return True
+        turn = zlib.crc32("/".join(uids).encode()) - self.day
+        return bool(self.one_of) and turn % self.one_of == 0
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,20 @@ def node(template: Path, tmp_path: Path) -> RunningNode:
     return RunningNode(tmp_path)
 
 
+def test_a_night_reads_some_of_the_files(node: RunningNode) -> None:
+    path = node.data / "tree" / FIRST_FILE
+    before = path.stat()
+    path.write_bytes(path.read_bytes()[:-1] + b"\1")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns - 10**12))
+    assert run(node.config, "--since", "1h").code == 1  # it is in none but arrived just now
+    nights = [run(node.config, "--sample", "1").code, run(node.config).code]
+    assert nights == [1, 1]
+    done = program.run("check", "-c", node.config, "--since", "yesterday")
+    assert done.returncode == 2
+    words = '--since: takes a number of hours, days or weeks such as "30d", not "yesterday"'
+    assert words in done.stderr
+
+
 # ---- what is done to a folder
 
 

@@ -1,6 +1,5 @@
 """`minipacs purge`: what has been in superseded/ for long goes for good."""
 
-import re
 from typing import Annotated
 
 import typer
@@ -14,6 +13,7 @@ from scp.cli.options import (
     ConfigPath,
     DryRun,
     Yes,
+    age_in_seconds,
     asking,
     failure,
     refusals_shown,
@@ -27,14 +27,12 @@ from storage.maintenance.changes import deletion
 
 app = Commands()
 
-Age = Annotated[str, typer.Option(metavar="30d", help="Hours, days or weeks: 12h, 30d, 8w.")]
-_SECONDS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
-_DURATION = re.compile(r"(\d+)([hdw])")
-
 
 @app.command()
 def purge(
-    older_than: Age,
+    older_than: Annotated[
+        str, typer.Option(metavar="30d", help="Hours, days or weeks: 12h, 30d, 8w.")
+    ],
     yes: Yes = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -42,21 +40,13 @@ def purge(
 ) -> None:
     """Delete for good what has been in superseded/ for a time."""
     try:
-        age = seconds(older_than)
+        age = age_in_seconds(older_than)
     except ValueError as error:
         raise failure(f"--older-than: {error}") from None
     require_no_question(as_json, yes, dry_run)
     settings = settings_as_owner(path)
     with refusals_shown():
         run(settings, age, dry_run, asking(yes), as_json)
-
-
-def seconds(text: str) -> float:
-    """A duration such as 30d, in seconds. Raises ValueError."""
-    found = _DURATION.fullmatch(text.strip())
-    if not found:
-        raise ValueError(f'takes a number of hours, days or weeks such as "30d", not "{text}"')
-    return int(found[1]) * _SECONDS[found[2]]
 
 
 def run(settings: Settings, age: float, dry_run: bool, ask: Ask, as_json: bool = False) -> None:

@@ -1,6 +1,7 @@
 """What `minipacs check` shows: faults as lines or as JSON, and how far it is."""
 
 import logging
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from scp.cli.options import (
     Commands,
     ConfigPath,
     Yes,
+    age_in_seconds,
     asking,
     failure,
     ownership,
@@ -28,7 +30,7 @@ from storage import Archive
 from storage.archive import counts, held_bytes
 from storage.diagnostics import ArchiveError, FolderError, ResourceError
 from storage.files import is_free
-from storage.maintenance.check import Acceptances, Fault, rights_faults
+from storage.maintenance.check import Acceptances, Fault, Share, rights_faults
 from storage.maintenance.check import check as faults_of
 
 logger = logging.getLogger(__name__)
@@ -44,6 +46,18 @@ def check(
     repair: Annotated[
         bool, typer.Option("--repair", help="Mend what can be mended; nothing is deleted.")
     ] = False,
+    one_of: Annotated[
+        int | None,
+        typer.Option(
+            "--sample",
+            metavar="N",
+            min=1,
+            help="Read one of N files, others each day: all of them in N days.",
+        ),
+    ] = None,
+    since: Annotated[
+        str, typer.Option(metavar="36h", help="Read what arrived within hours, days or weeks.")
+    ] = "",
     accept: Annotated[
         bool,
         typer.Option(
@@ -60,17 +74,25 @@ def check(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare tree, index and digests; each fault a line, exit code 1 with any."""
+    """Compare tree, index and digests; each fault a line, exit code 1 with any.
+
+    With --sample or --since some files are read, and of the others it is seen that they are there.
+    """
     if forget_accepted and (repair or accept or show_accepted or as_json):
         raise failure("--forget-accepted: takes nothing beside it but --yes")
     if accept and as_json and not yes:
         raise failure("--json: takes --yes beside --accept")
+    try:
+        share = Share(one_of or 0, time.time() - age_in_seconds(since) if since else None)
+    except ValueError as error:
+        raise failure(f"--since: {error}") from None
     settings = settings_as_owner(path, ownership.CHECKS)
     with refusals_shown():
         if forget_accepted:
             forget(settings, asking(yes))
             return
-        left = run(settings, repair, as_json, asking(yes) if accept else None, show_accepted)
+        accepting = asking(yes) if accept else None
+        left = run(settings, repair, as_json, accepting, show_accepted, share)
     raise typer.Exit(1 if left else 0)
 
 
@@ -111,7 +133,7 @@ class _Found:
 
 def run(
     settings: Settings, repair: bool, as_json: bool, accept: Ask | None = None,
-    shows_accepted: bool = False,
+    shows_accepted: bool = False, share: Share | None = None,
 ) -> int:  # fmt: skip
     """Check, and show what is found; returns how many faults are left. Raises ArchiveError.
 
@@ -129,7 +151,7 @@ def run(
             say(f"journal: {words}", err=True)
         acceptances = Acceptances(archive)
         with shown("check") as progress:
-            for fault in faults_of(archive, storage.charset, repair, progress):
+            for fault in faults_of(archive, storage.charset, repair, progress, share):
                 found.add(acceptances.marked(fault), progress)
         held, size = counts(archive), held_bytes(archive)
         if not as_json:
