@@ -11,7 +11,12 @@ from storage.diagnostics import FolderError, InUseError
 from storage.files import Bounds, is_free
 from storage.index import index_path
 from storage.journal import changes_cut_off, in_progress
-from storage.maintenance.recovery import UNFINISHED, fault_of_index, rebuilding
+from storage.maintenance.recovery import (
+    UNFINISHED,
+    fault_of_index,
+    rebuilding,
+    with_remedy,
+)
 
 
 def require_index(settings: Settings) -> None:
@@ -25,7 +30,7 @@ def require_index(settings: Settings) -> None:
         raise FolderError(f"{where}: {error.filename or data}: {error.strerror}") from error
     # Of a node that serves, the mark may be a minute behind; it has held it to the journal itself.
     if fault := fault_of_index(index_path(data), look_through=False, is_start=_is_free(data)):
-        raise FolderError(f"{data}: index {fault}; `minipacs rebuild` makes it anew")
+        raise FolderError(f"{data}: {with_remedy(data, fault)}")
 
 
 def _is_free(data: Path) -> bool:
@@ -72,7 +77,8 @@ def open_to_store(settings: Settings, told: Callable[[int, int], None]) -> bool:
     except InUseError:
         fault = fault_of_index(index_path(storage.path), look_through=False)
         if fault and fault != UNFINISHED:
-            raise FolderError(f"{where}{storage.path}: index {fault}") from None
+            words = with_remedy(storage.path, fault)
+            raise FolderError(f"{where}{storage.path}: {words}") from None
         return False
     except FolderError as error:
         raise FolderError(f"{where}{error}") from error

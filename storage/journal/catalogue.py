@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from storage.diagnostics import ResourceError
+from storage.files import sqlite_words
 from storage.journal.journal import Journal
 from storage.journal.segments import Line
 
@@ -114,7 +115,7 @@ def faults_told(path: Path) -> Iterator[None]:
         if not isinstance(error, sqlite3.OperationalError):
             with suppress(OSError):
                 remove(path)
-        raise Unavailable(f"{path}: {error}") from error
+        raise Unavailable(f"{path}: {sqlite_words(error)}") from error
     except OSError as error:
         raise Unavailable(f"{error.filename or path}: {error.strerror}") from error
 
@@ -150,7 +151,7 @@ def _opened(path: Path, busy_seconds: float = _BUSY_SECONDS) -> sqlite3.Connecti
             db.close()
             raise
         except sqlite3.DatabaseError as error:
-            logger.warning("%s is damaged, and made anew: %s", path, error)
+            logger.warning("%s is made anew: %s", path, sqlite_words(error))
         db.close()
         remove(path)
     raise sqlite3.DatabaseError("cannot be made anew")

@@ -5,10 +5,11 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from storage.diagnostics import ResourceError
+from storage.files import damage_found, require_sound, sqlite_words
 from storage.journal import RECEIPTS, Journal
 
 logger = logging.getLogger(__name__)
@@ -61,8 +62,8 @@ def prepare(data: Path, sync: bool) -> None:
         for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
             if (old := path.with_name(name)).exists():
                 old.replace(path.with_name(name.replace(".sqlite", ".damaged.sqlite")))
-        logger.error("forwarding queue damaged, kept as %s: %s; what waited is not sent",
-                     "forward.damaged.sqlite", fault)  # fmt: skip
+        logger.error("forwarding queue %s, kept as %s; what waited is not sent",
+                     fault, "forward.damaged.sqlite")  # fmt: skip
     with errors():
         db = connect(path, sync)
         try:
@@ -149,20 +150,18 @@ def _make(db: sqlite3.Connection) -> None:
 
 
 def _fault_of(path: Path) -> str:
-    try:
-        db = sqlite3.connect(path, timeout=_BUSY_SECONDS)
-        try:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, 1, _VERSION):
-                return f"of another version, {version}"
-            found = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
-        finally:
-            db.close()
-    except sqlite3.OperationalError as error:
-        raise ResourceError(f"{path}: {error}") from error
-    except sqlite3.DatabaseError as error:
-        return str(error)
-    return "" if found == "ok" else found
+    """Why a queue cannot go on. Raises ResourceError where the disk or the system is at fault."""
+    with errors():
+        return damage_found(path, lambda: _fault_seen(path))
+
+
+def _fault_seen(path: Path) -> str:
+    with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as db:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, 1, _VERSION):
+            return f"of another version, {version}"
+        require_sound(str(db.execute("PRAGMA quick_check(1)").fetchone()[0]))
+        return ""
 
 
 @contextmanager
@@ -173,4 +172,4 @@ def errors() -> Iterator[None]:
     except OSError as error:
         raise ResourceError(f"The forwarding queue: {error.strerror}") from error
     except sqlite3.Error as error:
-        raise ResourceError(f"The forwarding queue: {error}") from error
+        raise ResourceError(f"The forwarding queue: {sqlite_words(error)}") from error

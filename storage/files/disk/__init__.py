@@ -1,6 +1,11 @@
-"""What a data folder lies on: syncs, kinds of file systems, and whose files they are."""
+"""What a data folder lies on: syncs, kinds of file systems, whose files they are, what fails."""
 
 from storage.files.disk import rights
+from storage.files.disk.database_file import (
+    damage_found,
+    require_sound,
+    sqlite_words,
+)
 from storage.files.disk.durability import begin_writing, prune, sync_folder
 from storage.files.disk.file_system import require_known
 from storage.files.disk.rights import (
@@ -17,12 +22,15 @@ from storage.files.disk.rights import (
 __all__ = [
     "MissingRight",
     "begin_writing",
+    "damage_found",
     "name_of",
     "of_tree",
     "prune",
     "refusal",
     "require_known",
+    "require_sound",
     "rights",
+    "sqlite_words",
     "sync_folder",
     "unusable",
     "why_not",

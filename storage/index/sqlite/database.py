@@ -15,7 +15,7 @@ from peewee import OperationalError, PeeweeException, SqliteDatabase
 from playhouse.pool import PooledSqliteDatabase
 
 from storage.diagnostics import ResourceError
-from storage.files import held_for_too_long, lock, refusal, unlock
+from storage.files import held_for_too_long, lock, refusal, sqlite_words, unlock
 from storage.query import by_letters, fits, matches, sounds_like
 
 # How long a writer waits for another before it gives up with A700, in seconds.
@@ -179,7 +179,7 @@ def writing(database: SqliteDatabase) -> Iterator[None]:
         raise ResourceError(f"The index cannot be locked: {refusal(error, path)}") from error
     except ERRORS as error:
         _let_go(database, error)
-        raise ResourceError(f"The index cannot be written: {error}") from error
+        raise ResourceError(f"The index cannot be written: {sqlite_words(error)}") from error
 
 
 @contextmanager
@@ -212,7 +212,7 @@ def reading() -> Iterator[None]:
     try:
         yield
     except ERRORS as error:
-        raise ResourceError(f"The index cannot be read: {error}") from error
+        raise ResourceError(f"The index cannot be read: {sqlite_words(error)}") from error
 
 
 def dicom_matches(vr: str, text: str, key: str, every: bool) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from peewee import SqliteDatabase
 
+from storage.files import require_sound
 from storage.index.sqlite import database as db
 from storage.index.sqlite.high_water import carry, write_mark
 from storage.journal import Journal
@@ -92,10 +93,10 @@ class SqliteEngine:
         """Bring what was committed into the file, and have no log beside it."""
         self.execute("PRAGMA wal_checkpoint(TRUNCATE)", ())
 
-    def damage(self) -> str:
-        """What is damaged in the file, if anything; reads all of it."""
+    def require_sound(self) -> None:
+        """Read all of the file. Raises sqlite3.Error where it is damaged, or the disk fails."""
         ((found,),) = self.execute("PRAGMA quick_check(1)", ())
-        return "" if found == "ok" else " ".join(str(found).split())
+        require_sound(str(found))
 
     @contextmanager
     def replacing(self, path: Path) -> Iterator["Replacement"]:

@@ -8,14 +8,20 @@ import json
 import os
 import secrets
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from peewee import SqliteDatabase
 
 from storage.files import sync_folder
-from storage.index.sqlite.database import execute, index_path, writing
+from storage.index.sqlite.database import (
+    BUSY_SECONDS,
+    execute,
+    index_path,
+    reading,
+    writing,
+)
 from storage.journal import CORRECTIONS, RECEIPTS, Journal
 
 TABLE = (
@@ -88,14 +94,18 @@ def carry(
 def applied(data: Path, name: str) -> int:
     """How far the index of a data folder surely holds the lines `name` of its journal.
 
-    0 where nobody can tell.
+    0 where nobody can tell. Raises ResourceError.
     """
-    mark = _read_of(index_path(data), name, "mode=ro")
+    with reading():
+        mark = _read_of(index_path(data), name, "mode=ro")
     return 0 if mark is None or mark.fault(Journal(data, sync=False), name) else mark.position
 
 
 def fault_of_marks(data: Path) -> str:
-    """Why the index of a data folder is not that of its journal; empty where it is."""
+    """Why the index of a data folder is not that of its journal; empty where it is.
+
+    Raises sqlite3.Error, OSError.
+    """
     journal, path = Journal(data, sync=False), index_path(data)
     for name in (RECEIPTS, CORRECTIONS):
         mark = _read_of(path, name, "mode=ro")
@@ -120,19 +130,26 @@ def _fault_of_log(path: Path, name: str, mark: Mark | None) -> str:
     log = path.with_name(f"{path.name}-wal")
     if not log.exists() or not log.stat().st_size:
         return ""
-    alone = _read_of(path, name, "immutable=1")
+    alone = None
+    with suppress(sqlite3.Error):  # without its log it may look damaged
+        alone = _read_of(path, name, "immutable=1")
     if alone and not mark.number - 1 <= alone.number <= mark.number:
         return "put together of the files of two times"
     return ""
 
 
 def _read_of(path: Path, name: str, how: str) -> Mark | None:
-    """The mark in a file, which is not changed by the look."""
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)) as database:
-            rows = database.execute(_READ, (name,)).fetchall()
-    except sqlite3.Error:
+    """The mark in a file, which is not changed by the look. Raises sqlite3.Error."""
+    if not path.exists():
         return None
+    uri = f"{path.absolute().as_uri()}?{how}"
+    with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as database:
+        try:
+            rows = database.execute(_READ, (name,)).fetchall()
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                raise
+            return None  # of a version without marks
     return Mark(*rows[0]) if rows else None
 
 

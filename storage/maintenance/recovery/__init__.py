@@ -2,6 +2,7 @@
 
 from storage.maintenance.recovery import rebuilding, startup
 from storage.maintenance.recovery.rebuilding import rebuild
+from storage.maintenance.recovery.remedies import with_remedy
 from storage.maintenance.recovery.replay import catch_up, is_settled, received, settle_index
 from storage.maintenance.recovery.startup import (
     UNFINISHED,
@@ -22,4 +23,5 @@ __all__ = [
     "received",
     "settle_index",
     "startup",
+    "with_remedy",
 ]

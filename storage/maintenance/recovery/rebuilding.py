@@ -9,7 +9,7 @@ from pathlib import Path
 from storage.archive import record_file
 from storage.diagnostics import ArchiveError, Event, ResourceError
 from storage.dicom.values import Level, Uids
-from storage.files import Files, Tree, claim
+from storage.files import Files, Tree, claim, sqlite_words
 from storage.index import ERRORS, Index, SqliteIndex, counts, index_path, open_index, signature
 from storage.journal import CORRECTIONS, RECEIPTS, Journal, last_receipts
 from storage.maintenance.changes import swapping
@@ -41,7 +41,7 @@ def rebuild(data: Path, charset: str, progress: Progress = lambda done, of: None
             finally:
                 remove_index(fresh)
     except ERRORS as error:
-        raise ResourceError(f"{path}: {error}") from error
+        raise ResourceError(f"{path}: {sqlite_words(error)}") from error
     except OSError as error:
         raise ResourceError(f"{error.filename or path}: {error.strerror}") from error
 
@@ -106,9 +106,22 @@ def _unguarded(uids: Uids) -> Iterator[None]:
     yield
 
 
+def is_under_way(data: Path) -> bool:
+    """Whether an index is being made anew, at this moment. Raises OSError."""
+    descriptor = _open_lock(data)
+    try:
+        return not claim(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open_lock(data: Path) -> int:
+    return os.open(data / "rebuild.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+
+
 @contextmanager
 def _alone(data: Path) -> Iterator[None]:
-    descriptor = os.open(data / "rebuild.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    descriptor = _open_lock(data)
     try:
         if not claim(descriptor):
             raise ResourceError("another rebuild is under way")

@@ -4,7 +4,16 @@ import logging
 from pathlib import Path
 
 from storage.diagnostics import ArchiveError, Event, FolderError, ResourceError
-from storage.files import Files, Tree, is_free, require_known, why_not, why_not_made
+from storage.files import (
+    Files,
+    Tree,
+    damage_found,
+    is_free,
+    require_known,
+    sqlite_words,
+    why_not,
+    why_not_made,
+)
 from storage.index import (
     ERRORS,
     fault_of_marks,
@@ -51,13 +60,23 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
     path = index_path(data)
     try:
         Journal(data, sync).prepare()
-        fault = fault_of_index(path, not is_settled(data), is_start=True)
+        fault = fault_of_index(path, _is_unsure(data), is_start=True)
         if fault:
             return _begin(tree, path, fault)
         _bring_up(data, charset)
+    except FolderError:
+        raise
     except (ArchiveError, OSError, *ERRORS) as error:
         raise FolderError(f"{path}: {error}") from error
     return True
+
+
+def _is_unsure(data: Path) -> bool:
+    """Whether the index may lack something; also where nobody can tell, which is looked into."""
+    try:
+        return not is_settled(data)
+    except ResourceError:
+        return True
 
 
 def _bring_up(data: Path, charset: str) -> None:
@@ -74,29 +93,36 @@ def fault_of_index(path: Path, look_through: bool, is_start: bool = False) -> st
     """Why the index cannot answer; empty where it can.
 
     `look_through`: every page is read, not only those of a small one; `is_start`: its mark is held
-    to the journal too.
+    to the journal too. Raises FolderError where the disk or the system does not let it be read,
+    which is no reason to make it anew.
     """
     try:
-        size = path.stat().st_size
+        return damage_found(path, lambda: _fault_seen(path, look_through, is_start))
     except FileNotFoundError:
         return "not there"
+    except OSError as error:
+        words = error.strerror
+    except ERRORS as error:
+        words = sqlite_words(error)
+    raise FolderError(f"{path}: cannot be read: {words}; mend that, or move it away to have it "
+                      "made anew")  # fmt: skip
+
+
+def _fault_seen(path: Path, look_through: bool, is_start: bool) -> str:
+    size = path.stat().st_size
     # First: who closes a connection that may write brings the log into the file.
     if is_start and not fault_of_version(path) and (fault := fault_of_marks(path.parent)):
         return fault
     engine = open_index(path, sync=True).engine
-    try:
-        with engine.connected():
-            version = engine.version()
-            if version == 0:
-                return UNFINISHED
-            if version != signature():
-                return "of another version"
-            if look_through or size <= _ALWAYS_CHECKED_BYTES:
-                found = engine.damage()
-                return f"damaged: {found}" if found else ""
-            return ""
-    except ERRORS as error:
-        return f"damaged: {error}"
+    with engine.connected():
+        version = engine.version()
+        if version == 0:
+            return UNFINISHED
+        if version != signature():
+            return "of another version"
+        if look_through or size <= _ALWAYS_CHECKED_BYTES:
+            engine.require_sound()
+        return ""
 
 
 def fault_of_version(path: Path) -> str:

@@ -78,7 +78,8 @@ def test_a_node_whose_index_is_made_anew_receives_and_refuses_queries(node: Runn
             responses = association.send_c_move(study, "TESTER", MOVE["STUDY"])
             assert retrieved(responses).status in (0xA701, 0xA801)
         assert node.echoes()
-        assert "index not finished; `minipacs rebuild`" in minipacs("check", node).stderr
+        told = minipacs("check", node).stderr
+        assert told.endswith("data: index not finished; it is being made anew; ask again later\n")
     node.wait_for_log(f"index rebuilt instances={len(before | meanwhile)}")
     assert found_of(node, "1.1") == before
     assert found_of(node, "1.2") == meanwhile
@@ -182,6 +183,31 @@ def test_minipacs_rebuild_says_what_is_in_its_way(tmp_path: Path, node: RunningN
             1, "minipacs: index not rebuilt: another rebuild is under way\n",
         )  # fmt: skip
     assert first.communicate(timeout=CLIENT_SECONDS)[0] == "index rebuilt instances=3\n"
+
+
+def test_beside_a_rebuild_without_a_node_no_other_is_asked_for(node: RunningNode) -> None:
+    store(node, "1.1")
+    assert node.stop() == 0
+    lose_index(node)
+    assert "index not there; `minipacs rebuild`" in minipacs("check", node).stderr
+    with held_up(node):
+        first = subprocess.Popen(
+            [sys.executable, "-m", "scp", "rebuild", "-c", str(node.config)],
+            cwd=ROOT, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        wait_for_lock(node.data / "rebuild.lock", first)
+        told = minipacs("check", node).stderr
+        assert told.endswith("data: index not finished; it is being made anew; ask again later\n")
+    assert first.communicate(timeout=CLIENT_SECONDS)[0] == "index rebuilt instances=3\n"
+
+
+def test_an_index_lost_under_a_node_takes_a_restart_and_no_rebuild(node: RunningNode) -> None:
+    store(node, "1.1")
+    lose_index(node)
+    for command in ("check", "rebuild"):
+        told = minipacs(command, node).stderr
+        assert "a node has it open" in told
+        assert "restart that node" in told
 
 
 def wait_for_lock(path: Path, process: "subprocess.Popen[str]") -> None:
