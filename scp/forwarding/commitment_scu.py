@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import dataclass
 
 from pydicom.uid import generate_uid
 from pynetdicom.association import Association
@@ -42,28 +43,40 @@ class NotAskedError(Exception):
     """The destination could not be asked; says why."""
 
 
-def ask(post: ForwardingContext, title: str, peer: Peer) -> bool:
-    """Ask a destination for all that it took; False where it commits to nothing.
+@dataclass(frozen=True)
+class Answer:
+    """What came of asking: whether a destination commits to anything, and reported at once."""
 
+    commits: bool
+    reported: bool = False
+
+
+def ask(post: ForwardingContext, title: str, peer: Peer, longest: float, patience: float) -> Answer:
+    """Ask a destination for all that it took, or part of it that takes about `longest` seconds.
+
+    What it reports at once is waited for, so many seconds of `patience`.
     Raises NotAskedError, and ResourceError where the queue is broken.
     """
     try:
         association = associate(post.settings, post.tls, title, peer, [CONTEXT])
     except NoAssociationError as error:
         if error.obstacle is Obstacle.NOTHING_ACCEPTED:
-            return False
+            return Answer(commits=False)
         raise NotAskedError(str(error)) from error
     asking = _Asking(post, title, association)
     try:
+        end = time.monotonic() + longest
         while asked := commitment_requests.ask(
             post.outbox, title, generate_uid(prefix=None), _MOST
         ):
             asking.ask(asked)
-        asking.wait(REPORT_SECONDS)
+            if time.monotonic() > end:
+                break
+        asking.wait(patience)
     finally:
         association.release()
         finish(association)
-    return True
+    return Answer(commits=True, reported=asking.reported)
 
 
 class _Asking:
@@ -79,6 +92,7 @@ class _Asking:
         self._syntax = str(context.transfer_syntax[0])
         self._number = 0
         self._open: set[str] = set()  # what was asked for here, and not reported on
+        self.reported = False
 
     def ask(self, asked: Asked) -> None:
         """Make a request. Raises NotAskedError where it is not taken."""
@@ -138,6 +152,7 @@ class _Asking:
         except DataSetError as error:
             logger.error(Event("commitment", error, destination=self._title))
         else:
+            self.reported = True
             self._open.discard(said.uid)
             if commitment_requests.note_report(self._post.outbox, self._title, said):
                 status = Status.SUCCESS

@@ -71,6 +71,23 @@ def take_back(outbox: Outbox, uid: str) -> None:
         db.execute("DELETE FROM request WHERE uid = ?", (uid,))
 
 
+def not_granted(outbox: Outbox, destination: str, words: str) -> None:
+    """Note what went wrong last in asking a destination."""
+    with outbox.writing() as db:
+        count(db, destination, "sent", 0)
+        db.execute("UPDATE destination SET ask_error = ?, ask_error_at = ?, asked_at = NULL "
+                   "WHERE name = ?", (words, time.time(), destination))  # fmt: skip
+
+
+def granted(outbox: Outbox, destination: str) -> None:
+    """Note that a destination was asked as it should be: what went wrong before is over."""
+    unsettled = "name = ? AND ask_error_at IS NOT NULL AND asked_at IS NULL"
+    if outbox.select(f"SELECT 1 FROM destination WHERE {unsettled}", destination):
+        with outbox.writing() as db:
+            db.execute(f"UPDATE destination SET asked_at = ? WHERE {unsettled}",
+                       (time.time(), destination))  # fmt: skip
+
+
 def ask_again(outbox: Outbox, destination: str, seconds: float, most: int) -> tuple[int, int]:
     """Have what no report came of for so long asked for again, but `most` times.
 

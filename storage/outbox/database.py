@@ -14,15 +14,26 @@ from storage.journal import RECEIPTS, Journal
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 2
+_VERSION = 3
 _BUSY_SECONDS = 30
 # Of SQLite's virtual machine, between two looks at the clock: well below a millisecond.
 _STEPS = 10_000
-# Of a file of version 1: which journal it followed is not known, and believed.
-_FROM_1 = """
+# What brings the tables of a version to those of the next.
+_FROM = {
+    # Which journal it followed is not known, and believed.
+    1: """
 ALTER TABLE position ADD COLUMN identity TEXT NOT NULL DEFAULT '';
 ALTER TABLE position ADD COLUMN tail TEXT NOT NULL DEFAULT '';
-"""
+""",
+    # Whether an error was in sending is not known: most are.
+    2: """
+ALTER TABLE destination ADD COLUMN sent_at REAL;
+ALTER TABLE destination ADD COLUMN ask_error TEXT NOT NULL DEFAULT '';
+ALTER TABLE destination ADD COLUMN ask_error_at REAL;
+ALTER TABLE destination ADD COLUMN asked_at REAL;
+CREATE INDEX item_tried ON item (destination, state) WHERE attempts > 0;
+""",
+}
 _TABLES = """
 CREATE TABLE position (journal INTEGER, identity TEXT NOT NULL DEFAULT '',
     tail TEXT NOT NULL DEFAULT '');
@@ -37,11 +48,13 @@ CREATE TABLE item (
 CREATE INDEX item_state ON item (destination, state, due);
 CREATE INDEX item_request ON item (request) WHERE request IS NOT NULL;
 CREATE INDEX item_study ON item (study);
+CREATE INDEX item_tried ON item (destination, state) WHERE attempts > 0;
 CREATE TABLE study (uid TEXT PRIMARY KEY, last REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE done (destination TEXT, uids BLOB, digest BLOB, PRIMARY KEY (destination, uids))
     WITHOUT ROWID;
 CREATE TABLE destination (name TEXT PRIMARY KEY, sent INTEGER NOT NULL DEFAULT 0,
-    committed INTEGER NOT NULL DEFAULT 0, error TEXT NOT NULL DEFAULT '', error_at REAL);
+    committed INTEGER NOT NULL DEFAULT 0, error TEXT NOT NULL DEFAULT '', error_at REAL,
+    sent_at REAL, ask_error TEXT NOT NULL DEFAULT '', ask_error_at REAL, asked_at REAL);
 CREATE TABLE request (uid TEXT PRIMARY KEY, destination TEXT NOT NULL, at REAL NOT NULL,
     ended INTEGER NOT NULL DEFAULT 0);
 """
@@ -123,7 +136,7 @@ def reading(path: Path, seconds: float) -> Iterator[sqlite3.Connection | None]:
     """A connection that reads and has so long for it, or None where no queue is made yet.
 
     Writers go on beside it: with a write-ahead log nobody waits for who reads. Raises
-    sqlite3.Error, OSError.
+    sqlite3.Error, OSError, and ResourceError where it is of an earlier version.
     """
     if not path.exists():
         yield None
@@ -132,21 +145,32 @@ def reading(path: Path, seconds: float) -> Iterator[sqlite3.Connection | None]:
     try:
         end = time.monotonic() + seconds
         db.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
-        is_made = db.execute("PRAGMA user_version").fetchone()[0] != 0
-        yield db if is_made else None
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if 0 < version < _VERSION:
+            raise ResourceError(f"The forwarding queue: of version {version}: a start takes it on")
+        yield db if version else None
     finally:
         db.close()
 
 
 def _make(db: sqlite3.Connection) -> None:
-    """Make the tables, or bring those of an earlier version up; another may do it at once."""
+    """Make the tables, or bring those of an earlier version up; another may do it at once.
+
+    Raises ResourceError where they are of a later one.
+    """
     db.execute("BEGIN IMMEDIATE")
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version != _VERSION:
-        for statement in (_FROM_1 if version == 1 else _TABLES).split(";"):
-            db.execute(statement)
-        db.execute(f"PRAGMA user_version = {_VERSION}")
+    if fault := _fault_of_version(version):
+        raise ResourceError(f"The forwarding queue: {fault}")
+    steps = [_FROM[one] for one in range(version, _VERSION)] if version else [_TABLES]
+    for statement in ";".join(steps).split(";"):
+        db.execute(statement)
+    db.execute(f"PRAGMA user_version = {_VERSION}")
     db.execute("COMMIT")
+
+
+def _fault_of_version(version: int) -> str:
+    return "" if 0 <= version <= _VERSION else f"of another version, {version}"
 
 
 def _fault_of(path: Path) -> str:
@@ -158,8 +182,8 @@ def _fault_of(path: Path) -> str:
 def _fault_seen(path: Path) -> str:
     with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as db:
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, 1, _VERSION):
-            return f"of another version, {version}"
+        if fault := _fault_of_version(version):
+            return fault
         require_sound(str(db.execute("PRAGMA quick_check(1)").fetchone()[0]))
         return ""
 

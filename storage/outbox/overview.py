@@ -23,6 +23,8 @@ class Standing:
     oldest_waiting: str = ""
     last_error: str = ""
     last_error_at: str = ""
+    last_error_in: str = ""  # "sending", or "asking" for storage commitment
+    last_error_over_since: str = ""  # empty: it is not over
 
     @property
     def oldest_waiting_seconds(self) -> float:
@@ -68,7 +70,12 @@ WITH queued AS MATERIALIZED (
 SELECT name, COALESCE(SUM(count) FILTER (WHERE state = 'waiting'), 0),
        COALESCE(SUM(count) FILTER (WHERE state = 'failed'), 0), COALESCE(sent, 0),
        COALESCE(SUM(count) FILTER (WHERE state = 'sent'), 0), COALESCE(committed, 0),
-       MIN(since) FILTER (WHERE state = 'waiting'), COALESCE(error, ''), error_at
+       MIN(since) FILTER (WHERE state = 'waiting'),
+       COALESCE(error, ''), error_at,
+       sent_at IS NOT NULL AND NOT COALESCE(SUM(count) FILTER (WHERE state = 'failed'), 0)
+       AND NOT EXISTS (SELECT 1 FROM item WHERE destination = name AND attempts > 0
+                       AND state = 'waiting'), sent_at,
+       COALESCE(ask_error, ''), ask_error_at, asked_at IS NOT NULL, asked_at
 FROM (SELECT name FROM destination UNION SELECT name FROM queued)
 LEFT JOIN destination USING (name) LEFT JOIN queued USING (name)
 LEFT JOIN (SELECT id, since FROM item) ON id = first
@@ -106,16 +113,27 @@ def retry(outbox: Outbox, destination: str = "") -> int:
         ).rowcount  # fmt: skip
         db.execute("UPDATE item SET due = 0 WHERE state = 'waiting' AND ? IN ('', destination)",
                    (destination,))  # fmt: skip
-        db.execute("UPDATE destination SET error = '', error_at = NULL WHERE ? IN ('', name)",
+        db.execute("UPDATE destination SET error = '', error_at = NULL, sent_at = NULL, "
+                   "ask_error = '', ask_error_at = NULL, asked_at = NULL WHERE ? IN ('', name)",
                    (destination,))  # fmt: skip
     return count
 
 
 def _standing(row: tuple[Any, ...]) -> Standing:
-    waiting, failed, sent, unsure, committed, oldest, error, error_at = row
+    waiting, failed, sent, unsure, committed, oldest = row[:6]
     return Standing(
-        waiting, failed, sent, unsure, committed, _time(oldest), str(error), _time(error_at)
-    )
+        waiting, failed, sent, unsure, committed, _time(oldest),
+        *_last_error(("sending", *row[6:10]), ("asking", *row[10:])),
+    )  # fmt: skip
+
+
+def _last_error(*errors: tuple[str, str, float | None, bool, float | None]) -> tuple[str, ...]:
+    """Words, time, in what, and since when it is over: the last that is not, else the last."""
+    known = [one for one in errors if one[2] is not None]
+    if not known:
+        return ()
+    kind, words, at, is_over, since = max(known, key=lambda one: (not one[3], one[2]))
+    return words, _time(at), kind, _time(since) if is_over else ""
 
 
 def _time(seconds: float | None) -> str:

@@ -122,13 +122,16 @@ class Outbox:
         """Note that a destination has acknowledged it."""
         with self.writing() as db:
             if to_be_committed:
-                db.execute("UPDATE item SET state = 'sent', request = NULL, words = '', due = 0 "
-                           "WHERE id = ? AND digest = ?", _key(item))  # fmt: skip
+                db.execute("UPDATE item SET state = 'sent', request = NULL, words = '', due = 0, "
+                           "attempts = 0 WHERE id = ? AND digest = ?", _key(item))  # fmt: skip
             else:
                 db.execute("DELETE FROM item WHERE id = ? AND digest = ?", _key(item))
             uids, digest = _marks(item.location)
             db.execute("INSERT OR REPLACE INTO done VALUES (?, ?, ?)", (destination, uids, digest))
             count(db, destination, "sent", 1)
+            db.execute("UPDATE destination SET sent_at = ? WHERE name = ? "
+                       "AND sent_at IS NULL AND error_at IS NOT NULL",
+                       (time.time(), destination))  # fmt: skip
 
     def failed(self, item: QueuedInstance, words: str, delay: float | None) -> None:
         """Note that it was not taken; it is due again after `delay`, or None: never by itself."""
@@ -140,14 +143,14 @@ class Outbox:
             )  # fmt: skip
 
     def blame(self, destination: str, words: str) -> None:
-        """Note what went wrong last with a destination."""
+        """Note what went wrong last in sending to a destination."""
         with self.writing() as db:
             count(db, destination, "sent", 0)
-            db.execute("UPDATE destination SET error = ?, error_at = ? WHERE name = ?",
-                       (words, time.time(), destination))  # fmt: skip
+            db.execute("UPDATE destination SET error = ?, error_at = ?, sent_at = NULL "
+                       "WHERE name = ?", (words, time.time(), destination))  # fmt: skip
 
     def is_blamed(self, destination: str) -> bool:
-        """Whether something went wrong with a destination, and nobody has asked for more since."""
+        """Whether sending to a destination went wrong, and nobody has asked for more since."""
         return bool(self.select("SELECT 1 FROM destination WHERE name = ? AND error_at IS NOT NULL",
                                 destination))  # fmt: skip
 

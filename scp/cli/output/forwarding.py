@@ -1,5 +1,6 @@
 """What goes on to other nodes, as `minipacs stats` and `minipacs forward` show it."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 
 from rich.table import Table
@@ -7,6 +8,9 @@ from rich.table import Table
 from scp.cli.output.tables import cell, moment
 from scp.config import Settings
 from storage.outbox import Standing, opened, overview
+
+# What shows that an error is over, by what it was in.
+_DONE = {"sending": "sent", "asking": "asked"}
 
 
 def standings(settings: Settings) -> dict[str, Standing]:
@@ -36,8 +40,12 @@ def shown(found: dict[str, Standing]) -> Table:
 
 def last_errors(found: dict[str, Standing]) -> list[str]:
     """What was wrong last with each destination, and when."""
-    return [
-        f"{title}: {moment(one.last_error_at)}: {one.last_error}"
-        for title, one in found.items()
-        if one.last_error
-    ]
+    return [f"{title}: {last_error(one, moment)}" for title, one in found.items() if one.last_error]
+
+
+def last_error(one: Standing, time_of: Callable[[str], str] = str) -> str:
+    """What was wrong last with a destination, when, and since when it is over if it is."""
+    told = f"{time_of(one.last_error_at)}: {one.last_error}"
+    if not one.last_error_over_since:
+        return told
+    return f"{told} (over: {_DONE[one.last_error_in]} since {time_of(one.last_error_over_since)})"

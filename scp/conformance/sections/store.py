@@ -110,9 +110,10 @@ def _user() -> tuple[str, ...]:
     return (
         "Of destinations of `[[forward]]`. What a destination acknowledged is asked for on an "
         f"association of its own, some seconds later; the report is waited for on it for "
-        f"{REPORT_SECONDS:g} s, and taken on any association that the destination opens, with the "
-        "role SCP where it selects that. What it does not commit to is sent again, "
-        f"{MOST} times at most. A destination that does not accept the SOP class is not asked.",
+        f"{REPORT_SECONDS:g} s, or less while more is to be sent, and taken on any association "
+        "that the destination opens, with the role SCP where it selects that. What it does not "
+        f"commit to is sent again, {MOST} times at most. A destination that does not accept the "
+        "SOP class is not asked.",
         "What no response came for is sent again after "
         f"{retries} s and so on, also after a restart; so is what was answered A7xx. What was "
         f"refused for another reason is sent {ATTEMPTS} times, and then kept as failed.",

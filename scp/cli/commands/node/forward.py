@@ -83,7 +83,7 @@ def tell(settings: Settings, title: str, in_json: bool) -> bool:
         say(f"{to}: waiting={one.waiting}, failed={one.failed}, sent={one.sent}, "
                    f"committed={one.committed}")  # fmt: skip
         if one.last_error:
-            say(f"  {one.last_error_at}: {one.last_error}")
+            say(f"  {forwarding.last_error(one)}")
     for one_lost in lost:
         say(f"{one_lost.destination}: study {one_lost.uids[0]}, instance {one_lost.uids[2]}: "
                    f"{one_lost.words} (attempts={one_lost.attempts})")  # fmt: skip
