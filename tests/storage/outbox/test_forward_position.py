@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from support import CT, IMPLICIT
 
+from storage.diagnostics import ResourceError
 from storage.index.search import Location
 from storage.journal.journal import RECEIPTS, Journal
-from storage.outbox import database
+from storage.outbox import database, standings_beside
 from storage.outbox.queue import Outbox, Wanted
 
 LOCATION = Location(("1.1", "1.2", "1.3"), CT, IMPLICIT, 8, "ab" * 32, "")
@@ -102,16 +103,69 @@ def test_a_journal_that_was_put_back_and_grew_is_noticed(
     assert "of a journal that held other lines" in caplog.text
 
 
-def test_a_queue_of_the_version_before_is_taken_over_with_what_waits(
+# What takes a queue back by one version.
+BACK = {
+    3: "DROP INDEX item_tried;" + "".join(
+        f"ALTER TABLE destination DROP COLUMN {name};"
+        for name in ("sent_at", "ask_error", "ask_error_at", "asked_at")
+    ),
+    2: "ALTER TABLE position DROP COLUMN identity; ALTER TABLE position DROP COLUMN tail;",
+}  # fmt: skip
+
+
+def take_back(data: Path, version: int) -> None:
+    with closing(sqlite3.connect(database.path_of(data))) as db:
+        for one in range(3, version, -1):
+            db.executescript(f"{BACK[one]} PRAGMA user_version = {one - 1};")
+
+
+def tables(data: Path) -> dict[str, list[tuple[str, ...]]]:
+    """The columns of each table and index."""
+    with closing(sqlite3.connect(database.path_of(data))) as db:
+        names = [str(row[0]) for row in db.execute("SELECT name FROM sqlite_master")]
+        return {
+            name: db.execute(f"SELECT name, type, \"notnull\", dflt_value, pk FROM "
+                             f"pragma_table_info('{name}')").fetchall()
+            or db.execute(f"SELECT name FROM pragma_index_info('{name}')").fetchall()
+            for name in names
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_queue_of_an_earlier_version_is_taken_over_with_what_it_holds(
+    data: Path, caplog: pytest.LogCaptureFixture, version: int
+) -> None:
+    with closing(Outbox(data, sync=False)) as outbox:
+        outbox.blame("WARD", "cannot be reached")
+    expected, position = tables(data), standing(data)[0]
+    take_back(data, version)
+    assert tables(data) != expected
+    with pytest.raises(ResourceError, match=f"of version {version}: a start takes it on"):
+        standings_beside(data, 30.0)
+    assert standing(data) == (position, 1)
+    assert tables(data) == expected
+    assert not caplog.records
+    told = standings_beside(data, 30.0)["WARD"]
+    assert (told.last_error, told.last_error_in) == ("cannot be reached", "sending")
+    assert (told.last_error_over_since, told.waiting) == ("", 1)
+
+
+def test_a_queue_of_a_later_version_is_told_and_kept_aside(
     data: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with closing(sqlite3.connect(database.path_of(data))) as db:
-        (position,) = db.execute("SELECT journal FROM position").fetchone()
-        db.executescript(
-            "DROP TABLE position; CREATE TABLE position (journal INTEGER);"
-            f"INSERT INTO position VALUES ({position}); PRAGMA user_version = 1;"
-        )
-    assert standing(data) == (position, 1)
+        db.execute("PRAGMA user_version = 4")
+    with pytest.raises(ResourceError, match="The forwarding queue: of another version, 4"):
+        Outbox(data, sync=False)
+    assert standing(data)[1] == 0
+    assert "forwarding queue of another version, 4, kept as forward.damaged.sqlite" in caplog.text
+
+
+def test_a_queue_of_the_first_version_believes_its_journal_once(
+    data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    take_back(data, 1)
+    standing(data)
     assert not caplog.records
     shutil.rmtree(data / "journal")
     write(data, 9)

@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,10 @@ from support import CT, IMPLICIT
 from storage.diagnostics import ResourceError
 from storage.index.search import Location
 from storage.journal.journal import Journal
-from storage.outbox import database, overview
+from storage.outbox import commitment_requests, database, overview
+from storage.outbox.commitment_requests import CommitmentReport
 from storage.outbox.overview import Standing, standings, standings_beside
-from storage.outbox.queue import Outbox, Wanted
+from storage.outbox.queue import Outbox, QueuedInstance, Wanted
 
 SECONDS = 30.0
 FIRST = Location(("1.1", "1.2", "1.3.1"), CT, IMPLICIT, 8, "ab" * 32, "")
@@ -111,7 +113,89 @@ def test_a_queue_of_any_length_is_told_of_by_an_index_alone(data: Path) -> None:
     assert of_items == [
         "SCAN item USING COVERING INDEX item_state",
         "SEARCH item USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN",
+        "SEARCH item USING INDEX item_tried (destination=? AND state=?)",  # those that failed once
     ]
+
+
+SENDING, ASKING = "cannot be reached", "answers 0110"
+# What happens to WARD, which has two that wait, and what is told of its last error then.
+HAPPENINGS: dict[str, Callable[[Outbox, list[QueuedInstance]], object]] = {
+    "error": lambda queue, items: queue.blame("WARD", SENDING),
+    "first taken": lambda queue, items: queue.sent("WARD", items[0], to_be_committed=True),
+    "second taken": lambda queue, items: queue.sent("WARD", items[1], to_be_committed=False),
+    "second not taken": lambda queue, items: queue.failed(items[1], "no", 5.0),
+    "second given up": lambda queue, items: queue.failed(items[1], "no", None),
+    "second deleted": lambda queue, items: queue.drop(items[1]),
+    "retry": lambda queue, items: overview.retry(queue),
+    "not asked": lambda queue, items: commitment_requests.not_granted(queue, "WARD", ASKING),
+    "asked": lambda queue, items: commitment_requests.granted(queue, "WARD"),
+    "first not committed to": lambda queue, items: commitment_requests.note_report(
+        queue, "WARD", CommitmentReport(
+            commitment_requests.ask(queue, "WARD", "2.25", 9).uid, frozenset(), {}  # type: ignore[union-attr]
+        ),
+    ),
+}  # fmt: skip
+# In this order -> what the last error told was in, and whether it is over.
+OVER: dict[tuple[str, ...], tuple[str, bool]] = {
+    ("first taken", "second taken"): ("", False),
+    ("error",): ("sending", False),
+    ("first taken", "error"): ("sending", False),
+    ("error", "first taken"): ("sending", True),
+    ("error", "first taken", "error"): ("sending", False),
+    ("error", "asked"): ("sending", False),
+    ("second not taken", "error", "first taken"): ("sending", False),
+    ("second not taken", "error", "first taken", "second taken"): ("sending", True),
+    ("second not taken", "error", "first taken", "second deleted"): ("sending", True),
+    ("second not taken", "error", "second deleted"): ("sending", False),
+    ("second given up", "error", "first taken"): ("sending", False),
+    ("second given up", "error", "first taken", "retry"): ("", False),
+    ("first taken", "second given up", "error", "retry", "second taken"): ("", False),
+    ("error", "first taken", "first not committed to"): ("sending", True),
+    ("not asked",): ("asking", False),
+    ("asked", "not asked"): ("asking", False),
+    ("not asked", "first taken"): ("asking", False),
+    ("not asked", "asked"): ("asking", True),
+    ("not asked", "asked", "not asked"): ("asking", False),
+    # The last that is not over, whatever came behind it.
+    ("second not taken", "error", "not asked", "asked", "first taken"): ("sending", False),
+    ("not asked", "error", "first taken"): ("asking", False),
+    ("not asked", "error", "first taken", "asked"): ("sending", True),
+    ("error", "not asked", "first taken", "asked"): ("asking", True),
+}
+
+
+@pytest.mark.parametrize("happened", OVER, ids=", ".join)
+def test_an_error_that_is_over_is_told_as_over(tmp_path: Path, happened: tuple[str, ...]) -> None:
+    kind, is_over = OVER[happened]
+    Journal(tmp_path, sync=False).prepare()
+    database.prepare(tmp_path, sync=False)
+    with closing(Outbox(tmp_path, sync=False)) as outbox:
+        take(outbox, {"WARD": None}, 1, 2)
+        items = outbox.due("WARD", 2)
+        for one in happened:
+            HAPPENINGS[one](outbox, items)
+        assert outbox.is_blamed("WARD") == (
+            "error" in happened and "retry" not in happened
+        )  # who waits is woken by its end alone
+        found = standings(outbox)["WARD"]
+    assert found.last_error_in == kind
+    assert found.last_error == {"": "", "sending": SENDING, "asking": ASKING}[kind]
+    assert bool(found.last_error_at) == bool(kind)
+    assert bool(found.last_error_over_since) == is_over
+
+
+def test_what_is_sent_takes_one_transaction(data: Path) -> None:
+    statements: list[str] = []
+    with closing(Outbox(data, sync=False)) as outbox:
+        outbox.blame("WARD", "no")
+        items = outbox.due("WARD", 2)
+        outbox._connection.set_trace_callback(statements.append)
+        for item in items:
+            outbox.sent("WARD", item, to_be_committed=True)
+        outbox._connection.set_trace_callback(None)
+    assert [one for one in statements if one in ("BEGIN IMMEDIATE", "COMMIT")] == [
+        "BEGIN IMMEDIATE", "COMMIT",
+    ] * 2  # fmt: skip
 
 
 def test_ids_follow_the_order_of_arrival_whatever_has_gone(data: Path) -> None:

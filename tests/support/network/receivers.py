@@ -33,7 +33,8 @@ class Receiver:
         self.order: list[str] = []
         # The status for an instance, called before it is counted; may wait.
         self.answer: Callable[[str], int] = lambda uid: 0x0000
-        # What is done about a request of storage commitment.
+        # The answer to a request of storage commitment, and what is done about one that is taken.
+        self.ask_status = 0x0000
         self.commit: Callable[[Association, Dataset], None] | None = None
         self.asked: list[Dataset] = []
         self._changed = threading.Condition()
@@ -80,6 +81,8 @@ class Receiver:
 
     def _ask(self, event: evt.Event) -> tuple[int, None]:
         assert self.commit
+        if self.ask_status != 0x0000:
+            return self.ask_status, None
         with self._changed:
             self.asked.append(event.action_information)
             self._changed.notify_all()

@@ -95,7 +95,7 @@ def told(node: RunningNode) -> dict[str, Any]:
     return document
 
 
-def wait_until(node: RunningNode, title: str, **wanted: int) -> None:
+def wait_until(node: RunningNode, title: str, **wanted: int | str) -> None:
     """Wait until the node tells that of a destination."""
     deadline, settings = time.monotonic() + CLIENT_SECONDS, load(node.config)
     while True:
@@ -170,11 +170,20 @@ def test_a_receiver_that_is_down_gets_it_when_it_is_up(start: Start) -> None:
     standing = told(node)["forwarding"]["LATE"]
     assert "cannot be reached" in standing["last_error"]
     assert standing["oldest_waiting"]
+    assert not standing["last_error_over_since"]
     assert under_way(node) == {"1.1"}  # which retention lets stay
     with late.up():
         late.wait_for(5)
         wait_until(node, "LATE", waiting=0, sent=5)
+        standing = told(node)["forwarding"]["LATE"]
+        assert standing["last_error_in"] == "sending"
+        assert standing["last_error_at"] <= standing["last_error_over_since"]
+        over = f"{standing['last_error']} (over: sent since {standing['last_error_over_since']})"
+        assert f"\n  {standing['last_error_at']}: {over}\n" in minipacs("forward", node).stdout
+        assert "(over: sent since " in minipacs("stats", node).stdout
     assert late.has(sent)
+    store(node, range(5, 6))  # and it is down again
+    wait_until(node, "LATE", waiting=1, last_error_over_since="")
 
 
 def under_way(node: RunningNode) -> frozenset[str]:
@@ -255,6 +264,7 @@ def test_what_is_refused_is_given_up_told_and_sent_again_on_request(start: Start
     done = minipacs("forward", node)
     assert done.returncode == 1
     assert "PICKY: waiting=0, failed=2, sent=3" in done.stdout
+    assert "(over: " not in done.stdout  # two have failed
     assert f"instance {uid(3)}: " in done.stdout
     assert "SOP class" in done.stdout
     picky.classes.append(MR)

@@ -1,5 +1,6 @@
 """What was sent on, and whether its receivers commit to it (PS3.4 annex J), on any association."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from queue import Queue
@@ -8,9 +9,11 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 from pynetdicom.association import Association
-from support import CLIENT_SECONDS, RunningNode
+from support import CLIENT_SECONDS, RunningNode, minipacs
 from support.network.receivers import COMMIT, COMMIT_INSTANCE, Receiver, call, outcome, report_on
-from test_forward import Start, start, store, told, uid, wait_until
+from test_forward import LOOK, Start, start, store, told, uid, wait_until
+
+from storage.outbox import standings_beside
 
 __all__ = ["start"]  # the fixture
 
@@ -111,6 +114,87 @@ def test_what_is_never_committed_to_is_given_up_and_told(
     (failed,) = told(node)["failed"]
     assert failed["words"] == "not committed to: failure reason 0112"
     assert archive.order == [uid(0)] * 4
+
+
+def test_a_request_that_is_refused_is_told_until_one_is_granted(
+    start: Start, committer: Callable[[Any], Receiver]
+) -> None:
+    archive = committer(lambda one, request: report_on(one, request, {}))
+    archive.ask_status = 0x0110
+    node = start([{"to": ["ARCHIVE"]}], archive)
+    store(node, range(2))
+    node.wait_for_log("commitment not asked destination=ARCHIVE", "answers status 0110")
+    wait_until(node, "ARCHIVE", last_error_in="asking", last_error_over_since="", sent=2)
+    store(node, range(2, 3))  # what is taken does not end it
+    wait_until(node, "ARCHIVE", last_error_in="asking", last_error_over_since="", sent=3)
+    archive.ask_status = 0x0000
+    wait_until(node, "ARCHIVE", committed=3, to_be_committed=0)
+    standing = told(node)["forwarding"]["ARCHIVE"]
+    over = f" (over: asked since {standing['last_error_over_since']})\n"
+    assert over in minipacs("forward", node).stdout
+
+
+def test_a_queue_that_is_never_empty_is_asked_for_while_more_is_sent(
+    start: Start, committer: Callable[[Any], Receiver]
+) -> None:
+    taken: list[int] = []
+    enough = threading.Event()
+
+    def commit(association: Association, request: Dataset) -> None:
+        taken.append(len(archive.order))
+        if len(taken) == 4:
+            enough.set()
+        report_on(association, request, {})
+
+    def keep_waiting(uid: str) -> int:
+        """None is taken before another waits behind it: the queue is never empty."""
+        while not enough.is_set() and waiting(node) < 2:
+            LOOK.wait(0.01)
+        return 0x0000
+
+    archive = committer(commit)
+    archive.answer = keep_waiting
+    node = start([{"to": ["ARCHIVE"]}], archive)
+    sent: dict[str, bytes] = {}
+    for number in range(10_000):
+        if enough.is_set():
+            break
+        sent |= store(node, range(number, number + 1))
+    assert enough.is_set()
+    assert sorted(set(taken)) == taken  # it went on between two requests
+    wait_until(node, "ARCHIVE", waiting=0, to_be_committed=0, committed=len(sent))
+    assert archive.has(sent)
+    assert asked_for(archive) == sorted(sent)
+
+
+def waiting(node: RunningNode) -> int:
+    return standings_beside(node.data, CLIENT_SECONDS)["ARCHIVE"].waiting
+
+
+def test_a_long_delivery_is_stopped_to_ask_and_goes_on(start: Start) -> None:
+    taken: list[int] = []
+    asked = threading.Event()
+
+    def commit(association: Association, request: Dataset) -> None:
+        taken.append(len(archive.order))
+        asked.set()
+        report_on(association, request, {})
+
+    def be_slow(uid: str) -> int:
+        asked.wait(0.1)
+        return 0x0000
+
+    archive = Receiver("ARCHIVE")
+    archive.commit, archive.answer = commit, be_slow
+    with archive.up():
+        pass
+    node = start([{"to": ["ARCHIVE"]}], archive)
+    sent = store(node, range(40))  # all of them one delivery: 4 s, or till it is asked
+    with archive.up():
+        wait_until(node, "ARCHIVE", waiting=0, to_be_committed=0, committed=40)
+    assert 0 < taken[0] < 40
+    assert archive.has(sent)
+    assert asked_for(archive) == sorted(sent)
 
 
 def test_who_does_not_commit_is_not_asked_again(start: Start) -> None:
