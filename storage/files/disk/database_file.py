@@ -39,11 +39,12 @@ def require_sound(found: str) -> None:
     """Take what a quick_check has found; raises sqlite3.Error unless that is nothing."""
     if found == "ok":
         return
-    code = _CODE.search(found)
+    told = " ".join(found.split())
+    code = _CODE.search(told)
     number = int(code[1]) if code else sqlite3.SQLITE_CORRUPT
-    is_of_disk = number & _PRIMARY not in _DAMAGE
-    kind = sqlite3.OperationalError if is_of_disk else sqlite3.DatabaseError
-    error = kind(" ".join(found.split()))
+    error = sqlite3.DatabaseError(told)
+    if number & _PRIMARY not in _DAMAGE:
+        error = sqlite3.OperationalError(f"disk I/O error: {told}")
     error.sqlite_errorcode = number
     raise error
 

@@ -66,7 +66,9 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
         _bring_up(data, charset)
     except FolderError:
         raise
-    except (ArchiveError, OSError, *ERRORS) as error:
+    except ERRORS as error:
+        raise FolderError(f"{path}: {sqlite_words(error)}") from error
+    except (ArchiveError, OSError) as error:
         raise FolderError(f"{path}: {error}") from error
     return True
 
@@ -104,8 +106,8 @@ def fault_of_index(path: Path, look_through: bool, is_start: bool = False) -> st
         words = error.strerror
     except ERRORS as error:
         words = sqlite_words(error)
-    raise FolderError(f"{path}: cannot be read: {words}; mend that, or move it away to have it "
-                      "made anew")  # fmt: skip
+    raise FolderError(f"{path}: cannot be read: {words}; mend that, or move it away while no node "
+                      "runs: a start makes it anew")  # fmt: skip
 
 
 def _fault_seen(path: Path, look_through: bool, is_start: bool) -> str:
