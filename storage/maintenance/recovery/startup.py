@@ -113,7 +113,7 @@ def fault_of_index(path: Path, look_through: bool, is_start: bool = False) -> st
 def _fault_seen(path: Path, look_through: bool, is_start: bool) -> str:
     size = path.stat().st_size
     # First: who closes a connection that may write brings the log into the file.
-    if is_start and not fault_of_version(path) and (fault := fault_of_marks(path.parent)):
+    if is_start and not fault_of_version(path) and (fault := _fault_of_marks(path.parent)):
         return fault
     engine = open_index(path, sync=True).engine
     with engine.connected():
@@ -127,6 +127,13 @@ def _fault_seen(path: Path, look_through: bool, is_start: bool) -> str:
         return ""
 
 
+def _fault_of_marks(data: Path) -> str:
+    try:
+        return fault_of_marks(data)
+    except OSError as error:
+        raise ResourceError(f"The journal cannot be read: {error.strerror}") from error
+
+
 def fault_of_version(path: Path) -> str:
     """Why the index cannot answer, as far as its number tells: that is quick; empty where it can.
 
@@ -137,7 +144,7 @@ def fault_of_version(path: Path) -> str:
     try:
         version = version_of(path)
     except ERRORS as error:
-        return f"not to be read: {error}"
+        return f"not to be read: {sqlite_words(error)}"
     if version == 0:
         return UNFINISHED
     return "" if version == signature() else "of another version"

@@ -161,6 +161,14 @@ def test_a_mark_that_cannot_be_read_is_no_missing_one(
     assert contents(data) == before
 
 
+def test_a_journal_that_cannot_be_read_is_not_the_indexs_fault(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Journal, "tail", raising(OSError(errno.EIO, "words of EIO")))
+    with pytest.raises(ResourceError, match="The journal cannot be read: words of EIO"):
+        fault_of_index(data / "index.sqlite", look_through=False, is_start=True)
+
+
 def test_an_index_that_cannot_be_opened_is_told_and_left(data: Path) -> None:
     for path in data.glob("index.sqlite*"):
         path.unlink()
