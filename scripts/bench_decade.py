@@ -30,6 +30,7 @@ from scp.testing import NodeProcess
 _ROOT_FIND, _ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.3"
 _EVERY_SECONDS, _IDLE_SECONDS = 0.5, 10.0
 _TIMEOUT_SECONDS = 3600.0
+_LOOK_SECONDS = 0.02
 
 
 @dataclass
@@ -159,14 +160,14 @@ def _cases(node: NodeProcess) -> dict[str, Callable[[], float]]:
         "undo, long series": command("undo", "3", "--yes"),
         "history": command("history", *one),
         "delete, one study": command("delete", *one, "--yes"),
-        "restore, one study": command("restore", *one, "--yes"),
+        "restore, one study": command("restore", *one),
         "backup, first": command("backup", str(backup)),
         "backup, again": command("backup", str(backup)),
         "export, long series": command("export", str(exported), *long),
         "check": command("check", codes=(0, 1)),
         "rebuild": command("rebuild"),
         "delete, long series": command("delete", *long, "--yes"),
-        "restore, long series": command("restore", "--study", made.LONG_STUDY, "--yes"),
+        "restore, long series": command("restore", "--study", made.LONG_STUDY),
     }  # fmt: skip
 
 
@@ -178,11 +179,31 @@ def _run(node: NodeProcess, arguments: tuple[str, ...], codes: tuple[int, ...]) 
             [sys.executable, "-m", "scp", arguments[0], "-c", str(node.config), *arguments[1:]],
             stdin=subprocess.DEVNULL, stdout=told, stderr=told, cwd=Path(__file__).parents[1],
         )  # fmt: skip
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        most = 0.0
+        while process.poll() is None:
+            most = max(most, *map(_peak_mb, (process.pid, *_children(process.pid))))
+            time.sleep(_LOOK_SECONDS)
     if process.returncode not in codes:
         _say(f"{' '.join(arguments)}: exit code {process.returncode}\n{log.read_text()[-2000:]}")
-    return used.ru_maxrss / 1024
+    return most
+
+
+def _children(process: int) -> list[int]:
+    try:
+        told = Path(f"/proc/{process}/task/{process}/children").read_text()
+    except OSError:  # it has ended
+        return []
+    return [int(one) for one in told.split()]
+
+
+def _peak_mb(process: int) -> float:
+    """The most memory that a process has had; what it had before it was the program is left out."""
+    try:
+        told = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0.0
+    peaks = [line.split()[1] for line in told.splitlines() if line.startswith("VmHWM")]
+    return int(peaks[0]) / 1024 if peaks else 0.0  # none of one that has ended
 
 
 def _find(node: NodeProcess) -> float:
