@@ -15,6 +15,7 @@ from scp.runtime import REFUSALS, Attempts, child, log
 from storage import catch_up, is_settled, settle_index
 from storage import received as received_bytes
 from storage.diagnostics import Event
+from storage.index import index_path, is_loose, shrink
 from storage.journal import Journal, changes_cut_off, keep_near
 from storage.maintenance.changes import catch_up_corrections, correction
 from storage.maintenance.recovery import rebuild
@@ -95,6 +96,8 @@ class IndexKeeper:
                 "the journal cannot be read", lambda: received_bytes(self._data), before
             )
             self._settle(before)
+            if self._is_loose():
+                self._start("index file not made smaller", lambda: _shrink(self._data))
         if self._is_whole:  # what is needed more is done first
             self._attempts.attempt(
                 "the journal's catalogue is behind",
@@ -118,6 +121,14 @@ class IndexKeeper:
         """Whether a command that was killed left corrections that the index lacks."""
         return self._attempts.attempt(
             "the corrections cannot be read", lambda: correction.is_behind(self._data), False
+        )
+
+    def _is_loose(self) -> bool:
+        """Whether much of the file holds nothing, and there is nothing else to be done to it."""
+        if self._process or self._is_behind or not self._is_whole:
+            return False
+        return self._attempts.attempt(
+            "the index cannot be looked at", lambda: is_loose(index_path(self._data)), False
         )
 
     def _start(self, fault: str, work: Callable[[], None]) -> None:
@@ -187,6 +198,11 @@ class CatalogueReader:
         journal = Journal(self._data, sync=False)
         while keep_near(journal):
             time.sleep(_PAUSE_SECONDS)
+
+
+def _shrink(data: Path) -> None:
+    os.nice(_NICENESS)
+    logger.info(Event("index file made smaller", bytes=shrink(index_path(data))))
 
 
 def _make_anew(data: Path, charset: str) -> None:

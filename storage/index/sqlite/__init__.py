@@ -10,6 +10,7 @@ from storage.index.sqlite.high_water import (
     read_settled,
     write_settled,
 )
+from storage.index.sqlite.shrinking import is_loose, shrink
 
 __all__ = [
     "ERRORS",
@@ -19,8 +20,10 @@ __all__ = [
     "connect",
     "fault_of_marks",
     "index_path",
+    "is_loose",
     "mark_at",
     "read_settled",
+    "shrink",
     "version_of",
     "write_settled",
 ]

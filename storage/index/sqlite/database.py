@@ -118,6 +118,7 @@ def connect(path: Path, sync: bool, pooled: bool = False) -> SqliteDatabase:
         factory=Connection,
         pragmas={
             "busy_timeout": BUSY_SECONDS * 1000,
+            "auto_vacuum": "incremental",  # first, while the file is empty: see `shrinking`
             "journal_mode": "wal",
             "synchronous": "normal" if sync else "off",
             "foreign_keys": 1,

@@ -238,6 +238,29 @@ def test_the_catalogue_of_receipts_is_kept_near_the_journal_unasked(
     assert read_to(path) == size
 
 
+def test_what_deletions_leave_free_in_the_index_file_is_given_back_unasked(
+    start_node: StartNode,
+) -> None:
+    node = start_node()
+    with node.association((CT, EXPLICIT)) as association:
+        for number in range(150):
+            uids = "1.1", f"1.2.{number}", f"1.3.{number}"
+            data = encoded(ct(*uids, SeriesDescription=f"of its own {number}"))
+            assert send(association, CT, uids[2], data).Status == 0x0000
+    node.stop()
+    node.constants = {
+        "scp.node.index_keeper._SETTLE_SECONDS": 0.1,
+        "scp.runtime.heartbeat.BEAT_SECONDS": 0.1,
+        "storage.index.sqlite.shrinking._LEAST_SHARE": 0.0,
+        "storage.index.sqlite.shrinking._LEAST_BYTES": 1,
+    }
+    node.start()
+    done = minipacs("delete", node, "--study", "1.1", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "bytes=0" not in node.wait_for_log("index file made smaller")
+    assert minipacs("check", node).stdout.endswith(" faults=0\n")
+
+
 def read_to(path: Path) -> int:
     """How far a catalogue has read the receipts."""
     try:
