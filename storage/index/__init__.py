@@ -17,7 +17,15 @@ from storage.index.sqlite import (
     write_settled,
 )
 from storage.index.tables import TABLES, Index, SqliteIndex, open_index, signature
-from storage.index.writer import FileFacts, digest_in, forget, prune, record, refresh
+from storage.index.writer import (
+    FileFacts,
+    digest_in,
+    forget,
+    prune,
+    record,
+    refresh,
+    without_row,
+)
 
 __all__ = [
     "ERRORS",
@@ -53,5 +61,6 @@ __all__ = [
     "shortened",
     "signature",
     "version_of",
+    "without_row",
     "write_settled",
 ]

@@ -6,7 +6,7 @@ from storage.journal.clock import Run
 from storage.journal.commitments import Commitment, Reference
 from storage.journal.journal import CORRECTIONS, RECEIPTS, Journal, now, record_of
 from storage.journal.pins import pinned
-from storage.journal.receipt_catalogue import arrivals, keep_near, stretches
+from storage.journal.receipt_catalogue import arrivals, keep_near, receipts_by_digest, stretches
 from storage.journal.receipts import (
     Receipt,
     Receipts,
@@ -46,6 +46,7 @@ __all__ = [
     "path_of",
     "pinned",
     "pins",
+    "receipts_by_digest",
     "receipts_of",
     "record_deletion",
     "record_of",

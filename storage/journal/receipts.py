@@ -71,10 +71,10 @@ class Receipts:
         return self.of_digest.get(files.digest(self.uids))
 
 
-def last_receipts(journal: Journal, start: int = 0) -> dict[Uids, Receipts]:
-    """The receipts of each instance, of those from byte `start` of the journal on."""
+def last_receipts(journal: Journal, start: int = 0, end: int | None = None) -> dict[Uids, Receipts]:
+    """The receipts of each instance, of those from byte `start` of the journal to `end`."""
     found: dict[Uids, Receipts] = {}
-    for uids, receipt in in_journal(journal, start):
+    for uids, receipt in in_journal(journal, start, end):
         of_instance = found.setdefault(uids, Receipts(uids))
         if isinstance(receipt, Receipt):
             of_instance.add(receipt)

@@ -9,6 +9,7 @@ from peewee import SqliteDatabase
 
 from storage.index.sqlite import database as db
 from storage.index.sqlite.high_water import carry, write_mark
+from storage.index.sqlite.making import Making
 from storage.journal import Journal
 
 
@@ -82,6 +83,11 @@ class SqliteEngine:
     def mark(self, journal: Journal, name: str, position: int) -> None:
         """Mark how far it holds the lines `name` of a journal. Raises OSError, ResourceError."""
         write_mark(self.database, journal, name, position)
+
+    @property
+    def making(self) -> Making:
+        """What it keeps of its own making."""
+        return Making(self.database)
 
     def checkpoint(self) -> bool:
         """Bring what was committed into the file itself; whether all of it is there now."""

@@ -156,7 +156,7 @@ def new_index(path: Path, is_whole: bool) -> None:
 def _begin(tree: Files, path: Path, fault: str) -> bool:
     """A new index for the tree; returns whether it is whole as it is."""
     withdraw_unplaced(tree)
-    is_whole = next(tree.arrivals(), None) is None
+    is_whole = next(tree.instances(), None) is None
     new_index(path, is_whole)
     if is_whole:
         write_applied(tree.data, received(tree.data))

@@ -28,7 +28,8 @@ from storage.maintenance.changes.retention import Rules
 from storage.maintenance.changes.selections import Selection, selected
 from storage.maintenance.check.checking import check
 from storage.maintenance.check.faults import FaultKind
-from storage.maintenance.recovery.rebuilding import fill
+from storage.maintenance.recovery.filling import Filling
+from storage.maintenance.recovery.headers import Readers
 from storage.maintenance.recovery.replay import catch_up
 from storage.maintenance.recovery.startup import new_index
 
@@ -210,7 +211,8 @@ def rebuilt(operations: Operations, path: Path) -> Index:
     index = build(connect(path, sync=False))
     with index.database.connection_context(), index.database.atomic():
         index.create()
-        fill(operations.archive.tree, index, CHARSET, lambda done, of: None)
+        tree, told = operations.archive.tree, lambda done, of: None
+        Filling(tree, index, CHARSET, Readers(None), told).fill()
     return index
 
 

@@ -4,6 +4,7 @@ import typer
 
 from scp.cli.options import DEFAULT_CONFIG, Commands, ConfigPath, failure, settings_as_owner
 from scp.cli.output import FileProgress, say, shown
+from scp.runtime import child
 from storage.diagnostics import ArchiveError, FolderError
 from storage.maintenance.recovery import rebuilding, startup
 
@@ -19,7 +20,7 @@ def rebuild(path: ConfigPath = DEFAULT_CONFIG) -> None:
         startup.begin_anew(storage.path)
         with shown("rebuild") as progress:
             told = FileProgress(progress, "making the index anew")
-            held = rebuilding.rebuild(storage.path, storage.charset, told)
+            held = rebuilding.rebuild(storage.path, storage.charset, told, child.readers)
     except FolderError as error:
         raise failure(f"{settings.source}: [storage] path: {error}") from None
     except ArchiveError as error:
