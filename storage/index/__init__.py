@@ -12,9 +12,13 @@ from storage.index.sqlite import (
     fault_of_marks,
     index_path,
     mark_at,
+    put_in_place,
     read_settled,
+    remove_index,
+    remove_replaced,
     version_of,
     write_settled,
+    writers_held,
 )
 from storage.index.tables import TABLES, Index, SqliteIndex, open_index, signature
 from storage.index.writer import (
@@ -52,9 +56,12 @@ __all__ = [
     "orphans",
     "pages",
     "prune",
+    "put_in_place",
     "read_settled",
     "record",
     "refresh",
+    "remove_index",
+    "remove_replaced",
     "row_of",
     "search",
     "shared_header",
@@ -63,4 +70,5 @@ __all__ = [
     "version_of",
     "without_row",
     "write_settled",
+    "writers_held",
 ]

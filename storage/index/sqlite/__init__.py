@@ -10,6 +10,7 @@ from storage.index.sqlite.high_water import (
     read_settled,
     write_settled,
 )
+from storage.index.sqlite.replacing import put_in_place, remove_index, remove_replaced, writers_held
 
 __all__ = [
     "ERRORS",
@@ -20,7 +21,11 @@ __all__ = [
     "fault_of_marks",
     "index_path",
     "mark_at",
+    "put_in_place",
     "read_settled",
+    "remove_index",
+    "remove_replaced",
     "version_of",
     "write_settled",
+    "writers_held",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 from peewee import SqliteDatabase
 
 from storage.index.sqlite import database as db
-from storage.index.sqlite.high_water import carry, write_mark
+from storage.index.sqlite.high_water import write_mark
 from storage.index.sqlite.making import Making
 from storage.journal import Journal
 
@@ -18,6 +18,11 @@ class SqliteEngine:
 
     def __init__(self, database: SqliteDatabase) -> None:
         self.database = database
+
+    @property
+    def path(self) -> Path:
+        """Its file, or what leads to it."""
+        return Path(self.database.database)
 
     @property
     def entered(self) -> dict[Any, Any]:
@@ -30,7 +35,12 @@ class SqliteEngine:
 
     def stream(self, statement: str, values: Sequence[Any]) -> Iterator[Any]:
         """The rows of a statement, as they are asked for."""
-        yield from self.database.execute_sql(statement, values)  # type: ignore[no-untyped-call]
+        connection = db.connection_of(self.database)
+        connection.streams += 1
+        try:
+            yield from connection.execute(statement, values)
+        finally:
+            connection.streams -= 1
 
     def reading(self) -> AbstractContextManager[None]:
         """Turn a failure to read the index into ResourceError."""
@@ -102,28 +112,3 @@ class SqliteEngine:
         """What is damaged in the file, if anything; reads all of it."""
         ((found,),) = self.execute("PRAGMA quick_check(1)", ())
         return "" if found == "ok" else " ".join(str(found).split())
-
-    @contextmanager
-    def replacing(self, path: Path) -> Iterator["Replacement"]:
-        """Hold the turn to write of the index at `path`, to put this one in its place."""
-        database = db.connect(path, sync=True)
-        with database.connection_context():
-            target = db.connection_of(database)
-            with target.turn():
-                yield Replacement(self, target)
-
-
-class Replacement:
-    """An index that is to take the place of another, while nobody writes to that."""
-
-    def __init__(self, engine: SqliteEngine, target: db.Connection) -> None:
-        self._engine = engine
-        self._target = target
-
-    def mark(self, journal: Journal, ends: dict[str, int]) -> None:
-        """Mark each kind of the journal's lines with how far it is held. Raises OSError."""
-        carry(self._engine.database, self._target, journal, ends)
-
-    def make(self) -> None:
-        """In one transaction of its file, which stays: who has it open sees the new rows next."""
-        db.connection_of(self._engine.database).backup(self._target)

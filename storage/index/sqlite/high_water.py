@@ -70,21 +70,6 @@ def write_mark(database: SqliteDatabase, journal: Journal, name: str, position: 
         execute(database, _WRITE, (name, *vars(mark).values()))
 
 
-def carry(
-    database: SqliteDatabase, target: sqlite3.Connection, journal: Journal, ends: dict[str, int]
-) -> None:
-    """Mark what is to take the place of `target`, each name at its position. Raises OSError."""
-    for name, position in ends.items():
-        try:
-            rows = target.execute(_READ, (name,)).fetchall()
-        except sqlite3.Error:  # of an earlier version
-            rows = []
-        number = rows[0][3] if rows else secrets.randbelow(_NUMBERS)
-        with writing(database):
-            mark = mark_at(journal, name, position, number)
-            execute(database, _WRITE, (name, *vars(mark).values()))
-
-
 def applied(data: Path, name: str) -> int:
     """How far the index of a data folder surely holds the lines `name` of its journal.
 
@@ -117,7 +102,7 @@ def _fault_of_log(path: Path, name: str, mark: Mark | None) -> str:
     """
     if mark is None:
         return "without a mark of the journal"
-    log = path.with_name(f"{path.name}-wal")
+    log = Path(f"{path.resolve()}-wal")
     if not log.exists() or not log.stat().st_size:
         return ""
     alone = _read_of(path, name, "immutable=1")

@@ -14,7 +14,14 @@ from storage.dicom.values import Uids
 from storage.files import Files
 from storage.index import SqliteIndex, digest_in, forget, record, without_row
 from storage.journal import RECEIPTS, Journal, Receipts, receipts_by_digest
-from storage.maintenance.recovery.headers import FileRead, Readers, Stretch, Unlisted, is_there
+from storage.maintenance.recovery.headers import (
+    FEW,
+    FileRead,
+    Readers,
+    Stretch,
+    Unlisted,
+    is_there,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +30,7 @@ Progress = Callable[[int, int], None]
 
 # Read by one process at a time, and entered in one transaction: some hundred receipts.
 _PIECE_BYTES = 128 << 10
-_PIECE_FILES = 400
+_PIECE_FILES = FEW
 
 
 class Filling:

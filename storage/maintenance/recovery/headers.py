@@ -29,6 +29,8 @@ MakePool = Callable[[], tuple[Executor, int]]
 
 P = TypeVar("P", bound="Piece")
 
+# Files that one process reads about as soon as others are there.
+FEW = 400
 # Pieces that each process has before it.
 _AHEAD = 2
 
@@ -100,12 +102,17 @@ class Unlisted(Piece):
 
 
 class Readers:
-    """Processes that read pieces, made as soon as there is more than one piece."""
+    """Processes that read pieces, where there are many files; else this one does."""
 
     def __init__(self, make: MakePool | None) -> None:
         self._make = make
         self._pool: Executor | None = None
         self._count = 0
+
+    def begin(self, files: Files) -> None:
+        """Make the processes, which are forks of this one, where that is worth while."""
+        if self._make and next(islice(files.instances(), FEW, None), None):
+            self._pool, self._count = self._make()
 
     def close(self) -> None:
         """End them."""
@@ -115,11 +122,9 @@ class Readers:
     def read(self, pieces: Iterator[P]) -> Iterator[tuple[P, list[FileRead]]]:
         """Each piece with what was read, in their order. Raises ResourceError."""
         first = list(islice(pieces, 2))
-        if self._make is None or len(first) < 2:
+        if self._pool is None or len(first) < 2:
             yield from ((piece, piece.read()) for piece in chain(first, pieces))
             return
-        if self._pool is None:
-            self._pool, self._count = self._make()
         waiting: deque[tuple[P, Future[list[FileRead]]]] = deque()
         try:
             for piece in chain(first, pieces):

@@ -9,13 +9,23 @@ from pathlib import Path
 from storage.diagnostics import ResourceError
 from storage.dicom.values import Level
 from storage.files import Files, Tree, claim
-from storage.index import ERRORS, SqliteIndex, counts, index_path, open_index, signature
+from storage.index import (
+    ERRORS,
+    SqliteIndex,
+    counts,
+    index_path,
+    open_index,
+    put_in_place,
+    remove_index,
+    remove_replaced,
+    signature,
+    writers_held,
+)
 from storage.journal import CORRECTIONS, RECEIPTS, Journal
 from storage.maintenance.changes import swapping
 from storage.maintenance.recovery.filling import Filling, Progress
 from storage.maintenance.recovery.headers import MakePool, Readers
 from storage.maintenance.recovery.replay import received, settle_index
-from storage.maintenance.recovery.startup import remove_index
 
 # What may be left of the journal when stores are held up for the swap: some twenty receipts.
 _LITTLE_BYTES = 8 << 10
@@ -40,6 +50,7 @@ def rebuild(
         with _alone(data), closing(Readers(pool)) as readers:
             fresh = path.with_suffix(".new")
             remove_index(fresh)
+            remove_replaced(path)
             try:
                 return _rebuild(Tree(data, sync=True), path, fresh, charset, readers, progress)
             finally:
@@ -54,16 +65,19 @@ def _rebuild(
     tree: Files, path: Path, fresh: Path, charset: str, readers: Readers, progress: Progress
 ) -> int:
     corrected = Journal(tree.data, sync=False).size(CORRECTIONS)
+    readers.begin(tree)  # before anything is open that must not be in two processes
     index = open_index(fresh, sync=True)
     with index.engine.connected():
         index.create()
         filling = Filling(tree, index, charset, readers, progress)
         filling.fill()
-        while not _has_swapped(tree, index, path, filling, corrected):
-            pass
-        held = counts.entities(index, Level.IMAGE)
+    while not _has_swapped(tree, index, path, filling, corrected):
+        pass
+    remove_replaced(path)
     settle_index(tree.data, filling.position)
-    return held
+    swapped = open_index(path, sync=True)
+    with swapped.engine.connected():
+        return counts.entities(swapped, Level.IMAGE)
 
 
 def _come_near(tree: Files, filling: Filling) -> None:
@@ -94,24 +108,24 @@ def _left(tree: Files, filling: Filling) -> int:
 def _has_swapped(
     tree: Files, index: SqliteIndex, path: Path, filling: Filling, corrected: int
 ) -> bool:
-    """Put the rows of `index` in the place of those at `path`, where little is left to do.
-
-    In one transaction of its file, which stays, so that who has it open sees the new rows with the
-    next transaction.
-    """
-    _come_near(tree, filling)
+    """Put `index` in the place of the one at `path`, where little is left to do."""
+    with index.engine.connected():
+        _come_near(tree, filling)
+        index.engine.empty_log()  # what remains of it takes no time
     with swapping(tree, corrected), tree.all_locked():
         if _left(tree, filling) > 2 * _LITTLE_BYTES:  # so much came before the locks were there
             return False
-        with index.engine.replacing(path) as replacement:
-            # In one transaction: one of its own, for each row, would wait for the turn.
+        with index.engine.connected():
             with index.engine.at_one_time():
                 filling.follow(received(tree.data), locked=False)
-                ends = {RECEIPTS: filling.position, CORRECTIONS: corrected}
-                replacement.mark(Journal(tree.data, sync=True), ends)
+                journal = Journal(tree.data, sync=True)
+                index.engine.mark(journal, RECEIPTS, filling.position)
+                index.engine.mark(journal, CORRECTIONS, corrected)
                 index.engine.making.end()
             index.engine.set_version(signature())
-            replacement.make()
+            index.engine.empty_log()
+        with writers_held(path):
+            put_in_place(index.engine.path, path)
     return True
 
 

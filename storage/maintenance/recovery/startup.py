@@ -10,6 +10,7 @@ from storage.index import (
     fault_of_marks,
     index_path,
     open_index,
+    remove_index,
     signature,
     version_of,
 )
@@ -113,12 +114,6 @@ def fault_of_version(path: Path) -> str:
     if version == 0:
         return UNFINISHED
     return "" if version == signature() else "of another version"
-
-
-def remove_index(path: Path) -> None:
-    """Remove an index, and what SQLite keeps beside it. Raises OSError."""
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
 def begin_anew(data: Path) -> None:
