@@ -8,7 +8,7 @@ from typing import Any
 from peewee import SqliteDatabase
 
 from storage.index.sqlite import database as db
-from storage.index.sqlite.high_water import write_mark
+from storage.index.sqlite.high_water import Mark, read_mark, write_mark
 from storage.index.sqlite.making import Making
 from storage.journal import Journal
 
@@ -93,6 +93,10 @@ class SqliteEngine:
     def mark(self, journal: Journal, name: str, position: int) -> None:
         """Mark how far it holds the lines `name` of a journal. Raises OSError, ResourceError."""
         write_mark(self.database, journal, name, position)
+
+    def marked(self, name: str) -> Mark | None:
+        """How far it holds the lines `name`, and of which journal."""
+        return read_mark(self.database, name)
 
     @property
     def making(self) -> Making:

@@ -9,6 +9,7 @@ transaction (`database.connection_of`).
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,12 +39,22 @@ def put_in_place(fresh: Path, path: Path) -> None:
     """
     target = path.with_name(f"{path.name}.{secrets.token_hex(_NAME_BYTES)}")
     link = path.with_name(f"{path.name}.link")
+    _take_rights(fresh, path)
     os.rename(fresh, target)
     sync_folder(path.parent)  # the link must not come to last before what it leads to
     link.unlink(missing_ok=True)
     link.symlink_to(target.name)
     os.rename(link, path)
     sync_folder(path.parent)
+
+
+def _take_rights(fresh: Path, path: Path) -> None:
+    """Have who may read the one before read this one."""
+    with suppress(FileNotFoundError):
+        held = path.stat()
+        fresh.chmod(stat.S_IMODE(held.st_mode))
+        with suppress(PermissionError):  # of a group that this user is not in
+            os.chown(fresh, -1, held.st_gid)
 
 
 def remove_index(path: Path) -> None:

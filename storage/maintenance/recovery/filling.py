@@ -10,9 +10,9 @@ from itertools import islice
 
 from storage.archive import record_file
 from storage.diagnostics import ArchiveError, Event, ResourceError
-from storage.dicom.values import Uids
+from storage.dicom.values import Level, Uids
 from storage.files import Files
-from storage.index import SqliteIndex, digest_in, forget, record, without_row
+from storage.index import SqliteIndex, counts, digest_in, forget, record, without_row
 from storage.journal import RECEIPTS, Journal, Receipts, receipts_by_digest
 from storage.maintenance.recovery.headers import (
     FEW,
@@ -39,12 +39,12 @@ class Filling:
     def __init__(
         self, tree: Files, index: SqliteIndex, charset: str, readers: Readers, progress: Progress
     ) -> None:
-        self.position = 0
+        marked = index.engine.marked(RECEIPTS)
+        self.position = marked.position if marked else 0
         self._tree, self._index, self._charset = tree, index, charset
         self._readers, self._progress = readers, progress
         self._journal = Journal(tree.data, sync=False)
-        self._done = self._of = 0
-        index.engine.making.begin()
+        self._done, self._of = counts.entities(index, Level.IMAGE), 0
 
     def fill(self) -> None:
         """Enter every file that is there, and be as far as the journal is now.
@@ -90,6 +90,8 @@ class Filling:
             ambiguous = [one for one in found if not self._has_entered(one)]
             if ambiguous:
                 self._settle(ambiguous)
+            if position != self.position:
+                self._index.engine.mark(self._journal, RECEIPTS, position)
         self.position = position
         self._progress(min(self._done, self._of), self._of)
 

@@ -1,5 +1,9 @@
-"""A new index from the tree, made beside the one in use and swapped in when it is whole."""
+"""A new index from the tree, made beside the one in use and swapped in when it is whole.
 
+How far it is lies in it: one that was cut off is gone on with by the next rebuild.
+"""
+
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -27,6 +31,10 @@ from storage.maintenance.recovery.filling import Filling, Progress
 from storage.maintenance.recovery.headers import MakePool, Readers
 from storage.maintenance.recovery.replay import received, settle_index
 
+logger = logging.getLogger(__name__)
+
+# Where the disk has less room, what was made until then does not keep it.
+_ROOM_BYTES = 256 << 20
 # What may be left of the journal when stores are held up for the swap: some twenty receipts.
 _LITTLE_BYTES = 8 << 10
 # Where stores bring more in a round than it enters, they are held up for moments of that length,
@@ -42,19 +50,20 @@ def rebuild(
     """Make the index anew from tree and journal; returns how many instances it holds.
 
     Can run beside a serving node: its stores wait only for the swap, and what they brought
-    meanwhile is in. `pool` makes the processes that read headers; without it this one does. Raises
-    ResourceError, also where another rebuild is under way.
+    meanwhile is in. One that was cut off is gone on with. `pool` makes the processes that read
+    headers; without it this one does. Raises ResourceError, also where another is under way.
     """
     path = index_path(data)
     try:
         with _alone(data), closing(Readers(pool)) as readers:
-            fresh = path.with_suffix(".new")
-            remove_index(fresh)
+            tree, fresh = Tree(data, sync=True), path.with_suffix(".new")
             remove_replaced(path)
             try:
-                return _rebuild(Tree(data, sync=True), path, fresh, charset, readers, progress)
-            finally:
-                remove_index(fresh)
+                return _rebuild(tree, path, fresh, charset, readers, progress)
+            except (*ERRORS, ResourceError, OSError):
+                if tree.free_bytes() < _ROOM_BYTES:
+                    remove_index(fresh)
+                raise
     except ERRORS as error:
         raise ResourceError(f"{path}: {error}") from error
     except OSError as error:
@@ -64,11 +73,13 @@ def rebuild(
 def _rebuild(
     tree: Files, path: Path, fresh: Path, charset: str, readers: Readers, progress: Progress
 ) -> int:
-    corrected = Journal(tree.data, sync=False).size(CORRECTIONS)
     readers.begin(tree)  # before anything is open that must not be in two processes
-    index = open_index(fresh, sync=True)
+    index, journal = open_index(fresh, sync=True), Journal(tree.data, sync=True)
+    if not _is_gone_on_with(index, journal, charset):
+        _begin(index, journal, charset)
     with index.engine.connected():
-        index.create()
+        held = index.engine.marked(CORRECTIONS)
+        corrected = held.position if held else 0
         filling = Filling(tree, index, charset, readers, progress)
         filling.fill()
     while not _has_swapped(tree, index, path, filling, corrected):
@@ -78,6 +89,36 @@ def _rebuild(
     swapped = open_index(path, sync=True)
     with swapped.engine.connected():
         return counts.entities(swapped, Level.IMAGE)
+
+
+def _is_gone_on_with(index: SqliteIndex, journal: Journal, charset: str) -> bool:
+    """Whether what is there was cut off, and is as this one would be by now."""
+    engine = index.engine
+    if not engine.path.exists():
+        return False
+    try:
+        with engine.connected():
+            if engine.damage() or not engine.making.go_on(signature(), charset):
+                return False
+            for name in (RECEIPTS, CORRECTIONS):
+                mark = engine.marked(name)
+                if mark is None or mark.fault(journal, name):
+                    return False
+    except ERRORS:
+        return False
+    logger.info("the making of the index is gone on with")
+    return True
+
+
+def _begin(index: SqliteIndex, journal: Journal, charset: str) -> None:
+    """Make the file and its tables, and mark that nothing is in them."""
+    remove_index(index.engine.path)
+    with index.engine.connected(), index.engine.at_one_time():
+        index.create()
+        index.engine.making.begin(signature(), charset)
+        index.engine.mark(journal, RECEIPTS, 0)
+        # Headers are read as they are corrected by now, or later.
+        index.engine.mark(journal, CORRECTIONS, journal.size(CORRECTIONS))
 
 
 def _come_near(tree: Files, filling: Filling) -> None:
@@ -118,9 +159,6 @@ def _has_swapped(
         with index.engine.connected():
             with index.engine.at_one_time():
                 filling.follow(received(tree.data), locked=False)
-                journal = Journal(tree.data, sync=True)
-                index.engine.mark(journal, RECEIPTS, filling.position)
-                index.engine.mark(journal, CORRECTIONS, corrected)
                 index.engine.making.end()
             index.engine.set_version(signature())
             index.engine.empty_log()

@@ -19,7 +19,7 @@ from storage.archive import archive as archive_module
 from storage.archive.batch import store_all
 from storage.diagnostics.errors import ResourceError
 from storage.index.sqlite.database import connect, index_path
-from storage.index.tables import SHARED, TABLES, Index, build, column_names
+from storage.index.tables import SHARED, TABLES, Index, build, column_names, signature
 from storage.journal.corrections.in_effect import in_force
 from storage.journal.journal import Journal
 from storage.maintenance.changes import deletion, retention
@@ -212,6 +212,7 @@ def rebuilt(operations: Operations, path: Path) -> Index:
     with index.database.connection_context(), index.database.atomic():
         index.create()
         tree, told = operations.archive.tree, lambda done, of: None
+        index.engine.making.begin(signature(), CHARSET)
         Filling(tree, index, CHARSET, Readers(None), told).fill()
     return index
 
