@@ -15,7 +15,7 @@ from storage.dicom.values import TABLE, UNIQUE, UTF_8, Level, Uids
 from storage.files import is_free, name_of
 from storage.index import index_path
 from storage.journal.corrections import in_force
-from storage.maintenance.recovery import fault_of_index
+from storage.maintenance.recovery import fault_of_index, startup
 from storage.query import key_path
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def open_archive(data: Path | str, charset: str = "ISO_IR 100") -> ArchiveReader
     except OSError:  # it may not be written
         is_alone = False
     if fault := fault_of_index(index, look_through=False, is_start=is_alone):
-        raise FolderError(f"{data}: index {fault}; `minipacs rebuild` makes it anew")
+        raise FolderError(f"{data}: {startup.told(fault, is_alone)}")
     return ArchiveReader(data, charset)
 
 

@@ -12,7 +12,7 @@ from storage.diagnostics import FolderError, InUseError
 from storage.files import Bounds, is_free
 from storage.index import index_path
 from storage.journal import changes_cut_off, in_progress
-from storage.maintenance.recovery import UNFINISHED, fault_of_index, rebuilding
+from storage.maintenance.recovery import UNFINISHED, fault_of_index, rebuilding, startup
 
 
 def require_index(settings: Settings) -> None:
@@ -25,8 +25,9 @@ def require_index(settings: Settings) -> None:
     except OSError as error:
         raise FolderError(f"{where}: {error.filename or data}: {error.strerror}") from error
     # Of a node that serves, the mark may be a minute behind; it has held it to the journal itself.
-    if fault := fault_of_index(index_path(data), look_through=False, is_start=_is_free(data)):
-        raise FolderError(f"{data}: index {fault}; `minipacs rebuild` makes it anew")
+    free = _is_free(data)
+    if fault := fault_of_index(index_path(data), look_through=False, is_start=free):
+        raise FolderError(f"{data}: {startup.told(fault, free)}")
 
 
 def _is_free(data: Path) -> bool:

@@ -20,7 +20,7 @@ from storage.index.sqlite import (
     write_settled,
     writers_held,
 )
-from storage.index.tables import TABLES, Index, SqliteIndex, open_index, signature
+from storage.index.tables import TABLES, Index, SqliteIndex, can_answer, open_index, signature
 from storage.index.writer import (
     FileFacts,
     digest_in,
@@ -43,6 +43,7 @@ __all__ = [
     "Stop",
     "about",
     "applied",
+    "can_answer",
     "counts",
     "digest_in",
     "disagreements",

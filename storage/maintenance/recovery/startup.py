@@ -7,6 +7,7 @@ from storage.diagnostics import ArchiveError, Event, FolderError, ResourceError
 from storage.files import Files, Tree, is_free, require_known, why_not, why_not_made
 from storage.index import (
     ERRORS,
+    can_answer,
     fault_of_marks,
     index_path,
     open_index,
@@ -27,7 +28,7 @@ from storage.maintenance.recovery.replay import (
 
 logger = logging.getLogger(__name__)
 
-UNFINISHED = "not finished"
+UNFINISHED, ANOTHER_VERSION = "not finished", "of another version"
 # An index is looked through at each start up to this size, larger ones after an unclean end:
 # SQLite reads 200 to 400 MB in a second.
 _ALWAYS_CHECKED_BYTES = 128 << 20
@@ -37,8 +38,8 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
     """Make a data folder ready to be served, by this process and its children alone.
 
     Clears leftovers, and sees that there is an index and that it has what the journal tells.
-    False: the index is a new one, and has to be filled by `rebuilding.rebuild`; instances are
-    stored meanwhile, queries refused. Raises FolderError.
+    False: the index has to be made anew by `rebuilding.rebuild`. Instances are stored meanwhile;
+    queries are refused, unless the one that is there answers. Raises FolderError.
     """
     if fault := why_not(data) or why_not_made(data):
         raise FolderError(fault)
@@ -53,12 +54,14 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
     try:
         Journal(data, sync).prepare()
         fault = fault_of_index(path, not is_settled(data), is_start=True)
-        if fault:
+        if fault and not _is_older(path, fault):
             return _begin(tree, path, fault)
         _bring_up(data, charset)
     except (ArchiveError, OSError, *ERRORS) as error:
         raise FolderError(f"{path}: {error}") from error
-    return True
+    if fault:
+        logger.warning("index %s: to be made anew from the tree; it answers meanwhile", fault)
+    return not fault
 
 
 def _bring_up(data: Path, charset: str) -> None:
@@ -75,7 +78,8 @@ def fault_of_index(path: Path, look_through: bool, is_start: bool = False) -> st
     """Why the index cannot answer; empty where it can.
 
     `look_through`: every page is read, not only those of a small one; `is_start`: its mark is held
-    to the journal too.
+    to the journal too, and its rows must be those of this version. Of a node that serves they may
+    be older: it is at them.
     """
     try:
         size = path.stat().st_size
@@ -90,12 +94,12 @@ def fault_of_index(path: Path, look_through: bool, is_start: bool = False) -> st
             version = engine.version()
             if version == 0:
                 return UNFINISHED
-            if version != signature():
-                return "of another version"
-            if look_through or size <= _ALWAYS_CHECKED_BYTES:
-                found = engine.damage()
-                return f"damaged: {found}" if found else ""
-            return ""
+            if not can_answer(version):
+                return ANOTHER_VERSION
+            is_looked_through = look_through or size <= _ALWAYS_CHECKED_BYTES
+            if is_looked_through and (found := engine.damage()):
+                return f"damaged: {found}"
+            return ANOTHER_VERSION if is_start and version != signature() else ""
     except ERRORS as error:
         return f"damaged: {error}"
 
@@ -113,7 +117,14 @@ def fault_of_version(path: Path) -> str:
         return f"not to be read: {error}"
     if version == 0:
         return UNFINISHED
-    return "" if version == signature() else "of another version"
+    return "" if can_answer(version) else ANOTHER_VERSION
+
+
+def told(fault: str, is_free: bool) -> str:
+    """A fault of the index in words, with what to do; `is_free`: no node has the folder."""
+    if fault == UNFINISHED and not is_free:
+        return f"index {fault}; the node that serves makes it anew: ask again later"
+    return f"index {fault}; `minipacs rebuild` makes it anew"
 
 
 def begin_anew(data: Path) -> None:
@@ -146,6 +157,11 @@ def new_index(path: Path, is_whole: bool) -> None:
         if is_whole:
             index.engine.set_version(signature())
         index.engine.empty_log()
+
+
+def _is_older(path: Path, fault: str) -> bool:
+    """Whether an index with a fault is whole, and only its rows are those of another version."""
+    return fault == ANOTHER_VERSION and not fault_of_version(path)
 
 
 def _begin(tree: Files, path: Path, fault: str) -> bool:

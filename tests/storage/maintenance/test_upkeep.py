@@ -179,7 +179,7 @@ def test_an_index_with_other_tables_is_made_anew(
     data = copies.copy(index=True)
     with sqlite3.connect(data / "index.sqlite") as connection:
         (number,) = connection.execute("PRAGMA user_version").fetchone()
-        connection.execute(f"PRAGMA user_version = {number + 1}")
+        connection.execute(f"PRAGMA user_version = {number ^ 1 << 20}")
         connection.execute("UPDATE patient SET PatientName = 'told by the index'")
     connection.close()
     assert fault_of(data) != ""

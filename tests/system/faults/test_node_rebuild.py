@@ -78,7 +78,8 @@ def test_a_node_whose_index_is_made_anew_receives_and_refuses_queries(node: Runn
             responses = association.send_c_move(study, "TESTER", MOVE["STUDY"])
             assert retrieved(responses).status in (0xA701, 0xA801)
         assert node.echoes()
-        assert "index not finished; `minipacs rebuild`" in minipacs("check", node).stderr
+        refused = minipacs("check", node).stderr
+        assert "index not finished; the node that serves makes it anew: ask again later" in refused
     node.wait_for_log(f"index rebuilt instances={len(before | meanwhile)}")
     assert found_of(node, "1.1") == before
     assert found_of(node, "1.2") == meanwhile
