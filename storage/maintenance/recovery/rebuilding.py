@@ -137,8 +137,10 @@ def _hold_up(tree: Files, filling: Filling) -> None:
     while _left(tree, filling) > _LITTLE_BYTES:
         with tree.all_locked():
             until = time.monotonic() + _HELD_SECONDS
-            while (left := _left(tree, filling)) and time.monotonic() < until:
+            while left := _left(tree, filling):
                 filling.follow(filling.position + min(left, _LITTLE_BYTES), locked=False)
+                if time.monotonic() >= until:
+                    break
         time.sleep(_PAUSE_SECONDS)
 
 

@@ -28,6 +28,7 @@ from storage.maintenance.changes.retention import Rules
 from storage.maintenance.changes.selections import Selection, selected
 from storage.maintenance.check.checking import check
 from storage.maintenance.check.faults import FaultKind
+from storage.maintenance.recovery import filling
 from storage.maintenance.recovery.filling import Filling
 from storage.maintenance.recovery.headers import Readers
 from storage.maintenance.recovery.replay import catch_up
@@ -206,10 +207,16 @@ def _killed(*given: Any) -> None:
     raise ResourceError("killed here")
 
 
-def rebuilt(operations: Operations, path: Path) -> Index:
-    """The index that a rebuild makes, at `path`."""
+def rebuilt(operations: Operations, path: Path, by_lines: bool) -> Index:
+    """The index that a rebuild makes, at `path`: of the whole journal at once, or line by line."""
     index = build(connect(path, sync=False))
-    with index.database.connection_context(), index.database.atomic():
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        index.database.connection_context(),
+        index.database.atomic(),
+    ):
+        if by_lines:
+            patch.setattr(filling, "_PIECE_BYTES", 1)
         index.create()
         tree, told = operations.archive.tree, lambda done, of: None
         index.engine.making.begin(signature(), CHARSET)
@@ -282,7 +289,7 @@ def run_sequence(folder: Path, seed: int, steps: int = 14) -> None:
 
 def _compare(operations: Operations, folder: Path, seed: int) -> None:
     archive, told = operations.archive, f"seed {seed}: {operations.done}"
-    fresh = rebuilt(operations, folder / "rebuilt.sqlite")
+    fresh = rebuilt(operations, folder / "rebuilt.sqlite", by_lines=seed % 2 == 0)
     with fresh.database.connection_context():
         held, wanted = rows(archive.index), rows(fresh)
         for name in wanted:
