@@ -49,7 +49,8 @@ class Connection(sqlite3.Connection):
         self._path = str(arguments[0])
         # First: another file that takes its place just now is then noticed once too often.
         inode = inode_of(self._path)
-        super().__init__(*arguments, **named)
+        # Not every SQLite follows a link, and keeps its log beside the file.
+        super().__init__(os.path.realpath(self._path), *arguments[1:], **named)
         self._inode = inode or inode_of(self._path)
         self.streams = 0
         self.entered: dict[Any, Any] = {}
@@ -306,6 +307,6 @@ def _let_go(database: SqliteDatabase, error: BaseException) -> None:
 
 def version_of(path: Path) -> int:
     """The number of a file's tables, which is not changed by the look. Raises sqlite3.Error."""
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
         ((version,),) = database.execute("PRAGMA user_version")
     return int(version)

@@ -114,7 +114,7 @@ def _fault_of_log(path: Path, name: str, mark: Mark | None) -> str:
 def _read_of(path: Path, name: str, how: str) -> Mark | None:
     """The mark in a file, which is not changed by the look."""
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)) as database:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True)) as database:
             rows = database.execute(_READ, (name,)).fetchall()
     except sqlite3.Error:
         return None

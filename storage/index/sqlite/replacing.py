@@ -9,9 +9,10 @@ transaction (`database.connection_of`).
 import os
 import re
 import secrets
+import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from storage.files import sync_folder
@@ -43,9 +44,20 @@ def put_in_place(fresh: Path, path: Path) -> None:
     os.rename(fresh, target)
     sync_folder(path.parent)  # the link must not come to last before what it leads to
     link.unlink(missing_ok=True)
-    link.symlink_to(target.name)
+    try:
+        link.symlink_to(target.name)
+    except OSError:  # a file system that has none: who stores waits for all of it to be copied
+        _copy(target, path)
+        return
     os.rename(link, path)
     sync_folder(path.parent)
+
+
+def _copy(target: Path, path: Path) -> None:
+    """The same in one transaction of the file that is there."""
+    with closing(sqlite3.connect(target)) as source, closing(sqlite3.connect(path)) as held:
+        source.backup(held)
+    remove_index(target)
 
 
 def _take_rights(fresh: Path, path: Path) -> None:

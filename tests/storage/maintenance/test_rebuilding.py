@@ -1,5 +1,6 @@
 """An index made anew: the journal once, whatever comes meanwhile, and cut off at any step."""
 
+import errno
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -284,6 +285,22 @@ def test_a_row_that_waits_for_its_turn_goes_to_the_new_index(folder: Folder) -> 
     waiting.result()
     assert (folder.data / "index.sqlite").stat().st_ino == inode
     assert damage(folder.archive) == []
+
+
+def test_where_there_are_no_symbolic_links_the_file_stays(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*given: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "symlink_to", refused)
+    folder.store(3)
+    told_by_index(folder)
+    held = (folder.data / "index.sqlite").stat().st_ino
+    assert rebuild(folder.data, CHARSET) == 3
+    assert folder.names() == ["Doe^Jane"]
+    assert (folder.data / "index.sqlite").stat().st_ino == held
+    assert folder.index_files() == ["index.sqlite"]
 
 
 # What takes the place of an index calls, in its order, and whether the new one is there by then.
