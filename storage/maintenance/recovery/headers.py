@@ -5,6 +5,7 @@ place. Who reads the file behind the line, and under that lock, sees what became
 becomes of it later has a later line.
 """
 
+import multiprocessing
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -115,9 +116,11 @@ class Readers:
             self._pool, self._count = self._make()
 
     def close(self) -> None:
-        """End them."""
+        """End them, whatever they are at: they only read."""
         if self._pool:
-            self._pool.shutdown(cancel_futures=True)
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.kill()
 
     def read(self, pieces: Iterator[P]) -> Iterator[tuple[P, list[FileRead]]]:
         """Each piece with what was read, in their order. Raises ResourceError."""
