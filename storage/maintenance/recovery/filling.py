@@ -66,15 +66,12 @@ class Filling:
             self._enter(found, piece.end)
 
     def _stretches(self, end: int, locked: bool) -> Iterator[Stretch]:
-        start = self.position
-        while start < end:
-            stop = self._journal.end_of_lines(RECEIPTS, start, min(_PIECE_BYTES, end - start))
-            if stop == start:
-                if locked:  # it is being written
-                    return
-                stop = end  # it was cut short, and is no line for anybody
+        last = self.position
+        for start, stop in self._journal.pieces(RECEIPTS, last, end, _PIECE_BYTES):
             yield Stretch(self._tree.data, self._charset, locked, start, stop)
-            start = stop
+            last = stop
+        if last < end and not locked:  # it was cut short, and is no line for anybody
+            yield Stretch(self._tree.data, self._charset, locked, last, end)
 
     def _unlisted(self) -> Iterator[Unlisted]:
         """The files that the journal did not lead to."""

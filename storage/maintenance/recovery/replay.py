@@ -9,6 +9,7 @@ from pathlib import Path
 
 from storage.archive import record_file
 from storage.diagnostics import DataSetError, Event
+from storage.dicom.values import Uids
 from storage.files import Files, Tree
 from storage.index import (
     Index,
@@ -28,6 +29,7 @@ from storage.journal import (
     changes_cut_off,
     changes_under_way,
     last_receipts,
+    left_open,
     withdraw_all,
 )
 
@@ -73,13 +75,15 @@ def withdraw_unplaced(tree: Files) -> None:
     be storing. Raises ResourceError.
     """
     journal = Journal(tree.data, sync=True)
-    for uids, receipts in last_receipts(journal, _settled(tree.data)).items():
+
+    def is_held(uids: Uids) -> bool:
         if tree.holds(uids):
-            continue
-        if receipts.is_open:
-            withdraw_all(journal, uids)
-        if receipts.is_open or receipts.is_deleted:
-            tree.prune(uids)
+            return True
+        tree.prune(uids)  # a deletion that was cut off may have left its folders
+        return False
+
+    for uids in left_open(journal, _settled(tree.data), is_held):
+        withdraw_all(journal, uids)
 
 
 def _apply(tree: Files, index: Index, charset: str, start: int) -> int:
