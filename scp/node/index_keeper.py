@@ -208,5 +208,6 @@ def _shrink(data: Path) -> None:
 def _make_anew(data: Path, charset: str) -> None:
     os.nice(_NICENESS)
     start = time.monotonic()
-    held = rebuild(data, charset, log.LoggedProgress("rebuilding the index"))
+    told = log.LoggedProgress("rebuilding the index")
+    held = rebuild(data, charset, told, child.readers)
     logger.info(Event("index rebuilt", instances=held, seconds=time.monotonic() - start))

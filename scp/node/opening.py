@@ -6,6 +6,7 @@ from pathlib import Path
 
 from scp.config import Settings
 from scp.copies.conversion.limits import BUDGET
+from scp.runtime import child
 from storage import Archive, OnConflict, catch_up, prepare
 from storage.diagnostics import FolderError, InUseError
 from storage.files import Bounds, is_free
@@ -83,7 +84,7 @@ def open_to_store(settings: Settings, told: Callable[[int, int], None]) -> bool:
     except FolderError as error:
         raise FolderError(f"{where}{error}") from error
     if not is_whole:
-        rebuilding.rebuild(storage.path, storage.charset, told)
+        rebuilding.rebuild(storage.path, storage.charset, told, child.readers)
     return True
 
 

@@ -5,8 +5,13 @@ import logging
 import os
 import signal
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from scp.runtime import log
+from storage.diagnostics import ResourceError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, ProcessPoolExecutor
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +41,45 @@ def fork(name: str, work: Callable[[], None]) -> int:
         logging.shutdown()
         # Not sys.exit: threads of associations that hang would be waited for.
         os._exit(code)
+
+
+def pool(processes: int, begin: Callable[[], None] = lambda: None) -> "ProcessPoolExecutor":
+    """Processes that do what they are given, started; each begins with `begin`, ends with this one.
+
+    Raises BrokenExecutor where they cannot begin.
+    """
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    made = ProcessPoolExecutor(
+        processes, get_context("fork"), initializer=_begin, initargs=(os.getpid(), begin)
+    )
+    # Before they ignore it, Ctrl-C would have each show where it was.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        made.submit(int).result()  # forked now, while there is one thread
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return made
+
+
+def readers() -> "tuple[Executor, int]":
+    """A process for each processor, and how many there are. Raises ResourceError."""
+    from concurrent.futures import BrokenExecutor
+
+    count = os.cpu_count() or 1
+    try:
+        return pool(count), count
+    except BrokenExecutor as error:
+        raise ResourceError("no process can be started that reads headers") from error
+
+
+def _begin(parent: int, begin: Callable[[], None]) -> None:
+    end_with(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees to the end
+    # The parent's would make it one more result, and the parent wait for ever.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    begin()
 
 
 def end_with(parent: int) -> None:

@@ -74,7 +74,7 @@ class Health:
 
     def index_bytes(self) -> int:
         """What the index takes on the disk. Raises OSError."""
-        path = index_path(self.settings.storage.path)
+        path = index_path(self.settings.storage.path).resolve()
         beside = path.with_name(f"{path.name}-wal")
         return path.stat().st_size + (beside.stat().st_size if beside.exists() else 0)
 

@@ -19,7 +19,7 @@ from storage.archive.import_sources import (
     under,
 )
 from storage.archive.importer import NO_DICOM, Importer, Taken
-from storage.archive.recorded_files import record_file
+from storage.archive.recorded_files import read_file, record_file
 from storage.archive.stored_file import fault_of
 from storage.archive.totals import HeldShare, Statistics, counts, held_bytes, statistics
 
@@ -49,6 +49,7 @@ __all__ = [
     "fault_of",
     "held_bytes",
     "plain",
+    "read_file",
     "record_file",
     "statistics",
     "under",

@@ -1,9 +1,9 @@
-"""A file of the tree entered into an index, by what the journal tells of it."""
+"""A file of the tree read for an index, and entered, by what the journal tells of it."""
 
 import os
 
 from storage.diagnostics import DataSetError
-from storage.dicom import instance_header, part10
+from storage.dicom import Header, instance_header, part10
 from storage.dicom.values import Uids
 from storage.files import Files
 from storage.index import FileFacts, Index, record
@@ -15,6 +15,14 @@ def record_file(
     files: Files, uids: Uids, index: Index, charset: str, receipts: Receipts | None
 ) -> int:
     """Enter the file of an instance into an index. Raises ArchiveError."""
+    record(index, *read_file(files, uids, charset, receipts))
+    return 1
+
+
+def read_file(
+    files: Files, uids: Uids, charset: str, receipts: Receipts | None
+) -> tuple[Header, FileFacts]:
+    """What an index holds of the file of an instance, corrected. Raises ArchiveError."""
     try:
         receipt = receipts.of(files) if receipts else None
         charset = receipt.charset if receipt else charset
@@ -30,5 +38,4 @@ def record_file(
     # A file that was put into the tree by hand has no receipt, and so no digest to hold it to.
     digest = receipt.digest if receipt and receipt.file_bytes == file_bytes else ""
     facts = FileFacts(meta.transfer_syntax_uid, file_bytes, digest, charset, held.st_mtime_ns)
-    record(index, in_force(files.data).corrected(header), facts)
-    return 1
+    return in_force(files.data).corrected(header), facts

@@ -14,7 +14,7 @@ class Files(Protocol):
     """The files of instances, each by its UIDs; safe to use from many threads and processes.
 
     What is `staged` is a file that nobody finds by UIDs until it is placed. UIDs must have passed
-    `check_uid`, but for those that `entries` and `arrivals` give.
+    `check_uid`, but for those that `entries` and `instances` give.
     """
 
     data: Path  # the folder of journal and index, with which all processes agree on locks
@@ -83,8 +83,8 @@ class Files(Protocol):
     def prune(self, uids: Uids) -> None:
         """Leave nothing in the place of an instance that has no file."""
 
-    def arrivals(self) -> Iterator[tuple[int, Uids]]:
-        """Every file, with when it arrived; what it is found by may be no UIDs."""
+    def instances(self) -> Iterator[Uids]:
+        """Every file, in no order that means anything; what it is found by may be no UIDs."""
 
     def entries(self) -> Iterator[Uids | Stray]:
         """Every file that lies where instances do, and what is strange. Raises ResourceError."""

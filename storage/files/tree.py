@@ -18,7 +18,7 @@ from storage.files.digests import digest_of_rest
 from storage.files.disk import begin_writing, prune, refusal, sync_folder
 from storage.files.locks import claim, claim_folder, hold
 from storage.files.superseded import Superseded
-from storage.files.tree_walk import Stray, entries, named_by, relative_path
+from storage.files.tree_walk import Stray, entries, instances, relative_path
 
 logger = logging.getLogger(__name__)
 
@@ -256,11 +256,12 @@ class Tree:
         """Every file of the tree, in no order that means anything."""
         return self.root.glob("*/*/*.dcm")
 
-    def arrivals(self) -> Iterator[tuple[int, Uids]]:
-        """Every file of the tree, with when it arrived; what its path says may be no UIDs."""
-        for path in self.walk():
-            with suppress(FileNotFoundError):  # it went meanwhile
-                yield path.stat().st_mtime_ns, named_by(self.root, path)
+    def instances(self) -> Iterator[Uids]:
+        """Every file of the tree, in no order; what its path says may be no UIDs.
+
+        Raises OSError.
+        """
+        return instances(self.root)
 
     def entries(self) -> Iterator[Uids | Stray]:
         """Every file that lies where instances do, and what is strange. Raises ResourceError."""

@@ -39,6 +39,23 @@ def named_by(root: Path, path: Path) -> Uids:
     return study, series, name.removesuffix(".dcm")
 
 
+def instances(root: Path, *above: str) -> Iterator[Uids]:
+    """Each file that lies where instances do, whatever it is; a folder is never listed as a whole.
+
+    Raises OSError.
+    """
+    try:
+        with os.scandir(root.joinpath(*above)) as found:
+            for entry in found:
+                if len(above) < _DEPTH:
+                    if entry.is_dir():
+                        yield from instances(root, *above, entry.name)
+                elif entry.name.endswith(".dcm"):
+                    yield above[0], above[1], entry.name.removesuffix(".dcm")
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return  # pruned since; or `check` tells of it
+
+
 def entries(root: Path) -> Iterator[Uids | Stray]:
     """Each file that lies where instances do; and what is strange. Raises ResourceError."""
     empty: list[Path] = []

@@ -12,10 +12,14 @@ from storage.index.sqlite import (
     index_path,
     is_loose,
     mark_at,
+    put_in_place,
     read_settled,
+    remove_index,
+    remove_replaced,
     shrink,
     version_of,
     write_settled,
+    writers_held,
 )
 from storage.index.tables import (
     IDENTITY,
@@ -23,10 +27,19 @@ from storage.index.tables import (
     TABLES,
     Index,
     SqliteIndex,
+    can_answer,
     open_index,
     signature,
 )
-from storage.index.writer import FileFacts, digest_in, forget, prune, record, refresh
+from storage.index.writer import (
+    FileFacts,
+    digest_in,
+    forget,
+    prune,
+    record,
+    refresh,
+    without_row,
+)
 
 __all__ = [
     "ERRORS",
@@ -41,6 +54,7 @@ __all__ = [
     "SqliteIndex",
     "Stop",
     "applied",
+    "can_answer",
     "corrected_rows",
     "counts",
     "digest_in",
@@ -54,9 +68,12 @@ __all__ = [
     "open_index",
     "pages",
     "prune",
+    "put_in_place",
     "read_settled",
     "record",
     "refresh",
+    "remove_index",
+    "remove_replaced",
     "row_of",
     "search",
     "shared_header",
@@ -64,5 +81,7 @@ __all__ = [
     "shrink",
     "signature",
     "version_of",
+    "without_row",
     "write_settled",
+    "writers_held",
 ]

@@ -68,8 +68,12 @@ _EXTRA: dict[Level, dict[str, type[Field]]] = {
     },
 }
 
-# Raised where headers are read, or values folded, otherwise than before: rows are to be made anew.
-_READING = 4
+# Raised where values are folded or compared otherwise than before: rows of before do not answer.
+_MATCHING = 4
+# Raised, up to 127, where headers are read otherwise: rows are to be made anew, and those of before
+# answer as they did until that is done.
+_READING = 1
+_READING_BITS = 7
 
 # The levels whose rows have a name that is looked up by any part of it.
 NAMED_LEVELS = tuple(level for level in Level if any(a.inside for a in stored_at(level)))
@@ -219,8 +223,14 @@ def signature() -> int:
     parts += [f"{a.column} {a.indexed} {a.inside}" for a in TABLE]
     parts.append(f"name_part {NAME_PART_CHARACTERS} of {NAMED_LEVELS}")
     parts += ["shared_header", *SHARED.values(), "came"]
-    parts += [MARK_TABLE, f"reading {_READING}"]
-    return zlib.crc32("\n".join(parts).encode()) & 0x7FFFFFFF
+    parts += [MARK_TABLE, f"matching {_MATCHING}"]
+    tables = zlib.crc32("\n".join(parts).encode()) & 0x7FFFFFFF
+    return tables >> _READING_BITS << _READING_BITS | _READING
+
+
+def can_answer(version: int) -> bool:
+    """Whether an index of that signature has the tables of this version, rows of them or older."""
+    return version >> _READING_BITS == signature() >> _READING_BITS
 
 
 def _columns(attribute: Attribute) -> tuple[str, ...]:

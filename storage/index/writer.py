@@ -4,7 +4,10 @@ Statements are prepared once: built by the query builder for every row they took
 the time that a store takes.
 """
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from storage.dicom import Header
 from storage.dicom.values import Level, Uids
@@ -17,6 +20,10 @@ _OF_INSTANCE = (
     "JOIN study ON series.parent_id = study.id "
     "WHERE study.StudyInstanceUID = ? AND series.SeriesInstanceUID = ? "
     "AND instance.SOPInstanceUID = ?"
+)
+
+_ENTERED = f"SELECT instance.SOPInstanceUID {_OF_INSTANCE}".replace(
+    "instance.SOPInstanceUID = ?", "instance.SOPInstanceUID IN (SELECT value FROM json_each(?))"
 )
 
 
@@ -100,6 +107,21 @@ def digest_in(index: Index, uids: Uids) -> str | None:
     with index.engine.reading():
         found = index.engine.execute(f"SELECT instance.digest {_OF_INSTANCE}", uids)
     return str(found[0][0]) if found else None
+
+
+def without_row(index: Index, instances: Sequence[Uids]) -> list[Uids]:
+    """Those of the instances that have no row; asked together where they are of one series.
+
+    Raises ResourceError.
+    """
+    found: list[Uids] = []
+    for (study, series), of_series in groupby(instances, lambda uids: uids[:2]):
+        wanted = [instance for _, _, instance in of_series]
+        with index.engine.reading():
+            rows = index.engine.execute(_ENTERED, (study, series, json.dumps(wanted)))
+        held = {instance for (instance,) in rows}
+        found += [(study, series, instance) for instance in wanted if instance not in held]
+    return found
 
 
 def _delete(index: Index, uids: Uids) -> list[_Deleted]:

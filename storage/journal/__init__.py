@@ -6,13 +6,14 @@ from storage.journal.clock import Run
 from storage.journal.commitments import Commitment, Reference
 from storage.journal.journal import ACCEPTED, CORRECTIONS, RECEIPTS, Journal, now, record_of
 from storage.journal.pins import pinned
-from storage.journal.receipt_catalogue import arrivals, keep_near, stretches
+from storage.journal.receipt_catalogue import arrivals, keep_near, receipts_by_digest, stretches
 from storage.journal.receipts import (
     Receipt,
     Receipts,
     add_receipts,
     in_journal,
     last_receipts,
+    left_open,
     receipts_of,
     record_deletion,
     withdraw_all,
@@ -42,11 +43,13 @@ __all__ = [
     "in_progress",
     "keep_near",
     "last_receipts",
+    "left_open",
     "now",
     "open_brought_up",
     "path_of",
     "pinned",
     "pins",
+    "receipts_by_digest",
     "receipts_of",
     "record_deletion",
     "record_of",

@@ -174,6 +174,18 @@ class Journal:
         except OSError as error:
             raise ResourceError(f"The journal cannot be read: {error.strerror}") from error
 
+    def pieces(self, name: str, start: int, end: int, most: int) -> Iterator[tuple[int, int]]:
+        """From where to where whole lines lie, about `most` bytes at a time, up to byte `end`.
+
+        What follows the last whole one is left: it may be still to come. Raises ResourceError.
+        """
+        while start < end:
+            stop = self.end_of_lines(name, start, min(most, end - start))
+            if stop == start:
+                return
+            yield start, stop
+            start = stop
+
     def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[dict[str, Any]]:
         """The records of the file `name` from a position on, in the order of their writing.
 

@@ -3,13 +3,15 @@
 import hashlib
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from datetime import datetime
 
 from storage.diagnostics import Event
+from storage.dicom.values import Uids
 from storage.journal.catalogue import Unavailable, brought_up, read_on
 from storage.journal.clock import Clock, Run
 from storage.journal.journal import RECEIPTS, Journal, record_of
+from storage.journal.receipts import Receipt, in_journal
 from storage.journal.segments import Line
 
 logger = logging.getLogger(__name__)
@@ -51,6 +53,16 @@ def stretches(journal: Journal, studies: Iterable[str]) -> list[tuple[int, int |
         logger.warning(Event("all of the journal's receipts are read", str(error)))
         return [(0, None)]
     return _apart(sorted(found, key=lambda one: one[0]))
+
+
+def receipts_by_digest(journal: Journal, wanted: Set[Uids]) -> dict[Uids, dict[str, Receipt]]:
+    """All receipts that were ever written of instances, also those that were withdrawn."""
+    found: dict[Uids, dict[str, Receipt]] = {}
+    for start, end in stretches(journal, {study for study, _, _ in wanted}):
+        for uids, receipt in in_journal(journal, start, end):
+            if uids in wanted and isinstance(receipt, Receipt):
+                found.setdefault(uids, {})[receipt.digest] = receipt
+    return found
 
 
 def _apart(found: list[tuple[int, int | None]]) -> list[tuple[int, int | None]]:

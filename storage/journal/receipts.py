@@ -1,7 +1,10 @@
 """What the journal tells of each instance: its receipts, and what withdrew them."""
 
+import json
 import logging
-from collections.abc import Container, Iterator, Mapping
+import sqlite3
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +14,10 @@ from storage.files import Files
 from storage.journal.journal import RECEIPTS, Journal
 
 logger = logging.getLogger(__name__)
+
+# Read at a time by who goes through all: some thousand receipts.
+_PIECE_BYTES = 1 << 20
+_OPEN, _CLOSED = "INSERT OR IGNORE INTO open VALUES (?)", "DELETE FROM open WHERE uids = ?"
 
 
 @dataclass(frozen=True)
@@ -71,10 +78,10 @@ class Receipts:
         return self.of_digest.get(files.digest(self.uids))
 
 
-def last_receipts(journal: Journal, start: int = 0) -> dict[Uids, Receipts]:
-    """The receipts of each instance, of those from byte `start` of the journal on."""
+def last_receipts(journal: Journal, start: int = 0, end: int | None = None) -> dict[Uids, Receipts]:
+    """The receipts of each instance, of those from byte `start` of the journal to `end`."""
     found: dict[Uids, Receipts] = {}
-    for uids, receipt in in_journal(journal, start):
+    for uids, receipt in in_journal(journal, start, end):
         of_instance = found.setdefault(uids, Receipts(uids))
         if isinstance(receipt, Receipt):
             of_instance.add(receipt)
@@ -85,6 +92,23 @@ def last_receipts(journal: Journal, start: int = 0) -> dict[Uids, Receipts]:
         if receipt.digest is None and not receipt.deleted:
             of_instance.of_digest.clear()
     return found
+
+
+def left_open(journal: Journal, start: int, is_held: Callable[[Uids], bool]) -> Iterator[Uids]:
+    """The instances that are not held, and whose last line from byte `start` on is a receipt.
+
+    Any number of them takes the same memory. Raises ResourceError, sqlite3.Error.
+    """
+    with closing(sqlite3.connect("")) as found:  # a temporary file
+        found.execute("CREATE TABLE open (uids TEXT PRIMARY KEY) WITHOUT ROWID")
+        for piece in journal.pieces(RECEIPTS, start, journal.size(RECEIPTS), _PIECE_BYTES):
+            for uids, receipts in last_receipts(journal, *piece).items():
+                if not is_held(uids):
+                    statement = _OPEN if receipts.is_open else _CLOSED
+                    found.execute(statement, (json.dumps(uids),))
+        for (text,) in found.execute("SELECT uids FROM open"):
+            study, series, instance = json.loads(text)
+            yield study, series, instance
 
 
 def receipts_of(

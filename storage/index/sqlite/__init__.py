@@ -10,6 +10,7 @@ from storage.index.sqlite.high_water import (
     read_settled,
     write_settled,
 )
+from storage.index.sqlite.replacing import put_in_place, remove_index, remove_replaced, writers_held
 from storage.index.sqlite.shrinking import is_loose, shrink
 
 __all__ = [
@@ -22,8 +23,12 @@ __all__ = [
     "index_path",
     "is_loose",
     "mark_at",
+    "put_in_place",
     "read_settled",
+    "remove_index",
+    "remove_replaced",
     "shrink",
     "version_of",
     "write_settled",
+    "writers_held",
 ]

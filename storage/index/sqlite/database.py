@@ -41,16 +41,30 @@ _gates: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
 class Connection(sqlite3.Connection):
     """A connection that remembers what was entered over it, for as long as no other writes.
 
-    `entered` is for `storage.index.writer`; it holds while the database is at `version`.
+    `entered` is for `storage.index.writer`; it holds while the database is at `version`. While rows
+    are read as they are asked for, `streams` counts who reads.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+        self._path = str(arguments[0])
+        # First: another file that takes its place just now is then noticed once too often.
+        inode = inode_of(self._path)
+        # Not every SQLite follows a link, and keeps its log beside the file.
+        super().__init__(os.path.realpath(self._path), *arguments[1:], **named)
+        if inode is None:  # of a file that is there it would be written each time
+            self.execute("PRAGMA auto_vacuum = incremental")  # see `shrinking`
+        self._inode = inode or inode_of(self._path)
+        self.streams = 0
         self.entered: dict[Any, Any] = {}
         self.version = -1
         self._is_bound = False
         self.turn_path = Path(arguments[0]).with_name("index.lock")
         self._turn = -1
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether another file has taken the place of the one that is open."""
+        return inode_of(self._path) not in (None, self._inode)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -96,7 +110,17 @@ class _Pool(PooledSqliteDatabase):
 
     def _can_reuse(self, conn: Any) -> bool:
         reusable: bool = super()._can_reuse(conn)  # type: ignore[no-untyped-call]
-        return reusable and not _suspects and len(self._connections) < MAX_IDLE
+        kept = not _suspects and len(self._connections) < MAX_IDLE
+        return reusable and kept and not conn.is_replaced
+
+
+def inode_of(path: str) -> tuple[int, int] | None:
+    """What tells the file at a path from others; None: there is none."""
+    try:
+        held = os.stat(path)
+    except OSError:
+        return None
+    return held.st_dev, held.st_ino
 
 
 def index_path(data: Path) -> Path:
@@ -118,7 +142,6 @@ def connect(path: Path, sync: bool, pooled: bool = False) -> SqliteDatabase:
         factory=Connection,
         pragmas={
             "busy_timeout": BUSY_SECONDS * 1000,
-            "auto_vacuum": "incremental",  # first, while the file is empty: see `shrinking`
             "journal_mode": "wal",
             "synchronous": "normal" if sync else "off",
             "foreign_keys": 1,
@@ -139,9 +162,25 @@ def execute(database: SqliteDatabase, statement: str, values: Sequence[Any]) -> 
 
 
 def connection_of(database: SqliteDatabase) -> Connection:
-    """The calling thread's connection."""
+    """The calling thread's connection, to the file that is in its place now.
+
+    Who is within a transaction, or reads rows, goes on with the one that was there.
+    """
     connection: Connection = database.connection()  # type: ignore[no-untyped-call]
+    if not connection.in_transaction and not connection.streams and connection.is_replaced:
+        state: Any = database._state  # type: ignore[attr-defined]
+        blocks = state.ctx  # of `connected`, within which this is
+        _close(database)
+        connection = database.connection()  # type: ignore[no-untyped-call]
+        state.ctx = blocks
     return connection
+
+
+def _close(database: SqliteDatabase) -> None:
+    """Close the calling thread's connection, and those that wait for use."""
+    database.close()
+    if hasattr(database, "close_idle"):
+        database.close_idle()
 
 
 @contextmanager
@@ -164,7 +203,7 @@ def writing(database: SqliteDatabase) -> Iterator[None]:
             finally:
                 connection.execute("RELEASE part")
             return
-        with connection.turn():
+        with _turn(database) as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -181,6 +220,22 @@ def writing(database: SqliteDatabase) -> Iterator[None]:
     except ERRORS as error:
         _let_go(database, error)
         raise ResourceError(f"The index cannot be written: {sqlite_words(error)}") from error
+
+
+@contextmanager
+def _turn(database: SqliteDatabase) -> Iterator[Connection]:
+    """The calling thread's connection, with the turn to write to the file that is in its place.
+
+    It may have been replaced while the turn was waited for. Raises OSError, ResourceError.
+    """
+    while True:
+        connection = connection_of(database)
+        with connection.turn():
+            if not connection.is_replaced:
+                yield connection
+                return
+            if connection.streams:  # what it reads is of the file that was there
+                raise ResourceError("The index was made anew meanwhile; try again")
 
 
 @contextmanager
@@ -249,13 +304,11 @@ def _let_go(database: SqliteDatabase, error: BaseException) -> None:
     if getattr(error, "sqlite_errorcode", 0) & _PRIMARY != sqlite3.SQLITE_READONLY:
         return
     _suspects.add(str(database.database))
-    database.close()
-    if hasattr(database, "close_idle"):
-        database.close_idle()
+    _close(database)
 
 
 def version_of(path: Path) -> int:
     """The number of a file's tables, which is not changed by the look. Raises sqlite3.Error."""
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
         ((version,),) = database.execute("PRAGMA user_version")
     return int(version)

@@ -9,7 +9,8 @@ from peewee import SqliteDatabase
 
 from storage.files import require_sound
 from storage.index.sqlite import database as db
-from storage.index.sqlite.high_water import carry, write_mark
+from storage.index.sqlite.high_water import Mark, read_mark, write_mark
+from storage.index.sqlite.making import Making
 from storage.journal import Journal
 
 
@@ -18,6 +19,11 @@ class SqliteEngine:
 
     def __init__(self, database: SqliteDatabase) -> None:
         self.database = database
+
+    @property
+    def path(self) -> Path:
+        """Its file, or what leads to it."""
+        return Path(self.database.database)
 
     @property
     def entered(self) -> dict[Any, Any]:
@@ -30,7 +36,12 @@ class SqliteEngine:
 
     def stream(self, statement: str, values: Sequence[Any]) -> Iterator[Any]:
         """The rows of a statement, as they are asked for."""
-        yield from self.database.execute_sql(statement, values)  # type: ignore[no-untyped-call]
+        connection = db.connection_of(self.database)
+        connection.streams += 1
+        try:
+            yield from connection.execute(statement, values)
+        finally:
+            connection.streams -= 1
 
     def reading(self) -> AbstractContextManager[None]:
         """Turn a failure to read the index into ResourceError."""
@@ -84,6 +95,15 @@ class SqliteEngine:
         """Mark how far it holds the lines `name` of a journal. Raises OSError, ResourceError."""
         write_mark(self.database, journal, name, position)
 
+    def marked(self, name: str) -> Mark | None:
+        """How far it holds the lines `name`, and of which journal."""
+        return read_mark(self.database, name)
+
+    @property
+    def making(self) -> Making:
+        """What it keeps of its own making."""
+        return Making(self.database)
+
     def checkpoint(self) -> bool:
         """Bring what was committed into the file itself; whether all of it is there now."""
         busy, frames, moved = self.execute("PRAGMA wal_checkpoint(PASSIVE)", ())[0]
@@ -97,28 +117,3 @@ class SqliteEngine:
         """Read all of the file. Raises sqlite3.Error where it is damaged, or the disk fails."""
         ((found,),) = self.execute("PRAGMA quick_check(1)", ())
         require_sound(str(found))
-
-    @contextmanager
-    def replacing(self, path: Path) -> Iterator["Replacement"]:
-        """Hold the turn to write of the index at `path`, to put this one in its place."""
-        database = db.connect(path, sync=True)
-        with database.connection_context():
-            target = db.connection_of(database)
-            with target.turn():
-                yield Replacement(self, target)
-
-
-class Replacement:
-    """An index that is to take the place of another, while nobody writes to that."""
-
-    def __init__(self, engine: SqliteEngine, target: db.Connection) -> None:
-        self._engine = engine
-        self._target = target
-
-    def mark(self, journal: Journal, ends: dict[str, int]) -> None:
-        """Mark each kind of the journal's lines with how far it is held. Raises OSError."""
-        carry(self._engine.database, self._target, journal, ends)
-
-    def make(self) -> None:
-        """In one transaction of its file, which stays: who has it open sees the new rows next."""
-        db.connection_of(self._engine.database).backup(self._target)

@@ -76,21 +76,6 @@ def write_mark(database: SqliteDatabase, journal: Journal, name: str, position: 
         execute(database, _WRITE, (name, *vars(mark).values()))
 
 
-def carry(
-    database: SqliteDatabase, target: sqlite3.Connection, journal: Journal, ends: dict[str, int]
-) -> None:
-    """Mark what is to take the place of `target`, each name at its position. Raises OSError."""
-    for name, position in ends.items():
-        try:
-            rows = target.execute(_READ, (name,)).fetchall()
-        except sqlite3.Error:  # of an earlier version
-            rows = []
-        number = rows[0][3] if rows else secrets.randbelow(_NUMBERS)
-        with writing(database):
-            mark = mark_at(journal, name, position, number)
-            execute(database, _WRITE, (name, *vars(mark).values()))
-
-
 def applied(data: Path, name: str) -> int:
     """How far the index of a data folder surely holds the lines `name` of its journal.
 
@@ -127,7 +112,7 @@ def _fault_of_log(path: Path, name: str, mark: Mark | None) -> str:
     """
     if mark is None:
         return "without a mark of the journal"
-    log = path.with_name(f"{path.name}-wal")
+    log = Path(f"{path.resolve()}-wal")
     if not log.exists() or not log.stat().st_size:
         return ""
     alone = None
@@ -142,7 +127,7 @@ def _read_of(path: Path, name: str, how: str) -> Mark | None:
     """The mark in a file, which is not changed by the look. Raises sqlite3.Error."""
     if not path.exists():
         return None
-    uri = f"{path.absolute().as_uri()}?{how}"
+    uri = f"{path.resolve().as_uri()}?{how}"
     with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as database:
         try:
             rows = database.execute(_READ, (name,)).fetchall()

@@ -10,7 +10,7 @@ from storage.dicom import header, part10
 from storage.dicom.values import Level, Uids
 from storage.files import Kept, digest_of_rest, prune
 from storage.index import Location, forget
-from storage.journal import RECEIPTS, Receipt, Receipts, in_journal, record_deletion, stretches
+from storage.journal import RECEIPTS, Receipt, Receipts, receipts_by_digest, record_deletion
 from storage.maintenance.changes.selections import AnyUid, Everything, Named, Selection
 
 
@@ -59,7 +59,7 @@ def restore(archive: Archive, files: list[Kept], charset: str) -> Iterator[Uids]
 
     Raises ArchiveError: of what was done until then nothing is taken back.
     """
-    receipts = _receipts(archive, {one.uids for one in files})
+    receipts = receipts_by_digest(archive.journal, {one.uids for one in files})
     for one in files:
         with archive.tree.locked(one.uids):
             if archive.tree.holds(one.uids):
@@ -96,16 +96,6 @@ def _is_of(one: Kept, named: Named, charset: str) -> bool:
             return header(file, meta.transfer_syntax_uid, charset)["PatientID"] == named.uid
     except (ArchiveError, OSError):
         return False
-
-
-def _receipts(archive: Archive, wanted: set[Uids]) -> dict[Uids, dict[str, Receipt]]:
-    """All that were ever written of instances, by digest."""
-    found: dict[Uids, dict[str, Receipt]] = {}
-    for start, end in stretches(archive.journal, {study for study, _, _ in wanted}):
-        for uids, receipt in in_journal(archive.journal, start, end):
-            if uids in wanted and isinstance(receipt, Receipt):
-                found.setdefault(uids, {})[receipt.digest] = receipt
-    return found
 
 
 def _place(archive: Archive, one: Kept, known: dict[str, Receipt], charset: str) -> None:

@@ -1,109 +1,173 @@
-"""A new index from the tree, made beside the one in use and swapped in when it is whole."""
+"""A new index from the tree, made beside the one in use and swapped in when it is whole.
+
+How far it is lies in it: one that was cut off is gone on with by the next rebuild.
+"""
 
 import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-from storage.archive import record_file
-from storage.diagnostics import ArchiveError, Event, ResourceError
-from storage.dicom.values import Level, Uids
+from storage.diagnostics import ResourceError
+from storage.dicom.values import Level
 from storage.files import Files, Tree, claim, sqlite_words
-from storage.index import ERRORS, Index, SqliteIndex, counts, index_path, open_index, signature
-from storage.journal import CORRECTIONS, RECEIPTS, Journal, last_receipts
+from storage.index import (
+    ERRORS,
+    SqliteIndex,
+    counts,
+    index_path,
+    open_index,
+    put_in_place,
+    remove_index,
+    remove_replaced,
+    signature,
+    writers_held,
+)
+from storage.journal import CORRECTIONS, RECEIPTS, Journal
 from storage.maintenance.changes import swapping
-from storage.maintenance.recovery.replay import apply, received, settle_index
-from storage.maintenance.recovery.startup import remove_index
+from storage.maintenance.recovery.filling import Filling, Progress
+from storage.maintenance.recovery.headers import MakePool, Readers
+from storage.maintenance.recovery.replay import received, settle_index
 
 logger = logging.getLogger(__name__)
 
-# Told now and then: how many files of how many have been read.
-Progress = Callable[[int, int], None]
+# Where the disk has less room, what was made until then does not keep it.
+_ROOM_BYTES = 256 << 20
+# What may be left of the journal when stores are held up for the swap: some twenty receipts.
+_LITTLE_BYTES = 8 << 10
+# Where stores bring more in a round than it enters, they are held up for moments of that length,
+# and have their turn in between: a store takes longer than what is to be done for it here.
+_HELD_SECONDS = 0.05
+_PAUSE_SECONDS = 0.02
 
-# What may be left of the journal when stores are held up for the swap.
-_LITTLE_BYTES = 32 << 10
 
-
-def rebuild(data: Path, charset: str, progress: Progress = lambda done, of: None) -> int:
+def rebuild(
+    data: Path, charset: str, progress: Progress = lambda done, of: None,
+    pool: MakePool | None = None,
+) -> int:  # fmt: skip
     """Make the index anew from tree and journal; returns how many instances it holds.
 
     Can run beside a serving node: its stores wait only for the swap, and what they brought
-    meanwhile is in. Raises ResourceError, also where another rebuild is under way.
+    meanwhile is in. One that was cut off is gone on with. `pool` makes the processes that read
+    headers; without it this one does. Raises ResourceError, also where another is under way.
     """
     path = index_path(data)
     try:
-        with _alone(data):
-            fresh = path.with_suffix(".new")
-            remove_index(fresh)
+        with _alone(data), closing(Readers(pool)) as readers:
+            tree, fresh = Tree(data, sync=True), path.with_suffix(".new")
+            remove_replaced(path)
             try:
-                return _rebuild(Tree(data, sync=True), path, fresh, charset, progress)
-            finally:
-                remove_index(fresh)
+                return _rebuild(tree, path, fresh, charset, readers, progress)
+            except (*ERRORS, ResourceError, OSError):
+                if tree.free_bytes() < _ROOM_BYTES:
+                    remove_index(fresh)
+                raise
     except ERRORS as error:
         raise ResourceError(f"{path}: {sqlite_words(error)}") from error
     except OSError as error:
         raise ResourceError(f"{error.filename or path}: {error.strerror}") from error
 
 
-def _rebuild(tree: Files, path: Path, fresh: Path, charset: str, progress: Progress) -> int:
-    with tree.all_locked():  # what was received before that has its file and its row
-        start = end = received(tree.data)
-    corrected = Journal(tree.data, sync=False).size(CORRECTIONS)
-    index = open_index(fresh, sync=False)
-    with index.engine.connected():
-        index.create()
-        with index.engine.at_one_time():
-            fill(tree, index, charset, progress)
-        while (size := received(tree.data)) - end > _LITTLE_BYTES:
-            with index.engine.at_one_time():
-                apply(tree, index, charset, start, _unguarded)
-            end = size
-        with swapping(tree, corrected):
-            end = _swap(tree, index, path, charset, start, corrected)
-        held = counts.entities(index, Level.IMAGE)
-    settle_index(tree.data, end)
-    return held
-
-
-def fill(tree: Files, index: Index, charset: str, progress: Progress) -> None:
-    """Enter every file; in the order of their arrival, in which that takes the least time."""
-    receipts = last_receipts(Journal(tree.data, sync=False))
-    files = sorted(tree.arrivals())
-    for done, (_, uids) in enumerate(files):
-        progress(done, len(files))
-        try:
-            record_file(tree, uids, index, charset, receipts.get(uids))
-        except ArchiveError as error:
-            if tree.holds(uids):  # else it was withdrawn meanwhile
-                logger.error(Event("not indexed", error, file=tree.name(uids)))
-    progress(len(files), len(files))
-
-
-def _swap(
-    tree: Files, index: SqliteIndex, path: Path, charset: str, start: int, corrected: int
+def _rebuild(
+    tree: Files, path: Path, fresh: Path, charset: str, readers: Readers, progress: Progress
 ) -> int:
-    """Put the rows of `index` in the place of those at `path`, in one transaction of its file.
+    readers.begin(tree)  # before anything is open that must not be in two processes
+    index, journal = open_index(fresh, sync=True), Journal(tree.data, sync=True)
+    if not _is_gone_on_with(index, journal, charset):
+        _begin(index, journal, charset)
+    with index.engine.connected():
+        held = index.engine.marked(CORRECTIONS)
+        corrected = held.position if held else 0
+        filling = Filling(tree, index, charset, readers, progress)
+        filling.fill()
+    while not _has_swapped(tree, index, path, filling, corrected):
+        pass
+    remove_replaced(path)
+    settle_index(tree.data, filling.position)
+    swapped = open_index(path, sync=True)
+    with swapped.engine.connected():
+        return counts.entities(swapped, Level.IMAGE)
 
-    The file stays, so that who has it open sees the new rows with the next transaction. Returns
-    how much of the journal they hold.
-    """
-    with tree.all_locked(), index.engine.replacing(path) as replacement:
-        end = received(tree.data)
-        # In one transaction: one of its own, for each row, would wait for the turn.
-        with index.engine.at_one_time():
-            apply(tree, index, charset, start, _unguarded)
-            ends = {RECEIPTS: end, CORRECTIONS: corrected}
-            replacement.mark(Journal(tree.data, sync=True), ends)
-        index.engine.set_version(signature())
-        replacement.make()
-    return end
+
+def _is_gone_on_with(index: SqliteIndex, journal: Journal, charset: str) -> bool:
+    """Whether what is there was cut off, and is as this one would be by now."""
+    engine = index.engine
+    if not engine.path.exists():
+        return False
+    try:
+        with engine.connected():
+            engine.require_sound()
+            if not engine.making.go_on(signature(), charset):
+                return False
+            for name in (RECEIPTS, CORRECTIONS):
+                mark = engine.marked(name)
+                if mark is None or mark.fault(journal, name):
+                    return False
+    except ERRORS:
+        return False
+    logger.info("the making of the index is gone on with")
+    return True
 
 
-@contextmanager
-def _unguarded(uids: Uids) -> Iterator[None]:
-    """Who stores an instance holds it while waiting for the turn, and makes its row behind us."""
-    yield
+def _begin(index: SqliteIndex, journal: Journal, charset: str) -> None:
+    """Make the file and its tables, and mark that nothing is in them."""
+    remove_index(index.engine.path)
+    with index.engine.connected(), index.engine.at_one_time():
+        index.create()
+        index.engine.making.begin(signature(), charset)
+        index.engine.mark(journal, RECEIPTS, 0)
+        # Headers are read as they are corrected by now, or later.
+        index.engine.mark(journal, CORRECTIONS, journal.size(CORRECTIONS))
+
+
+def _come_near(tree: Files, filling: Filling) -> None:
+    """Follow the journal until little of it is left, whatever comes meanwhile."""
+    left = _left(tree, filling)
+    while left > _LITTLE_BYTES:
+        filling.follow(received(tree.data))
+        before, left = left, _left(tree, filling)
+        if left > before / 2:  # each round takes half as long as the one before, or there is no end
+            _hold_up(tree, filling)
+            return
+
+
+def _hold_up(tree: Files, filling: Filling) -> None:
+    """The same against stores that come faster: they wait for moments, with turns in between."""
+    while _left(tree, filling) > _LITTLE_BYTES:
+        with tree.all_locked():
+            until = time.monotonic() + _HELD_SECONDS
+            while left := _left(tree, filling):
+                filling.follow(filling.position + min(left, _LITTLE_BYTES), locked=False)
+                if time.monotonic() >= until:
+                    break
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _left(tree: Files, filling: Filling) -> int:
+    return received(tree.data) - filling.position
+
+
+def _has_swapped(
+    tree: Files, index: SqliteIndex, path: Path, filling: Filling, corrected: int
+) -> bool:
+    """Put `index` in the place of the one at `path`, where little is left to do."""
+    with index.engine.connected():
+        _come_near(tree, filling)
+        index.engine.empty_log()  # what remains of it takes no time
+    with swapping(tree, corrected), tree.all_locked():
+        if _left(tree, filling) > 2 * _LITTLE_BYTES:  # so much came before the locks were there
+            return False
+        with index.engine.connected():
+            with index.engine.at_one_time():
+                filling.follow(received(tree.data), locked=False)
+                index.engine.making.end()
+            index.engine.set_version(signature())
+            index.engine.empty_log()
+        with writers_held(path):
+            put_in_place(index.engine.path, path)
+    return True
 
 
 def is_under_way(data: Path) -> bool:

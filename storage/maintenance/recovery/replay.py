@@ -5,8 +5,6 @@ much of the journal is surely in the index is marked in it.
 """
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from storage.archive import record_file
@@ -31,6 +29,7 @@ from storage.journal import (
     changes_cut_off,
     changes_under_way,
     last_receipts,
+    left_open,
     withdraw_all,
 )
 
@@ -66,7 +65,7 @@ def _replay(tree: Files, charset: str) -> int:
     index = open_index(index_path(tree.data), sync=True)
     with index.engine.connected():
         # Others may be storing.
-        return apply(tree, index, charset, start, tree.locked, Journal(tree.data, sync=True))
+        return _apply(tree, index, charset, start)
 
 
 def withdraw_unplaced(tree: Files) -> None:
@@ -76,42 +75,36 @@ def withdraw_unplaced(tree: Files) -> None:
     be storing. Raises ResourceError.
     """
     journal = Journal(tree.data, sync=True)
-    for uids, receipts in last_receipts(journal, _settled(tree.data)).items():
+
+    def is_held(uids: Uids) -> bool:
         if tree.holds(uids):
-            continue
-        if receipts.is_open:
-            withdraw_all(journal, uids)
-        if receipts.is_open or receipts.is_deleted:
-            tree.prune(uids)
+            return True
+        tree.prune(uids)  # a deletion that was cut off may have left its folders
+        return False
+
+    for uids in left_open(journal, _settled(tree.data), is_held):
+        withdraw_all(journal, uids)
 
 
-def apply(
-    tree: Files,
-    index: Index,
-    charset: str,
-    start: int,
-    guard: Callable[[Uids], AbstractContextManager[None]],
-    withdrawing: Journal | None = None,
-) -> int:
+def _apply(tree: Files, index: Index, charset: str, start: int) -> int:
     """Bring an index to what the journal tells from byte `start` on; returns the rows changed.
 
-    `guard` is held over the look at an instance's file and row; where it keeps others out, the
-    receipts of what was never put into the tree can be withdrawn. Raises ResourceError.
+    The receipts of what was never put into the tree are withdrawn. Raises ResourceError.
     """
-    changed = 0
-    for uids, receipts in last_receipts(Journal(tree.data, sync=False), start).items():
+    changed, journal = 0, Journal(tree.data, sync=True)
+    for uids, receipts in last_receipts(journal, start).items():
         try:
-            with guard(uids):
+            with tree.locked(uids):
                 if tree.holds(uids):
                     changed += _enter(tree, index, charset, receipts)
                 else:
-                    changed += _drop(tree, index, receipts, withdrawing)
+                    changed += _drop(tree, index, receipts, journal)
         except DataSetError as error:
             logger.error(Event("not indexed", error, file=tree.name(uids)))
     return changed
 
 
-def _drop(tree: Files, index: Index, receipts: Receipts, withdrawing: Journal | None) -> bool:
+def _drop(tree: Files, index: Index, receipts: Receipts, journal: Journal) -> bool:
     """Have no row of an instance without a file; whether there was one."""
     has_row = digest_in(index, receipts.uids) is not None
     if has_row:
@@ -119,9 +112,9 @@ def _drop(tree: Files, index: Index, receipts: Receipts, withdrawing: Journal | 
             words = "in the index, not in the tree; its row is dropped"
             logger.error(Event("lost", words, file=tree.name(receipts.uids)))
         forget(index, receipts.uids)
-    elif withdrawing and receipts.is_open:
-        withdraw_all(withdrawing, receipts.uids)  # a row is made last: nobody was told Success
-    if withdrawing and (receipts.is_open or receipts.is_deleted):
+    elif receipts.is_open:
+        withdraw_all(journal, receipts.uids)  # a row is made last: nobody was told Success
+    if receipts.is_open or receipts.is_deleted:
         tree.prune(receipts.uids)
     return has_row
 

@@ -16,9 +16,11 @@ from storage.files import (
 )
 from storage.index import (
     ERRORS,
+    can_answer,
     fault_of_marks,
     index_path,
     open_index,
+    remove_index,
     signature,
     version_of,
 )
@@ -35,7 +37,7 @@ from storage.maintenance.recovery.replay import (
 
 logger = logging.getLogger(__name__)
 
-UNFINISHED = "not finished"
+UNFINISHED, ANOTHER_VERSION = "not finished", "of another version"
 # An index is looked through at each start up to this size, larger ones after an unclean end:
 # SQLite reads 200 to 400 MB in a second.
 _ALWAYS_CHECKED_BYTES = 128 << 20
@@ -45,8 +47,8 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
     """Make a data folder ready to be served, by this process and its children alone.
 
     Clears leftovers, and sees that there is an index and that it has what the journal tells.
-    False: the index is a new one, and has to be filled by `rebuilding.rebuild`; instances are
-    stored meanwhile, queries refused. Raises FolderError.
+    False: the index has to be made anew by `rebuilding.rebuild`. Instances are stored meanwhile;
+    queries are refused, unless the one that is there answers. Raises FolderError.
     """
     if fault := why_not(data) or why_not_made(data):
         raise FolderError(fault)
@@ -61,7 +63,7 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
     try:
         Journal(data, sync).prepare()
         fault = fault_of_index(path, _is_unsure(data), is_start=True)
-        if fault:
+        if fault and not _is_older(path, fault):
             return _begin(tree, path, fault)
         _bring_up(data, charset)
     except FolderError:
@@ -70,7 +72,9 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
         raise FolderError(f"{path}: {sqlite_words(error)}") from error
     except (ArchiveError, OSError) as error:
         raise FolderError(f"{path}: {error}") from error
-    return True
+    if fault:
+        logger.warning("index %s: to be made anew from the tree; it answers meanwhile", fault)
+    return not fault
 
 
 def _is_unsure(data: Path) -> bool:
@@ -95,8 +99,9 @@ def fault_of_index(path: Path, look_through: bool, is_start: bool = False) -> st
     """Why the index cannot answer; empty where it can.
 
     `look_through`: every page is read, not only those of a small one; `is_start`: its mark is held
-    to the journal too. Raises FolderError where the disk or the system does not let it be read,
-    which is no reason to make it anew.
+    to the journal too, and its rows must be those of this version. Of a node that serves they may
+    be older: it is at them. Raises FolderError where the disk or the system does not let it be
+    read, which is no reason to make it anew.
     """
     try:
         return damage_found(path, lambda: _fault_seen(path, look_through, is_start))
@@ -120,11 +125,11 @@ def _fault_seen(path: Path, look_through: bool, is_start: bool) -> str:
         version = engine.version()
         if version == 0:
             return UNFINISHED
-        if version != signature():
-            return "of another version"
+        if not can_answer(version):
+            return ANOTHER_VERSION
         if look_through or size <= _ALWAYS_CHECKED_BYTES:
             engine.require_sound()
-        return ""
+        return ANOTHER_VERSION if is_start and version != signature() else ""
 
 
 def _fault_of_marks(data: Path) -> str:
@@ -147,13 +152,7 @@ def fault_of_version(path: Path) -> str:
         return f"not to be read: {sqlite_words(error)}"
     if version == 0:
         return UNFINISHED
-    return "" if version == signature() else "of another version"
-
-
-def remove_index(path: Path) -> None:
-    """Remove an index, and what SQLite keeps beside it. Raises OSError."""
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    return "" if can_answer(version) else ANOTHER_VERSION
 
 
 def begin_anew(data: Path) -> None:
@@ -188,10 +187,15 @@ def new_index(path: Path, is_whole: bool) -> None:
         index.engine.empty_log()
 
 
+def _is_older(path: Path, fault: str) -> bool:
+    """Whether an index with a fault is whole, and only its rows are those of another version."""
+    return fault == ANOTHER_VERSION and not fault_of_version(path)
+
+
 def _begin(tree: Files, path: Path, fault: str) -> bool:
     """A new index for the tree; returns whether it is whole as it is."""
     withdraw_unplaced(tree)
-    is_whole = next(tree.arrivals(), None) is None
+    is_whole = next(tree.instances(), None) is None
     new_index(path, is_whole)
     if is_whole:
         write_applied(tree.data, received(tree.data))

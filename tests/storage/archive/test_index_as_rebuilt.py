@@ -20,7 +20,7 @@ from storage.archive.batch import store_all
 from storage.diagnostics.errors import ResourceError
 from storage.index import corrected_rows
 from storage.index.sqlite.database import connect, index_path
-from storage.index.tables import SHARED, TABLES, Index, build, column_names
+from storage.index.tables import SHARED, TABLES, Index, build, column_names, signature
 from storage.journal.corrections.in_effect import in_force
 from storage.journal.journal import Journal
 from storage.maintenance.changes import deletion, retention
@@ -29,7 +29,9 @@ from storage.maintenance.changes.retention import Rules
 from storage.maintenance.changes.selections import Selection, selected
 from storage.maintenance.check.checking import check
 from storage.maintenance.check.faults import FaultKind
-from storage.maintenance.recovery.rebuilding import fill
+from storage.maintenance.recovery import filling
+from storage.maintenance.recovery.filling import Filling
+from storage.maintenance.recovery.headers import Readers
 from storage.maintenance.recovery.replay import catch_up
 from storage.maintenance.recovery.startup import new_index
 
@@ -217,12 +219,20 @@ def _killed(*given: Any) -> None:
     raise ResourceError("killed here")
 
 
-def rebuilt(operations: Operations, path: Path) -> Index:
-    """The index that a rebuild makes, at `path`."""
+def rebuilt(operations: Operations, path: Path, by_lines: bool) -> Index:
+    """The index that a rebuild makes, at `path`: of the whole journal at once, or line by line."""
     index = build(connect(path, sync=False))
-    with index.database.connection_context(), index.database.atomic():
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        index.database.connection_context(),
+        index.database.atomic(),
+    ):
+        if by_lines:
+            patch.setattr(filling, "_PIECE_BYTES", 1)
         index.create()
-        fill(operations.archive.tree, index, CHARSET, lambda done, of: None)
+        tree, told = operations.archive.tree, lambda done, of: None
+        index.engine.making.begin(signature(), CHARSET)
+        Filling(tree, index, CHARSET, Readers(None), told).fill()
     return index
 
 
@@ -291,7 +301,7 @@ def run_sequence(folder: Path, seed: int, steps: int = 14) -> None:
 
 def _compare(operations: Operations, folder: Path, seed: int) -> None:
     archive, told = operations.archive, f"seed {seed}: {operations.done}"
-    fresh = rebuilt(operations, folder / "rebuilt.sqlite")
+    fresh = rebuilt(operations, folder / "rebuilt.sqlite", by_lines=seed % 2 == 0)
     with fresh.database.connection_context():
         held, wanted = rows(archive.index), rows(fresh)
         for name in wanted:

@@ -17,7 +17,7 @@ from storage.diagnostics.errors import ArchiveError, ResourceError
 from storage.dicom import part10
 from storage.index import tables
 from storage.maintenance.check.checking import check
-from storage.maintenance.recovery import rebuilding
+from storage.maintenance.recovery.filling import Filling
 from storage.maintenance.recovery.rebuilding import rebuild
 from storage.maintenance.recovery.startup import fault_of_index
 
@@ -179,7 +179,7 @@ def test_an_index_with_other_tables_is_made_anew(
     data = copies.copy(index=True)
     with sqlite3.connect(data / "index.sqlite") as connection:
         (number,) = connection.execute("PRAGMA user_version").fetchone()
-        connection.execute(f"PRAGMA user_version = {number + 1}")
+        connection.execute(f"PRAGMA user_version = {number ^ 1 << 20}")
         connection.execute("UPDATE patient SET PatientName = 'told by the index'")
     connection.close()
     assert fault_of(data) != ""
@@ -258,9 +258,9 @@ def test_what_changes_while_the_index_is_made_anew_is_in_it(
     for number in ("1", "2", "3"):
         archive.store(instance("1.1", "1.2", f"1.3.{number}", PatientID="P1"))
 
-    def meanwhile(*arguments: Any) -> None:
-        monkeypatch.setattr(rebuilding, "fill", fill_index)
-        fill_index(*arguments)
+    def meanwhile(filling: Filling) -> None:
+        monkeypatch.setattr(Filling, "fill", fill_index)
+        fill_index(filling)
         archive.store(instance("2.1", "2.2", "2.3", PatientID="P2", PatientName="New^One"))
         archive.store(instance("1.1", "1.2", "1.3.1", PatientID="P1", Modality="MR"))
         with monkeypatch.context() as patch:
@@ -273,8 +273,8 @@ def test_what_changes_while_the_index_is_made_anew_is_in_it(
     def fail(*args: Any) -> None:
         raise ResourceError("The index cannot be written: test")
 
-    fill_index = rebuilding.fill
-    monkeypatch.setattr(rebuilding, "fill", meanwhile)
+    fill_index = Filling.fill
+    monkeypatch.setattr(Filling, "fill", meanwhile)
     assert rebuild(copies.data, CHARSET) == 4
     assert sorted(names(archive)) == ["Doe^Jane", "New^One"]
     assert list(check(archive, CHARSET)) == []
@@ -286,14 +286,14 @@ def test_what_changes_while_the_index_is_made_anew_is_in_it(
 
 
 def test_two_rebuilds_do_not_meet(copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
-    def second(*arguments: Any) -> None:
+    def second(filling: Filling) -> None:
         with pytest.raises(ResourceError, match="another rebuild is under way"):
             rebuild(copies.data, CHARSET)
-        fill_index(*arguments)
+        fill_index(filling)
 
-    fill_index = rebuilding.fill
+    fill_index = Filling.fill
     copies.archive.store(instance("1.1", "1.2", "1.3"))
-    monkeypatch.setattr(rebuilding, "fill", second)
+    monkeypatch.setattr(Filling, "fill", second)
     assert rebuild(copies.data, CHARSET) == 1
 
 

@@ -28,6 +28,7 @@ from support import (
 )
 from support.checks.rebuilding import ANEW, held_up
 
+from storage.index import version_of
 from storage.journal.journal import COMMITMENTS, RECEIPTS, Journal
 
 BEFORE, MEANWHILE = "1.1", "1.2"
@@ -127,6 +128,61 @@ def test_a_node_of_another_version_receives_at_once_and_then_answers_everything(
     assert minipacs("check", node).returncode == 0
     assert not node.logged("WARNING", "starting another")
     assert not node.logged("ERROR", "died")
+
+
+def test_an_index_of_the_same_tables_answers_while_its_rows_are_made_anew(
+    served: tuple[RunningNode, Inbox],
+) -> None:
+    node, inbox = served
+    sent = {BEFORE: store(node, BEFORE)}
+    assert node.stop() == 0
+    reading = version_of(node.data / "index.sqlite")
+    changed(node.data, f"PRAGMA user_version = {reading ^ 1}",
+            "UPDATE study SET PatientName = 'read^otherwise'")  # fmt: skip
+    refused = minipacs("stats", node)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "index of another version; `minipacs rebuild` makes it anew" in refused.stderr
+    with held_up(node):
+        node.start()
+        words = "index of another version: to be made anew from the tree; it answers meanwhile"
+        assert node.logged("WARNING", words)
+        sent[MEANWHILE] = store(node, MEANWHILE)
+        assert names(node) == {BEFORE: "read^otherwise", MEANWHILE: "Doe^Jane"}
+        for study, data_sets in sent.items():
+            assert got(node, study) == data_sets
+            assert move(node, study) == 0x0000
+            assert inbox.data_sets() == data_sets
+        assert minipacs("stats", node).returncode == 0
+        assert version_of(node.data / "index.sqlite") != reading
+    node.wait_for_log("index rebuilt instances=6")
+    assert names(node) == {BEFORE: "Doe^Jane", MEANWHILE: "Doe^Jane"}
+    assert version_of(node.data / "index.sqlite") == reading
+    assert minipacs("check", node).returncode == 0
+
+
+def names(node: RunningNode) -> dict[str, str]:
+    """The name of each study's patient."""
+    with node.association((FIND["STUDY"], EXPLICIT)) as association:
+        answers, final = find(
+            association, FIND["STUDY"], "STUDY", StudyInstanceUID="", PatientName=""
+        )
+    assert final.Status == 0x0000
+    return {str(one.StudyInstanceUID): str(one.PatientName) for one in answers}
+
+
+def test_an_older_index_that_is_damaged_answers_nothing(
+    served: tuple[RunningNode, Inbox],
+) -> None:
+    node, _ = served
+    store(node, BEFORE)
+    assert node.stop() == 0
+    path = node.data / "index.sqlite"
+    changed(node.data, f"PRAGMA user_version = {version_of(path) ^ 1}")
+    held = path.read_bytes()
+    path.write_bytes(held[:4096] + b"x" * 4096 + held[8192:])
+    node.start()
+    assert node.logged("WARNING", "index damaged")
+    assert names(node) == {BEFORE: "Doe^Jane"}
 
 
 def test_lines_of_a_later_version_do_no_harm_to_the_commands(

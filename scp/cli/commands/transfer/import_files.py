@@ -15,7 +15,6 @@ from concurrent.futures import (
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import chain
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -162,28 +161,16 @@ def _open(settings: Settings) -> bool:
 
 def _pool(settings: Settings, making: Making, processes: int) -> ProcessPoolExecutor:
     """The processes, started."""
-    pool = ProcessPoolExecutor(
-        processes, get_context("fork"), initializer=_begin, initargs=(making, os.getpid())
-    )
-    # Before they ignore it, Ctrl-C would have each show where it was.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        pool.submit(int).result()  # forked now, while there is one thread
+        return child.pool(processes, partial(_begin, making))
     except BrokenExecutor as error:
         raise ResourceError(f"{settings.storage.path}: no process can work on it") from error
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return pool
 
 
 _of_process: list[Importer] = []
 
 
-def _begin(making: Making, parent: int) -> None:
-    child.end_with(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees to the end
-    # The parent's would make it one more result, and the parent wait for ever.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+def _begin(making: Making) -> None:
     _of_process.append(making())
 
 

@@ -11,6 +11,7 @@ from scp.cli.options import (
     settings_as_owner,
 )
 from scp.cli.output import FileProgress, say, say_json, shown
+from scp.runtime import child
 from storage.diagnostics import ArchiveError, FolderError
 from storage.maintenance.recovery import rebuilding, startup
 
@@ -26,7 +27,7 @@ def rebuild(as_json: AsJson = False, path: ConfigPath = DEFAULT_CONFIG) -> None:
         startup.begin_anew(storage.path)
         with shown("rebuild") as progress:
             told = FileProgress(progress, "making the index anew")
-            held = rebuilding.rebuild(storage.path, storage.charset, told)
+            held = rebuilding.rebuild(storage.path, storage.charset, told, child.readers)
     except FolderError as error:
         raise failure(f"{settings.source}: [storage] path: {error}") from None
     except ArchiveError as error:
