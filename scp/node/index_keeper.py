@@ -35,8 +35,6 @@ _RETRY_CATALOGUE_SECONDS = 600.0
 _WAIT_SECONDS = 5.0
 # So many bytes of receipts that are not in their catalogue yet are read at once, fewer in time.
 _MANY_BYTES = 256 * 1024
-# Lower than that of the workers: who sends should not notice.
-_NICENESS = 10
 
 
 class IndexKeeper:
@@ -194,7 +192,7 @@ class CatalogueReader:
                 self._next_try = time.monotonic() + _RETRY_CATALOGUE_SECONDS
 
     def _read(self) -> None:
-        os.nice(_NICENESS)
+        child.be_nice()
         journal = Journal(self._data, sync=False)
         while keep_near(journal):
             time.sleep(_PAUSE_SECONDS)
@@ -206,7 +204,7 @@ def _shrink(data: Path) -> None:
 
 
 def _make_anew(data: Path, charset: str) -> None:
-    os.nice(_NICENESS)
+    child.be_nice()
     start = time.monotonic()
     told = log.LoggedProgress("rebuilding the index")
     held = rebuild(data, charset, told, child.readers)

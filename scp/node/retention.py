@@ -20,7 +20,6 @@ logger = logging.getLogger(__name__)
 # How soon after a start the rules are looked at, and how often from then on.
 _FIRST_SECONDS = 60.0
 _EVERY_SECONDS = 3600.0
-_NICENESS = 10
 
 
 class RetentionProgress(Protocol):
@@ -146,7 +145,7 @@ class Retainer:
 
 
 def _apply(settings: Settings) -> None:
-    os.nice(_NICENESS)
+    child.be_nice()
     with changing(settings) as archive:
         found = planned(settings, archive)
         if found.wrong:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Lower than that of the workers: who sends should not notice.
+_NICENESS = 10
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15  # <linux/prctl.h>
 
 
@@ -61,6 +63,11 @@ def pool(processes: int, begin: Callable[[], None] = lambda: None) -> "ProcessPo
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return made
+
+
+def be_nice() -> None:
+    """Have this process and those that it forks leave the processors to who serves."""
+    os.nice(_NICENESS)
 
 
 def readers() -> "tuple[Executor, int]":

@@ -15,14 +15,15 @@ def record_file(
     files: Files, uids: Uids, index: Index, charset: str, receipts: Receipts | None
 ) -> int:
     """Enter the file of an instance into an index. Raises ArchiveError."""
-    record(index, *read_file(files, uids, charset, receipts))
+    header, facts = read_file(files, uids, charset, receipts)
+    record(index, in_force(files.data).corrected(header), facts)
     return 1
 
 
 def read_file(
     files: Files, uids: Uids, charset: str, receipts: Receipts | None
 ) -> tuple[Header, FileFacts]:
-    """What an index holds of the file of an instance, corrected. Raises ArchiveError."""
+    """What an index holds of the file of an instance, not corrected. Raises ArchiveError."""
     try:
         receipt = receipts.of(files) if receipts else None
         charset = receipt.charset if receipt else charset
@@ -38,4 +39,4 @@ def read_file(
     # A file that was put into the tree by hand has no receipt, and so no digest to hold it to.
     digest = receipt.digest if receipt and receipt.file_bytes == file_bytes else ""
     facts = FileFacts(meta.transfer_syntax_uid, file_bytes, digest, charset, held.st_mtime_ns)
-    return in_force(files.data).corrected(header), facts
+    return header, facts

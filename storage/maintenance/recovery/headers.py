@@ -8,7 +8,7 @@ becomes of it later has a later line.
 import multiprocessing
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from storage.dicom.values import Uids
 from storage.files import Files, Tree
 from storage.index import FileFacts
 from storage.journal import Journal, Receipts, last_receipts
+from storage.journal.corrections import Corrections, in_force
 
 # Makes the processes that read, which are as many as it says.
 MakePool = Callable[[], tuple[Executor, int]]
@@ -65,13 +66,19 @@ class Piece(ABC):
     def read(self) -> list[FileRead]:
         """What there is of each. Raises ResourceError."""
 
-    def _read(self, uids: Uids, receipts: Receipts | None) -> FileRead:
+    def _read_all(self, instances: Iterable[tuple[Uids, Receipts | None]]) -> list[FileRead]:
+        # Asked once: what is corrected later is brought into the index when that is in its place.
+        corrections = in_force(self.data)
+        return [self._read(uids, receipts, corrections) for uids, receipts in instances]
+
+    def _read(self, uids: Uids, receipts: Receipts | None, corrections: Corrections) -> FileRead:
         files = _files(self.data)
         with files.locked(uids) if self.locked else nullcontext():
             if receipts and (receipts.withdrawn or len(receipts.of_digest) > 1):
                 return FileRead(uids, is_ambiguous=is_there(files, uids))
             try:
-                return FileRead(uids, read_file(files, uids, self.charset, receipts))
+                header, facts = read_file(files, uids, self.charset, receipts)
+                return FileRead(uids, (corrections.corrected(header), facts))
             except ResourceError:
                 raise
             except ArchiveError as error:
@@ -88,7 +95,7 @@ class Stretch(Piece):
     def read(self) -> list[FileRead]:
         """What there is of each. Raises ResourceError."""
         found = last_receipts(Journal(self.data, sync=False), self.start, self.end)
-        return [self._read(uids, receipts) for uids, receipts in found.items()]
+        return self._read_all(found.items())
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ class Unlisted(Piece):
 
     def read(self) -> list[FileRead]:
         """What there is of each. Raises ResourceError."""
-        return [self._read(uids, None) for uids in self.instances]
+        return self._read_all((uids, None) for uids in self.instances)
 
 
 class Readers:

@@ -25,6 +25,7 @@ def rebuild(as_json: AsJson = False, path: ConfigPath = DEFAULT_CONFIG) -> None:
     storage = settings.storage
     try:
         startup.begin_anew(storage.path)
+        child.be_nice()  # a node may serve
         with shown("rebuild") as progress:
             told = FileProgress(progress, "making the index anew")
             held = rebuilding.rebuild(storage.path, storage.charset, told, child.readers)
