@@ -23,6 +23,7 @@ from storage.files.locks import (
     held_for_too_long,
     is_free,
     lock,
+    turn,
     unlock,
 )
 from storage.files.superseded import Kept
@@ -55,6 +56,7 @@ __all__ = [
     "require_known",
     "rights",
     "sync_folder",
+    "turn",
     "unlock",
     "unusable",
     "why_not",

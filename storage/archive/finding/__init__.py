@@ -1,6 +1,12 @@
 """What is held, asked for: by an identifier, or by the keywords of a person."""
 
-from storage.archive.finding.answers import QueryAnswer, QueryAnswers
+from storage.archive.finding.answers import (
+    NO_LIMITS,
+    HeaderLimits,
+    QueryAnswer,
+    QueryAnswers,
+    turns,
+)
 from storage.archive.finding.entities import (
     Asked,
     Entity,
@@ -13,8 +19,10 @@ from storage.archive.finding.header_search import HeaderSearch
 from storage.archive.finding.origins import Origins
 
 __all__ = [
+    "NO_LIMITS",
     "Asked",
     "Entity",
+    "HeaderLimits",
     "HeaderSearch",
     "Origins",
     "QueryAnswer",
@@ -23,4 +31,5 @@ __all__ = [
     "asked",
     "found",
     "plain",
+    "turns",
 ]

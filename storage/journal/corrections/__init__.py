@@ -3,6 +3,7 @@
 from storage.journal.corrections.in_effect import (
     PATIENT_ID,
     Correction,
+    Corrections,
     Entity,
     entities_since,
     in_force,
@@ -11,6 +12,7 @@ from storage.journal.corrections.in_effect import (
 __all__ = [
     "PATIENT_ID",
     "Correction",
+    "Corrections",
     "Entity",
     "entities_since",
     "in_force",

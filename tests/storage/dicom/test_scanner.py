@@ -26,6 +26,7 @@ from support.network.raw import (
 
 from storage.diagnostics.errors import DataSetError, MismatchError
 from storage.dicom import instance_header, part10
+from storage.dicom.data_sets import ordinary_form
 from storage.dicom.data_sets.header_scanner import FoundElement, UnusualError, scan
 
 # pydicom guesses, and says so, at data sets in another encoding than they claim.
@@ -51,7 +52,7 @@ class File:
         """Whether to read it in implicit VR; both where nothing tells."""
         if not self.syntax:
             return [False, True]
-        implicit_vr = instance_header._is_implicit(self.syntax)
+        implicit_vr = ordinary_form(self.syntax)
         return [] if implicit_vr is None else [implicit_vr]
 
 
