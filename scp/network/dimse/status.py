@@ -74,7 +74,7 @@ ANSWERS: tuple[AnsweredStatus, ...] = (
     AnsweredStatus(
         Status.PENDING_KEYS_UNSUPPORTED,
         (_FIND,),
-        "a match; not all keys, or not all stored headers, can be matched",
+        "a match; not all keys, or not all stored headers, can be matched or returned",
     ),
     AnsweredStatus(Status.CANCEL, (_FIND, _MOVE, _GET), "a C-CANCEL came"),
     AnsweredStatus(

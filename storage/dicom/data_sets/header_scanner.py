@@ -71,7 +71,7 @@ def scan(
 
 
 def slices(
-    data: bytes, implicit_vr: bool, wanted: Set[int], last_tag: int, whole: bool
+    data: bytes, implicit_vr: bool, wanted: frozenset[int], last_tag: int, whole: bool
 ) -> dict[int, bytes]:
     """The elements of `data` that are wanted, each as it is encoded, as `reduced` finds them.
 
@@ -146,7 +146,7 @@ class _Scanner:
                 found[tag] = FoundElement(vr, data[self._position : following])
             self._position = following
 
-    def slices(self, wanted: Set[int], last_tag: int) -> dict[int, bytes]:
+    def slices(self, wanted: frozenset[int], last_tag: int) -> dict[int, bytes]:
         """The same as they are encoded, of the data set itself."""
         data, found = self._data, dict[int, bytes]()
         previous, has_delimiters = -1, False
@@ -157,7 +157,7 @@ class _Scanner:
             if tag >> 16 == _DELIMITERS:
                 raise UnusualError("an end of nothing")
             if tag > last:
-                missing = wanted - found.keys()
+                missing = wanted.difference(found)
                 if tag > last_tag or not _may_follow(data, start, missing, has_delimiters):
                     return found
                 last = last_tag
@@ -222,7 +222,7 @@ class _Scanner:
         return items
 
 
-def _may_follow(data: bytes, start: int, missing: Set[int], has_delimiters: bool) -> bool:
+def _may_follow(data: bytes, start: int, missing: frozenset[int], has_delimiters: bool) -> bool:
     """Whether what is behind `start` may hold one of the tags, or the end of a sequence before."""
     if len(missing) > _FEW or (has_delimiters and data.find(_DELIMITER_BYTES, start) >= 0):
         return True

@@ -1,7 +1,6 @@
 """Data sets read by pydicom, undecoded, and no more of one than there is a budget for."""
 
 import struct
-from collections.abc import Set
 from functools import lru_cache
 from io import BytesIO
 from typing import BinaryIO, cast
@@ -75,7 +74,7 @@ def read_data_set(
 
 
 def read_beginning(
-    data: bytes, transfer_syntax: str, tags: Set[int], last_tag: int, is_whole: bool
+    data: bytes, transfer_syntax: str, tags: frozenset[int], last_tag: int, is_whole: bool
 ) -> Dataset:
     """The same of an ordinary data set that begins with `data`, or `is_whole` in it.
 

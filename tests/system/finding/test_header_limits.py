@@ -11,6 +11,7 @@ from pydicom.uid import UID
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_FIND
 from support import CT, EXPLICIT, FIND, RunningNode, ct, encoded, identifier, minipacs, send
+from support.checks.printed import conformance, read
 
 from storage.archive import turns
 from storage.files import turn
@@ -85,6 +86,13 @@ def test_what_is_asked_for_alone_is_left_out(node: RunningNode) -> None:
     pending, answers, final = asked(node, KVP="", StudyDate="2024")
     assert (pending, final.Status, len(answers)) == ({0xFF00}, 0x0000, MOST)
     assert all(KEY in one for one in answers)
+
+
+@pytest.mark.parametrize("most", [MOST, 0])
+def test_the_conformance_statement_says_how_many(tmp_path: Path, most: int) -> None:
+    told = read(conformance(RunningNode(tmp_path, {"query": {"most_headers": most}}).config).stdout)
+    words = f"Of a query {most} stored headers" if most else "Any number of stored headers"
+    assert words in told.words("Other keys")
 
 
 def test_a_command_of_a_person_reads_all(node: RunningNode) -> None:
