@@ -17,6 +17,7 @@ from storage.archive.finding import (
     Origins,
     QueryAnswers,
     found,
+    reading_threads,
 )
 from storage.diagnostics import (
     ArchiveError,
@@ -108,6 +109,7 @@ class Archive:
         self.withdrawals = Withdrawals(self.journal)
         self.index = open_index(index_path(data), sync, pooled=True)
         self._is_whole = False
+        self._reading_threads = reading_threads()
         self._copies = SupersededLimiter(self.tree.superseded, bounds)
         self.set_policy(on_conflict, free_bytes, bounds)
 
@@ -189,7 +191,7 @@ class Archive:
         `stop` is asked now and then, even while nothing matches; it ends the search by raising.
         """
         self.require_whole()
-        search = HeaderSearch(self.tree, self.index, query, charset)
+        search = HeaderSearch(self.tree, self.index, query, charset, self._reading_threads)
         return QueryAnswers(self.index, search, stop, limits)
 
     def entities(

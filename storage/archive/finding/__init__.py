@@ -15,6 +15,7 @@ from storage.archive.finding.entities import (
     found,
     plain,
 )
+from storage.archive.finding.header_reader import reading_threads
 from storage.archive.finding.header_search import HeaderSearch
 from storage.archive.finding.origins import Origins
 
@@ -31,5 +32,6 @@ __all__ = [
     "asked",
     "found",
     "plain",
+    "reading_threads",
     "turns",
 ]

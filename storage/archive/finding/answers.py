@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from itertools import chain, count, islice
+from itertools import chain, islice
 
 from storage.archive.finding.header_search import HeaderSearch
 from storage.dicom.data_sets import Elements
@@ -91,19 +91,13 @@ class QueryAnswers:
 
     def _looked_up(self, rows: _Rows) -> Iterator[QueryAnswer]:
         """Those that match by their headers, page by page in the order of their rows."""
-        try:
-            for number in count():
-                page = dict(islice(rows, min(_FIRST << 2 * number, _MOST)))
-                if not page:
-                    return
-                found = self._matching(list(page))
-                yield from (
-                    QueryAnswer(texts, extra, row_id)
-                    for row_id, texts in page.items()
-                    if (extra := found.get(row_id)) is not None
-                )
-        finally:
-            self.search.close()
+        size = _FIRST
+        while page := dict(islice(rows, size)):
+            found = self._matching(list(page))
+            for row_id, texts in page.items():
+                if row_id in found:
+                    yield QueryAnswer(texts, found[row_id], row_id)
+            size = min(4 * size, _MOST)
 
     def _matching(self, page: list[int]) -> dict[int, Elements]:
         """What those of a page answer that match."""

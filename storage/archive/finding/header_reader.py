@@ -1,9 +1,8 @@
 """Headers of stored instances: what their files begin with, read several at a time."""
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
-from functools import cached_property
 from io import BytesIO
 
 from pydicom.dataset import Dataset
@@ -26,12 +25,18 @@ _THREADS = 4
 _FILES_AT_ONCE = 16
 
 
-class HeaderReader:
-    """Reads some elements of the header of each instance; `close` it."""
+def reading_threads() -> ThreadPoolExecutor:
+    """The threads that read files, for all queries of a process."""
+    return ThreadPoolExecutor(_THREADS, "headers")
 
-    def __init__(self, files: Files, tags: frozenset[int]) -> None:
+
+class HeaderReader:
+    """Reads some elements of the header of each instance."""
+
+    def __init__(self, files: Files, tags: frozenset[int], threads: Executor) -> None:
         self._files = files
         self._tags = tags
+        self._threads = threads
 
     def beginnings(self, held: Mapping[int, Location]) -> Iterator[tuple[int, bytes]]:
         """What each file begins with, nothing where it cannot be read.
@@ -44,7 +49,7 @@ class HeaderReader:
             for start in range(0, len(ordered), _FILES_AT_ONCE)
         ]
         places = ([held[number].uids for number in part] for part in parts)
-        read = map(self._read, places) if len(parts) == 1 else self._pool.map(self._read, places)
+        read = map(self._read, places) if len(parts) == 1 else self._threads.map(self._read, places)
         for part, found in zip(parts, read, strict=True):
             yield from zip(part, found, strict=True)
 
@@ -61,15 +66,6 @@ class HeaderReader:
             syntax = part10.read(file).transfer_syntax_uid
             wanted: list[BaseTag | int] = list(self._tags)
             return read_data_set(file, syntax, wanted, _LAST_HEADER_TAG)
-
-    def close(self) -> None:
-        """End the threads."""
-        if "_pool" in vars(self):
-            self._pool.shutdown(cancel_futures=True)
-
-    @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(_THREADS, "headers")
 
     def _read(self, places: list[Uids]) -> list[bytes]:
         return [self._beginning(uids) for uids in places]

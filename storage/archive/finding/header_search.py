@@ -4,6 +4,7 @@ For an entity above the instance the header of the instance received last speaks
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag
@@ -35,6 +36,7 @@ class HeaderSearch:
     index: Index
     query: Query
     charset: str
+    threads: Executor
     read: int = field(default=0, init=False)
     total: int = field(default=0, init=False)
     unread: list[BaseTag] = field(default_factory=list, init=False)
@@ -44,7 +46,7 @@ class HeaderSearch:
     def __post_init__(self) -> None:
         self._keys = self.query.from_headers
         tags = _stored_tags(self._keys) if self._keys else ()
-        self._reader = HeaderReader(self.tree, frozenset(map(int, tags)))
+        self._reader = HeaderReader(self.tree, frozenset(map(int, tags)), self.threads)
 
     @property
     def is_needed(self) -> bool:
@@ -80,10 +82,6 @@ class HeaderSearch:
         for row_id, beginning in self._reader.beginnings(held):
             self.read += 1
             yield row_id, self._answer(held[row_id], beginning, corrections)
-
-    def close(self) -> None:
-        """No more is read."""
-        self._reader.close()
 
     def _answer(
         self, held: Location, beginning: bytes, corrections: Corrections

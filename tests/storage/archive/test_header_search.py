@@ -1,6 +1,5 @@
 """Keys that no column serves: which headers are read for them, how far, and how many."""
 
-import threading
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -299,8 +298,6 @@ def test_a_search_ends_between_two_headers(archive: Archive) -> None:
         list(sought)
     assert told == [(number, SERIES) for number in range(1, 31)]
     assert sought.search.read == 30
-    names = {thread.name.rpartition("_")[0] for thread in threading.enumerate()}
-    assert "headers" not in names
 
 
 @pytest.mark.usefixtures("looks")
