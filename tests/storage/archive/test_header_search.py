@@ -92,6 +92,12 @@ def test_columns_narrow_what_is_read(archive: Archive) -> None:
     assert (found(answers), answers.search.read, answers.search.total) == (["1.2.3"], 2, 2)
 
 
+@pytest.mark.parametrize(("modality", "read"), [("CT", 1), ("MR", 0)])
+def test_what_is_computed_narrows_what_is_read(archive: Archive, modality: str, read: int) -> None:
+    answers = archive.find(asked(Level.STUDY, ModalitiesInStudy=modality, KVP="80"), CHARSET)
+    assert (len(list(answers)), answers.search.read) == (read, read)
+
+
 def test_the_columns_of_an_item_narrow_what_is_read(archive: Archive) -> None:
     """And the item is matched as a whole all the same (PS3.4 C.2.2.2.6)."""
     for step, expected in (("STEP", ["1.2.7"]), ("OTHER", [])):
