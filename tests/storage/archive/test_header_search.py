@@ -189,7 +189,8 @@ KVP, OTHER_KVP = ex(0x00180060, "DS", b"80"), ex(0x00180060, "DS", b"70")
 # A sequence whose end comes too soon, so that what is of its item looks as if it were not.
 _ITEM, _ITEM_END, _END = (b"\xfe\xff" + rest for rest in (
     b"\x00\xe0\xff\xff\xff\xff", b"\x0d\xe0\0\0\0\0", b"\xdd\xe0\0\0\0\0"))  # fmt: skip
-STRAY = b"\x18\0\x12\0SQ\0\0\xff\xff\xff\xff" + _ITEM + _END + OTHER_KVP + _ITEM_END + _END
+_BEGIN = b"\x18\0\x12\0SQ\0\0\xff\xff\xff\xff" + _ITEM
+STRAYS = [_BEGIN + end + OTHER_KVP + _ITEM_END + _END for end in (_END, _ITEM_END + _END)]
 
 
 def image() -> bytes:
@@ -206,7 +207,8 @@ def image() -> bytes:
     (lambda data: data.replace(KVP, b"").replace(NUMBER, NUMBER + KVP), "80"),
     (lambda data: data.replace(KVP, b""), ""),
     (lambda data: data.replace(KVP, KVP + OTHER_KVP), "80"),  # the first of two
-    (lambda data: data.replace(KVP, STRAY + KVP), "80"),
+    (lambda data: data.replace(KVP, STRAYS[0] + KVP), "80"),
+    (lambda data: data.replace(KVP, STRAYS[1] + KVP), "80"),
 ])  # fmt: skip
 def test_a_value_is_found_wherever_it_lies(
     empty: Archive, change: Callable[[bytes], bytes], expected: str
