@@ -190,7 +190,8 @@ KVP, OTHER_KVP = ex(0x00180060, "DS", b"80"), ex(0x00180060, "DS", b"70")
 _ITEM, _ITEM_END, _END = (b"\xfe\xff" + rest for rest in (
     b"\x00\xe0\xff\xff\xff\xff", b"\x0d\xe0\0\0\0\0", b"\xdd\xe0\0\0\0\0"))  # fmt: skip
 _BEGIN = b"\x18\0\x12\0SQ\0\0\xff\xff\xff\xff" + _ITEM
-STRAYS = [_BEGIN + end + OTHER_KVP + _ITEM_END + _END for end in (_END, _ITEM_END + _END)]
+_OF_ITEM = OTHER_KVP + ex(0x00181000, "LO", b"X ")
+STRAYS = [_BEGIN + end + _OF_ITEM + _ITEM_END + _END for end in (_END, _ITEM_END + _END)]
 
 
 def image() -> bytes:
