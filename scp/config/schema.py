@@ -211,6 +211,7 @@ class Queries(Table):
     """How identifiers of C-FIND, C-MOVE and C-GET are read."""
 
     hierarchy: Annotated[Hierarchy, _HIERARCHY] = "lenient"
+    most_headers: Annotated[int, _integer(0)] = 100_000
 
 
 class Log(Table):

@@ -199,7 +199,7 @@ class CatalogueReader:
 
 
 def _shrink(data: Path) -> None:
-    os.nice(_NICENESS)
+    child.be_nice()
     logger.info(Event("index file made smaller", bytes=shrink(index_path(data))))
 
 

@@ -5,11 +5,13 @@ from storage.archive.archive import Archive, OnConflict, Received, Stored, Store
 from storage.archive.commitments import FailureReason
 from storage.archive.finding import (
     Asked,
+    HeaderLimits,
     QueryAnswer,
     QueryAnswers,
     UnreadableError,
     asked,
     plain,
+    turns,
 )
 from storage.archive.import_sources import (
     STANDARD_INPUT,
@@ -29,6 +31,7 @@ __all__ = [
     "Archive",
     "Asked",
     "FailureReason",
+    "HeaderLimits",
     "HeldShare",
     "ImportSource",
     "Importer",
@@ -52,5 +55,6 @@ __all__ = [
     "read_file",
     "record_file",
     "statistics",
+    "turns",
     "under",
 ]

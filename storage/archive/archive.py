@@ -9,12 +9,15 @@ from typing import Any
 from pydicom.tag import Tag
 
 from storage.archive.finding import (
+    NO_LIMITS,
     Asked,
     Entity,
+    HeaderLimits,
     HeaderSearch,
     Origins,
     QueryAnswers,
     found,
+    reading_threads,
 )
 from storage.diagnostics import (
     ArchiveError,
@@ -31,6 +34,7 @@ from storage.index import (
     FileFacts,
     Location,
     Stop,
+    counts,
     digest_in,
     index_path,
     never,
@@ -105,6 +109,7 @@ class Archive:
         self.withdrawals = Withdrawals(self.journal)
         self.index = open_index(index_path(data), sync, pooled=True)
         self._is_whole = False
+        self._reading_threads = reading_threads()
         self._copies = SupersededLimiter(self.tree.superseded, bounds)
         self.set_policy(on_conflict, free_bytes, bounds)
 
@@ -178,20 +183,25 @@ class Archive:
         intake.check_read_back()
         return header
 
-    def find(self, query: Query, charset: str, stop: Stop = never) -> QueryAnswers:
+    def find(
+        self, query: Query, charset: str, stop: Stop = never, limits: HeaderLimits = NO_LIMITS
+    ) -> QueryAnswers:
         """The entities that match; `charset` is for stored text that names none.
 
         `stop` is asked now and then, even while nothing matches; it ends the search by raising.
         """
         self.require_whole()
-        return QueryAnswers(self.index, HeaderSearch(self.tree, self.index, query, charset), stop)
+        search = HeaderSearch(self.tree, self.index, query, charset, self._reading_threads)
+        return QueryAnswers(self.index, search, stop, limits)
 
-    def entities(self, asked_for: Asked, charset: str, stop: Stop = never) -> Iterator[Entity]:
+    def entities(
+        self, asked_for: Asked, charset: str, limits: HeaderLimits = NO_LIMITS
+    ) -> Iterator[Entity]:
         """Those that answer what is asked by keywords; as `find`.
 
         Raises UnreadableError, after the last, where not all headers could be read.
         """
-        answers = self.find(asked_for.query, charset, stop)
+        answers = self.find(asked_for.query, charset, never, limits)
         return found(asked_for, answers, Origins(self.index, self.journal))
 
     def locate(self, query: Query) -> list[Location]:
@@ -205,7 +215,7 @@ class Archive:
 
         Raises ResourceError where the index cannot be read.
         """
-        return search.video_syntaxes(self.index, sop_class_uid)
+        return counts.video_syntaxes(self.index, sop_class_uid)
 
     def close_thread(self) -> None:
         """Close the calling thread's connection to the index."""

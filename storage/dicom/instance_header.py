@@ -3,18 +3,15 @@
 from collections.abc import Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import BinaryIO
 
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import UID
 
 from storage.diagnostics import DataSetError
 from storage.dicom.data_sets import (
     BULK_VRS,
     CHARACTER_SET,
-    DEFLATED,
     STORED,
     Elements,
     FoundElement,
@@ -22,6 +19,7 @@ from storage.dicom.data_sets import (
     UnusualError,
     Wanted,
     check_lengths,
+    ordinary_form,
     read,
     read_data_set,
     scan,
@@ -90,7 +88,7 @@ def header(source: BinaryIO, transfer_syntax: str, charset: str) -> Header:
     missing or not a UID.
     """
     start, found = source.tell(), None
-    implicit_vr = _is_implicit(transfer_syntax)
+    implicit_vr = ordinary_form(transfer_syntax)
     if implicit_vr is not None:
         with suppress(UnusualError):
             data = source.read(_HEADER_BYTES + 1)
@@ -157,15 +155,6 @@ def _named(found: Mapping[int, FoundElement], default: str) -> Charset:
     if held and b"\0" in held.value.rstrip(b"\0"):
         raise UnusualError("a character set that is none")
     return charsets.charset(decoded("CS", held.value, _ASCII) if held else "", default)
-
-
-@lru_cache(maxsize=64)
-def _is_implicit(transfer_syntax: str) -> bool | None:
-    """Whether VRs are implicit; None where the data set is not plain little endian."""
-    syntax = UID(transfer_syntax)
-    if not syntax.is_transfer_syntax or syntax.is_private or transfer_syntax in DEFLATED:
-        return None
-    return bool(syntax.is_implicit_VR) if syntax.is_little_endian else None
 
 
 def _text(found: Elements, attribute: Attribute) -> str:

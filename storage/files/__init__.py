@@ -26,6 +26,7 @@ from storage.files.locks import (
     held_for_too_long,
     is_free,
     lock,
+    turn,
     unlock,
 )
 from storage.files.superseded import Kept
@@ -61,6 +62,7 @@ __all__ = [
     "rights",
     "sqlite_words",
     "sync_folder",
+    "turn",
     "unlock",
     "unusable",
     "why_not",

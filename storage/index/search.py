@@ -1,6 +1,6 @@
 """Queries put to the index in SQL: one answer an entity, computed counts, rows as they are read."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import and_
 from typing import Any
@@ -10,7 +10,6 @@ from peewee import OP, SQL, EnclosedNodeList, Expression, fn
 from storage.dicom.values import (
     BY_KEYWORD,
     UNIQUE,
-    VIDEO_CLASSES,
     Attribute,
     Level,
     Uids,
@@ -19,11 +18,12 @@ from storage.dicom.values import (
 from storage.index.tables import Index, columns_of
 from storage.query import (
     Query,
+    combined_pairs,
     combined_range,
     condition,
     is_universal,
     joined,
-    range_form,
+    keys_in_items,
     single_keys,
 )
 
@@ -58,14 +58,6 @@ _IN_STUDY = {
     "ModalitiesInStudy": (Level.SERIES, "Modality"),
     "SOPClassesInStudy": (Level.IMAGE, "SOPClassUID"),
 }
-# A date and the time that goes with it, for combined matching (PS3.4 C.2.2.2.5.4).
-_PAIRS = {
-    date: date.removesuffix("Date") + "Time"
-    for date in (
-        "PatientBirthDate", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate",
-        "PerformedProcedureStepStartDate",
-    )
-}  # fmt: skip
 
 
 def rows(index: Index, query: Query) -> Iterator[tuple[int, tuple[str, ...]]]:
@@ -130,18 +122,6 @@ def is_entered(index: Index, sop_instance_uid: str) -> bool:
         return bool(index.engine.execute(statement, (sop_instance_uid,)))
 
 
-def video_syntaxes(index: Index, sop_class_uid: str) -> list[str]:
-    """The transfer syntaxes that instances of a class of video are in, that of the most first."""
-    with index.engine.reading():
-        return [row[0] for row in index.engine.execute(_VIDEO_SYNTAXES, (sop_class_uid,))]
-
-
-# The first condition is that of an index which holds video alone.
-_VIDEO_SYNTAXES = (
-    f"SELECT TransferSyntaxUID FROM instance WHERE SOPClassUID IN {VIDEO_CLASSES} AND "
-    "SOPClassUID = ? GROUP BY TransferSyntaxUID ORDER BY COUNT(*) DESC, TransferSyntaxUID"
-)
-
 # By which a person is told from another.
 OF_PERSON = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
 
@@ -153,26 +133,41 @@ def patients(index: Index, patient_id: str) -> list[tuple[str, ...]]:
         return [tuple(row) for row in index.engine.execute(statement, (patient_id,))]
 
 
-def newest(index: Index, level: Level, row_id: int) -> Location | None:
-    """The instance of an entity that was received last; its header speaks for the entity.
+def count(index: Index, query: Query, most: int) -> int:
+    """How many entities match; of more than `most` one more, unless it is 0."""
+    found = list(_conditions(index, query))
+    rows_found = _joined(index, query.level, [index[query.level].id])
+    if found:
+        rows_found = rows_found.where(joined(and_, found))
+    statement, values = (rows_found.limit(most + 1) if most else rows_found).sql()
+    ((number,),) = index.engine.execute(f"SELECT COUNT(*) FROM ({statement})", values)
+    return int(number)
+
+
+def newest(index: Index, level: Level, row_ids: Sequence[int]) -> dict[int, Location]:
+    """Of each entity the instance that was received last, whose header speaks for it.
 
     For a patient what was corrected of one study alone speaks last.
     """
     if level not in index.prepared:
-        selected = _joined(index, Level.IMAGE, _location_columns(index))
-        one = SQL(_NEWEST.get(level, "?"))
-        statement, _ = selected.where(index[Level.IMAGE].id == one).sql()
-        index.prepared[level] = statement, ()
-    found = index.engine.execute(index.prepared[level][0], (row_id,))
-    return _location(found[0]) if found else None
+        instance = index[Level.IMAGE]
+        selected = _joined(index, Level.IMAGE, [SQL("asked.value"), *_location_columns(index)])
+        one = SQL(_NEWEST.get(level, "asked.value"))
+        statement, _ = selected.where(instance.id == one).sql()
+        # In this order: to look for each that is asked for, and not for each that there is.
+        index.prepared[level] = statement.replace(" FROM ", _ASKED, 1), ()
+    found = index.engine.execute(index.prepared[level][0], (f"[{','.join(map(str, row_ids))}]",))
+    return {row[0]: _location(row[1:]) for row in found}
 
 
+_ASKED = " FROM json_each(?) AS asked CROSS JOIN "
 # Of all that say the same the last one, and of these the last: no list of an entity's instances.
 _NEWEST = {
     level: "(SELECT one.id FROM shared_header AS shared "
     f"{joins} JOIN instance AS one ON one.id = (SELECT id FROM instance WHERE shared_id = "
     "shared.id ORDER BY arrived DESC, SOPInstanceUID DESC LIMIT 1) "
-    f"WHERE {key} = ? ORDER BY {order} one.arrived DESC, one.SOPInstanceUID DESC, one.id LIMIT 1)"
+    f"WHERE {key} = asked.value "
+    f"ORDER BY {order} one.arrived DESC, one.SOPInstanceUID DESC, one.id LIMIT 1)"
     for level, joins, key, order in (
         (Level.SERIES, "", "shared.parent_id", ""),
         (Level.STUDY, "JOIN series ON shared.parent_id = series.id", "series.parent_id", ""),
@@ -221,14 +216,27 @@ def _conditions(index: Index, query: Query) -> Iterator[Any]:
             below.setdefault(attribute.level, []).append(attribute)
     here = [a for a in query.matched if a.level <= query.level]
     yield from _all_of(here, query, lambda a: _row_of(index, a, query.level), index)
+    yield from _in_items(index, query)
     if below:
         yield _any_below(index, query, below)
+
+
+def _in_items(index: Index, query: Query) -> Iterator[Any]:
+    """What keys in items ask of columns, where these hold what the header that is read does.
+
+    It leaves fewer headers for an item to be matched as a whole.
+    """
+    every, model = query.options.multiple_values, index[query.level]
+    for attribute, key in keys_in_items(query):
+        found = condition(attribute, columns_of(model, attribute), model, key, every)
+        if found is not None:
+            yield found
 
 
 def _all_of(
     attributes: list[Attribute], query: Query, model_of: Callable[[Attribute], Any], index: Index
 ) -> Iterator[Any]:
-    combined = _combined(attributes, query)
+    combined = combined_pairs(attributes, query)
     for attribute in attributes:
         model = model_of(attribute)
         if attribute.keyword in combined:
@@ -244,20 +252,6 @@ def _all_of(
         found = _condition(index, model, attribute, query)
         if found is not None:
             yield found
-
-
-def _combined(attributes: list[Attribute], query: Query) -> dict[str, Attribute | None]:
-    """The dates that are matched with their times: date -> time, and time -> None."""
-    if not query.options.date_time:
-        return {}
-    asked = {a.keyword: a for a in attributes}
-    pairs: dict[str, Attribute | None] = {}
-    for date, time in _PAIRS.items():
-        if date in asked and time in asked:
-            form = range_form(query.text(asked[date]))
-            if form and form == range_form(query.text(asked[time])):
-                pairs |= {date: asked[time], time: None}
-    return pairs
 
 
 def _condition(index: Index, model: Any, attribute: Attribute, query: Query) -> Any:

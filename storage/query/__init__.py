@@ -4,8 +4,9 @@ from storage.query.conditions import joined
 from storage.query.folding import NUMBER_VRS, RANGE_VRS, fold
 from storage.query.fuzzy import sounds_like
 from storage.query.identifier import MAX_IDENTIFIER_BYTES, Options, Query, Root
+from storage.query.key_groups import combined_pairs, keys_in_items
 from storage.query.keywords import KeyPath, asked_by_keyword, key_path
-from storage.query.ranges import combined_range, range_form
+from storage.query.ranges import combined_range
 from storage.query.rules import (
     MAX_VALUES,
     NAME_PART_CHARACTERS,
@@ -35,6 +36,7 @@ __all__ = [
     "Root",
     "asked_by_keyword",
     "by_letters",
+    "combined_pairs",
     "combined_range",
     "condition",
     "fits",
@@ -44,9 +46,9 @@ __all__ = [
     "is_universal",
     "joined",
     "key_path",
+    "keys_in_items",
     "match_columns",
     "matches",
-    "range_form",
     "rule_for",
     "single_keys",
     "sounds_like",

@@ -61,6 +61,7 @@ def sections(settings: Settings) -> tuple[Section, ...]:
                 "rules, and returned from the stored header of the instance received last. Only "
                 f"of VR {', '.join(sorted(BULK_VRS))} none is: such a key with a value has the "
                 f"answers come with {code(Status.PENDING_KEYS_UNSUPPORTED)}.",
+                _headers(settings),
             ),
         ),
         Section(
@@ -90,6 +91,19 @@ def sections(settings: Settings) -> tuple[Section, ...]:
             ("Answered as far as a requestor offers it (PS3.4 C.5):", _extended()),
         ),
     )  # fmt: skip
+
+
+def _headers(settings: Settings) -> str:
+    """How many stored headers are read, by [query]."""
+    most = settings.query.most_headers
+    if not most:
+        return "Any number of stored headers is read for a query."
+    return (
+        f"Of a query {most} stored headers are read at most. Where other keys leave more entities, "
+        f"it ends in {code(Status.OUT_OF_RESOURCES)}; unless no such key narrows the answers: then "
+        "these come without such keys, with "
+        f"{code(Status.PENDING_KEYS_UNSUPPORTED)} (PS3.4 C.2.2.1.3)."
+    )
 
 
 def _models() -> list[tuple[str, str, str, str]]:

@@ -74,7 +74,7 @@ ANSWERS: tuple[AnsweredStatus, ...] = (
     AnsweredStatus(
         Status.PENDING_KEYS_UNSUPPORTED,
         (_FIND,),
-        "a match; not all keys, or not all stored headers, can be matched",
+        "a match; not all keys, or not all stored headers, can be matched or returned",
     ),
     AnsweredStatus(Status.CANCEL, (_FIND, _MOVE, _GET), "a C-CANCEL came"),
     AnsweredStatus(
@@ -96,8 +96,8 @@ ANSWERS: tuple[AnsweredStatus, ...] = (
     AnsweredStatus(
         Status.OUT_OF_RESOURCES,
         (_FIND,),
-        "more match than [limits] find_responses, a stored header cannot be read, or the index is "
-        "locked or made anew",
+        "more match than [limits] find_responses, more headers are to be read than [query] "
+        "most_headers, a stored header cannot be read, or the index is locked or made anew",
     ),
     AnsweredStatus(
         Status.UNABLE_TO_COUNT_MATCHES, (_MOVE, _GET), "the index is locked or being made anew"

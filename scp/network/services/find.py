@@ -10,7 +10,7 @@ from pydicom.tag import BaseTag
 from scp.network.association import Cancelled, Request
 from scp.network.dimse import Status, identifier
 from storage import Query
-from storage.archive import QueryAnswers
+from storage.archive import HeaderLimits, QueryAnswers, turns
 from storage.diagnostics import ArchiveError, Event, ResourceError, Sentence
 from storage.dicom.data_sets import Elements
 
@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 # Instances, or keys, that a line of the log names.
 _NAMED = 20
+# Between two lines of the log on a query that takes long.
+_PROGRESS_SECONDS = 10.0
 
 
 def handle(request: Request) -> None:
@@ -28,10 +30,14 @@ def handle(request: Request) -> None:
         query = request.query()
         request.audit |= {"level": query.level.name, **query.named}
         query.check_upper_keys()
-        found = request.node.archive.find(query, request.charset, request.stop_if_cancelled)
+        limits = HeaderLimits(
+            request.node.settings.query.most_headers, turns(), _Progress(request, query).told
+        )
+        stop = request.stop_if_cancelled
+        found = request.node.archive.find(query, request.charset, stop, limits)
         is_partly = bool(query.unsupported)
         for data in _identifiers(request, found):
-            is_partly = is_partly or bool(found.search.left_out)
+            is_partly = is_partly or bool(found.search.left_out or found.search.unread)
             pending = Status.PENDING_KEYS_UNSUPPORTED if is_partly else Status.PENDING
             request.respond_match(pending, data)
             sent += 1
@@ -54,6 +60,7 @@ def handle(request: Request) -> None:
             status=f"{request.final_status or 0:04X}",
             # The only word of it where nothing is found: answers say so by their status.
             unmatched=_named(query.unsupported) or None,
+            unread=_named(found.search.unread) or None,
             seconds=seconds,
         )
     )
@@ -61,6 +68,23 @@ def handle(request: Request) -> None:
         keys, read = _named(query.from_headers), found.search.read
         words = f"no index serves keys={keys}: read headers={read} in seconds={seconds:.3f}"
         logger.info(Sentence(words, keys=keys, headers=read, seconds=seconds))
+
+
+class _Progress:
+    """Says now and then how far the headers are read that a query takes."""
+
+    def __init__(self, request: Request, query: Query) -> None:
+        self._who = request.who
+        self._query = query
+        self._next = time.monotonic() + _PROGRESS_SECONDS
+
+    def told(self, read: int, total: int) -> None:
+        """Say it where the last time is a while ago."""
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _PROGRESS_SECONDS
+            keys = _named(self._query.from_headers)
+            logger.info(Event("reading headers", **self._who, keys=keys, read=read, of=total))
 
 
 def _named(tags: Iterable[BaseTag]) -> str:

@@ -1,6 +1,12 @@
 """What is held, asked for: by an identifier, or by the keywords of a person."""
 
-from storage.archive.finding.answers import QueryAnswer, QueryAnswers
+from storage.archive.finding.answers import (
+    NO_LIMITS,
+    HeaderLimits,
+    QueryAnswer,
+    QueryAnswers,
+    turns,
+)
 from storage.archive.finding.entities import (
     Asked,
     Entity,
@@ -9,12 +15,15 @@ from storage.archive.finding.entities import (
     found,
     plain,
 )
+from storage.archive.finding.header_reader import reading_threads
 from storage.archive.finding.header_search import HeaderSearch
 from storage.archive.finding.origins import Origins
 
 __all__ = [
+    "NO_LIMITS",
     "Asked",
     "Entity",
+    "HeaderLimits",
     "HeaderSearch",
     "Origins",
     "QueryAnswer",
@@ -23,4 +32,6 @@ __all__ = [
     "asked",
     "found",
     "plain",
+    "reading_threads",
+    "turns",
 ]

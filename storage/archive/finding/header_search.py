@@ -3,57 +3,94 @@
 For an entity above the instance the header of the instance received last speaks.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
-from pydicom.datadict import dictionary_VR
+from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
-from storage.diagnostics import BudgetError, DataSetError
-from storage.dicom import part10
-from storage.dicom.data_sets import STORED, Element, Elements, ReadBudget, elements, read_data_set
+from storage.archive.finding.header_reader import HeaderReader
+from storage.diagnostics import BudgetError, DataSetError, ResourceError
+from storage.dicom.data_sets import STORED, Element, Elements, ReadBudget, elements
 from storage.files import Files
-from storage.index import Index
+from storage.index import Index, Location
 from storage.index import search as finding
-from storage.journal.corrections import in_force
+from storage.journal.corrections import Corrections, in_force
 from storage.query import Query, is_universal, matches, sounds_like
 
-# Pixel Data and what follows it: bulk, and the end of a header.
-_LAST_HEADER_TAG = 0x7FDFFFFF
 _PATIENT_ID = Tag("PatientID")
 _NO_CREATOR = Element("LO")
 
 
 @dataclass
 class HeaderSearch:
-    """One query's look into headers, and what it cost."""
+    """One query's look into headers, and what it cost.
+
+    `total` is how many there are to be read. `unread` are the keys that are not answered, for more
+    would have to be read than may be.
+    """
 
     tree: Files
     index: Index
     query: Query
     charset: str
+    threads: Executor
     read: int = field(default=0, init=False)
+    total: int = field(default=0, init=False)
+    unread: list[BaseTag] = field(default_factory=list, init=False)
     unreadable: list[str] = field(default_factory=list, init=False)
     left_out: list[str] = field(default_factory=list, init=False)  # too much to be read
 
     def __post_init__(self) -> None:
         self._keys = self.query.from_headers
-        self._tags = list(_stored_tags(self._keys)) if self._keys else []
+        tags = _stored_tags(self._keys) if self._keys else ()
+        self._reader = HeaderReader(self.tree, frozenset(map(int, tags)), self.threads)
 
-    def answer(self, row_id: int) -> Elements | None:
-        """What the entity answers to the keys, or None where it does not match them."""
-        if not self._keys:
-            return {}
-        held = finding.newest(self.index, self.query.level, row_id)
-        if held is None:  # deleted since its row was read
-            return None
-        self.read += 1
+    @property
+    def is_needed(self) -> bool:
+        """Whether there are such keys that are looked up."""
+        return bool(self._keys) and not self.unread
+
+    def begin(self, total: int, most: int) -> None:
+        """So many headers are to be read, of which `most` may be; 0: any number.
+
+        Raises ResourceError where they are more, unless the keys are asked for alone: these are
+        left out, and each entity is answered all the same (PS3.4 C.2.2.1.3).
+        """
+        self.total = total
+        if not most or total <= most:
+            return
+        matched = [t for t, key in self._keys.items() if not (_is_creator(t) or _is_open(key))]
+        if not matched:
+            self.unread = list(self._keys)
+            return
+        names = ",".join(keyword_for_tag(tag) or str(tag) for tag in matched)
+        raise ResourceError(
+            f"{names}: over {most} headers to be read, [query] most_headers; narrow the query by "
+            "UIDs, dates or others of the keys that columns serve"
+        )
+
+    def answers(self, row_ids: Sequence[int]) -> Iterator[tuple[int, Elements | None]]:
+        """What each entity answers to the keys, or None where it does not match them.
+
+        In the order of the disk; one that was deleted since its row was read is left out.
+        """
+        held = finding.newest(self.index, self.query.level, row_ids)
+        corrections = in_force(self.tree.data)
+        for row_id, beginning in self._reader.beginnings(held):
+            self.read += 1
+            yield row_id, self._answer(held[row_id], beginning, corrections)
+
+    def _answer(
+        self, held: Location, beginning: bytes, corrections: Corrections
+    ) -> Elements | None:
         try:
-            header = self._header(held)
+            header = self._reader.header(held, beginning)
             charset = held.charset or self.charset
             found = {t: self._find(header, t, key, charset) for t, key in self._keys.items()}
-            found |= self._corrected(held, header, charset)
+            found |= self._corrected(held, header, charset, corrections)
         except BudgetError as error:
             self.left_out.append(f"{held.uids[2]} ({error})")
             return None
@@ -66,21 +103,15 @@ class HeaderSearch:
         return {tag: _restricted(found[tag], key, self) for tag, key in self._keys.items()}
 
     def _corrected(
-        self, held: finding.Location, header: Dataset, charset: str
+        self, held: Location, header: Dataset, charset: str, corrections: Corrections
     ) -> dict[BaseTag, Element]:
         """The keys whose values were corrected."""
-        corrections = in_force(self.tree.data)
         if not corrections:
             return {}
         patient = _read(header, (_PATIENT_ID,), charset).get(_PATIENT_ID)
         changed = corrections.changes(held.uids, patient.text if patient else "")
         texts = {Tag(keyword): text for keyword, text in changed.items()}
         return {tag: Element(dictionary_VR(tag), texts[tag]) for tag in self._keys if tag in texts}
-
-    def _header(self, held: finding.Location) -> Dataset:
-        with self.tree.open(held.uids) as file:
-            meta = part10.read(file)
-            return read_data_set(file, meta.transfer_syntax_uid, self._tags, _LAST_HEADER_TAG)
 
     def _find(self, header: Dataset, tag: BaseTag, key: Element, charset: str) -> Element | None:
         """The element that a key asks for; a private one by its creator (PS3.5 7.8.1)."""

@@ -6,7 +6,13 @@ from storage.dicom.data_sets.elements import BULK_VRS, CHARACTER_SET, Element, E
 from storage.dicom.data_sets.header_scanner import FoundElement, UnusualError, Wanted, scan
 from storage.dicom.data_sets.inflating import Inflater
 from storage.dicom.data_sets.pixel_data_check import Damage, damage
-from storage.dicom.data_sets.reader import DEFLATED, check_lengths, read_data_set
+from storage.dicom.data_sets.reader import (
+    DEFLATED,
+    check_lengths,
+    ordinary_form,
+    read_beginning,
+    read_data_set,
+)
 from storage.dicom.data_sets.references import read_references
 from storage.dicom.data_sets.streaming import Digested
 
@@ -31,7 +37,9 @@ __all__ = [
     "damage",
     "elements",
     "heeding",
+    "ordinary_form",
     "read",
+    "read_beginning",
     "read_data_set",
     "read_references",
     "reader",

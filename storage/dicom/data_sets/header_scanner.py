@@ -13,6 +13,7 @@ from storage.dicom.values import LONG_FORM_VRS, SHORT_FORM_VRS
 _EXPLICIT = struct.Struct("<HH2sH")
 _IMPLICIT = struct.Struct("<HHI")
 _LENGTH = struct.Struct("<I")
+_TAG = struct.Struct("<HH")
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _UNDEFINED = 0xFFFFFFFF
 # VR on the wire -> VR, and whether its length has 32 bits (PS3.5 7.1.2).
@@ -24,6 +25,11 @@ _NOT_TEXT = frozenset({"SQ", "UN"})
 _MAX_DEPTH = 16
 # Of a header: an item has 8 bytes at least, and no more bytes are scanned.
 _MAX_ITEMS = 8192
+# What may lie behind others, against PS3.5 7.1, is looked for by its bytes; of more tags than these
+# all is gone through.
+_FEW = 16
+_DELIMITERS = 0xFFFE
+_DELIMITER_BYTES = b"\xfe\xff"
 
 
 class UnusualError(Exception):
@@ -59,6 +65,24 @@ def scan(
         raise UnusualError("cut short") from None
     if not scanner.has_ended and not expected <= found.keys():
         raise UnusualError("without what is expected, so far")
+    if scanner.is_at_end and not whole:
+        raise UnusualError("it goes on")
+    return found
+
+
+def slices(
+    data: bytes, implicit_vr: bool, wanted: frozenset[int], last_tag: int, whole: bool
+) -> dict[int, bytes]:
+    """The elements of `data` that are wanted, each as it is encoded, as `reduced` finds them.
+
+    None behind `last_tag` is one, and no more is gone through than can hold one. `whole`: the data
+    set ends where `data` does. Raises UnusualError.
+    """
+    scanner = _Scanner(data, implicit_vr, _MAX_ITEMS)
+    try:
+        found = scanner.slices(wanted, last_tag)
+    except struct.error:
+        raise UnusualError("cut short") from None
     if scanner.is_at_end and not whole:
         raise UnusualError("it goes on")
     return found
@@ -122,6 +146,35 @@ class _Scanner:
                 found[tag] = FoundElement(vr, data[self._position : following])
             self._position = following
 
+    def slices(self, wanted: frozenset[int], last_tag: int) -> dict[int, bytes]:
+        """The same as they are encoded, of the data set itself."""
+        data, found = self._data, dict[int, bytes]()
+        previous, has_delimiters = -1, False
+        last = min(max(wanted), last_tag)
+        while self._position < len(data):
+            start = self._position
+            tag, vr, length = self._head()
+            if tag >> 16 == _DELIMITERS:
+                raise UnusualError("an end of nothing")
+            if tag > last:
+                missing = wanted.difference(found)
+                if tag > last_tag or not _may_follow(data, start, missing, has_delimiters):
+                    return found
+                last = last_tag
+            if tag <= previous:
+                raise UnusualError("out of order")
+            previous = tag
+            if length == _UNDEFINED:
+                has_delimiters = True
+                self._items(vr, length, {}, 1)
+            else:
+                self._position += length
+            if self._position > len(data):
+                raise UnusualError("cut short")
+            if tag in wanted:
+                found[tag] = data[start : self._position]
+        return found
+
     def _head(self) -> tuple[int, str, int]:
         """Tag, VR and length of the element that begins here."""
         if self._implicit_vr:
@@ -167,3 +220,10 @@ class _Scanner:
         if self._position != end:
             raise UnusualError("an item longer than its sequence")
         return items
+
+
+def _may_follow(data: bytes, start: int, missing: frozenset[int], has_delimiters: bool) -> bool:
+    """Whether what is behind `start` may hold one of the tags, or the end of a sequence before."""
+    if len(missing) > _FEW or (has_delimiters and data.find(_DELIMITER_BYTES, start) >= 0):
+        return True
+    return any(data.find(_TAG.pack(tag >> 16, tag & 0xFFFF), start) >= 0 for tag in missing)

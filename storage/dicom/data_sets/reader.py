@@ -1,6 +1,7 @@
 """Data sets read by pydicom, undecoded, and no more of one than there is a budget for."""
 
 import struct
+from functools import lru_cache
 from io import BytesIO
 from typing import BinaryIO, cast
 
@@ -20,8 +21,9 @@ from storage.dicom.data_sets.budget import (
     ReadLimits,
 )
 from storage.dicom.data_sets.elements import CHARACTER_SET
+from storage.dicom.data_sets.header_scanner import UnusualError, slices
 from storage.dicom.data_sets.inflating import beginning, inflated
-from storage.dicom.data_sets.reducing import Reduced, reduced
+from storage.dicom.data_sets.reducing import Reduced, begins_oddly, reduced
 
 # Transfer syntaxes that deflate the data set as a whole (PS3.5 A.5, A.7, A.9): Deflated Explicit
 # VR Little Endian, JPIP Referenced Deflate, JPIP HTJ2K Referenced Deflate.
@@ -71,6 +73,20 @@ def read_data_set(
     return _data_set(few, form[1], ReadBudget(limits))
 
 
+def read_beginning(
+    data: bytes, transfer_syntax: str, tags: frozenset[int], last_tag: int, is_whole: bool
+) -> Dataset:
+    """The same of an ordinary data set that begins with `data`, or `is_whole` in it.
+
+    Raises UnusualError where it is another one, or has to be read further.
+    """
+    implicit_vr = ordinary_form(transfer_syntax)
+    if implicit_vr is None or begins_oddly(data):
+        raise UnusualError("not plain little endian")
+    found = slices(data, implicit_vr, tags | {int(CHARACTER_SET)}, last_tag, is_whole)
+    return _data_set(Reduced(found, implicit_vr, True, False), True, ReadBudget(STORED))
+
+
 def _data_set(few: Reduced, little_endian: bool, budget: ReadBudget) -> Dataset:
     """The elements that were found, each read alone: none ends what another has begun."""
     elements = dict[BaseTag, RawDataElement | DataElement]()
@@ -85,6 +101,15 @@ def _data_set(few: Reduced, little_endian: bool, budget: ReadBudget) -> Dataset:
     data_set = Dataset(elements)
     data_set.set_original_encoding(few.implicit_vr, little_endian)
     return data_set
+
+
+@lru_cache(maxsize=64)
+def ordinary_form(transfer_syntax: str) -> bool | None:
+    """Whether VRs are implicit; None where the data set is not plain little endian."""
+    syntax = UID(transfer_syntax)
+    if not syntax.is_transfer_syntax or syntax.is_private or transfer_syntax in DEFLATED:
+        return None
+    return bool(syntax.is_implicit_VR) if syntax.is_little_endian else None
 
 
 def _form(transfer_syntax: str) -> tuple[bool, bool]:

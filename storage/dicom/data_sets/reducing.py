@@ -93,8 +93,13 @@ def _check_beginning(blocks: Blocks, little_endian: bool, tolerant: bool) -> Non
     data = blocks.data[blocks.at : blocks.at + _PREFIX_END]
     group = int.from_bytes(data[:2], "little" if little_endian else "big")
     least = _FIRST_GROUP if tolerant else 0
-    if b"DICM" in (data[:4], data[_PREFIX_END - 4 :]) or not least <= group < _DELIMITERS:
+    if begins_oddly(data) or not least <= group < _DELIMITERS:
         raise DataSetError("It does not begin as a data set")
+
+
+def begins_oddly(data: bytes) -> bool:
+    """Whether it begins as a DICOM file does, with preamble or without."""
+    return b"DICM" in (data[:4], data[_PREFIX_END - 4 : _PREFIX_END])
 
 
 def _value(walk: "_Walk", blocks: Blocks, tag: int, length: int, most: int) -> bytes:

@@ -1,7 +1,7 @@
 """Locks: of a data folder, of the places of instances, and of the files that both are made of."""
 
 from storage.files.locks.claims import claim_folder, is_free
-from storage.files.locks.file_locks import claim, held_for_too_long, lock, unlock
+from storage.files.locks.file_locks import claim, held_for_too_long, lock, turn, unlock
 from storage.files.locks.instance_locks import LOCK_SECONDS, hold
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "hold",
     "is_free",
     "lock",
+    "turn",
     "unlock",
 ]

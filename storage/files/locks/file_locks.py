@@ -9,6 +9,9 @@ import fcntl
 import os
 import struct
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 # Between two looks whether it is free: at first, and at most, in seconds.
 _PAUSES = (0.0001, 0.005)
@@ -31,16 +34,50 @@ def lock(descriptor: int, byte: int, deadline: float, count: int = 1) -> None:
 
     The kernel's own wait has no end where who holds it was stopped.
     """
+    pauses = _growing()
+    while not _locks(descriptor, byte, count):
+        if time.monotonic() >= deadline:
+            raise held_for_too_long()
+        time.sleep(next(pauses))
+
+
+@contextmanager
+def turn(path: Path, count: int, wait: Callable[[], object]) -> Iterator[None]:
+    """Hold one of `count` turns, bytes of a file, once one is free; `wait` is called until then.
+
+    What it raises ends the wait. It is a courtesy to others: where there can be no such file,
+    there is none.
+    """
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError:
+        yield
+        return
+    try:
+        pauses = _growing()
+        while not any(_locks(descriptor, byte) for byte in range(count)):
+            wait()
+            time.sleep(next(pauses))
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _growing() -> Iterator[float]:
+    """How long to wait between two looks, in seconds."""
     pause, most = _PAUSES
     while True:
-        try:
-            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _request(fcntl.F_WRLCK, byte, count))
-            return
-        except (BlockingIOError, PermissionError):  # fcntl(2): EAGAIN or EACCES
-            if time.monotonic() >= deadline:
-                raise held_for_too_long() from None
-        time.sleep(pause)
+        yield pause
         pause = min(pause * 1.5, most)
+
+
+def _locks(descriptor: int, byte: int, count: int = 1) -> bool:
+    """Whether `count` bytes are locked now. Raises OSError."""
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _request(fcntl.F_WRLCK, byte, count))
+    except (BlockingIOError, PermissionError):  # fcntl(2): EAGAIN or EACCES
+        return False
+    return True
 
 
 def unlock(descriptor: int, byte: int) -> None:

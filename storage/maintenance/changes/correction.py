@@ -239,7 +239,7 @@ def _is_of_instances(corrections: Corrections, entity: Entity) -> bool:
 def _enter_one(tree: Files, index: Index, number: int) -> int:
     """Make the row of an instance anew from its file, unless it goes meanwhile; 1 where it is."""
     with index.engine.reading():
-        one = search.newest(index, Level.IMAGE, number)
+        one = search.newest(index, Level.IMAGE, [number]).get(number)
     if one is None:
         return 0
     with tree.locked(one.uids):

@@ -104,6 +104,7 @@ BAD = [
     ("[limits]\nnetwork_timeout = inf", "[limits] network_timeout", "seconds"),
     ("[limits]\nnetwork_timeout = nan", "[limits] network_timeout", "seconds"),
     ("[limits]\nfind_responses = -1", "[limits] find_responses", "an integer of 0 or more, not -1"),
+    ("[query]\nmost_headers = -1", "[query] most_headers", "an integer of 0 or more, not -1"),
     ("[limits]\nfree_bytes = 1e9", "[limits] free_bytes", "of 0 or more (bytes), not 1000000000.0"),
     ("[limits]\nassociations = 2024-01-01", "[limits] associations", 'not "2024-01-01"'),
     (PEER + 'host = "ws"', "[peers.WS] port", "missing; takes host and port together"),

@@ -26,7 +26,9 @@ from support.network.raw import (
 
 from storage.diagnostics.errors import DataSetError, MismatchError
 from storage.dicom import instance_header, part10
-from storage.dicom.data_sets.header_scanner import FoundElement, UnusualError, scan
+from storage.dicom.data_sets import STORED, ReadBudget, ordinary_form
+from storage.dicom.data_sets.header_scanner import FoundElement, UnusualError, scan, slices
+from storage.dicom.data_sets.reducing import reduced
 
 # pydicom guesses, and says so, at data sets in another encoding than they claim.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -51,7 +53,7 @@ class File:
         """Whether to read it in implicit VR; both where nothing tells."""
         if not self.syntax:
             return [False, True]
-        implicit_vr = instance_header._is_implicit(self.syntax)
+        implicit_vr = ordinary_form(self.syntax)
         return [] if implicit_vr is None else [implicit_vr]
 
 
@@ -606,3 +608,71 @@ def test_nothing_behind_the_last_tag_is_looked_at() -> None:
         scan(
             IN_FRONT + ex(0x00090010, "LO", b"cut short", 99), False, {0x00100010: None}, 0x00100010
         )
+
+
+# ---- elements as they are encoded
+
+LAST_TAG = 0x7FDFFFFF
+
+
+def cut(data: bytes, implicit_vr: bool, *wanted: int) -> dict[int, bytes] | None:
+    """What of a data set is wanted; None where it is left to `reduced`."""
+    try:
+        return slices(data, implicit_vr, frozenset(wanted), LAST_TAG, True)
+    except UnusualError:
+        return None
+
+
+def cut_slowly(data: bytes, implicit_vr: bool, *wanted: int) -> dict[int, bytes] | None:
+    """The same of any data set; None where it is none."""
+    how = False, implicit_vr, True, wanted, LAST_TAG
+    for tolerant in (False, True):
+        try:
+            return reduced(BytesIO(data), *how, ReadBudget(STORED), tolerant).elements
+        except DataSetError:
+            continue
+    return None
+
+
+class _Every:
+    def __contains__(self, tag: object) -> bool:
+        return True
+
+
+def tags_of(file: File, implicit_vr: bool) -> list[int]:
+    how = False, implicit_vr, True, _Every(), LAST_TAG, ReadBudget(STORED)
+    try:
+        return list(reduced(BytesIO(file.data), *how).elements)
+    except DataSetError:
+        return []
+
+
+def test_each_element_of_real_data_sets_is_cut_out_alike() -> None:
+    count = 0
+    for file in FILES:
+        for implicit_vr in file.encodings:
+            tags = tags_of(file, implicit_vr)
+            whole = cut(file.data, implicit_vr, *tags) if tags else None
+            if whole is None:
+                continue
+            assert whole == cut_slowly(file.data, implicit_vr, *tags)
+            assert all(cut(file.data, implicit_vr, tag) == {tag: whole[tag]} for tag in tags)
+            count += 1
+    assert count > 80
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_elements_of_damaged_data_sets_are_cut_out_alike_or_left(seed: int) -> None:
+    source, both = random.Random(seed), 0
+    files = [(f, implicit_vr) for f in FILES if f.data for implicit_vr in f.encodings]
+    tags = {file.name: tags_of(file, implicit_vr) for file, implicit_vr in files}
+    for _ in range(400):
+        file, implicit_vr = source.choice(files)
+        data = mutated(source, file.data)
+        wanted = source.sample(tags[file.name], min(3, len(tags[file.name]))) or [0x00080018]
+        found = cut(data, implicit_vr, *wanted)
+        # What is damaged behind the last that is wanted is not looked at.
+        expected = cut_slowly(data, implicit_vr, *wanted) if found is not None else None
+        assert expected is None or found == expected, (file.name, wanted, data.hex())
+        both += expected is not None
+    assert both > 50

@@ -16,9 +16,10 @@ from scp.cli.options import (
     settings_as_owner,
     takes,
 )
+from scp.cli.output import FileProgress, Shown
 from scp.config import Settings
 from scp.node import opened
-from storage.archive import Asked, UnreadableError, asked
+from storage.archive import Asked, HeaderLimits, UnreadableError, asked
 
 app = Commands()
 
@@ -52,7 +53,8 @@ def run(settings: Settings, wanted: Asked, shown: Showing) -> tuple[int, str]:
     """
     count = 0
     with opened(settings) as archive, shown.form:
-        found = archive.entities(wanted, settings.storage.charset)
+        told = FileProgress(Shown("find"), "reading headers")
+        found = archive.entities(wanted, settings.storage.charset, HeaderLimits(told=told))
         try:
             for entity in islice(found, shown.limit or None):
                 shown.add(entity.uids, entity.values)
