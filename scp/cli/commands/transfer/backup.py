@@ -17,7 +17,6 @@ from scp.cli.output import say, shown, size
 from scp.config import Settings
 from scp.node import opened
 from scp.runtime import tell
-from storage.archive import held_bytes
 from storage.maintenance.backup import back_up
 
 app = Commands()
@@ -44,13 +43,10 @@ def run(settings: Settings, to: Path) -> bool:
     """
     started = time.monotonic()
     with opened(settings) as archive, shown("backup") as progress:
-        progress.begin("copying", held_bytes(archive))
-        done = back_up(archive, to, progress.advance)
-        for fault in done.faults:
-            progress.say(fault)
+        done = back_up(archive, to, progress)
     seconds = time.monotonic() - started
     counts = {"copied": done.copied, "unchanged": done.unchanged, "removed": done.removed,
-              "faults": len(done.faults)}  # fmt: skip
+              "faults": done.faults}  # fmt: skip
     tell(settings, "backup", to=str(to), bytes=done.bytes, **counts, seconds=round(seconds, 3))
     words = ", ".join(f"{name}={count}" for name, count in counts.items())
     say(f"backup of {settings.storage.path} to {to}: {words}, {size(done.bytes)}, "
