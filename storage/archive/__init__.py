@@ -20,6 +20,7 @@ from storage.archive.import_sources import (
 )
 from storage.archive.importer import NO_DICOM, Importer, Taken
 from storage.archive.recorded_files import record_file
+from storage.archive.selected import Selected
 from storage.archive.stored_file import fault_of
 from storage.archive.totals import HeldShare, Statistics, counts, held_bytes, statistics
 
@@ -36,6 +37,7 @@ __all__ = [
     "QueryAnswer",
     "QueryAnswers",
     "Received",
+    "Selected",
     "Statistics",
     "StoreOutcome",
     "Stored",

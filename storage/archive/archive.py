@@ -16,6 +16,7 @@ from storage.archive.finding import (
     QueryAnswers,
     found,
 )
+from storage.archive.selected import Selected
 from storage.diagnostics import (
     ArchiveError,
     DataSetError,
@@ -29,9 +30,9 @@ from storage.dicom.values import Uids
 from storage.files import Bounds, Files, IncomingDataSet, SupersededLimiter, Tree
 from storage.index import (
     FileFacts,
-    Location,
     Stop,
     about,
+    counts,
     digest_in,
     index_path,
     never,
@@ -194,18 +195,18 @@ class Archive:
         answers = self.find(asked_for.query, charset, stop)
         return found(asked_for, answers, Origins(self.index, self.journal))
 
-    def locate(self, query: Query) -> list[Location]:
-        """The instances that the unique keys of a retrieve name."""
+    def locate(self, query: Query) -> Selected:
+        """The instances that the unique keys of a retrieve name; to be closed."""
         self.require_whole()
         with self.index.engine.reading():
-            return search.locations(self.index, query)
+            return Selected(self.index, search.named(self.index, query))
 
     def video_syntaxes(self, sop_class_uid: str) -> list[str]:
         """The transfer syntaxes that instances of a class of video are in, that of the most first.
 
         Raises ResourceError where the index cannot be read.
         """
-        return search.video_syntaxes(self.index, sop_class_uid)
+        return counts.video_syntaxes(self.index, sop_class_uid)
 
     def close_thread(self) -> None:
         """Close the calling thread's connection to the index."""

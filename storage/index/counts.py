@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from storage.dicom.values import Level, Uids
+from storage.dicom.values import VIDEO_CLASSES, Level, Uids
 from storage.index.tables import TABLES, Index
 
 _BY_MODALITY = """
@@ -88,3 +88,16 @@ def digests(index: Index) -> Iterator[tuple[str, int]]:
     """Digest and bytes of each instance, by digest; to be read within `reading`."""
     statement = "SELECT digest, file_bytes FROM instance ORDER BY digest"
     yield from index.engine.stream(statement, ())
+
+
+def video_syntaxes(index: Index, sop_class_uid: str) -> list[str]:
+    """The transfer syntaxes that instances of a class of video are in, that of the most first."""
+    with index.engine.reading():
+        return [row[0] for row in index.engine.execute(_VIDEO_SYNTAXES, (sop_class_uid,))]
+
+
+# The first condition is that of an index which holds video alone.
+_VIDEO_SYNTAXES = (
+    f"SELECT TransferSyntaxUID FROM instance WHERE SOPClassUID IN {VIDEO_CLASSES} AND "
+    "SOPClassUID = ? GROUP BY TransferSyntaxUID ORDER BY COUNT(*) DESC, TransferSyntaxUID"
+)

@@ -1,6 +1,6 @@
 """Queries put to the index in SQL: one answer an entity, computed counts, rows as they are read."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import and_
 from typing import Any
@@ -10,7 +10,6 @@ from peewee import OP, SQL, EnclosedNodeList, Expression, fn
 from storage.dicom.values import (
     BY_KEYWORD,
     UNIQUE,
-    VIDEO_CLASSES,
     Attribute,
     Level,
     Uids,
@@ -96,31 +95,44 @@ def _select(index: Index, query: Query) -> tuple[str, tuple[Any, ...]]:
     return index.prepared[key]
 
 
-def locations(index: Index, query: Query) -> list[Location]:
-    """The instances that a retrieve's unique keys name, in the order of their arrival."""
-    instance = index[Level.IMAGE]
-    selected = _joined(index, Level.IMAGE, _location_columns(index))
-    selected = selected.order_by(instance.arrived, instance.id)
-    for attribute in [*query.upper, UNIQUE[query.level]]:
-        found = _condition(index, index[attribute.level], attribute, query)
-        if found is not None:
-            selected = selected.where(found)
-    return [_location(row) for row in selected.tuples().iterator()]
+# Of a selection of instances, all of which hold of each.
+Conditions = list[Any]
+
+
+def named(index: Index, query: Query) -> Conditions:
+    """What the unique keys of a retrieve ask of an instance."""
+    found = (
+        _condition(index, index[attribute.level], attribute, query)
+        for attribute in [*query.upper, UNIQUE[query.level]]
+    )
+    return [one for one in found if one is not None]
+
+
+def having(index: Index, level: Level, uid: str) -> Conditions:
+    """What is asked of the instances of what has a unique key, also where it is used twice."""
+    return [getattr(index[level], UNIQUE[level].column) == uid]
 
 
 def by_uid(index: Index, level: Level, uid: str) -> list[Location]:
     """The instances of what has a unique key, also where it is used twice; as they arrived."""
-    selected = _joined(index, Level.IMAGE, _location_columns(index))
-    found = selected.where(getattr(index[level], UNIQUE[level].column) == uid)
-    found = found.order_by(index[Level.IMAGE].arrived, index[Level.IMAGE].id)
-    return [_location(row) for row in found.tuples()]
+    return _located(index, having(index, level, uid))
 
 
 def everything(index: Index) -> list[Location]:
     """All instances; as they arrived."""
-    selected = _joined(index, Level.IMAGE, _location_columns(index))
-    found = selected.order_by(index[Level.IMAGE].arrived, index[Level.IMAGE].id)
-    return [_location(row) for row in found.tuples().iterator()]
+    return _located(index, [])
+
+
+def _located(index: Index, conditions: Conditions) -> list[Location]:
+    found = selected_by(index, conditions, _location_columns(index))
+    found = found.order_by(index[Level.IMAGE].arrived, index[Level.IMAGE].id)
+    return [location(row) for row in found.tuples().iterator()]
+
+
+def selected_by(index: Index, conditions: Conditions, columns: list[Any]) -> Any:
+    """A statement for these columns of instances, and of what is above them."""
+    selected = _joined(index, Level.IMAGE, columns)
+    return selected.where(joined(and_, conditions)) if conditions else selected
 
 
 def is_entered(index: Index, sop_instance_uid: str) -> bool:
@@ -129,18 +141,6 @@ def is_entered(index: Index, sop_instance_uid: str) -> bool:
     with index.engine.reading():
         return bool(index.engine.execute(statement, (sop_instance_uid,)))
 
-
-def video_syntaxes(index: Index, sop_class_uid: str) -> list[str]:
-    """The transfer syntaxes that instances of a class of video are in, that of the most first."""
-    with index.engine.reading():
-        return [row[0] for row in index.engine.execute(_VIDEO_SYNTAXES, (sop_class_uid,))]
-
-
-# The first condition is that of an index which holds video alone.
-_VIDEO_SYNTAXES = (
-    f"SELECT TransferSyntaxUID FROM instance WHERE SOPClassUID IN {VIDEO_CLASSES} AND "
-    "SOPClassUID = ? GROUP BY TransferSyntaxUID ORDER BY COUNT(*) DESC, TransferSyntaxUID"
-)
 
 # By which a person is told from another.
 OF_PERSON = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
@@ -164,7 +164,7 @@ def newest(index: Index, level: Level, row_id: int) -> Location | None:
         statement, _ = selected.where(index[Level.IMAGE].id == one).sql()
         index.prepared[level] = statement, ()
     found = index.engine.execute(index.prepared[level][0], (row_id,))
-    return _location(found[0]) if found else None
+    return location(found[0]) if found else None
 
 
 # Of all that say the same the last one, and of these the last: no list of an entity's instances.
@@ -201,7 +201,8 @@ def _location_columns(index: Index) -> list[Any]:
     ]
 
 
-def _location(row: tuple[Any, ...]) -> Location:
+def location(row: Sequence[Any]) -> Location:
+    """What a row of the columns of a location says."""
     return Location((row[0], row[1], row[2]), *row[3:])
 
 

@@ -153,7 +153,7 @@ def build(database: SqliteDatabase) -> SqliteIndex:
     image = models[Level.IMAGE]
     image.add_index(image.shared_id, image.arrived)
     image.add_index(image.arrived)
-    # For `search.video_syntaxes`: of the other classes nobody asks.
+    # For `counts.video_syntaxes`: of the other classes nobody asks.
     is_video = image.SOPClassUID.in_(VIDEO_CLASSES)
     image.add_index(image.SOPClassUID, image.TransferSyntaxUID, where=is_video)
     tables = {level: model.alias(TABLES[level]) for level, model in models.items()}
