@@ -9,7 +9,7 @@ import json
 import threading
 import zlib
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from operator import attrgetter
 from types import TracebackType
@@ -23,8 +23,43 @@ _PAGE = 256
 _FASTEST = 1  # of zlib's levels: what is alike on a page takes hardly any room
 
 
-class Selected(Sequence[Location]):
-    """Instances as they arrived; whoever asks for one that is still to be read waits.
+class PackedLocations(Sequence[Location]):
+    """Instances in their order, each taken once from where they are read."""
+
+    def __init__(self, locations: Iterable[Location] = ()) -> None:
+        self._pages: list[bytes] = []
+        self._last: list[Location] = []  # that fill no page yet
+        for location in locations:
+            self._last.append(location)
+            if len(self._last) == _PAGE:
+                self._pages.append(_packed(self._last))
+                self._last = []
+
+    def __len__(self) -> int:
+        return len(self._pages) * _PAGE + len(self._last)
+
+    @overload
+    def __getitem__(self, number: int) -> Location: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Location]: ...
+    def __getitem__(self, number: int | slice) -> Location | list[Location]:
+        """One of them, or some. Raises ResourceError."""
+        if isinstance(number, slice):
+            return [self[one] for one in range(*number.indices(len(self)))]
+        page, place = divmod(range(len(self))[number], _PAGE)
+        return self._page(page)[place]
+
+    def __iter__(self) -> Iterator[Location]:
+        """Each of them. Raises ResourceError."""
+        for page in range(-(-len(self) // _PAGE)):
+            yield from self._page(page)
+
+    def _page(self, number: int) -> list[Location]:
+        return _unpacked(self._pages[number]) if number < len(self._pages) else self._last
+
+
+class Selected(PackedLocations):
+    """The instances of a selection as they arrived; who asks for one still to be read waits.
 
     To be closed: a thread that is still reading then ends. Taking instances raises ResourceError
     where the rest cannot be read.
@@ -32,9 +67,9 @@ class Selected(Sequence[Location]):
 
     def __init__(self, index: Index, conditions: search.Conditions) -> None:
         """Raises ResourceError."""
+        super().__init__()
         self._index = index
         self._conditions = conditions
-        self._pages: list[bytes] = []
         self._total = -1  # not counted yet
         self._fault = ""
         self._is_closed = False
@@ -64,30 +99,13 @@ class Selected(Sequence[Location]):
     def __len__(self) -> int:
         return self._total
 
-    @overload
-    def __getitem__(self, number: int) -> Location: ...
-    @overload
-    def __getitem__(self, number: slice) -> list[Location]: ...
-    def __getitem__(self, number: int | slice) -> Location | list[Location]:
-        """One of them, or some. Raises ResourceError."""
-        if isinstance(number, slice):
-            return [self[one] for one in range(*number.indices(self._total))]
-        page, place = divmod(range(self._total)[number], _PAGE)
-        return self._page(page)[place]
-
-    def __iter__(self) -> Iterator[Location]:
-        """Each of them. Raises ResourceError."""
-        for page in range(-(-self._total // _PAGE)):
-            yield from self._page(page)
-
     def _page(self, number: int) -> list[Location]:
         if number >= len(self._pages):
             with self._changed:
                 self._changed.wait_for(lambda: number < len(self._pages) or self._fault)
             if number >= len(self._pages):
                 raise ResourceError(self._fault)
-        rows = json.loads(zlib.decompress(self._pages[number]))
-        return [search.location(row) for row in rows]
+        return _unpacked(self._pages[number])
 
     def _read_apart(self) -> None:
         try:
@@ -122,8 +140,7 @@ class Selected(Sequence[Location]):
             self._changed.notify_all()
 
     def _add(self, page: list[Location]) -> None:
-        rows = [(*one.uids, *_rest(one)) for one in page]
-        packed = zlib.compress(json.dumps(rows, separators=(",", ":")).encode(), _FASTEST)
+        packed = _packed(page)
         with self._changed:
             self._pages.append(packed)
             self._changed.notify_all()
@@ -133,6 +150,15 @@ class Selected(Sequence[Location]):
         with self._changed:
             self._fault = self._fault or why
             self._changed.notify_all()
+
+
+def _packed(page: list[Location]) -> bytes:
+    rows = [(*one.uids, *_rest(one)) for one in page]
+    return zlib.compress(json.dumps(rows, separators=(",", ":")).encode(), _FASTEST)
+
+
+def _unpacked(page: bytes) -> list[Location]:
+    return [search.location(row) for row in json.loads(zlib.decompress(page))]
 
 
 # What a location has beside its UIDs.

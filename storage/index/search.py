@@ -115,16 +115,7 @@ def having(index: Index, level: Level, uid: str) -> Conditions:
 
 def by_uid(index: Index, level: Level, uid: str) -> list[Location]:
     """The instances of what has a unique key, also where it is used twice; as they arrived."""
-    return _located(index, having(index, level, uid))
-
-
-def everything(index: Index) -> list[Location]:
-    """All instances; as they arrived."""
-    return _located(index, [])
-
-
-def _located(index: Index, conditions: Conditions) -> list[Location]:
-    found = selected_by(index, conditions, _location_columns(index))
+    found = selected_by(index, having(index, level, uid), _location_columns(index))
     found = found.order_by(index[Level.IMAGE].arrived, index[Level.IMAGE].id)
     return [location(row) for row in found.tuples().iterator()]
 

@@ -129,7 +129,7 @@ def _check_patients(
         raise UncorrectableError(f"{PATIENT_ID}: takes one --patient: one ID is of one patient")
 
 
-def _tell_of_others(archive: Archive, selection: Selection, held: list[Location]) -> None:
+def _tell_of_others(archive: Archive, selection: Selection, held: Sequence[Location]) -> None:
     """Say where a patient has other studies: a correction of one study shows in that one alone."""
     for patient_id in correction.shown(archive.tree, held, [PATIENT_ID])[PATIENT_ID]:
         of_patient = selected(archive, Selection(Level.PATIENT, patient_id))
