@@ -19,7 +19,7 @@ from storage.files import Files, named_by, relative_path
 from storage.index import digest_in
 from storage.journal import RECEIPTS, in_journal
 from storage.maintenance.backup.backup_folder import claimed
-from storage.maintenance.backup.file_copies import FileCopies
+from storage.maintenance.backup.file_copies import FileCopies, UnreadableFileError, open_source
 from storage.maintenance.backup.journal_copy import JournalCopy, states
 
 _FOLDERS = ("tree", "superseded")
@@ -41,12 +41,12 @@ class BackupProgress(Protocol):
         """How much more of it is done."""
 
     def say(self, line: str) -> None:
-        """A file whose bytes are not those that were received."""
+        """A file that is not as it was received, or cannot be copied."""
 
 
 @dataclass
 class Backup:
-    """What was done, in files; `faults` are those whose bytes are not what was received."""
+    """What was done, in files; `faults` are those that are not as received, or not readable."""
 
     copied: int = 0
     unchanged: int = 0
@@ -122,9 +122,10 @@ class _Copy:
     def _changes_in(self, folder: Path, copies: Path) -> Iterator[_Change]:
         for name in _names(folder):
             if name.endswith(".dcm"):
+                faults = self._done.faults
                 if change := self._change(f"{folder}/{name}", f"{copies}/{name}"):
                     yield change
-                else:
+                elif self._done.faults == faults:
                     self._done.unchanged += 1
                 self._progress.advance(1)
 
@@ -201,9 +202,12 @@ class _Copy:
                 return None
         if held:
             try:
-                return _Change(Path(path), Path(target), open(path, "rb"))
+                return _Change(Path(path), Path(target), open_source(path))
             except FileNotFoundError:  # deleted or displaced just now
                 pass
+            except UnreadableFileError as error:
+                self._tell(path, error)
+                return None
         return _Change(Path(path), Path(target), None) if there else None
 
     def _bring(self, changes: Iterable[_Change]) -> None:
@@ -216,14 +220,22 @@ class _Copy:
     def _copy(self, changes: Iterable[_Change]) -> None:
         for change in changes:
             if change.source:
-                with change.source as source:
-                    self._done.bytes += os.fstat(source.fileno()).st_size
-                    digest = self._copies.add(source, change.target)
-                self._done.copied += 1
-                self._look(change.path, digest)
+                self._add(change.path, change.source, change.target)
             else:
                 self._remove(change.target)
         self._copies.flush()
+
+    def _add(self, path: Path, source: BinaryIO, target: Path) -> None:
+        try:
+            with source:
+                size = os.fstat(source.fileno()).st_size
+                digest = self._copies.add(source, target)
+        except UnreadableFileError as error:
+            self._tell(str(path), error)
+            return
+        self._done.copied += 1
+        self._done.bytes += size
+        self._look(path, digest)
 
     def _remove(self, target: Path) -> None:
         self._copies.remove(target)
@@ -243,8 +255,11 @@ class _Copy:
             known = digest_in(self._archive.index, uids)
             is_damaged = tree.holds(uids) and _digest(tree, uids) != known
         if is_damaged:
-            self._done.faults += 1
-            self._progress.say(f"{path}: not the bytes that were received")
+            self._tell(str(path), "not the bytes that were received")
+
+    def _tell(self, path: str, fault: object) -> None:
+        self._done.faults += 1
+        self._progress.say(f"{path}: {fault}")
 
 
 def _series(top: Path) -> Iterator[Path]:

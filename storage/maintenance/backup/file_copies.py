@@ -1,9 +1,11 @@
 """Copies of files: each is whole and on the disk before it has its name."""
 
+import io
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from storage.diagnostics import DataSetError
 from storage.dicom import part10
@@ -13,6 +15,40 @@ from storage.files import begin_writing, copy_of_rest, prune, sync_folder
 _MOST_FILES, _MOST_BYTES = 64, 64 << 20
 # The folders whose names are still to be synced are no more than that.
 _MOST_FOLDERS = 1024
+
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+
+class UnreadableFileError(Exception):
+    """A file that cannot be read to its end, which is its fault alone; says why."""
+
+
+class _Source(io.FileIO):
+    """A file that tells its own errors from those of the copy."""
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int | None:
+        """As `FileIO`. Raises UnreadableFileError."""
+        try:
+            return super().readinto(buffer)
+        except OSError as error:
+            raise UnreadableFileError(f"cannot be read: {error.strerror}") from error
+
+
+def open_source(path: str) -> BinaryIO:
+    """The file of an instance. Raises FileNotFoundError, UnreadableFileError."""
+    try:
+        # Of a pipe nobody waits for who writes it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UnreadableFileError(f"cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UnreadableFileError("is no file")
+    return io.BufferedReader(_Source(descriptor))
 
 
 class _Copy(NamedTuple):
@@ -35,17 +71,22 @@ class FileCopies:
     def add(self, source: BinaryIO, target: Path) -> str:
         """Copy an instance's file, with its time; returns the digest of its data set.
 
-        Its name it has after `flush`. Raises OSError.
+        Its name it has after `flush`. Raises OSError, UnreadableFileError.
         """
         held = os.fstat(source.fileno())
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = target.with_suffix(".part")
         copy = fresh.open("wb")
+        try:
+            os.fchmod(copy.fileno(), 0o600)
+            copy.write(source.read(_head_bytes(source)))
+            digest = copy_of_rest(source, copy)
+            copy.flush()
+        except UnreadableFileError:
+            copy.close()
+            fresh.unlink()
+            raise
         self._written.append(_Copy(copy, fresh, target))
-        os.fchmod(copy.fileno(), 0o600)
-        copy.write(source.read(_head_bytes(source)))
-        digest = copy_of_rest(source, copy)
-        copy.flush()
         begin_writing(copy.fileno())
         os.utime(copy.fileno(), ns=(held.st_atime_ns, held.st_mtime_ns))
         self._bytes += held.st_size

@@ -1,5 +1,6 @@
 """`minipacs backup` as a user runs it, beside senders, and a node that is started from a copy."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -29,7 +30,7 @@ from support import (
 from support.checks.backups import contents, whole
 
 from storage import Archive, Received
-from storage.maintenance.backup import backup
+from storage.maintenance.backup import backup, file_copies
 
 CHARSET = "ISO_IR 100"
 
@@ -170,6 +171,40 @@ def opened(data: Path) -> Iterator[Archive]:
         yield archive
     finally:
         archive.index.engine.database.close_all()
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "unreadable"])
+def test_a_file_that_cannot_be_read_keeps_no_other_from_being_copied(
+    start_node: StartNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """It is told of, and the copy that there may be of it stays."""
+    node, to, told = start_node(), tmp_path / "backup", Quiet()
+    store(node, ("1", "a"), ("2", "a"), ("3", "a"))
+    assert back_up(node, to).returncode == 0
+    held = contents(to)
+    path = node.data / "tree" / "1.1" / "1.2" / "1.3.2.dcm"
+    if kind == "unreadable":
+        path.touch()
+        folder = os.open(tmp_path, os.O_RDONLY)
+        real = file_copies.copy_of_rest
+
+        def copy_of_rest(source: Any, copy: Any) -> str:
+            copy.write(b"a part of it")
+            os.dup2(folder, source.fileno())  # each read fails from here on
+            return real(source, copy)
+
+        monkeypatch.setattr(file_copies, "copy_of_rest", copy_of_rest)
+    else:
+        path.unlink()
+        path.mkdir() if kind == "folder" else os.mkfifo(path)
+    with opened(node.data) as archive:
+        done = backup.back_up(archive, to, told)
+    assert (done.copied, done.unchanged, done.faults) == (0, 2, 1)
+    words = "cannot be read: Is a directory" if kind == "unreadable" else "is no file"
+    assert told.said == [f"{path}: {words}"]
+    monkeypatch.undo()
+    assert contents(to) == held
+    assert not list(to.rglob("*.part"))
 
 
 def before(monkeypatch: pytest.MonkeyPatch, step: str, act: Callable[[], None]) -> None:
