@@ -296,8 +296,8 @@ def _status(path: str) -> os.stat_result | None:
 
 
 def _digest(files: Files, uids: Uids) -> str:
-    """The digest of the data set in the file of an instance; of what is none, nothing."""
+    """The digest of the data set in the file of an instance; of what cannot be read, nothing."""
     try:
         return files.digest(uids)
-    except DataSetError:
+    except (DataSetError, OSError):
         return ""
