@@ -22,6 +22,7 @@ from storage.archive.import_sources import (
 )
 from storage.archive.importer import NO_DICOM, Importer, Taken
 from storage.archive.recorded_files import read_file, record_file
+from storage.archive.selected import PackedLocations, Selected
 from storage.archive.stored_file import fault_of
 from storage.archive.totals import HeldShare, Statistics, counts, held_bytes, statistics
 
@@ -36,9 +37,11 @@ __all__ = [
     "ImportSource",
     "Importer",
     "OnConflict",
+    "PackedLocations",
     "QueryAnswer",
     "QueryAnswers",
     "Received",
+    "Selected",
     "Statistics",
     "StoreOutcome",
     "Stored",

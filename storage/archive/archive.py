@@ -19,6 +19,7 @@ from storage.archive.finding import (
     found,
     reading_threads,
 )
+from storage.archive.selected import Selected
 from storage.diagnostics import (
     ArchiveError,
     DataSetError,
@@ -32,7 +33,6 @@ from storage.dicom.values import Uids
 from storage.files import Bounds, Files, IncomingDataSet, SupersededLimiter, Tree
 from storage.index import (
     FileFacts,
-    Location,
     Stop,
     counts,
     digest_in,
@@ -204,11 +204,11 @@ class Archive:
         answers = self.find(asked_for.query, charset, never, limits)
         return found(asked_for, answers, Origins(self.index, self.journal))
 
-    def locate(self, query: Query) -> list[Location]:
-        """The instances that the unique keys of a retrieve name."""
+    def locate(self, query: Query) -> Selected:
+        """The instances that the unique keys of a retrieve name; to be closed."""
         self.require_whole()
         with self.index.engine.reading():
-            return search.locations(self.index, query)
+            return Selected(self.index, search.named(self.index, query))
 
     def video_syntaxes(self, sop_class_uid: str) -> list[str]:
         """The transfer syntaxes that instances of a class of video are in, that of the most first.

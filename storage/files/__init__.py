@@ -3,6 +3,7 @@
 from storage.files.digests import copy_of_rest, digest_of_rest
 from storage.files.disk import (
     MissingRight,
+    begin_writing,
     damage_found,
     name_of,
     of_tree,
@@ -44,6 +45,7 @@ __all__ = [
     "Stray",
     "SupersededLimiter",
     "Tree",
+    "begin_writing",
     "claim",
     "copy_of_rest",
     "damage_found",

@@ -1,12 +1,14 @@
 """The rows of the index one by one, in reads so short that nobody who writes waits for them."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from storage.dicom.values import UNIQUE, Level, Uids, stored_at
 from storage.index.rows import holds_several, name_parts, said_of
+from storage.index.search import Conditions, Location, location, selected_by
 from storage.index.tables import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index, column_names
 from storage.query import folded, match_columns
 
@@ -170,4 +172,34 @@ _TOLD = (
     "SELECT DISTINCT shared_header.patient FROM shared_header "
     "JOIN series ON shared_header.parent_id = series.id JOIN study ON series.parent_id = study.id "
     "WHERE study.parent_id = ? ORDER BY 1"
+)
+
+
+def numbers(index: Index, conditions: Conditions, most: int | None = None) -> Iterator[int]:
+    """The ids of the rows of instances as they arrived; or of `most` of them, in any order."""
+    instance = index[Level.IMAGE]
+    found = selected_by(index, conditions, [instance.id])
+    ordered = found.limit(most) if most else found.order_by(instance.arrived, instance.id)
+    return (number for (number,) in index.engine.stream(*ordered.sql()))
+
+
+def kinds(index: Index, conditions: Conditions) -> list[tuple[str, str, str]]:
+    """Study Instance UID, SOP Class UID, Transfer Syntax UID of instances, each three once."""
+    study, _, instance = (index[level] for level in list(Level)[1:])
+    columns = [study.StudyInstanceUID, instance.SOPClassUID, instance.TransferSyntaxUID]
+    return index.engine.execute(*selected_by(index, conditions, columns).distinct().sql())
+
+
+def locations(index: Index, rows: Sequence[int]) -> list[Location]:
+    """The instances whose rows have these ids, in this order."""
+    found = index.engine.execute(_LOCATIONS, (json.dumps(list(rows)),))
+    return [location(row) for row in found]
+
+
+_LOCATIONS = (
+    "SELECT StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, SOPClassUID, TransferSyntaxUID, "
+    "file_bytes, digest, charset, arrived FROM json_each(?) AS wanted "
+    "CROSS JOIN instance ON instance.id = wanted.value "
+    "CROSS JOIN series ON instance.parent_id = series.id "
+    "CROSS JOIN study ON series.parent_id = study.id ORDER BY wanted.key"
 )

@@ -88,31 +88,35 @@ def _select(index: Index, query: Query) -> tuple[str, tuple[Any, ...]]:
     return index.prepared[key]
 
 
-def locations(index: Index, query: Query) -> list[Location]:
-    """The instances that a retrieve's unique keys name, in the order of their arrival."""
-    instance = index[Level.IMAGE]
-    selected = _joined(index, Level.IMAGE, _location_columns(index))
-    selected = selected.order_by(instance.arrived, instance.id)
-    for attribute in [*query.upper, UNIQUE[query.level]]:
-        found = _condition(index, index[attribute.level], attribute, query)
-        if found is not None:
-            selected = selected.where(found)
-    return [_location(row) for row in selected.tuples().iterator()]
+# Of a selection of instances, all of which hold of each.
+Conditions = list[Any]
+
+
+def named(index: Index, query: Query) -> Conditions:
+    """What the unique keys of a retrieve ask of an instance."""
+    found = (
+        _condition(index, index[attribute.level], attribute, query)
+        for attribute in [*query.upper, UNIQUE[query.level]]
+    )
+    return [one for one in found if one is not None]
+
+
+def having(index: Index, level: Level, uid: str) -> Conditions:
+    """What is asked of the instances of what has a unique key, also where it is used twice."""
+    return [getattr(index[level], UNIQUE[level].column) == uid]
 
 
 def by_uid(index: Index, level: Level, uid: str) -> list[Location]:
     """The instances of what has a unique key, also where it is used twice; as they arrived."""
-    selected = _joined(index, Level.IMAGE, _location_columns(index))
-    found = selected.where(getattr(index[level], UNIQUE[level].column) == uid)
+    found = selected_by(index, having(index, level, uid), _location_columns(index))
     found = found.order_by(index[Level.IMAGE].arrived, index[Level.IMAGE].id)
-    return [_location(row) for row in found.tuples()]
+    return [location(row) for row in found.tuples().iterator()]
 
 
-def everything(index: Index) -> list[Location]:
-    """All instances; as they arrived."""
-    selected = _joined(index, Level.IMAGE, _location_columns(index))
-    found = selected.order_by(index[Level.IMAGE].arrived, index[Level.IMAGE].id)
-    return [_location(row) for row in found.tuples().iterator()]
+def selected_by(index: Index, conditions: Conditions, columns: list[Any]) -> Any:
+    """A statement for these columns of instances, and of what is above them."""
+    selected = _joined(index, Level.IMAGE, columns)
+    return selected.where(joined(and_, conditions)) if conditions else selected
 
 
 def is_entered(index: Index, sop_instance_uid: str) -> bool:
@@ -157,7 +161,7 @@ def newest(index: Index, level: Level, row_ids: Sequence[int]) -> dict[int, Loca
         # In this order: to look for each that is asked for, and not for each that there is.
         index.prepared[level] = statement.replace(" FROM ", _ASKED, 1), ()
     found = index.engine.execute(index.prepared[level][0], (f"[{','.join(map(str, row_ids))}]",))
-    return {row[0]: _location(row[1:]) for row in found}
+    return {row[0]: location(row[1:]) for row in found}
 
 
 _ASKED = " FROM json_each(?) AS asked CROSS JOIN "
@@ -196,7 +200,8 @@ def _location_columns(index: Index) -> list[Any]:
     ]
 
 
-def _location(row: tuple[Any, ...]) -> Location:
+def location(row: Sequence[Any]) -> Location:
+    """What a row of the columns of a location says."""
     return Location((row[0], row[1], row[2]), *row[3:])
 
 

@@ -1,6 +1,7 @@
 """What a command is about: what is named, described, listed in a file, or all."""
 
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from storage import Archive, Location
     from storage.maintenance.changes import Matching, Named, Selection
 
+_KEY_BYTES = 16  # of an instance: by which one is known again that is named twice
 _AGAIN = "May be given several times."
 Patients = Annotated[
     list[str] | None,
@@ -174,21 +176,32 @@ def _of_value(keyword: str, value: str, where: str, patient: str = "") -> "Named
 
 def held(
     archive: "Archive", named: "Sequence[Named]", charset: str
-) -> "tuple[list[Location], list[Named]]":
+) -> "tuple[Sequence[Location], list[Named]]":
     """The instances of all that is named, each once, and what of it is not held.
 
     Raises ResourceError, and UnreadableError where it cannot be told what is meant.
     """
+    from storage.archive import PackedLocations
     from storage.maintenance import changes
 
-    instances: dict[tuple[str, str, str], Location] = {}
-    absent = []
-    for one in named:
-        found = changes.selected(archive, one, charset)
-        instances |= {location.uids: location for location in found}
-        if not found:
-            absent.append(one)
-    return list(instances.values()), absent
+    if len(named) == 1:
+        found = changes.selected(archive, named[0], charset)
+        return found, [] if found else list(named)
+    absent: list[Named] = []
+
+    def each_once() -> "Iterator[Location]":
+        seen: set[bytes] = set()
+        for one in named:
+            found = changes.selected(archive, one, charset)
+            if not found:
+                absent.append(one)
+            for location in found:
+                key = blake2b("\0".join(location.uids).encode(), digest_size=_KEY_BYTES).digest()
+                if key not in seen:
+                    seen.add(key)
+                    yield location
+
+    return PackedLocations(each_once()), absent
 
 
 def tell_absent(absent: "Sequence[Named]", err: bool = False) -> None:

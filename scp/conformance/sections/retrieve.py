@@ -23,9 +23,10 @@ def sections(settings: Settings) -> tuple[Section, ...]:
                 "values, at the level of the retrieve a list of UIDs too (but not of Patient "
                 "IDs); no wildcards, no universal matching. Other keys are ignored. "
                 f"{without}",
-                f"Pending responses come with every instance of up to {FEW}, else with every "
-                f"{FEW}th, and at least once a second. An instance that cannot be sent has "
-                "failed, and the others are sent. After a C-CANCEL what is under way still ends.",
+                f"Pending responses come with every instance of up to {FEW}, else with the "
+                f"first and every {FEW}th behind it, and at least once a second. An instance that "
+                "cannot be sent has failed, and the others are sent. After a C-CANCEL what is "
+                "under way still ends.",
                 "Counts are those of instances, 65535 at most. Final responses with failures "
                 "have the Failed SOP Instance UID List, in explicit VR as far as 65534 bytes go.",
             ),

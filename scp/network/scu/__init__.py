@@ -10,6 +10,7 @@ from scp.network.scu.outcomes import (
     Result,
     SubOperationOutcome,
     Supply,
+    Unsent,
 )
 from scp.network.scu.requests import Ending, Inquirer, PeerError
 from scp.network.scu.retrieval import Getting, Moving, RetrieveOrigin
@@ -35,5 +36,6 @@ __all__ = [
     "Sender",
     "SubOperationOutcome",
     "Supply",
+    "Unsent",
     "echo",
 ]

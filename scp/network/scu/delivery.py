@@ -21,6 +21,7 @@ from scp.network.scu.outcomes import (
     Result,
     SubOperationOutcome,
     Supply,
+    Unsent,
 )
 from scp.network.scu.patience import pauses
 from scp.network.scu.store import Sender
@@ -119,8 +120,10 @@ class Delivery:
         self._peer = peer
         self._batches = batches(locations, peer.transfer_syntaxes)
         self._outcomes: deque[SubOperationOutcome | None] = deque()
-        # Who reports needs not be woken more often than a response is due.
-        self._batch = 1 if len(locations) <= FEW else FEW
+        # Who reports needs not be woken more often than a response is due: of many, for the first
+        # one and then for every so many.
+        self._batch = 1
+        self._next_batch = 1 if len(locations) <= FEW else FEW
         self._waiting = waiting
         self._stopped = threading.Event()
         self._reconnect = threading.Semaphore(1)
@@ -142,8 +145,8 @@ class Delivery:
             for lane in lanes:
                 lane.start()
             yield from self._drain(len(lanes))
-            while held and not self._stopped.is_set():
-                left = SubOperationOutcome(held.popleft(), Result.FAILED, self._loss, self._cause)
+            while not self._stopped.is_set() and (location := held.take()):
+                left = SubOperationOutcome(location, Result.FAILED, self._loss, self._cause)
                 self._note(left)
                 yield left
             # A destination may take one association at a time; but none waits for its release.
@@ -170,9 +173,10 @@ class Delivery:
             self._note(outcome)
         self._outcomes.append(outcome)
         if outcome is None or len(self._outcomes) >= self._batch:
+            self._batch = self._next_batch
             self._waiting.wake()
 
-    def _run(self, proposals: list[Proposal], held: deque[Location]) -> None:
+    def _run(self, proposals: list[Proposal], held: Unsent) -> None:
         """A lane: an association, and one more where it is lost, until nothing is held."""
         sender = None
         try:
@@ -198,7 +202,7 @@ class Delivery:
         if sender:
             sender.release()
 
-    def _connect_when_free(self, proposals: list[Proposal], held: deque[Location]) -> Sender | None:
+    def _connect_when_free(self, proposals: list[Proposal], held: Unsent) -> Sender | None:
         """As `_connect`, and asked again while the destination is busy; None: nothing is left.
 
         One lane asks again at a time. A destination may count all that ask as associations: of
@@ -220,13 +224,13 @@ class Delivery:
                     refusal = error
         raise refusal
 
-    def _rest(self, seconds: float, held: deque[Location]) -> None:
+    def _rest(self, seconds: float, held: Unsent) -> None:
         """Wait, while there is something left that others do not send meanwhile."""
         until = time.monotonic() + seconds
         while held and not self._stopped.is_set() and time.monotonic() < until:
             self._stopped.wait(_TICK_SECONDS)
 
-    def _send_over(self, sender: Sender, held: deque[Location]) -> None:
+    def _send_over(self, sender: Sender, held: Unsent) -> None:
         # Of several lanes none takes more than it sends: another might be without work.
         ahead = self._peer.sends == 1
         try:

@@ -1,11 +1,15 @@
 """What a retrieve sends, for whom, and how each sub-operation ends."""
 
+import logging
 import threading
-from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from storage import Location
+from storage.diagnostics import Event, ResourceError
+
+logger = logging.getLogger(__name__)
 
 INTERNAL = "internal error, see the log"
 # A pending response is due for every instance of few, else for every so many.
@@ -60,25 +64,53 @@ class AssociationLost(Exception):
         self.location = location
 
 
+class Unsent:
+    """Instances that are still to be sent, taken by several threads as they come to them."""
+
+    def __init__(self, locations: Sequence[Location]) -> None:
+        self._rest = iter(locations)
+        self._count = len(locations)
+        self._returned: list[Location] = []
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def take(self) -> Location | None:
+        """The next one; None: another was faster, or it cannot be read which that is."""
+        with self._lock:
+            if not self._count:
+                return None
+            try:
+                location = self._returned.pop() if self._returned else next(self._rest)
+            except ResourceError as error:  # of the rest nobody knows which they are
+                logger.error(Event("the rest is not sent", error, instances=self._count))
+                self._count = 0
+                return None
+            self._count -= 1
+            return location
+
+    def give_back(self, location: Location) -> None:
+        """Have one back that was not sent; it is the next."""
+        with self._lock:
+            self._returned.append(location)
+            self._count += 1
+
+
 class Supply:
     """What is left to send, for one association."""
 
-    def __init__(self, held: deque[Location], stopped: threading.Event) -> None:
-        self._held = held
+    def __init__(self, unsent: Unsent, stopped: threading.Event) -> None:
+        self._unsent = unsent
         self._stopped = stopped
 
     def take(self) -> Location | None:
         """The next instance."""
-        if self._stopped.is_set():
-            return None
-        try:
-            return self._held.popleft()
-        except IndexError:  # another lane was faster
-            return None
+        return None if self._stopped.is_set() else self._unsent.take()
 
     def give_back(self, location: Location) -> None:
         """Have one back that was not sent."""
-        self._held.appendleft(location)
+        self._unsent.give_back(location)
 
     def is_stopped(self) -> bool:
         """Whether no more are to be sent."""

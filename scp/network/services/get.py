@@ -3,15 +3,14 @@
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 
 from scp.copies.corrected import AsCorrected
 from scp.network.association import PeerGone, Request
 from scp.network.dimse import retrieve_status_of
-from scp.network.scu import AssociationLost, Sender, SubOperationOutcome, Supply
+from scp.network.scu import AssociationLost, Sender, SubOperationOutcome, Supply, Unsent
 from scp.network.services import retrieve
-from storage import Location
+from storage.archive import Selected
 from storage.diagnostics import ArchiveError, Event
 
 logger = logging.getLogger(__name__)
@@ -28,14 +27,15 @@ def handle(request: Request) -> None:
         request.refuse(error, retrieve_status_of)
         logger.error(Event("get refused", error, **request.who))
         return
-    tally = retrieve.run(request, query, locations, Returns(request, locations))
+    with locations:
+        tally = retrieve.run(request, query, locations, Returns(request, locations))
     logger.info(
         Event(
             "got",
             **request.who,
             level=query.level.name,
             sent=tally.completed,
-            failed=len(tally.failed),
+            failed=tally.failures,
             warned=tally.warned,
             status=f"{request.final_status or 0:04X}",
             bytes=tally.sent_bytes,
@@ -47,11 +47,11 @@ def handle(request: Request) -> None:
 class Returns:
     """Sends instances back over the requestor's association, one after the other."""
 
-    def __init__(self, request: Request, locations: list[Location]) -> None:
+    def __init__(self, request: Request, locations: Selected) -> None:
         self._who = request.who
         self._request = request
         self._stopped = threading.Event()
-        self._supply = Supply(deque(locations), self._stopped)
+        self._supply = Supply(Unsent(locations), self._stopped)
         self._sender = Sender(
             request.association,
             AsCorrected(request.node.archive.tree, request.node.settings.node.ae_title),

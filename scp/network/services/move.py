@@ -38,8 +38,9 @@ def handle(request: Request) -> None:
     node = request.node
     copies = AsCorrected(node.archive.tree, node.settings.node.ae_title)
     origin = Origin(node.settings, node.tls, copies, retrieve.originator_of(request))
-    delivery = Delivery(origin, title, peer, locations, waiting)
-    tally = retrieve.run(request, query, locations, delivery)
+    with locations:
+        delivery = Delivery(origin, title, peer, locations, waiting)
+        tally = retrieve.run(request, query, locations, delivery)
     logger.info(
         Event(
             "moved",
@@ -47,7 +48,7 @@ def handle(request: Request) -> None:
             destination=title,
             level=query.level.name,
             sent=tally.completed,
-            failed=len(tally.failed),
+            failed=tally.failures,
             warned=tally.warned,
             status=f"{request.final_status or 0:04X}",
             bytes=tally.sent_bytes,

@@ -12,7 +12,8 @@ from scp.network.association import Request
 from scp.network.dimse import Field, Status, identifier
 from scp.network.scu import FEW, Originator, Result, SubOperationOutcome
 from scp.runtime import MANY
-from storage import Location, Query
+from storage import Query
+from storage.archive import Selected
 from storage.diagnostics import Event
 
 logger = logging.getLogger(__name__)
@@ -49,13 +50,19 @@ class Tally:
     completed: int = 0
     warned: int = 0
     failed: list[str] = field(default_factory=list)
+    unnamed: int = 0  # that failed too, and of which nobody knows the instance
     last_failure: str = ""
     sent_bytes: int = 0  # of the data sets that arrived
 
     @property
     def remaining(self) -> int:
         """The sub-operations that have not ended."""
-        return self.total - self.completed - self.warned - len(self.failed)
+        return self.total - self.completed - self.warned - self.failures
+
+    @property
+    def failures(self) -> int:
+        """Those that have failed."""
+        return len(self.failed) + self.unnamed
 
     def add(self, outcome: SubOperationOutcome) -> None:
         """Count a sub-operation that has ended."""
@@ -69,11 +76,17 @@ class Tally:
             self.failed.append(outcome.location.uids[2])
             self.last_failure = outcome.words
 
+    def end(self) -> None:
+        """What has no outcome by now was not sent, whatever went wrong."""
+        if self.remaining:
+            self.last_failure = "not sent, see the log"
+            self.unnamed = self.remaining
+
     def counts(self, with_remaining: bool) -> dict[str, int]:
         """The numbers, by the attributes of Command."""
         counts = {
             "completed": self.completed,
-            "failed": len(self.failed),
+            "failed": self.failures,
             "warning": self.warned,
         }
         if with_remaining:
@@ -85,7 +98,7 @@ class Tally:
         """What the audit trail says of the sub-operations."""
         return {
             "sent": self.completed + self.warned,
-            "failed": len(self.failed),
+            "failed": self.failures,
             "warned": self.warned,
             "bytes": self.sent_bytes,
         }
@@ -93,22 +106,20 @@ class Tally:
     @property
     def final_status(self) -> Status:
         """PS3.4 C.4.2.3.1, of a retrieve that was not cancelled."""
-        # What has no outcome was not sent, whatever went wrong.
-        if self.total and len(self.failed) + self.remaining == self.total:
+        if self.total and self.failures == self.total:
             return Status.UNABLE_TO_PERFORM_SUB_OPERATIONS
-        if self.failed or self.warned or self.remaining:
+        if self.failures or self.warned:
             return Status.SUB_OPERATIONS_WITH_FAILURES
         return Status.SUCCESS
 
 
-def run(request: Request, query: Query, locations: list[Location], source: OutcomeSource) -> Tally:
+def run(request: Request, query: Query, locations: Selected, source: OutcomeSource) -> Tally:
     """Report the outcomes of the sub-operations for `locations`, and give the final response."""
-    studies = dict.fromkeys(location.uids[0] for location in locations)
     request.audit |= {
         "level": query.level.name,
         **query.named,
         "instances": len(locations),
-        "studies": list(studies)[:MANY],
+        "studies": locations.studies[:MANY],
     }
     total = len(locations)
     tally, cancelled = Tally(total), False
@@ -125,11 +136,14 @@ def run(request: Request, query: Query, locations: list[Location], source: Outco
                 cancelled = True
                 source.stop()
             ended = total - tally.remaining
-            due = ended - counted >= (1 if total <= FEW else FEW)
+            # The first one comes at once: who waits sees that it has begun, and how much it is.
+            due = ended - counted >= (1 if total <= FEW or not counted else FEW)
             late = time.monotonic() - reported >= _SECONDS
             if tally.remaining and not cancelled and (due or late):
                 request.respond(Status.PENDING, counts=tally.counts(with_remaining=True))
                 reported, counted = time.monotonic(), ended
+        if not cancelled:
+            tally.end()
     finally:
         source.stop()
         request.audit |= tally.audited
@@ -141,8 +155,9 @@ def _finish(request: Request, tally: Tally, status: Status) -> None:
     data, comment = None, ""  # no list without failures (PS3.4 C.4.2.1.4.2)
     if tally.failed:
         data = _failed_list(tally.failed, request.transfer_syntax)
-        comment = f"{len(tally.failed)} failed, last: {tally.last_failure}"
-        if len(tally.failed) == tally.total:
+    if tally.failures:
+        comment = f"{tally.failures} failed, last: {tally.last_failure}"
+        if tally.failures == tally.total:
             comment = tally.last_failure
     request.respond(
         status,

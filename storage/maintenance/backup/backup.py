@@ -1,57 +1,77 @@
 """A copy of tree, superseded/ and journal that agree with each other, made while a node serves.
 
-All that can take long is copied first. Then stores are held up for the moment that it takes to
-copy what came meanwhile.
+All that can take long is done first. Then stores are held up for the moment that it takes to look
+at what came meanwhile: its files are opened, and copied when stores go on. What is open keeps its
+bytes, whatever becomes of its name: a file of the tree is never changed in place.
 """
 
 import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple, Protocol
 
-from storage.archive import Archive
+from storage.archive import Archive, counts
 from storage.diagnostics import DataSetError, ResourceError
-from storage.dicom import part10
 from storage.dicom.values import Uids
-from storage.files import Files, copy_of_rest, named_by, prune, relative_path, sync_folder
+from storage.files import Files, named_by, relative_path
 from storage.index import digest_in
 from storage.journal import RECEIPTS, in_journal
-from storage.maintenance.backup.backup_folder import claim
+from storage.maintenance.backup.backup_folder import claimed
+from storage.maintenance.backup.file_copies import FileCopies, UnreadableFileError, open_source
+from storage.maintenance.backup.journal_copy import JournalCopy, states
 
-_BLOCK_BYTES = 1 << 20
-# Less of the journal than this is copied while stores wait.
-_LITTLE_BYTES = 64 * 1024
+_FOLDERS = ("tree", "superseded")
+# Of the journal: looked at in one go, and so little that stores may wait for it.
+_PART_BYTES, _LITTLE_BYTES = 1 << 20, 16 << 10
 _ROUNDS = 10
+# So many files are open at most: where stores come faster than they are copied, the rest of those
+# that came last is copied while stores wait.
+_MOST_OPEN = 256
 
-# Is told of each file: its bytes.
-Progress = Callable[[int], None]
+
+class BackupProgress(Protocol):
+    """Is told what is done."""
+
+    def begin(self, what: str, total: int, unit: str) -> None:
+        """What comes now, and how much of it there is in `unit`; 0: nobody knows."""
+
+    def advance(self, count: int) -> None:
+        """How much more of it is done."""
+
+    def say(self, line: str) -> None:
+        """A file that is not as it was received, or cannot be copied."""
 
 
 @dataclass
 class Backup:
-    """What was done; `faults` are files whose bytes are not those that were received."""
+    """What was done, in files; `faults` are those that are not as received, or not readable."""
 
     copied: int = 0
     unchanged: int = 0
     removed: int = 0
     bytes: int = 0
-    faults: list[str] = field(default_factory=list)
+    faults: int = 0
 
 
-def back_up(archive: Archive, to: Path, progress: Progress) -> Backup:
+class _Change(NamedTuple):
+    """A copy that is not as its file is, which is open; without one it is to go."""
+
+    path: Path
+    target: Path
+    source: BinaryIO | None
+
+
+def back_up(archive: Archive, to: Path, progress: BackupProgress) -> Backup:
     """Bring the backup `to` up to the archive; only what changed is copied.
 
     Raises FolderError where `to` cannot be one, ResourceError where it cannot go on: what is
     there then is brought to its end by the next one.
     """
-    data = archive.tree.data
-    claim(data, to)
-    copy = _Copy(archive, to, progress)
     try:
-        return copy.run()
+        with claimed(archive.tree.data, to):
+            return _Copy(archive, to, progress).run()
     except OSError as error:
         raise ResourceError(f"{error.filename or to}: {error.strerror}") from error
 
@@ -59,178 +79,225 @@ def back_up(archive: Archive, to: Path, progress: Progress) -> Backup:
 class _Copy:
     """One run."""
 
-    def __init__(self, archive: Archive, to: Path, progress: Progress) -> None:
+    def __init__(self, archive: Archive, to: Path, progress: BackupProgress) -> None:
         self._archive = archive
         self._data = archive.tree.data
         self._tree = self._data / "tree"
         self._to = to
         self._progress = progress
         self._done = Backup()
-        self._folders: set[Path] = set()
-        self._changed: set[Uids] = set()  # what the journal has told of since the beginning
-        self._is_alone = False  # no store can come in between
+        self._copies = FileCopies(to)
+        self._journal = JournalCopy(archive.journal, to, self._copies)
+        self._doubtful: list[Path] = []  # copied, and not what the index says of them
 
     def run(self) -> Backup:
-        start = self._archive.journal.size(RECEIPTS)
-        for name in ("tree", "superseded"):
-            for path in sorted(self._files(name)):
-                self._bring(path)
-        for _ in range(_ROUNDS):
-            end = self._archive.journal.size(RECEIPTS)
-            self._changed_since(start, end)
-            start, is_little = end, end - start <= _LITTLE_BYTES
-            if is_little:
-                break
-        gone = self._gone()
-        for path in self._closed():  # which never change
-            self._copy_journal(path)
+        with self._archive.tree.all_locked():  # what is told of before lies in its place by now
+            start = self._end()
+        for name in _FOLDERS:
+            self._bring_all(name)
+        copies = self._done.copied + self._done.unchanged
+        self._progress.begin("looking for what is not held any more", copies, "files")
+        for name in _FOLDERS:
+            self._remove_stale(name)
+        self._journal.bring(states(self._archive.journal))
+        start = self._catch_up(start)
         with self._archive.tree.all_locked():
-            self._is_alone = True
-            self._changed_since(start, self._archive.journal.size(RECEIPTS))
-            self._remove(gone)
-            for path in (*self._closed(), *sorted((self._data / "journal").glob("*.jsonl"))):
-                self._copy_journal(path)
-            self._copy_identity()
-        for folder in sorted(self._folders):
-            sync_folder(folder)
+            last = self._changes_left(start)
+            at_last = states(self._archive.journal)
+        self._bring(last)
+        self._journal.bring(at_last)
+        self._copies.sync()
         return self._done
 
-    def _files(self, name: str) -> Iterator[Path]:
-        return (self._data / name).glob("*/*/*.dcm")
+    def _end(self) -> int:
+        return self._archive.journal.size(RECEIPTS)
 
-    def _changed_since(self, start: int, end: int) -> None:
+    def _bring_all(self, name: str) -> None:
+        """Have the copy hold the files of a folder as they are when they are looked at."""
+        total = counts(self._archive)["image"] if name == "tree" else 0
+        self._progress.begin(f"copying {name}/", total, "files")
+        for folder in _series(self._data / name):
+            self._bring(self._changes_in(folder, self._to / folder.relative_to(self._data)))
+
+    def _changes_in(self, folder: Path, copies: Path) -> Iterator[_Change]:
+        for name in _names(folder):
+            if name.endswith(".dcm"):
+                faults = self._done.faults
+                if change := self._change(f"{folder}/{name}", f"{copies}/{name}"):
+                    yield change
+                elif self._done.faults == faults:
+                    self._done.unchanged += 1
+                self._progress.advance(1)
+
+    def _remove_stale(self, name: str) -> None:
+        """Remove the copies of what is not in the archive, and what an earlier run left half-done.
+
+        What comes back meanwhile the journal tells of, and so is brought again.
+        """
+        for copies in _series(self._to / name):
+            folder = self._data / copies.relative_to(self._to)
+            stale = []
+            for one in _names(copies):
+                if not _status(f"{folder}/{one}"):
+                    stale.append(one)
+                self._progress.advance(1)
+            for one in stale:
+                self._remove(copies / one)
+
+    def _catch_up(self, start: int) -> int:
+        """Bring what the journal tells of from a position on, until little is left; where."""
+        for _ in range(_ROUNDS):
+            end = self._end()
+            if end - start <= _LITTLE_BYTES:
+                break
+            while start < end:
+                part = self._archive.journal.end_of_lines(RECEIPTS, start, _PART_BYTES)
+                if part == start:  # the next line is still to come
+                    break
+                self._bring(self._changes_told(start, part, wait=True))
+                start = part
+        return start
+
+    def _changes_left(self, start: int) -> list[_Change]:
+        """What is to be done still, while no store is under way."""
+        left: list[_Change] = []
+        for change in self._changes_told(start, self._end()):
+            left.append(change)
+            if len(left) >= _MOST_OPEN:
+                self._copy(left)
+                left.clear()
+        return left
+
+    def _changes_told(self, start: int, end: int, wait: bool = False) -> Iterator[_Change]:
+        """What is to be done after these lines; `wait` for who wrote them to have done it."""
         uids = {uids for uids, _ in in_journal(self._archive.journal, start, end)}
         for one in sorted(uids):
-            self._bring(self._tree / relative_path(one))
-        # What they displaced: not all of superseded/, while stores wait.
+            if wait:
+                with self._archive.tree.locked(one):
+                    pass
+            path = self._tree / relative_path(one)
+            change = self._change(str(path), str(self._to / path.relative_to(self._data)))
+            if change:
+                yield change
         for study, series in sorted({one[:2] for one in uids}):
-            for path in self._archive.tree.superseded.walk(study, series):
-                self._bring(path, again=True)
-        self._changed |= uids
+            yield from self._displaced(Path("superseded", study, series))
 
-    def _bring(self, path: Path, again: bool = False) -> None:
-        """Have the copy of a file be as the file is."""
-        target = self._to / path.relative_to(self._data)
+    def _displaced(self, series: Path) -> Iterator[_Change]:
+        """What came to a folder of superseded/, or went: by its names, which are used once."""
+        here, there = (
+            {name for name in _names(top / series) if name.endswith(".dcm")}
+            for top in (self._data, self._to)
+        )
+        for name in sorted(here ^ there):
+            path = self._data / series / name
+            if change := self._change(str(path), str(self._to / series / name)):
+                yield change
+
+    def _change(self, path: str, target: str) -> _Change | None:
+        """What has the copy of a file be as the file is; None: it is."""
+        held, there = _status(path), _status(target)
+        if held and there:
+            is_same = (held.st_size, held.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
+            if is_same:
+                return None
+        if held:
+            try:
+                return _Change(Path(path), Path(target), open_source(path))
+            except FileNotFoundError:  # deleted or displaced just now
+                pass
+            except UnreadableFileError as error:
+                self._tell(path, error)
+                return None
+        return _Change(Path(path), Path(target), None) if there else None
+
+    def _bring(self, changes: Iterable[_Change]) -> None:
+        """Do what is to be done, and see whether what was copied is what was received."""
+        self._copy(changes)
+        for path in self._doubtful:
+            self._verify(path)
+        self._doubtful.clear()
+
+    def _copy(self, changes: Iterable[_Change]) -> None:
+        for change in changes:
+            if change.source:
+                self._add(change.path, change.source, change.target)
+            else:
+                self._remove(change.target)
+        self._copies.flush()
+
+    def _add(self, path: Path, source: BinaryIO, target: Path) -> None:
         try:
-            held = path.stat()
-        except FileNotFoundError:  # deleted or replaced since; `_remove_gone` sees to the copy
+            with source:
+                size = os.fstat(source.fileno()).st_size
+                digest = self._copies.add(source, target)
+        except UnreadableFileError as error:
+            self._tell(str(path), error)
             return
-        try:
-            there = target.stat()
-            same = (there.st_size, there.st_mtime_ns) == (held.st_size, held.st_mtime_ns)
-        except FileNotFoundError:
-            same = False
-        if same:
-            self._done.unchanged += not again
-        else:
-            self._copy(path, target, held)
-        if not again:
-            self._progress(held.st_size)
-
-    def _copy(self, path: Path, target: Path, held: os.stat_result) -> None:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = target.with_suffix(".part")
-        with path.open("rb") as source, fresh.open("wb") as copy:
-            os.fchmod(copy.fileno(), 0o600)
-            head = _head_bytes(source)
-            copy.write(source.read(head))
-            digest = copy_of_rest(source, copy)
-            copy.flush()
-            os.fsync(copy.fileno())
-        os.utime(fresh, ns=(held.st_atime_ns, held.st_mtime_ns))
-        os.replace(fresh, target)
-        self._folders |= {target.parent, target.parent.parent, target.parent.parent.parent}
         self._done.copied += 1
-        self._done.bytes += held.st_size
-        self._verify(path, digest)
+        self._done.bytes += size
+        self._look(path, digest)
 
-    def _verify(self, path: Path, digest: str) -> None:
+    def _remove(self, target: Path) -> None:
+        self._copies.remove(target)
+        self._done.removed += 1
+
+    def _look(self, path: Path, digest: str) -> None:
         """Hold what was copied to the digest taken at its receipt."""
-        uids = named_by(self._tree, path) if path.is_relative_to(self._tree) else None
-        known = digest_in(self._archive.index, uids) if uids else None
-        if uids is None or not known or digest == known:
-            return
-        # It may have been replaced in between: then it is copied once more.
-        tree = self._archive.tree
-        with nullcontext() if self._is_alone else tree.locked(uids):
+        if path.is_relative_to(self._tree):
+            known = digest_in(self._archive.index, named_by(self._tree, path))
+            if known and digest != known:
+                self._doubtful.append(path)
+
+    def _verify(self, path: Path) -> None:
+        """Tell of a file that is damaged; one that was replaced in between is copied once more."""
+        uids, tree = named_by(self._tree, path), self._archive.tree
+        with tree.locked(uids):
             known = digest_in(self._archive.index, uids)
             is_damaged = tree.holds(uids) and _digest(tree, uids) != known
         if is_damaged:
-            self._done.faults.append(f"{path}: not the bytes that were received")
+            self._tell(str(path), "not the bytes that were received")
 
-    def _gone(self) -> list[Path]:
-        """The copies of what is not in the archive; looked for before stores are held up."""
-        copies = (one for name in ("tree", "superseded") for one in (self._to / name).glob("*/*/*"))
-        return [one for one in copies if not (self._data / one.relative_to(self._to)).exists()]
-
-    def _remove(self, gone: list[Path]) -> None:
-        """Remove these copies, and those of what went meanwhile, unless it came back."""
-        copies = {self._to / "tree" / relative_path(uids) for uids in self._changed}
-        for study, series in {uids[:2] for uids in self._changed}:
-            copies.update((self._to / "superseded" / study / series).glob("*"))
-        for copy in copies.union(gone):
-            if copy.exists() and not (self._data / copy.relative_to(self._to)).exists():
-                copy.unlink()
-                prune(copy)
-                self._done.removed += 1
-
-    def _closed(self) -> list[Path]:
-        """The closed segments of the journal that the backup lacks, or has in part."""
-        found = sorted((self._data / "journal").glob("*/*.jsonl"))
-        copies = ((path, self._to / path.relative_to(self._data)) for path in found)
-        return [
-            path
-            for path, copy in copies
-            if not copy.exists() or copy.stat().st_size != path.stat().st_size
-        ]
-
-    def _copy_identity(self) -> None:
-        """A journal that is restored is the same one as far as it goes."""
-        text = self._archive.journal.make_identity()
-        target = self._to / "journal" / "identity"
-        target.parent.mkdir(mode=0o700, exist_ok=True)
-        target.write_text(f"{text}\n")
-        target.chmod(0o600)
-        self._folders.add(target.parent)
-
-    def _copy_journal(self, source: Path) -> None:
-        target = self._to / source.relative_to(self._data)
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        start = target.stat().st_size if target.exists() else 0
-        if start and (start > source.stat().st_size or not _begins(source, target, start)):
-            start = 0
-        with source.open("rb") as read, target.open("r+b" if start else "wb") as write:
-            os.fchmod(write.fileno(), 0o600)
-            read.seek(start)
-            write.seek(start)
-            shutil.copyfileobj(read, write, _BLOCK_BYTES)
-            write.flush()
-            os.fsync(write.fileno())
-        self._folders |= {target.parent, self._to / "journal", self._to}
+    def _tell(self, path: str, fault: object) -> None:
+        self._done.faults += 1
+        self._progress.say(f"{path}: {fault}")
 
 
-def _begins(source: Path, target: Path, length: int) -> bool:
-    """Whether the last block of `target` is that of `source` at the same place."""
-    with source.open("rb") as one, target.open("rb") as other:
-        at = max(length - _BLOCK_BYTES, 0)
-        one.seek(at)
-        other.seek(at)
-        return one.read(length - at) == other.read(length - at)
+def _series(top: Path) -> Iterator[Path]:
+    """The folders of series below a folder of instances, one study after the other."""
+    for study in _folders(top):
+        yield from _folders(study)
 
 
-def _head_bytes(file: BinaryIO) -> int:
-    """How long the Part 10 header of a file is, which is then read from its start; 0: has none."""
+def _folders(folder: Path) -> Iterator[Path]:
+    for entry in _entries(folder):
+        if entry.is_dir():
+            yield Path(entry.path)
+
+
+def _names(folder: Path) -> Iterator[str]:
+    return (entry.name for entry in _entries(folder))
+
+
+def _entries(folder: Path) -> "Iterator[os.DirEntry[str]]":
+    """What lies in a folder, as it is asked for; in one that is not there, nothing."""
     try:
-        length = part10.read(file).data_set_offset
-    except DataSetError:
-        length = 0
-    file.seek(0)
-    return length
+        found = os.scandir(folder)
+    except FileNotFoundError:
+        return
+    with closing(found):
+        yield from found
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None
 
 
 def _digest(files: Files, uids: Uids) -> str:
-    """The digest of the data set in the file of an instance; of what is none, nothing."""
+    """The digest of the data set in the file of an instance; of what cannot be read, nothing."""
     try:
         return files.digest(uids)
-    except DataSetError:
+    except (DataSetError, OSError):
         return ""

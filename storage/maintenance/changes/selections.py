@@ -1,9 +1,9 @@
 """What a person names, or describes, of what is held."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from storage.archive import Archive, Asked
+from storage.archive import Archive, Asked, PackedLocations, Selected
 from storage.dicom.values import UNIQUE, Level
 from storage.index import Location, search
 
@@ -53,7 +53,7 @@ class Everything:
 Named = Selection | AnyUid | Matching | Everything
 
 
-def selected(archive: Archive, named: Named, charset: str = "") -> list[Location]:
+def selected(archive: Archive, named: Named, charset: str = "") -> Sequence[Location]:
     """The instances of a selection that are held; `charset` is for text that names none.
 
     Raises ResourceError, and UnreadableError where it cannot be told which match.
@@ -62,20 +62,22 @@ def selected(archive: Archive, named: Named, charset: str = "") -> list[Location
     index = archive.index
     with index.engine.reading():
         if isinstance(named, Selection):
-            return search.by_uid(index, named.level, named.uid)
+            return Selected(index, search.having(index, named.level, named.uid))
         if isinstance(named, Everything):
-            return search.everything(index)
+            return Selected(index, [])
         if isinstance(named, AnyUid):
             levels = (Level.STUDY, Level.SERIES, Level.IMAGE)
-            found = (search.by_uid(index, level, named.uid) for level in levels)
+            found = (Selected(index, search.having(index, level, named.uid)) for level in levels)
             return next(filter(None, found), [])
-        keywords = [UNIQUE[level].keyword for level in list(Level)[1:]]
-        located: list[Location] = []
-        for entity in archive.entities(named.asked, charset):
-            study, series, instance = (entity.uids[keyword] for keyword in keywords)
-            located += [one for one in search.by_uid(index, Level.IMAGE, instance)
-                        if one.uids == (study, series, instance)]  # fmt: skip
-        return located
+        return PackedLocations(_matching(archive, named.asked, charset))
+
+
+def _matching(archive: Archive, asked_for: Asked, charset: str) -> Iterator[Location]:
+    keywords = [UNIQUE[level].keyword for level in list(Level)[1:]]
+    for entity in archive.entities(asked_for, charset):
+        uids = tuple(entity.uids[keyword] for keyword in keywords)
+        found = search.by_uid(archive.index, Level.IMAGE, uids[-1])
+        yield from (one for one in found if one.uids == uids)
 
 
 def at_level(locations: Iterable[Location], level: Level) -> list[Selection]:

@@ -174,8 +174,12 @@ def test_a_purge_that_was_killed_is_ended_by_a_second_one(
 
 
 BACKUP = [
-    ("copy_of_rest", 1), ("_Copy._verify", 2), ("_Copy._remove", 1), ("_Copy._copy_journal", 1),
-    ("_Copy._copy_journal", 2), ("sync_folder", 1),
+    ("file_copies.copy_of_rest", 1), ("file_copies.copy_of_rest", 2),
+    ("file_copies.FileCopies.flush", 1), ("file_copies.sync_folder", 1),
+    ("backup._Copy._remove_stale", 1), ("backup._Copy._catch_up", 1),
+    ("backup._Copy._changes_left", 1), ("backup._Copy._bring", 3),
+    ("journal_copy._copy", 1), ("journal_copy.JournalCopy.bring", 2),
+    ("file_copies.FileCopies.sync", 1),
 ]  # fmt: skip
 
 
@@ -189,7 +193,7 @@ def test_a_backup_that_was_killed_holds_whole_files_and_a_second_one_ends_it(
     if not is_first:
         assert minipacs("backup", node, str(to)).returncode == 0
         assert minipacs("delete", node, "--study", OLD, "--yes").returncode == 0
-    killed(node, f"storage.maintenance.backup.backup.{step}", call, "backup", str(to))
+    killed(node, f"storage.maintenance.backup.{step}", call, "backup", str(to))
     node.kill()
     for path in (to / "tree").glob("*/*/*.dcm"):
         assert data_set_bytes(path) == SENT[path.stem]

@@ -1,12 +1,18 @@
 """`minipacs backup` as a user runs it, beside senders, and a node that is started from a copy."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import (
@@ -24,8 +30,8 @@ from support import (
 )
 from support.checks.backups import contents, whole
 
-from storage import Archive
-from storage.maintenance.backup import backup
+from storage import Archive, Received
+from storage.maintenance.backup import backup, file_copies
 
 CHARSET = "ISO_IR 100"
 
@@ -145,26 +151,235 @@ def test_what_is_not_as_it_was_received_is_told(start_node: StartNode, tmp_path:
     assert document["bytes"] == sum(path.stat().st_size for path in node.files())
 
 
-def test_stores_wait_only_for_the_last_moment(
+class Quiet:
+    """Is told what a backup does, and says nothing."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[str, int]] = []
+        self.done: list[int] = []
+        self.said: list[str] = []
+
+    def begin(self, what: str, total: int, unit: str) -> None:
+        self.begun.append((what, total))
+        self.done.append(0)
+
+    def advance(self, count: int) -> None:
+        self.done[-1] += count
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
+
+
+@contextmanager
+def opened(data: Path) -> Iterator[Archive]:
+    archive = Archive(data)
+    try:
+        yield archive
+    finally:
+        archive.index.engine.database.close_all()
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "unreadable"])
+def test_a_file_that_cannot_be_read_keeps_no_other_from_being_copied(
+    start_node: StartNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """It is told of, and the copy that there may be of it stays."""
+    node, to, told = start_node(), tmp_path / "backup", Quiet()
+    store(node, ("1", "a"), ("2", "a"), ("3", "a"))
+    assert back_up(node, to).returncode == 0
+    held = contents(to)
+    path = node.data / "tree" / "1.1" / "1.2" / "1.3.2.dcm"
+    if kind == "unreadable":
+        path.touch()
+        folder = os.open(tmp_path, os.O_RDONLY)
+        real = file_copies.copy_of_rest
+
+        def copy_of_rest(source: Any, copy: Any) -> str:
+            copy.write(b"a part of it")
+            os.dup2(folder, source.fileno())  # each read fails from here on
+            return real(source, copy)
+
+        monkeypatch.setattr(file_copies, "copy_of_rest", copy_of_rest)
+    else:
+        path.unlink()
+        path.mkdir() if kind == "folder" else os.mkfifo(path)
+    with opened(node.data) as archive:
+        done = backup.back_up(archive, to, told)
+    assert (done.copied, done.unchanged, done.faults) == (0, 2, 1)
+    words = "cannot be read: Is a directory" if kind == "unreadable" else "is no file"
+    assert told.said == [f"{path}: {words}"]
+    monkeypatch.undo()
+    assert contents(to) == held
+    assert not list(to.rglob("*.part"))
+
+
+def before(monkeypatch: pytest.MonkeyPatch, step: str, act: Callable[[], None]) -> None:
+    """Have something be done each time before a step of a backup."""
+    module, name = step.split(".", 1)
+    owner: Any = import_module(f"storage.maintenance.backup.{module}")
+    *way, name = name.split(".")
+    for one in way:
+        owner = getattr(owner, one)
+    real = getattr(owner, name)
+
+    def after_acting(*given: Any, **named: Any) -> Any:
+        act()
+        return real(*given, **named)
+
+    monkeypatch.setattr(owner, name, after_acting)
+
+
+# All that can take long; with which of their calls the moment of agreement has passed.
+LONG_STEPS = {
+    "backup._Copy._bring_all": None, "backup._Copy._remove_stale": None,
+    "backup._Copy._catch_up": None, "backup._Copy._remove": None, "backup._Copy._verify": None,
+    "file_copies.FileCopies.add": None, "file_copies.FileCopies.flush": None,
+    "journal_copy.JournalCopy.bring": 2, "file_copies.FileCopies.sync": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("step", LONG_STEPS)
+def test_stores_go_on_at_each_step_that_can_take_long(
+    start_node: StartNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """What comes before the moment of agreement is in the backup as well."""
+    node, to = start_node(), tmp_path / "backup"
+    store(node, ("1", "a"), ("2", "a"), ("3", "a"))
+    assert back_up(node, to).returncode == 0
+    assert minipacs("delete", node, "--instance", "1.3.3", "-y").returncode == 0
+    store(node, ("1", "b"))
+    damaged = node.data / "tree" / "1.1" / "1.2" / "1.3.1.dcm"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"X")
+    calls: list[int] = []
+    held: list[Counter[tuple[str, bytes]]] = [contents(node.data)]
+    passed = LONG_STEPS[step]
+
+    def store_more() -> None:
+        calls.append(len(calls) + 1)
+        if len(calls) <= 2:
+            store(node, ("2", f"again {len(calls)}"), (f"{len(calls)}0", "new"))
+            if passed is None or len(calls) < passed:
+                held[0] = contents(node.data)
+
+    with opened(node.data) as archive, monkeypatch.context() as patch:
+        before(patch, step, store_more)
+        backup.back_up(archive, to, Quiet())
+    assert calls
+    assert contents(to) == held[0]
+
+
+@pytest.mark.parametrize("moment", ["all_locked", "locked"])
+def test_a_store_whose_receipt_lies_before_its_file_is_waited_for(
+    start_node: StartNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Else the backup would tell of what it does not hold: at the beginning, and in a round."""
+    node, to = start_node(), tmp_path / "backup"
+    store(node, ("1", "a"))
+    node.stop()
+    is_written, may_place = threading.Event(), threading.Event()
+    with opened(node.data) as archive, opened(node.data) as storing:
+        place, data = storing.tree.place, encoded(ct("1.1", "1.2", "1.3.9"))
+
+        def place_later(*given: Any, **named: Any) -> None:
+            is_written.set()
+            assert may_place.wait(60)
+            place(*given, **named)
+
+        def keep_one_under_way() -> None:
+            if not is_written.is_set():
+                sender.start()
+                assert is_written.wait(60)
+
+        monkeypatch.setattr(storing.tree, "place", place_later)
+        received = Received(CT, "1.3.9", EXPLICIT, data, CHARSET)
+        sender = threading.Thread(target=storing.store, args=(received,))
+        if moment == "locked":
+            monkeypatch.setattr(backup, "_LITTLE_BYTES", 0)  # a round for whatever there is
+            before(monkeypatch, "backup._Copy._catch_up", keep_one_under_way)
+        else:
+            keep_one_under_way()
+        # Only who waits for it sees the store go on.
+        before_lock = getattr(archive.tree, moment)
+
+        def lock(*places: Any) -> Any:
+            if is_written.is_set():
+                may_place.set()
+            return before_lock(*places)
+
+        monkeypatch.setattr(archive.tree, moment, lock)
+        backup.back_up(archive, to, Quiet())
+        sender.join()
+    assert contents(to) == contents(node.data)
+    assert whole(to) == 2
+
+
+def test_what_comes_back_while_its_copy_is_removed_is_in_the_backup(
     start_node: StartNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What comes while the tree is copied is in the backup as well."""
-    node = start_node()
+    node, to = start_node(), tmp_path / "backup"
+    store(node, ("1", "a"), ("2", "a"))
+    assert back_up(node, to).returncode == 0
+    assert minipacs("delete", node, "--instance", "1.3.1", "-y").returncode == 0
+
+    def come_back() -> None:
+        if not (node.data / "tree" / "1.1" / "1.2" / "1.3.1.dcm").exists():
+            assert minipacs("restore", node, "--instance", "1.3.1").returncode == 0
+
+    with opened(node.data) as archive:
+        before(monkeypatch, "backup._Copy._remove", come_back)
+        done = backup.back_up(archive, to, Quiet())
+    assert done.removed > 0
+    assert contents(to) == contents(node.data)
+    assert whole(to) == 2
+
+
+def test_what_came_last_is_copied_in_any_number(
+    start_node: StartNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where more came than may be open at once, or be looked at while stores wait."""
+    node, to = start_node(), tmp_path / "backup"
     store(node, ("1", "a"))
-    archive = Archive(node.data)
-    real = backup._Copy._files
+    monkeypatch.setattr(backup, "_MOST_OPEN", 2)
+    monkeypatch.setattr(backup, "_ROUNDS", 0)
 
-    def files_and_a_store(self: "backup._Copy", name: str) -> list[Path]:
-        listed = list(real(self, name))
-        if name == "tree" and not self._is_alone:
-            store(node, ("1", "b"), ("2", "a"))
-        return listed
+    def store_five() -> None:
+        store(node, *((str(number), "b") for number in range(5)))
 
-    monkeypatch.setattr(backup._Copy, "_files", files_and_a_store)
-    backup.back_up(archive, tmp_path / "backup", lambda count: None)
-    archive.close_thread()
-    assert contents(tmp_path / "backup") == contents(node.data)
-    assert whole(tmp_path / "backup") == 2
+    with opened(node.data) as archive:
+        before(monkeypatch, "backup._Copy._catch_up", store_five)
+        assert backup.back_up(archive, to, Quiet()).copied == 7
+    assert contents(to) == contents(node.data)
+    assert whole(to) == 5
+
+
+def test_progress_is_told_of_each_file_once(start_node: StartNode, tmp_path: Path) -> None:
+    node, to, told = start_node(), tmp_path / "backup", Quiet()
+    store(node, ("1", "a"), ("2", "a"), ("2", "b"))
+    with opened(node.data) as archive:
+        backup.back_up(archive, to, told)
+    assert told.begun == [("copying tree/", 2), ("copying superseded/", 0),
+                          ("looking for what is not held any more", 3)]  # fmt: skip
+    assert told.done == [2, 1, 3]
+    assert not told.said
+
+
+def test_two_backups_to_one_folder_do_not_mix(
+    start_node: StartNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, to = start_node(), tmp_path / "backup"
+    store(node, ("1", "a"))
+    said: list[str] = []
+
+    def another() -> None:
+        done = back_up(node, to)
+        assert done.returncode == 2
+        said.append(done.stderr)
+
+    with opened(node.data) as archive:
+        before(monkeypatch, "backup._Copy._catch_up", another)
+        backup.back_up(archive, to, Quiet())
+    assert f"{to}: another backup is being written there" in said[0]
+    assert whole(to) == 1
 
 
 BAD = {

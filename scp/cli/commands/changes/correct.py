@@ -129,7 +129,7 @@ def _check_patients(
         raise UncorrectableError(f"{PATIENT_ID}: takes one --patient: one ID is of one patient")
 
 
-def _tell_of_others(archive: Archive, selection: Selection, held: list[Location]) -> None:
+def _tell_of_others(archive: Archive, selection: Selection, held: Sequence[Location]) -> None:
     """Say where a patient has other studies: a correction of one study shows in that one alone."""
     shown = correction.shown(archive, (selection.level, selection.uid), held, [PATIENT_ID])
     for patient_id in shown[PATIENT_ID]:

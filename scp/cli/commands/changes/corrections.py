@@ -32,7 +32,7 @@ def corrections_refused() -> Iterator[None]:
 def make(
     settings: Settings,
     archive: Archive,
-    held: Mapping[Selection, list[Location]],
+    held: Mapping[Selection, Sequence[Location]],
     values: Mapping[str, str],
     reason: str,
     ask: Ask,
@@ -64,7 +64,7 @@ def _write(
     settings: Settings,
     archive: Archive,
     selection: Selection,
-    held: list[Location],
+    held: Sequence[Location],
     values: Mapping[str, str],
     reason: str,
     is_merge: bool,
@@ -83,7 +83,9 @@ def _write(
     say(f"corrected {made.number}: instances={len(held)}; `minipacs undo {made.number}` undoes it")
 
 
-def held_of(archive: Archive, selections: Sequence[Selection]) -> dict[Selection, list[Location]]:
+def held_of(
+    archive: Archive, selections: Sequence[Selection]
+) -> dict[Selection, Sequence[Location]]:
     """The instances of each. Raises FolderError where one has none."""
     held = {one: selected(archive, one) for one in selections}
     absent = [one for one, instances in held.items() if not instances]

@@ -14,11 +14,10 @@ from scp.cli.options import (
     refusals_shown,
     settings_as_owner,
 )
-from scp.cli.output import say, say_json, shown, size
+from scp.cli.output import Shown, say, say_json, shown, size
 from scp.config import Settings
 from scp.node import opened
 from scp.runtime import tell
-from storage.archive import held_bytes
 from storage.maintenance.backup import back_up
 
 app = Commands()
@@ -39,6 +38,18 @@ def backup(
     raise typer.Exit(0 if whole else 1)
 
 
+class _Kept:
+    """Passes on how far a backup is, and keeps what it says of files."""
+
+    def __init__(self, progress: Shown) -> None:
+        self.begin, self.advance = progress.begin, progress.advance
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        """Keep a line."""
+        self.lines.append(line)
+
+
 def run(settings: Settings, to: Path, as_json: bool = False) -> bool:
     """Back up, and show what is done; whether all that was copied is as it was received.
 
@@ -46,16 +57,14 @@ def run(settings: Settings, to: Path, as_json: bool = False) -> bool:
     """
     started = time.monotonic()
     with opened(settings) as archive, shown("backup") as progress:
-        progress.begin("copying", held_bytes(archive))
-        done = back_up(archive, to, progress.advance)
-        for fault in () if as_json else done.faults:
-            progress.say(fault)
+        kept = _Kept(progress)
+        done = back_up(archive, to, kept if as_json else progress)
     seconds = time.monotonic() - started
     counts = {"copied": done.copied, "unchanged": done.unchanged, "removed": done.removed,
-              "faults": len(done.faults)}  # fmt: skip
+              "faults": done.faults}  # fmt: skip
     tell(settings, "backup", to=str(to), bytes=done.bytes, **counts, seconds=round(seconds, 3))
     if as_json:
-        told = {**counts, "faults": done.faults, "bytes": done.bytes, "seconds": round(seconds, 3)}
+        told = {**counts, "faults": kept.lines, "bytes": done.bytes, "seconds": round(seconds, 3)}
         say_json({"to": str(to), **told})
         return not done.faults
     words = ", ".join(f"{name}={count}" for name, count in counts.items())

@@ -186,7 +186,7 @@ class _Run:
         self._as_json = wanted.as_json
         self._written: set[str] = set()
 
-    def all(self, locations: list[Location]) -> None:
+    def all(self, locations: Sequence[Location]) -> None:
         """Each instance, then the DICOMDIR. Raises OSError where the target takes no more."""
         for location in locations:
             # What lies in the tree may be unreadable: that is this instance's fault alone.

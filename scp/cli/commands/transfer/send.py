@@ -137,7 +137,7 @@ def _counts(found: dict[Result, int]) -> dict[str, int]:
 
 
 def _outcomes(
-    origin: Origin, title: str, peer: Peer, locations: list[Location]
+    origin: Origin, title: str, peer: Peer, locations: Sequence[Location]
 ) -> Iterator[SubOperationOutcome]:
     delivery = Delivery(origin, title, peer, locations, Pause())
     try:
