@@ -5,17 +5,15 @@ place. Who reads the file behind the line, and under that lock, sees what became
 becomes of it later has a later line.
 """
 
-import multiprocessing
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from storage.archive import read_file
 from storage.diagnostics import ArchiveError, ResourceError
@@ -26,8 +24,11 @@ from storage.index import FileFacts
 from storage.journal import Journal, Receipts, last_receipts
 from storage.journal.corrections import Corrections, in_force
 
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
+
 # Makes the processes that read, which are as many as it says.
-MakePool = Callable[[], tuple[Executor, int]]
+MakePool = Callable[[], "tuple[Executor, int]"]
 
 P = TypeVar("P", bound="Piece")
 
@@ -125,6 +126,8 @@ class Readers:
     def close(self) -> None:
         """End them, whatever they are at: they only read."""
         if self._pool:
+            import multiprocessing
+
             self._pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 process.kill()
@@ -135,6 +138,8 @@ class Readers:
         if self._pool is None or len(first) < 2:
             yield from ((piece, piece.read()) for piece in chain(first, pieces))
             return
+        from concurrent.futures import BrokenExecutor
+
         waiting: deque[tuple[P, Future[list[FileRead]]]] = deque()
         try:
             for piece in chain(first, pieces):
@@ -147,7 +152,7 @@ class Readers:
             raise ResourceError("a process that reads headers has died") from error
 
 
-def _result(piece: P, found: Future[list[FileRead]]) -> tuple[P, list[FileRead]]:
+def _result(piece: P, found: "Future[list[FileRead]]") -> tuple[P, list[FileRead]]:
     return piece, found.result()
 
 

@@ -149,6 +149,29 @@ def test_minipacs_rebuild_beside_senders_misses_nothing(node: RunningNode) -> No
     assert minipacs("rebuild", node).stdout == "index rebuilt instances=320\n"
 
 
+def test_associations_that_are_open_go_on_with_the_new_index(node: RunningNode) -> None:
+    held = store(node, "1.1")
+    with node.association((FIND["STUDY"], EXPLICIT), (CT, EXPLICIT)) as association:
+
+        def studies() -> list[tuple[str, int]]:
+            key = "NumberOfStudyRelatedInstances"
+            answers, final = find(
+                association, FIND["STUDY"], "STUDY", **{"StudyInstanceUID": "", key: ""}
+            )
+            assert final.Status == 0x0000
+            return sorted((str(one.StudyInstanceUID), int(one[key].value)) for one in answers)
+
+        for number in range(1, 4):
+            assert minipacs("rebuild", node).returncode == 0
+            assert studies() == [("1.1", len(held))]
+            held.add(uid := f"1.1.1.9{number}")
+            data = encoded(ct("1.1", "1.1.1", uid, PatientID="1.1"))
+            assert send(association, CT, uid, data).Status == 0x0000
+            assert studies() == [("1.1", len(held))]
+    assert found_of(node, "1.1") == held
+    assert minipacs("check", node).returncode == 0
+
+
 def test_minipacs_rebuild_without_a_node(node: RunningNode) -> None:
     held = store(node, "1.1")
     node.stop()
