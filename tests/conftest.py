@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,8 +27,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the marker of the long tests."""
+    """Name the marker of the long tests, and have Ctrl-C be what it is in a terminal."""
     config.addinivalue_line("markers", "long: takes minutes; run with --long")
+    # A shell has what it runs in the background ignore Ctrl-C, and so all that is started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -254,7 +254,7 @@ def interruptible(database: SqliteDatabase, stop: Callable[[], None]) -> Iterato
     connection.set_progress_handler(ask, _STEPS)
     try:
         yield
-    except OperationalError:
+    except (OperationalError, sqlite3.OperationalError):  # of the query builder, and of `stream`
         if raised:
             raise raised[0] from None
         raise

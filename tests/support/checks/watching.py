@@ -18,7 +18,7 @@ _LAYOUT = re.compile(
     r"|incoming|journal(/((receipts|commitments)(\.jsonl|\.link|/\d{15}\.jsonl)?|identity"
     r"|catalogue\.sqlite(-wal|-shm)?))?"
     r"|audit(/audit\.jsonl(\.busy)?(\.\d+)?)?|index\.(sqlite|sqlite-wal|sqlite-shm|lock)"
-    r"|lock|beside\.lock|node\.lock|settled"
+    r"|index\.sqlite\.[0-9a-f]{8}(-wal|-shm)?|lock|(beside|headers|node)\.lock|settled"
 )
 # Of the connections to the index that a worker keeps: each of the file, of its log, of the lock.
 _INDEX_DESCRIPTORS = 8 * 3 + 1

@@ -45,8 +45,9 @@ def test_units_and_dashboard_are_written_for_a_configuration(tmp_path: Path) -> 
     assert config.read_text() == "# mine\n[node]\nport = 104\n"
     assert {path.name for path in units.iterdir()} == set(SHIPPED)
     service = unit(units / "minipacs.service")["Service"]
-    command = Path(sys.executable).with_name("minipacs")
-    assert service["ExecStart"] == f"{command} serve --config {config}"
+    command = str(Path(sys.executable).with_name("minipacs"))
+    quoted = f'"{command}"' if " " in command else command
+    assert service["ExecStart"] == f"{quoted} serve --config {config}"
     assert service["ReadWritePaths"] == str(tmp_path / "data")
     assert unit(units / "minipacs.socket")["Socket"]["ListenStream"] == "127.0.0.1:104"
     shipped = (ROOT / "scripts" / "grafana.json").read_text()

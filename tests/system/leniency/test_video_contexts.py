@@ -16,7 +16,7 @@ from pynetdicom.presentation import build_context
 from support import GET, Inbox, RunningNode, ct, encoded, identifier, retrieved, running_node, send
 from support.network.raw import encapsulated
 
-from storage.index.search import _VIDEO_SYNTAXES
+from storage.index.counts import _VIDEO_SYNTAXES
 from storage.index.tables import open_index
 
 VIDEO, OTHER_VIDEO = str(VideoEndoscopicImageStorage), str(VideoPhotographicImageStorage)
