@@ -16,7 +16,9 @@ _MANY_DESCRIPTORS = 128
 _LONGEST = {
     "test_node_kills.py", "test_node_fuzz.py", "test_other_user.py", "test_import.py",
     "test_index_as_rebuilt.py", "test_forward.py", "test_node_rebuild.py",
-    "test_node_queries.py", "test_node_upgrade.py", "test_correct.py",
+    "test_node_queries.py", "test_node_upgrade.py", "test_correct.py", "test_backup.py",
+    "test_forward_commitment.py", "test_rebuild_processes.py", "test_rebuilding.py",
+    "test_node_fixture.py", "test_fetch.py",
 }  # fmt: skip
 
 

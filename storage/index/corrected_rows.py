@@ -93,10 +93,12 @@ class Recorrection:
         for held, header in wanted:
             count, is_done = self._change(held, header)
             changed += count
+            # What is not corrected yet came with the identity of the patient above it.
+            while is_moved and not is_done:
+                _, is_done = self._change(held, header)
             if not is_done:
                 return changed
             self._after = held.number
-            # What is not corrected yet came with the identity of the patient above it.
             if time.monotonic() > until and not is_moved:
                 return changed
         if len(page) < _MANY:

@@ -322,7 +322,7 @@ def _check(operations: Operations, seed: int) -> None:
 
 @pytest.mark.parametrize("first", range(0, 300, 50))
 def test_the_index_is_as_rebuilt_after_any_sequence(first: int, tmp_path: Path) -> None:
-    for seed in range(first, first + 50):
+    for seed in range(first, first + 35):
         run_sequence(tmp_path / str(seed), seed)
 
 
