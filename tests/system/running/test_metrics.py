@@ -435,7 +435,7 @@ def test_a_queue_that_cannot_be_read_takes_no_other_figure_along(node: RunningNo
     found = scrape(node)
     assert of(found, "ready") == 1
     assert not [name for name, _ in found if name.startswith("forward_")]
-    assert node.logged("metrics without forwarding")
+    node.wait_for_log("metrics without forwarding")
     path.unlink()
 
 
