@@ -141,6 +141,7 @@ def _cases(node: NodeProcess) -> dict[str, Callable[[], float]]:
 
     long, many = ("--patient", made.LONG_PATIENT), ("--patient", made.MANY_PATIENT)
     one = ("--study", "1.2.826.2.1")
+    name = f"PatientName=Roe^{time.time():.0f}"  # another one each time that an archive is used
     return {
         "stats": command("stats"),
         "find, one study": command("find", "StudyInstanceUID=1.2.826.2.1"),
@@ -152,12 +153,12 @@ def _cases(node: NodeProcess) -> dict[str, Callable[[], float]]:
         "C-FIND, long series": lambda: _find(node),
         "C-GET, long series, first": lambda: _first_of_get(node),
         "pin": command("pin", *one),
-        "correct, long series": command("correct", *long, "PatientName=Roe^Long", "--yes"),
-        "correct, many studies": command("correct", *many, "PatientName=Roe^Many", "--yes"),
+        "correct, long series": command("correct", *long, name, "--yes"),
+        "correct, many studies": command("correct", *many, name, "--yes"),
         "merge-patient, long series": command(
             "merge-patient", made.LONG_PATIENT, made.MANY_PATIENT, "--yes"
         ),
-        "undo, long series": command("undo", "3", "--yes"),
+        "undo, long series": lambda: _run(node, ("undo", _last_number(node), "--yes"), (0,)),
         "history": command("history", *one),
         "delete, one study": command("delete", *one, "--yes"),
         "restore, one study": command("restore", *one),
@@ -186,6 +187,11 @@ def _run(node: NodeProcess, arguments: tuple[str, ...], codes: tuple[int, ...]) 
     if process.returncode not in codes:
         _say(f"{' '.join(arguments)}: exit code {process.returncode}\n{log.read_text()[-2000:]}")
     return most
+
+
+def _last_number(node: NodeProcess) -> str:
+    """That of the correction that the last command has made."""
+    return (node.folder / "command.log").read_text().rpartition("minipacs undo ")[2].split("`")[0]
 
 
 def _children(process: int) -> list[int]:
