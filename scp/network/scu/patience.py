@@ -2,16 +2,13 @@
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import chain, repeat
 
 from pynetdicom.association import Association
-from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 
 from scp.config import Peer, Settings
-from scp.network.association import NoAssociationError, Obstacle, Proposal, associate
-from scp.network.dimse import OpenSink
-from scp.network.tls import Contexts
+from scp.network.association import NoAssociationError, Obstacle
 
 # After which it is asked again, each time, at most; then by the last.
 _BUSY_SECONDS = (0.5, 1.0, 2.0, 4.0)
@@ -29,20 +26,15 @@ def pauses(settings: Settings, peer: Peer) -> Iterator[float]:
         yield pause
 
 
-def associate_when_free(
-    settings: Settings,
-    contexts: Contexts,
-    title: str,
-    peer: Peer,
-    proposals: Sequence[Proposal],
-    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
-    open_sink: OpenSink = lambda context_id, command: None,
-) -> Association:
-    """As `associate`, and asked again while the peer is busy. Raises NoAssociationError."""
+def when_free(settings: Settings, peer: Peer, ask: Callable[[], Association]) -> Association:
+    """What `ask` gives, an association, asked again while the peer is busy.
+
+    Raises NoAssociationError.
+    """
     asked = pauses(settings, peer)
     while True:
         try:
-            return associate(settings, contexts, title, peer, proposals, roles, open_sink)
+            return ask()
         except NoAssociationError as error:
             pause = next(asked, None) if error.obstacle is Obstacle.BUSY else None
             if pause is None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import NoReturn, Self
 
@@ -11,7 +12,7 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
 from scp.config import Peer, Service, Settings
-from scp.network.association import access, finish
+from scp.network.association import access, associate, finish
 from scp.network.dimse import (
     QUERY_RETRIEVE,
     Command,
@@ -23,7 +24,7 @@ from scp.network.dimse import (
     next_message,
     writer,
 )
-from scp.network.scu.patience import associate_when_free
+from scp.network.scu.patience import when_free
 from scp.network.scu.store import cut
 from scp.network.tls import Contexts
 from scp.network.upper_layer import upper_layer_of
@@ -238,9 +239,8 @@ class Inquirer:
             conversation.cut()
         proposals = [(uid, IDENTIFIER_SYNTAXES) for uid, (root, _) in QUERY_RETRIEVE.items()
                      if root is not Root.PATIENT_STUDY_ONLY]  # fmt: skip
-        association = associate_when_free(
-            self._settings, self._tls, self._title, self._peer, proposals
-        )
+        ask = partial(associate, self._settings, self._tls, self._title, self._peer, proposals)
+        association = when_free(self._settings, self._peer, ask)
         return Conversation(association, self._settings, self._title, self._peer)
 
     def _context(self, association: Association, level: Level) -> PresentationContext:

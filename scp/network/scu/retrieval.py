@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation as Role
 from pynetdicom.presentation import PresentationContext, build_role
 
 from scp.config import Peer, Service, Settings
-from scp.network.association import Proposal, access
+from scp.network.association import Proposal, access, associate
 from scp.network.dimse import (
     STORAGE_CLASSES,
     STORAGE_SYNTAXES,
@@ -22,7 +23,7 @@ from scp.network.dimse import (
     status_of,
     writer,
 )
-from scp.network.scu.patience import associate_when_free
+from scp.network.scu.patience import when_free
 from scp.network.scu.requests import (
     IDENTIFIER_SYNTAXES,
     Conversation,
@@ -95,9 +96,17 @@ class _Retriever:
         self, proposals: Sequence[Proposal], roles: Sequence[Role] = (), sink: OpenSink = _no_sink
     ) -> Conversation:
         origin = self._origin
-        association = associate_when_free(
-            origin.settings, origin.tls, origin.title, origin.peer, proposals, roles, sink
+        ask = partial(
+            associate,
+            origin.settings,
+            origin.tls,
+            origin.title,
+            origin.peer,
+            proposals,
+            roles,
+            sink,
         )
+        association = when_free(origin.settings, origin.peer, ask)
         self._conversation = Conversation(association, origin.settings, origin.title, origin.peer)
         return self._conversation
 
