@@ -125,7 +125,7 @@ class Recorrection:
         said = shared_header(header)
         if said == held.said and _identity(header) == held.identity:
             return 0, True
-        series = self._series(held, header)
+        series, _ = entities.series_of(self._index, header)  # another one where the patient is
         if series == held.series:
             if said == held.said:
                 return 0, True
@@ -136,14 +136,6 @@ class Recorrection:
                 count = "SELECT COUNT(*) FROM instance WHERE shared_id = ?"
                 return int(self._execute(count, held.number)[0][0]), True
         return self._move(held, series, entities.shared_of(self._index, series, said))
-
-    def _series(self, held: _Held, header: Header) -> int:
-        """The series in which the instances are to be: another one where the patient is."""
-        parent = 0
-        for level in SHARED:
-            row = row_of(level, header) | ({} if level is Level.PATIENT else {"parent_id": parent})
-            parent, _ = entities.entity(self._index, level, row)
-        return parent
 
     def _move(self, held: _Held, series: int, shared: int) -> tuple[int, bool]:
         """Have some instances be of another series and shared header; whether none is left."""

@@ -60,17 +60,26 @@ def enter(index: Index, header: Header) -> Entered:
         key = *key, *[header.came[column] for column in ABOVE]
     if known := entered.get(key):
         return Entered(*known)
+    series, differing = series_of(index, header)
+    shared = shared_of(index, series, shared_header(header))
+    if not differing:
+        if len(entered) >= _MAX_ENTERED:
+            entered.clear()
+        entered[key] = series, shared
+    return Entered(series, shared, tuple(differing))
+
+
+def series_of(index: Index, header: Header) -> tuple[int, list[tuple[Level, int]]]:
+    """The series that an instance is in, and the rows above it that say else than it does.
+
+    They are made where they are not there.
+    """
     parent, differing = 0, []
     for level in SHARED:
         row = row_of(level, header) | ({} if level is Level.PATIENT else {"parent_id": parent})
         parent, differs = entity(index, level, row)
         differing += [(level, parent)] if differs else []
-    shared = shared_of(index, parent, shared_header(header))
-    if not differing:
-        if len(entered) >= _MAX_ENTERED:
-            entered.clear()
-        entered[key] = parent, shared
-    return Entered(parent, shared, tuple(differing))
+    return parent, differing
 
 
 def adjust(index: Index, entered: Entered, header: Header, arrived: int, is_newest: bool) -> None:
