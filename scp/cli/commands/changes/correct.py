@@ -5,7 +5,13 @@ from typing import Annotated
 
 import typer
 
-from scp.cli.commands.changes.corrections import Reason, corrections_refused, held_of, make
+from scp.cli.commands.changes.corrections import (
+    Reason,
+    Shown,
+    corrections_refused,
+    held_of,
+    make,
+)
 from scp.cli.options import (
     DEFAULT_CONFIG,
     Ask,
@@ -84,13 +90,14 @@ def run(
             checked(one.level, values)
         held = held_of(archive, selections)
         _check_patients(archive, selections, values)
+        before: dict[Selection, Shown] = {}
         for one, instances in held.items():
             if one.level is Level.STUDY and PATIENT_ID not in values and _PERSON & values.keys():
                 _tell_of_others(archive, one, instances)
-            before = correction.shown(archive, (one.level, one.uid), instances, values)
-            if before == {keyword: [text] for keyword, text in values.items()}:
+            before[one] = correction.shown(archive, (one.level, one.uid), instances, values)
+            if before[one] == {keyword: [text] for keyword, text in values.items()}:
                 raise UncorrectableError(f"{one}: has just these values")
-        make(settings, archive, held, values, reason, ask)
+        make(settings, archive, held, before, values, reason, ask)
 
 
 def _entities(

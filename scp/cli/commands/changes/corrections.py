@@ -16,6 +16,8 @@ from storage.diagnostics import ArchiveError, FolderError
 from storage.journal.corrections import Correction
 from storage.maintenance.changes import Selection, UncorrectableError, correction, selected
 
+# Keyword -> the different values that instances are shown with.
+Shown = Mapping[str, list[str]]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; for the history.")]
 
 
@@ -33,18 +35,18 @@ def make(
     settings: Settings,
     archive: Archive,
     held: Mapping[Selection, Sequence[Location]],
+    before: Mapping[Selection, Shown],
     values: Mapping[str, str],
     reason: str,
     ask: Ask,
     is_merge: bool = False,
 ) -> None:
-    """Ask, and write a correction down for each entity."""
-    for selection, instances in held.items():
-        before = correction.shown(archive, (selection.level, selection.uid), instances, values)
+    """Ask, and write a correction down for each entity; `before` is what is shown of each."""
+    for selection, shown in before.items():
         if len(held) > 1:
             say(f"{selection}:")
         for keyword, text in values.items():
-            say(_change(before[keyword], keyword, text))
+            say(_change(shown[keyword], keyword, text))
     named = ", ".join(f"{one}: instances={len(instances)}" for one, instances in held.items())
     if not ask(f"{named}. Correct?"):
         say("nothing corrected")

@@ -18,7 +18,7 @@ from scp.config import Settings
 from scp.node import opened
 from storage import Level
 from storage.index import search
-from storage.maintenance.changes import Selection, UncorrectableError
+from storage.maintenance.changes import Selection, UncorrectableError, correction
 
 app = Commands()
 
@@ -43,7 +43,8 @@ def run(settings: Settings, patient_id: str, into: str, reason: str, ask: Ask) -
         raise UncorrectableError(f"{into}: takes two patients, not the same one twice")
     with opened(settings) as archive:
         archive.require_whole()
-        held = held_of(archive, [Selection(Level.PATIENT, patient_id)])
+        merged = Selection(Level.PATIENT, patient_id)
+        held = held_of(archive, [merged])
         found = {one: search.patients(archive.index, one) for one in (patient_id, into)}
         for one, rows in found.items():
             if len(rows) != 1:
@@ -53,4 +54,5 @@ def run(settings: Settings, patient_id: str, into: str, reason: str, ask: Ask) -
         told = dict(zip(search.OF_PERSON, texts, strict=True))
         # What is not known of the one is not forgotten of the other.
         values = {name: text for name, text in told.items() if text or name == search.OF_PERSON[1]}
-        make(settings, archive, held, values, reason, ask, is_merge=True)
+        shown = correction.shown(archive, (merged.level, merged.uid), held[merged], values)
+        make(settings, archive, held, {merged: shown}, values, reason, ask, is_merge=True)
