@@ -3,7 +3,7 @@
 from scp.testing.faults import Fault, Injected
 from scp.testing.faulty_node import Node
 from scp.testing.fixtures import node, start_node
-from scp.testing.process import NodeProcess, toml
+from scp.testing.process import NodeProcess
 
 __all__ = [
     "Fault",
@@ -12,5 +12,4 @@ __all__ = [
     "NodeProcess",
     "node",
     "start_node",
-    "toml",
 ]

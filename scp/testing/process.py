@@ -1,6 +1,5 @@
 """`minipacs serve` as a process with a folder of its own, and its log."""
 
-import json
 import os
 import re
 import signal
@@ -10,6 +9,8 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self
+
+import tomlkit
 
 # How long a node may take to start, to end, or to say what is waited for.
 SECONDS = 60.0
@@ -61,7 +62,7 @@ class NodeProcess:
             "node": {"port": 0, "workers": 1, **tables.get("node", {})},
             "limits": {"free_bytes": 0, **tables.get("limits", {})},
         }
-        self.config.write_text(toml(settings), encoding="utf-8")
+        self.config.write_text(tomlkit.dumps(settings), encoding="utf-8")
 
     def reload(self, answer: str = "configuration reloaded") -> None:
         """Have it read its configuration again, and wait for what it says to that."""
@@ -154,25 +155,3 @@ class NodeProcess:
     def _finish_reading(self) -> None:
         if self._reader:
             self._reader.join(SECONDS)
-
-
-def toml(tables: Tables) -> str:
-    """The tables as a config file; those in a table, as peers are, are tables of their own."""
-    lines: list[str] = []
-    for name, table in tables.items():
-        if isinstance(table, list):  # an array of tables
-            for one in table:
-                lines += [f"[[{name}]]", *(f"{k} = {_value(v)}" for k, v in one.items())]
-            continue
-        inner = {key: value for key, value in table.items() if isinstance(value, Mapping)}
-        lines.append(f"[{name}]")
-        lines += [f"{key} = {_value(table[key])}" for key in table if key not in inner]
-        for title, peer in inner.items():
-            lines.append(f"[{name}.{_value(title)}]")
-            lines += [f"{key} = {_value(value)}" for key, value in peer.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _value(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text.replace("\x7f", "\\u007F")

@@ -1,6 +1,7 @@
 """What tests share: a node, clients, destinations and data sets."""
 
-from scp.testing import toml
+from tomlkit import dumps as toml
+
 from support.clients import (
     accepted,
     at_rest,
