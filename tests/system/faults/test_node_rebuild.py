@@ -196,11 +196,7 @@ def test_minipacs_rebuild_says_what_is_in_its_way(tmp_path: Path, node: RunningN
     assert len(done.stderr.splitlines()) == 1
     store(node, "1.1")
     with held_up(node):
-        first = subprocess.Popen(
-            [sys.executable, "-m", "scp", "rebuild", "-c", str(node.config)],
-            cwd=ROOT, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        wait_for_lock(node.data / "rebuild.lock", first)
+        first = begun_rebuild(node)
         second = minipacs("rebuild", node)
         assert (second.returncode, second.stderr) == (
             1, "minipacs: index not rebuilt: another rebuild is under way\n",
@@ -214,11 +210,7 @@ def test_beside_a_rebuild_without_a_node_no_other_is_asked_for(node: RunningNode
     lose_index(node)
     assert "index not there; `minipacs rebuild`" in minipacs("check", node).stderr
     with held_up(node):
-        first = subprocess.Popen(
-            [sys.executable, "-m", "scp", "rebuild", "-c", str(node.config)],
-            cwd=ROOT, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        wait_for_lock(node.data / "rebuild.lock", first)
+        first = begun_rebuild(node)
         told = minipacs("check", node).stderr
         assert told.endswith("data: index not finished; it is being made anew; ask again later\n")
     assert first.communicate(timeout=CLIENT_SECONDS)[0] == "index rebuilt instances=3\n"
@@ -231,6 +223,16 @@ def test_an_index_lost_under_a_node_takes_a_restart_and_no_rebuild(node: Running
         told = minipacs(command, node).stderr
         assert "a node has it open" in told
         assert "restart that node" in told
+
+
+def begun_rebuild(node: RunningNode) -> "subprocess.Popen[str]":
+    """One that has its lock."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scp", "rebuild", "-c", str(node.config)],
+        cwd=ROOT, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_for_lock(node.data / "rebuild.lock", process)
+    return process
 
 
 def wait_for_lock(path: Path, process: "subprocess.Popen[str]") -> None:
