@@ -60,20 +60,19 @@ class Listener:
             poll.register(stop, select.EPOLLIN)
             poll.register(life, select.EPOLLIN)
             while True:
-                ready = {descriptor for descriptor, _ in poll.poll(self._seconds_to_beat())}
+                if time.monotonic() >= self._next_beat:
+                    self._beat()
+                    self._next_beat = time.monotonic() + heartbeat.BEAT_SECONDS
+                    # Also for who calls, and for whom a worker was woken that hangs.
+                    for door in self._doors.all:
+                        _to_the_end(poll, door)
+                wait = max(self._next_beat - time.monotonic(), 0.0)
+                ready = {descriptor for descriptor, _ in poll.poll(wait)}
                 if stop.fileno() in ready or life in ready:
                     return stop.fileno() in ready
                 for door in self._doors.all:
                     if door.fileno() in ready and self._accept(door):
                         _to_the_end(poll, door)
-
-    def _seconds_to_beat(self) -> float:
-        """Beat where that is due; the seconds until it is due again."""
-        now = time.monotonic()
-        if now >= self._next_beat:
-            self._beat()
-            self._next_beat = now + heartbeat.BEAT_SECONDS
-        return self._next_beat - now
 
     def drain(self, seconds: float) -> None:
         """Let what is under way finish, for `seconds` at most; abort who only waits.

@@ -58,6 +58,7 @@ class NodeACSE(ACSE):
         self.requestor._ae_title = known.calling_title  # which was checked then
         self.assoc._accepted_cx = {**known.accepted}
         self.assoc._rejected_cx = [*known.rejected]
+        upper_layer_of(self.assoc).tell_oddities("A-ASSOCIATE-RQ", known.oddities)
         if known.rejected:
             self._log_denied(access.rights(self.node.settings, known.calling_title))
         self._establish()
@@ -70,17 +71,16 @@ class NodeACSE(ACSE):
         return not (self.secured or self._asked_index or is_verbose)
 
     def _remember(self) -> None:
-        request = upper_layer_of(self.assoc).request
-        if not request or not self._is_ordinary or self.requestor.user_identity:
+        if not self._is_ordinary or self.requestor.user_identity:
             return
-        self.node.negotiations.remember(
-            request, self.requestor.address,
-            Negotiation(
-                cast(A_ASSOCIATE, self.requestor.primitive),
-                cast(A_ASSOCIATE, self.acceptor.primitive),
-                self.requestor.ae_title, self.assoc._accepted_cx, self.assoc._rejected_cx,
-            ),
+        layer = upper_layer_of(self.assoc)
+        negotiation = Negotiation(
+            cast(A_ASSOCIATE, self.requestor.primitive),
+            cast(A_ASSOCIATE, self.acceptor.primitive),
+            self.requestor.ae_title, layer.oddities,
+            self.assoc._accepted_cx, self.assoc._rejected_cx,
         )  # fmt: skip
+        self.node.negotiations.remember(layer.request, self.requestor.address, negotiation)
 
     def _negotiate_as_acceptor(self) -> None:
         request = cast(A_ASSOCIATE, self.requestor.primitive)

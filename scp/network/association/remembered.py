@@ -25,6 +25,7 @@ class Negotiation:
     request: A_ASSOCIATE
     acceptance: A_ASSOCIATE
     calling_title: str
+    oddities: str  # of the request, for the log
     accepted: Mapping[int, PresentationContext]
     rejected: Sequence[PresentationContext]
 

@@ -78,7 +78,7 @@ class EventLoop(DULServiceProvider):
         self._alive = False
         self._closing_since = 0.0
         self.blank_titles: frozenset[str] = frozenset()  # of the A-ASSOCIATE-RQ
-        self.request = b""  # the A-ASSOCIATE-RQ, where there was nothing to say of it
+        self.request, self.oddities = b"", ""  # the A-ASSOCIATE-RQ, and what is unusual about it
         self._counted = 0  # bytes that had come when the peer was last taken to be heard
         self._waiter = Waiter()
 
@@ -240,13 +240,15 @@ class EventLoop(DULServiceProvider):
         for context, number in zip(contexts, read.context_ids, strict=True):
             context._context_id = number  # past the check of who sets it
         self.blank_titles = frozenset(read.blank)
-        if not read.oddities:
-            self.request = bytes(pdu)
-        else:
-            what = "A-ASSOCIATE-RQ" if is_request else "A-ASSOCIATE-AC"
-            address = self._connection.peer_address
-            logger.info(Event(f"unusual {what}", "; ".join(read.oddities), address=address))
+        self.request, self.oddities = bytes(pdu), "; ".join(read.oddities)
+        self.tell_oddities("A-ASSOCIATE-RQ" if is_request else "A-ASSOCIATE-AC", self.oddities)
         return decoded, event, primitive
+
+    def tell_oddities(self, what: str, oddities: str) -> None:
+        """Say what was left out of a PDU, or made right, if anything was."""
+        if oddities:
+            address = self._connection.peer_address
+            logger.info(Event(f"unusual {what}", oddities, address=address))
 
     def _invalid(self, error: object) -> None:
         self._say(error)
