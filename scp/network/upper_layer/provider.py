@@ -60,8 +60,8 @@ class UpperLayer(EventLoop):
     @property
     def _has_to_end(self) -> bool:
         """Whether something is still to be sent, or the peer to close the connection."""
-        is_closing = self.state_machine.current_state == CLOSING
-        return is_closing or not self.to_provider_queue.empty()
+        state = self.state_machine.current_state
+        return state == CLOSING or (state in _DATA_STATES and not self.to_provider_queue.empty())
 
     @property
     def is_driven_here(self) -> bool:
