@@ -21,8 +21,8 @@ _END_STEP_SECONDS = 0.01
 _FULL_SECONDS = 0.2
 # A connection wakes one of the workers that wait, not all of them.
 _ONE_WORKER = select.EPOLLIN | select.EPOLLEXCLUSIVE
-# For the last A-ABORT PDUs, in all.
-_END_SECONDS = 0.5
+# For the last A-ABORT PDUs, in all, and the lines that tell of them: peers have 1 s to close.
+_END_SECONDS = 1.5
 
 
 class Listener:
@@ -132,7 +132,7 @@ def _to_the_end(poll: select.epoll, door: socket.socket) -> None:
 
 
 def _await_end(aborted: Sequence[NodeAssociation]) -> None:
-    """Wait until their A-ABORT PDUs have been sent, or that takes too long."""
+    """Wait until they are aborted and accounted for, or that takes too long."""
     deadline = time.monotonic() + _END_SECONDS
     while any(one.is_alive() for one in aborted) and time.monotonic() < deadline:
         time.sleep(_END_STEP_SECONDS)

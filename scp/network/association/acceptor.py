@@ -141,8 +141,8 @@ class NodeAssociation(Association):
             self.dul.finish()
             self.dimse.discard()
             self._socket.forget()
-            self._has_ended = True
             self._close()
+            self._has_ended = True
 
     def is_alive(self) -> bool:
         """Whether it is being served, or will be."""

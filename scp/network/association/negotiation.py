@@ -105,7 +105,7 @@ class NodeACSE(ACSE):
         self._remember()
 
     def _establish(self) -> None:
-        # pynetdicom's handlers leave another there, which waits in whatever thread it is called.
+        # pynetdicom's checks leave its own in this place, which closes in the thread of who calls.
         vars(self.assoc).pop("abort", None)
         evt.trigger(self.assoc, evt.EVT_ACCEPTED, {})
         self.assoc.is_established = True

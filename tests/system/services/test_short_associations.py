@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import signal
 import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ from support import (
 )
 from support.network.plain_peer import Wire
 from support.network.wire import (
+    ABORTED,
     APPLICATION_CONTEXT,
     ASSOCIATE_AC,
     ASSOCIATE_RJ,
@@ -255,3 +257,28 @@ def test_short_associations_share_threads_and_wake_one_worker_each(told: Running
     assert (
         len(heard(told, "WOKEN", mark)) < rounds / 4
     )  # by twice as many workers each time is none
+
+
+# ---- the end
+
+
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_who_only_waits_is_aborted_and_told_of_when_the_node_ends(
+    start_node: StartNode, rounds: int
+) -> None:
+    """Negotiated for the first time, or known from before."""
+    node = start_node(node={"workers": 2})
+    for _ in range(rounds - 1):
+        for _ in range(4):
+            spoken(node, ORDINARY)
+    mark = node.mark()
+    peers = [Wire(node.port).associate(ORDINARY) for _ in range(20)]
+    for peer in peers:
+        peer.send(ECHO_MESSAGE)
+        assert peer.receive()
+    node.process.send_signal(signal.SIGTERM)
+    for peer in peers:
+        assert peer.receive() == ABORTED
+        assert peer.receive() == b""
+        peer.connection.close()
+    node.wait_for_log("association closed", "by=abort", count=20, after=mark)
