@@ -220,7 +220,7 @@ def test_other_settings_are_heeded_at_once(start_node: StartNode) -> None:
     second = [spoken(node, opening) for _ in range(4)]
     assert second == second[:1] * 4
     assert second[0] != first[0]
-    assert len(node.logged("contexts refused", "services=store")) == 4
+    node.wait_for_log("contexts refused", "services=store", count=4)
     node.configure({"access": {"any_peer": False}, "peers": {"OTHER": {}}})
     node.reload()
     assert answer_kind(node, opening) == ASSOCIATE_RJ
@@ -228,8 +228,9 @@ def test_other_settings_are_heeded_at_once(start_node: StartNode) -> None:
 
 def test_a_limit_is_heeded_by_who_is_known(start_node: StartNode) -> None:
     node = start_node(node={"workers": 1}, peers={"BYTES": {"associations": 1}})
-    assert [answer_kind(node, ORDINARY) for _ in range(3)] == [ASSOCIATE_AC] * 3
-    node.wait_for_log("association closed", count=3)
+    for count in (1, 2, 3):
+        assert answer_kind(node, ORDINARY) == ASSOCIATE_AC
+        node.wait_for_log("association closed", count=count)  # its slot is given back by then
     with Wire(node.port) as held:
         held.associate(ORDINARY)
         refused = spoken(node, ORDINARY)[0]
