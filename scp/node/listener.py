@@ -1,17 +1,15 @@
 """The association server on sockets that were bound before, and may be shared by workers."""
 
 import logging
-import selectors
+import select
 import socket
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from pynetdicom import evt
-
 from scp.network.association import Handlers, NodeAssociation, WorkerContext
+from scp.node.association_threads import AssociationThreads
 from scp.node.connection_crowds import Crowds
 from scp.runtime import ListeningSockets, heartbeat, one_line
 from storage.diagnostics import Event
@@ -19,13 +17,16 @@ from storage.diagnostics import Event
 logger = logging.getLogger(__name__)
 
 _DRAIN_STEP_SECONDS = 0.05
+_END_STEP_SECONDS = 0.01
 _FULL_SECONDS = 0.2
-# For the last A-ABORT PDUs, in all.
-_END_SECONDS = 0.5
+# A connection wakes one of the workers that wait, not all of them.
+_ONE_WORKER = select.EPOLLIN | select.EPOLLEXCLUSIVE
+# For the last A-ABORT PDUs, in all, and the lines that tell of them: peers have 1 s to close.
+_END_SECONDS = 1.5
 
 
 class Listener:
-    """Accepts connections and gives each an association with threads of its own."""
+    """Accepts connections and gives each an association with a thread of its own."""
 
     def __init__(
         self,
@@ -38,7 +39,9 @@ class Listener:
         self._handlers = handlers
         self._doors = doors
         self._crowds = Crowds()
-        self._beat = beat  # to be called every `watch.BEAT_SECONDS`, by who would hang
+        self._threads = AssociationThreads()
+        self._beat = beat  # to be called every `heartbeat.BEAT_SECONDS`, by who would hang
+        self._next_beat = 0.0
 
     def renew(self, node: WorkerContext) -> None:
         """Serve associations by `node` from now on; those that are open go on."""
@@ -49,43 +52,44 @@ class Listener:
 
         Can be called again.
         """
-        # Another worker may take a connection first, so accepting must not wait for one.
-        with selectors.DefaultSelector() as selector:
+        with select.epoll() as poll:
             for door in self._doors.all:
+                # Another worker may take a connection first: accepting must not wait for one.
                 door.setblocking(False)
-                selector.register(door, selectors.EVENT_READ)
-            selector.register(stop, selectors.EVENT_READ)
-            selector.register(life, selectors.EVENT_READ)
+                poll.register(door, _ONE_WORKER)
+            poll.register(stop, select.EPOLLIN)
+            poll.register(life, select.EPOLLIN)
             while True:
-                ready = [key.fileobj for key, _ in selector.select(heartbeat.BEAT_SECONDS)]
-                self._beat()
-                if stop in ready or life in ready:
-                    return stop in ready
+                if time.monotonic() >= self._next_beat:
+                    self._beat()
+                    self._next_beat = time.monotonic() + heartbeat.BEAT_SECONDS
+                    # Also for who calls, and for whom a worker was woken that hangs.
+                    for door in self._doors.all:
+                        _to_the_end(poll, door)
+                wait = max(self._next_beat - time.monotonic(), 0.0)
+                ready = {descriptor for descriptor, _ in poll.poll(wait)}
+                if stop.fileno() in ready or life in ready:
+                    return stop.fileno() in ready
                 for door in self._doors.all:
-                    if door in ready:
-                        self._accept(door)
+                    if door.fileno() in ready and self._accept(door):
+                        _to_the_end(poll, door)
 
     def drain(self, seconds: float) -> None:
         """Let what is under way finish, for `seconds` at most; abort who only waits.
 
         Connections that have not become associations end with the process.
         """
-        deadline = time.monotonic() + seconds
-        while associations := [a for a in self.associations if a.is_established]:
+        deadline, aborted = time.monotonic() + seconds, list[NodeAssociation]()
+        while associations := [a for a in self._threads.running if a.is_established]:
             late = time.monotonic() >= deadline
             for association in associations:
                 if late or not association.is_busy:
                     association.abort()
+                    aborted.append(association)
             if late:
-                for association in associations:
-                    association.join(_END_SECONDS / len(associations))
-                return
+                break
             time.sleep(_DRAIN_STEP_SECONDS)
-
-    @property
-    def associations(self) -> list[NodeAssociation]:
-        """The associations that are open now."""
-        return [t for t in threading.enumerate() if isinstance(t, NodeAssociation)]
+        _await_end(aborted)
 
     def shutdown_request(self, request: Any) -> None:
         """Close a connection; pynetdicom's Association asks its server for that."""
@@ -93,25 +97,42 @@ class Listener:
             request.shutdown(socket.SHUT_RDWR)
         request.close()
 
-    def _accept(self, door: socket.socket) -> None:
+    def _accept(self, door: socket.socket) -> bool:
+        """Accept a connection, if there still is one; whether there was."""
         try:
             connection, address = door.accept()
         except (BlockingIOError, ConnectionError):  # taken by another worker, or gone again
-            return
+            return False
         except OSError as error:  # no descriptors left: a moment, so that some are freed
             logger.error("cannot accept: %s", error.strerror)
             time.sleep(_FULL_SECONDS)
-            return
+            return False
         try:
             self._start(connection, address, door)
         except Exception as error:
             logger.error(Event("connection refused", one_line(error), address=address[0]))
             connection.close()
+        return True
 
     def _start(self, connection: socket.socket, address: Any, door: socket.socket) -> None:
         tls = self._node.tls.server if self._doors.is_for_tls(door) else None
         association = NodeAssociation(self._node, self._handlers, self)
         association.adopt(connection, address, tls)
-        association.bind(evt.EVT_ESTABLISHED, lambda event: association.log_opened())
-        association.start()
+        self._threads.run(association)
         self._crowds.add(address[0], association)
+
+
+def _to_the_end(poll: select.epoll, door: socket.socket) -> None:
+    """Be the last of the workers to be woken by this socket, once one was accepted there.
+
+    Without that the kernel wakes the same one for as long as it can, and the others serve none.
+    """
+    poll.unregister(door)
+    poll.register(door, _ONE_WORKER)
+
+
+def _await_end(aborted: Sequence[NodeAssociation]) -> None:
+    """Wait until they are aborted and accounted for, or that takes too long."""
+    deadline = time.monotonic() + _END_SECONDS
+    while any(one.is_alive() for one in aborted) and time.monotonic() < deadline:
+        time.sleep(_END_STEP_SECONDS)

@@ -4,6 +4,7 @@ import heapq
 import mmap
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from scp.runtime.shared_lock import SharedLock
@@ -117,6 +118,7 @@ def _name(title: str) -> bytes:
     return title.strip().encode("utf-8", "replace")[:_TITLE_BYTES].ljust(_TITLE_BYTES)
 
 
+@lru_cache(maxsize=1000)
 def site(address: str) -> str:
     """What addresses are counted as: IPv4 ones as they are, of IPv6 the network of 64 bits."""
     parsed = ip_address(address)
@@ -128,6 +130,7 @@ def site(address: str) -> str:
     return f"{IPv6Address(parsed.packed[:_SITE_BYTES] + bytes(_SITE_BYTES))}/64"
 
 
+@lru_cache(maxsize=1000)
 def _place(address: str) -> bytes:
     if not address:
         return _NO_ADDRESS

@@ -10,11 +10,10 @@ from typing import Any, Protocol
 from pynetdicom import evt
 from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.association import Association
-from pynetdicom.transport import AddressInformation
 
 from scp.config import Service
 from scp.network.association import accounting
-from scp.network.association.driver import attach_upper_layer
+from scp.network.association.application_entity import address_of
 from scp.network.association.negotiation import NodeACSE
 from scp.network.association.request import PeerGone, Request, Traffic
 from scp.network.association.shared import WorkerContext
@@ -48,8 +47,18 @@ class Handler:
 
 Handlers = Mapping[Field, Handler]
 
+# As pynetdicom has them: what answers an event that nobody has bound another handler to.
+_DEFAULT_HANDLERS = {
+    event: (evt.get_default_handler(event), None) for event in evt._INTERVENTION_EVENTS
+}
+# pynetdicom's threads wait for each other; here there is one.
+_NOBODY_WAITS = threading.Event()
+_NOBODY_WAITS.set()
+
 # A peer that has asked for nothing this long is not in the middle of something, in seconds.
 _QUIET_SECONDS = 1.0
+# Where no timeout is set.
+_LONG_SECONDS = 3600.0
 
 
 class ConnectionOwner(Protocol):
@@ -62,17 +71,16 @@ class ConnectionOwner(Protocol):
 class NodeAssociation(Association):
     """pynetdicom's Association with the node's own negotiation and its own handlers.
 
-    Its one thread drives the upper layer and serves the requests, by their command. pynetdicom's
-    service classes are left out: they know only the response that an event handler may give,
-    and their retrieve loop is not good enough.
+    The one thread that runs it drives the upper layer and serves the requests, by their command.
+    pynetdicom's service classes are left out: they know only the response that an event handler
+    may give, and their retrieve loop is not good enough.
     """
 
     dul: UpperLayer
     dimse: NodeDIMSE
 
     def __init__(self, node: WorkerContext, handlers: Handlers, owner: ConnectionOwner) -> None:
-        super().__init__(node.entity, MODE_ACCEPTOR)
-        attach_upper_layer(self, self._open_sink)
+        self._prepare(node)
         self.acse = self._acse = NodeACSE(self)
         self._acse.node = node
         self._node = node
@@ -82,22 +90,36 @@ class NodeAssociation(Association):
         self._last_served = time.monotonic()
         self._opened = time.monotonic()
         self._traffic = Traffic()
+        self._has_ended = False
+
+    def _prepare(self, node: WorkerContext) -> None:
+        """Be what pynetdicom's constructor makes, without the parts that the node replaces."""
+        self._ae, self.mode = node.entity, MODE_ACCEPTOR
+        self.requestor, self.acceptor = node.users.of(self)
+        self.is_established = self.is_rejected = self.is_aborted = self.is_released = False
+        self._sent_abort = self._sent_release = self._kill = self._started_dul = False
+        self._accepted_cx, self._rejected_cx = {}, []
+        self._handlers = dict(_DEFAULT_HANDLERS)
+        self._dul_ready = self._reactor_checkpoint = _NOBODY_WAITS
+        self._is_paused, self._timer_resolution = False, None
+        self.network_timeout_response = "A-ABORT"
+        threading.Thread.__init__(self, daemon=True)  # which is never started
+        self.dul = UpperLayer(self)
+        self.dimse = NodeDIMSE(self, self._open_sink)
+        self.connection_timeout = node.entity.connection_timeout
+        self.dimse_timeout = node.entity.dimse_timeout
+        self.acse_timeout = node.entity.acse_timeout
+        self.network_timeout = node.entity.network_timeout
 
     def adopt(self, connection: Any, address: Any, tls: Any = None) -> None:
-        """Take over an accepted connection, before the thread is started; `tls`: its context."""
-        self.name = f"AcceptorThread@{address[0]}:{address[1]}"
+        """Take over an accepted connection, before anything runs; `tls`: its context."""
         sock = NodeSocket(self, client_socket=connection)
-        limits, entity = self._node.settings.limits, self._node.entity
-        sock.longest_pdu = max(sock.longest_pdu, limits.pdu_bytes)
+        sock.longest_pdu = max(sock.longest_pdu, self._node.settings.limits.pdu_bytes)
         self.set_socket(sock)
         sock.adopt(tls)
         self._socket = sock
-        self.acceptor.maximum_length = limits.pdu_bytes
-        self.acceptor.ae_title = entity.ae_title
-        self.acceptor.address_info = AddressInformation.from_tuple(connection.getsockname())
-        self.acceptor.implementation_class_uid = entity.implementation_class_uid
-        self.acceptor.implementation_version_name = entity.implementation_version_name
-        self.requestor.address_info = AddressInformation.from_tuple(address)
+        self.acceptor.address_info = address_of(connection.getsockname())
+        self.requestor.address_info = address_of(address)
 
     @property
     def is_busy(self) -> bool:
@@ -108,10 +130,10 @@ class NodeAssociation(Association):
         return time.monotonic() - max(heard, self._last_served) < _QUIET_SECONDS
 
     def run_reactor(self) -> None:
-        """Serve the association to its end."""
+        """Serve the association to its end, in the calling thread."""
         try:
             if agree(self):
-                super().run_reactor()
+                self._negotiate_and_serve()
         except Exception as error:
             logger.error(Event("association broken", one_line(error), **self.who))
             logger.debug("details", exc_info=True)
@@ -120,15 +142,33 @@ class NodeAssociation(Association):
             self.dimse.discard()
             self._socket.forget()
             self._close()
+            self._has_ended = True
+
+    def is_alive(self) -> bool:
+        """Whether it is being served, or will be."""
+        return not self._has_ended
+
+    def _negotiate_and_serve(self) -> None:
+        self._started_dul = True
+        self.dul.start()
+        if self.dul.await_request(self.acse_timeout or _LONG_SECONDS):
+            self._run_reactor()
+        else:
+            super().run_reactor()
+
+    def recall(self, request: memoryview) -> bytes | None:
+        """Be established as one with the same A-ASSOCIATE-RQ was before; the A-ASSOCIATE-AC."""
+        return self._acse.recall(bytes(request))
 
     def _run_reactor(self) -> None:
         """Serve requests until the association is to end; then see to its end."""
+        self.log_opened()
         while not self._kill:
             message = next_message(self, self._seconds_until_due())
             if message:
                 self._serve_message(message)
             elif self.acse.is_release_requested():
-                self.acse.send_release(is_response=True)
+                self.dul.confirm_release()
                 self.is_released, self.is_established = True, False
                 evt.trigger(self, evt.EVT_RELEASED, {})
                 self.kill()
@@ -141,6 +181,7 @@ class NodeAssociation(Association):
                 seconds = self.network_timeout
                 logger.warning(Event("nothing heard for", seconds=seconds, **self.who))
                 self.abort()
+        self.dul.finish()  # with the A-ABORT that another thread may have left to be sent
 
     def abort(self, block: bool = True) -> None:
         """Abort; from another thread: have its own do that."""
@@ -149,6 +190,8 @@ class NodeAssociation(Association):
         elif not self._sent_abort and not self.is_released:
             self._sent_abort = True
             self.acse.send_abort(0x00)
+            evt.trigger(self, evt.EVT_ABORTED, {})
+            self.kill()
 
     def kill(self) -> None:
         """See the association to its end; from another thread: have its own do that."""

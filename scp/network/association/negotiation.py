@@ -18,6 +18,7 @@ from pynetdicom.presentation import PresentationContext
 
 from scp.config import Service
 from scp.network.association import access
+from scp.network.association.remembered import Negotiation
 from scp.network.association.shared import WorkerContext
 from scp.network.dimse import extended_negotiation, sop_classes
 from scp.network.upper_layer import upper_layer_of
@@ -43,6 +44,43 @@ class NodeACSE(ACSE):
     node: WorkerContext
     slot: int | None = None  # taken where the association was accepted
     secured: Mapping[str, str] = MappingProxyType({})  # the TLS that was agreed on, in words
+    _asked_index = False  # as to which there may be another answer next time
+
+    def recall(self, request: bytes) -> bytes | None:
+        """Accept an association as one with the same A-ASSOCIATE-RQ was; the A-ASSOCIATE-AC.
+
+        None where that cannot be, so that it has to be negotiated.
+        """
+        known = self.node.negotiations.find(request, self.requestor.address)
+        if known is None or not self._is_ordinary or self._take_slot(known.calling_title):
+            return None
+        self.requestor.primitive, self.acceptor.primitive = known.request, known.acceptance
+        self.requestor._ae_title = known.calling_title  # which was checked then
+        self.assoc._accepted_cx = {**known.accepted}
+        self.assoc._rejected_cx = [*known.rejected]
+        upper_layer_of(self.assoc).tell_oddities("A-ASSOCIATE-RQ", known.oddities)
+        if known.rejected:
+            self._log_denied(access.rights(self.node.settings, known.calling_title))
+        self._establish()
+        return known.answer
+
+    @property
+    def _is_ordinary(self) -> bool:
+        """Whether nothing but request, address and settings decides, and no more is to be said."""
+        is_verbose = logger.isEnabledFor(logging.DEBUG)
+        return not (self.secured or self._asked_index or is_verbose)
+
+    def _remember(self) -> None:
+        if not self._is_ordinary or self.requestor.user_identity:
+            return
+        layer = upper_layer_of(self.assoc)
+        negotiation = Negotiation(
+            cast(A_ASSOCIATE, self.requestor.primitive),
+            cast(A_ASSOCIATE, self.acceptor.primitive),
+            self.requestor.ae_title, layer.oddities,
+            self.assoc._accepted_cx, self.assoc._rejected_cx,
+        )  # fmt: skip
+        self.node.negotiations.remember(layer.request, self.requestor.address, negotiation)
 
     def _negotiate_as_acceptor(self) -> None:
         request = cast(A_ASSOCIATE, self.requestor.primitive)
@@ -63,6 +101,12 @@ class NodeACSE(ACSE):
                 self.acceptor.add_negotiation_item(window)
         self._negotiate_contexts(request)
         self.send_accept()
+        self._establish()
+        self._remember()
+
+    def _establish(self) -> None:
+        # pynetdicom's checks leave its own in this place, which closes in the thread of who calls.
+        vars(self.assoc).pop("abort", None)
         evt.trigger(self.assoc, evt.EVT_ACCEPTED, {})
         self.assoc.is_established = True
         evt.trigger(self.assoc, evt.EVT_ESTABLISHED, {})
@@ -163,6 +207,7 @@ class NodeACSE(ACSE):
             self.acceptor.add_negotiation_item(item)
 
     def _held_video(self, sop_class_uid: str) -> list[str]:
+        self._asked_index = True
         try:
             return self.node.archive.video_syntaxes(sop_class_uid)
         except ResourceError as error:  # what is asked of the index later fails by itself

@@ -13,10 +13,9 @@ from pynetdicom.transport import AddressInformation
 
 from scp.config import Peer, Settings
 from scp.network.association import application_entity
-from scp.network.association.driver import attach_upper_layer
-from scp.network.dimse import OpenSink
+from scp.network.dimse import NodeDIMSE, OpenSink
 from scp.network.tls import Contexts, TlsError
-from scp.network.upper_layer import NodeSocket, upper_layer_of
+from scp.network.upper_layer import NodeSocket, UpperLayer, upper_layer_of
 
 # Presentation contexts to propose: SOP class and transfer syntaxes.
 Proposal = tuple[str, Sequence[str]]
@@ -61,7 +60,11 @@ def associate(
 
     calling = application_entity.build(settings, peer)
     association = Association(calling, MODE_REQUESTOR)
-    attach_upper_layer(association, open_sink)
+    association.dul = UpperLayer(association)
+    association.dimse = NodeDIMSE(association, open_sink)
+    # Each sets a timer of the upper layer.
+    association.acse_timeout = calling.acse_timeout
+    association.network_timeout = calling.network_timeout
     association._is_paused = True  # there is no thread of its own that a release would wait for
     try:
         connection = _prepare(association, settings, title, peer, proposals, roles)

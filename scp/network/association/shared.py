@@ -1,12 +1,15 @@
 """What the services of one worker share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from pynetdicom.ae import ApplicationEntity
 
 from scp.config import Settings
+from scp.network.association.application_entity import ServiceUsers
 from scp.network.association.counters import Counters
+from scp.network.association.remembered import Negotiations
 from scp.network.tls import Contexts
 from scp.runtime import AssociationSlots, AuditTrail
 from storage import Archive
@@ -35,3 +38,11 @@ class WorkerContext:
     audit: AuditTrail
     tls: Contexts
     counters: Counters
+    # Never carried over: `replace` makes a new one, so that what was agreed on under other
+    # settings is forgotten.
+    negotiations: Negotiations = field(default_factory=Negotiations, init=False)
+
+    @cached_property
+    def users(self) -> ServiceUsers:
+        """Who takes part in an association, as configured."""
+        return ServiceUsers(self.entity, self.settings.limits.pdu_bytes)

@@ -7,16 +7,20 @@ which it would only pass on, goes straight to the messages.
 import logging
 import ssl
 import time
-from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom.dul import DULServiceProvider
+from pynetdicom.fsm import StateMachine
 from pynetdicom.pdu import A_ABORT_RQ
+from pynetdicom.pdu_primitives import A_RELEASE
+from pynetdicom.timer import Timer
 
 from scp.network.tls import words_of
 from scp.network.upper_layer import association_pdus
+from scp.network.upper_layer.primitive_queue import PrimitiveQueue
 from scp.network.upper_layer.rejection_pdu import read_rejection
+from scp.network.upper_layer.service_user import Accepting, MessageError, PDataConsumer
 from scp.network.upper_layer.transport import LongPduError, NodeSocket
 from scp.network.upper_layer.waiter import Waiter
 from scp.runtime import one_line
@@ -28,17 +32,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _A_ASSOCIATE_RQ, _A_ASSOCIATE_AC, _A_ASSOCIATE_RJ, _P_DATA_TF = 0x01, 0x02, 0x03, 0x04
-_A_ABORT = 0x07
+_A_RELEASE_RQ, _A_ABORT = 0x05, 0x07
 _PDU_TYPES = range(0x01, 0x08)
 # What may answer an A-ASSOCIATE-RQ.
 _ANSWERS = (_A_ASSOCIATE_AC, _A_ASSOCIATE_RJ, _A_ABORT)
 # Whatever source and reason say, it is the end; pynetdicom raises at what PS3.8 9.3.8 reserves.
 _ABORT_OF_A_USER = bytes([_A_ABORT, 0, 0, 0, 0, 4, 0, 0, 0, 0])
-# States of PS3.8 9.2.3: idle, data transfer, and waiting for the connection to be closed.
-IDLE, TRANSFER, CLOSING = "Sta1", "Sta6", "Sta13"
+_RELEASE_RQ_BYTES = 10
+# States of PS3.8 9.2.3: idle, data transfer, the peer waits for the response to its release, and
+# waiting for the connection to be closed.
+IDLE, TRANSFER, RELEASING, CLOSING = "Sta1", "Sta6", "Sta8", "Sta13"
 # Waiting for an A-ASSOCIATE-RQ, and for the answer to one.
-_ASKING = "Sta5"
-_OPENING = ("Sta2", _ASKING)
+_AWAITING, _ASKING = "Sta2", "Sta5"
+_OPENING = (_AWAITING, _ASKING)
 # Requests that a peer may send ahead; it negotiated none (PS3.7 D.3.3.3).
 _MAX_WAITING = 4
 # How long the peer has to close the connection before the node does.
@@ -55,38 +61,24 @@ def _words_of(error: object) -> str:
     return str(error) if is_told else one_line(cast(Exception, error))
 
 
-class MessageError(Exception):
-    """P-DATA that is no message, or no part of one; says why."""
-
-
-class PDataConsumer(Protocol):
-    """What the P-DATA of an association goes to, and what becomes of it."""
-
-    messages: deque[Any]  # that are whole and wait to be served
-
-    @property
-    def is_receiving(self) -> bool:
-        """Whether part of a message has come."""
-
-    def take_pdu(self, pdu: memoryview) -> None:
-        """Take a P-DATA-TF PDU. Raises MessageError."""
-
-
-class Refusing(Protocol):
-    """An association that a caller asked for."""
-
-    def refused(self, words: str) -> None:
-        """Be told that its connection is refused, and why: "it ..."."""
-
-
 class EventLoop(DULServiceProvider):
     """What pynetdicom's DUL service provider does in a thread, as steps for whoever waits."""
 
     def __init__(self, association: "Association") -> None:
-        super().__init__(association)
+        # All that pynetdicom's has, but for its thread and for the locks of its queues.
+        self._assoc = association
+        self.socket = None
+        self.event_queue: Any = PrimitiveQueue[str]()
+        self.to_provider_queue: Any = PrimitiveQueue()
+        self.to_user_queue: Any = PrimitiveQueue()
+        self._recv_pdu: Any = PrimitiveQueue()
+        self._idle_timer, self.artim_timer = Timer(None), Timer(None)
+        self.state_machine = StateMachine(self)
+        self._kill_thread = False
         self._alive = False
         self._closing_since = 0.0
         self.blank_titles: frozenset[str] = frozenset()  # of the A-ASSOCIATE-RQ
+        self.request, self.oddities = b"", ""  # the A-ASSOCIATE-RQ, and what is unusual about it
         self._counted = 0  # bytes that had come when the peer was last taken to be heard
         self._waiter = Waiter()
 
@@ -160,6 +152,8 @@ class EventLoop(DULServiceProvider):
         if pdu is None:
             return False
         with pdu:
+            if self._is_recalled(pdu) or self._is_release(pdu):
+                return True
             if pdu[0] == _P_DATA_TF and self.state_machine.current_state == TRANSFER:
                 try:
                     self._consumer.take_pdu(pdu)
@@ -170,9 +164,34 @@ class EventLoop(DULServiceProvider):
                 self._decode(pdu)
         return False
 
+    def _is_recalled(self, pdu: memoryview) -> bool:
+        """Answer an A-ASSOCIATE-RQ as the same bytes were before; False where that is not so."""
+        if pdu[0] != _A_ASSOCIATE_RQ or self.state_machine.current_state != _AWAITING:
+            return False
+        answer = cast(Accepting, self.assoc).recall(pdu)
+        if answer is None:
+            return False
+        # Actions AE-6 and AE-7 of PS3.8 9.2.1 in one.
+        self.artim_timer.stop()
+        self.state_machine.transition(TRANSFER)
+        self._connection.send(answer)
+        return True
+
+    def _is_release(self, pdu: memoryview) -> bool:
+        """Take an A-RELEASE-RQ as action AR-2 of PS3.8 9.2.1 does; False where it is none."""
+        if (
+            pdu[0] != _A_RELEASE_RQ
+            or len(pdu) != _RELEASE_RQ_BYTES
+            or self.state_machine.current_state != TRANSFER
+        ):
+            return False
+        self.to_user_queue.put(A_RELEASE())
+        self.state_machine.transition(RELEASING)
+        return True
+
     def _refuse_tls(self) -> None:
         if self.assoc.is_acceptor:
-            cast(Refusing, self.assoc).refused("speaks TLS to the plain port")
+            cast(Accepting, self.assoc).refused("speaks TLS to the plain port")
         else:
             self._connection.tls_failure = "speaks TLS, and [peers] has no tls = true for it"
         self.event_queue.put("Evt19")
@@ -221,11 +240,15 @@ class EventLoop(DULServiceProvider):
         for context, number in zip(contexts, read.context_ids, strict=True):
             context._context_id = number  # past the check of who sets it
         self.blank_titles = frozenset(read.blank)
-        if read.oddities:
-            what = "A-ASSOCIATE-RQ" if is_request else "A-ASSOCIATE-AC"
-            address = self._connection.peer_address
-            logger.info(Event(f"unusual {what}", "; ".join(read.oddities), address=address))
+        self.request, self.oddities = bytes(pdu), "; ".join(read.oddities)
+        self.tell_oddities("A-ASSOCIATE-RQ" if is_request else "A-ASSOCIATE-AC", self.oddities)
         return decoded, event, primitive
+
+    def tell_oddities(self, what: str, oddities: str) -> None:
+        """Say what was left out of a PDU, or made right, if anything was."""
+        if oddities:
+            address = self._connection.peer_address
+            logger.info(Event(f"unusual {what}", oddities, address=address))
 
     def _invalid(self, error: object) -> None:
         self._say(error)

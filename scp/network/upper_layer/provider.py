@@ -10,14 +10,21 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
-from scp.network.upper_layer.event_loop import CLOSING, IDLE, TRANSFER, EventLoop
+from scp.network.upper_layer.event_loop import (
+    CLOSING,
+    IDLE,
+    RELEASING,
+    TRANSFER,
+    EventLoop,
+)
 from scp.network.upper_layer.transport import Bytes
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
 
 # In these a peer takes data; in the second it wants the release (PS3.8 9.2.3).
-_DATA_STATES = (TRANSFER, "Sta8")
+_DATA_STATES = (TRANSFER, RELEASING)
+_A_RELEASE_RP = bytes([0x06, 0, 0, 0, 0, 4, 0, 0, 0, 0])
 _STEP_SECONDS = 0.05
 
 
@@ -42,13 +49,19 @@ class UpperLayer(EventLoop):
 
     def finish(self) -> None:
         """Bring the connection to its end, and give back the descriptors."""
-        while self.is_alive() and self.state_machine.current_state == CLOSING:
+        while self.is_alive() and self._has_to_end:
             self.step(_STEP_SECONDS)
         self.kill_dul()
         self._alive = False
         self._waiter.close()
         with suppress(Exception):
             self._connection._shutdown_socket()
+
+    @property
+    def _has_to_end(self) -> bool:
+        """Whether something is still to be sent, or the peer to close the connection."""
+        state = self.state_machine.current_state
+        return state == CLOSING or (state in _DATA_STATES and not self.to_provider_queue.empty())
 
     @property
     def is_driven_here(self) -> bool:
@@ -92,6 +105,28 @@ class UpperLayer(EventLoop):
                     break
                 self.step(left)
         return super().receive_pdu(wait=False)
+
+    def await_request(self, timeout: float) -> bool:
+        """Wait for an A-ASSOCIATE-RQ; whether it was answered as the same was before."""
+        deadline = time.monotonic() + timeout
+        while self.is_alive() and self.to_user_queue.empty():
+            if self.state_machine.current_state == TRANSFER:
+                return True
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            self.step(left)
+        return False
+
+    def confirm_release(self) -> None:
+        """Send the response that the peer waits for: action AR-4 of PS3.8 9.2.1."""
+        is_ordinary = self.event_queue.empty() and self.to_provider_queue.empty()
+        if not is_ordinary or self.state_machine.current_state != RELEASING:
+            self.assoc.acse.send_release(is_response=True)
+            return
+        self._connection.send(_A_RELEASE_RP)
+        self.artim_timer.start()
+        self.state_machine.transition(CLOSING)
 
     # ---- messages
 

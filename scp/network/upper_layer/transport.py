@@ -229,7 +229,7 @@ class NodeSocket(AssociationSocket):
     def _shutdown_socket(self) -> None:
         """Close the connection, after TLS has been told so (RFC 8446 6.1)."""
         connection = self.socket
-        if connection is None:
+        if connection is None or connection.fileno() < 0:
             return
         with suppress(OSError, ValueError):  # the peer was first
             if self._tls:

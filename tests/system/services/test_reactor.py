@@ -16,11 +16,11 @@ import pynetdicom
 import pytest
 from pynetdicom import fsm
 from pynetdicom.acse import ACSE
-from pynetdicom.association import Association
+from pynetdicom.association import Association, ServiceUser
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.timer import Timer
-from pynetdicom.transport import AssociationSocket
+from pynetdicom.transport import AddressInformation, AssociationSocket
 from support import (
     CT,
     ECHO,
@@ -52,6 +52,8 @@ CLASSES: dict[str, type] = {
         AssociationSocket,
         Timer,
         DIMSEServiceProvider,
+        ServiceUser,
+        AddressInformation,
     )
 }
 # What is replaced, overridden, called privately or copied, by a digest of its source.
@@ -104,6 +106,12 @@ RELIED_ON = {
     "DIMSEServiceProvider.__init__": "bbecd186810e7700",
     "DIMSEServiceProvider.receive_primitive": "5f99c86b14a15cef",
     "DIMSEServiceProvider.maximum_pdu_size": "600fc7073d35ccd6",
+    "ServiceUser.__init__": "81bf9cfc3aff80ea",
+    "ServiceUser.reset_negotiation_items": "78740872df49da5f",
+    "ServiceUser.add_negotiation_item": "4cdecb7f997d1c68",
+    "ServiceUser.user_information": "b10b0366589d5cfc",
+    "AddressInformation.__init__": "6e9960576155b346",
+    "AddressInformation.address": "6a6a5aed578c6c47",
 }
 ACTIONS_DIGEST = "5bf1c00bcae86bef"
 TRANSITIONS_DIGEST = "eddbbb3c0a72262c"
