@@ -60,13 +60,15 @@ _IN_STUDY = {
 }
 
 
-def rows(index: Index, query: Query) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """The row id and the values of `query.returned` of each entity that matches.
+def rows(
+    index: Index, query: Query, others: Sequence[Any] = ()
+) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """The row id and the values of `query.returned` of each entity that matches, and `others`.
 
     Rows are read as they are asked for, so that any number of them takes the same memory.
     """
     statement, values = _select(index, query)
-    found = list(_conditions(index, query))
+    found = [*_conditions(index, query), *others]
     if found:
         context: Any = index.database.get_sql_context()
         where, more = context.sql(joined(and_, found)).query()
@@ -89,7 +91,7 @@ def _select(index: Index, query: Query) -> tuple[str, tuple[Any, ...]]:
 
 
 # Of a selection of instances, all of which hold of each.
-Conditions = list[Any]
+Conditions = Sequence[Any]
 
 
 def named(index: Index, query: Query) -> Conditions:
@@ -137,9 +139,9 @@ def patients(index: Index, patient_id: str) -> list[tuple[str, ...]]:
         return [tuple(row) for row in index.engine.execute(statement, (patient_id,))]
 
 
-def count(index: Index, query: Query, most: int) -> int:
+def count(index: Index, query: Query, most: int, others: Conditions = ()) -> int:
     """How many entities match; of more than `most` one more, unless it is 0."""
-    found = list(_conditions(index, query))
+    found = [*_conditions(index, query), *others]
     rows_found = _joined(index, query.level, [index[query.level].id])
     if found:
         rows_found = rows_found.where(joined(and_, found))
@@ -156,7 +158,7 @@ def newest(index: Index, level: Level, row_ids: Sequence[int]) -> dict[int, Loca
     if level not in index.prepared:
         instance = index[Level.IMAGE]
         selected = _joined(index, Level.IMAGE, [SQL("asked.value"), *_location_columns(index)])
-        one = SQL(_NEWEST.get(level, "asked.value"))
+        one = SQL(NEWEST[level])
         statement, _ = selected.where(instance.id == one).sql()
         # In this order: to look for each that is asked for, and not for each that there is.
         index.prepared[level] = statement.replace(" FROM ", _ASKED, 1), ()
@@ -165,8 +167,9 @@ def newest(index: Index, level: Level, row_ids: Sequence[int]) -> dict[int, Loca
 
 
 _ASKED = " FROM json_each(?) AS asked CROSS JOIN "
-# Of all that say the same the last one, and of these the last: no list of an entity's instances.
-_NEWEST = {
+# Its row. Of all that say the same the last one, and of these the last: no list of an entity's
+# instances.
+NEWEST = {Level.IMAGE: "asked.value"} | {
     level: "(SELECT one.id FROM shared_header AS shared "
     f"{joins} JOIN instance AS one ON one.id = (SELECT id FROM instance WHERE shared_id = "
     "shared.id ORDER BY arrived DESC, SOPInstanceUID DESC LIMIT 1) "

@@ -1,5 +1,7 @@
 """What is held, asked for: by an identifier, or by the keywords of a person."""
 
+from storage.archive.finding import added_keys
+from storage.archive.finding.added_keys import added_tags
 from storage.archive.finding.answers import (
     NO_LIMITS,
     HeaderLimits,
@@ -17,6 +19,7 @@ from storage.archive.finding.entities import (
 )
 from storage.archive.finding.header_reader import reading_threads
 from storage.archive.finding.header_search import HeaderSearch
+from storage.archive.finding.key_filling import KeyFilling, is_behind
 from storage.archive.finding.origins import Origins
 
 __all__ = [
@@ -25,12 +28,16 @@ __all__ = [
     "Entity",
     "HeaderLimits",
     "HeaderSearch",
+    "KeyFilling",
     "Origins",
     "QueryAnswer",
     "QueryAnswers",
     "UnreadableError",
+    "added_keys",
+    "added_tags",
     "asked",
     "found",
+    "is_behind",
     "plain",
     "reading_threads",
     "turns",

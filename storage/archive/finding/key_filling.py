@@ -1,0 +1,85 @@
+"""The values of keys that were added to the index, of the instances that were there before.
+
+Page by page in the order in which instances arrived, which is about that of the disk: the headers
+of a page are read, each under the lock of its instance, and then written in one short transaction.
+Where that was cut off it goes on; what arrives meanwhile brings its values with it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from storage.diagnostics import DataSetError
+from storage.dicom import HeaderValue, header_values, part10
+from storage.dicom.values import Level
+from storage.files import Files
+from storage.index import AddedKey, Filled, Index, Location
+from storage.index import search as finding
+
+_PAGE = 200
+_NOT_READ = HeaderValue(text=None)
+
+
+def is_behind(index: Index) -> bool:
+    """Whether there is something to fill, or to clear of keys that were removed.
+
+    Raises ResourceError.
+    """
+    with index.engine.reading():
+        keys = index.engine.added_keys.all()
+        if not all(one.is_filled for one in keys.values()):
+            return True
+        return bool(keys) and bool(index.engine.added_values.due(0, 1))
+
+
+class KeyFilling:
+    """Brings an index to what the keys are that are added to it by now."""
+
+    def __init__(self, files: Files, index: Index) -> None:
+        self._files, self._index = files, index
+        self._keys, self._values = index.engine.added_keys, index.engine.added_values
+
+    def steps(self) -> Iterator[tuple[int, int]]:
+        """Do it, a transaction each time; how far it is, and of how much. Raises ResourceError."""
+        with self._index.engine.reading():
+            for tag, key in self._keys.all().items():
+                while key.is_removed and self._keys.clear_some(tag):
+                    yield 0, 0
+            while behind := [one for one in self._keys.all().values() if _is_unfilled(one)]:
+                yield self._fill_page(behind)
+            after = 0
+            while page := self._values.due(after, _PAGE):
+                after = page[-1]
+                self._values.fill(self._read(page, self._keys.all().values()), (), 0)
+                yield after, after
+
+    def _fill_page(self, behind: Sequence[AddedKey]) -> tuple[int, int]:
+        """Of the keys that are behind, from where the first of them stands."""
+        at, last = min(one.reached for one in behind), max(one.last for one in behind)
+        page = self._values.behind(at, last, _PAGE)
+        reached = page[-1] if len(page) == _PAGE else last
+        # Those that are further already are written once more: the same, where they overlap.
+        self._values.fill(self._read(page, behind), behind, reached)
+        return reached, last
+
+    def _read(self, page: Sequence[int], keys: Iterable[AddedKey]) -> list[Filled]:
+        """What the headers of a page of instances say, in the order of their folders."""
+        tags = frozenset(one.tag for one in keys if not one.is_removed)
+        held = finding.newest(self._index, Level.IMAGE, page)
+        ordered = sorted(held.items(), key=lambda one: (*one[1].uids[:2], one[1].arrived))
+        return [
+            Filled(number, one.arrived, one.digest, self._values_of(one, tags))
+            for number, one in ordered
+        ]
+
+    def _values_of(self, held: Location, tags: frozenset[int]) -> dict[int, HeaderValue]:
+        """A file that is in the place of another has its own row, once its lock is free again."""
+        with self._files.locked(held.uids):
+            try:
+                with self._files.open(held.uids) as source:
+                    syntax = part10.read(source).transfer_syntax_uid
+                    return header_values(source, syntax, held.charset, tags)
+            except (DataSetError, OSError):
+                return dict.fromkeys(tags, _NOT_READ)
+
+
+def _is_unfilled(key: AddedKey) -> bool:
+    return not key.is_removed and not key.is_filled
