@@ -67,14 +67,17 @@ def rows(
 
     Rows are read as they are asked for, so that any number of them takes the same memory.
     """
-    statement, values = _select(index, query)
-    found = [*_conditions(index, query), *others]
-    if found:
-        context: Any = index.database.get_sql_context()
-        where, more = context.sql(joined(and_, found)).query()
-        statement, values = f"{statement} WHERE {where}", (*values, *more)
-    for row in index.engine.stream(statement, values):
+    for row in index.engine.stream(*_narrowed(index, query, others, _select(index, query))):
         yield row[0], tuple(["" if value is None else str(value) for value in row[1:]])
+
+
+def _narrowed(index: Index, query: Query, others: Sequence[Any], selected: Any) -> tuple[str, Any]:
+    """The statement `selected` with its conditions, and its values."""
+    if not (found := [*_conditions(index, query), *others]):
+        return selected  # type: ignore[no-any-return]
+    context: Any = index.database.get_sql_context()
+    where, more = context.sql(joined(and_, found)).query()
+    return f"{selected[0]} WHERE {where}", (*selected[1], *more)
 
 
 def _select(index: Index, query: Query) -> tuple[str, tuple[Any, ...]]:
@@ -141,12 +144,10 @@ def patients(index: Index, patient_id: str) -> list[tuple[str, ...]]:
 
 def count(index: Index, query: Query, most: int, others: Conditions = ()) -> int:
     """How many entities match; of more than `most` one more, unless it is 0."""
-    found = [*_conditions(index, query), *others]
-    rows_found = _joined(index, query.level, [index[query.level].id])
-    if found:
-        rows_found = rows_found.where(joined(and_, found))
-    statement, values = (rows_found.limit(most + 1) if most else rows_found).sql()
-    ((number,),) = index.engine.execute(f"SELECT COUNT(*) FROM ({statement})", values)
+    selected = _joined(index, query.level, [index[query.level].id]).sql()
+    statement, values = _narrowed(index, query, others, selected)
+    limit = f" LIMIT {most + 1}" if most else ""
+    ((number,),) = index.engine.execute(f"SELECT COUNT(*) FROM ({statement}{limit})", values)
     return int(number)
 
 

@@ -1,6 +1,6 @@
 """What is held, asked for: by an identifier, or by the keywords of a person."""
 
-from storage.archive.finding import added_keys
+from storage.archive.finding import added_keys, key_filling
 from storage.archive.finding.added_keys import added_tags
 from storage.archive.finding.answers import (
     NO_LIMITS,
@@ -19,7 +19,6 @@ from storage.archive.finding.entities import (
 )
 from storage.archive.finding.header_reader import reading_threads
 from storage.archive.finding.header_search import HeaderSearch
-from storage.archive.finding.key_filling import KeyFilling, is_behind
 from storage.archive.finding.origins import Origins
 
 __all__ = [
@@ -28,7 +27,6 @@ __all__ = [
     "Entity",
     "HeaderLimits",
     "HeaderSearch",
-    "KeyFilling",
     "Origins",
     "QueryAnswer",
     "QueryAnswers",
@@ -37,7 +35,7 @@ __all__ = [
     "added_tags",
     "asked",
     "found",
-    "is_behind",
+    "key_filling",
     "plain",
     "reading_threads",
     "turns",

@@ -67,9 +67,18 @@ def remove(journal: Journal, keyword: str) -> None:
 
 def bring_up(index: Index, journal: Journal) -> None:
     """Have the keys of an index be those that are decided on. Raises ResourceError."""
-    keys = {int(one.tag): one.at for one in decided(journal).values()}
     with index.engine.reading():
-        index.engine.added_keys.bring_up(keys)
+        index.engine.added_keys.bring_up(_by_tag(journal))
+
+
+def is_brought_up(index: Index, journal: Journal) -> bool:
+    """Whether they are. Raises ResourceError."""
+    with index.engine.reading():
+        return index.engine.added_keys.are(_by_tag(journal))
+
+
+def _by_tag(journal: Journal) -> dict[int, str]:
+    return {int(one.tag): one.at for one in decided(journal).values()}
 
 
 def addable(name: str) -> str:

@@ -5,29 +5,77 @@ of a page are read, each under the lock of its instance, and then written in one
 Where that was cut off it goes on; what arrives meanwhile brings its values with it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
+from storage.archive.finding import added_keys
 from storage.diagnostics import DataSetError
 from storage.dicom import HeaderValue, header_values, part10
 from storage.dicom.values import Level
-from storage.files import Files
-from storage.index import AddedKey, Filled, Index, Location
+from storage.files import Files, Tree
+from storage.index import AddedKey, Filled, Index, Location, index_path, open_index
 from storage.index import search as finding
+from storage.journal import Journal
 
+# Told with each page: how far it is, and of how much.
+Progress = Callable[[int, int], None]
+
+WHOLE = 100  # percent
+# Instances that are read before anything is written.
 _PAGE = 200
 _NOT_READ = HeaderValue(text=None)
 
 
-def is_behind(index: Index) -> bool:
-    """Whether there is something to fill, or to clear of keys that were removed.
+def is_due(data: Path) -> bool:
+    """Whether an index lacks a key that is decided on, or values, or has some of no key any more.
+
+    Raises ResourceError.
+    """
+    journal = Journal(data, sync=False)
+    if not journal.size(added_keys.KEYS):
+        return False
+    index = open_index(index_path(data), sync=True)
+    with index.engine.connected(), index.engine.reading():
+        keys = index.engine.added_keys.all()
+        if not added_keys.is_brought_up(index, journal):
+            return True
+        if not all(one.is_filled for one in keys.values()):
+            return True
+        return bool(keys) and bool(index.engine.added_values.due(0, 1))
+
+
+def standings(index: Index, journal: Journal) -> list[tuple[added_keys.Decided, int]]:
+    """The keys that are decided on, and how much of each is filled, in percent.
 
     Raises ResourceError.
     """
     with index.engine.reading():
-        keys = index.engine.added_keys.all()
-        if not all(one.is_filled for one in keys.values()):
-            return True
-        return bool(keys) and bool(index.engine.added_values.due(0, 1))
+        held = index.engine.added_keys.all()
+        is_due = bool(held) and bool(index.engine.added_values.due(0, 1))
+    return [
+        (key, _percent(held.get(int(key.tag)), key, is_due))
+        for key in added_keys.decided(journal).values()
+    ]
+
+
+def _percent(held: AddedKey | None, key: added_keys.Decided, is_due: bool) -> int:
+    if held is None or held.is_removed or held.decided != key.at:
+        return 0
+    if held.is_filled and not is_due:  # as of what came in the moment in which it was added
+        return WHOLE
+    return min(WHOLE * held.reached // max(held.last, 1), WHOLE - 1)
+
+
+def fill(data: Path, progress: Progress) -> None:
+    """Have the index be as it is decided, and hold all values; also while others store.
+
+    Raises ResourceError.
+    """
+    index = open_index(index_path(data), sync=True)
+    with index.engine.connected():
+        added_keys.bring_up(index, Journal(data, sync=False))
+        for done, of in KeyFilling(Tree(data, sync=False), index).steps():
+            progress(done, of)
 
 
 class KeyFilling:
@@ -46,7 +94,7 @@ class KeyFilling:
             while behind := [one for one in self._keys.all().values() if _is_unfilled(one)]:
                 yield self._fill_page(behind)
             after = 0
-            while page := self._values.due(after, _PAGE):
+            while self._keys.are_there and (page := self._values.due(after, _PAGE)):
                 after = page[-1]
                 self._values.fill(self._read(page, self._keys.all().values()), (), 0)
                 yield after, after

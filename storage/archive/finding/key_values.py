@@ -130,18 +130,18 @@ class KeyValues:
         if not text or is_looked_up(vr_of_tag(tag), text):
             found = candidates(tag, text)
             if self._index.engine.added_values.are_few(found, _MOST_LOOKED_UP):
-                return _any_of(self._index[level].id, self._entities_of(found))
+                return Expression(self._index[level].id, OP.IN, _enclosed(self._entities_of(found)))
         if level is not Level.IMAGE:
             return None
         return fn.EXISTS(candidates(tag, text, self._index[level].id))
 
     def _entities_of(self, instances: Any) -> Any:
-        """The SELECT of the entities of the query's level that these instances are of."""
+        """The selection of the entities of the query's level that these instances are of."""
         level, models = self._query.level, self._index.models
         if level is Level.IMAGE:
             return instances
         child = models[Level.IMAGE].alias()
-        selected, found = child.select(), _any_of(child.id, instances)
+        selected, found = child.select(), child.id.in_(instances)
         for above in range(Level.SERIES, level, -1):
             parent = models[Level(above)].alias()
             selected = selected.join_from(child, parent, on=(child.parent == parent.id))
@@ -149,8 +149,8 @@ class KeyValues:
         return selected.where(found).columns(child.parent)
 
 
-def _any_of(column: Any, selected: Any) -> Any:
-    return Expression(column, OP.IN, EnclosedNodeList((selected,)))
+def _enclosed(selected: Any) -> Any:
+    return EnclosedNodeList((selected,))
 
 
 def _is_for_empty(key: Element, options: Options) -> bool:

@@ -85,7 +85,7 @@ class AddedKeys:
 
     def bring_up(self, decided: Mapping[int, str]) -> None:
         """Have the keys be those that are decided on, tag -> when. Raises ResourceError."""
-        if self._is_as(decided):
+        if self.are(decided):
             return
         with writing(self._database):
             if not self.are_there:
@@ -116,6 +116,7 @@ class AddedKeys:
                     execute(self._database, statement, ())
             return False
 
-    def _is_as(self, decided: Mapping[int, str]) -> bool:
+    def are(self, decided: Mapping[int, str]) -> bool:
+        """Whether they are those that are decided on."""
         active = {tag: one.decided for tag, one in self.all().items() if not one.is_removed}
         return active == decided
