@@ -200,7 +200,9 @@ def _added(node: NodeProcess) -> float:
     _run(node, ("index", "add", _KEY), (0,))
     while True:
         most = _run(node, ("index", "list", "--json"), (0,))
-        if all(key["filled"] for key in json.loads((node.folder / "command.log").read_text())):
+        if all(
+            key["filled"] for key in json.loads((node.folder / "command.log").read_text())["added"]
+        ):
             return most
 
 

@@ -1,6 +1,6 @@
 """What is held, asked for: by an identifier, or by the keywords of a person."""
 
-from storage.archive.finding import added_keys, key_filling
+from storage.archive.finding import added_keys, asked_keys, key_filling
 from storage.archive.finding.added_keys import added_tags
 from storage.archive.finding.answers import (
     NO_LIMITS,
@@ -34,6 +34,7 @@ __all__ = [
     "added_keys",
     "added_tags",
     "asked",
+    "asked_keys",
     "found",
     "key_filling",
     "plain",

@@ -98,6 +98,11 @@ def addable(name: str) -> str:
     return keyword_for_tag(tag)
 
 
+def may_be_added(tag: BaseTag) -> bool:
+    """Whether an attribute is one that may be added."""
+    return not _fault_of_tag(tag) and vr_of_tag(tag) != "SQ"
+
+
 def _fault_of(keyword: str) -> str:
     """Why the index cannot have a key, as of a version that takes others; empty where it can."""
     try:

@@ -13,7 +13,7 @@ from support.network.raw import ex
 
 from storage import Archive, Level, Options, Query, Received, Root, prepare
 from storage.archive import HeaderLimits, QueryAnswers
-from storage.archive.finding import added_keys, key_filling
+from storage.archive.finding import added_keys, asked_keys, key_filling
 from storage.archive.finding.key_values import KeyValues
 from storage.diagnostics import ArchiveError, IdentifierError, ResourceError
 from storage.dicom.data_sets import Element
@@ -457,3 +457,25 @@ def test_lines_of_another_version_are_passed_over(held: Held) -> None:
         journal.append(added_keys.KEYS, keyword=keyword, added=True)
     journal.append(added_keys.KEYS, keyword="KVP")
     assert list(added_keys.decided(held.archive.journal)) == ["KVP"]
+
+
+# ---- which are asked for
+
+
+def test_the_note_of_what_was_asked_is_bounded(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And of what is damaged, or cannot be written, nothing is told."""
+    monkeypatch.setattr(asked_keys, "_MOST_BYTES", 1000)
+    data = held.archive.tree.data
+    keys = [Tag("KVP"), Tag("ReferencedStudySequence"), Tag(0x00091001)]
+    for _ in range(100):
+        asked_keys.note(data, keys, 7)
+    asked_keys.note(data, keys[1:], 7)
+    asked_keys.note(data / "nowhere", keys, 7)
+    (one,) = asked_keys.asked_keys(data)
+    assert (one.keyword, one.headers) == ("KVP", 7 * one.queries)
+    assert 10 < one.queries < 40
+    files = list(data.glob("asked-keys*"))
+    assert len(files) == 2
+    assert all(path.stat().st_size < 1200 for path in files)
+    files[0].write_text("{\n[]\n{}\n")
+    assert len(asked_keys.asked_keys(data)) <= 1

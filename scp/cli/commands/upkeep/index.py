@@ -1,7 +1,9 @@
 """`minipacs index`: the attributes that the index holds beside its columns."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,7 +22,7 @@ from scp.config import Settings
 from scp.node import opened
 from scp.runtime import child, tell
 from storage import Archive
-from storage.archive.finding import added_keys, key_filling
+from storage.archive.finding import added_keys, asked_keys, key_filling
 from storage.diagnostics import ArchiveError, IdentifierError
 from storage.files import is_free
 
@@ -91,7 +93,7 @@ def bring_up(settings: Settings, archive: Archive) -> None:
     """Have the index follow: here, unless a node does that. Raises ArchiveError."""
     data = settings.storage.path
     added_keys.bring_up(archive.index, archive.journal)
-    if not is_free(data):
+    if not _is_free(data):
         say("the node brings the index up to it: `minipacs index list` tells how far that is")
         return
     child.be_nice()
@@ -103,19 +105,35 @@ def bring_up(settings: Settings, archive: Archive) -> None:
 
 
 def show(archive: Archive, as_json: bool) -> None:
-    """List the attributes that were added, and how far each is. Raises ArchiveError."""
+    """List the attributes that were added, and how far each is; and those that could be.
+
+    Raises ArchiveError.
+    """
     found = key_filling.standings(archive.index, archive.journal)
+    added = {key.keyword for key, _ in found}
+    asked = [one for one in asked_keys.asked_keys(archive.tree.data) if one.keyword not in added]
     if as_json:
-        say_json([
+        keys = [
             {"keyword": key.keyword, "tag": str(key.tag), "vr": key.vr, "since": key.at,
              "filled": percent == key_filling.WHOLE, "percent": percent}
             for key, percent in found
-        ])  # fmt: skip
+        ]  # fmt: skip
+        say_json({"added": keys, "asked": [asdict(one) for one in asked]})
         return
     for key, percent in found:
         state = "filled" if percent == key_filling.WHOLE else f"filling={percent}%"
         say(f"{key.keyword} {key.tag} {key.vr} since={key.at} {state}")
     say(f"keys added={len(found)}")
+    for one in asked:
+        say(f"{one.keyword} not added, queries={one.queries} headers={one.headers} last={one.last}")
+
+
+def _is_free(data: Path) -> bool:
+    """Whether no node serves the folder, as far as may be known."""
+    try:
+        return is_free(data)
+    except OSError:
+        return False
 
 
 def _addable(name: str) -> str:
