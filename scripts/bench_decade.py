@@ -200,9 +200,8 @@ def _added(node: NodeProcess) -> float:
     _run(node, ("index", "add", _KEY), (0,))
     while True:
         most = _run(node, ("index", "list", "--json"), (0,))
-        if all(
-            key["filled"] for key in json.loads((node.folder / "command.log").read_text())["added"]
-        ):
+        told = json.loads((node.folder / "command.log").read_text())
+        if all(key["filled"] for key in told["added"]):
             return most
 
 

@@ -255,7 +255,8 @@ def _forms(key: str) -> list[str]:
 def begins_sql(columns: tuple[Any, ...], key: str) -> Any:
     """What a key begins with, in any of the groups that it may be for: an index serves that."""
     first = _kept_by_folding(key).split("=")[0]
-    prefix = re.split(r"[*?]", first, maxsplit=1)[0]
+    # A mark alone, which `?` stands for, folds to nothing: then what is before it counts no more.
+    prefix = re.split(r"[*?]", first, maxsplit=1)[0].rstrip("^ ")
     groups = columns if "=" not in key else columns[:1]
     if not prefix:
         return columns[0] >= ""
