@@ -5,7 +5,7 @@ of a page are read, each under the lock of its instance, and then written in one
 Where that was cut off it goes on; what arrives meanwhile brings its values with it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from storage.archive.finding import added_keys
@@ -21,8 +21,8 @@ from storage.journal import Journal
 Progress = Callable[[int, int], None]
 
 WHOLE = 100  # percent
-# Instances that are read before anything is written.
-_PAGE = 200
+# Values that are written in one transaction: others that write wait some 10 ms for it.
+_PAGE = 300
 _NOT_READ = HeaderValue(text=None)
 
 
@@ -94,16 +94,16 @@ class KeyFilling:
             while behind := [one for one in self._keys.all().values() if _is_unfilled(one)]:
                 yield self._fill_page(behind)
             after = 0
-            while self._keys.are_there and (page := self._values.due(after, _PAGE)):
+            while (keys := self._keys.all()) and (page := self._values.due(after, _size(keys))):
                 after = page[-1]
-                self._values.fill(self._read(page, self._keys.all().values()), (), 0)
+                self._values.fill(self._read(page, keys.values()), (), 0)
                 yield after, after
 
     def _fill_page(self, behind: Sequence[AddedKey]) -> tuple[int, int]:
         """Of the keys that are behind, from where the first of them stands."""
         at, last = min(one.reached for one in behind), max(one.last for one in behind)
-        page = self._values.behind(at, last, _PAGE)
-        reached = page[-1] if len(page) == _PAGE else last
+        page = self._values.behind(at, last, _size(behind))
+        reached = page[-1] if len(page) == _size(behind) else last
         # Those that are further already are written once more: the same, where they overlap.
         self._values.fill(self._read(page, behind), behind, reached)
         return reached, last
@@ -127,6 +127,11 @@ class KeyFilling:
                     return header_values(source, syntax, held.charset, tags)
             except (DataSetError, OSError):
                 return dict.fromkeys(tags, _NOT_READ)
+
+
+def _size(keys: Collection[object]) -> int:
+    """How many instances are a page, for so many keys."""
+    return max(_PAGE // len(keys), 1)
 
 
 def _is_unfilled(key: AddedKey) -> bool:
