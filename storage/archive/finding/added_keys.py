@@ -74,7 +74,7 @@ def bring_up(index: Index, journal: Journal) -> None:
 def is_brought_up(index: Index, journal: Journal) -> bool:
     """Whether they are. Raises ResourceError."""
     with index.engine.reading():
-        return index.engine.added_keys.are(_by_tag(journal))
+        return index.engine.added_keys.agree_with(_by_tag(journal))
 
 
 def _by_tag(journal: Journal) -> dict[int, str]:

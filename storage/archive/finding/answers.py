@@ -87,7 +87,7 @@ class QueryAnswers:
         narrowed = self.search.conditions
         rows = finding.rows(self._index, self.search.query, narrowed)
         first, most = list(islice(rows, _FIRST)), self._limits.most
-        if not self.search.has_values:  # from here on one state of the index is read
+        if not self.search.goes_by_values():  # from here on one state of the index is read
             narrowed = ()
             rows = finding.rows(self._index, self.search.query)
             first = list(islice(rows, _FIRST))

@@ -47,7 +47,7 @@ def note(data: Path, tags: Iterable[BaseTag], headers: int) -> None:
 
 
 def asked_keys(data: Path) -> list[AskedKey]:
-    """Those that were noted, that of the most headers first. Raises OSError."""
+    """Those that were noted, as far as that can be read; that of the most headers first."""
     queries, headers, last = Counter[str](), Counter[str](), dict[str, str]()
     for record in _records(data / _NAME):
         for keyword in record["keys"]:
@@ -60,7 +60,7 @@ def asked_keys(data: Path) -> list[AskedKey]:
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
     for one in (_before(path), path):
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             for line in one.read_bytes().splitlines():
                 record = record_of(line) or {}
                 known = (record.get(name) for name in ("keys", "headers", "at"))

@@ -61,9 +61,8 @@ class HeaderSearch:
         """What narrows the entities to those that may match, by values that the index holds."""
         return self._values.conditions
 
-    @property
-    def has_values(self) -> bool:
-        """Whether what narrows is still there; else all headers are read."""
+    def goes_by_values(self) -> bool:
+        """Whether what narrows is still there; else all headers are read from here on."""
         if not self._values.are_unchanged:
             self._values.forget()
             return False

@@ -85,7 +85,7 @@ class AddedKeys:
 
     def bring_up(self, decided: Mapping[int, str]) -> None:
         """Have the keys be those that are decided on, tag -> when. Raises ResourceError."""
-        if self.are(decided):
+        if self.agree_with(decided):
             return
         with writing(self._database):
             if not self.are_there:
@@ -116,7 +116,7 @@ class AddedKeys:
                     execute(self._database, statement, ())
             return False
 
-    def are(self, decided: Mapping[int, str]) -> bool:
+    def agree_with(self, decided: Mapping[int, str]) -> bool:
         """Whether they are those that are decided on."""
         active = {tag: one.decided for tag, one in self.all().items() if not one.is_removed}
         return active == decided
