@@ -5,6 +5,7 @@ waited for its response meanwhile. Nothing is measured of a network or of large 
 """
 
 import argparse
+import json
 import os
 import shutil
 import statistics
@@ -31,6 +32,7 @@ _ROOT_FIND, _ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.
 _EVERY_SECONDS, _IDLE_SECONDS = 0.5, 10.0
 _TIMEOUT_SECONDS = 3600.0
 _LOOK_SECONDS = 0.02
+_KEY = "InstitutionAddress"
 
 
 @dataclass
@@ -142,14 +144,18 @@ def _cases(node: NodeProcess) -> dict[str, Callable[[], float]]:
     long, many = ("--patient", made.LONG_PATIENT), ("--patient", made.MANY_PATIENT)
     one = ("--study", "1.2.826.2.1")
     name = f"PatientName=Roe^{time.time():.0f}"  # another one each time that an archive is used
+    asked = (
+        "find", f"StudyInstanceUID={made.LONG_STUDY}", f"{_KEY}=Street 1",
+        "--level", "instance", "--uids",
+    )  # fmt: skip
     return {
         "stats": command("stats"),
         "find, one study": command("find", "StudyInstanceUID=1.2.826.2.1"),
         "find, all studies": command("find", "--uids"),
-        "find, key without a column": command(
-            "find", f"StudyInstanceUID={made.LONG_STUDY}", "InstitutionAddress=Street 1",
-            "--level", "instance", "--uids", codes=(0, 1),
-        ),
+        "find, key without a column": command(*asked, codes=(0, 1)),
+        "index add, until it is filled": lambda: _added(node),
+        "find, the same key": command(*asked, codes=(0, 1)),
+        "index remove": command("index", "remove", _KEY),
         "C-FIND, long series": lambda: _find(node),
         "C-GET, long series, first": lambda: _first_of_get(node),
         "pin": command("pin", *one),
@@ -187,6 +193,16 @@ def _run(node: NodeProcess, arguments: tuple[str, ...], codes: tuple[int, ...]) 
     if process.returncode not in codes:
         _say(f"{' '.join(arguments)}: exit code {process.returncode}\n{log.read_text()[-2000:]}")
     return most
+
+
+def _added(node: NodeProcess) -> float:
+    """Add a key, and wait for the node to have filled it in."""
+    _run(node, ("index", "add", _KEY), (0,))
+    while True:
+        most = _run(node, ("index", "list", "--json"), (0,))
+        told = json.loads((node.folder / "command.log").read_text())
+        if all(key["filled"] for key in told["added"]):
+            return most
 
 
 def _last_number(node: NodeProcess) -> str:

@@ -56,6 +56,11 @@ COMMANDS = {
         "upkeep.rebuild",
         "Make the index anew from the tree; the node may run meanwhile.",
     ),
+    "index": (
+        "upkeep.index",
+        "Have queries by more attributes answered without reading headers; the node may run "
+        "meanwhile.",
+    ),
     "import": (
         "transfer.import_files",
         "Take in files from disk as if they were sent; the node may run meanwhile.",

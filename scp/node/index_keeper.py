@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from scp.node.key_filler import KeyFiller
 from scp.runtime import REFUSALS, Attempts, child, log
 from storage import catch_up, is_settled, settle_index
 from storage import received as received_bytes
@@ -54,6 +55,7 @@ class IndexKeeper:
         self._next_try = 0.0
         self._next_settle = time.monotonic() + _SETTLE_SECONDS
         self._catalogue = CatalogueReader(data)
+        self._keys = KeyFiller(data)
 
     def begin(self, charset: str) -> None:
         """Begin to make an index anew that is not whole; small ones are waited for.
@@ -102,10 +104,12 @@ class IndexKeeper:
                 lambda: self._catalogue.tend(self._received),
                 None,
             )
+            self._attempts.attempt("the keys of the index are behind", self._keys.tend, None)
 
     def end(self) -> None:
         """Settle the index for good, once nobody stores any more."""
         self._catalogue.end()
+        self._keys.end()
         if self._process:
             os.kill(self._process, signal.SIGKILL)
             os.waitpid(self._process, 0)

@@ -16,6 +16,7 @@ from storage.archive.finding import (
     HeaderSearch,
     Origins,
     QueryAnswers,
+    added_tags,
     found,
     reading_threads,
 )
@@ -28,7 +29,7 @@ from storage.diagnostics import (
     ResourceError,
     both_uids,
 )
-from storage.dicom import Header, foreign_files, instance_header, part10
+from storage.dicom import Header, foreign_files, header_values, instance_header, part10
 from storage.dicom.values import Uids
 from storage.files import Bounds, Files, IncomingDataSet, SupersededLimiter, Tree
 from storage.index import (
@@ -174,6 +175,10 @@ class Archive:
             start = source.tell()
             try:
                 header = instance_header.header(source, syntax, received.charset)
+                if tags := added_tags(self.tree.data):
+                    source.seek(start)
+                    added = header_values(source, syntax, received.charset, tags)
+                    header = replace(header, added=added)
             except (DataSetError, MismatchError) as error:
                 source.seek(start)
                 if words := foreign_files.found_in(source, syntax):

@@ -1,9 +1,11 @@
 """A file of the tree read for an index, and entered, by what the journal tells of it."""
 
 import os
+from dataclasses import replace
 
+from storage.archive.finding import added_tags
 from storage.diagnostics import DataSetError
-from storage.dicom import Header, instance_header, part10
+from storage.dicom import Header, header_values, instance_header, part10
 from storage.dicom.values import Uids
 from storage.files import Files
 from storage.index import FileFacts, Index, record
@@ -30,6 +32,10 @@ def read_file(
         with files.open(uids) as source:
             meta = part10.read(source)
             header = instance_header.header(source, meta.transfer_syntax_uid, charset)
+            if tags := added_tags(files.data):
+                source.seek(meta.data_set_offset)
+                added = header_values(source, meta.transfer_syntax_uid, charset, tags)
+                header = replace(header, added=added)
             held = os.fstat(source.fileno())
             file_bytes = held.st_size - meta.data_set_offset
     except OSError as error:

@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from storage.diagnostics import DataSetError
+from storage.dicom.added_values import HeaderValue
 from storage.dicom.data_sets import (
     BULK_VRS,
     CHARACTER_SET,
@@ -63,12 +64,14 @@ class Header:
     """What the index needs of one instance: column -> text.
 
     `corrected`: some of it may be by a correction of its series or its study alone; `came`: the
-    values before any correction, where there was one.
+    values before any correction, where there was one. `added`: those of keys that were added to
+    the index, by tag, never corrected.
     """
 
     values: Mapping[str, str]
     corrected: bool = False
     came: Mapping[str, str] | None = None
+    added: Mapping[int, HeaderValue] | None = None
 
     def __getitem__(self, keyword: str) -> str:
         return self.values[keyword]

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 from peewee import Database
 
+from storage.index.sqlite import AddedKeys, AddedValues
+
 # Ends what is under way by raising.
 Stop = Callable[[], None]
 
@@ -24,6 +26,14 @@ class Engine(Protocol):
     @property
     def entered(self) -> dict[Any, Any]:
         """What was entered over the calling thread's connection: for `storage.index.entities`."""
+
+    @property
+    def added_keys(self) -> AddedKeys:
+        """The keys that were added to it."""
+
+    @property
+    def added_values(self) -> AddedValues:
+        """The values that it holds for these."""
 
     def execute(self, statement: str, values: Sequence[Any]) -> list[Any]:
         """Run a prepared statement; the rows that it gives. Raises what `reading` turns."""

@@ -60,19 +60,24 @@ _IN_STUDY = {
 }
 
 
-def rows(index: Index, query: Query) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """The row id and the values of `query.returned` of each entity that matches.
+def rows(
+    index: Index, query: Query, others: Sequence[Any] = ()
+) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """The row id and the values of `query.returned` of each entity that matches, and `others`.
 
     Rows are read as they are asked for, so that any number of them takes the same memory.
     """
-    statement, values = _select(index, query)
-    found = list(_conditions(index, query))
-    if found:
-        context: Any = index.database.get_sql_context()
-        where, more = context.sql(joined(and_, found)).query()
-        statement, values = f"{statement} WHERE {where}", (*values, *more)
-    for row in index.engine.stream(statement, values):
+    for row in index.engine.stream(*_narrowed(index, query, others, _select(index, query))):
         yield row[0], tuple(["" if value is None else str(value) for value in row[1:]])
+
+
+def _narrowed(index: Index, query: Query, others: Sequence[Any], selected: Any) -> tuple[str, Any]:
+    """The statement `selected` with its conditions, and its values."""
+    if not (found := [*_conditions(index, query), *others]):
+        return selected  # type: ignore[no-any-return]
+    context: Any = index.database.get_sql_context()
+    where, more = context.sql(joined(and_, found)).query()
+    return f"{selected[0]} WHERE {where}", (*selected[1], *more)
 
 
 def _select(index: Index, query: Query) -> tuple[str, tuple[Any, ...]]:
@@ -89,7 +94,7 @@ def _select(index: Index, query: Query) -> tuple[str, tuple[Any, ...]]:
 
 
 # Of a selection of instances, all of which hold of each.
-Conditions = list[Any]
+Conditions = Sequence[Any]
 
 
 def named(index: Index, query: Query) -> Conditions:
@@ -137,14 +142,12 @@ def patients(index: Index, patient_id: str) -> list[tuple[str, ...]]:
         return [tuple(row) for row in index.engine.execute(statement, (patient_id,))]
 
 
-def count(index: Index, query: Query, most: int) -> int:
+def count(index: Index, query: Query, most: int, others: Conditions = ()) -> int:
     """How many entities match; of more than `most` one more, unless it is 0."""
-    found = list(_conditions(index, query))
-    rows_found = _joined(index, query.level, [index[query.level].id])
-    if found:
-        rows_found = rows_found.where(joined(and_, found))
-    statement, values = (rows_found.limit(most + 1) if most else rows_found).sql()
-    ((number,),) = index.engine.execute(f"SELECT COUNT(*) FROM ({statement})", values)
+    selected = _joined(index, query.level, [index[query.level].id]).sql()
+    statement, values = _narrowed(index, query, others, selected)
+    limit = f" LIMIT {most + 1}" if most else ""
+    ((number,),) = index.engine.execute(f"SELECT COUNT(*) FROM ({statement}{limit})", values)
     return int(number)
 
 
@@ -156,7 +159,7 @@ def newest(index: Index, level: Level, row_ids: Sequence[int]) -> dict[int, Loca
     if level not in index.prepared:
         instance = index[Level.IMAGE]
         selected = _joined(index, Level.IMAGE, [SQL("asked.value"), *_location_columns(index)])
-        one = SQL(_NEWEST.get(level, "asked.value"))
+        one = SQL(NEWEST[level])
         statement, _ = selected.where(instance.id == one).sql()
         # In this order: to look for each that is asked for, and not for each that there is.
         index.prepared[level] = statement.replace(" FROM ", _ASKED, 1), ()
@@ -165,8 +168,9 @@ def newest(index: Index, level: Level, row_ids: Sequence[int]) -> dict[int, Loca
 
 
 _ASKED = " FROM json_each(?) AS asked CROSS JOIN "
-# Of all that say the same the last one, and of these the last: no list of an entity's instances.
-_NEWEST = {
+# Its row. Of all that say the same the last one, and of these the last: no list of an entity's
+# instances.
+NEWEST = {Level.IMAGE: "asked.value"} | {
     level: "(SELECT one.id FROM shared_header AS shared "
     f"{joins} JOIN instance AS one ON one.id = (SELECT id FROM instance WHERE shared_id = "
     "shared.id ORDER BY arrived DESC, SOPInstanceUID DESC LIMIT 1) "

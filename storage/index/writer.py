@@ -64,7 +64,9 @@ def record(index: Index, header: Header, facts: FileFacts) -> None:
         above = entities.enter(index, header)
         is_newest = bool(above.differing) and _is_newest(index, facts.arrived)
         row |= {"parent_id": above.series, "shared_id": above.shared}
-        insert_row(index, Level.IMAGE, row)
+        number = insert_row(index, Level.IMAGE, row)
+        if header.added and index.engine.added_keys.are_there:
+            index.engine.added_values.enter(number, header.added)
         entities.adjust(index, above, header, facts.arrived, is_newest)
         _leave(index, deleted)
 

@@ -3,7 +3,7 @@
 from storage.query.conditions import joined
 from storage.query.folding import NUMBER_VRS, RANGE_VRS, fold
 from storage.query.fuzzy import sounds_like
-from storage.query.identifier import MAX_IDENTIFIER_BYTES, Options, Query, Root
+from storage.query.identifier import MAX_IDENTIFIER_BYTES, Options, Query, Root, is_key
 from storage.query.key_groups import combined_pairs, keys_in_items
 from storage.query.keywords import KeyPath, asked_by_keyword, key_path
 from storage.query.ranges import combined_range
@@ -21,6 +21,7 @@ from storage.query.rules import (
     rule_for,
     single_keys,
 )
+from storage.query.value_forms import are_alike, form_condition, forms, has_form, is_looked_up
 from storage.query.wildcards import fits
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Options",
     "Query",
     "Root",
+    "are_alike",
     "asked_by_keyword",
     "by_letters",
     "combined_pairs",
@@ -42,7 +44,12 @@ __all__ = [
     "fits",
     "fold",
     "folded",
+    "form_condition",
+    "forms",
+    "has_form",
     "has_several",
+    "is_key",
+    "is_looked_up",
     "is_universal",
     "joined",
     "key_path",

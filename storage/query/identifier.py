@@ -297,7 +297,7 @@ def _keys(found: Elements) -> Elements:
     return {
         tag: key if key.items is None else replace(key, items=tuple(map(_keys, key.items)))
         for tag, key in found.items()
-        if _is_key(tag)
+        if is_key(tag)
     }
 
 
@@ -313,7 +313,8 @@ def _is_among(value: str, key: str) -> bool:
     return matches("CS", value, key)
 
 
-def _is_key(tag: BaseTag) -> bool:
+def is_key(tag: BaseTag) -> bool:
+    """Whether an element of an identifier is a key of entities (PS3.4 C.4.1.1.3)."""
     if tag.element == 0 or tag in _OF_ENCODING:
         return False
     return tag not in _NOT_KEYS and not _is_of_no_data_set(tag)

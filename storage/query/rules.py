@@ -126,9 +126,9 @@ def condition(
     parts, of = [], attribute.level if level is None else level
     for single in singles:
         one = _name_sql(columns, single) if vr == "PN" else _sql(vr, columns[0], single)
-        if vr == "PN" and _is_by_letters(single):
+        if vr == "PN" and is_by_letters(single):
             written = fn.dicom_by_letters(getattr(model, attribute.column), single)
-            one = one | (_begins_sql(columns, single) & written)
+            one = one | (begins_sql(columns, single) & written)
         parts.append(_narrowed_by_part(model, of, single, one) if attribute.inside else one)
     found = joined(or_, parts)
     if attribute.key is Key.UNIQUE or vr in WHOLE_TEXT_VRS:
@@ -160,7 +160,7 @@ def matches(vr: str, text: str, key: str, every: bool = False) -> bool:
     accepts = _name_accepts if vr == "PN" else _accepts
     found = (
         any(accepts(vr, value, single) for value in values)
-        or (vr == "PN" and _is_by_letters(single) and by_letters(text, single))
+        or (vr == "PN" and is_by_letters(single) and by_letters(text, single))
         for single in single_keys(vr, key)
     )
     return all(found) if every else any(found)
@@ -183,7 +183,7 @@ def _letters_accept(group: Letters, key: str) -> bool:
     return any(fits_letters(form, group) for form in _forms(key))
 
 
-def _is_by_letters(key: str) -> bool:
+def is_by_letters(key: str) -> bool:
     """Whether a key's wildcards may stand for other letters than those of the folded name."""
     return "?" in key or bool(_HALF_WIDTH_BESIDE_STAR.search(key))
 
@@ -239,7 +239,8 @@ def _group_accepts(group: str, key: str) -> bool:
     return any(_accepts("PN", group, form) for form in _forms(key))
 
 
-def _group_sql(column: Any, key: str) -> Any:
+def group_sql(column: Any, key: str) -> Any:
+    """The SQL condition for a component group of a folded key, on a column of folded groups."""
     return joined(or_, [_sql("PN", column, form) for form in _forms(key)])
 
 
@@ -251,10 +252,11 @@ def _forms(key: str) -> list[str]:
     return [form for form in forms if form] or [key]
 
 
-def _begins_sql(columns: tuple[Any, ...], key: str) -> Any:
+def begins_sql(columns: tuple[Any, ...], key: str) -> Any:
     """What a key begins with, in any of the groups that it may be for: an index serves that."""
     first = _kept_by_folding(key).split("=")[0]
-    prefix = re.split(r"[*?]", first, maxsplit=1)[0]
+    # A mark alone, which `?` stands for, folds to nothing: then what is before it counts no more.
+    prefix = re.split(r"[*?]", first, maxsplit=1)[0].rstrip("^ ")
     groups = columns if "=" not in key else columns[:1]
     if not prefix:
         return columns[0] >= ""
@@ -270,11 +272,11 @@ def _kept_by_folding(key: str) -> str:
 def _name_sql(columns: tuple[Any, ...], key: str) -> Any:
     wanted = fold_key("PN", key).split("=")
     if len(wanted) == 1:
-        return joined(or_, [_group_sql(column, wanted[0]) for column in columns])
+        return joined(or_, [group_sql(column, wanted[0]) for column in columns])
     found = columns[0] >= ""
     for column, part in zip(columns, wanted, strict=False):
         if not is_universal("PN", part):
-            found = found & _group_sql(column, part)
+            found = found & group_sql(column, part)
     return found
 
 

@@ -1,12 +1,16 @@
 """What the statement says of queries: PS3.2 N.5.2.7, the C-FIND part."""
 
+from pydicom.tag import BaseTag
 from pydicom.valuerep import STANDARD_VR
 
 from scp.config import Service, Settings
 from scp.conformance.writing import Section, StatementTable, code, name_of, table, yes
 from scp.network.dimse import QUERY_RETRIEVE, SUPPORT, Status
+from storage.archive.finding import added_keys
+from storage.diagnostics import ResourceError
 from storage.dicom.data_sets import BULK_VRS
 from storage.dicom.values import TABLE, UNIQUE, Attribute, Key, Level
+from storage.journal import Journal
 from storage.query import (
     MAX_IDENTIFIER_BYTES,
     MAX_VALUES,
@@ -62,6 +66,7 @@ def sections(settings: Settings) -> tuple[Section, ...]:
                 f"of VR {', '.join(sorted(BULK_VRS))} none is: such a key with a value has the "
                 f"answers come with {code(Status.PENDING_KEYS_UNSUPPORTED)}.",
                 _headers(settings),
+                *_added(settings),
             ),
         ),
         Section(
@@ -91,6 +96,28 @@ def sections(settings: Settings) -> tuple[Section, ...]:
             ("Answered as far as a requestor offers it (PS3.4 C.5):", _extended()),
         ),
     )  # fmt: skip
+
+
+def _added(settings: Settings) -> tuple[str | StatementTable, ...]:
+    """Those of the other keys that were added to the index."""
+    try:
+        added = added_keys.decided(Journal(settings.storage.path, sync=False)).values()
+    except ResourceError:  # whoever asks may not read the data folder
+        return ("Of those that `minipacs index list` names the index holds the values.",)
+    if not added:
+        return ()
+    rows = [
+        (key.keyword, _tag(key.tag), key.vr, _KEYS[Key.OPTIONAL], ", ".join(kinds(key.vr)))
+        for key in added
+    ]
+    return (
+        "Of these the index holds the values; no header is read for them, once they are filled in.",
+        table(("Attribute", "Tag", "VR", "Type", "Matching"), rows),
+    )
+
+
+def _tag(tag: BaseTag) -> str:
+    return f"({tag.group:04X},{tag.element:04X})"
 
 
 def _headers(settings: Settings) -> str:
@@ -156,7 +183,7 @@ def _of_level(level: Level) -> Section:
     rows = [
         (
             f"{attribute.sequence}>{attribute.keyword}".lstrip(">"),
-            f"({attribute.tag.group:04X},{attribute.tag.element:04X})",
+            _tag(attribute.tag),
             attribute.vr,
             _KEYS[attribute.key],
             ", ".join(_matching(attribute)) or "-",

@@ -11,6 +11,7 @@ from scp.network.association import Cancelled, Request
 from scp.network.dimse import Status, identifier
 from storage import Query
 from storage.archive import HeaderLimits, QueryAnswers, turns
+from storage.archive.finding import asked_keys
 from storage.diagnostics import ArchiveError, Event, ResourceError, Sentence
 from storage.dicom.data_sets import Elements
 
@@ -66,6 +67,7 @@ def handle(request: Request) -> None:
     )
     if found.search.read:
         keys, read = _named(query.from_headers), found.search.read
+        asked_keys.note(request.node.archive.tree.data, query.from_headers, read)
         words = f"no index serves keys={keys}: read headers={read} in seconds={seconds:.3f}"
         logger.info(Sentence(words, keys=keys, headers=read, seconds=seconds))
 

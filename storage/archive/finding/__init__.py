@@ -1,5 +1,7 @@
 """What is held, asked for: by an identifier, or by the keywords of a person."""
 
+from storage.archive.finding import added_keys, asked_keys, key_filling
+from storage.archive.finding.added_keys import added_tags
 from storage.archive.finding.answers import (
     NO_LIMITS,
     HeaderLimits,
@@ -29,8 +31,12 @@ __all__ = [
     "QueryAnswer",
     "QueryAnswers",
     "UnreadableError",
+    "added_keys",
+    "added_tags",
     "asked",
+    "asked_keys",
     "found",
+    "key_filling",
     "plain",
     "reading_threads",
     "turns",

@@ -65,6 +65,7 @@ class QueryAnswers:
         self._stop = stop
         self._limits = limits
         self._looked = 0.0
+        self._takes_turns = limits.turns > 0
 
     def __iter__(self) -> Iterator[QueryAnswer]:
         """The answers. Raises ResourceError, also where more headers are to be read than may be."""
@@ -72,20 +73,32 @@ class QueryAnswers:
             return
         engine = self._index.engine
         with engine.reading(), engine.interruptible(self._stop):
-            rows = finding.rows(self._index, self.search.query)
-            if self.search.is_needed:
-                rows = self._begun(rows)
+            if not self.search.is_needed:
+                rows = finding.rows(self._index, self.search.query)
+            else:
+                rows = self._begun()
             if self.search.is_needed:
                 yield from self._looked_up(rows)
             else:
                 yield from (QueryAnswer(texts, {}, row_id) for row_id, texts in rows)
 
-    def _begun(self, rows: _Rows) -> _Rows:
+    def _begun(self) -> _Rows:
         """The rows, once it is known how many headers are to be read."""
+        narrowed = self.search.conditions
+        rows = finding.rows(self._index, self.search.query, narrowed)
         first, most = list(islice(rows, _FIRST)), self._limits.most
+        if not self.search.goes_by_values():  # from here on one state of the index is read
+            narrowed = ()
+            rows = finding.rows(self._index, self.search.query)
+            first = list(islice(rows, _FIRST))
+        unread = self.search.unread_values(most)
+        if unread is not None:
+            self._takes_turns = self._takes_turns and unread > 0
+            self.search.begin(unread, 0)
+            return chain(first, rows)
         total = len(first)
         if total == _FIRST:  # else these are all
-            total = finding.count(self._index, self.search.query, most)
+            total = finding.count(self._index, self.search.query, most, narrowed)
         self.search.begin(total, most)
         return chain(first, rows)
 
@@ -111,7 +124,7 @@ class QueryAnswers:
 
     def _turn(self) -> AbstractContextManager[None]:
         """Of a page: so queries take turns, and a short one does not wait for a long one's end."""
-        if not self._limits.turns:
+        if not self._takes_turns:
             return nullcontext()
         return turn(self.search.tree.data / "headers.lock", self._limits.turns, self._look)
 

@@ -3,7 +3,7 @@
 For an entity above the instance the header of the instance received last speaks.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
@@ -12,8 +12,10 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from storage.archive.finding.header_reader import HeaderReader
+from storage.archive.finding.key_values import Held, KeyValues
 from storage.diagnostics import BudgetError, DataSetError, ResourceError
 from storage.dicom.data_sets import STORED, Element, Elements, ReadBudget, elements
+from storage.dicom.values import Uids
 from storage.files import Files
 from storage.index import Index, Location
 from storage.index import search as finding
@@ -47,11 +49,34 @@ class HeaderSearch:
         self._keys = self.query.from_headers
         tags = _stored_tags(self._keys) if self._keys else ()
         self._reader = HeaderReader(self.tree, frozenset(map(int, tags)), self.threads)
+        self._values = KeyValues(self.index, self.query, self.tree.data)
 
     @property
     def is_needed(self) -> bool:
         """Whether there are such keys that are looked up."""
         return bool(self._keys) and not self.unread
+
+    @property
+    def conditions(self) -> finding.Conditions:
+        """What narrows the entities to those that may match, by values that the index holds."""
+        return self._values.conditions
+
+    def goes_by_values(self) -> bool:
+        """Whether what narrows is still there; else all headers are read from here on."""
+        if not self._values.are_unchanged:
+            self._values.forget()
+            return False
+        return True
+
+    def unread_values(self, most: int) -> int | None:
+        """Where the index has all but some of the values: how many these are, if not over `most`.
+
+        For those the headers have to be read, whatever is asked. `most` of 0: any number.
+        """
+        if not self._values.are_all:
+            return None
+        count = self._values.count_unread(most)
+        return None if 0 < most < count else count
 
     def begin(self, total: int, most: int) -> None:
         """So many headers are to be read, of which `most` may be; 0: any number.
@@ -77,11 +102,32 @@ class HeaderSearch:
 
         In the order of the disk; one that was deleted since its row was read is left out.
         """
-        held = finding.newest(self.index, self.query.level, row_ids)
         corrections = in_force(self.tree.data)
+        values = self._values.of(row_ids)
+        yield from self._answers_of(values, corrections)
+        others = [row_id for row_id in row_ids if row_id not in values]
+        if not others:
+            return
+        held = finding.newest(self.index, self.query.level, others)
         for row_id, beginning in self._reader.beginnings(held):
             self.read += 1
             yield row_id, self._answer(held[row_id], beginning, corrections)
+
+    def _answers_of(
+        self, values: Mapping[int, Held], corrections: Corrections
+    ) -> Iterator[tuple[int, Elements | None]]:
+        """The same of entities of which the index holds what is asked."""
+        came: Mapping[int, tuple[Uids, str]] = {}
+        if corrections and self._values.may_be_corrected:
+            came = self._values.came_as([one.instance for one in values.values()])
+        for row_id, one in values.items():
+            found: dict[BaseTag, Element | None] = {
+                Tag(tag): Element(value.vr, value.text or "") if value.vr else None
+                for tag, value in one.values.items()
+            }
+            if one.instance in came:
+                found |= self._corrected(*came[one.instance], corrections)
+            yield row_id, self._matched(found)
 
     def _answer(
         self, held: Location, beginning: bytes, corrections: Corrections
@@ -90,26 +136,30 @@ class HeaderSearch:
             header = self._reader.header(held, beginning)
             charset = held.charset or self.charset
             found = {t: self._find(header, t, key, charset) for t, key in self._keys.items()}
-            found |= self._corrected(held, header, charset, corrections)
+            if corrections:
+                patient = _read(header, (_PATIENT_ID,), charset).get(_PATIENT_ID)
+                came_with = patient.text if patient else ""
+                found |= self._corrected(held.uids, came_with, corrections)
         except BudgetError as error:
             self.left_out.append(f"{held.uids[2]} ({error})")
             return None
         except (DataSetError, OSError):
             self.unreadable.append(held.uids[2])
             return None
+        return self._matched(found)
+
+    def _matched(self, found: Mapping[BaseTag, Element | None]) -> Elements | None:
+        """What an entity answers with these values, or None where they do not match."""
         for tag, key in self._keys.items():
             if not _is_creator(tag) and not self._matches(found[tag], key):
                 return None
         return {tag: _restricted(found[tag], key, self) for tag, key in self._keys.items()}
 
     def _corrected(
-        self, held: Location, header: Dataset, charset: str, corrections: Corrections
+        self, uids: Uids, patient_id: str, corrections: Corrections
     ) -> dict[BaseTag, Element]:
-        """The keys whose values were corrected."""
-        if not corrections:
-            return {}
-        patient = _read(header, (_PATIENT_ID,), charset).get(_PATIENT_ID)
-        changed = corrections.changes(held.uids, patient.text if patient else "")
+        """The keys whose values were corrected, of an instance that came with that Patient ID."""
+        changed = corrections.changes(uids, patient_id)
         texts = {Tag(keyword): text for keyword, text in changed.items()}
         return {tag: Element(dictionary_VR(tag), texts[tag]) for tag in self._keys if tag in texts}
 

@@ -1,5 +1,7 @@
 """The index in SQLite: its file, connections and transactions, and how far it holds the journal."""
 
+from storage.index.sqlite.added_keys import AddedKey, AddedKeys
+from storage.index.sqlite.added_values import AddedValues, Filled, candidates
 from storage.index.sqlite.database import ERRORS, connect, index_path, version_of
 from storage.index.sqlite.engine import SqliteEngine
 from storage.index.sqlite.high_water import (
@@ -16,8 +18,13 @@ from storage.index.sqlite.shrinking import is_loose, shrink
 __all__ = [
     "ERRORS",
     "TABLE",
+    "AddedKey",
+    "AddedKeys",
+    "AddedValues",
+    "Filled",
     "SqliteEngine",
     "applied",
+    "candidates",
     "connect",
     "fault_of_marks",
     "index_path",

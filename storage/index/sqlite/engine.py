@@ -9,6 +9,8 @@ from peewee import SqliteDatabase
 
 from storage.files import require_sound
 from storage.index.sqlite import database as db
+from storage.index.sqlite.added_keys import AddedKeys
+from storage.index.sqlite.added_values import AddedValues
 from storage.index.sqlite.high_water import Mark, read_mark, write_mark
 from storage.index.sqlite.making import Making
 from storage.journal import Journal
@@ -98,6 +100,16 @@ class SqliteEngine:
     def marked(self, name: str) -> Mark | None:
         """How far it holds the lines `name`, and of which journal."""
         return read_mark(self.database, name)
+
+    @property
+    def added_keys(self) -> AddedKeys:
+        """The keys that were added to it."""
+        return AddedKeys(self.database)
+
+    @property
+    def added_values(self) -> AddedValues:
+        """The values that it holds for these."""
+        return AddedValues(self.database)
 
     @property
     def making(self) -> Making:

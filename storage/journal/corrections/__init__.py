@@ -6,6 +6,7 @@ from storage.journal.corrections.in_effect import (
     Corrections,
     Entity,
     entities_since,
+    ever_corrected,
     in_force,
 )
 
@@ -15,5 +16,6 @@ __all__ = [
     "Corrections",
     "Entity",
     "entities_since",
+    "ever_corrected",
     "in_force",
 ]

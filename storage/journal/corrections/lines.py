@@ -143,7 +143,7 @@ class Corrections(ABC):
         values = {name: changed.get(name, text) for name, text in header.values.items()}
         by_level = {one.entity[0] for one in self.applying(header.uids, "")}
         is_below_patient = not by_level.isdisjoint((Level.STUDY, Level.SERIES))
-        return Header(values, is_below_patient, header.values)
+        return Header(values, is_below_patient, header.values, header.added)
 
 
 def _is_of(one: Correction, patient_id: str) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from storage.archive.finding import added_keys
 from storage.diagnostics import ResourceError
 from storage.dicom.values import Level
 from storage.files import Files, Tree, claim, sqlite_words
@@ -78,6 +79,7 @@ def _rebuild(
     if not _is_gone_on_with(index, journal, charset):
         _begin(index, journal, charset)
     with index.engine.connected():
+        added_keys.bring_up(index, journal)  # so that their values come with the rows
         held = index.engine.marked(CORRECTIONS)
         corrected = held.position if held else 0
         filling = Filling(tree, index, charset, readers, progress)

@@ -261,6 +261,23 @@ def test_as_many_as_may_be_are_read(archive: Archive, most: int) -> None:
     assert (answers.search.read, answers.search.total) == (SERIES, SERIES)
 
 
+def test_what_is_below_narrows_how_many_may_be_read(empty: Archive) -> None:
+    """Of a relational query (PS3.4 C.4.1.2.2): each entity that has such is counted."""
+    for number in range(20):
+        made = ct(f"1.{number}", f"1.{number}.2", f"1.{number}.3", KVP="80")
+        store(empty, f"1.{number}.3", encoded(made))
+    query = asked(
+        Level.STUDY, Options(relational=True), StudyInstanceUID="", Modality="CT", KVP="*"
+    )
+    read = empty.find(query, CHARSET, limits=HeaderLimits(20))
+    assert (len(list(read)), read.search.read, read.search.total) == (20, 20, 20)
+    query = asked(
+        Level.STUDY, Options(relational=True), StudyInstanceUID="", Modality="CT", KVP="80"
+    )
+    with pytest.raises(ResourceError, match="KVP: over 19 headers"):
+        list(empty.find(query, CHARSET, limits=HeaderLimits(19)))
+
+
 @pytest.mark.parametrize("keys", [
     {"KVP": ""}, {"KVP": "*"}, {REQUESTS: Element("SQ", items=())},
     {REQUESTS: item(RequestedProcedureID="")},

@@ -17,6 +17,8 @@ from support import CT, EXPLICIT, ct, encoded, identifier
 from storage import Archive, Level, Query, Received, Root
 from storage.archive import archive as archive_module
 from storage.archive.batch import store_all
+from storage.archive.finding import added_keys, key_filling
+from storage.archive.finding.key_values import KeyValues
 from storage.diagnostics.errors import ResourceError
 from storage.index import corrected_rows
 from storage.index.sqlite.database import connect, index_path
@@ -195,6 +197,16 @@ class Operations:
             self._take_small_steps()
             undo(self.archive.tree, self.chance.choice(made), "me")
 
+    def choose_key(self) -> None:
+        """Have the index hold what it has no column for, or no more; filled in now, or later."""
+        keys, journal = added_keys.decided(self.archive.journal), self.archive.journal
+        (added_keys.remove if keys else added_keys.add)(journal, "InstitutionAddress")
+        added_keys.bring_up(self.archive.index, journal)
+        if self.chance.random() < 0.5:
+            added_keys._known.clear()  # else stores learn of it in a second
+        if self.chance.random() < 0.5:
+            key_filling.fill(self.data, lambda done, of: None)
+
     def _selection(self) -> Selection:
         choose = self.chance.choice
         return Selection(*choose((
@@ -211,7 +223,7 @@ _WEIGHTS: dict[Callable[[Operations], None], int] = {
     Operations.store: 12, Operations.store_again: 2, Operations.store_some: 2,
     Operations.store_without_row: 1, Operations.delete: 3, Operations.delete_without_row: 1,
     Operations.restore: 2, Operations.purge: 1, Operations.retain: 1, Operations.correct: 3,
-    Operations.merge: 1, Operations.undo: 2,
+    Operations.merge: 1, Operations.undo: 2, Operations.choose_key: 2,
 }  # fmt: skip
 
 
@@ -274,11 +286,12 @@ def _sorted(index: Index, statement: str) -> list[tuple[Any, ...]]:
     return sorted(index.database.execute_sql(statement).fetchall(), key=repr)
 
 
-def answers(archive: Archive) -> dict[str, list[str]]:
+def answers(archive: Archive, address: str = "") -> dict[str, list[str]]:
     """Every answer at every level, with all that is known of the entities."""
     found = {}
     for level, keys in KEYS.items():
         asked = identifier(level, **dict.fromkeys([*keys, *SAID, "PatientComments"], ""))
+        asked.InstitutionAddress = address
         query = Query.read(Root.PATIENT, encoded(asked), EXPLICIT, CHARSET)
         found[level] = sorted(repr(one) for one in archive.find(query, CHARSET))
     return found
@@ -293,6 +306,7 @@ def run_sequence(folder: Path, seed: int, steps: int = 14) -> None:
             for _ in range(steps):
                 operations.step()
             _compare(operations, folder, seed)
+            _compare_with_headers(operations, seed)
             _check(operations, seed)
         finally:
             archive.index.database.close_all()
@@ -313,6 +327,19 @@ def _compare(operations: Operations, folder: Path, seed: int) -> None:
             assert before == answers(archive), told
         finally:
             archive.index = live
+
+
+def _compare_with_headers(operations: Operations, seed: int) -> None:
+    """Of the key that the index may hold; of one that is removed nothing is left in the end."""
+    addresses = ("Here", "?here")
+    held = [answers(operations.archive, address) for address in addresses]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(KeyValues, "tags", frozenset())
+        wanted = [answers(operations.archive, address) for address in addresses]
+    assert held == wanted, f"seed {seed}: {operations.done}"
+    key_filling.fill(operations.data, lambda done, of: None)
+    assert held[0] == answers(operations.archive, addresses[0])
+    assert not key_filling.is_due(operations.data)
 
 
 def _check(operations: Operations, seed: int) -> None:

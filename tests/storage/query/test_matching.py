@@ -91,6 +91,7 @@ CASES = [
     ("? is a letter and another is two", NAME, "Weiß^Strauß", "Weiss^Strau?", True),
     ("? is a sharp s, and its s is none", NAME, "Weiß^Anna", "Wei?s^Bea", False),
     ("? is half a sharp s", NAME, "Weiß^Anna", "Weis?^Anna", True),
+    ("? is a mark that folds to nothing", NAME, "Doe^\u0301", "Doe^?", True),
     ("? by letters, and nothing else", NAME, "Weiß^Anna", "Wei?^Bea", False),
     ("a star ends a key", TEXT, "CHEST PA", "CHEST*", True),
     ("a star stands for nothing too", TEXT, "CHEST", "CHEST*", True),
