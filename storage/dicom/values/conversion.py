@@ -50,8 +50,12 @@ def text_of(raw: RawDataElement, named: Charset, little_endian: bool = True) -> 
 
 def decoded(vr: str, value: bytes, named: Charset, little_endian: bool = True) -> str:
     """A value field of `vr` as text, without padding."""
-    if vr in _PLAIN_VRS and value.isascii() and b"\x1b" not in value:
-        return strip(vr, value.decode("ascii"))
+    if vr in _PLAIN_VRS and value.isascii():
+        text = value.decode("ascii")
+        if "\x1b" not in text:
+            if "\\" in text or vr in _LEADING_SPACE_VRS:
+                return strip(vr, text)
+            return text.strip(" \0")
     if vr in _NUMBERS:
         return _numbers(value, _NUMBERS[vr], little_endian)
     if vr == "AT":
