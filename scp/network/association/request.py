@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pydicom.tag import BaseTag
@@ -93,7 +94,7 @@ class Request:
         """The SOP instance of the command, empty where there is none."""
         return self.command.sop_instance
 
-    @property
+    @cached_property
     def peer(self) -> str:
         """The calling AE title."""
         return str(self.association.requestor.ae_title).strip()
@@ -146,8 +147,8 @@ class Request:
         response = writer.response(
             self.command,
             status,
-            comment=error_comment(comment),
-            offending=tuple(int(tag) for tag in offending)[:_MAX_OFFENDING],
+            comment=error_comment(comment) if comment else "",
+            offending=tuple(map(int, offending))[:_MAX_OFFENDING],
             has_data_set=identifier is not None,
             counts=counts,
         )

@@ -135,6 +135,8 @@ def _pdus(context_id: int, control: int, data: bytes, size: int, is_last: bool) 
 def _send_pieces(association: Association, pieces: list[Bytes]) -> bool:
     """In steps: there is a limit to what one system call takes, and small PDUs are many."""
     reactor = upper_layer_of(association)
+    if len(pieces) <= _MAX_PIECES:
+        return reactor.send_data(pieces)
     return all(
         reactor.send_data(pieces[start : start + _MAX_PIECES])
         for start in range(0, len(pieces), _MAX_PIECES)
