@@ -241,7 +241,7 @@ class StoreTally:
 
     def add(self, study: str, outcome: str, size: int) -> None:
         """Count an instance that was taken."""
-        counted = self._studies.setdefault(study, _OfStudy())
+        counted = self._studies.get(study) or self._studies.setdefault(study, _OfStudy())
         counted.outcomes[outcome] += 1
         counted.bytes += size
 

@@ -53,6 +53,8 @@ class Sentence(Event):
 
 def value_of(value: object) -> str:
     """A field's value as it stands behind `=`; seconds have three decimals."""
+    if type(value) is int:
+        return str(value)
     text = f"{value:.3f}" if isinstance(value, float) else str(value)
     if _PLAIN_ASCII.fullmatch(text):
         return text

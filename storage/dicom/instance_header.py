@@ -52,7 +52,16 @@ _WANTED: Wanted = (
 _EXPECTED = frozenset(
     int(Tag(keyword)) for keyword in (*_NAMING, "Modality", "PatientID", "PatientName")
 )
-_PLAN = [(a.column, int(a.tag), int(Tag(a.sequence)) if a.sequence else 0, a.vr) for a in _STORED]
+# Tag -> column and VR; of a sequence, those of its items: column, tag and VR.
+_COLUMN_OF = {int(a.tag): (a.column, a.vr) for a in _STORED if not a.sequence}
+_COLUMNS_IN = {
+    int(sequence): [
+        (a.column, int(a.tag), a.vr) for a in _STORED
+        if a.sequence and Tag(a.sequence) == sequence
+    ]
+    for sequence in IN_SEQUENCE
+}  # fmt: skip
+_BLANK = {attribute.column: "" for attribute in _STORED}
 _CHARACTER_SET = int(CHARACTER_SET)  # a number is compared faster than a tag
 _ASCII = charsets.charset("")
 # All that is read of an ordinary data set; where this does not do, pydicom reads it.
@@ -79,8 +88,8 @@ class Header:
     @property
     def uids(self) -> tuple[str, str, str]:
         """The Study, Series and SOP Instance UID."""
-        study, series, instance = (self.values[keyword] for keyword in UID_KEYWORDS)
-        return study, series, instance
+        values = self.values
+        return values["StudyInstanceUID"], values["SeriesInstanceUID"], values["SOPInstanceUID"]
 
 
 def header(source: BinaryIO, transfer_syntax: str, charset: str) -> Header:
@@ -131,16 +140,15 @@ def _scanned(
     whole = len(data) <= _HEADER_BYTES
     found = scan(data, implicit_vr, _WANTED, int(_LAST_TAG), whole, expected=expected)
     named = _named(found, charset)
-    values = {}
-    for column, tag, sequence, vr in _PLAN:
-        held = found.get(sequence or tag)
-        if held is None:
-            values[column] = ""
-        elif not sequence:
+    values = dict(_BLANK)
+    for tag, held in found.items():
+        if tag in _COLUMN_OF:
+            column, vr = _COLUMN_OF[tag]
             values[column] = _value(held, vr, named)
-        else:
-            texts = [_value(item[tag], vr, _named(item, "\\".join(named.terms)))
-                     for item in held.items if tag in item]  # fmt: skip
+            continue
+        for column, inner, vr in _COLUMNS_IN.get(tag, ()):
+            texts = [_value(item[inner], vr, _named(item, "\\".join(named.terms)))
+                     for item in held.items if inner in item]  # fmt: skip
             values[column] = "\\".join(text for text in texts if text)
     return values
 

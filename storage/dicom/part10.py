@@ -16,7 +16,7 @@ IMPLEMENTATION_VERSION_NAME = "MINIPACS_0_1"
 
 _PREFIX = b"DICM"
 _PREAMBLE = b"\0" * 128 + _PREFIX
-_HEAD_BYTES = 8
+_HEAD_BYTES, _LONG_HEAD_BYTES = 8, 12
 _SOP_CLASS, _SOP_INSTANCE, _TRANSFER_SYNTAX = 0x00020002, 0x00020003, 0x00020010
 _GROUP_LENGTH, _IMPLEMENTATION_CLASS = 0x00020000, 0x00020012
 _GROUP_BYTES = b"\2\0"
@@ -24,6 +24,10 @@ _OTHER_ENCODINGS = frozenset({str(ImplicitVRLittleEndian), str(ExplicitVRBigEndi
 _VRS = frozenset(str(vr).encode() for vr in STANDARD_VR)
 _LONG_FORM = frozenset(vr.encode() for vr in LONG_FORM_VRS)
 _MAX_META_BYTES = 1024 * 1024
+# Most headers are shorter, and end where their group length says.
+_ORDINARY_BYTES = 512
+_EXPLICIT, _LENGTH = struct.Struct("<HH2sH"), struct.Struct("<I")
+_GROUP_LENGTH_HEAD = b"\2\0\0\0UL\4\0"
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,41 @@ _FORMS = {
 
 
 def _read(file: BinaryIO) -> FileMeta:
+    start = file.tell()
+    block = file.read(_ORDINARY_BYTES)
+    if ordinary := _ordinary(block):
+        found, length = ordinary
+        file.seek(start + length)
+        return _meta(found, start + length)
+    file.seek(start)
+    return _read_any(file)
+
+
+def _ordinary(block: bytes) -> tuple[dict[int, bytes], int] | None:
+    """The elements and the length of a header that is as PS3.10 7.1 has it, and all in `block`."""
+    position = len(_GROUP_LENGTH_HEAD) + 4
+    if not block.startswith(_GROUP_LENGTH_HEAD) or len(block) < position:
+        return None
+    end = position + _LENGTH.unpack_from(block, len(_GROUP_LENGTH_HEAD))[0]
+    if end > len(block) - _LONG_HEAD_BYTES or block.startswith(_GROUP_BYTES, end):
+        return None
+    found: dict[int, bytes] = {}
+    last = _GROUP_LENGTH
+    while position < end:
+        group, number, vr, length = _EXPLICIT.unpack_from(block, position)
+        tag = group << 16 | number
+        if group != 0x0002 or tag <= last or vr not in _VRS:
+            return None
+        last, position = tag, position + _HEAD_BYTES
+        if vr in _LONG_FORM:
+            (length,) = _LENGTH.unpack_from(block, position)
+            position += 4
+        found[tag] = block[position : position + length]
+        position += length
+    return (found, end) if position == end else None
+
+
+def _read_any(file: BinaryIO) -> FileMeta:
     found: dict[int, bytes] = {}
     last, end = 0, -1
     position, head = file.tell(), file.read(_HEAD_BYTES)
@@ -124,11 +163,15 @@ def _read(file: BinaryIO) -> FileMeta:
         if tag == _GROUP_LENGTH and len(found) == 1 and len(found[tag]) == 4:
             end = file.tell() + form.long.unpack(found[tag])[0]
         position, head = file.tell(), file.read(_HEAD_BYTES)
-    named = (_SOP_CLASS, _SOP_INSTANCE, _TRANSFER_SYNTAX)
-    sop_class, sop_instance, syntax = (_text(found.get(tag, b"")) for tag in named)
+    return _meta(found, position)
+
+
+def _meta(found: dict[int, bytes], end: int) -> FileMeta:
+    sop_class, sop_instance = _text(found.get(_SOP_CLASS)), _text(found.get(_SOP_INSTANCE))
+    syntax = _text(found.get(_TRANSFER_SYNTAX))
     if not syntax:
         raise DataSetError("No Transfer Syntax UID in the File Meta Information")
-    return FileMeta(sop_class, sop_instance, syntax, position)
+    return FileMeta(sop_class, sop_instance, syntax, end)
 
 
 def is_read_back(head: bytes, data_set: bytes) -> bool:
@@ -164,14 +207,14 @@ def _begins_data_set(head: bytes, ascends: bool, found: dict[int, bytes], form: 
     It is in a file of ours, whose group length is right. In another one the header goes on where
     the element is encoded as there, in Explicit VR Little Endian, and the data set is not.
     """
-    syntax = _text(found.get(_TRANSFER_SYNTAX, b""))
+    syntax = _text(found.get(_TRANSFER_SYNTAX))
     if not syntax:
         return False
-    if _text(found.get(_IMPLEMENTATION_CLASS, b"")) == IMPLEMENTATION_CLASS_UID:
+    if _text(found.get(_IMPLEMENTATION_CLASS)) == IMPLEMENTATION_CLASS_UID:
         return True
     goes_on = form is _RIGHT and ascends and head[4:6] in _VRS
     return syntax not in _OTHER_ENCODINGS or not goes_on
 
 
-def _text(value: bytes) -> str:
-    return value.decode("latin-1").strip(" \0")
+def _text(value: bytes | None) -> str:
+    return value.decode("latin-1").strip(" \0") if value else ""

@@ -1,8 +1,10 @@
 """One DIMSE request and the responses to it, as a handler sees them."""
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pydicom.tag import BaseTag
@@ -22,7 +24,7 @@ from scp.network.dimse import (
     status_of,
     writer,
 )
-from scp.network.upper_layer import upper_layer_of
+from scp.network.upper_layer import Bytes, upper_layer_of
 from scp.runtime import StoreTally
 from storage import Query
 from storage.diagnostics import (
@@ -39,6 +41,11 @@ logger = logging.getLogger(__name__)
 
 # Most that an Offending Element (0000,0901) of explicit length holds, and more than helps anyone.
 _MAX_OFFENDING = 64
+
+# Pending responses that follow on each other go together: so many pieces of PDUs, of so many bytes
+# of identifiers, and within this time.
+_MOST_HELD, _MOST_HELD_BYTES = 256, 64 * 1024
+_HELD_SECONDS = 0.02
 
 
 class PeerGone(Exception):
@@ -72,6 +79,9 @@ class Request:
     final_status: int | None = field(default=None, init=False)
     sent_bytes: int = field(default=0, init=False)  # of instances that arrived
     _pending: tuple[Status, bytes] | None = field(default=None, init=False)
+    _held: list[Bytes] = field(default_factory=list, init=False)  # of responses, to be sent
+    _held_bytes: int = field(default=0, init=False)  # of their identifiers
+    _last_sent: float = field(default_factory=time.monotonic, init=False)
 
     @property
     def command(self) -> Command:
@@ -93,7 +103,7 @@ class Request:
         """The SOP instance of the command, empty where there is none."""
         return self.command.sop_instance
 
-    @property
+    @cached_property
     def peer(self) -> str:
         """The calling AE title."""
         return str(self.association.requestor.ae_title).strip()
@@ -146,26 +156,49 @@ class Request:
         response = writer.response(
             self.command,
             status,
-            comment=error_comment(comment),
-            offending=tuple(int(tag) for tag in offending)[:_MAX_OFFENDING],
+            comment=error_comment(comment) if comment else "",
+            offending=tuple(map(int, offending))[:_MAX_OFFENDING],
             has_data_set=identifier is not None,
             counts=counts,
         )
         if status not in (Status.PENDING, Status.PENDING_KEYS_UNSUPPORTED):
             self.final_status = int(status)
-        writer.send(self.association, self._context_id, response, identifier)
+        pieces = writer.message(self.association, self._context_id, response, identifier)
+        self._held += pieces
+        self._send_held()
 
     @property
     def _context_id(self) -> int:
         return self.context.context_id or 0
 
     def respond_match(self, status: Status, identifier: bytes) -> None:
-        """Send a pending response of a C-FIND."""
+        """Send a pending response of a C-FIND: soon, with others and the last one if these follow.
+
+        Each by itself would take a system call, and would wake the peer. Raises Cancelled or
+        PeerGone where that is to be the last one.
+        """
         if self._pending is None or self._pending[0] is not status:
             command = writer.response(self.command, status, has_data_set=True)
             self._pending = status, command
-        writer.send(self.association, self._context_id, self._pending[1], identifier)
-        self.traffic.bytes_out += len(identifier)
+        size = len(identifier)
+        self.traffic.bytes_out += size
+        self._held += writer.message(
+            self.association, self._context_id, self._pending[1], identifier
+        )
+        self._held_bytes += size
+        is_much = len(self._held) >= _MOST_HELD or self._held_bytes >= _MOST_HELD_BYTES
+        if is_much or self._is_late:
+            self._send_held()
+            self.stop_if_cancelled()
+
+    @property
+    def _is_late(self) -> bool:
+        return time.monotonic() - self._last_sent >= _HELD_SECONDS
+
+    def _send_held(self) -> None:
+        held, self._held, self._held_bytes = self._held, [], 0
+        writer.send_pieces(self.association, held)
+        self._last_sent = time.monotonic()
 
     def count_sent(self, size: int) -> None:
         """Count an instance that was sent for this request: at once, a retrieve may take hours."""
@@ -199,6 +232,11 @@ class Request:
         return self.command.message_id in messages_of(self.association).cancelled
 
     def stop_if_cancelled(self) -> None:
-        """Raise Cancelled where a C-CANCEL has come, PeerGone where the peer is gone."""
+        """Raise Cancelled where a C-CANCEL has come, PeerGone where the peer is gone.
+
+        Asked now and then, it also sends what has waited for what follows.
+        """
+        if self._held and self._is_late:
+            self._send_held()
         if self.is_cancelled():
             raise Cancelled

@@ -1,14 +1,17 @@
 """Command sets: the fixed part of every DIMSE message (PS3.7 6.3, 9.3, 10.3, annex E)."""
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from operator import attrgetter
 from typing import Any
 
 from scp.network.upper_layer import MessageError
-from storage.dicom.values import element, uid_bytes
+from storage.dicom.values import uid_bytes
 
 _HEAD = struct.Struct("<HHI")
+_GROUP_LENGTH = struct.Struct("<HHII")
 _US = struct.Struct("<H")
 _NO_DATA_SET = 0x0101
 # No UID or title is longer (PS3.5 6.2); log and answers repeat them.
@@ -95,10 +98,12 @@ class Command:
 _ELEMENTS: dict[int, tuple[str, str]] = {
     0x0002: ("sop_class", "UI"),
     0x0003: ("sop_class", "UI"),
+    0x0100: ("field", "US"),
     0x0110: ("message_id", "US"),
     0x0120: ("responds_to", "US"),
     0x0600: ("move_destination", "AE"),
     0x0700: ("priority", "US"),
+    0x0800: ("has_data_set", "data set type"),
     0x0900: ("status", "US"),
     0x0901: ("offending", "AT"),
     0x0902: ("comment", "LO"),
@@ -113,7 +118,6 @@ _ELEMENTS: dict[int, tuple[str, str]] = {
     0x1030: ("originator", "AE"),
     0x1031: ("originator_message_id", "US"),
 }
-_COMMAND_GROUP_LENGTH, _COMMAND_FIELD, _COMMAND_DATA_SET_TYPE = 0x0000, 0x0100, 0x0800
 # Their SOP class and instance are requested, not affected: they name what exists (PS3.7 10.3).
 _WITH_REQUESTED = frozenset({Field.N_GET_RQ, Field.N_SET_RQ, Field.N_ACTION_RQ, Field.N_DELETE_RQ})
 
@@ -124,56 +128,35 @@ def decode(data: bytes | bytearray) -> Command:
     Raises CommandError.
     """
     values: dict[str, Any] = {}
-    field, data_set_type, position = None, None, 0
-    while position < len(data):
-        if len(data) - position < _HEAD.size:
+    whole, position, end = bytes(data), 0, len(data)
+    while position < end:
+        if end - position < _HEAD.size:
             raise CommandError("the command set is cut short")
-        group, number, length = _HEAD.unpack_from(data, position)
+        group, number, length = _HEAD.unpack_from(whole, position)
         position += _HEAD.size
-        value = bytes(data[position : position + length])
+        value = whole[position : position + length]
         if group != 0x0000 or len(value) != length:
             raise CommandError("the command set is damaged")
         position += length
-        if number == _COMMAND_FIELD:
-            field = _number(value)
-        elif number == _COMMAND_DATA_SET_TYPE:
-            data_set_type = _number(value)
-        elif number in _ELEMENTS and value:
-            name, vr = _ELEMENTS[number]
-            values[name] = _READ[vr](value)
+        if number in _READERS and (value or number in _NEVER_EMPTY):
+            name, read = _READERS[number]
+            values[name] = read(value)
+    field, data_set_type = values.pop("field", None), values.pop("has_data_set", None)
     if field not in _FIELDS or data_set_type is None:
         raise CommandError(f"no known command: field {field}, data set {data_set_type}")
-    has_data_set = data_set_type != _NO_DATA_SET
-    return Command(Field(field), has_data_set=has_data_set, **values)
+    return Command(_FIELDS[field], has_data_set=data_set_type != _NO_DATA_SET, **values)
 
 
 def encode(command: Command) -> bytes:
     """Write a command set."""
+    values_of, layout = _LAYOUTS[command.field in _WITH_REQUESTED]
     parts = []
-    for tag, name, vr in _LAYOUTS[command.field in _WITH_REQUESTED]:
-        if tag == _COMMAND_FIELD:
-            value: Any = int(command.field)
-        elif tag == _COMMAND_DATA_SET_TYPE:
-            value = 0x0001 if command.has_data_set else _NO_DATA_SET
-        else:
-            value = getattr(command, name)
-            if value is None or value == "" or value == ():
-                continue
-        parts.append(element(tag, "", _WRITE[vr](value), implicit_vr=True))
+    for value, (tag, write) in zip(values_of(command), layout, strict=True):
+        if value or value == 0:  # not None, and no empty text
+            encoded = write(value)
+            parts.append(_HEAD.pack(0x0000, tag, len(encoded)) + encoded)
     body = b"".join(parts)
-    length = struct.pack("<I", len(body))
-    return element(_COMMAND_GROUP_LENGTH, "", length, implicit_vr=True) + body
-
-
-_FIELDS = frozenset(Field)
-# The elements to write, of messages with an affected and with a requested SOP class.
-_LAYOUTS = [
-    [
-        (tag, *_ELEMENTS.get(tag, ("", "US")))
-        for tag in sorted({*_ELEMENTS, _COMMAND_FIELD, _COMMAND_DATA_SET_TYPE} - left_out)
-    ]
-    for left_out in ({0x0003, 0x1001}, {0x0002, 0x1000})
-]
+    return _GROUP_LENGTH.pack(0x0000, 0x0000, 4, len(body)) + body
 
 
 def _number(value: bytes) -> int:
@@ -204,11 +187,30 @@ def _title_bytes(text: str) -> bytes:
     return value + b" " * (len(value) % 2)
 
 
-_READ = {"US": _number, "UI": _text, "AE": _text, "LO": _words, "AT": _tags}
-_WRITE = {
+_READ: dict[str, Callable[[bytes], Any]] = {
+    "US": _number, "UI": _text, "AE": _text, "LO": _words, "AT": _tags, "data set type": _number,
+}  # fmt: skip
+_WRITE: dict[str, Callable[[Any], bytes]] = {
     "US": _US.pack,
     "UI": uid_bytes,
     "AE": _title_bytes,
     "LO": _title_bytes,
     "AT": lambda tags: b"".join(struct.pack("<HH", tag >> 16, tag & 0xFFFF) for tag in tags),
+    "data set type": lambda has_one: _US.pack(0x0001 if has_one else _NO_DATA_SET),
 }
+_FIELDS = {int(field): field for field in Field}
+_READERS = {tag: (name, _READ[vr]) for tag, (name, vr) in _ELEMENTS.items()}
+# Their length is held to their VR in any case, that of others where there is a value.
+_NEVER_EMPTY = frozenset({0x0100, 0x0800})
+
+
+def _layout(
+    left_out: set[int],
+) -> tuple[Callable[[Command], tuple[Any, ...]], list[tuple[int, Callable[[Any], bytes]]]]:
+    """The values of the elements that are written, and of each its tag and what encodes it."""
+    rows = [(tag, *_ELEMENTS[tag]) for tag in sorted(_ELEMENTS.keys() - left_out)]
+    return attrgetter(*(name for _, name, _ in rows)), [(tag, _WRITE[vr]) for tag, _, vr in rows]
+
+
+# Of messages with an affected and with a requested SOP class.
+_LAYOUTS = [_layout({0x0003, 0x1001}), _layout({0x0002, 0x1000})]

@@ -72,18 +72,18 @@ class AnswerEncoder:
             named = charsets.charset(term)
             value = to_bytes("CS", term, _ASCII)  # its tag comes before all others
             parts.append(element(CHARACTER_SET, "CS", value, self._implicit, self._little_endian))
-        for slot in self._slots:
-            if slot.length is None:
-                parts.append(slot.head)
+        for head, length, number, vr, is_binary, pad in self._slots:
+            if length is None:
+                parts.append(head)
                 continue
-            text = texts[slot.number]
-            if slot.is_number or not text.isascii():
-                value = to_bytes(slot.vr, text, named, self._little_endian)
+            text = texts[number]
+            if is_binary or not text.isascii():
+                value = to_bytes(vr, text, named, self._little_endian)
             else:
                 value = text.encode("ascii")
                 if len(value) % 2:
-                    value += slot.pad
-            parts.append(slot.head + slot.length.pack(len(value)) + value)
+                    value += pad
+            parts += head, length.pack(len(value)), value
         data = b"".join(parts)
         deflated = self._transfer_syntax == DeflatedExplicitVRLittleEndian
         return _deflate(data) if deflated else data
@@ -100,7 +100,7 @@ class _Slot(NamedTuple):
     length: struct.Struct | None = None
     number: int = 0
     vr: str = ""
-    is_number: bool = False
+    is_binary: bool = False
     pad: bytes = b" "
 
 

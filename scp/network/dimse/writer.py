@@ -78,11 +78,18 @@ def send(
     association: Association, context_id: int, command_set: bytes, data: bytes | None = None
 ) -> bool:
     """Send a message. False: the peer is gone, or takes nothing for the network's timeout."""
+    return send_pieces(association, message(association, context_id, command_set, data))
+
+
+def message(
+    association: Association, context_id: int, command_set: bytes, data: bytes | None = None
+) -> list[Bytes]:
+    """A message as it is to be sent, in pieces."""
     size = _fragment_bytes(association)
     pieces = _pdus(context_id, COMMAND, command_set, size, True)
     if data is not None:
         pieces += _pdus(context_id, 0, data, size, True)
-    return _send_pieces(association, pieces)
+    return pieces
 
 
 def send_from(
@@ -105,7 +112,7 @@ def send_from(
     while True:
         following = source.read(block_bytes) if len(block) == block_bytes else b""
         pieces += _pdus(context_id, 0, block, size, not following)
-        if not _send_pieces(association, pieces):
+        if not send_pieces(association, pieces):
             return False
         if not following:
             return True
@@ -132,9 +139,14 @@ def _pdus(context_id: int, control: int, data: bytes, size: int, is_last: bool) 
     return pieces
 
 
-def _send_pieces(association: Association, pieces: list[Bytes]) -> bool:
-    """In steps: there is a limit to what one system call takes, and small PDUs are many."""
+def send_pieces(association: Association, pieces: list[Bytes]) -> bool:
+    """Send messages, or part of one; as `send`.
+
+    In steps: there is a limit to what one system call takes, and small PDUs are many.
+    """
     reactor = upper_layer_of(association)
+    if len(pieces) <= _MAX_PIECES:
+        return reactor.send_data(pieces)
     return all(
         reactor.send_data(pieces[start : start + _MAX_PIECES])
         for start in range(0, len(pieces), _MAX_PIECES)

@@ -40,8 +40,8 @@ def handle(request: Request) -> None:
         for data in _identifiers(request, found):
             is_partly = is_partly or bool(found.search.left_out or found.search.unread)
             pending = Status.PENDING_KEYS_UNSUPPORTED if is_partly else Status.PENDING
-            request.respond_match(pending, data)
             sent += 1
+            request.respond_match(pending, data)
         request.respond(Status.SUCCESS)
     except Cancelled:
         request.respond(Status.CANCEL)
@@ -102,10 +102,10 @@ def _identifiers(request: Request, found: QueryAnswers) -> Iterator[bytes]:
     encoder = identifier.AnswerEncoder(
         query.returned, _constant(request, query), request.transfer_syntax, query.character_set
     )
+    request.stop_if_cancelled()
     for number, answer in enumerate(found):
         if limit and number == limit:
             raise ResourceError(f"More than {limit} matches: narrow the query")
-        request.stop_if_cancelled()
         yield encoder.encode(answer.texts, answer.extra)
     if left_out := found.search.left_out:
         words = "too much to read of stored headers, and so not matched"

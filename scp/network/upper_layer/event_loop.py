@@ -51,6 +51,8 @@ _MAX_WAITING = 4
 _CLOSE_SECONDS = 1.0
 # Of a message that has begun: a peer that sends less is as good as silent.
 _SLOWEST_BYTES_PER_SECOND = 64
+# How long a connection on which nothing comes has what its buffer has grown by.
+_GROWN_SECONDS = 1.0
 # So that a timer has run out when a wait for it is over.
 _LATER_SECONDS = 0.001
 
@@ -274,9 +276,14 @@ class EventLoop(DULServiceProvider):
             timeout = min(timeout, self._close_when_late())
         if self._artim_runs:
             timeout = min(timeout, max(self.artim_timer.remaining, 0.0) + _LATER_SECONDS)
+        is_grown = connection is not None and connection.is_grown and timeout > _GROWN_SECONDS
+        if is_grown:
+            timeout = _GROWN_SECONDS
         readable = self._waiter.wait(connection.connection if connection else None, timeout)
         if connection and (readable or decrypted):
             self._read(connection)
+        elif connection and is_grown:
+            connection.shrink()
 
     def _read(self, connection: NodeSocket) -> None:
         begun = connection.holds_part or self._consumer.is_receiving

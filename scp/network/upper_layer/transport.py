@@ -15,6 +15,9 @@ from scp.network.tls import words_of
 from scp.network.upper_layer.rejection_pdu import RejectionPDU
 
 _FIRST_BUFFER_BYTES = 64 * 1024
+# So much is read at once of a peer that sends faster than it is read: a third less time a megabyte.
+_MOST_BUFFER_BYTES = 1024 * 1024
+_GROWTH = 4
 # Longest PDU that is not P-DATA: an A-ASSOCIATE-RQ of 128 contexts with many transfer syntaxes.
 _MAX_CONTROL_BYTES = 1024 * 1024
 _LENGTH = struct.Struct(">2xI")
@@ -36,6 +39,7 @@ class NodeSocket(AssociationSocket):
     awaited: ssl.SSLContext | None = None  # for the TLS handshake that a caller has to make
     agreed: Mapping[str, str] = MappingProxyType({})  # what TLS was agreed on, for the log
     _tls: ssl.SSLSocket | None = None
+    _was_filled = False  # and there may be more than the buffer has taken
     failure = ""  # of a peer that is called: why there is no connection
     answer_fault = ""  # why the answer to an A-ASSOCIATE-RQ cannot be read
     rejection: RejectionPDU | None = None  # by a peer that is called
@@ -143,6 +147,7 @@ class NodeSocket(AssociationSocket):
         if not count:
             return False
         self._end += count
+        self._was_filled = self._end == len(self._buffer)
         self.received += count
         self.last_received = time.monotonic()
         acknowledge_at_once(connection)
@@ -172,6 +177,17 @@ class NodeSocket(AssociationSocket):
         """
         self._buffer = bytearray()
         self._start = self._end = 0
+
+    @property
+    def is_grown(self) -> bool:
+        """Whether the buffer is empty, and larger than it was at first."""
+        return self._start == self._end and len(self._buffer) > _FIRST_BUFFER_BYTES
+
+    def shrink(self) -> None:
+        """Give back what the buffer, which is empty, has grown by."""
+        self._buffer = bytearray(_FIRST_BUFFER_BYTES)
+        self._start = self._end = 0
+        self._was_filled = False
 
     def drop(self) -> None:
         """Throw away what has come."""
@@ -247,8 +263,10 @@ class NodeSocket(AssociationSocket):
         wanted = HEADER_BYTES
         if held >= HEADER_BYTES:
             wanted += _LENGTH.unpack_from(self._buffer, self._start)[0]
-        if self._start + wanted > len(self._buffer) or self._end == len(self._buffer):
-            size = max(len(self._buffer), wanted)
+        size = max(len(self._buffer), wanted)
+        if self._was_filled:
+            size = max(size, min(_GROWTH * len(self._buffer), _MOST_BUFFER_BYTES))
+        if size > len(self._buffer) or self._start + wanted > size or self._end == size:
             fresh = self._buffer if size == len(self._buffer) else bytearray(size)
             fresh[:held] = self._buffer[self._start : self._end]
             self._buffer, self._start, self._end = fresh, 0, held

@@ -17,6 +17,7 @@ _TAG = struct.Struct("<HH")
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _UNDEFINED = 0xFFFFFFFF
 # VR on the wire -> VR, and whether its length has 32 bits (PS3.5 7.1.2).
+_LONGEST_HEAD_BYTES = 12
 _VRS = {vr.encode(): (vr, False) for vr in SHORT_FORM_VRS} | {
     vr.encode(): (vr, True) for vr in LONG_FORM_VRS
 }
@@ -29,6 +30,7 @@ _MAX_ITEMS = 8192
 # all is gone through.
 _FEW = 16
 _DELIMITERS = 0xFFFE
+_LAST_TAG = 0xFFFDFFFF  # before these
 _DELIMITER_BYTES = b"\xfe\xff"
 
 
@@ -36,7 +38,7 @@ class UnusualError(Exception):
     """The data set is not an ordinary one, or goes on behind what there is of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would take four times as long to make
 class FoundElement:
     """An element: its VR (empty where the data set does not say), its value, or its items."""
 
@@ -113,7 +115,9 @@ class _Scanner:
         data, previous = self._data, -1
         found: dict[int, FoundElement] = {}
         limit = len(data) if end is None else end
+        last_plain = _LAST_TAG if depth else last_tag
         while True:
+            previous = self._pass_plain(found, wanted, last_plain, limit, previous)
             if self._position == limit:
                 if end is None and depth:
                     raise UnusualError("an item without end")
@@ -145,6 +149,40 @@ class _Scanner:
                     raise UnusualError("another VR")
                 found[tag] = FoundElement(vr, data[self._position : following])
             self._position = following
+
+    def _pass_plain(
+        self, found: dict[int, FoundElement], wanted: Wanted,
+        last_tag: int, limit: int, previous: int,
+    ) -> int:  # fmt: skip
+        """Go past elements with nothing special about them; the tag of the last one, or `previous`.
+
+        Nearly all of a header is such elements: in one loop they take a third less of its time.
+        """
+        data, position, implicit_vr = self._data, self._position, self._implicit_vr
+        vr, is_long = "", False
+        while position <= limit - _LONGEST_HEAD_BYTES:
+            if implicit_vr:
+                group, number, length = _IMPLICIT.unpack_from(data, position)
+                start = position + 8
+            else:
+                group, number, code, length = _EXPLICIT.unpack_from(data, position)
+                if code not in _VRS:
+                    break
+                vr, is_long = _VRS[code]
+                start = position + 8
+                if is_long:
+                    (length,) = _LENGTH.unpack_from(data, start)
+                    start += 4
+            tag, following = group << 16 | number, start + length
+            if not previous < tag <= last_tag or following > limit:
+                break
+            if tag in wanted:
+                if wanted[tag] is not None or vr in _NOT_TEXT:
+                    break
+                found[tag] = FoundElement(vr, data[start:following])
+            previous, position = tag, following
+        self._position = position
+        return previous
 
     def slices(self, wanted: frozenset[int], last_tag: int) -> dict[int, bytes]:
         """The same as they are encoded, of the data set itself."""

@@ -30,6 +30,10 @@ _NUMBERS = {
 }  # fmt: skip
 # VRs whose values are text, and mostly of the default repertoire.
 _PLAIN_VRS = CHARSET_VRS | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"}
+# The heads of elements: of implicit VR, and of explicit VR with lengths of 32 and of 16 bits.
+_LITTLE_ENDIAN, _BIG_ENDIAN = (
+    tuple(struct.Struct(order + form) for form in ("HHI", "HH2s2xI", "HH2sH")) for order in "<>"
+)
 _MAX_SHORT_LENGTH = 0xFFFE
 _ASCII = charset("")
 # By the size of their lengths in explicit VR (PS3.5 7.1.2).
@@ -50,8 +54,12 @@ def text_of(raw: RawDataElement, named: Charset, little_endian: bool = True) -> 
 
 def decoded(vr: str, value: bytes, named: Charset, little_endian: bool = True) -> str:
     """A value field of `vr` as text, without padding."""
-    if vr in _PLAIN_VRS and value.isascii() and b"\x1b" not in value:
-        return strip(vr, value.decode("ascii"))
+    if vr in _PLAIN_VRS and value.isascii():
+        text = value.decode("ascii")
+        if "\x1b" not in text:
+            if "\\" in text or vr in _LEADING_SPACE_VRS:
+                return strip(vr, text)
+            return text.strip(" \0")
     if vr in _NUMBERS:
         return _numbers(value, _NUMBERS[vr], little_endian)
     if vr == "AT":
@@ -115,24 +123,22 @@ def to_bytes(vr: str, text: str, named: Charset, little_endian: bool = True) -> 
 
 def uid_bytes(uid: str) -> bytes:
     """The value field for a UID."""
-    return to_bytes("UI", uid, _ASCII)
+    data = uid.encode("latin-1", "replace")  # as `to_bytes`, which has more to look at
+    return data + b"\0" if len(data) % 2 else data
 
 
 def element(
     tag: int, vr: str, value: bytes, implicit_vr: bool = False, little_endian: bool = True
 ) -> bytes:
     """A data element: tag, VR where explicit, length, value (PS3.5 7.1)."""
-    order = "<" if little_endian else ">"
+    implicit, long, short = _LITTLE_ENDIAN if little_endian else _BIG_ENDIAN
     group, number = tag >> 16, tag & 0xFFFF
     if implicit_vr:
-        return struct.pack(f"{order}HHI", group, number, len(value)) + value
+        return implicit.pack(group, number, len(value)) + value
     if vr not in LONG_FORM_VRS and len(value) > _MAX_SHORT_LENGTH:
         vr = "UN"  # PS3.5 6.2.2
-    if vr in LONG_FORM_VRS:
-        head = struct.pack(f"{order}HH2s2xI", group, number, vr.encode(), len(value))
-    else:
-        head = struct.pack(f"{order}HH2sH", group, number, vr.encode(), len(value))
-    return head + value
+    form = long if vr in LONG_FORM_VRS else short
+    return form.pack(group, number, vr.encode(), len(value)) + value
 
 
 def _packed(vr: str, number: str, little_endian: bool) -> bytes:

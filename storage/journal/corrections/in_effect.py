@@ -4,6 +4,7 @@ The journal's catalogue answers, so that nobody reads the corrections of years f
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from storage.journal import CORRECTIONS, Journal
@@ -16,6 +17,7 @@ from storage.journal.corrections.lines import (
     Listed,
     told_by,
 )
+from storage.journal.segments import Segments
 
 __all__ = [
     "PATIENT_ID",
@@ -28,7 +30,8 @@ __all__ = [
 ]
 
 _NONE = Listed(())
-_known: dict[Path, tuple[int, Corrections]] = {}
+# With the state of the journal that they were last the same in, and how far it went then.
+_known: dict[Path, tuple[object, int, Corrections]] = {}
 _corrected: dict[Path, tuple[int, frozenset[str]]] = {}
 
 
@@ -37,12 +40,26 @@ def in_force(data: Path) -> Corrections:
 
     Raises ResourceError.
     """
-    journal = Journal(data, sync=False)
-    size = journal.size(CORRECTIONS)
-    known = _known.get(data)
-    if known is None or known[0] != size:
-        known = _known[data] = size, Catalogued(journal, size) if size else _NONE
-    return known[1]
+    known, state = _known.get(data), _state(data)  # before the size: what comes then is seen
+    if known is None or known[0] != state:
+        journal = Journal(data, sync=False)
+        size = journal.size(CORRECTIONS)
+        if known is None or known[1] != size:
+            known = state, size, Catalogued(journal, size) if size else _NONE
+        known = _known[data] = state, *known[1:]
+    return known[2]
+
+
+def _state(data: Path) -> object:
+    try:
+        return _segments(data).state()
+    except OSError:
+        return object()  # like no other: `size` says what is wrong
+
+
+@lru_cache(maxsize=16)
+def _segments(data: Path) -> Segments:
+    return Segments(data / "journal", CORRECTIONS)
 
 
 def ever_corrected(data: Path) -> frozenset[str]:

@@ -44,6 +44,7 @@ class Segments:
         self.path = folder / f"{name}{_SUFFIX}"
         self.link = folder / f"{name}.link"
         self.folder = folder / name
+        self._names = str(self.path), str(self.link), str(self.folder)
 
     def closed(self) -> list[tuple[int, Path]]:
         """Where each closed segment begins, and its file; the oldest first."""
@@ -57,6 +58,13 @@ class Segments:
     def closed_path(self, start: int) -> Path:
         """The file of a closed segment."""
         return self.folder / f"{start:015d}{_SUFFIX}"
+
+    def state(self) -> tuple[tuple[int, ...] | None, ...]:
+        """Another one wherever a line was added, a segment closed, or a file moved or put back.
+
+        Raises OSError.
+        """
+        return tuple(map(_state, self._names))
 
     def written(self) -> os.stat_result | None:
         """The file that is written; None where there is none."""
@@ -156,6 +164,14 @@ class Segments:
                 if _starts.get(self.path) == (inode(os.fstat(file.fileno())), begin):
                     return file, begin
                 file.close()
+
+
+def _state(path: str) -> tuple[int, ...] | None:
+    try:
+        held = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return held.st_dev, held.st_ino, held.st_size, held.st_mtime_ns
 
 
 def status(path: Path) -> os.stat_result | None:

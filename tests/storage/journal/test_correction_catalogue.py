@@ -282,3 +282,44 @@ def test_what_a_kill_left_as_a_line_alone_is_in_force_and_has_its_number(data: P
 def _closed() -> Iterator[None]:
     yield
     catalogue._connection._close()
+
+
+def _append(journal: Path) -> None:
+    with (journal / "corrections.jsonl").open("a") as file:
+        file.write("\n")
+
+
+def _close(journal: Path) -> None:
+    (journal / "corrections").mkdir()
+    (journal / "corrections.link").rename(journal / "corrections" / f"{0:015d}.jsonl")
+    (journal / "corrections.new").touch()
+    (journal / "corrections.new").replace(journal / "corrections.jsonl")
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "a line": _append,
+    "a segment that is closed": _close,
+    "a file moved away": lambda journal: (journal / "corrections.jsonl").rename(journal / "aside"),
+    "all of it moved away": lambda journal: journal.rename(journal.with_name("aside")),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_how_far_the_lines_go_is_asked_again_where_their_files_have_changed(
+    data: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    size = Journal.size
+
+    def asked_for(journal: Journal, name: str) -> int:
+        asked.append(name)
+        return size(journal, name)
+
+    Journal(data, sync=False).append(CORRECTIONS, **line(1, "STUDY", "1.1", PatientName="A"))
+    in_force(data)
+    monkeypatch.setattr(Journal, "size", asked_for)
+    assert in_force(data) is in_force(data)
+    assert not asked
+    CHANGES[what](data / "journal")
+    in_force(data)
+    assert CORRECTIONS in asked
