@@ -12,8 +12,8 @@ import pytest
 from pynetdicom import AE
 from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.association import Association
-
 from scp.network.association.driver import attach_upper_layer
+
 from scp.network.upper_layer import NodeSocket, event_loop, upper_layer_of
 from scp.network.upper_layer.transport import _FIRST_BUFFER_BYTES, _MOST_BUFFER_BYTES
 
