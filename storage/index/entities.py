@@ -106,7 +106,6 @@ def leave(index: Index, shared: int, series: int, arrived: int) -> None:
     ((last,),) = index.engine.execute(_LAST, (shared,))
     if last is not None and last >= arrived:
         return
-    index.engine.entered.clear()
     if last is None:
         index.engine.execute("DELETE FROM shared_header WHERE id = ?", (shared,))
     for level, number in above.items():
@@ -130,7 +129,6 @@ def prune(index: Index, ids: list[int], lowest: Level = Level.SERIES) -> None:
             below = f"SELECT 1 FROM {child} WHERE parent_id = ? LIMIT 1"
             if index.engine.execute(below, (number,)):
                 continue
-            index.engine.entered.clear()
             if level is Level.SERIES:
                 statement = "DELETE FROM shared_header WHERE parent_id = ?"
                 index.engine.execute(statement, (number,))

@@ -140,7 +140,6 @@ def update_row(
     sets = ", ".join(f"{name} = ?" for name in (*changed, "speaker"))
     statement = f"UPDATE {TABLES[level]} SET {sets} WHERE id = ?"
     index.engine.execute(statement, [*changed.values(), speaker, number])
-    index.engine.entered.clear()
 
 
 def said_of(index: Index, level: Level, number: int) -> tuple[dict[str, str], int]:
