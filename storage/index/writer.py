@@ -14,7 +14,7 @@ from typing import Any
 from storage.dicom import Header
 from storage.dicom.values import Level, Uids
 from storage.index import entities
-from storage.index.rows import insert_row, renew_name, row_of
+from storage.index.rows import insert_instance, renew_name, row_of
 from storage.index.tables import Index
 
 _OF_INSTANCE = (
@@ -69,7 +69,7 @@ def _enter(index: Index, header: Header, row: dict[str, Any]) -> None:
     above = entities.enter(index, header)
     is_newest = bool(above.differing) and _is_newest(index, row["arrived"])
     row["parent_id"], row["shared_id"] = above.series, above.shared
-    insert_row(index, Level.IMAGE, row)
+    insert_instance(index, row)
     if above.differing:
         entities.adjust(index, above, header, row["arrived"], is_newest)
     _leave(index, deleted)
