@@ -32,6 +32,9 @@ class Engine(Protocol):
     def execute(self, statement: str, values: Sequence[Any]) -> list[Any]:
         """Run a prepared statement; the rows that it gives. Raises what `reading` turns."""
 
+    def execute_each(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement that gives nothing, with each of some rows of values."""
+
     def stream(self, statement: str, values: Sequence[Any]) -> Iterator[Any]:
         """The rows of a statement, as they are asked for."""
 

@@ -63,7 +63,10 @@ def shared_header(header: Header) -> SharedHeader:
 def _told(values: Mapping[str, str], columns: tuple[str, ...]) -> str:
     """Those of some columns that have a text, as a JSON object."""
     said = {column: values[column] for column in columns if values[column]}
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+    return _json(said)
+
+
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @lru_cache
@@ -192,15 +195,15 @@ def name_parts(level: Level, row: Mapping[str, Any]) -> set[str]:
 
 def _enter_name(index: Index, level: Level, number: int, row: Mapping[str, Any]) -> None:
     statement = "INSERT OR IGNORE INTO name_part (level, part, entity) VALUES (?, ?, ?)"
-    for part in name_parts(level, row):
-        index.engine.execute(statement, (int(level), part, number))
+    parts = [(int(level), part, number) for part in name_parts(level, row)]
+    index.engine.execute_each(statement, parts)
 
 
 def forget_name(index: Index, level: Level, number: int, row: Mapping[str, Any]) -> None:
     """Delete the parts of the name that a row has."""
     statement = "DELETE FROM name_part WHERE level = ? AND part = ? AND entity = ?"
-    for part in name_parts(level, row) if row else ():
-        index.engine.execute(statement, (int(level), part, number))
+    parts = [(int(level), part, number) for part in (name_parts(level, row) if row else ())]
+    index.engine.execute_each(statement, parts)
 
 
 def renew_name(index: Index, level: Level, number: int) -> None:

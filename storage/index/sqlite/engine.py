@@ -54,6 +54,10 @@ class SqliteEngine:
         """Run a prepared statement; the rows that it gives. Raises sqlite3.Error."""
         return db.execute(self.database, statement, values)
 
+    def execute_each(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement that changes rows, with each of some rows. Raises sqlite3.Error."""
+        db.connection_of(self.database).executemany(statement, rows)
+
     def stream(self, statement: str, values: Sequence[Any]) -> Iterator[Any]:
         """The rows of a statement, as they are asked for."""
         connection = db.connection_of(self.database)
