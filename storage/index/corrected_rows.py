@@ -151,7 +151,6 @@ class Recorrection:
 
     def _bring_up(self) -> None:
         """Make the rows anew above what was changed; those that hold nothing any more go."""
-        self._index.engine.entered.clear()
         above: dict[Level, set[int]] = {level: set() for level in SHARED}
         above[Level.PATIENT] |= self._patients
         for series in self._touched:

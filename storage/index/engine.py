@@ -25,7 +25,11 @@ class Engine(Protocol):
 
     @property
     def entered(self) -> dict[Any, Any]:
-        """What was entered over the calling thread's connection: for `storage.index.entities`."""
+        """What was entered while the rows above instances were only added to.
+
+        For `storage.index.entities`, in a transaction that writes. An UPDATE or DELETE of such a
+        row, by whomever, empties it; so does a transaction that is taken back.
+        """
 
     @property
     def added_keys(self) -> AddedKeys:
@@ -37,6 +41,9 @@ class Engine(Protocol):
 
     def execute(self, statement: str, values: Sequence[Any]) -> list[Any]:
         """Run a prepared statement; the rows that it gives. Raises what `reading` turns."""
+
+    def execute_each(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement that gives nothing, with each of some rows of values."""
 
     def stream(self, statement: str, values: Sequence[Any]) -> Iterator[Any]:
         """The rows of a statement, as they are asked for."""
@@ -50,8 +57,14 @@ class Engine(Protocol):
     def writing(self) -> AbstractContextManager[None]:
         """A transaction that holds the right to write from its start; or a part of a larger one.
 
-        What is `entered` within it is forgotten where it is taken back, or where another has
-        written meanwhile. Raises ResourceError where the index cannot be written.
+        Raises ResourceError where the index cannot be written.
+        """
+
+    def write(self, work: Callable[[], None]) -> None:
+        """Run what writes in such a transaction, which may be that of other threads' works too.
+
+        It may be run by one of them, and twice; it is committed when this returns. Raises as
+        `writing`, and what the work raises, which takes nothing from the others.
         """
 
     def interruptible(self, stop: Stop) -> AbstractContextManager[None]:

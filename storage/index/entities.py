@@ -17,10 +17,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from storage.dicom import Header
-from storage.dicom.values import Level
+from storage.dicom.values import Level, stored_at
 from storage.index.rows import (
     ABOVE,
     SharedHeader,
@@ -36,7 +37,7 @@ from storage.index.rows import (
 )
 from storage.index.tables import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index
 
-# Rows that a connection remembers: one patient, study and series are sent at a time.
+# Rows that a process remembers: each who sends has one patient, study and series at a time.
 _MAX_ENTERED = 256
 
 
@@ -55,18 +56,23 @@ def enter(index: Index, header: Header) -> Entered:
     `adjust` then brings those up to date that differ from what it says.
     """
     entered = index.engine.entered
-    key: tuple[object, ...] = header.corrected, *[header.values[column] for column in ABOVE]
+    key: tuple[object, ...] = header.corrected, _above(header.values)
     if header.came:
-        key = *key, *[header.came[column] for column in ABOVE]
+        key = *key, _above(header.came)
     if known := entered.get(key):
         return Entered(*known)
     series, differing = series_of(index, header)
     shared = shared_of(index, series, shared_header(header))
     if not differing:
-        if len(entered) >= _MAX_ENTERED:
-            entered.clear()
-        entered[key] = series, shared
+        _remember(entered, key, (series, shared))
     return Entered(series, shared, tuple(differing))
+
+
+def _remember(entered: dict[Any, Any], key: object, value: object) -> None:
+    """For the next instance; the oldest goes."""
+    if len(entered) >= _MAX_ENTERED:
+        del entered[next(iter(entered))]
+    entered[key] = value
 
 
 def series_of(index: Index, header: Header) -> tuple[int, list[tuple[Level, int]]]:
@@ -74,11 +80,16 @@ def series_of(index: Index, header: Header) -> tuple[int, list[tuple[Level, int]
 
     They are made where they are not there.
     """
-    parent, differing = 0, []
-    for level in SHARED:
-        row = row_of(level, header) | ({} if level is Level.PATIENT else {"parent_id": parent})
+    entered, said, differing = index.engine.entered, _above_series(header.values), []
+    parent = entered.get(said, 0)  # the study, and both rows say the same
+    for level in (Level.SERIES,) if parent else SHARED:
+        row = row_of(level, header)
+        if level is not Level.PATIENT:
+            row["parent_id"] = parent
         parent, differs = entity(index, level, row)
         differing += [(level, parent)] if differs else []
+        if level is Level.STUDY and not differing:
+            _remember(entered, said, parent)
     return parent, differing
 
 
@@ -106,7 +117,6 @@ def leave(index: Index, shared: int, series: int, arrived: int) -> None:
     ((last,),) = index.engine.execute(_LAST, (shared,))
     if last is not None and last >= arrived:
         return
-    index.engine.entered.clear()
     if last is None:
         index.engine.execute("DELETE FROM shared_header WHERE id = ?", (shared,))
     for level, number in above.items():
@@ -130,7 +140,6 @@ def prune(index: Index, ids: list[int], lowest: Level = Level.SERIES) -> None:
             below = f"SELECT 1 FROM {child} WHERE parent_id = ? LIMIT 1"
             if index.engine.execute(below, (number,)):
                 continue
-            index.engine.entered.clear()
             if level is Level.SERIES:
                 statement = "DELETE FROM shared_header WHERE parent_id = ?"
                 index.engine.execute(statement, (number,))
@@ -241,6 +250,11 @@ def _select(level: Level) -> str:
     return f"SELECT {names} FROM {TABLES[level]} WHERE {same}"
 
 
+_above = itemgetter(*ABOVE)
+# What the rows of a patient and a study are made of.
+_above_series = itemgetter(
+    *(a.column for level in (Level.PATIENT, Level.STUDY) for a in stored_at(level))
+)
 _TEXTS = ", ".join(SHARED.values())
 _OF_SHARED = ("digest", "corrected", "came", *SHARED.values())
 _INSERT_SHARED = (

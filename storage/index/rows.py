@@ -45,9 +45,10 @@ def row_of(level: Level, header: Header) -> dict[str, Any]:
 
 def row_from(level: Level, values: Mapping[str, str]) -> dict[str, Any]:
     """The row of attributes, column -> text, with the columns that follow from them."""
-    texts = tuple(values[column] for _, column, _, _ in _plan(level))
-    make = _row if sum(map(len, texts)) <= LONG_CHARACTERS else _row.__wrapped__
-    return dict(make(level, texts))
+    texts = tuple([values[column] for _, column, _, _ in _plan(level)])
+    if level is Level.IMAGE or sum(map(len, texts)) > LONG_CHARACTERS:
+        return _made(level, texts)  # hardly any comes twice
+    return dict(_row(level, texts))
 
 
 def shared_header(header: Header) -> SharedHeader:
@@ -62,7 +63,10 @@ def shared_header(header: Header) -> SharedHeader:
 def _told(values: Mapping[str, str], columns: tuple[str, ...]) -> str:
     """Those of some columns that have a text, as a JSON object."""
     said = {column: values[column] for column in columns if values[column]}
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+    return _json(said)
+
+
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @lru_cache
@@ -75,22 +79,39 @@ def shared_columns(level: Level) -> tuple[str, ...]:
 @lru_cache(maxsize=256)
 def _row(level: Level, texts: tuple[str, ...]) -> Mapping[str, Any]:
     """The same of the attributes alone: of a patient, study and series for many instances."""
-    row: dict[str, Any] = {}
-    several = 0
+    return _made(level, texts)
+
+
+def _made(level: Level, texts: tuple[str, ...]) -> dict[str, Any]:
+    row = dict(_empty(level))
     for (attribute, column, columns, can_be_several), text in zip(_plan(level), texts, strict=True):
-        row[column] = text
-        if columns != (column,):
-            row |= zip(columns, folded(attribute, text), strict=True)
-        if can_be_several and "\\" in text:
-            several |= has_several(attribute, text)
-    row["several"] = int(several)
+        if text:
+            row[column] = text
+            if columns:
+                row.update(zip(columns, folded(attribute, text), strict=True))
+            if can_be_several and "\\" in text and has_several(attribute, text):
+                row["several"] = 1
     return row
+
+
+@lru_cache
+def _empty(level: Level) -> Mapping[str, Any]:
+    """The row of attributes that have no text."""
+    row: dict[str, Any] = {}
+    for attribute, column, columns, _ in _plan(level):
+        row |= {column: "", **dict(zip(columns, folded(attribute, ""), strict=bool(columns)))}
+    return row | {"several": 0}
 
 
 @lru_cache
 def _plan(level: Level) -> tuple[tuple[Attribute, str, tuple[str, ...], bool], ...]:
     """The stored attributes: column, folded columns, whether several values are too many."""
-    return tuple((a, a.column, match_columns(a), not a.multiple) for a in stored_at(level))
+    return tuple((a, a.column, _folded_columns(a), not a.multiple) for a in stored_at(level))
+
+
+def _folded_columns(attribute: Attribute) -> tuple[str, ...]:
+    """Those of `match_columns` that hold another form of the text."""
+    return tuple(name for name in match_columns(attribute) if name != attribute.column)
 
 
 def holds_several(level: Level, texts: Mapping[str, Any]) -> int:
@@ -120,6 +141,18 @@ def insert_row(index: Index, level: Level, row: Mapping[str, Any]) -> int:
     return number
 
 
+def insert_instance(index: Index, row: Mapping[str, Any]) -> None:
+    """Enter the row of an instance; nobody asks for its id, which costs half as much again."""
+    names, statement = _insert_instance()
+    index.engine.execute(statement, [row[name] for name in names])
+
+
+@lru_cache
+def _insert_instance() -> tuple[tuple[str, ...], str]:
+    names = (*parent_column(Level.IMAGE), *column_names(Level.IMAGE))
+    return names, insert_statement(Level.IMAGE).removesuffix(" RETURNING id")
+
+
 def held_row(index: Index, level: Level, number: int) -> dict[str, Any]:
     """A row's columns, or nothing where it is not there."""
     names = column_names(level)
@@ -140,7 +173,6 @@ def update_row(
     sets = ", ".join(f"{name} = ?" for name in (*changed, "speaker"))
     statement = f"UPDATE {TABLES[level]} SET {sets} WHERE id = ?"
     index.engine.execute(statement, [*changed.values(), speaker, number])
-    index.engine.entered.clear()
 
 
 def said_of(index: Index, level: Level, number: int) -> tuple[dict[str, str], int]:
@@ -163,15 +195,15 @@ def name_parts(level: Level, row: Mapping[str, Any]) -> set[str]:
 
 def _enter_name(index: Index, level: Level, number: int, row: Mapping[str, Any]) -> None:
     statement = "INSERT OR IGNORE INTO name_part (level, part, entity) VALUES (?, ?, ?)"
-    for part in name_parts(level, row):
-        index.engine.execute(statement, (int(level), part, number))
+    parts = [(int(level), part, number) for part in name_parts(level, row)]
+    index.engine.execute_each(statement, parts)
 
 
 def forget_name(index: Index, level: Level, number: int, row: Mapping[str, Any]) -> None:
     """Delete the parts of the name that a row has."""
     statement = "DELETE FROM name_part WHERE level = ? AND part = ? AND entity = ?"
-    for part in name_parts(level, row) if row else ():
-        index.engine.execute(statement, (int(level), part, number))
+    parts = [(int(level), part, number) for part in (name_parts(level, row) if row else ())]
+    index.engine.execute_each(statement, parts)
 
 
 def renew_name(index: Index, level: Level, number: int) -> None:

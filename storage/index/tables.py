@@ -162,7 +162,8 @@ def build(database: SqliteDatabase) -> SqliteIndex:
     image.add_index(image.SOPClassUID, image.TransferSyntaxUID, where=is_video)
     tables = {level: model.alias(TABLES[level]) for level, model in models.items()}
     others = _name_part(database), _shared_header(database, models)
-    return SqliteIndex(SqliteEngine(database), models, tables, others)
+    engine = SqliteEngine(database, (*SHARED.values(), "shared_header"))
+    return SqliteIndex(engine, models, tables, others)
 
 
 def _name_part(database: SqliteDatabase) -> Any:

@@ -7,12 +7,14 @@ the time that a store takes.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
+from typing import Any
 
 from storage.dicom import Header
 from storage.dicom.values import Level, Uids
 from storage.index import entities
-from storage.index.rows import insert_row, renew_name, row_of
+from storage.index.rows import insert_instance, insert_row, renew_name, row_of
 from storage.index.tables import Index
 
 _OF_INSTANCE = (
@@ -52,23 +54,29 @@ class _Deleted:
 
 def record(index: Index, header: Header, facts: FileFacts) -> None:
     """Enter an instance, in place of any row under the same UIDs. Raises ResourceError."""
-    row = row_of(Level.IMAGE, header) | {
-        "TransferSyntaxUID": facts.transfer_syntax_uid,
-        "file_bytes": facts.file_bytes,
-        "digest": facts.digest,
-        "charset": facts.charset,
-        "arrived": facts.arrived,
-    }
-    with index.engine.writing():
-        deleted = _delete(index, header.uids)
-        above = entities.enter(index, header)
-        is_newest = bool(above.differing) and _is_newest(index, facts.arrived)
-        row |= {"parent_id": above.series, "shared_id": above.shared}
+    row = row_of(Level.IMAGE, header)
+    row["TransferSyntaxUID"] = facts.transfer_syntax_uid
+    row["file_bytes"] = facts.file_bytes
+    row["digest"] = facts.digest
+    row["charset"] = facts.charset
+    row["arrived"] = facts.arrived
+    index.engine.write(partial(_enter, index, header, row))
+
+
+def _enter(index: Index, header: Header, row: dict[str, Any]) -> None:
+    """Enter an instance's row, without its parents; of a transaction that writes."""
+    deleted = _delete(index, header.uids)
+    above = entities.enter(index, header)
+    is_newest = bool(above.differing) and _is_newest(index, row["arrived"])
+    row["parent_id"], row["shared_id"] = above.series, above.shared
+    if header.added and index.engine.added_keys.are_there:
         number = insert_row(index, Level.IMAGE, row)
-        if header.added and index.engine.added_keys.are_there:
-            index.engine.added_values.enter(number, header.added)
-        entities.adjust(index, above, header, facts.arrived, is_newest)
-        _leave(index, deleted)
+        index.engine.added_values.enter(number, header.added)
+    else:
+        insert_instance(index, row)
+    if above.differing:
+        entities.adjust(index, above, header, row["arrived"], is_newest)
+    _leave(index, deleted)
 
 
 def forget(index: Index, uids: Uids) -> None:

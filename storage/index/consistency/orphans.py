@@ -54,7 +54,6 @@ def unused_shared_headers(index: Index) -> list[int]:
 def cut(index: Index, level: Level, number: int) -> None:
     """Remove a row and all below it. Raises ResourceError."""
     with index.engine.writing():
-        index.engine.entered.clear()
         below = {level: [number]}
         for lower in range(level + 1, len(Level)):
             statement = f"SELECT id FROM {TABLES[Level(lower)]} WHERE parent_id = ?"
@@ -82,5 +81,4 @@ def forget_name_parts(index: Index, level: Level, number: int) -> None:
 def forget_shared_header(index: Index, number: int) -> None:
     """Remove a shared header, unless an instance has come since. Raises ResourceError."""
     with index.engine.writing():
-        index.engine.entered.clear()
         index.engine.execute(f"{_DELETE_UNUSED} AND id = ?", (number,))

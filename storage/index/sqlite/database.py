@@ -39,10 +39,10 @@ _gates: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
 
 
 class Connection(sqlite3.Connection):
-    """A connection that remembers what was entered over it, for as long as no other writes.
+    """A connection to a file that another may take the place of.
 
-    `entered` is for `storage.index.writer`; it holds while the database is at `version`. While rows
-    are read as they are asked for, `streams` counts who reads.
+    `inode` tells the file from others. While rows are read as they are asked for, `streams` counts
+    who reads.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -53,10 +53,8 @@ class Connection(sqlite3.Connection):
         super().__init__(os.path.realpath(self._path), *arguments[1:], **named)
         if inode is None:  # of a file that is there it would be written each time
             self.execute("PRAGMA auto_vacuum = incremental")  # see `shrinking`
-        self._inode = inode or inode_of(self._path)
+        self.inode = inode or inode_of(self._path)
         self.streams = 0
-        self.entered: dict[Any, Any] = {}
-        self.version = -1
         self._is_bound = False
         self.turn_path = Path(arguments[0]).with_name("index.lock")
         self._turn = -1
@@ -64,18 +62,19 @@ class Connection(sqlite3.Connection):
     @property
     def is_replaced(self) -> bool:
         """Whether another file has taken the place of the one that is open."""
-        return inode_of(self._path) not in (None, self._inode)
+        return inode_of(self._path) not in (None, self.inode)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def turn(self, deadline: float | None = None) -> Iterator[None]:
         """Hold the turn to write, against other threads and processes. Raises OSError.
 
         SQLite's own wait looks again after many milliseconds, and is not fair among threads.
         """
-        deadline = time.monotonic() + BUSY_SECONDS
+        now = time.monotonic()
+        deadline = now + BUSY_SECONDS if deadline is None else deadline
         # One of each process asks for the file's lock; the others are woken by its thread.
         gate = _gates[self.turn_path]
-        if not gate.acquire(timeout=BUSY_SECONDS):
+        if not gate.acquire(timeout=max(deadline - now, 0.0)):
             raise held_for_too_long()
         try:
             if self._turn < 0:
@@ -184,58 +183,69 @@ def _close(database: SqliteDatabase) -> None:
 
 
 @contextmanager
-def writing(database: SqliteDatabase) -> Iterator[None]:
+def writing(
+    database: SqliteDatabase,
+    deadline: float | None = None,
+    taken_back: Callable[[], None] = lambda: None,
+) -> Iterator[None]:
     """A transaction that holds the write lock from its start.
 
     A read that turns into a write would fail at once where another has written meanwhile.
-    Raises ResourceError where the index cannot be written.
+    `taken_back` is called, before another has the turn, where nothing comes of it. Raises
+    ResourceError where the index cannot be written, or not by the deadline, in monotonic seconds.
     """
     try:
-        connection = connection_of(database)
+        connection: Connection = database.connection()  # type: ignore[no-untyped-call]
         if connection.in_transaction:  # part of a larger one
             connection.execute("SAVEPOINT part")
             try:
                 yield
             except BaseException:
-                connection.entered.clear()
+                taken_back()
                 connection.execute("ROLLBACK TO part")
                 raise
             finally:
                 connection.execute("RELEASE part")
             return
-        with _turn(database) as connection:
+        with _turn(database, deadline) as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 connection.execute("COMMIT")
                 _suspects.clear()
             except BaseException:
-                connection.entered.clear()  # ids of rows that are taken back
+                taken_back()
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
     except OSError as error:
-        path = connection_of(database).turn_path
-        raise ResourceError(f"The index cannot be locked: {refusal(error, path)}") from error
+        raise not_locked(database, error) from error
     except ERRORS as error:
         _let_go(database, error)
         raise ResourceError(f"The index cannot be written: {sqlite_words(error)}") from error
 
 
+def not_locked(database: SqliteDatabase, error: OSError) -> ResourceError:
+    """What is raised where the turn to write cannot be had."""
+    path = connection_of(database).turn_path
+    return ResourceError(f"The index cannot be locked: {refusal(error, path)}")
+
+
 @contextmanager
-def _turn(database: SqliteDatabase) -> Iterator[Connection]:
+def _turn(database: SqliteDatabase, deadline: float | None) -> Iterator[Connection]:
     """The calling thread's connection, with the turn to write to the file that is in its place.
 
     It may have been replaced while the turn was waited for. Raises OSError, ResourceError.
     """
+    connection: Connection = database.connection()  # type: ignore[no-untyped-call]
     while True:
-        connection = connection_of(database)
-        with connection.turn():
+        with connection.turn(deadline):
             if not connection.is_replaced:
                 yield connection
                 return
             if connection.streams:  # what it reads is of the file that was there
                 raise ResourceError("The index was made anew meanwhile; try again")
+        connection = connection_of(database)
 
 
 @contextmanager

@@ -1,26 +1,35 @@
 """The engine that is there unless another is set: SQLite, in a file of the data folder."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from peewee import SqliteDatabase
 
-from storage.files import require_sound
+from storage.files import held_for_too_long, require_sound
 from storage.index.sqlite import database as db
 from storage.index.sqlite.added_keys import AddedKeys
 from storage.index.sqlite.added_values import AddedValues
+from storage.index.sqlite.epoch import make_epoch, read_epoch
 from storage.index.sqlite.high_water import Mark, read_mark, write_mark
 from storage.index.sqlite.making import Making
+from storage.index.sqlite.shared_transactions import SharedTransactions
 from storage.journal import Journal
 
 
 class SqliteEngine:
-    """A SQLite file, through `database`: an `Engine`, and what is SQLite's own."""
+    """A SQLite file, through `database`: an `Engine`, and what is SQLite's own.
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    `above`: the tables whose rows `entered` speaks of.
+    """
+
+    def __init__(self, database: SqliteDatabase, above: Iterable[str]) -> None:
         self.database = database
+        self._above = tuple(above)
+        # Of which file, and at which epoch of that.
+        self._entered: tuple[Any, int, dict[Any, Any]] = (None, 0, {})
+        self._transactions = SharedTransactions(self._writing, self._not_locked)
 
     @property
     def path(self) -> Path:
@@ -29,12 +38,27 @@ class SqliteEngine:
 
     @property
     def entered(self) -> dict[Any, Any]:
-        """What was entered over the calling thread's connection."""
-        return db.connection_of(self.database).entered
+        """What was entered while no row of the tables was changed or deleted.
+
+        Of all threads, and only in a transaction that writes.
+        """
+        connection = db.connection_of(self.database)
+        inode, held_at, entered = self._entered
+        if inode is None or inode != connection.inode:
+            make_epoch(connection, self._above)
+        epoch = read_epoch(connection)
+        if epoch != held_at or inode != connection.inode:
+            entered = {}
+            self._entered = connection.inode, epoch, entered
+        return entered
 
     def execute(self, statement: str, values: Sequence[Any]) -> list[Any]:
         """Run a prepared statement; the rows that it gives. Raises sqlite3.Error."""
         return db.execute(self.database, statement, values)
+
+    def execute_each(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement that changes rows, with each of some rows. Raises sqlite3.Error."""
+        db.connection_of(self.database).executemany(statement, rows)
 
     def stream(self, statement: str, values: Sequence[Any]) -> Iterator[Any]:
         """The rows of a statement, as they are asked for."""
@@ -52,19 +76,37 @@ class SqliteEngine:
     @contextmanager
     def at_one_time(self) -> Iterator[None]:
         """Have several statements see one state of the index, or make one change."""
-        with self.database.atomic():
-            yield
+        try:
+            with self.database.atomic():
+                yield
+        except BaseException:
+            self._forget()
+            raise
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> AbstractContextManager[None]:
         """A transaction that holds the write lock from its start. Raises ResourceError."""
-        with db.writing(self.database):
-            connection = db.connection_of(self.database)
-            (version,) = db.execute(self.database, "PRAGMA data_version", ())[0]
-            if version != connection.version:  # another has written
-                connection.version = version
-                connection.entered.clear()
-            yield
+        return db.writing(self.database, None, self._forget)
+
+    def write(self, work: Callable[[], None]) -> None:
+        """Run what writes, in one transaction with what other threads write now.
+
+        Raises ResourceError.
+        """
+        if self.database.connection().in_transaction:  # type: ignore[no-untyped-call]
+            with self.writing():
+                work()
+        else:
+            self._transactions.run(work, db.BUSY_SECONDS)
+
+    def _writing(self, deadline: float) -> AbstractContextManager[None]:
+        return db.writing(self.database, deadline, self._forget)
+
+    def _forget(self) -> None:
+        """Forget what was entered and is taken back: its rows have other ids then, or none."""
+        self._entered = (None, 0, {})
+
+    def _not_locked(self) -> Exception:
+        return db.not_locked(self.database, held_for_too_long())
 
     def interruptible(self, stop: Callable[[], None]) -> AbstractContextManager[None]:
         """Ask `stop` while the calling thread's statements run; what it raises ends them."""

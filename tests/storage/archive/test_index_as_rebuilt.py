@@ -4,10 +4,14 @@ Sequences of operations by chance, on few patients, studies and series that cont
 as much as they can.
 """
 
+import os
 import random
 import shutil
+import threading
+import traceback
 from collections.abc import Callable
 from contextlib import closing, suppress
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +23,7 @@ from storage.archive import archive as archive_module
 from storage.archive.batch import store_all
 from storage.archive.finding import added_keys, key_filling
 from storage.archive.finding.key_values import KeyValues
-from storage.diagnostics.errors import ResourceError
+from storage.diagnostics.errors import ArchiveError, ResourceError
 from storage.index import corrected_rows
 from storage.index.sqlite.database import connect, index_path
 from storage.index.tables import SHARED, TABLES, Index, build, column_names, signature
@@ -82,11 +86,12 @@ class Operations:
 
     def __init__(self, data: Path, chance: random.Random) -> None:
         self.data, self.chance = data, chance
-        # As `prepare` does it, but for the claim, which would last as long as this process.
-        for folder in ("tree", "incoming", "superseded"):
-            (data / folder).mkdir(parents=True)
-        Journal(data, sync=False).prepare()
-        new_index(index_path(data), is_whole=True)
+        if not data.exists():
+            # As `prepare` does it, but for the claim, which would last as long as this process.
+            for folder in ("tree", "incoming", "superseded"):
+                (data / folder).mkdir(parents=True)
+            Journal(data, sync=False).prepare()
+            new_index(index_path(data), is_whole=True)
         self.archive = Archive(data, sync=False)
         self.done: list[str] = []
         # Instances of one series mostly say the same.
@@ -351,6 +356,57 @@ def _check(operations: Operations, seed: int) -> None:
 def test_the_index_is_as_rebuilt_after_any_sequence(first: int, tmp_path: Path) -> None:
     for seed in range(first, first + 35):
         run_sequence(tmp_path / str(seed), seed)
+
+
+# Those that change nothing but the archive: the others change this module for a moment.
+_AT_ONCE = (*[Operations.store] * 6, Operations.store_some, Operations.delete, Operations.correct,
+            Operations.merge, Operations.undo)  # fmt: skip
+
+
+def _run_at_once(data: Path, seed: int) -> None:
+    """Some threads, each with a sequence of its own, on one archive."""
+    shared, failed = Operations(data, random.Random(seed)), []
+
+    def run(thread: int) -> None:
+        operations = copy(shared)
+        operations.chance = random.Random(seed * 10 + thread)
+        try:
+            for _ in range(8):
+                with suppress(ArchiveError):  # what another has deleted meanwhile, and the like
+                    operations.chance.choice(_AT_ONCE)(operations)
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            shared.archive.close_thread()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert not failed, failed
+
+
+def test_the_index_is_as_rebuilt_after_processes_and_threads_at_once(tmp_path: Path) -> None:
+    for seed in range(3):
+        folder = tmp_path / str(seed)
+        operations = Operations(folder / "data", random.Random(seed))
+        operations.archive.index.database.close_all()
+        children = []
+        for number in range(2):
+            children.append(os.fork())
+            if not children[-1]:
+                try:
+                    _run_at_once(folder / "data", 2 * seed + number)
+                    os._exit(0)
+                finally:
+                    traceback.print_exc()
+                    os._exit(1)
+        assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
+        with closing(operations.archive.journal):
+            _compare(operations, folder, seed)
+            _check(operations, seed)
+            operations.archive.index.database.close_all()
 
 
 @pytest.mark.long
