@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from storage.diagnostics import ResourceError
 from storage.files import refusal, sync_folder
@@ -25,6 +25,14 @@ CORRECTIONS, PINS = "corrections", "pins"
 ACCEPTED = "accepted"
 _IDENTITY = "identity"
 _IDENTITY_BYTES = 16
+
+
+class Subject(NamedTuple):
+    """What a line is of, and whether it begins what a later one of the same ends for good."""
+
+    key: bytes
+    is_begin: bool
+    is_over: bool = True  # where it ends: nobody asks any more
 
 
 class Journal:
@@ -45,6 +53,11 @@ class Journal:
     def folder(self) -> Path:
         """Where its files lie."""
         return self._folder
+
+    @property
+    def syncs(self) -> bool:
+        """Whether what is written is on the disk then."""
+        return self._sync
 
     def prepare(self) -> None:
         """Make the folder, and see what was done to it while nobody wrote. Raises OSError."""
