@@ -56,6 +56,10 @@ COMMANDS = {
         "upkeep.rebuild",
         "Make the index anew from the tree; the node may run meanwhile.",
     ),
+    "compact": (
+        "upkeep.compact",
+        "Have the journal give back the room of what is gone; the node does it once a day.",
+    ),
     "import": (
         "transfer.import_files",
         "Take in files from disk as if they were sent; the node may run meanwhile.",

@@ -46,6 +46,12 @@ class CompactionProgress(Protocol):
         """How much more of it is done."""
 
 
+class _Silent:
+    def begin(self, what: str, total: int, unit: str) -> None: ...
+
+    def advance(self, count: int) -> None: ...
+
+
 @dataclass
 class Compaction:
     """What was done, or in a dry run would be; `bytes` are those given back to the disk."""
@@ -77,7 +83,9 @@ def is_worth_a_look(data: Path) -> bool:
     return any(_older(Segments(data / "journal", name)) for name in _KINDS)
 
 
-def compact(archive: Archive, progress: CompactionProgress, dry_run: bool = False) -> Compaction:
+def compact(
+    archive: Archive, progress: CompactionProgress | None = None, dry_run: bool = False
+) -> Compaction:
     """Write closed segments anew without what nothing needs. Raises ResourceError.
 
     What was done until then stays done: each segment is whole, and they go one after the other.
@@ -91,7 +99,7 @@ def compact(archive: Archive, progress: CompactionProgress, dry_run: bool = Fals
                 for left in (folder / name).glob("*.new"):
                     left.unlink(missing_ok=True)
                 if not done.stopped:
-                    _OfName(archive, name, kind, progress, dry_run, done).run()
+                    _OfName(archive, name, kind, progress or _Silent(), dry_run, done).run()
     except sqlite3.Error as error:
         raise ResourceError(f"The journal is not compacted: {sqlite_words(error)}") from error
     except OSError as error:
