@@ -1,39 +1,31 @@
 """A compacted journal tells what the whole one told: whatever was done, and whoever reads it."""
 
-import json
-import random
-import shutil
+import errno
+import os
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from datetime import UTC, datetime
+from contextlib import closing, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import CT, EXPLICIT, ct, encoded
+from support.checks.histories import CHARSET, as_before, made, told
 
-from storage import Archive, Level, Received, prepare, settle_index
-from storage.archive import statistics
-from storage.archive.finding.origins import Origins
+from storage import Archive, Received, settle_index
 from storage.diagnostics import ResourceError
 from storage.files.locks import claims
-from storage.index import counts, index_path
-from storage.journal import Commitment, Journal, commitments, pinned, pins
-from storage.journal.catalogue import remove
+from storage.index import Location, fault_of_marks, forget, open_index
+from storage.journal import Journal
 from storage.journal.journal import COMMITMENTS, PINS, RECEIPTS
-from storage.journal.receipt_catalogue import arrivals, receipts_by_digest
-from storage.journal.segments import Segments, reader, rewriting
+from storage.journal.receipt_catalogue import arrivals
+from storage.journal.segments import Segments, reader, rewriting, unchanged
 from storage.maintenance.changes import deletion
-from storage.maintenance.changes.retention import _times
-from storage.maintenance.changes.selections import Selection, selected
 from storage.maintenance.check.checking import check
+from storage.maintenance.check.faults import FaultKind
 from storage.maintenance.compaction import Compaction, compact, compacting, segment
-from storage.maintenance.recovery.rebuilding import rebuild
-
-CHARSET = "ISO_IR 100"
-STUDIES, INSTANCES, CONTENTS = 6, 4, 3
-_DAY = 86400.0
+from storage.outbox import Outbox, Wanted, database
 
 
 @pytest.fixture(autouse=True)
@@ -48,76 +40,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storage.journal.clock.time.time", lambda: at)
 
 
-class History:
-    """An archive to which something is done by chance, by a clock that is not always right."""
-
-    def __init__(self, data: Path, seed: int) -> None:
-        self.data, self.chance = data, random.Random(seed)
-        self.at = time.time() - 900 * _DAY
-        prepare(data, sync=False, charset=CHARSET)
-        self.archive = Archive(data, sync=False)
-        self.asked: list[Commitment] = []
-
-    def now(self) -> str:
-        steps = (1.0, 600.0, 0.4 * _DAY, 3 * _DAY, -0.001, -2 * _DAY)
-        self.at += self.chance.choices(steps, (60, 20, 10, 4, 5, 1))[0]
-        return datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds")
-
-    def step(self) -> None:
-        todo = (self.store, self.fail, self.delete, self.restore, self.purge, self.pin, self.commit)
-        self.chance.choices(todo, (20, 2, 4, 2, 3, 2, 2))[0]()
-
-    def store(self) -> None:
-        self.archive.store(self.instance())
-
-    def instance(self) -> Received:
-        number = self.chance.randrange(INSTANCES)
-        uids = f"1.{self._study()}", "2.1", f"3.{number}"
-        said = {"StudyDescription": f"{self.chance.randrange(CONTENTS)}"}
-        sender = self.chance.choice(("CT1", "MR2"))
-        return Received(CT, uids[2], EXPLICIT, encoded(ct(*uids, **said)), CHARSET, sender)
-
-    def _study(self) -> int:
-        """One of few; most of what comes is of those that come now."""
-        return int(self.at // (200 * _DAY)) % 3 + self.chance.randrange(STUDIES - 3)
-
-    def fail(self) -> None:
-        """A file that could not be put in its place."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("storage.archive.archive.Archive._place", _refused)
-            with suppress(ResourceError):
-                self.store()
-
-    def delete(self) -> None:
-        list(deletion.delete(self.archive, selected(self.archive, self._selection())))
-
-    def restore(self) -> None:
-        found = deletion.restorable(self.archive, self._selection(), CHARSET)
-        list(deletion.restore(self.archive, found, CHARSET))
-
-    def purge(self) -> None:
-        list(deletion.purge(list(deletion.all_superseded(self.archive)), self.archive))
-
-    def pin(self) -> None:
-        do = self.chance.choice((pins.pin, pins.unpin))
-        do(self.archive.journal, f"1.{self._study()}")
-
-    def commit(self) -> None:
-        peer, number = self.chance.choice("AB"), self.chance.randrange(60)
-        made = Commitment(f"9.{number}", peer, ((CT, "3.1"),), 0)
-        self.asked.append(commitments.request(self.archive.journal, made))
-        if self.chance.random() < 0.9:
-            one = self.asked.pop(self.chance.randrange(len(self.asked)))
-            commitments.reported(self.archive.journal, one, "reported")
-
-    def _selection(self) -> Selection:
-        return Selection(Level.STUDY, f"1.{self._study()}")
-
-
-def _refused(*given: Any) -> None:
-    raise ResourceError("refused here")
-
-
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Archive]]:
     made: list[Archive] = []
@@ -125,84 +47,6 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Archive]]:
     for archive in made:
         archive.journal.close()
         archive.index.database.close_all()
-
-
-def made(data: Path, seed: int, steps: int, opened: list[Archive]) -> Archive:
-    """An archive with a history, settled some lines before its end."""
-    with pytest.MonkeyPatch.context() as patch:
-        history = History(data, seed)
-        patch.setattr("storage.journal.journal.now", history.now)
-        for number in range(steps):
-            history.step()
-            if number == steps - 25:
-                history.purge()
-                settle_index(data)
-    opened.append(history.archive)
-    return history.archive
-
-
-def told(archive: Archive, folder: Path, opened: list[Archive]) -> dict[str, Any]:
-    """All that is told of a copy of an archive, in which nothing was read yet."""
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(archive.tree.data, folder)
-    remove(folder / "journal/catalogue.sqlite")
-    copy = Archive(folder, sync=False)
-    opened.append(copy)
-    held = {study for study, *_ in counts.by_study(copy.index)}
-    clock, last = arrivals(copy.journal)
-    times, wrong = _times(copy.journal)
-    kept = sorted(deletion.all_superseded(copy), key=lambda one: one.path)
-    digests = {one: deletion._receipt_of(one, CHARSET).digest for one in kept}
-    known = receipts_by_digest(copy.journal, {one.uids for one in kept})
-    origins = Origins(copy.index, copy.journal)
-    rows = copy.index.database.execute_sql("SELECT id FROM instance ORDER BY id").fetchall()
-    found = {
-        "statistics": statistics(copy).as_json() | {"held": None},
-        "runs": [(run.first, run.last, run.lines) for run in clock.runs],
-        "arrivals": {study: last[study] for study in sorted(held)},
-        "times": {study: times[study] for study in sorted(held)},
-        "wrong": sorted(text for text in wrong if text.split(":")[0].split()[1] in held),
-        "restored": {str(one.path.relative_to(folder)): known[one.uids][digest]
-                     for one, digest in digests.items()},
-        "senders": {number: origins.senders(Level.IMAGE, number) for (number,) in rows},
-        "check": list(check(copy, CHARSET)),
-        "pinned": sorted(pinned(copy.journal)),
-        "unfinished": commitments.unfinished(copy.journal, 0, 1),
-    }  # fmt: skip
-    index_path(folder).unlink()
-    rebuild(folder, CHARSET)
-    fresh = Archive(folder, sync=False)
-    opened.append(fresh)
-    found["rebuilt"] = held_by(fresh)
-    assert found["rebuilt"] == held_by(copy)
-    return found
-
-
-def held_by(archive: Archive) -> list[tuple[Any, ...]]:
-    """What an index says of instances."""
-    return sorted(
-        archive.index.database.execute_sql(
-            "SELECT StudyInstanceUID, SOPInstanceUID, instance.digest, instance.charset, "
-            "instance.file_bytes, instance.arrived FROM instance "
-            "JOIN series ON series.id = instance.parent_id "
-            "JOIN study ON study.id = series.parent_id"
-        ).fetchall()
-    )
-
-
-def as_before(journal: Journal, name: str) -> list[dict[str, Any]]:
-    """The records as versions before compaction read them."""
-    ours = Segments(journal.folder, name)
-    found = []
-    for path in (*(path for _, path in ours.closed()), ours.path):
-        for text in path.read_bytes().split(b"\n"):
-            try:
-                record = json.loads(text.decode())
-            except ValueError:
-                continue
-            if isinstance(record, dict):
-                found.append(record)
-    return found
 
 
 def lines(journal: Journal) -> int:
@@ -239,7 +83,152 @@ def compare(seed: int, folder: Path, opened: list[Archive]) -> None:
     after = told(archive, folder / "copy", opened)
     for what in before:
         assert after[what] == before[what], what
+    # Whoever wrote down how far he was goes on there; the catalogue has read no line twice.
+    assert not fault_of_marks(archive.tree.data)
+    assert [(run.first, run.last, run.lines) for run in arrivals(journal)[0].runs] == after["runs"]
     for name in ends:
         assert as_before(journal, name) == list(journal.read(name))
     assert not list(journal.folder.rglob("*.new"))
     assert seed % 2 or compact(archive) == Compaction()
+
+
+def old(folder: Path, seed: int, opened: list[Archive]) -> Archive:
+    """An archive of whose lines many may go."""
+    archive = made(folder / "data", seed, 120, opened)
+    assert compact(archive, dry_run=True).segments > 3
+    return archive
+
+
+def killed(archive: Archive, step: str, count: int) -> bool:
+    """Compact in a process that is killed at a step, before it, the time after so many."""
+    archive.index.database.close_all()
+    process = os.fork()
+    if not process:
+        left, before = iter(range(count)), getattr(rewriting, step)
+
+        def die(*given: Any) -> Any:
+            if next(left, None) is None:
+                os._exit(9)
+            return before(*given)
+
+        setattr(rewriting, step, die)
+        with suppress(BaseException):
+            compact(Archive(archive.tree.data))
+            os._exit(0)
+        os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 9
+
+
+@pytest.mark.parametrize("step", ["rewrite", "copy_range", "put_in_place", "sync_folder"])
+def test_whatever_a_kill_leaves_tells_the_same(
+    step: str, tmp_path: Path, opened: list[Archive]
+) -> None:
+    archive = old(tmp_path, 2, opened)
+    before = told(archive, tmp_path / "copy", opened)
+    for count in (2, 0, 1):
+        assert killed(archive, step, count)
+        assert told(archive, tmp_path / "copy", opened) == before
+    assert compact(archive).segments
+    assert compact(archive) == Compaction()
+    assert not list(archive.journal.folder.rglob("*.new"))
+    assert told(archive, tmp_path / "copy", opened) == before
+
+
+def test_a_full_disk_leaves_each_segment_whole(
+    tmp_path: Path, opened: list[Archive], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = old(tmp_path, 2, opened)
+    before = told(archive, tmp_path / "copy", opened)
+    rewrite, left = rewriting.rewrite, iter(range(2))
+
+    def full(path: Path, *given: Any) -> Path:
+        fresh = rewrite(path, *given)
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(fresh))
+        return fresh
+
+    monkeypatch.setattr(rewriting, "rewrite", full)
+    with pytest.raises(ResourceError, match="not compacted"):
+        compact(archive)
+    assert not list(archive.journal.folder.rglob("*.new"))
+    assert told(archive, tmp_path / "copy", opened) == before
+
+
+def test_nobody_reads_half_of_it_who_holds_the_segments(
+    tmp_path: Path, opened: list[Archive]
+) -> None:
+    archive = old(tmp_path, 2, opened)
+    count = lines(archive.journal)
+    with unchanged(archive.journal.folder), unchanged(archive.journal.folder):
+        done = compact(archive)
+    assert (done.segments, done.stopped) == (0, compacting.HELD_BY_OTHERS)
+    assert lines(archive.journal) == count
+    assert compact(archive).segments
+
+
+def test_what_is_read_meanwhile_is_read_as_it_was(tmp_path: Path, opened: list[Archive]) -> None:
+    archive = old(tmp_path, 2, opened)
+    _, path = Segments(archive.journal.folder, RECEIPTS).closed()[0]
+    found = list(archive.journal.read(RECEIPTS, 0, path.stat().st_size))
+    reading = archive.journal.read(RECEIPTS)
+    first = [next(reading)]
+    assert compact(archive).segments
+    assert [*first, *islice(reading, len(found) - 1)] == found
+
+
+def test_instances_that_are_lost_are_told_of_for_good(
+    tmp_path: Path, opened: list[Archive]
+) -> None:
+    archive = old(tmp_path, 2, opened)
+    uids = ("1.99", "2.1", "3.1")
+    archive.store(Received(CT, uids[2], EXPLICIT, encoded(ct(*uids)), CHARSET))
+    archive.tree.superseded.remove(archive.tree.superseded.take(uids))
+    forget(archive.index, uids)
+    for number in range(40):
+        other = f"4.{number}"
+        archive.store(Received(CT, other, EXPLICIT, encoded(ct("1.98", "2", other)), CHARSET))
+    settle_index(archive.tree.data)
+    assert compact(archive).segments
+    faults = check(archive, CHARSET)
+    assert [one.uids for one in faults if one.kind is FaultKind.LOST] == [uids]
+
+
+@pytest.mark.parametrize("mark", ["settled", "index.new", "forward.sqlite"])
+def test_nothing_goes_that_somebody_is_still_to_read(
+    mark: str, tmp_path: Path, opened: list[Archive]
+) -> None:
+    archive = old(tmp_path, 2, opened)
+    data, journal = archive.tree.data, archive.journal
+    if mark == "settled":
+        (data / mark).unlink()
+    elif mark == "index.new":
+        making = open_index(data / mark, sync=False)
+        with making.engine.connected():
+            making.create()
+            making.engine.mark(journal, RECEIPTS, 0)
+    else:
+        database.prepare(data, sync=False)
+        with closing(Outbox(data)) as outbox:
+            outbox.take([], set(), 0, journal.tail(RECEIPTS, 0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compacting, "_KINDS", {RECEIPTS: compacting._KINDS[RECEIPTS]})
+        assert compact(archive) == Compaction()
+
+
+def test_the_queue_forgets_to_whom_it_sent_what_is_no_more(
+    tmp_path: Path, opened: list[Archive]
+) -> None:
+    archive = old(tmp_path, 2, opened)
+    database.prepare(archive.tree.data, sync=False)
+    held = set(archive.tree.instances())
+    kept = {one.uids for one in deletion.all_superseded(archive)}
+    known = {tuple(line["uids"]) for line in archive.journal.read(RECEIPTS)}
+    with closing(Outbox(archive.tree.data)) as outbox:
+        for uids in known:
+            location = Location(uids, CT, EXPLICIT, 1, "ab" * 32, "")
+            outbox.take([Wanted(location, {"WARD": None})], set(), outbox.position, "")
+            outbox.sent("WARD", outbox.due("WARD", 1)[0], False)
+        assert compact(archive).segments
+        (count,) = outbox.select("SELECT COUNT(*) FROM done")[0]
+    assert held | kept < known
+    assert len(held | kept) <= count < len(known)
