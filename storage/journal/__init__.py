@@ -7,6 +7,7 @@ from storage.journal.commitments import Commitment, Reference
 from storage.journal.journal import (
     ACCEPTED,
     COMMITMENTS,
+    COMPACTED,
     CORRECTIONS,
     PINS,
     RECEIPTS,
@@ -40,6 +41,7 @@ from storage.journal.withdrawals import Withdrawals
 __all__ = [
     "ACCEPTED",
     "COMMITMENTS",
+    "COMPACTED",
     "CORRECTIONS",
     "PINS",
     "RECEIPTS",

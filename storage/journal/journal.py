@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 RECEIPTS, COMMITMENTS = "receipts", "commitments"
 CORRECTIONS, PINS = "corrections", "pins"
 ACCEPTED = "accepted"
-_IDENTITY = "identity"
+_IDENTITY, COMPACTED = "identity", "compacted"
 _IDENTITY_BYTES = 16
 
 
@@ -98,6 +98,34 @@ class Journal:
             if self._sync:
                 sync_folder(self._folder)
         return found
+
+    def compacted(self, name: str) -> int:
+        """Before what position lines may have gone, which an index of an earlier day lacks.
+
+        Raises OSError.
+        """
+        return int(self._compacted().get(name, 0))
+
+    def note_compacted(self, name: str, position: int) -> None:
+        """Note that lines before a position go next. Raises OSError."""
+        told = self._compacted()
+        if position <= told.get(name, 0):
+            return
+        path = self._folder / COMPACTED
+        fresh = path.with_name(f"{COMPACTED}.{os.getpid()}.new")
+        with fresh.open("w") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(json.dumps({**told, name: position}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
+        sync_folder(self._folder)
+
+    def _compacted(self) -> dict[str, int]:
+        try:
+            return dict(json.loads((self._folder / COMPACTED).read_text()))
+        except FileNotFoundError:
+            return {}
 
     def close(self) -> None:
         """Close its files: for who does not keep it for as long as the process lasts."""

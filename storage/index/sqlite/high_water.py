@@ -107,6 +107,8 @@ def fault_of_marks(data: Path) -> str:
         mark = _read_of(path, name, "mode=ro")
         if mark and (fault := mark.fault(journal, name)):
             return fault
+        if mark and 0 < mark.position < journal.compacted(name):
+            return "of an earlier day, from which lines of the journal have gone"
         if name == RECEIPTS and (fault := _fault_of_log(path, name, mark)):
             return fault
     settled = read_settled(data)

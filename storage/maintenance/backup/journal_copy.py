@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from storage.journal import Journal
+from storage.journal import COMPACTED, Journal
 from storage.journal.segments import Segments, copy_range, inode
 from storage.maintenance.backup.file_copies import FileCopies
 
@@ -53,6 +53,7 @@ class JournalCopy:
                 with state.written as file:
                     self._bring_written(file, state.size, self._to / f"{state.name}.jsonl")
         self._bring_identity()
+        self._bring_compacted()
 
     def _bring_closed(self, path: Path) -> None:
         """A segment, unless its copy is as new; that has its name once it is whole."""
@@ -89,6 +90,14 @@ class JournalCopy:
         target = self._to / "identity"
         if not target.exists() or target.read_text() != text:
             target.write_text(text)
+            target.chmod(0o600)
+            self._copies.touched(target)
+
+    def _bring_compacted(self) -> None:
+        """An index of an earlier day is known beside the copy too."""
+        path, target = self._journal.folder / COMPACTED, self._to / COMPACTED
+        if path.exists() and (not target.exists() or target.read_bytes() != path.read_bytes()):
+            target.write_bytes(path.read_bytes())
             target.chmod(0o600)
             self._copies.touched(target)
 

@@ -125,7 +125,7 @@ def _older(ours: Segments) -> list[tuple[int, Path]]:
     return ours.closed()[:-1]
 
 
-def _bound(archive: Archive, name: str) -> int:
+def _bound(archive: Archive, name: str, dry_run: bool) -> int:
     """Before what position nobody goes on reading who wrote down how far he was.
 
     Raises ResourceError.
@@ -134,8 +134,13 @@ def _bound(archive: Archive, name: str) -> int:
     if name != RECEIPTS:
         return end  # the catalogue alone follows these, and was brought up
     settled, making, queue = read_settled(data), marked_beside(data, name), position_beside(data)
+    held = applied(data, name)
+    if held and not dry_run:
+        with archive.index.engine.connected():  # a power cut must not take it back
+            archive.index.engine.sync_commits()
+            archive.index.engine.mark(archive.journal, name, held)
     return min(
-        applied(data, name), settled.position if settled else 0,
+        held, settled.position if settled else 0,
         end if making is None else making, end if queue is None else queue,
     )  # fmt: skip
 
@@ -175,7 +180,7 @@ class _OfName:
             return []
         with self._kind.entered(self._journal):
             pass  # the catalogue has no more to read of them
-        bound = _bound(self._archive, self._name)
+        bound = _bound(self._archive, self._name, self._dry_run)
         return [one for one in self._segments.closed_before(bound) if one in older]
 
     def _see(self, unneeded: Unneeded) -> bool:
@@ -196,15 +201,16 @@ class _OfName:
         if not plan.is_worth:
             leave(plan.lines, unneeded)
             return True
-        if not self._dry_run and not self._write(path, plan, unneeded):
+        if not self._dry_run and not self._write(path, begin + size, plan, unneeded):
             return False
         self._done.segments += 1
         self._done.lines += len(plan.lines)
         self._done.bytes += plan.bytes
         return True
 
-    def _write(self, path: Path, plan: SegmentPlan, unneeded: Unneeded) -> bool:
+    def _write(self, path: Path, end: int, plan: SegmentPlan, unneeded: Unneeded) -> bool:
         unneeded.forget(plan.lines)  # first: afterwards nobody knows what was forgotten
+        self._journal.note_compacted(self._name, end)
         fresh = path.with_suffix(".new")
         try:
             rewriting.rewrite(path, plan.replacements, self._journal.syncs)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -13,18 +14,21 @@ import pytest
 from support import CT, EXPLICIT, ct, encoded
 from support.checks.histories import CHARSET, as_before, made, told
 
-from storage import Archive, Received, settle_index
+from storage import Archive, Received, prepare, settle_index
 from storage.diagnostics import ResourceError
 from storage.files.locks import claims
 from storage.index import Location, fault_of_marks, forget, open_index
-from storage.journal import Journal
+from storage.journal import Commitment, Journal, commitments
+from storage.journal.catalogue import remove
 from storage.journal.journal import COMMITMENTS, PINS, RECEIPTS
 from storage.journal.receipt_catalogue import arrivals
 from storage.journal.segments import Segments, reader, rewriting, unchanged
 from storage.maintenance.changes import deletion
+from storage.maintenance.changes.selections import Everything, selected
 from storage.maintenance.check.checking import check
 from storage.maintenance.check.faults import FaultKind
 from storage.maintenance.compaction import Compaction, compact, compacting, segment
+from storage.maintenance.recovery.rebuilding import rebuild
 from storage.outbox import Outbox, Wanted, database
 
 
@@ -184,13 +188,62 @@ def test_instances_that_are_lost_are_told_of_for_good(
     archive.store(Received(CT, uids[2], EXPLICIT, encoded(ct(*uids)), CHARSET))
     archive.tree.superseded.remove(archive.tree.superseded.take(uids))
     forget(archive.index, uids)
-    for number in range(40):
-        other = f"4.{number}"
-        archive.store(Received(CT, other, EXPLICIT, encoded(ct("1.98", "2", other)), CHARSET))
+    store_some(archive, 40)
     settle_index(archive.tree.data)
     assert compact(archive).segments
     faults = check(archive, CHARSET)
     assert [one.uids for one in faults if one.kind is FaultKind.LOST] == [uids]
+
+
+def test_an_index_of_a_day_before_lines_went_is_made_anew(
+    tmp_path: Path, opened: list[Archive]
+) -> None:
+    archive = made(tmp_path / "data", 2, 60, opened)
+    data = archive.tree.data
+    archive.index.database.close_all()
+    shutil.copy(data / "index.sqlite", tmp_path / "earlier")
+    assert not fault_of_marks(data)
+    store_some(archive, 60)
+    list(deletion.delete(archive, selected(archive, Everything())))
+    list(deletion.purge(list(deletion.all_superseded(archive)), archive))
+    store_some(archive, 40)
+    settle_index(data)
+    assert compact(archive).segments
+    archive.index.database.close_all()
+    for path in data.glob("index.sqlite*"):
+        path.unlink()
+    shutil.copy(tmp_path / "earlier", data / "index.sqlite")
+    assert "earlier day" in fault_of_marks(data) or "other lines" in fault_of_marks(data)
+    assert not prepare(data, sync=False, charset=CHARSET)
+    rebuild(data, CHARSET)
+    assert not [one for one in check(archive, CHARSET) if one.kind is FaultKind.MISSING]
+
+
+def store_some(archive: Archive, count: int) -> None:
+    for number in range(count):
+        uid = f"4.{number}"
+        archive.store(Received(CT, uid, EXPLICIT, encoded(ct("1.98", "2", uid)), CHARSET))
+
+
+def test_a_request_stays_ended_where_its_line_stays(
+    tmp_path: Path, opened: list[Archive], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = old(tmp_path, 2, opened)
+    monkeypatch.setattr(segment, "_WORTH", 0.5)
+    monkeypatch.setattr("storage.journal.journal.now", lambda: "2021-01-01T00:00:00.000+00:00")
+    asked = [
+        commitments.request(archive.journal, Commitment(f"8.{n}", "C", ((CT, "3.1"),), 0))
+        for n in range(80)
+    ]
+    for one in asked[::9]:  # few of each segment
+        commitments.reported(archive.journal, one, "reported")
+    for number in range(60):  # in segments that go, all but the first
+        other = Commitment(f"7.{number}", "C", ((CT, "3.1"),), 0)
+        commitments.reported(archive.journal, commitments.request(archive.journal, other), "x")
+    before = commitments.unfinished(archive.journal, 0, 1)
+    assert compact(archive).segments
+    remove(archive.journal.folder / "catalogue.sqlite")
+    assert commitments.unfinished(archive.journal, 0, 1) == before
 
 
 @pytest.mark.parametrize("mark", ["settled", "index.new", "forward.sqlite"])
