@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from storage.archive import Archive
 from storage.diagnostics import ResourceError
 from storage.files import claim, refusal, sqlite_words
-from storage.index import applied, marked_beside, read_settled
+from storage.index import Index, applied, marked_beside, read_settled
 from storage.journal import (
     ACCEPTED,
     COMMITMENTS,
@@ -135,14 +135,20 @@ def _bound(archive: Archive, name: str, dry_run: bool) -> int:
         return end  # the catalogue alone follows these, and was brought up
     settled, making, queue = read_settled(data), marked_beside(data, name), position_beside(data)
     held = applied(data, name)
-    if held and not dry_run:
-        with archive.index.engine.connected():  # a power cut must not take it back
-            archive.index.engine.sync_commits()
-            archive.index.engine.mark(archive.journal, name, held)
+    if not dry_run:
+        _bring_to_disk(archive.index)
     return min(
         held, settled.position if settled else 0,
         end if making is None else making, end if queue is None else queue,
     )  # fmt: skip
+
+
+def _bring_to_disk(index: Index) -> None:
+    """See that no power cut takes back what an index is marked with. Raises ResourceError."""
+    with index.engine.connected():
+        index.engine.sync_commits()
+        with index.engine.writing():  # one commit syncs those before it
+            index.engine.set_version(index.engine.version())
 
 
 class _OfName:
