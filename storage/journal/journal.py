@@ -104,7 +104,7 @@ class Journal:
 
         Raises OSError.
         """
-        return int(self._compacted().get(name, 0))
+        return self._compacted().get(name, 0)
 
     def note_compacted(self, name: str, position: int) -> None:
         """Note that lines before a position go next. Raises OSError."""
@@ -123,8 +123,9 @@ class Journal:
 
     def _compacted(self) -> dict[str, int]:
         try:
-            return dict(json.loads((self._folder / COMPACTED).read_text()))
-        except FileNotFoundError:
+            told = json.loads((self._folder / COMPACTED).read_text())
+            return {str(name): int(position) for name, position in told.items()}
+        except (FileNotFoundError, ValueError, TypeError, AttributeError):
             return {}
 
     def close(self) -> None:
