@@ -35,7 +35,11 @@ FLOORS = (
     {"storage.archive.finding"},
     {"storage.archive"},
     {"storage.outbox", "storage.maintenance.changes", "storage.maintenance.check"},
-    {"storage.maintenance.recovery", "storage.maintenance.backup"},
+    {
+        "storage.maintenance.recovery",
+        "storage.maintenance.backup",
+        "storage.maintenance.compaction",
+    },
     {"storage.maintenance"},
     {"storage"},
     {"scp.config", "scp.copies.conversion.codecs"},

@@ -61,6 +61,10 @@ COMMANDS = {
         "Have queries by more attributes answered without reading headers; the node may run "
         "meanwhile.",
     ),
+    "compact": (
+        "upkeep.compact",
+        "Have the journal give back the room of what is gone; the node does it once a day.",
+    ),
     "import": (
         "transfer.import_files",
         "Take in files from disk as if they were sent; the node may run meanwhile.",

@@ -17,6 +17,7 @@ from scp.forwarding import Forwarder
 from scp.network.association import RESTARTS, Counters
 from scp.network.tls import Contexts, certificates, contexts
 from scp.node import worker
+from scp.node.compaction import Compactor
 from scp.node.index_keeper import IndexKeeper
 from scp.node.retention import Retainer
 from scp.runtime import (
@@ -71,6 +72,7 @@ class Supervisor:
         self._ready: dict[int, int] = {}  # number -> what can be read when it serves or has ended
         self._keeper = IndexKeeper(self._data, is_whole)
         self._retainer = Retainer(self._keeper)
+        self._compactor = Compactor(self._keeper)
         self._certificates = certificates.CertificateWatcher()
         self._next_look = 0.0
         self._attempts = Attempts()
@@ -78,6 +80,7 @@ class Supervisor:
         self._tended: dict[str, Callable[[], None]] = {
             "index": lambda: self._keeper.tend(self._settings.storage.charset),
             "retention": lambda: self._retainer.tend(self._settings),
+            "compaction": lambda: self._compactor.tend(self._settings),
             "metrics": self._exporter.tend,
             "forwarding": self._forwarder.tend,
             "certificates": self._renew,
@@ -118,6 +121,7 @@ class Supervisor:
         self._forwarder.stop()
         self._stop()
         self._retainer.end()
+        self._compactor.end()
         self._keeper.end()
         self._exporter.end()
         self._forwarder.end()

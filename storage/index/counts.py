@@ -67,9 +67,9 @@ def data_set_bytes(index: Index) -> int:
     return _one(index, "SELECT COALESCE(SUM(file_bytes), 0) FROM instance")
 
 
-def _one(index: Index, statement: str) -> int:
+def _one(index: Index, statement: str, *values: str) -> int:
     with index.engine.reading():
-        return int(index.engine.execute(statement, ())[0][0])
+        return int(index.engine.execute(statement, values)[0][0])
 
 
 def by_modality(index: Index) -> list[tuple[str, int, int, int, int]]:
@@ -82,6 +82,11 @@ def by_study(index: Index) -> list[tuple[str, int, int, int]]:
     """UID, instances and bytes of each study, and how many of the instances have no digest."""
     with index.engine.reading():
         return index.engine.execute(_BY_STUDY, ())
+
+
+def holds_study(index: Index, uid: str) -> bool:
+    """Whether anything is held of a study."""
+    return bool(_one(index, "SELECT EXISTS (SELECT 1 FROM study WHERE StudyInstanceUID = ?)", uid))
 
 
 def digests(index: Index) -> Iterator[tuple[str, int]]:

@@ -27,6 +27,7 @@ _OF_INSTANCE = (
 _ENTERED = f"SELECT instance.SOPInstanceUID {_OF_INSTANCE}".replace(
     "instance.SOPInstanceUID = ?", "instance.SOPInstanceUID IN (SELECT value FROM json_each(?))"
 )
+_DIGESTS = _ENTERED.replace("SOPInstanceUID", "SOPInstanceUID, instance.digest", 1)
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,20 @@ def without_row(index: Index, instances: Sequence[Uids]) -> list[Uids]:
             rows = index.engine.execute(_ENTERED, (study, series, json.dumps(wanted)))
         held = {instance for (instance,) in rows}
         found += [(study, series, instance) for instance in wanted if instance not in held]
+    return found
+
+
+def digests_in(index: Index, instances: Sequence[Uids]) -> dict[Uids, str]:
+    """The digests in the rows of instances, of those that have one; asked as in `without_row`.
+
+    Raises ResourceError.
+    """
+    found: dict[Uids, str] = {}
+    for (study, series), of_series in groupby(instances, lambda uids: uids[:2]):
+        wanted = json.dumps([instance for _, _, instance in of_series])
+        with index.engine.reading():
+            rows = index.engine.execute(_DIGESTS, (study, series, wanted))
+        found |= {(study, series, instance): str(digest) for instance, digest in rows}
     return found
 
 

@@ -2,11 +2,28 @@
 
 from storage.journal import commitments, pins
 from storage.journal.catalogue import Unavailable, faults_told, open_brought_up, path_of
-from storage.journal.clock import Run
+from storage.journal.clock import Run, Times, time_of, times_line, times_told
 from storage.journal.commitments import Commitment, Reference
-from storage.journal.journal import ACCEPTED, CORRECTIONS, RECEIPTS, Journal, now, record_of
+from storage.journal.journal import (
+    ACCEPTED,
+    COMMITMENTS,
+    COMPACTED,
+    CORRECTIONS,
+    PINS,
+    RECEIPTS,
+    Journal,
+    Subject,
+    now,
+    record_of,
+)
 from storage.journal.pins import pinned
-from storage.journal.receipt_catalogue import arrivals, keep_near, receipts_by_digest, stretches
+from storage.journal.receipt_catalogue import (
+    arrivals,
+    entered,
+    keep_near,
+    receipts_by_digest,
+    stretches,
+)
 from storage.journal.receipts import (
     Receipt,
     Receipts,
@@ -23,7 +40,10 @@ from storage.journal.withdrawals import Withdrawals
 
 __all__ = [
     "ACCEPTED",
+    "COMMITMENTS",
+    "COMPACTED",
     "CORRECTIONS",
+    "PINS",
     "RECEIPTS",
     "Commitment",
     "Journal",
@@ -31,6 +51,8 @@ __all__ = [
     "Receipts",
     "Reference",
     "Run",
+    "Subject",
+    "Times",
     "Unavailable",
     "Withdrawals",
     "add_receipts",
@@ -38,6 +60,7 @@ __all__ = [
     "changes_cut_off",
     "changes_under_way",
     "commitments",
+    "entered",
     "faults_told",
     "in_journal",
     "in_progress",
@@ -54,5 +77,8 @@ __all__ = [
     "record_deletion",
     "record_of",
     "stretches",
+    "time_of",
+    "times_line",
+    "times_told",
     "withdraw_all",
 ]

@@ -1,18 +1,73 @@
 """What a clock may have told wrongly: the times of receipts, held against those around them.
 
 Lines stand in the order of their writing. Times that go back, are still to come, or are older than
-any version of this node contradict that; what most lines agree on is believed.
+any version of this node contradict that; what most lines agree on is believed. Where compaction
+drops receipts their times stay, as a line that is an array: other readers pass over it.
 """
 
+import json
 import time
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 # Times closer than that agree; larger gaps begin another run.
 _NEAR_SECONDS = 86400.0
 # Nothing was received before there was such a node: a clock that starts anew says so.
 _FIRST = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
+# What a line of times begins with.
+_DROPPED = "dropped"
+
+
+@dataclass
+class Times:
+    """Those of lines one after the other, none of which goes back, or a day ahead, at a step.
+
+    In seconds since 1970; `studies`: when the last instance of each arrived.
+    """
+
+    first: float
+    last: float
+    lines: int = 1
+    studies: dict[str, float] = field(default_factory=dict)
+
+    def take(self, more: "Times") -> bool:
+        """Have these be those of the lines behind them too; False where a step is none of these.
+
+        Whatever run the first line goes on with, all of them do: so they can be told as one.
+        """
+        if not self.last <= more.first <= self.last + _NEAR_SECONDS:
+            return False
+        self.last, self.lines = more.last, self.lines + more.lines
+        for study, at in more.studies.items():
+            self.studies[study] = max(self.studies.get(study, at), at)
+        return True
+
+
+def time_of(record: Mapping[str, Any]) -> float:
+    """When a line was written, in seconds since 1970. Raises ValueError where it does not say."""
+    return datetime.fromisoformat(str(record.get("at", ""))).timestamp()
+
+
+def times_line(times: Iterable[Times]) -> bytes:
+    """The line that tells them, without its end."""
+    told = [[one.first, one.last, one.lines, one.studies] for one in times]
+    return json.dumps([_DROPPED, *told], separators=(",", ":")).encode()
+
+
+def times_told(text: bytes) -> list[Times]:
+    """Those of a line; none of another line."""
+    if not text.startswith(b"["):
+        return []
+    try:
+        kind, *told = json.loads(text)
+        times = [Times(float(first), float(last), int(lines), dict(studies))
+                 for first, last, lines, studies in told]  # fmt: skip
+    except (ValueError, TypeError, AttributeError):
+        return []
+    return times if kind == _DROPPED else []
 
 
 @dataclass
@@ -32,14 +87,14 @@ class Clock:
     def __init__(self) -> None:
         self.runs: list[Run] = []
 
-    def add(self, at: float) -> int:
-        """Take the time of the next line; returns the number of its run."""
-        if self.runs and abs(at - self.runs[-1].last) <= _NEAR_SECONDS:
+    def add(self, times: Times) -> int:
+        """Take the time of the next line, or of the next ones; returns the number of their run."""
+        if self.runs and abs(times.first - self.runs[-1].last) <= _NEAR_SECONDS:
             run = self.runs[-1]
-            run.first, run.last = min(run.first, at), max(run.last, at)
-            run.lines += 1
+            run.first, run.last = min(run.first, times.first), max(run.last, times.last)
+            run.lines += times.lines
         else:
-            self.runs.append(Run(at, at))
+            self.runs.append(Run(times.first, times.last, times.lines))
         return len(self.runs) - 1
 
     def judge(self) -> None:

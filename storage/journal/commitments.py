@@ -8,19 +8,24 @@ import hashlib
 import logging
 import re
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from storage.diagnostics import Event
 from storage.journal.catalogue import Unavailable, brought_up
-from storage.journal.journal import COMMITMENTS, Journal, record_of
+from storage.journal.clock import time_of
+from storage.journal.journal import COMMITMENTS, Journal, Subject, record_of
 from storage.journal.segments import Line
 
 logger = logging.getLogger(__name__)
 
 _TABLES = ("commitment", "unfinished")
 _KEY_BYTES = 16
+# For as long a Transaction UID that was used is known to be a duplicate, at the least.
+_KEEP_SECONDS = 365 * 86400.0
 _REQUESTED = re.compile(
     rb'\{"at":"[^"\\]*","kind":"requested","transaction":"([^"\\]*)","peer":"([^"\\]*)","references":'
 )
@@ -48,7 +53,7 @@ def request(journal: Journal, commitment: Commitment) -> Commitment:
     """
     key = _key(commitment.peer, commitment.transaction_uid)
     # One at a time: of two that come at once with one transaction UID the second is a duplicate.
-    with brought_up(journal, COMMITMENTS, _TABLES, _enter) as db:
+    with entered(journal) as db:
         known = db.execute("SELECT 1 FROM commitment WHERE key = ?", (key,)).fetchone()
         asked = replace(commitment, duplicate=known is not None)
         journal.append(
@@ -72,7 +77,7 @@ def unfinished(journal: Journal, worker: int, workers: int) -> list[Commitment]:
     Raises ResourceError.
     """
     try:
-        with brought_up(journal, COMMITMENTS, _TABLES, _enter) as db:
+        with entered(journal) as db:
             rows = db.execute("SELECT start, end FROM unfinished ORDER BY start").fetchall()
         lines = [record for start, end in rows for record in journal.read(COMMITMENTS, start, end)]
     except Unavailable as error:
@@ -92,6 +97,27 @@ def unfinished(journal: Journal, worker: int, workers: int) -> list[Commitment]:
             words = "a line of the journal is damaged, and passed over"
             logger.error(Event(words, f"{record!s:.200}"))
     return list(found.values())
+
+
+def entered(journal: Journal) -> AbstractContextManager[sqlite3.Connection]:
+    """Have the catalogue hold all of them, and nobody read more meanwhile. Raises Unavailable."""
+    return brought_up(journal, COMMITMENTS, _TABLES, _enter)
+
+
+def subject_of(text: bytes) -> Subject | None:
+    """Of what request a line is; it is over a year behind its end. None of no request."""
+    told = _told(text)
+    if told is None or told[0] not in ("requested", "ended"):
+        return None
+    kind, peer, transaction_uid, duplicate, _ = told
+    key = _key(peer, transaction_uid) + bytes([duplicate])
+    if kind == "requested":
+        return Subject(key, True)
+    try:
+        is_over = time_of(record_of(text) or {}) < time.time() - _KEEP_SECONDS
+    except ValueError:
+        is_over = False
+    return Subject(key, False, is_over)
 
 
 def _key(peer: str, transaction_uid: str) -> bytes:

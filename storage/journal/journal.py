@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from storage.diagnostics import ResourceError
 from storage.files import refusal, sync_folder
@@ -23,8 +23,16 @@ logger = logging.getLogger(__name__)
 RECEIPTS, COMMITMENTS = "receipts", "commitments"
 CORRECTIONS, PINS = "corrections", "pins"
 ACCEPTED = "accepted"
-_IDENTITY = "identity"
+_IDENTITY, COMPACTED = "identity", "compacted"
 _IDENTITY_BYTES = 16
+
+
+class Subject(NamedTuple):
+    """What a line is of, and whether it begins what a later one of the same ends for good."""
+
+    key: bytes
+    is_begin: bool
+    is_over: bool = True  # where it ends: nobody asks any more
 
 
 class Journal:
@@ -45,6 +53,11 @@ class Journal:
     def folder(self) -> Path:
         """Where its files lie."""
         return self._folder
+
+    @property
+    def syncs(self) -> bool:
+        """Whether what is written is on the disk then."""
+        return self._sync
 
     def prepare(self) -> None:
         """Make the folder, and see what was done to it while nobody wrote. Raises OSError."""
@@ -85,6 +98,35 @@ class Journal:
             if self._sync:
                 sync_folder(self._folder)
         return found
+
+    def compacted(self, name: str) -> int:
+        """Before what position lines may have gone, which an index of an earlier day lacks.
+
+        Raises OSError.
+        """
+        return self._compacted().get(name, 0)
+
+    def note_compacted(self, name: str, position: int) -> None:
+        """Note that lines before a position go next. Raises OSError."""
+        told = self._compacted()
+        if position <= told.get(name, 0):
+            return
+        path = self._folder / COMPACTED
+        fresh = path.with_name(f"{COMPACTED}.{os.getpid()}.new")
+        with fresh.open("w") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(json.dumps({**told, name: position}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
+        sync_folder(self._folder)
+
+    def _compacted(self) -> dict[str, int]:
+        try:
+            told = json.loads((self._folder / COMPACTED).read_text())
+            return {str(name): int(position) for name, position in told.items()}
+        except (FileNotFoundError, ValueError, TypeError, AttributeError):
+            return {}
 
     def close(self) -> None:
         """Close its files: for who does not keep it for as long as the process lasts."""

@@ -5,10 +5,11 @@ They are lines of the journal, so that they outlast the index and are in a backu
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from storage.journal.catalogue import Unavailable, brought_up
-from storage.journal.journal import PINS, Journal, record_of
+from storage.journal.journal import PINS, Journal, Subject, record_of
 from storage.journal.segments import Line
 
 
@@ -18,7 +19,7 @@ def pinned(journal: Journal) -> dict[str, str]:
     Raises OSError.
     """
     try:
-        with brought_up(journal, PINS, ("pin",), _enter) as db:
+        with entered(journal) as db:
             return dict(db.execute("SELECT study, at FROM pin ORDER BY start").fetchall())
     except Unavailable:  # as on a full disk, where room is to be made
         found: dict[str, str] = {}
@@ -29,6 +30,19 @@ def pinned(journal: Journal) -> dict[str, str]:
                 if is_pinned:
                     found.setdefault(study, at)
         return found
+
+
+def entered(journal: Journal) -> AbstractContextManager[sqlite3.Connection]:
+    """Have the catalogue hold all of them, and nobody read more meanwhile. Raises Unavailable."""
+    return brought_up(journal, PINS, ("pin",), _enter)
+
+
+def subject_of(text: bytes) -> Subject | None:
+    """Of what study a line is, and that it is pinned with it; None of no study."""
+    if not (told := _told(record_of(text) or {})):
+        return None
+    study, is_pinned, _ = told
+    return Subject(study.encode(errors="surrogatepass"), is_pinned)
 
 
 def _enter(db: sqlite3.Connection, lines: Iterator[Line]) -> None:

@@ -4,12 +4,12 @@ import hashlib
 import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Set
-from datetime import datetime
+from contextlib import AbstractContextManager
 
 from storage.diagnostics import Event
 from storage.dicom.values import Uids
 from storage.journal.catalogue import Unavailable, brought_up, read_on
-from storage.journal.clock import Clock, Run
+from storage.journal.clock import Clock, Run, Times, time_of, times_told
 from storage.journal.journal import RECEIPTS, Journal, record_of
 from storage.journal.receipts import Receipt, in_journal
 from storage.journal.segments import Line
@@ -37,6 +37,11 @@ def keep_near(journal: Journal) -> bool:
     return read_on(journal, RECEIPTS, _TABLES, _enter, _LITTLE_BYTES)
 
 
+def entered(journal: Journal) -> AbstractContextManager[sqlite3.Connection]:
+    """Have the catalogue hold all of them, and nobody read more meanwhile. Raises Unavailable."""
+    return brought_up(journal, RECEIPTS, _TABLES, _enter)
+
+
 def stretches(journal: Journal, studies: Iterable[str]) -> list[tuple[int, int | None]]:
     """From where to where the journal has the receipts of studies, in its order.
 
@@ -45,7 +50,7 @@ def stretches(journal: Journal, studies: Iterable[str]) -> list[tuple[int, int |
     wanted = {_key(study) for study in studies}
     found: set[tuple[int, int | None]] = set()
     try:
-        with brought_up(journal, RECEIPTS, _TABLES, _enter) as db:
+        with entered(journal) as db:
             for key in wanted:
                 statement = "SELECT start, end FROM study_block WHERE study = ?"
                 found |= set(db.execute(statement, (key,)).fetchall())
@@ -85,7 +90,7 @@ def arrivals(journal: Journal) -> tuple[Clock, dict[str, dict[int, float]]]:
     clock = Clock()
     found: dict[str, dict[int, float]] = {}
     try:
-        with brought_up(journal, RECEIPTS, _TABLES, _enter) as db:
+        with entered(journal) as db:
             clock.runs += [Run(*row) for row in db.execute(f"{_RUNS} ORDER BY number")]
             for study, run, at in db.execute("SELECT study, run, at FROM arrival"):
                 found.setdefault(study, {})[run] = at
@@ -112,7 +117,10 @@ class _Batch:
 
     def add(self, line: Line) -> None:
         """Take the next line."""
-        record = record_of(line.text) or {}
+        record = record_of(line.text)
+        if record is None:
+            self._add(times_told(line.text))
+            return
         uids = record.get("uids")
         if record.get("withdrawn") or not isinstance(uids, list) or not uids:
             return
@@ -121,13 +129,18 @@ class _Batch:
         start, _ = self.places.get(place, (line.start, 0))
         self.places[place] = start, line.end
         try:
-            at = datetime.fromisoformat(str(record.get("at", ""))).timestamp()
+            at = time_of(record)
         except ValueError:
             words = str(record.get("at"))[:40]
             logger.warning(Event("a receipt has no time", words, study=study))
             return
-        key = study, self.clock.add(at)
-        self.arrived[key] = max(self.arrived.get(key, at), at)
+        self._add([Times(at, at, studies={study: at})])
+
+    def _add(self, told: Iterable[Times]) -> None:
+        for times in told:
+            run = self.clock.add(times)
+            for study, at in times.studies.items():
+                self.arrived[study, run] = max(self.arrived.get((study, run), at), at)
 
 
 def _enter(db: sqlite3.Connection, lines: Iterator[Line]) -> None:

@@ -3,8 +3,9 @@
 from storage.outbox import commitment_requests, database, overview
 from storage.outbox.arrivals import arrived, end_of_lines, is_held, receipts
 from storage.outbox.commitment_requests import MOST, Asked, CommitmentReport, note_report
+from storage.outbox.database import position_beside
 from storage.outbox.overview import Failed, Standing, standings, standings_beside, studies_under_way
-from storage.outbox.queue import Outbox, QueuedInstance, Wanted, opened
+from storage.outbox.queue import Outbox, QueuedInstance, Wanted, forget_done, opened
 
 __all__ = [
     "MOST",
@@ -19,10 +20,12 @@ __all__ = [
     "commitment_requests",
     "database",
     "end_of_lines",
+    "forget_done",
     "is_held",
     "note_report",
     "opened",
     "overview",
+    "position_beside",
     "receipts",
     "standings",
     "standings_beside",

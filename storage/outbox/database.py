@@ -106,6 +106,16 @@ def _fault_of_position(journal: Journal, position: int, identity: str, tail: str
     return "held other lines" if identity and tail != journal.tail(RECEIPTS, position) else ""
 
 
+def position_beside(data: Path) -> int | None:
+    """The byte of the receipts up to which the queue has followed; None: it follows none.
+
+    Nothing is written or made. Raises ResourceError.
+    """
+    with errors(), reading(path_of(data), _BUSY_SECONDS) as db:
+        rows = db.execute("SELECT journal FROM position").fetchall() if db else []
+    return int(rows[0][0]) if rows else None
+
+
 def leave(data: Path) -> None:
     """Follow the journal no more: another `prepare` begins at its end. Raises ResourceError."""
     if path_of(data).exists() and not _fault_of(path_of(data)):

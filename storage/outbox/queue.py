@@ -4,9 +4,10 @@ import hashlib
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from storage.diagnostics import ResourceError
@@ -14,8 +15,9 @@ from storage.dicom.values import Uids
 from storage.index import Location
 from storage.outbox.database import connect, errors, path_of
 
-# What was sent last of an instance, and to whom: a few bytes each, kept for ever.
+# What was sent last of an instance, and to whom: a few bytes each, kept while it can come back.
 _KEY_BYTES = 16
+_FORGOTTEN = 1_000  # in one transaction
 _COLUMNS = "id, study, series, instance, sop_class, syntax, bytes, digest, charset"
 _SAME = "destination = ? AND study = ? AND series = ? AND instance = ?"
 
@@ -161,6 +163,19 @@ class Outbox:
                        "(SELECT 1 FROM item WHERE item.study = study.uid)")  # fmt: skip
 
 
+def forget_done(data: Path, instances: Collection[Uids]) -> None:
+    """Forget to whom instances were sent that are no more. Raises ResourceError."""
+    with opened(data) as outbox:
+        if outbox is None:
+            return
+        names = [name for (name,) in outbox.select("SELECT name FROM destination")]
+        left = iter(instances)
+        while some := list(islice(left, _FORGOTTEN)):
+            rows = [(name, _uids_mark(uids)) for name in names for uids in some]
+            with outbox.writing() as db:
+                db.executemany("DELETE FROM done WHERE destination = ? AND uids = ?", rows)
+
+
 @contextmanager
 def opened(data: Path, sync: bool = True) -> Iterator[Outbox | None]:
     """The queue, or None where there is none. Raises ResourceError."""
@@ -187,8 +202,11 @@ def _key(item: QueuedInstance) -> tuple[int, str]:
 
 
 def _marks(location: Location) -> tuple[bytes, bytes]:
-    uids = hashlib.sha256("/".join(location.uids).encode()).digest()
-    return uids[:_KEY_BYTES], bytes.fromhex(location.digest)[:_KEY_BYTES]
+    return _uids_mark(location.uids), bytes.fromhex(location.digest)[:_KEY_BYTES]
+
+
+def _uids_mark(uids: Uids) -> bytes:
+    return hashlib.sha256("/".join(uids).encode()).digest()[:_KEY_BYTES]
 
 
 def _has(db: sqlite3.Connection, destination: str, location: Location) -> bool:

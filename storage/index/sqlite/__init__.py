@@ -9,6 +9,7 @@ from storage.index.sqlite.high_water import (
     applied,
     fault_of_marks,
     mark_at,
+    marked_beside,
     read_settled,
     write_settled,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "index_path",
     "is_loose",
     "mark_at",
+    "marked_beside",
     "put_in_place",
     "read_settled",
     "remove_index",

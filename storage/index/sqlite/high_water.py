@@ -86,6 +86,17 @@ def applied(data: Path, name: str) -> int:
     return 0 if mark is None or mark.fault(Journal(data, sync=False), name) else mark.position
 
 
+def marked_beside(data: Path, name: str) -> int | None:
+    """How far an index is marked that is being made, or was when that was cut off; None: none is.
+
+    Raises ResourceError.
+    """
+    path = index_path(data).with_suffix(".new")
+    with reading():
+        mark = _read_of(path, name, "mode=ro")
+    return mark.position if mark else 0 if path.exists() else None
+
+
 def fault_of_marks(data: Path) -> str:
     """Why the index of a data folder is not that of its journal; empty where it is.
 
@@ -96,6 +107,8 @@ def fault_of_marks(data: Path) -> str:
         mark = _read_of(path, name, "mode=ro")
         if mark and (fault := mark.fault(journal, name)):
             return fault
+        if mark and 0 < mark.position < journal.compacted(name):
+            return "of an earlier day, from which lines of the journal have gone"
         if name == RECEIPTS and (fault := _fault_of_log(path, name, mark)):
             return fault
     settled = read_settled(data)

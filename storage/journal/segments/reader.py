@@ -1,20 +1,24 @@
 """The lines of one kind in the journal: segments that are closed, and the file that is written.
 
-A closed segment never changes; its name is where it begins. Positions are bytes, counted over all
-of them in their order. The file that is written has a second name, `<name>.link`, so that one who
+What a closed segment tells never moves; its name is where it begins. Positions are bytes, counted
+over all of them in their order. In the place of lines that compaction dropped are NULs, holes where
+the file system has them. The file that is written has a second name, `<name>.link`, so that one who
 moves or removes the first takes nothing from the journal.
 """
 
 import hashlib
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 # A file that is larger is closed.
 SEGMENT_BYTES = 16 << 20
 # So many bytes before a position tell one journal from another.
-_TAIL_BYTES = 64 << 10
+TAIL_BYTES = 64 << 10
+# Of a line, read at a time: of NULs there may be a segment full.
+_PART_BYTES = 64 << 10
 _SUFFIX = ".jsonl"
 
 
@@ -54,6 +58,11 @@ class Segments:
             return []
         numbers = (name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
         return [(int(n), self.closed_path(int(n))) for n in sorted(numbers) if n.isdigit()]
+
+    def closed_before(self, position: int) -> list[tuple[int, Path]]:
+        """Those that no mark depends on which speaks of this position, or of a later one."""
+        return [(start, path) for start, path in self.closed()
+                if start + path.stat().st_size + TAIL_BYTES <= position]  # fmt: skip
 
     def closed_path(self, start: int) -> Path:
         """The file of a closed segment."""
@@ -99,18 +108,20 @@ class Segments:
             with file:
                 file.seek(start - begin)
                 before = start
-                for text in file:
+                for text in iter(partial(file.readline, _PART_BYTES), b""):
                     first, start = start, start + len(text)
+                    if len(text) == _PART_BYTES:
+                        text, start = _whole(file, text, start - begin), begin + file.tell()
                     if end is not None and start > end:
                         return
-                    if len(text) > 1:
+                    if len(text) > 1 and text[0]:
                         yield Line(first, start, text.rstrip(b"\n"))
                 if start == before:
                     return
 
     def tail(self, position: int) -> str:
         """A digest of what lies before a position; empty where that is not there."""
-        start = max(position - _TAIL_BYTES, 0)
+        start = max(position - TAIL_BYTES, 0)
         digest = hashlib.sha256(b"%d" % position)
         while start < position:
             found = self._open(start)
@@ -137,13 +148,15 @@ class Segments:
         file, begin = found
         with file:
             file.seek(start - begin)
-            held = file.read(most)
+            before, held = 0, file.read(most)
             while b"\n" not in held and (more := file.read(most)):
-                held += more
+                before, held = before + len(held), more
             size = os.fstat(file.fileno()).st_size
-        if begin + size == start + len(held) and begin < self.extent()[0]:
-            return start + len(held)  # what ends a closed segment stays as it is
-        return start + held.rfind(b"\n") + 1
+        read = start + before + len(held)
+        if begin + size == read and begin < self.extent()[0]:
+            return read  # what ends a closed segment stays as it is
+        last = held.rfind(b"\n") + 1
+        return start + before + last if last else start
 
     def _open(self, position: int) -> tuple[BinaryIO, int] | None:
         """The file in which a position lies, open, and where it begins; None behind the end."""
@@ -172,6 +185,22 @@ def _state(path: str) -> tuple[int, ...] | None:
     except FileNotFoundError:
         return None
     return held.st_dev, held.st_ino, held.st_size, held.st_mtime_ns
+
+
+def _whole(file: BinaryIO, text: bytes, at: int) -> bytes:
+    """The line that begins with `text`, read up to byte `at` of a file; of NULs only their begin.
+
+    The file is behind it then.
+    """
+    if text[0]:
+        return text + file.readline()
+    try:
+        file.seek(at, os.SEEK_DATA)
+    except OSError:  # nothing but a hole follows, or the file system has none
+        file.seek(at)
+    while (part := file.readline(_PART_BYTES)) and not part.endswith(b"\n"):
+        pass
+    return text
 
 
 def status(path: Path) -> os.stat_result | None:

@@ -18,6 +18,7 @@ from storage.dicom.values import Uids
 from storage.files import Files, named_by, relative_path
 from storage.index import digest_in
 from storage.journal import RECEIPTS, in_journal
+from storage.journal.segments import unchanged
 from storage.maintenance.backup.backup_folder import claimed
 from storage.maintenance.backup.file_copies import FileCopies, UnreadableFileError, open_source
 from storage.maintenance.backup.journal_copy import JournalCopy, states
@@ -70,7 +71,7 @@ def back_up(archive: Archive, to: Path, progress: BackupProgress) -> Backup:
     there then is brought to its end by the next one.
     """
     try:
-        with claimed(archive.tree.data, to):
+        with claimed(archive.tree.data, to), unchanged(archive.journal.folder):
             return _Copy(archive, to, progress).run()
     except OSError as error:
         raise ResourceError(f"{error.filename or to}: {error.strerror}") from error

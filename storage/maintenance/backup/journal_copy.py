@@ -1,13 +1,12 @@
 """The copy of a journal: what it told at one moment, taken while its lines go on."""
 
-import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from storage.journal import Journal
-from storage.journal.segments import Segments, inode
+from storage.journal import COMPACTED, Journal
+from storage.journal.segments import Segments, copy_range, inode
 from storage.maintenance.backup.file_copies import FileCopies
 
 _BLOCK_BYTES = 1 << 20
@@ -54,14 +53,16 @@ class JournalCopy:
                 with state.written as file:
                     self._bring_written(file, state.size, self._to / f"{state.name}.jsonl")
         self._bring_identity()
+        self._bring_compacted()
 
     def _bring_closed(self, path: Path) -> None:
-        """A segment that never changes; its copy has its name once it is whole."""
+        """A segment, unless its copy is as new; that has its name once it is whole."""
         target = self._to / path.relative_to(self._journal.folder)
-        size = path.stat().st_size
-        if not target.exists() or target.stat().st_size != size:
+        held, there = path.stat(), target.stat() if target.exists() else None
+        # Compaction writes one anew, of the same length, and later.
+        if not there or there.st_size != held.st_size or there.st_mtime_ns < held.st_mtime_ns:
             with path.open("rb") as file:
-                self._write(file, size, target)
+                self._write(file, held.st_size, target, held.st_mtime_ns)
 
     def _bring_written(self, file: BinaryIO, size: int, target: Path) -> None:
         start = target.stat().st_size if target.exists() else 0
@@ -69,18 +70,17 @@ class JournalCopy:
             self._write(file, size, target)
         elif start < size:
             with target.open("r+b") as copy:
-                file.seek(start)
-                copy.seek(start)
-                _copy(file, copy, size - start)
+                _copy(file, copy, start, size)
 
-    def _write(self, file: BinaryIO, size: int, target: Path) -> None:
-        """Write a copy anew, and give it its name when it is on the disk."""
+    def _write(self, file: BinaryIO, size: int, target: Path, changed: int = 0) -> None:
+        """Write a copy anew, and give it its name when it is on the disk, with its time."""
         target.parent.mkdir(mode=0o700, exist_ok=True)
         fresh = target.with_suffix(".part")
-        file.seek(0)
         with fresh.open("wb") as copy:
             os.fchmod(copy.fileno(), 0o600)
-            _copy(file, copy, size)
+            _copy(file, copy, 0, size)
+            if changed:
+                os.utime(copy.fileno(), ns=(changed, changed))
         os.replace(fresh, target)
         self._copies.touched(target)
 
@@ -90,6 +90,14 @@ class JournalCopy:
         target = self._to / "identity"
         if not target.exists() or target.read_text() != text:
             target.write_text(text)
+            target.chmod(0o600)
+            self._copies.touched(target)
+
+    def _bring_compacted(self) -> None:
+        """An index of an earlier day is known beside the copy too."""
+        path, target = self._journal.folder / COMPACTED, self._to / COMPACTED
+        if path.exists() and (not target.exists() or target.read_bytes() != path.read_bytes()):
+            target.write_bytes(path.read_bytes())
             target.chmod(0o600)
             self._copies.touched(target)
 
@@ -130,15 +138,10 @@ def _opened(ours: Segments) -> BinaryIO | None:
     return None
 
 
-def _copy(file: BinaryIO, copy: BinaryIO, size: int) -> None:
-    """Copy so many bytes, and see that they are on the disk."""
-    while size:
-        part = file.read(min(size, _BLOCK_BYTES))
-        if not part:
-            raise OSError(errno.ESTALE, "was cut while it was copied", file.name)
-        copy.write(part)
-        size -= len(part)
-    copy.flush()
+def _copy(file: BinaryIO, copy: BinaryIO, start: int, end: int) -> None:
+    """Copy these bytes, and see that they are on the disk."""
+    copy_range(file, copy, start, end)
+    copy.truncate(end)
     os.fsync(copy.fileno())
 
 

@@ -14,6 +14,7 @@ from storage.files import Stray
 from storage.index import Chain, Row, digest_in, pages
 from storage.index.consistency import disagreements
 from storage.journal import RECEIPTS, Receipt, in_journal, receipts_of
+from storage.journal.segments import unchanged
 from storage.maintenance.check import instance_faults, orphans, rights_faults
 from storage.maintenance.check.entity_rows import persons_in_one
 from storage.maintenance.check.faults import Fault, FaultKind
@@ -62,7 +63,8 @@ def check(
     Of the files of instances that the index has, those of `share` are read. Raises ArchiveError
     where it cannot go on.
     """  # fmt: skip
-    yield from _Check(archive, charset, repair, progress or _Silent(), share or Share()).run()
+    with unchanged(archive.journal.folder):
+        yield from _Check(archive, charset, repair, progress or _Silent(), share or Share()).run()
 
 
 class _Check:

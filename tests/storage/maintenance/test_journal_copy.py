@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from storage.journal import RECEIPTS, Journal
-from storage.journal.segments import Segments, reader
+from storage.journal.segments import Replacement, Segments, reader, rewriting
 from storage.maintenance.backup.file_copies import FileCopies
 from storage.maintenance.backup.journal_copy import JournalCopy, JournalState, states
 
@@ -36,6 +36,27 @@ def bring(journal: Journal, to: Path, taken: list[JournalState] | None = None) -
     copies = FileCopies(to)
     JournalCopy(journal, to, copies).bring(states(journal) if taken is None else taken)
     copies.sync()
+
+
+def test_a_segment_that_was_compacted_is_copied_again_with_its_holes(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "SEGMENT_BYTES", 200_000)
+    to = tmp_path / "to"
+    add(journal, *range(10_000))
+    bring(journal, to)
+    segments = Segments(journal.folder, RECEIPTS)
+    begin, path = segments.closed()[1]
+    lines = list(segments.lines(begin, begin + path.stat().st_size))
+    gone = Replacement(lines[1].start - begin, lines[-2].end - begin)
+    os.replace(rewriting.rewrite(path, [gone], sync=False), path)
+    copy = to / path.relative_to(tmp_path / "data")
+    before = {one: one.stat().st_ino for one in to.rglob("*.jsonl")}
+    bring(journal, to)
+    assert {one for one in before if one.stat().st_ino != before[one]} == {copy}
+    assert copy.read_bytes() == path.read_bytes()
+    assert copy.stat().st_blocks == path.stat().st_blocks < 40
+    assert told(to) == told(tmp_path / "data") != list(range(10_000))
 
 
 def closed(data: Path) -> int:

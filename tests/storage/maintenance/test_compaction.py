@@ -1,0 +1,287 @@
+"""A compacted journal tells what the whole one told: whatever was done, and whoever reads it."""
+
+import errno
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import CT, EXPLICIT, ct, encoded
+from support.checks.histories import CHARSET, as_before, made, told
+
+from storage import Archive, Received, prepare, settle_index
+from storage.diagnostics import ResourceError
+from storage.files.locks import claims
+from storage.index import Location, fault_of_marks, forget, open_index
+from storage.journal import Commitment, Journal, commitments
+from storage.journal.catalogue import remove
+from storage.journal.journal import COMMITMENTS, PINS, RECEIPTS
+from storage.journal.receipt_catalogue import arrivals
+from storage.journal.segments import Segments, reader, rewriting, unchanged
+from storage.maintenance.changes import deletion
+from storage.maintenance.changes.selections import Everything, selected
+from storage.maintenance.check.checking import check
+from storage.maintenance.check.faults import FaultKind
+from storage.maintenance.compaction import Compaction, compact, compacting, segment
+from storage.maintenance.recovery.rebuilding import rebuild
+from storage.outbox import Outbox, Wanted, database
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some lines fill a segment, and each that goes gives room back."""
+    monkeypatch.setattr(reader, "SEGMENT_BYTES", 1500)
+    monkeypatch.setattr(reader, "TAIL_BYTES", 400)
+    monkeypatch.setattr(rewriting, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(compacting, "_PIECE_BYTES", 700)
+    monkeypatch.setattr(claims, "claim", lambda descriptor: True)  # one process, many folders
+    at = time.time()
+    monkeypatch.setattr("storage.journal.clock.time.time", lambda: at)
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Archive]]:
+    made: list[Archive] = []
+    yield made
+    for archive in made:
+        archive.journal.close()
+        archive.index.database.close_all()
+
+
+def lines(journal: Journal) -> int:
+    return sum(1 for name in (RECEIPTS, COMMITMENTS, PINS) for _ in journal.read(name))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_all_that_is_told_is_as_before(seed: int, tmp_path: Path, opened: list[Archive]) -> None:
+    compare(seed, tmp_path, opened)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100, 300))
+def test_it_is_for_many_histories(seed: int, tmp_path: Path, opened: list[Archive]) -> None:
+    compare(seed, tmp_path, opened)
+
+
+def compare(seed: int, folder: Path, opened: list[Archive]) -> None:
+    """Hold what is told of an archive against what was told before it was compacted."""
+    archive = made(folder / "data", seed, 180, opened)
+    journal = archive.journal
+    before, count = told(archive, folder / "copy", opened), lines(journal)
+    ends = {name: journal.size(name) for name in (RECEIPTS, COMMITMENTS, PINS)}
+    with pytest.MonkeyPatch.context() as patch:
+        if seed % 2:  # some segments are left, which later ones depend on
+            patch.setattr(segment, "_WORTH", 0.6)
+        dry = compact(archive, dry_run=True)
+        assert lines(journal) == count
+        done = compact(archive)
+    assert done == dry
+    assert done.segments or seed % 2
+    assert lines(journal) == count - done.lines
+    assert {name: journal.size(name) for name in ends} == ends
+    after = told(archive, folder / "copy", opened)
+    for what in before:
+        assert after[what] == before[what], what
+    # Whoever wrote down how far he was goes on there; the catalogue has read no line twice.
+    assert not fault_of_marks(archive.tree.data)
+    assert [(run.first, run.last, run.lines) for run in arrivals(journal)[0].runs] == after["runs"]
+    for name in ends:
+        assert as_before(journal, name) == list(journal.read(name))
+    assert not list(journal.folder.rglob("*.new"))
+    assert seed % 2 or compact(archive) == Compaction()
+
+
+def old(folder: Path, seed: int, opened: list[Archive]) -> Archive:
+    """An archive of whose lines many may go."""
+    archive = made(folder / "data", seed, 120, opened)
+    assert compact(archive, dry_run=True).segments > 3
+    return archive
+
+
+def killed(archive: Archive, step: str, count: int) -> bool:
+    """Compact in a process that is killed at a step, before it, the time after so many."""
+    archive.index.database.close_all()
+    process = os.fork()
+    if not process:
+        left, before = iter(range(count)), getattr(rewriting, step)
+
+        def die(*given: Any) -> Any:
+            if next(left, None) is None:
+                os._exit(9)
+            return before(*given)
+
+        setattr(rewriting, step, die)
+        with suppress(BaseException):
+            compact(Archive(archive.tree.data))
+            os._exit(0)
+        os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 9
+
+
+@pytest.mark.parametrize("step", ["rewrite", "copy_range", "put_in_place", "sync_folder"])
+def test_whatever_a_kill_leaves_tells_the_same(
+    step: str, tmp_path: Path, opened: list[Archive]
+) -> None:
+    archive = old(tmp_path, 2, opened)
+    before = told(archive, tmp_path / "copy", opened)
+    for count in (2, 0, 1):
+        assert killed(archive, step, count)
+        assert told(archive, tmp_path / "copy", opened) == before
+    assert compact(archive).segments
+    assert compact(archive) == Compaction()
+    assert not list(archive.journal.folder.rglob("*.new"))
+    assert told(archive, tmp_path / "copy", opened) == before
+
+
+def test_a_full_disk_leaves_each_segment_whole(
+    tmp_path: Path, opened: list[Archive], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = old(tmp_path, 2, opened)
+    before = told(archive, tmp_path / "copy", opened)
+    rewrite, left = rewriting.rewrite, iter(range(2))
+
+    def full(path: Path, *given: Any) -> Path:
+        fresh = rewrite(path, *given)
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(fresh))
+        return fresh
+
+    monkeypatch.setattr(rewriting, "rewrite", full)
+    with pytest.raises(ResourceError, match="not compacted"):
+        compact(archive)
+    assert not list(archive.journal.folder.rglob("*.new"))
+    assert told(archive, tmp_path / "copy", opened) == before
+
+
+def test_nobody_reads_half_of_it_who_holds_the_segments(
+    tmp_path: Path, opened: list[Archive]
+) -> None:
+    archive = old(tmp_path, 2, opened)
+    count = lines(archive.journal)
+    with unchanged(archive.journal.folder), unchanged(archive.journal.folder):
+        done = compact(archive)
+    assert (done.segments, done.stopped) == (0, compacting.HELD_BY_OTHERS)
+    assert lines(archive.journal) == count
+    assert compact(archive).segments
+
+
+def test_what_is_read_meanwhile_is_read_as_it_was(tmp_path: Path, opened: list[Archive]) -> None:
+    archive = old(tmp_path, 2, opened)
+    _, path = Segments(archive.journal.folder, RECEIPTS).closed()[0]
+    found = list(archive.journal.read(RECEIPTS, 0, path.stat().st_size))
+    reading = archive.journal.read(RECEIPTS)
+    first = [next(reading)]
+    assert compact(archive).segments
+    assert [*first, *islice(reading, len(found) - 1)] == found
+
+
+def test_instances_that_are_lost_are_told_of_for_good(
+    tmp_path: Path, opened: list[Archive]
+) -> None:
+    archive = old(tmp_path, 2, opened)
+    uids = ("1.99", "2.1", "3.1")
+    archive.store(Received(CT, uids[2], EXPLICIT, encoded(ct(*uids)), CHARSET))
+    archive.tree.superseded.remove(archive.tree.superseded.take(uids))
+    forget(archive.index, uids)
+    store_some(archive, 40)
+    settle_index(archive.tree.data)
+    assert compact(archive).segments
+    faults = check(archive, CHARSET)
+    assert [one.uids for one in faults if one.kind is FaultKind.LOST] == [uids]
+
+
+def test_an_index_of_a_day_before_lines_went_is_made_anew(
+    tmp_path: Path, opened: list[Archive]
+) -> None:
+    archive = made(tmp_path / "data", 2, 60, opened)
+    data = archive.tree.data
+    archive.index.database.close_all()
+    shutil.copy(data / "index.sqlite", tmp_path / "earlier")
+    assert not fault_of_marks(data)
+    store_some(archive, 60)
+    list(deletion.delete(archive, selected(archive, Everything())))
+    list(deletion.purge(list(deletion.all_superseded(archive)), archive))
+    store_some(archive, 40)
+    settle_index(data)
+    assert compact(archive).segments
+    archive.index.database.close_all()
+    for path in data.glob("index.sqlite*"):
+        path.unlink()
+    shutil.copy(tmp_path / "earlier", data / "index.sqlite")
+    assert "earlier day" in fault_of_marks(data) or "other lines" in fault_of_marks(data)
+    assert not prepare(data, sync=False, charset=CHARSET)
+    rebuild(data, CHARSET)
+    assert not [one for one in check(archive, CHARSET) if one.kind is FaultKind.MISSING]
+
+
+def store_some(archive: Archive, count: int) -> None:
+    for number in range(count):
+        uid = f"4.{number}"
+        archive.store(Received(CT, uid, EXPLICIT, encoded(ct("1.98", "2", uid)), CHARSET))
+
+
+def test_a_request_stays_ended_where_its_line_stays(
+    tmp_path: Path, opened: list[Archive], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = old(tmp_path, 2, opened)
+    monkeypatch.setattr(segment, "_WORTH", 0.5)
+    monkeypatch.setattr("storage.journal.journal.now", lambda: "2021-01-01T00:00:00.000+00:00")
+    asked = [
+        commitments.request(archive.journal, Commitment(f"8.{n}", "C", ((CT, "3.1"),), 0))
+        for n in range(80)
+    ]
+    for one in asked[::9]:  # few of each segment
+        commitments.reported(archive.journal, one, "reported")
+    for number in range(60):  # in segments that go, all but the first
+        other = Commitment(f"7.{number}", "C", ((CT, "3.1"),), 0)
+        commitments.reported(archive.journal, commitments.request(archive.journal, other), "x")
+    before = commitments.unfinished(archive.journal, 0, 1)
+    assert compact(archive).segments
+    remove(archive.journal.folder / "catalogue.sqlite")
+    assert commitments.unfinished(archive.journal, 0, 1) == before
+
+
+@pytest.mark.parametrize("mark", ["settled", "index.new", "forward.sqlite"])
+def test_nothing_goes_that_somebody_is_still_to_read(
+    mark: str, tmp_path: Path, opened: list[Archive]
+) -> None:
+    archive = old(tmp_path, 2, opened)
+    data, journal = archive.tree.data, archive.journal
+    if mark == "settled":
+        (data / mark).unlink()
+    elif mark == "index.new":
+        making = open_index(data / mark, sync=False)
+        with making.engine.connected():
+            making.create()
+            making.engine.mark(journal, RECEIPTS, 0)
+    else:
+        database.prepare(data, sync=False)
+        with closing(Outbox(data)) as outbox:
+            outbox.take([], set(), 0, journal.tail(RECEIPTS, 0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compacting, "_KINDS", {RECEIPTS: compacting._KINDS[RECEIPTS]})
+        assert compact(archive) == Compaction()
+
+
+def test_the_queue_forgets_to_whom_it_sent_what_is_no_more(
+    tmp_path: Path, opened: list[Archive]
+) -> None:
+    archive = old(tmp_path, 2, opened)
+    database.prepare(archive.tree.data, sync=False)
+    held = set(archive.tree.instances())
+    kept = {one.uids for one in deletion.all_superseded(archive)}
+    known = {tuple(line["uids"]) for line in archive.journal.read(RECEIPTS)}
+    with closing(Outbox(archive.tree.data)) as outbox:
+        for uids in known:
+            location = Location(uids, CT, EXPLICIT, 1, "ab" * 32, "")
+            outbox.take([Wanted(location, {"WARD": None})], set(), outbox.position, "")
+            outbox.sent("WARD", outbox.due("WARD", 1)[0], False)
+        assert compact(archive).segments
+        (count,) = outbox.select("SELECT COUNT(*) FROM done")[0]
+    assert held | kept < known
+    assert len(held | kept) <= count < len(known)
