@@ -15,6 +15,7 @@ from typing import BinaryIO, NamedTuple
 SEGMENT_BYTES = 16 << 20
 # So many bytes before a position tell one journal from another.
 _TAIL_BYTES = 64 << 10
+_BLOCK_BYTES = 1 << 20
 _SUFFIX = ".jsonl"
 
 
@@ -97,6 +98,21 @@ class Segments:
                         return
                     if len(text) > 1:
                         yield Line(first, start, text.rstrip(b"\n"))
+                if start == before:
+                    return
+
+    def blocks(self) -> Iterator[bytes]:
+        """All of it, whole lines at a time: for who reads them faster than one by one."""
+        start = 0
+        while found := self._open(start):
+            file, begin = found
+            with file:
+                file.seek(start - begin)
+                before = start
+                while block := file.read(_BLOCK_BYTES):
+                    block += file.readline()
+                    start += len(block)
+                    yield block
                 if start == before:
                     return
 
