@@ -15,6 +15,9 @@ from scp.network.tls import words_of
 from scp.network.upper_layer.rejection_pdu import RejectionPDU
 
 _FIRST_BUFFER_BYTES = 64 * 1024
+# Read into by who sends much: a memory of its own that few associations need.
+_LARGE_BUFFER_BYTES = 1024 * 1024
+_MUCH_BYTES = 16 * 1024 * 1024
 # Longest PDU that is not P-DATA: an A-ASSOCIATE-RQ of 128 contexts with many transfer syntaxes.
 _MAX_CONTROL_BYTES = 1024 * 1024
 _LENGTH = struct.Struct(">2xI")
@@ -249,6 +252,8 @@ class NodeSocket(AssociationSocket):
             wanted += _LENGTH.unpack_from(self._buffer, self._start)[0]
         if self._start + wanted > len(self._buffer) or self._end == len(self._buffer):
             size = max(len(self._buffer), wanted)
+            if self.received > _MUCH_BYTES:
+                size = max(size, _LARGE_BUFFER_BYTES)
             fresh = self._buffer if size == len(self._buffer) else bytearray(size)
             fresh[:held] = self._buffer[self._start : self._end]
             self._buffer, self._start, self._end = fresh, 0, held
