@@ -124,9 +124,9 @@ class IncomingDataSet:
             try:
                 behind.finish(len(self._head) + self.size)
             except OSError as error:
-                self._fail(ResourceError(f"Cannot read what was written: {error.strerror}"))
-        if self._error:
-            raise self._error
+                failure = ResourceError(f"Cannot read what was written: {error.strerror}")
+                self._fail(failure)
+                raise failure from error
         return (self._hash if self._path else hashlib.sha256(self._held)).hexdigest()
 
     def is_rest_of(self, file: BinaryIO, offset: int) -> bool:
