@@ -9,6 +9,7 @@ from lib.bench_moves import measure_moves
 from lib.bench_options import folder, parser, peers
 from lib.bench_programs import MissingError
 from lib.bench_rounds import FAILURES, Results, Row, Session, say
+from lib.bench_servers import cleared_at_the_end
 from lib.bench_summary import Target, as_json, failures, table
 
 _RIVALS = {"dcmqrscp": "dcmqrscp", "orthanc": "Orthanc"}
@@ -25,7 +26,7 @@ def main() -> int:
     try:
         found, notes = peers(options.peers)
         results = Results()
-        with folder(options.keep) as files:
+        with folder(options.keep) as files, cleared_at_the_end():
             measure_moves(Session(files, found, options.runs, results), studies)
     except (MissingError, *FAILURES) as error:
         say(f"bench-move: {error}")

@@ -52,6 +52,10 @@ class Client:
             if self._process.poll() is None:
                 self._process.kill()
 
+    def forget(self) -> None:
+        """Do not ask what it said."""
+        self._output.close()
+
     def check(self, words: bytes, count: int) -> None:
         """Raise ClientError unless it ended well and said `words` so many times."""
         with self._output:
@@ -79,15 +83,21 @@ def _is_bad_news(line: str) -> bool:
     return is_other_status or line.startswith(("E:", "F:", "W:"))
 
 
+def begin_store(
+    server: Server, parts: Sequence[tuple[Path, int]], no_delay: bool = True
+) -> list[Client]:
+    """A storescu for each of the folders, all at once."""
+    options = ["+sd", "+r"]
+    return [Client("storescu", server, options, [folder], no_delay) for folder, _ in parts]
+
+
 def store(server: Server, parts: Sequence[tuple[Path, int]], no_delay: bool = True) -> float:
     """Seconds to send folders, with so many instances in each: one storescu for each, at once.
 
     Raises ClientError where one was not answered by Success.
     """
     with timed() as seconds:
-        clients = [
-            Client("storescu", server, ["+sd", "+r"], [folder], no_delay) for folder, _ in parts
-        ]  # fmt: skip
+        clients = begin_store(server, parts, no_delay)
         for client in clients:
             client.wait()
     for client, (_, count) in zip(clients, parts, strict=True):

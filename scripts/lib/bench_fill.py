@@ -1,7 +1,9 @@
 """Fill an index with the made-up archive, through the archive's own tables and rows."""
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -64,6 +66,33 @@ def filled(folder: Path, studies: int) -> Path:
         connection.execute("PRAGMA journal_mode = WAL").fetchall()
     note.write_text(wanted)
     return data
+
+
+def copied(data: Path, to: Path) -> None:
+    """Copy index and journal of an archive that nobody writes, and none of its files.
+
+    Raises OSError, sqlite3.Error.
+    """
+    to.mkdir()
+    with closing(_opened(data)) as held, closing(sqlite3.connect(to / "index.sqlite")) as copy:
+        held.backup(copy)
+        copy.execute("PRAGMA journal_mode = WAL")
+    if (data / "settled").exists():
+        shutil.copy2(data / "settled", to)
+    if (data / "journal").exists():
+        seconds = shutil.ignore_patterns("*.link")  # the names of files that have another
+        shutil.copytree(data / "journal", to / "journal", ignore=seconds)
+
+
+def instances_in(folder: Path) -> int:
+    """How many instances an archive of `bench-decade` holds. Raises sqlite3.Error."""
+    with closing(_opened(folder / "data")) as held:
+        return int(held.execute("SELECT COUNT(*) FROM instance").fetchone()[0])
+
+
+def _opened(data: Path) -> sqlite3.Connection:
+    path = (data / "index.sqlite").resolve()
+    return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
 
 
 def _fill(connection: sqlite3.Connection, studies: int) -> None:

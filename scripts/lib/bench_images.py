@@ -38,9 +38,9 @@ class Recipe:
             return replace(self, studies=max(round(self.studies * scale), _PARTS))
         return replace(self, images=max(round(self.images * scale), _PARTS))
 
-    def split(self) -> "Recipe":
-        """As many instances, in four studies."""
-        return replace(self, studies=_PARTS, images=max(self.count // _PARTS, 1))
+    def split(self, parts: int = _PARTS) -> "Recipe":
+        """About as many instances, in so many studies."""
+        return replace(self, studies=parts, images=max(self.count // parts, 1))
 
     def study_uid(self, number: int = 0) -> str:
         """The Study Instance UID of one of the studies."""

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 
 _DCMTKS_OWN = b"$dcmtk:"
 
@@ -35,6 +36,17 @@ def check_qrscp() -> None:
     """Raise MissingError unless pynetdicom's qrscp can run."""
     if not find_spec("sqlalchemy"):
         raise MissingError("it needs sqlalchemy (pip install 'pynetdicom[apps]')")
+
+
+def load() -> str:
+    """The load of the machine, of the last minute, and how many processors it has."""
+    return f"{os.getloadavg()[0]:.1f} on {os.cpu_count()}"
+
+
+def dd(path: Path, mebibytes: int) -> None:
+    """Write a file of zeros, synced at its end. Raises OSError, CalledProcessError."""
+    command = ["dd", "if=/dev/zero", f"of={path}", "bs=1M", f"count={mebibytes}", "conv=fsync"]
+    subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True)
 
 
 def environment(no_delay: bool = True) -> dict[str, str]:

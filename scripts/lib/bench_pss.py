@@ -20,7 +20,7 @@ def peak_pss(pid: int) -> Iterator[list[float]]:
     def watch() -> None:
         while not ended.is_set():
             started = time.monotonic()
-            peak[0] = max(peak[0], sum(map(_pss_bytes, _family(pid))) / 1e6)
+            peak[0] = max(peak[0], sum(map(_pss_bytes, family(pid))) / 1e6)
             ended.wait(max(_PERIOD_SECONDS - (time.monotonic() - started), 0))
 
     watcher = threading.Thread(target=watch, daemon=True)
@@ -32,13 +32,13 @@ def peak_pss(pid: int) -> Iterator[list[float]]:
         watcher.join()
 
 
-def _family(pid: int) -> Iterator[int]:
+def family(pid: int) -> Iterator[int]:
     """A process and its descendants."""
     yield pid
     with suppress(OSError):  # it may end meanwhile
         for thread in Path(f"/proc/{pid}/task").iterdir():
             for child in (thread / "children").read_text().split():
-                yield from _family(int(child))
+                yield from family(int(child))
 
 
 def _pss_bytes(pid: int) -> int:

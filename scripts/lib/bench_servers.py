@@ -1,6 +1,7 @@
 """Servers of one's own: started in a scratch folder on a free port, waited for, stopped."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -8,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lib.bench_peers import DESTINATION, PDU_BYTES, TITLE, Peer, Place
@@ -18,6 +19,8 @@ _ROOT = Path(__file__).parent.parent.parent  # where the node is found that is n
 _START_SECONDS, _STOP_SECONDS = 30, 20
 _PAUSE_SECONDS = 0.05
 _LAST_LINES = 5
+_LARGE_FILE_BYTES = 16 << 20
+_scratches: list[Path] = []
 
 
 class ServerError(Exception):
@@ -32,6 +35,8 @@ class Server:
     title: str
     port: int
     pid: int
+    command: list[str] = field(default_factory=list)
+    log: Path = Path()
 
 
 @dataclass
@@ -67,7 +72,21 @@ def running(
         with _started(command, folder / "log") as process:
             _wait(process, TITLE, port, folder / "log")
             settle()
-            yield Server(peer.name, TITLE, port, process.pid)
+            yield Server(peer.name, TITLE, port, process.pid, command, folder / "log")
+
+
+def killed(server: Server) -> None:
+    """Kill a server and all of its processes, with no time to write anything."""
+    os.killpg(server.pid, signal.SIGKILL)
+
+
+@contextmanager
+def restarted(server: Server) -> Iterator[Server]:
+    """The same server on the same folder, once it answers. Raises ServerError, OSError."""
+    log = server.log.with_suffix(".again")
+    with _started(server.command, log) as process:
+        _wait(process, server.title, server.port, log)
+        yield replace(server, pid=process.pid, log=log)
 
 
 @contextmanager
@@ -88,9 +107,31 @@ def settle() -> None:
 
 
 @contextmanager
+def cleared_at_the_end() -> Iterator[None]:
+    """Behind the block the servers' folders are removed, and not before.
+
+    ext4 looks past inodes that were given back lately, for each file that is made: who removes
+    what one run left has the next ones wait for that.
+    """
+    try:
+        yield
+    finally:
+        while _scratches:
+            shutil.rmtree(_scratches.pop(), ignore_errors=True)
+
+
+@contextmanager
 def _scratch() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
-        yield Path(name)
+    """A folder for a server; of what it leaves only large files are removed at once."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-"))
+    _scratches.append(folder)
+    try:
+        yield folder
+    finally:
+        for path in folder.rglob("*"):
+            with suppress(OSError):
+                if path.is_file() and path.stat().st_size >= _LARGE_FILE_BYTES:
+                    path.unlink()
 
 
 @contextmanager

@@ -7,10 +7,12 @@ from storage.dicom.values import VIDEO_CLASSES, Level, Uids
 from storage.index.tables import TABLES, Index
 
 _BY_MODALITY = """
-SELECT series.Modality, COUNT(DISTINCT series.parent_id), COUNT(DISTINCT series.id), COUNT(*),
-       SUM(instance.file_bytes) AS held
-FROM instance JOIN series ON series.id = instance.parent_id
-GROUP BY series.Modality ORDER BY held DESC, series.Modality
+SELECT series.Modality, COUNT(DISTINCT series.parent_id), COUNT(*), SUM(instances), SUM(bytes)
+FROM (
+    SELECT parent_id, COUNT(*) AS instances, SUM(file_bytes) AS bytes
+    FROM instance GROUP BY parent_id
+) AS held JOIN series ON series.id = held.parent_id
+GROUP BY series.Modality ORDER BY SUM(bytes) DESC, series.Modality
 """
 _BY_STUDY = (
     "SELECT study.StudyInstanceUID, count(*), sum(instance.file_bytes), sum(instance.digest = '') "
@@ -89,10 +91,13 @@ def holds_study(index: Index, uid: str) -> bool:
     return bool(_one(index, "SELECT EXISTS (SELECT 1 FROM study WHERE StudyInstanceUID = ?)", uid))
 
 
-def digests(index: Index) -> Iterator[tuple[str, int]]:
-    """Digest and bytes of each instance, by digest; to be read within `reading`."""
-    statement = "SELECT digest, file_bytes FROM instance ORDER BY digest"
-    yield from index.engine.stream(statement, ())
+def digests(index: Index, digits: int) -> Iterator[tuple[str, int]]:
+    """The first digits of each instance's digest, zeros without one, and its bytes.
+
+    In no order; to be read within `reading`.
+    """
+    statement = "SELECT substr(digest || ?, 1, ?), file_bytes FROM instance"
+    yield from index.engine.stream(statement, ("0" * digits, digits))
 
 
 def video_syntaxes(index: Index, sop_class_uid: str) -> list[str]:

@@ -248,6 +248,13 @@ class Journal:
         """The lines of the file `name` as they are, with their positions."""
         return Segments(self._folder, name).lines(start, end)
 
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """All of the file `name`, whole lines at a time. Raises ResourceError."""
+        try:
+            yield from Segments(self._folder, name).blocks()
+        except OSError as error:
+            raise self._not_read(name, error) from error
+
     def faults(self) -> list[str]:
         """What was done to the files that are written, behind the back of who writes them."""
         found = (Segments(self._folder, link.stem) for link in self._folder.glob("*.link"))
