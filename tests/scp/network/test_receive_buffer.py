@@ -12,9 +12,8 @@ import pytest
 from pynetdicom import AE
 from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.association import Association
-from scp.network.association.driver import attach_upper_layer
 
-from scp.network.upper_layer import NodeSocket, event_loop, upper_layer_of
+from scp.network.upper_layer import NodeSocket, UpperLayer, event_loop, upper_layer_of
 from scp.network.upper_layer.transport import _FIRST_BUFFER_BYTES, _MOST_BUFFER_BYTES
 
 SMALL, LARGE = 2_000, 3 * _MOST_BUFFER_BYTES
@@ -107,7 +106,7 @@ def test_a_connection_on_which_nothing_comes_gives_back_what_its_buffer_has_grow
 ) -> None:
     monkeypatch.setattr(event_loop, "_GROWN_SECONDS", 0.01)
     association, (ours, theirs) = Association(AE(), MODE_ACCEPTOR), socket.socketpair()
-    attach_upper_layer(association)
+    association.dul = UpperLayer(association)
     upper_layer = upper_layer_of(association)
     with ours, theirs:
         connection = NodeSocket(association, client_socket=ours)
