@@ -13,6 +13,7 @@ from pynetdicom import AE
 from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.association import Association
 
+from scp.network.dimse import NodeDIMSE
 from scp.network.upper_layer import NodeSocket, UpperLayer, event_loop, upper_layer_of
 from scp.network.upper_layer.transport import _FIRST_BUFFER_BYTES, _MOST_BUFFER_BYTES
 
@@ -107,6 +108,7 @@ def test_a_connection_on_which_nothing_comes_gives_back_what_its_buffer_has_grow
     monkeypatch.setattr(event_loop, "_GROWN_SECONDS", 0.01)
     association, (ours, theirs) = Association(AE(), MODE_ACCEPTOR), socket.socketpair()
     association.dul = UpperLayer(association)
+    association.dimse = NodeDIMSE(association, lambda context_id, command: None)
     upper_layer = upper_layer_of(association)
     with ours, theirs:
         connection = NodeSocket(association, client_socket=ours)
