@@ -6,7 +6,7 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +19,7 @@ from storage.files.disk import begin_writing, prune, refusal, sync_folder
 from storage.files.locks import claim, claim_folder, hold
 from storage.files.superseded import Superseded
 from storage.files.tree_walk import Stray, entries, instances, relative_path
+from storage.files.unsynced import UnsyncedFiles
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class Tree:
         self._sync = sync
         self._mark = ""
         self._numbers = itertools.count()
+        self._unsynced = UnsyncedFiles(self.root)
         self._durable: dict[Path, int] = {}  # folder -> inode, its way from the root is on disk
 
     def prepare(self) -> int:
@@ -114,8 +116,10 @@ class Tree:
             part10.read(file)
             return digest_of_rest(file)
 
-    def stage(self, *parts: bytes | bytearray | memoryview) -> Path:
-        """Write `parts` to a new file in `incoming/`, synced. Raises ResourceError."""
+    def stage(
+        self, *parts: bytes | bytearray | memoryview, arrived: int = 0, sync: bool = True
+    ) -> Path:
+        """Write `parts` to a new file in `incoming/`, as `close_staged`. Raises ResourceError."""
         path, descriptor = self.open_staged()
         try:
             for part in parts:
@@ -124,7 +128,7 @@ class Tree:
             os.close(descriptor)
             self.discard(path)
             raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
-        self.close_staged(path, descriptor)
+        self.close_staged(path, descriptor, arrived, sync)
         return path
 
     def open_staged(self) -> tuple[Path, int]:
@@ -142,7 +146,7 @@ class Tree:
         if self._sync:
             begin_writing(descriptor)
 
-    def close_staged(self, path: Path, descriptor: int) -> int:
+    def close_staged(self, path: Path, descriptor: int, arrived: int = 0, sync: bool = True) -> int:
         """Sync and close a file in `incoming/`; gone where that fails. Raises ResourceError.
 
         Returns its time, in nanoseconds since 1970: that of its arrival. The system's own would
@@ -150,10 +154,12 @@ class Tree:
         """
         try:
             try:
-                now = time.time_ns()
+                now = arrived or time.time_ns()
                 os.utime(descriptor, ns=(now, now))
                 arrived = os.fstat(descriptor).st_mtime_ns  # as exact as the file system has it
-                if self._sync:
+                if not sync:
+                    self._unsynced.watch()
+                elif self._sync:
                     os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -181,7 +187,7 @@ class Tree:
         return hold(self.data, None)
 
     def place(self, staged: Path, uids: Uids, sync: bool = True) -> None:
-        """Have `staged` be the file of an instance; synced, or left to `sync_places`.
+        """Have `staged` be the file of an instance; synced, or left to who syncs it later.
 
         Raises ResourceError; `withdraw` then makes sure that it is as it was.
         """
@@ -189,10 +195,13 @@ class Tree:
         try:
             for attempt in itertools.count():
                 try:
-                    self._make_folder(path.parent)
+                    if sync:
+                        self._make_folder(path.parent)
+                    elif attempt:
+                        path.parent.mkdir(parents=True, exist_ok=True)
                     os.rename(staged, path)
                     break
-                except FileNotFoundError:  # the folder was empty and pruned just now
+                except FileNotFoundError:  # the folder is new, or was empty and pruned just now
                     if attempt == 3 or not staged.exists():
                         raise
             if sync:
@@ -207,6 +216,15 @@ class Tree:
             for folder in dict.fromkeys(self.path(uids).parent for uids in instances):
                 self._make_folder(folder)
                 self._sync_folder(folder)
+        except OSError as error:
+            raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
+
+    def sync_instances(self, instances: Collection[Uids]) -> None:
+        """See that the files of instances that are there stay. Raises ResourceError."""
+        if not self._sync:
+            return
+        try:
+            self._unsynced.sync([self.path(uids) for uids in instances])
         except OSError as error:
             raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
 

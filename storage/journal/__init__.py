@@ -4,7 +4,15 @@ from storage.journal import commitments, pins
 from storage.journal.catalogue import Unavailable, faults_told, open_brought_up, path_of
 from storage.journal.clock import Run
 from storage.journal.commitments import Commitment, Reference
-from storage.journal.journal import ACCEPTED, CORRECTIONS, RECEIPTS, Journal, now, record_of
+from storage.journal.journal import (
+    ACCEPTED,
+    CORRECTIONS,
+    RECEIPTS,
+    Journal,
+    line_of,
+    now,
+    record_of,
+)
 from storage.journal.pins import pinned
 from storage.journal.receipt_catalogue import arrivals, keep_near, receipts_by_digest, stretches
 from storage.journal.receipts import (
@@ -44,6 +52,7 @@ __all__ = [
     "keep_near",
     "last_receipts",
     "left_open",
+    "line_of",
     "now",
     "open_brought_up",
     "path_of",

@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -107,9 +107,10 @@ class Journal:
 
     def write(self, name: str, **record: Any) -> int:
         """Add a line to the file `name`; returns its number, for `sync`. Raises ResourceError."""
-        text = json.dumps({"at": now(), **record}, separators=(",", ":"))
-        # Begins a line too: a full disk or a crash may have left the one before without its end.
-        line = f"\n{text}\n".encode()
+        return self.write_line(name, line_of(record))
+
+    def write_line(self, name: str, line: bytes) -> int:
+        """The same with a line of `line_of`."""
         with self._lock:
             writer = self._writers.get(name)
             if writer is None:
@@ -152,6 +153,23 @@ class Journal:
                     self._lose(name, error.strerror or str(error))
                 raise self._not_written(name, error) from error
             self._synced[name] = written
+
+    def sync_lines(self, name: str) -> None:
+        """See that all lines `name` that anybody has written are on the disk.
+
+        For who writes down for good how far they go: after a power cut the journal must not be
+        shorter than that. Raises OSError.
+        """
+        ours = Segments(self._folder, name)
+        for path in (ours.path, ours.link):  # a segment was synced by who closed it
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue
+            try:
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def size(self, name: str) -> int:
         """The position behind the last line of `name`. Raises ResourceError."""
@@ -224,6 +242,13 @@ class Journal:
         if self._sync and self._synced[name] < self._written[name]:
             self._lost[name].append((self._synced[name] + 1, self._written[name]))
             logger.error("the last lines of journal/%s may be lost: %s", name, why)
+
+
+def line_of(record: Mapping[str, Any]) -> bytes:
+    """A line, with the time."""
+    text = json.dumps({"at": now(), **record}, separators=(",", ":"))
+    # Begins a line too: a full disk or a crash may have left the one before without its end.
+    return f"\n{text}\n".encode()
 
 
 def record_of(text: bytes) -> dict[str, Any] | None:
