@@ -19,14 +19,14 @@ from storage.diagnostics import ArchiveError, Event
 from storage.files import Files
 from storage.journal import RECEIPTS, Journal
 from storage.log.entries import Entry
-from storage.log.segment import SEGMENT_BYTES, Segment, made_in
+from storage.log.segment import FIRST_BYTES, SEGMENT_BYTES, Segment, made_in
 
 logger = logging.getLogger(__name__)
 
 # What is written is synced, and its segment used anew, so many seconds after its first entry.
 CHECKPOINT_SECONDS = 5.0
 # A process has no more of them: where stores are faster than the disk they wait for it themselves.
-_MOST_SEGMENTS = 4
+_MOST_SEGMENTS = 5
 # What has to stay free on the disk beside a new segment, and how soon it is asked again.
 _ROOM_BYTES = 64 << 20
 _RETRY_SECONDS = 10.0
@@ -139,7 +139,7 @@ class WriteAheadLog:
 
     def _ask_for_more(self) -> None:
         """Have a segment made before it is needed. The lock is held."""
-        is_near = self._active is None or self._active.end > SEGMENT_BYTES // 2
+        is_near = self._active is None or self._active.is_nearly_full
         if self._is_wanted or not is_near or self._spares or self._lives >= _MOST_SEGMENTS:
             return
         if time.monotonic() >= self._next_try:
@@ -159,10 +159,10 @@ class WriteAheadLog:
             with self._changed:
                 while not (work := self._due()):
                     self._changed.wait(self._seconds())
-                segment = self._full.pop(0) if work is self._sync else None
+                segment = self._full.pop(0) if work == self._sync else None
             if segment:
                 self._sync(segment)
-            elif work is self._make:
+            elif work == self._make:
                 self._make()
             else:
                 break
@@ -194,7 +194,8 @@ class WriteAheadLog:
             room = self._files.free_bytes() - SEGMENT_BYTES - self.free_bytes
             if room < _ROOM_BYTES:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            made = made_in(self._folder, next(self._numbers))
+            size = SEGMENT_BYTES if self._lives else FIRST_BYTES
+            made = made_in(self._folder, next(self._numbers), size)
         except (ArchiveError, OSError) as error:
             logger.debug("no segment of the log: %s", error)
             self._next_try = time.monotonic() + _RETRY_SECONDS

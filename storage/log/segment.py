@@ -17,7 +17,8 @@ from storage.dicom.values import Uids
 from storage.files import claim, sync_folder
 from storage.log.entries import BLOCK_BYTES, EPOCH_BYTES, ERASED, Entry
 
-SEGMENT_BYTES = 16 << 20
+# Of the first one of a process, which is there soon, and of the others.
+FIRST_BYTES, SEGMENT_BYTES = 2 << 20, 16 << 20
 # Of a data set: of a larger one a copy costs more than a wait for the disk.
 MOST_BYTES = 1 << 20
 SUFFIX, UNSYNCED, FRESH = ".log", ".unsynced", ".new"
@@ -34,8 +35,8 @@ class Segment:
     Who takes a part of it holds the lock of the log; who writes it does not.
     """
 
-    def __init__(self, path: Path, descriptor: int) -> None:
-        self.path = path
+    def __init__(self, path: Path, descriptor: int, size: int) -> None:
+        self.path, self._size = path, size
         self._descriptor = descriptor
         self._epoch = b""
         self.under_way = 0  # entries whose instances are not in their places yet
@@ -46,7 +47,12 @@ class Segment:
 
     def has_room(self, entry: Entry) -> bool:
         """Whether an entry fits into what is left."""
-        return self.end + entry.size <= SEGMENT_BYTES
+        return self.end + entry.size <= self._size
+
+    @property
+    def is_nearly_full(self) -> bool:
+        """Whether another is needed soon."""
+        return self.end > self._size // 2
 
     @property
     def is_used(self) -> bool:
@@ -94,8 +100,8 @@ class Segment:
         os.close(self._descriptor)
 
 
-def made_in(folder: Path, number: int) -> Segment:
-    """A new segment, on the disk with all of its blocks. Raises OSError; nothing is left then."""
+def made_in(folder: Path, number: int, size: int) -> Segment:
+    """A new segment of so many bytes, on the disk with all of its blocks. Raises OSError; nothing is left then."""
     if not folder.exists():
         folder.mkdir(mode=0o700, exist_ok=True)
         sync_folder(folder.parent)
@@ -104,12 +110,12 @@ def made_in(folder: Path, number: int) -> Segment:
     flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
     descriptor = os.open(fresh, flags, 0o600)
     _held.add(descriptor)
-    segment = Segment(path, descriptor)
+    segment = Segment(path, descriptor, size)
     try:
         if not claim(descriptor):
             raise OSError(errno.EAGAIN, "taken for one that was left")
         zeros = bytes(_ZEROS_BYTES)
-        for at in range(0, SEGMENT_BYTES, _ZEROS_BYTES):
+        for at in range(0, size, _ZEROS_BYTES):
             _write_all(descriptor, zeros, at)
         os.fsync(descriptor)
         segment.begin()
