@@ -1,0 +1,106 @@
+"""A disk that forgets: a stand-in for one whose power is cut, of a folder of this process."""
+
+import contextlib
+import os
+import random
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+class SyncedDisk:
+    """What of a folder was synced, by the calls that go through here.
+
+    Stricter than any filesystem: of a file only what was synced is there, of a folder only the
+    names that it had then.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._files: dict[int, bytes] = {}  # inode -> content
+        self._folders: dict[int, dict[str, int]] = {}  # inode -> names
+        self.sync_all()
+
+    def sync(self, descriptor: int) -> None:
+        """In place of fsync and fdatasync."""
+        with contextlib.suppress(FileNotFoundError):  # of a file without a name any more
+            self._take(Path(f"/proc/self/fd/{descriptor}"))
+
+    def sync_all(self) -> None:
+        """In place of syncfs."""
+        for path in (self._data, *self._data.rglob("*")):
+            with contextlib.suppress(FileNotFoundError):
+                self._take(path)
+
+    def after_a_cut(self, folder: Path, chance: random.Random | None = None) -> Path:
+        """A copy of what is left; with `chance` some of what was not synced is there, too."""
+        self._restore(os.stat(self._data).st_ino, folder)
+        if chance:
+            self._add_some(folder, chance)
+        return folder
+
+    @contextlib.contextmanager
+    def noting(self, at_a_sync: Callable[[], None]) -> Iterator[None]:
+        """Take what is synced within the block; before and behind each sync something is called."""
+        one_at_a_time = threading.RLock()
+
+        def wrapped(real: Callable[..., Any], take: Callable[..., None]) -> Callable[..., Any]:
+            def call(*given: Any) -> Any:
+                with one_at_a_time:
+                    at_a_sync()
+                    found = real(*given)
+                    take(*given)
+                    at_a_sync()
+                    return found
+
+            return call
+
+        def taken(descriptor: int, *_: object) -> None:
+            self.sync(descriptor)
+
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("fsync", "fdatasync", "pwritev"):  # the last one waits for the disk
+                patch.setattr(os, name, wrapped(getattr(os, name), taken))
+            patch.setattr(
+                "storage.files.unsynced.sync_file_system",
+                wrapped(lambda *_: None, lambda *_: self.sync_all()),
+            )
+            yield
+
+    def _take(self, path: Path) -> None:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            with os.scandir(path) as entries:
+                self._folders[status.st_ino] = {e.name: e.inode() for e in entries}
+        else:
+            self._files[status.st_ino] = path.read_bytes()
+
+    def _restore(self, inode: int, path: Path) -> None:
+        path.mkdir()
+        for name, of_name in self._folders.get(inode, {}).items():
+            if of_name in self._folders or not self._is_file(of_name):
+                self._restore(of_name, path / name)
+            else:
+                (path / name).write_bytes(self._files.get(of_name, b""))
+
+    def _add_some(self, folder: Path, chance: random.Random) -> None:
+        """Of files of the tree that are not there, or empty: some, whole or cut short."""
+        for path in (self._data / "tree").glob("*/*/*.dcm"):
+            there = folder / path.relative_to(self._data)
+            if chance.random() < 0.5 or (there.exists() and there.stat().st_size):
+                continue
+            content = path.read_bytes()
+            there.parent.mkdir(parents=True, exist_ok=True)
+            is_whole = path.stat().st_ino in self._files
+            size = len(content) if is_whole else chance.choice([0, len(content) // 2, len(content)])
+            there.write_bytes(content[:size])
+
+    def _is_file(self, inode: int) -> bool:
+        """Whether a name is a file's; that much of it is in the folder."""
+        return inode in self._files or not any(
+            path.is_dir() and path.stat().st_ino == inode for path in self._data.rglob("*")
+        )
