@@ -219,6 +219,7 @@ class WriteAheadLog:
             return
         with self._changed:
             self._spares.append(segment)
+            self._changed.notify_all()
 
     def _refuse_more(self, why: str) -> None:
         """A sync that failed may not be believed when it does not fail again (fsync(2))."""

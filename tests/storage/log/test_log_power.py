@@ -20,6 +20,7 @@ from storage.dicom.values.uids import Uids
 from storage.log import log
 from storage.maintenance.changes import correction, deletion
 from storage.maintenance.changes.selections import AnyUid, Selection, selected
+from storage.maintenance.check.faults import FaultKind
 from storage.maintenance.recovery.rebuilding import rebuild
 
 CHARSET = "ISO_IR 100"
@@ -69,16 +70,13 @@ class Run:
         if kind < 0.55:
             self._store(uids, self.chance.randrange(3))
         elif kind < 0.75 and uids in self.held:
-            self._do(uids, NOTHING, lambda: list(deletion.delete(
-                self.archive, [one for one in selected(self.archive, Selection(Level.IMAGE, uids[2]))]
-            )))  # fmt: skip
+            chosen = list(selected(self.archive, Selection(Level.IMAGE, uids[2])))
+            self._do(uids, NOTHING, lambda: list(deletion.delete(self.archive, chosen)))
         elif kind < 0.9 and uids not in self.held:
             kept = deletion.restorable(self.archive, AnyUid(uids[2]), CHARSET)
             if kept:
                 content = data_set_bytes(kept[0].path)
-                self._do(
-                    uids, content, lambda: list(deletion.restore(self.archive, kept, CHARSET))
-                )
+                self._do(uids, content, lambda: list(deletion.restore(self.archive, kept, CHARSET)))
         elif uids in self.held:
             correction.correct(
                 self.archive.tree, (Level.STUDY, uids[0]),
@@ -123,7 +121,8 @@ def compare(data: Path, may_be: Contents, sent: set[str]) -> None:
         for uids in may_be.keys() | found.keys():
             allowed = may_be.get(uids, {NOTHING})
             assert found.get(uids, NOTHING) in allowed, (data, uids, len(found.get(uids, NOTHING)))
-        assert damage(archive) == []
+        # That a folder was removed is not synced, and looked at once.
+        assert {fault.kind for fault in damage(archive)} <= {FaultKind.EMPTY_FOLDER}
         for kept in archive.tree.superseded.walk():
             assert sha256(data_set_bytes(kept)).hexdigest() in sent, kept
         assert list((data / "log").glob("*")) == []
@@ -169,10 +168,10 @@ def cut_off_again(data: Path, may_be: Contents, sent: set[str], chance: random.R
 def test_stand_in_what_was_acknowledged_survives_with_the_log_in_any_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for turn in range(3):
+    for turn in range(2):
         folder = tmp_path / f"{turn}"
         folder.mkdir()
-        survive(folder, random.randrange(1 << 20), 12, monkeypatch)
+        survive(folder, random.randrange(1 << 20), 10, monkeypatch)
 
 
 @pytest.mark.long

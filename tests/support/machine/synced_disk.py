@@ -22,7 +22,8 @@ class SyncedDisk:
     def __init__(self, data: Path) -> None:
         self._data = data
         self._files: dict[int, bytes] = {}  # inode -> content
-        self._folders: dict[int, dict[str, int]] = {}  # inode -> names
+        self._folders: dict[int, dict[str, tuple[int, bool]]] = {}  # inode -> names
+        self._gone: list[int] = []  # open, so that no other file gets their inodes
         self.sync_all()
 
     def sync(self, descriptor: int) -> None:
@@ -69,20 +70,35 @@ class SyncedDisk:
                 "storage.files.unsynced.sync_file_system",
                 wrapped(lambda *_: None, lambda *_: self.sync_all()),
             )
+            for name in ("unlink", "rmdir", "rename", "replace"):
+                patch.setattr(os, name, self._keeping(getattr(os, name)))
             yield
+        for descriptor in self._gone:
+            os.close(descriptor)
+        self._gone.clear()
+
+    def _keeping(self, real: Callable[..., None]) -> Callable[..., None]:
+        def call(*paths: str | Path, **named: int) -> None:
+            if not named:
+                self._keep(paths[-1])
+            real(*paths, **named)
+
+        return call
 
     def _take(self, path: Path) -> None:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             with os.scandir(path) as entries:
-                self._folders[status.st_ino] = {e.name: e.inode() for e in entries}
+                self._folders[status.st_ino] = {
+                    e.name: (e.inode(), e.is_dir(follow_symlinks=False)) for e in entries
+                }
         else:
             self._files[status.st_ino] = path.read_bytes()
 
     def _restore(self, inode: int, path: Path) -> None:
         path.mkdir()
-        for name, of_name in self._folders.get(inode, {}).items():
-            if of_name in self._folders or not self._is_file(of_name):
+        for name, (of_name, is_folder) in self._folders.get(inode, {}).items():
+            if is_folder:
                 self._restore(of_name, path / name)
             else:
                 (path / name).write_bytes(self._files.get(of_name, b""))
@@ -99,8 +115,6 @@ class SyncedDisk:
             size = len(content) if is_whole else chance.choice([0, len(content) // 2, len(content)])
             there.write_bytes(content[:size])
 
-    def _is_file(self, inode: int) -> bool:
-        """Whether a name is a file's; that much of it is in the folder."""
-        return inode in self._files or not any(
-            path.is_dir() and path.stat().st_ino == inode for path in self._data.rglob("*")
-        )
+    def _keep(self, path: str | Path) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._gone.append(os.open(path, os.O_RDONLY))
