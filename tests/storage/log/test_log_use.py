@@ -13,16 +13,17 @@ import pytest
 from support import CT, EXPLICIT, ct, data_set_bytes, encoded
 from support.checks.faults import damage
 
-from storage import Archive, Received, Stored, StoreOutcome, catch_up, prepare
+from storage import Archive, Received, Stored, StoreOutcome, catch_up, outbox, prepare, settle_index
 from storage.diagnostics import ArchiveError, ResourceError
 from storage.dicom.values import Level
 from storage.dicom.values.uids import Uids
-from storage.journal import RECEIPTS, record_deletion
+from storage.journal import RECEIPTS, keep_near, record_deletion
 from storage.log import has_left, left_segments, log
 from storage.log.log import WriteAheadLog
 from storage.log.segment import Segment
 from storage.maintenance.changes import deletion
 from storage.maintenance.changes.selections import AnyUid, Selection, selected
+from storage.maintenance.check import Acceptances
 
 CHARSET = "ISO_IR 100"
 SECONDS = 30
@@ -472,6 +473,32 @@ def test_a_process_that_was_forked_does_not_hold_them_beyond_its_parent(node: No
     assert held(node.archive) == UIDS[:1]
     node.log._active = None
     node.log._spares.clear()
+
+
+@pytest.mark.parametrize("mark", ["index", "forwarding", "catalogue", "accepted"])
+def test_who_marks_how_far_the_journal_goes_syncs_it_first(
+    node: Node, monkeypatch: pytest.MonkeyPatch, mark: str
+) -> None:
+    """Else it is behind a power cut of a journal that was longer."""
+    node.store(0)
+    synced: list[int] = []
+    real = os.fdatasync
+
+    def sync(descriptor: int) -> None:
+        real(descriptor)
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith("receipts.jsonl"):
+            synced.append(os.fstat(descriptor).st_size)
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+    if mark == "index":
+        settle_index(node.data)
+    elif mark == "forwarding":
+        outbox.database.prepare(node.data, sync=True)
+    elif mark == "catalogue":
+        keep_near(node.archive.journal)
+    else:
+        list(Acceptances(node.archive).accept([]))
+    assert node.archive.journal.size(RECEIPTS) in synced
 
 
 def test_a_start_that_cannot_bring_it_in_keeps_it(
