@@ -221,7 +221,8 @@ class Archive:
             return outcome
         if outcome is StoreOutcome.STORED and self._is_logged(intake, header, received):
             return outcome
-        intake.finish()
+        if outcome is not StoreOutcome.UNCHANGED:
+            intake.finish()
         if outcome is StoreOutcome.REPLACED:
             self._copies.make_room(header.uids, self._is_not_pinned)
         facts = facts_of(received, intake)
@@ -253,8 +254,10 @@ class Archive:
                 self.tree.place(intake.write_out(arrived), uids, sync=False)
                 self._record(header, facts_of(received, intake))
             except ArchiveError:
-                self.tree.withdraw(uids, None)
-                self.withdrawals.defer(uids, intake.digest)
+                try:
+                    self.tree.withdraw(uids, None)
+                finally:
+                    self.withdrawals.defer(uids, intake.digest)
                 raise
         return True
 

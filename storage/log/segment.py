@@ -101,7 +101,10 @@ class Segment:
 
 
 def made_in(folder: Path, number: int, size: int) -> Segment:
-    """A new segment of so many bytes, on the disk with all of its blocks. Raises OSError; nothing is left then."""
+    """A new segment of so many bytes, on the disk with all of its blocks.
+
+    Raises OSError; nothing is left then.
+    """
     if not folder.exists():
         folder.mkdir(mode=0o700, exist_ok=True)
         sync_folder(folder.parent)
