@@ -252,6 +252,7 @@ class Archive:
             try:
                 place.line = self.journal.write_line(RECEIPTS, entry.receipt)
                 self.tree.place(intake.write_out(arrived), uids, sync=False)
+                intake.is_placed = True
                 self._record(header, facts_of(received, intake))
             except ArchiveError:
                 try:
@@ -299,6 +300,8 @@ class Archive:
 
     def _held(self, uids: Uids, received: Received, intake: IncomingDataSet) -> bool | None:
         """Whether the same data set is held in the same transfer syntax; None: no file."""
+        if not self.tree.holds(uids):
+            return None
         try:
             with self.tree.open(uids) as file:
                 meta = part10.read(file)

@@ -51,6 +51,8 @@ _memory = _SharedMemory(32 << 20)
 class IncomingDataSet:
     """A data set as it arrives, behind the header of its file; `size` is in bytes, without that.
 
+    Once it `is_placed` there is nothing left to be discarded.
+
     A failure to write is kept for `finish`, so that the peer can be told when it has sent all.
     """
 
@@ -58,6 +60,7 @@ class IncomingDataSet:
         self, tree: Files, head: bytes, least_free: int = 0, in_memory: int = IN_MEMORY_BYTES
     ) -> None:
         self.size = 0
+        self.is_placed = False
         self.arrived = 0  # the time of its file, in nanoseconds since 1970, once that is whole
         self._tree = tree
         self._head = head
@@ -69,6 +72,7 @@ class IncomingDataSet:
         self._hash = hashlib.sha256()
         self._path: Path | None = None
         self._descriptor = -1
+        self._has_room = False
         self._checked = 0  # at what size the disk had room
         self._error: ArchiveError | None = None
 
@@ -176,13 +180,14 @@ class IncomingDataSet:
         free = self._tree.free_bytes() - to_come
         if free < self._least_free:
             raise ResourceError(f"Disk full: {max(free, 0)} bytes would be left")
+        self._has_room = self._path is None  # for what is held by now
 
     def discard(self) -> None:
         """Remove what is in `incoming/`, if it is still there."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-        if self._path:
+        if self._path and not self.is_placed:
             self._tree.discard(self._path)
         self._give_back()
 
@@ -213,7 +218,8 @@ class IncomingDataSet:
             raise self._error
 
     def _spill(self) -> None:
-        self.check_room()
+        if not self._has_room:
+            self.check_room()
         self._path, self._descriptor = self._tree.open_staged()
         write_all(self._descriptor, memoryview(self._head))
         write_all(self._descriptor, memoryview(self._held))

@@ -34,6 +34,7 @@ class Journal:
         self._folder = data / "journal"
         self._sync = sync
         self._writers: dict[str, SegmentWriter] = {}
+        self._segments: dict[str, Segments] = {}
         self._written: Counter[str] = Counter()
         self._synced: Counter[str] = Counter()
         # The first and the last line of those that a sync failed for.
@@ -160,7 +161,7 @@ class Journal:
         For who writes down for good how far they go: after a power cut the journal must not be
         shorter than that. Raises OSError.
         """
-        ours = Segments(self._folder, name)
+        ours = self._of(name)
         for path in (ours.path, ours.link):  # a segment was synced by who closed it
             try:
                 descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -174,13 +175,13 @@ class Journal:
     def size(self, name: str) -> int:
         """The position behind the last line of `name`. Raises ResourceError."""
         try:
-            return Segments(self._folder, name).extent()[1]
+            return self._of(name).extent()[1]
         except OSError as error:
             raise self._not_read(name, error) from error
 
     def tail(self, name: str, position: int) -> str:
         """A digest of what lies before a position; empty where that is not there."""
-        return Segments(self._folder, name).tail(position)
+        return self._of(name).tail(position)
 
     def end_of_lines(self, name: str, start: int, most: int) -> int:
         """How far can be read from `start` on: the last line may be still to come.
@@ -188,7 +189,7 @@ class Journal:
         About `most` bytes are looked at. Raises ResourceError.
         """
         try:
-            return Segments(self._folder, name).end_of_lines(start, most)
+            return self._of(name).end_of_lines(start, most)
         except OSError as error:
             raise ResourceError(f"The journal cannot be read: {error.strerror}") from error
 
@@ -209,7 +210,7 @@ class Journal:
 
         Raises ResourceError where they cannot be read.
         """
-        lines = Segments(self._folder, name).lines(start, end)
+        lines = self._of(name).lines(start, end)
         while True:
             try:
                 line = next(lines, None)
@@ -222,12 +223,18 @@ class Journal:
 
     def lines(self, name: str, start: int = 0, end: int | None = None) -> Iterator[Line]:
         """The lines of the file `name` as they are, with their positions."""
-        return Segments(self._folder, name).lines(start, end)
+        return self._of(name).lines(start, end)
 
     def faults(self) -> list[str]:
         """What was done to the files that are written, behind the back of who writes them."""
         found = (Segments(self._folder, link.stem) for link in self._folder.glob("*.link"))
         return [fault for ours in found if (fault := names.fault_of(ours))]
+
+    def _of(self, name: str) -> Segments:
+        found = self._segments.get(name)
+        if found is None:
+            found = self._segments[name] = Segments(self._folder, name)
+        return found
 
     def _not_written(self, name: str, error: OSError) -> ResourceError:
         words = refusal(error, self._folder / f"{name}.jsonl")

@@ -20,6 +20,7 @@ from storage.journal.corrections.lines import (
 __all__ = ["PATIENT_ID", "Correction", "Corrections", "Entity", "entities_since", "in_force"]
 
 _NONE = Listed(())
+_journals: dict[Path, Journal] = {}
 _known: dict[Path, tuple[int, Corrections]] = {}
 
 
@@ -28,7 +29,9 @@ def in_force(data: Path) -> Corrections:
 
     Raises ResourceError.
     """
-    journal = Journal(data, sync=False)
+    journal = _journals.get(data)
+    if journal is None:
+        journal = _journals[data] = Journal(data, sync=False)
     size = journal.size(CORRECTIONS)
     known = _known.get(data)
     if known is None or known[0] != size:
