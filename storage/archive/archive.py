@@ -245,7 +245,7 @@ class Archive:
         self.withdrawals.flush()
         uids, arrived = header.uids, time.time_ns()
         told = receipt(header, received, facts_of(received, intake))
-        entry = Entry(uids, self.journal.size(RECEIPTS), arrived, line_of(told), *held)
+        entry = Entry(uids, arrived, line_of(told), *held)
         with self._log.entered(entry) as place:
             if place is None:
                 return False

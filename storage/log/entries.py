@@ -31,12 +31,10 @@ Bytes = bytes | bytearray | memoryview
 class Entry:
     """A new instance: its receipt, a line of the journal, and what its file is to hold.
 
-    `position` is that of the journal's end before its receipt was written, while nobody else could
-    store the instance; `arrived` the time of its file, in nanoseconds since 1970.
+    `arrived` is the time of its file, in nanoseconds since 1970.
     """
 
     uids: Uids
-    position: int
     arrived: int
     receipt: bytes
     head: bytes
@@ -48,10 +46,14 @@ class Entry:
         size = _HEAD_BYTES + len(self.receipt) + len(self.head) + len(self.data_set)
         return size + -size % BLOCK_BYTES
 
-    def parts(self, epoch: bytes) -> list[Bytes]:
-        """What is to be written."""
+    def parts(self, epoch: bytes, position: int) -> list[Bytes]:
+        """What is to be written.
+
+        `position` is the journal's end before the receipt is written to it, while nobody else can
+        store the instance.
+        """
         head = _HEAD.pack(
-            _MAGIC, epoch, self.position, self.arrived,
+            _MAGIC, epoch, position, self.arrived,
             len(self.receipt), len(self.head), len(self.data_set),
         )  # fmt: skip
         return [head, _sum(head, self.receipt, self.head), self.receipt, self.head, self.data_set]

@@ -104,9 +104,10 @@ class WriteAheadLog:
                 segment.since = time.monotonic()
                 self._changed.notify_all()  # from now on something is due
         try:
-            segment.write(entry, offset)
-        except OSError as error:
-            self._refuse_more(f"cannot be written: {error.strerror}")
+            segment.write(entry, self._journal.size(RECEIPTS), offset)
+        except (ArchiveError, OSError) as error:
+            if isinstance(error, OSError):
+                self._refuse_more(f"cannot be written: {error.strerror}")
             with self._changed:
                 segment.under_way -= 1
                 self._changed.notify_all()

@@ -66,9 +66,9 @@ class Segment:
         self.under_way += 1
         return offset
 
-    def write(self, entry: Entry, offset: int) -> None:
+    def write(self, entry: Entry, position: int, offset: int) -> None:
         """Write an entry, durably. Raises OSError."""
-        _write(self._descriptor, entry.parts(self._epoch), offset)
+        _write(self._descriptor, entry.parts(self._epoch, position), offset)
 
     def erase(self, offset: int) -> None:
         """Have an entry be none, durably. Raises OSError."""
