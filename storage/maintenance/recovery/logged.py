@@ -2,8 +2,8 @@
 
 An entry was on the disk before Success; its line, its file and its row may be there or not, since
 they are synced later. The journal decides: what it tells of the instance behind the entry's line
-came later. Whose line is not there was either lost with the power, as was all behind it, or
-written by who died before he wrote the line, and others may have come since.
+came later. Whose line is not there was either lost with the power, as was all that was synced
+behind it, or written by who died before he wrote the line, and others may have come since.
 """
 
 import logging
@@ -76,17 +76,26 @@ class _Bringing:
 
     def _bring_in(self, entry: LoggedEntry, segment: LeftSegment) -> bool:
         with self._tree.locked(entry.uids):
-            told = self._told_since(entry)
-            behind = [text for text in told if text != entry.receipt.strip()]
-            if entry.receipt.strip() in told:
-                behind = told[told.index(entry.receipt.strip()) + 1 :]
-            elif behind:
-                return False  # nobody was told of it, and another came
-            is_lost = len(behind) == len(told)
+            told, receipt = self._told_since(entry), entry.receipt.strip()
+            is_lost = receipt not in told
+            if is_lost and self._is_superseded(entry, told):
+                return False
+            behind = [] if is_lost else told[told.index(receipt) + 1 :]
             if is_lost or (segment.is_unsynced and not behind):
                 self._write_line(entry)
             later = [record for text in behind if (record := record_of(text))]
             return self._is_placed(entry, segment, later) or is_lost
+
+    def _is_superseded(self, entry: LoggedEntry, told: list[bytes]) -> bool:
+        """Whether an entry whose line is not there was of nobody's, and others came since.
+
+        Where its line was lost with the power, one at most can be there: that which was just being
+        synced, of what was not done yet.
+        """
+        if len(told) != 1:
+            return bool(told)
+        record = record_of(told[0]) or {}
+        return not record.get("withdrawn") and record.get("digest") == self._digest(entry.uids)
 
     def _told_since(self, entry: LoggedEntry) -> list[bytes]:
         """What the journal tells of an instance since the entry, one line each."""
@@ -117,18 +126,18 @@ class _Bringing:
         may_be = {str(record.get("digest")) for record in later}
         if not segment.is_unsynced:
             may_be.add(entry.digest)
-        try:
-            digest = self._tree.digest(entry.uids)
-        except FileNotFoundError:
-            if is_gone:
-                return False
-            digest = ""
-        except (OSError, DataSetError):
-            digest = ""
-        if digest in may_be:
+        digest = self._digest(entry.uids)
+        if digest in may_be or (is_gone and not self._tree.holds(entry.uids)):
             return False
         self._place(entry, segment)
         return digest != entry.digest
+
+    def _digest(self, uids: Uids) -> str:
+        """The digest of the file of an instance; empty where it is not there, or damaged."""
+        try:
+            return self._tree.digest(uids)
+        except (OSError, DataSetError):
+            return ""
 
     def _place(self, entry: LoggedEntry, segment: LeftSegment) -> None:
         parts = entry.file_bytes(segment.file)

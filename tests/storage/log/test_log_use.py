@@ -381,6 +381,29 @@ def test_a_deletion_that_was_cut_off_leaves_nothing_torn(node: Node) -> None:
     assert held(node.started(data)) == UIDS[:1]
 
 
+@pytest.mark.parametrize("what", ["deletion", "replacement"])
+def test_a_line_that_outlasts_the_one_before_it_takes_nothing_with_it(
+    node: Node, what: str
+) -> None:
+    """Of a block that was written before, a file system may keep the length and no content."""
+    node.store(0)
+    start = node.archive.journal.size(RECEIPTS)
+    node.store(1)
+    end = node.archive.journal.size(RECEIPTS)
+    if what == "deletion":
+        record_deletion(node.archive.journal, UIDS[1])
+    else:
+        told = {"uids": UIDS[1], "syntax": EXPLICIT, "bytes": 1, "digest": "d", "charset": ""}
+        node.archive.journal.append(RECEIPTS, **told)
+    data = node.killed()
+    with (data / "journal" / "receipts.jsonl").open("r+b") as file:
+        file.seek(start)
+        file.write(bytes(end - start))
+    node.path(1, data).write_bytes(b"")
+    assert held(node.started(data)) == UIDS[:2]
+    assert data_set_bytes(node.path(1, data)) == node.received(1).data_set
+
+
 def test_what_was_replaced_stays_replaced(node: Node) -> None:
     node.store(0, "First")
     node.store(0, "Second")
