@@ -114,6 +114,16 @@ class SyncedDisk:
             is_whole = path.stat().st_ino in self._files
             size = len(content) if is_whole else chance.choice([0, len(content) // 2, len(content)])
             there.write_bytes(content[:size])
+        self._lengthen(folder / "journal" / "receipts.jsonl", chance)
+
+    def _lengthen(self, there: Path, chance: random.Random) -> None:
+        """Of lines that were not synced: some, and zeros in the place of those before them."""
+        if not there.exists() or chance.random() < 0.5:
+            return
+        synced, content = there.read_bytes(), (self._data / "journal" / there.name).read_bytes()
+        if content.startswith(synced):
+            middle, end = sorted(chance.randint(len(synced), len(content)) for _ in range(2))
+            there.write_bytes(synced + bytes(middle - len(synced)) + content[middle:end])
 
     def _keep(self, path: str | Path) -> None:
         with contextlib.suppress(FileNotFoundError):
