@@ -121,6 +121,25 @@ def test_a_small_new_instance_waits_for_the_disk_once(
     assert entries(node.killed()) == [UIDS[1], UIDS[0]]
 
 
+def test_where_a_write_cannot_wait_for_the_disk_a_sync_does(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RWF_DSYNC is not known everywhere (pwritev2(2))."""
+    node.store(1)
+    real, synced = os.pwritev, list[int]()
+
+    def write(descriptor: int, parts: Any, offset: int, flags: int = 0) -> int:
+        if flags:
+            raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+        return real(descriptor, parts, offset)
+
+    monkeypatch.setattr(os, "pwritev", write)
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+    assert node.store(0).outcome is StoreOutcome.STORED
+    assert len(synced) == 1
+    assert entries(node.killed()) == [UIDS[1], UIDS[0]]
+
+
 def test_others_go_as_before(node: Node) -> None:
     assert node.store(0, size=2_000_000).outcome is StoreOutcome.STORED
     node.store(1)
