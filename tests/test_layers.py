@@ -28,7 +28,7 @@ FLOORS = (
     {"storage.files"},
     {"storage.journal.segments"},
     {"storage.journal"},
-    {"storage.journal.corrections"},
+    {"storage.journal.corrections", "storage.log"},
     {"storage.index.sqlite"},
     {"storage.index"},
     {"storage.index.consistency"},

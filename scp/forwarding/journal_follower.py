@@ -68,6 +68,8 @@ class JournalFollower:
     def _tail(self, position: int) -> str:
         """What lies before a position of the journal. Raises ResourceError where nothing does."""
         try:
+            # What is written down as followed must not be lost with the power.
+            self._post.archive.journal.sync_lines(RECEIPTS)
             tail = self._post.archive.journal.tail(RECEIPTS, position)
         except OSError as error:
             raise ResourceError(f"The journal cannot be read: {error.strerror}") from error

@@ -17,9 +17,9 @@ from storage import catch_up, is_settled, settle_index
 from storage import received as received_bytes
 from storage.diagnostics import Event
 from storage.index import index_path, is_loose, shrink
-from storage.journal import Journal, changes_cut_off, keep_near
+from storage.journal import Journal, keep_near
 from storage.maintenance.changes import catch_up_corrections, correction
-from storage.maintenance.recovery import rebuild
+from storage.maintenance.recovery import is_left_behind, rebuild
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +117,11 @@ class IndexKeeper:
 
     @property
     def _is_behind(self) -> bool:
-        return self._left != self._caught_up or bool(changes_cut_off(self._data))
+        if self._left != self._caught_up:
+            return True
+        return self._attempts.attempt(
+            "the data folder cannot be looked at", lambda: is_left_behind(self._data), False
+        )
 
     def _is_corrected_behind(self) -> bool:
         """Whether a command that was killed left corrections that the index lacks."""

@@ -1,5 +1,6 @@
 """The archive opened for a command, to look at or to change, beside a node or without one."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,16 +9,19 @@ from scp.config import Settings
 from scp.copies.conversion.limits import BUDGET
 from scp.runtime import child
 from storage import Archive, OnConflict, catch_up, prepare
-from storage.diagnostics import FolderError, InUseError
-from storage.files import Bounds, is_free
+from storage.diagnostics import FolderError, InUseError, ResourceError
+from storage.files import Bounds, Tree, is_free
 from storage.index import index_path
 from storage.journal import changes_cut_off, in_progress
 from storage.maintenance.recovery import (
     UNFINISHED,
+    bring_in,
     fault_of_index,
     rebuilding,
     with_remedy,
 )
+
+logger = logging.getLogger(__name__)
 
 
 def require_index(settings: Settings) -> None:
@@ -34,6 +38,14 @@ def require_index(settings: Settings) -> None:
         raise FolderError(f"{data}: {with_remedy(data, fault)}")
 
 
+def _bring_in(data: Path) -> None:
+    """Have files and journal hold what was acknowledged, where no node has started since a kill."""
+    try:
+        bring_in(Tree(data, sync=True))
+    except ResourceError as error:  # this user may not, say: a start of the node sees to it
+        logger.warning("%s", error)
+
+
 def _is_free(data: Path) -> bool:
     """Whether no node serves the folder, as far as may be known."""
     try:
@@ -45,6 +57,7 @@ def _is_free(data: Path) -> bool:
 @contextmanager
 def opened(settings: Settings) -> Iterator[Archive]:
     """The archive, for one command. Raises FolderError unless there is one that is whole."""
+    _bring_in(settings.storage.path)
     require_index(settings)
     BUDGET.set(settings.storage.path, settings.limits)
     archive = Archive(settings.storage.path, settings.storage.sync)

@@ -61,7 +61,7 @@ def run(
     storage = settings.storage
     archive = Archive(
         storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes,
-        Bounds(storage.superseded_copies, storage.superseded_percent),
+        Bounds(storage.superseded_copies, storage.superseded_percent), logged=True,
     )  # fmt: skip
     reporter = Reporter(settings, archive, tls, counters)
     entity, audit = application_entity.build(settings), AuditTrail(*trail(settings))
@@ -101,6 +101,7 @@ def run(
                 return
             node = (_reload if signal.SIGHUP in found else _renew)(node, listener)
     finally:
+        archive.close()
         # Of Ctrl-C a worker hears twice, from the terminal and from the supervisor; the socket that
         # signals are written to is closed next.
         signal.set_wakeup_fd(-1)

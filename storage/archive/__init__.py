@@ -1,7 +1,7 @@
 """The archive: instances received, found, imported, committed to and counted."""
 
 from storage.archive import commitments
-from storage.archive.archive import Archive, OnConflict, Received, Stored, StoreOutcome
+from storage.archive.archive import Archive, OnConflict
 from storage.archive.commitments import FailureReason
 from storage.archive.finding import (
     Asked,
@@ -21,9 +21,9 @@ from storage.archive.import_sources import (
     under,
 )
 from storage.archive.importer import NO_DICOM, Importer, Taken
-from storage.archive.recorded_files import read_file, record_file
+from storage.archive.received import Received, Stored, StoreOutcome
+from storage.archive.recorded_files import fault_of, read_file, record_file
 from storage.archive.selected import PackedLocations, Selected
-from storage.archive.stored_file import fault_of
 from storage.archive.totals import HeldShare, Statistics, counts, held_bytes, statistics
 
 __all__ = [

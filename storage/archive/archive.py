@@ -1,12 +1,10 @@
 """The archive: `store`, `find` and `locate` over the tree and the index."""
 
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from enum import Enum, StrEnum
+from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
-
-from pydicom.tag import Tag
 
 from storage.archive.finding import (
     NO_LIMITS,
@@ -20,6 +18,14 @@ from storage.archive.finding import (
     found,
     reading_threads,
 )
+from storage.archive.received import (
+    Received,
+    Stored,
+    StoreOutcome,
+    check_command,
+    facts_of,
+    receipt,
+)
 from storage.archive.selected import Selected
 from storage.diagnostics import (
     ArchiveError,
@@ -27,11 +33,17 @@ from storage.diagnostics import (
     DuplicateError,
     MismatchError,
     ResourceError,
-    both_uids,
 )
 from storage.dicom import Header, foreign_files, header_values, instance_header, part10
 from storage.dicom.values import Uids
-from storage.files import Bounds, Files, IncomingDataSet, SupersededLimiter, Tree
+from storage.files import (
+    IN_MEMORY_BYTES,
+    Bounds,
+    Files,
+    IncomingDataSet,
+    SupersededLimiter,
+    Tree,
+)
 from storage.index import (
     FileFacts,
     Stop,
@@ -44,8 +56,9 @@ from storage.index import (
     search,
 )
 from storage.index.consistency import about
-from storage.journal import RECEIPTS, Journal, Withdrawals, pinned
+from storage.journal import RECEIPTS, Journal, Withdrawals, line_of, pinned
 from storage.journal.corrections import in_force
+from storage.log import MOST_BYTES, Entry, WriteAheadLog
 from storage.query import Query
 
 _NO_BOUNDS = Bounds()
@@ -59,42 +72,11 @@ class OnConflict(StrEnum):
     REFUSE = "refuse"
 
 
-class StoreOutcome(Enum):
-    """What became of an instance that was not refused."""
-
-    STORED = "stored"
-    UNCHANGED = "already there"
-    REPLACED = "replaced"
-    KEPT = "other content kept"
-
-
-@dataclass(frozen=True)
-class Received:
-    """An instance as it came: what its C-STORE command said, and the data set."""
-
-    sop_class_uid: str
-    sop_instance_uid: str
-    transfer_syntax_uid: str
-    data_set: (
-        IncomingDataSet | bytes | memoryview
-    )  # as it arrived: of `Archive.receive`, for the same UIDs
-    charset: str  # for text that names no Specific Character Set
-    sender: str = ""  # the calling AE title
-
-
-@dataclass(frozen=True)
-class Stored:
-    """The outcome of a store, under which UIDs, and how these contradict others that are held."""
-
-    outcome: StoreOutcome
-    uids: Uids
-    disagreements: tuple[str, ...] = ()
-
-
 class Archive:
     """A data folder in the hands of one process; safe to use from many threads.
 
-    Every method raises ArchiveError, by the kinds of `storage.diagnostics`, and nothing else.
+    `logged`: small new instances go by the write-ahead log, and it is to be closed. Every method
+    raises ArchiveError, by the kinds of `storage.diagnostics`, and nothing else.
     """
 
     def __init__(
@@ -104,9 +86,11 @@ class Archive:
         on_conflict: OnConflict = OnConflict.REPLACE,
         free_bytes: int = 0,
         bounds: Bounds = _NO_BOUNDS,
+        logged: bool = False,
     ) -> None:
         self.tree: Files = Tree(data, sync)
         self.journal = Journal(data, sync)
+        self._log = WriteAheadLog(data, self.journal, self.tree) if logged and sync else None
         self.withdrawals = Withdrawals(self.journal)
         self.index = open_index(index_path(data), sync, pooled=True)
         self._is_whole = False
@@ -127,6 +111,13 @@ class Archive:
         """What happens to other content for an instance, and what must stay free on the disk."""
         self._on_conflict, self.free_bytes = on_conflict, free_bytes
         self._copies.bounds = bounds
+        if self._log:
+            self._log.free_bytes = free_bytes
+
+    def close(self) -> None:
+        """Have all that was stored be where it belongs, on the disk; nothing is stored then."""
+        if self._log:
+            self._log.close()
 
     def store(self, received: Received) -> Stored:
         """Write the file, then its index row: on the disk when it returns, or no trace of it."""
@@ -150,7 +141,8 @@ class Archive:
         The texts are those of its command, and may be anything: `store` checks them.
         """
         head = part10.header(sop_class_uid, sop_instance_uid, syntax_uid)
-        return IncomingDataSet(self.tree, head, self.free_bytes)
+        in_memory = MOST_BYTES if self._log else IN_MEMORY_BYTES
+        return IncomingDataSet(self.tree, head, self.free_bytes, in_memory)
 
     def _store(self, received: Received, intake: IncomingDataSet) -> Stored:
         header = self.header_of(received, intake)
@@ -158,7 +150,8 @@ class Archive:
         digest = digest_in(self.index, header.uids)
         if digest and digest == intake.digest and self._held(header.uids, received, intake):
             return Stored(StoreOutcome.UNCHANGED, header.uids)
-        intake.finish()
+        if not (self._log and intake.in_memory):
+            intake.finish()
         with self.tree.locked(header.uids):
             outcome = self._commit(intake, header, received)
         with self.index.engine.reading():
@@ -184,7 +177,7 @@ class Archive:
                 if words := foreign_files.found_in(source, syntax):
                     raise DataSetError(words) from error
                 raise
-        _check_command(received, header)
+        check_command(received, header)
         intake.check_read_back()
         return header
 
@@ -231,6 +224,10 @@ class Archive:
         outcome = self._conflict(header.uids, received, intake)
         if outcome is StoreOutcome.KEPT:
             return outcome
+        if outcome is StoreOutcome.STORED and self._is_logged(intake, header, received):
+            return outcome
+        if outcome is not StoreOutcome.UNCHANGED:
+            intake.finish()
         if outcome is StoreOutcome.REPLACED:
             self._copies.make_room(header.uids, self._is_not_pinned)
         facts = facts_of(received, intake)
@@ -245,6 +242,31 @@ class Archive:
             raise
         return outcome
 
+    def _is_logged(self, intake: IncomingDataSet, header: Header, received: Received) -> bool:
+        """Put a new instance into the log, and then in its place; False: that takes none now."""
+        if not (self._log and (held := intake.in_memory)):
+            return False
+        intake.check_room()
+        self.withdrawals.flush()
+        uids, arrived = header.uids, time.time_ns()
+        told = receipt(header, received, facts_of(received, intake))
+        entry = Entry(uids, arrived, line_of(told), *held)
+        with self._log.entered(entry) as place:
+            if place is None:
+                return False
+            try:
+                place.line = self.journal.write_line(RECEIPTS, entry.receipt)
+                self.tree.place(intake.write_out(arrived), uids, sync=False)
+                intake.is_placed = True
+                self._record(header, facts_of(received, intake))
+            except ArchiveError:
+                try:
+                    self.tree.withdraw(uids, None)
+                finally:
+                    self.withdrawals.defer(uids, intake.digest)
+                raise
+        return True
+
     def _place(
         self, outcome: StoreOutcome, intake: IncomingDataSet, header: Header, facts: FileFacts
     ) -> None:
@@ -254,15 +276,18 @@ class Archive:
         kept = self.tree.superseded.keep(uids) if outcome is StoreOutcome.REPLACED else None
         try:
             if outcome is StoreOutcome.UNCHANGED:
-                self.tree.sync_places(uids)  # who placed it may have ended before it was synced
+                self.tree.sync_instances([uids])  # who placed it may have ended before that
                 facts = replace(facts, arrived=self.tree.arrived(uids))
             else:
                 self.tree.place(intake.finish(), uids)
-            record(self.index, in_force(self.tree.data).corrected(header), facts)
+            self._record(header, facts)
         except ArchiveError:
             if outcome is not StoreOutcome.UNCHANGED:
                 self.tree.withdraw(uids, kept)
             raise
+
+    def _record(self, header: Header, facts: FileFacts) -> None:
+        record(self.index, in_force(self.tree.data).corrected(header), facts)
 
     def _conflict(self, uids: Uids, received: Received, intake: IncomingDataSet) -> StoreOutcome:
         """What `on_conflict` makes of the file of the instance, if there is one."""
@@ -280,6 +305,8 @@ class Archive:
 
     def _held(self, uids: Uids, received: Received, intake: IncomingDataSet) -> bool | None:
         """Whether the same data set is held in the same transfer syntax; None: no file."""
+        if not self.tree.holds(uids):
+            return None
         try:
             with self.tree.open(uids) as file:
                 meta = part10.read(file)
@@ -291,28 +318,3 @@ class Archive:
             return False
         except OSError as error:
             raise ResourceError(f"Cannot read {uids[2]}.dcm: {error.strerror}") from error
-
-
-def facts_of(received: Received, intake: IncomingDataSet) -> FileFacts:
-    """What the index holds of the file of an instance that has arrived."""
-    return FileFacts(
-        received.transfer_syntax_uid, intake.size, intake.digest, received.charset, intake.arrived
-    )
-
-
-def receipt(header: Header, received: Received, facts: FileFacts) -> dict[str, Any]:
-    """What the journal says of the receipt of an instance."""
-    return {
-        "uids": header.uids, "syntax": facts.transfer_syntax_uid, "bytes": facts.file_bytes,
-        "digest": facts.digest, "sender": received.sender, "charset": facts.charset,
-    }  # fmt: skip
-
-
-def _check_command(received: Received, header: Header) -> None:
-    """Raise MismatchError unless the data set is the instance that the command names."""
-    said_of = {"SOPClassUID": received.sop_class_uid, "SOPInstanceUID": received.sop_instance_uid}
-    wrong = [(keyword, said) for keyword, said in said_of.items() if said != header[keyword]]
-    if wrong:
-        keyword, said = wrong[0]
-        tags = [Tag(name) for name, _ in wrong]
-        raise MismatchError(both_uids(said, header[keyword]), *tags)

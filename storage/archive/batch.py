@@ -7,7 +7,8 @@ what it leaves there; each step is made for all instances before the next one be
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from storage.archive.archive import Archive, Received, Stored, StoreOutcome, facts_of, receipt
+from storage.archive.archive import Archive
+from storage.archive.received import Received, Stored, StoreOutcome, facts_of, receipt
 from storage.diagnostics import ArchiveError
 from storage.dicom import Header
 from storage.dicom.values import Uids

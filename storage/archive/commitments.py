@@ -3,7 +3,7 @@
 from enum import IntEnum
 
 from storage.archive.archive import Archive
-from storage.archive.stored_file import fault_of
+from storage.archive.recorded_files import fault_of
 from storage.diagnostics import ResourceError
 from storage.dicom.values import Level
 from storage.index import search

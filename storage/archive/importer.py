@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from storage.archive.archive import Archive, Received
+from storage.archive.archive import Archive
 from storage.archive.batch import store_all
 from storage.archive.import_sources import (
     MEDIA_DIRECTORY,
@@ -19,6 +19,7 @@ from storage.archive.import_sources import (
     Opener,
     opened,
 )
+from storage.archive.received import Received
 from storage.archive.tar_members import DAMAGES, OnePass
 from storage.diagnostics import ArchiveError, DataSetError, ResourceError
 from storage.dicom import FileMeta, instance_header, part10

@@ -1,14 +1,14 @@
-"""A file of the tree read for an index, and entered, by what the journal tells of it."""
+"""A file of the tree: read for an index, by what the journal tells of it, and held to its row."""
 
 import os
 from dataclasses import replace
 
 from storage.archive.finding import added_tags
-from storage.diagnostics import DataSetError
+from storage.diagnostics import ArchiveError, DataSetError
 from storage.dicom import Header, header_values, instance_header, part10
 from storage.dicom.values import Uids
-from storage.files import Files
-from storage.index import FileFacts, Index, record
+from storage.files import Files, digest_of_rest
+from storage.index import FileFacts, Index, Location, record
 from storage.journal import Receipts
 from storage.journal.corrections import in_force
 
@@ -46,3 +46,21 @@ def read_file(
     digest = receipt.digest if receipt and receipt.file_bytes == file_bytes else ""
     facts = FileFacts(meta.transfer_syntax_uid, file_bytes, digest, charset, held.st_mtime_ns)
     return header, facts
+
+
+def fault_of(files: Files, held: Location) -> str:
+    """What in the file of an instance is not as its row says, or nothing; reads all of it."""
+    try:
+        with files.open(held.uids) as file:
+            meta = part10.read(file)
+            found = os.fstat(file.fileno()).st_size - meta.data_set_offset
+            digest = digest_of_rest(file) if held.digest else ""
+    except FileNotFoundError:
+        return "in the index, but not in the tree"
+    except (ArchiveError, OSError) as error:
+        return str(error)
+    if meta.transfer_syntax_uid != held.transfer_syntax_uid:
+        return f"in {meta.transfer_syntax_uid}, {held.transfer_syntax_uid} in the index"
+    if found != held.file_bytes:
+        return f"data set of {found} bytes, {held.file_bytes} in the index"
+    return "" if digest == held.digest else "not the bytes that were received"

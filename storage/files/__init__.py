@@ -20,7 +20,7 @@ from storage.files.disk import (
     words_of,
 )
 from storage.files.files import Files
-from storage.files.incoming import IncomingDataSet
+from storage.files.incoming import IN_MEMORY_BYTES, IncomingDataSet
 from storage.files.locks import (
     LOCK_SECONDS,
     claim,
@@ -36,6 +36,7 @@ from storage.files.tree import Tree
 from storage.files.tree_walk import Stray, named_by, relative_path
 
 __all__ = [
+    "IN_MEMORY_BYTES",
     "LOCK_SECONDS",
     "Bounds",
     "Files",

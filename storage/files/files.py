@@ -1,6 +1,6 @@
 """What the rest of storage needs of the files of instances, wherever they lie."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -53,8 +53,10 @@ class Files(Protocol):
     def all_locked(self) -> AbstractContextManager[None]:
         """Hold all places: no store is under way then. Raises ResourceError."""
 
-    def stage(self, *parts: bytes | bytearray | memoryview) -> Path:
-        """Write `parts` to a new staged file, durably. Raises ResourceError."""
+    def stage(
+        self, *parts: bytes | bytearray | memoryview, arrived: int = 0, sync: bool = True
+    ) -> Path:
+        """Write `parts` to a new staged file, as `close_staged`. Raises ResourceError."""
 
     def open_staged(self) -> tuple[Path, int]:
         """A new staged file, and a descriptor to write it. Raises ResourceError."""
@@ -62,20 +64,29 @@ class Files(Protocol):
     def begin_sync(self, descriptor: int) -> None:
         """Have what was written to a staged file begin its way to where it lasts."""
 
-    def close_staged(self, path: Path, descriptor: int) -> int:
-        """Make a staged file durable and close it; returns its arrival. Raises ResourceError."""
+    def close_staged(self, path: Path, descriptor: int, arrived: int = 0, sync: bool = True) -> int:
+        """Close a staged file, durable unless that comes later; returns its arrival.
+
+        That is now, unless it is given. Raises ResourceError.
+        """
 
     def discard(self, staged: Path) -> None:
         """Remove a staged file, if it is still there."""
 
     def place(self, staged: Path, uids: Uids, sync: bool = True) -> None:
-        """Have `staged` be the file of an instance; durable, or left to `sync_places`.
+        """Have `staged` be the file of an instance; durable, or left to who syncs it later.
 
         Raises ResourceError; `withdraw` then makes sure that it is as it was.
         """
 
     def sync_places(self, *instances: Uids) -> None:
         """See that the files of instances stay where they are. Raises ResourceError."""
+
+    def sync_instances(self, instances: Collection[Uids]) -> None:
+        """See that the files of instances, as far as there are any, and their places are durable.
+
+        Raises ResourceError.
+        """
 
     def withdraw(self, uids: Uids, kept: Path | None) -> None:
         """Undo `place`: what was `kept` comes back, or nothing stays. Raises ResourceError."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import threading
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +16,7 @@ from storage.files.files import Files
 from storage.files.tree import write_all
 
 # What is written at once; more goes to the file while the rest is still on the wire.
-_IN_MEMORY_BYTES = 64 * 1024
+IN_MEMORY_BYTES = 64 * 1024
 # The head of an element, and more.
 _FIRST_BYTES = 16
 
@@ -27,24 +28,56 @@ _DIGESTED_HERE_BYTES = 16 * 1024 * 1024
 Bytes = bytes | bytearray | memoryview
 
 
+class _SharedMemory:
+    """What all data sets of a process may hold, beyond what each may: slow senders are many."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> bool:
+        """Take so many bytes, if they are there."""
+        with self._lock:
+            is_there = size <= self._left
+            if is_there:
+                self._left -= size
+        return is_there
+
+    def give_back(self, size: int) -> None:
+        """Give back what was taken."""
+        with self._lock:
+            self._left += size
+
+
+_memory = _SharedMemory(32 << 20)
+
+
 class IncomingDataSet:
     """A data set as it arrives, behind the header of its file; `size` is in bytes, without that.
+
+    Once it `is_placed` there is nothing left to be discarded.
 
     A failure to write is kept for `finish`, so that the peer can be told when it has sent all.
     """
 
-    def __init__(self, tree: Files, head: bytes, least_free: int = 0) -> None:
+    def __init__(
+        self, tree: Files, head: bytes, least_free: int = 0, in_memory: int = IN_MEMORY_BYTES
+    ) -> None:
         self.size = 0
+        self.is_placed = False
         self.arrived = 0  # the time of its file, in nanoseconds since 1970, once that is whole
         self._tree = tree
         self._head = head
         self._least_free = least_free
         self._held = bytearray()
+        self._most = in_memory
+        self._share = 0  # of the memory that all of a process have
         self._first = b""  # of what was spilled
         self._hash = hashlib.sha256()
         self._behind: DigestBehind | None = None
         self._path: Path | None = None
         self._descriptor = -1
+        self._has_room = False
         self._checked = 0  # at what size the disk had room
         self._error: ArchiveError | None = None
 
@@ -53,8 +86,9 @@ class IncomingDataSet:
         self.size += len(fragment)
         if self._error:
             return
-        if self._descriptor < 0 and len(self._held) + len(fragment) <= _IN_MEMORY_BYTES:
+        if self._descriptor < 0 and self._may_hold(len(self._held) + len(fragment)):
             self._held += fragment
+            self._hash.update(fragment)
             return
         try:
             if self._descriptor < 0:
@@ -101,11 +135,26 @@ class IncomingDataSet:
     def finish(self) -> Path:
         """The whole file, synced, in `incoming/`. Raises ResourceError."""
         self._write_all()
+        return self._close()
+
+    def write_out(self, arrived: int) -> Path:
+        """The whole file, not synced, in `incoming/`, with this time. Raises ResourceError."""
+        self._write_all()
+        return self._close(arrived, sync=False)
+
+    def _close(self, arrived: int = 0, sync: bool = True) -> Path:
         path = self.path
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
-            self.arrived = self._tree.close_staged(path, descriptor)
+            self.arrived = self._tree.close_staged(path, descriptor, arrived, sync)
         return path
+
+    @property
+    def in_memory(self) -> tuple[bytes, bytearray] | None:
+        """Part 10 header and data set, where they have not been written. Raises ResourceError."""
+        if self._error:
+            raise self._error
+        return (self._head, self._held) if self._path is None else None
 
     @property
     def path(self) -> Path:
@@ -127,7 +176,7 @@ class IncomingDataSet:
                 failure = ResourceError(f"Cannot read what was written: {error.strerror}")
                 self._fail(failure)
                 raise failure from error
-        return (self._hash if self._path else hashlib.sha256(self._held)).hexdigest()
+        return self._hash.hexdigest()
 
     def is_rest_of(self, file: BinaryIO, offset: int) -> bool:
         """Whether what lies in `file` from `offset` on is the same. Raises OSError."""
@@ -144,6 +193,7 @@ class IncomingDataSet:
         free = self._tree.free_bytes() - to_come
         if free < self._least_free:
             raise ResourceError(f"Disk full: {max(free, 0)} bytes would be left")
+        self._has_room = self._path is None  # for what is held by now
 
     def discard(self) -> None:
         """Remove what is in `incoming/`, if it is still there."""
@@ -153,8 +203,23 @@ class IncomingDataSet:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-        if self._path:
+        if self._path and not self.is_placed:
             self._tree.discard(self._path)
+        self._give_back()
+
+    def _may_hold(self, size: int) -> bool:
+        """Whether so much of it may be in memory: of what is small any, of the rest a share."""
+        if size <= min(self._most, IN_MEMORY_BYTES):
+            return True
+        if size > self._most:
+            return False
+        if not self._share and _memory.take(self._most):
+            self._share = self._most
+        return bool(self._share)
+
+    def _give_back(self) -> None:
+        _memory.give_back(self._share)
+        self._share = 0
 
     def _write_all(self) -> None:
         """Have all in the file."""
@@ -181,13 +246,14 @@ class IncomingDataSet:
             self._hash.update(fragment)
 
     def _spill(self) -> None:
-        self.check_room()
+        if not self._has_room:
+            self.check_room()
         self._path, self._descriptor = self._tree.open_staged()
         write_all(self._descriptor, memoryview(self._head))
         write_all(self._descriptor, memoryview(self._held))
-        self._hash.update(self._held)
         self._first = bytes(self._held[:_FIRST_BYTES])
         self._held = bytearray()
+        self._give_back()
 
     def _fail(self, error: ArchiveError) -> None:
         self._error = error

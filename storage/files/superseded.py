@@ -9,7 +9,7 @@ from pathlib import Path
 
 from storage.diagnostics import ResourceError
 from storage.dicom.values import Uids
-from storage.files.disk import prune, sync_folder
+from storage.files.disk import prune, sync_file, sync_folder
 from storage.files.tree_walk import named_by, relative_path
 
 _INSTANCE_DEPTH = 3  # study, series, file
@@ -39,6 +39,7 @@ class Superseded:
         path = self._path(uids)
         kept = self._place_for(path)
         try:
+            self._sync_held(path)
             kept.parent.mkdir(parents=True, exist_ok=True)
             os.link(path, kept)
             self._sync_way_to(kept)
@@ -55,6 +56,7 @@ class Superseded:
         """Move whatever lies at `path` in the tree here; returns where. Raises ResourceError."""
         kept = self._place_for(path)
         try:
+            self._sync_held(path)
             kept.parent.mkdir(parents=True, exist_ok=True)
             os.rename(path, kept)
             self._sync_way_to(kept)
@@ -134,6 +136,11 @@ class Superseded:
     def _place_for(self, path: Path) -> Path:
         relative = path.relative_to(self._tree)
         return self.folder / relative.with_name(f"{path.stem}.{time.time_ns()}{path.suffix}")
+
+    def _sync_held(self, path: Path) -> None:
+        """Of a file that came just now the log alone may be on the disk: it has not this place."""
+        if self._sync and path.is_file():
+            sync_file(path)
 
     def _sync_way_to(self, kept: Path) -> None:
         if self._sync:

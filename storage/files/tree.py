@@ -6,7 +6,7 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +19,7 @@ from storage.files.disk import begin_writing, prune, refusal, sync_folder
 from storage.files.locks import claim, claim_folder, hold
 from storage.files.superseded import Superseded
 from storage.files.tree_walk import Stray, entries, instances, relative_path
+from storage.files.unsynced import UnsyncedFiles
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +38,13 @@ class Tree:
     def __init__(self, data: Path, sync: bool) -> None:
         self.data = data
         self.root = data / "tree"
+        self._root_text = str(self.root)
         self._incoming = data / "incoming"
         self.superseded = Superseded(data, sync)
         self._sync = sync
         self._mark = ""
         self._numbers = itertools.count()
+        self._unsynced = UnsyncedFiles(self.root)
         self._durable: dict[Path, int] = {}  # folder -> inode, its way from the root is on disk
 
     def prepare(self) -> int:
@@ -84,17 +87,22 @@ class Tree:
         """Where the instance lies. The UIDs must have passed `check_uid`."""
         return self.root / relative_path(uids)
 
+    def _text(self, uids: Uids) -> str:
+        """The same as text: a path takes as long to make as a file to be looked for."""
+        study, series, instance = uids
+        return f"{self._root_text}/{study}/{series}/{instance}.dcm"
+
     def name(self, uids: Uids) -> str:
         """What a user finds the file of an instance by."""
         return str(self.path(uids))
 
     def open(self, uids: Uids) -> BinaryIO:
         """The file of an instance, for the caller to close. Raises OSError."""
-        return self.path(uids).open("rb")
+        return open(self._text(uids), "rb")
 
     def holds(self, uids: Uids) -> bool:
         """Whether there is a file of the instance."""
-        return self.path(uids).exists()
+        return os.path.exists(self._text(uids))
 
     def is_there(self) -> bool:
         """Whether there is a tree."""
@@ -114,8 +122,10 @@ class Tree:
             part10.read(file)
             return digest_of_rest(file)
 
-    def stage(self, *parts: bytes | bytearray | memoryview) -> Path:
-        """Write `parts` to a new file in `incoming/`, synced. Raises ResourceError."""
+    def stage(
+        self, *parts: bytes | bytearray | memoryview, arrived: int = 0, sync: bool = True
+    ) -> Path:
+        """Write `parts` to a new file in `incoming/`, as `close_staged`. Raises ResourceError."""
         path, descriptor = self.open_staged()
         try:
             for part in parts:
@@ -124,7 +134,7 @@ class Tree:
             os.close(descriptor)
             self.discard(path)
             raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
-        self.close_staged(path, descriptor)
+        self.close_staged(path, descriptor, arrived, sync)
         return path
 
     def open_staged(self) -> tuple[Path, int]:
@@ -142,7 +152,7 @@ class Tree:
         if self._sync:
             begin_writing(descriptor)
 
-    def close_staged(self, path: Path, descriptor: int) -> int:
+    def close_staged(self, path: Path, descriptor: int, arrived: int = 0, sync: bool = True) -> int:
         """Sync and close a file in `incoming/`; gone where that fails. Raises ResourceError.
 
         Returns its time, in nanoseconds since 1970: that of its arrival. The system's own would
@@ -150,10 +160,12 @@ class Tree:
         """
         try:
             try:
-                now = time.time_ns()
+                now = arrived or time.time_ns()
                 os.utime(descriptor, ns=(now, now))
                 arrived = os.fstat(descriptor).st_mtime_ns  # as exact as the file system has it
-                if self._sync:
+                if not sync:
+                    self._unsynced.watch()
+                elif self._sync:
                     os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -181,22 +193,25 @@ class Tree:
         return hold(self.data, None)
 
     def place(self, staged: Path, uids: Uids, sync: bool = True) -> None:
-        """Have `staged` be the file of an instance; synced, or left to `sync_places`.
+        """Have `staged` be the file of an instance; synced, or left to who syncs it later.
 
         Raises ResourceError; `withdraw` then makes sure that it is as it was.
         """
-        path = self.path(uids)
+        path = self._text(uids)
         try:
             for attempt in itertools.count():
                 try:
-                    self._make_folder(path.parent)
+                    if sync:
+                        self._make_folder(self.path(uids).parent)
+                    elif attempt:
+                        self.path(uids).parent.mkdir(parents=True, exist_ok=True)
                     os.rename(staged, path)
                     break
-                except FileNotFoundError:  # the folder was empty and pruned just now
+                except FileNotFoundError:  # the folder is new, or was empty and pruned just now
                     if attempt == 3 or not staged.exists():
                         raise
             if sync:
-                self._sync_folder(path.parent)
+                self._sync_folder(self.path(uids).parent)
         except OSError as error:
             words = refusal(error, Path(error.filename2 or error.filename or path))
             raise ResourceError(f"Cannot write to disk: {words}") from error
@@ -207,6 +222,15 @@ class Tree:
             for folder in dict.fromkeys(self.path(uids).parent for uids in instances):
                 self._make_folder(folder)
                 self._sync_folder(folder)
+        except OSError as error:
+            raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
+
+    def sync_instances(self, instances: Collection[Uids]) -> None:
+        """See that the files of instances that are there stay. Raises ResourceError."""
+        if not self._sync:
+            return
+        try:
+            self._unsynced.sync([self.path(uids) for uids in instances])
         except OSError as error:
             raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
 

@@ -13,6 +13,7 @@ from storage.journal.journal import (
     RECEIPTS,
     Journal,
     Subject,
+    line_of,
     now,
     record_of,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "keep_near",
     "last_receipts",
     "left_open",
+    "line_of",
     "now",
     "open_brought_up",
     "path_of",

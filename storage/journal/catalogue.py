@@ -184,6 +184,7 @@ def _read_on(
     end = journal.end_of_lines(name, start, most)
     if end == start and rows:
         return False
+    journal.sync_lines(name)  # a mark of what the power took would have all be read anew
     enter(db, journal.lines(name, start, end))
     db.execute(
         "INSERT OR REPLACE INTO mark VALUES (?, ?, ?, ?)",

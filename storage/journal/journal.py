@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +42,7 @@ class Journal:
         self._folder = data / "journal"
         self._sync = sync
         self._writers: dict[str, SegmentWriter] = {}
+        self._segments: dict[str, Segments] = {}
         self._written: Counter[str] = Counter()
         self._synced: Counter[str] = Counter()
         # The first and the last line of those that a sync failed for.
@@ -149,9 +150,10 @@ class Journal:
 
     def write(self, name: str, **record: Any) -> int:
         """Add a line to the file `name`; returns its number, for `sync`. Raises ResourceError."""
-        text = json.dumps({"at": now(), **record}, separators=(",", ":"))
-        # Begins a line too: a full disk or a crash may have left the one before without its end.
-        line = f"\n{text}\n".encode()
+        return self.write_line(name, line_of(record))
+
+    def write_line(self, name: str, line: bytes) -> int:
+        """The same with a line of `line_of`."""
         with self._lock:
             writer = self._writers.get(name)
             if writer is None:
@@ -195,16 +197,33 @@ class Journal:
                 raise self._not_written(name, error) from error
             self._synced[name] = written
 
+    def sync_lines(self, name: str) -> None:
+        """See that all lines `name` that anybody has written are on the disk.
+
+        For who writes down for good how far they go: after a power cut the journal must not be
+        shorter than that. Raises OSError.
+        """
+        ours = self._of(name)
+        for path in (ours.path, ours.link):  # a segment was synced by who closed it
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue
+            try:
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
+
     def size(self, name: str) -> int:
         """The position behind the last line of `name`. Raises ResourceError."""
         try:
-            return Segments(self._folder, name).extent()[1]
+            return self._of(name).extent()[1]
         except OSError as error:
             raise self._not_read(name, error) from error
 
     def tail(self, name: str, position: int) -> str:
         """A digest of what lies before a position; empty where that is not there."""
-        return Segments(self._folder, name).tail(position)
+        return self._of(name).tail(position)
 
     def end_of_lines(self, name: str, start: int, most: int) -> int:
         """How far can be read from `start` on: the last line may be still to come.
@@ -212,7 +231,7 @@ class Journal:
         About `most` bytes are looked at. Raises ResourceError.
         """
         try:
-            return Segments(self._folder, name).end_of_lines(start, most)
+            return self._of(name).end_of_lines(start, most)
         except OSError as error:
             raise ResourceError(f"The journal cannot be read: {error.strerror}") from error
 
@@ -233,7 +252,7 @@ class Journal:
 
         Raises ResourceError where they cannot be read.
         """
-        lines = Segments(self._folder, name).lines(start, end)
+        lines = self._of(name).lines(start, end)
         while True:
             try:
                 line = next(lines, None)
@@ -246,7 +265,7 @@ class Journal:
 
     def lines(self, name: str, start: int = 0, end: int | None = None) -> Iterator[Line]:
         """The lines of the file `name` as they are, with their positions."""
-        return Segments(self._folder, name).lines(start, end)
+        return self._of(name).lines(start, end)
 
     def blocks(self, name: str) -> Iterator[bytes]:
         """All of the file `name`, whole lines at a time. Raises ResourceError."""
@@ -259,6 +278,12 @@ class Journal:
         """What was done to the files that are written, behind the back of who writes them."""
         found = (Segments(self._folder, link.stem) for link in self._folder.glob("*.link"))
         return [fault for ours in found if (fault := names.fault_of(ours))]
+
+    def _of(self, name: str) -> Segments:
+        found = self._segments.get(name)
+        if found is None:
+            found = self._segments[name] = Segments(self._folder, name)
+        return found
 
     def _not_written(self, name: str, error: OSError) -> ResourceError:
         words = refusal(error, self._folder / f"{name}.jsonl")
@@ -273,6 +298,13 @@ class Journal:
         if self._sync and self._synced[name] < self._written[name]:
             self._lost[name].append((self._synced[name] + 1, self._written[name]))
             logger.error("the last lines of journal/%s may be lost: %s", name, why)
+
+
+def line_of(record: Mapping[str, Any]) -> bytes:
+    """A line, with the time."""
+    text = json.dumps({"at": now(), **record}, separators=(",", ":"))
+    # Begins a line too: a full disk or a crash may have left the one before without its end.
+    return f"\n{text}\n".encode()
 
 
 def record_of(text: bytes) -> dict[str, Any] | None:

@@ -89,6 +89,7 @@ def prepare(data: Path, sync: bool) -> None:
                 logger.error("%s: what arrived since then goes on by `minipacs send`", words)
             if fault or not rows:
                 logger.warning("forwarding begins: what arrived before now is not sent on")
+            journal.sync_lines(RECEIPTS)
             held = position, journal.make_identity(), journal.tail(RECEIPTS, position)
             db.execute("DELETE FROM position")
             db.execute("INSERT INTO position VALUES (?, ?, ?)", held)

@@ -6,7 +6,14 @@ from storage.files.disk.database_file import (
     require_sound,
     sqlite_words,
 )
-from storage.files.disk.durability import begin_writing, prune, sync_folder
+from storage.files.disk.durability import (
+    begin_writing,
+    can_sync_file_systems,
+    prune,
+    sync_file,
+    sync_file_system,
+    sync_folder,
+)
 from storage.files.disk.file_system import require_known
 from storage.files.disk.rights import (
     MissingRight,
@@ -22,6 +29,7 @@ from storage.files.disk.rights import (
 __all__ = [
     "MissingRight",
     "begin_writing",
+    "can_sync_file_systems",
     "damage_found",
     "name_of",
     "of_tree",
@@ -31,6 +39,8 @@ __all__ = [
     "require_sound",
     "rights",
     "sqlite_words",
+    "sync_file",
+    "sync_file_system",
     "sync_folder",
     "unusable",
     "why_not",

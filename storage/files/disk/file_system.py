@@ -19,7 +19,7 @@ KNOWN = frozenset({
 # Gone with the power.
 _IN_MEMORY = frozenset({"tmpfs", "ramfs", "rootfs"})
 # What a data folder has, and between which of it files are renamed.
-_PARTS = ("", "tree", "incoming", "superseded", "journal", "index.sqlite")
+_PARTS = ("", "tree", "incoming", "superseded", "journal", "log", "index.sqlite")
 _RENAMED_BETWEEN = ("incoming", "tree", "superseded")
 _MOUNTS = Path("/proc/self/mountinfo")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 # What the node writes of the data folder itself; other files there are nobody's concern.
 _FILES = ("lock", "*.lock", "index.sqlite*")
-_FOLDERS = ("tree", "incoming", "superseded")
+_FOLDERS = ("tree", "incoming", "superseded", "log")
 # Nobody waits for these: where something else lies in their place a node serves without them.
 _BESIDE = ("forward.sqlite*", "audit", "audit/audit.jsonl")
 _JOURNAL, _LINES = "journal", ".jsonl"  # with all that is in it

@@ -69,6 +69,7 @@ def read_mark(database: SqliteDatabase, name: str) -> Mark | None:
 
 def write_mark(database: SqliteDatabase, journal: Journal, name: str, position: int) -> None:
     """Mark it, behind what was written until now. Raises OSError, ResourceError."""
+    journal.sync_lines(name)
     with writing(database):
         held = read_mark(database, name)
         number = held.number + 1 if held else secrets.randbelow(_NUMBERS)

@@ -89,6 +89,8 @@ class Segments:
             if held and known and known[0] == inode(held):
                 return known[1], known[1] + held.st_size
             closed = self.closed()
+            if not held and not closed:
+                return 0, 0
             last = status(closed[-1][1]) if closed else None
             start = closed[-1][0] + last.st_size if last else 0
             again = self.written()
@@ -222,7 +224,7 @@ def _whole(file: BinaryIO, text: bytes, at: int) -> bytes:
 def status(path: Path) -> os.stat_result | None:
     """Of a file that may not be there."""
     try:
-        return path.stat()
+        return os.stat(path)
     except FileNotFoundError:
         return None
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from storage.archive import Archive
+from storage.diagnostics import ResourceError
 from storage.journal import ACCEPTED, RECEIPTS, Receipt, in_journal
 from storage.maintenance.check.faults import Fault
 
@@ -67,6 +68,10 @@ class Acceptances:
 
         Raises ResourceError: what was written until then is in force.
         """
+        try:
+            self._archive.journal.sync_lines(RECEIPTS)  # lines tell how far these went
+        except OSError as error:
+            raise ResourceError(f"The journal cannot be written: {error.strerror}") from error
         lines = (self._line(fault) for fault in faults)
         while batch := list(islice(lines, _BATCH)):
             self._archive.journal.append_all(ACCEPTED, batch)

@@ -1,9 +1,16 @@
 """What makes an archive whole: at a start, after a kill, from the tree."""
 
 from storage.maintenance.recovery import rebuilding, startup
+from storage.maintenance.recovery.logged import bring_in
 from storage.maintenance.recovery.rebuilding import rebuild
 from storage.maintenance.recovery.remedies import with_remedy
-from storage.maintenance.recovery.replay import catch_up, is_settled, received, settle_index
+from storage.maintenance.recovery.replay import (
+    catch_up,
+    is_left_behind,
+    is_settled,
+    received,
+    settle_index,
+)
 from storage.maintenance.recovery.startup import (
     UNFINISHED,
     fault_of_index,
@@ -13,9 +20,11 @@ from storage.maintenance.recovery.startup import (
 
 __all__ = [
     "UNFINISHED",
+    "bring_in",
     "catch_up",
     "fault_of_index",
     "fault_of_version",
+    "is_left_behind",
     "is_settled",
     "prepare",
     "rebuild",

@@ -30,6 +30,7 @@ from storage.journal import CORRECTIONS, RECEIPTS, Journal
 from storage.maintenance.changes import swapping
 from storage.maintenance.recovery.filling import Filling, Progress
 from storage.maintenance.recovery.headers import MakePool, Readers
+from storage.maintenance.recovery.logged import bring_in
 from storage.maintenance.recovery.replay import received, settle_index
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ def rebuild(
     try:
         with _alone(data), closing(Readers(pool)) as readers:
             tree, fresh = Tree(data, sync=True), path.with_suffix(".new")
+            bring_in(tree)
             remove_replaced(path)
             try:
                 return _rebuild(tree, path, fresh, charset, readers, progress)

@@ -1,7 +1,8 @@
 """After an unclean end: the index is brought up to what the journal says was received.
 
-The index may lose its last transactions to a power cut; files, folders and journal do not. How
-much of the journal is surely in the index is marked in it.
+The index may lose its last transactions to a power cut; files, folders and journal do not, once
+what the write-ahead log holds is brought in. How much of the journal is surely in the index is
+marked in it.
 """
 
 import logging
@@ -32,6 +33,8 @@ from storage.journal import (
     left_open,
     withdraw_all,
 )
+from storage.log import has_left
+from storage.maintenance.recovery.logged import bring_in
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +47,7 @@ def catch_up(data: Path, charset: str) -> None:
 
     Raises ResourceError.
     """
+    bring_in(Tree(data, sync=True))
     left = changes_cut_off(data)
     changed = _replay(Tree(data, sync=False), charset)
     for mark in left:
@@ -160,8 +164,16 @@ def received(data: Path) -> int:
 
 
 def is_settled(data: Path) -> bool:
-    """Whether the index surely holds all of the journal."""
-    return received(data) == _applied(data) and not changes_under_way(data)
+    """Whether the index surely holds all of the journal, and that all that was acknowledged."""
+    return received(data) == _applied(data) and not changes_under_way(data) and not has_left(data)
+
+
+def is_left_behind(data: Path) -> bool:
+    """Whether a process that is gone left something that is to be caught up.
+
+    Raises OSError.
+    """
+    return bool(changes_cut_off(data)) or has_left(data)
 
 
 def write_applied(data: Path, end: int) -> None:

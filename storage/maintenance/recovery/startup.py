@@ -26,6 +26,7 @@ from storage.index import (
 )
 from storage.journal import RECEIPTS, Journal
 from storage.maintenance.changes import catch_up_corrections
+from storage.maintenance.recovery.logged import bring_in
 from storage.maintenance.recovery.replay import (
     catch_up,
     is_settled,
@@ -62,10 +63,12 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
     path = index_path(data)
     try:
         Journal(data, sync).prepare()
+        is_brought_in = _is_brought_in(tree)
         fault = fault_of_index(path, _is_unsure(data), is_start=True)
         if fault and not _is_older(path, fault):
             return _begin(tree, path, fault)
-        _bring_up(data, charset)
+        if is_brought_in:
+            _bring_up(data, charset)
     except FolderError:
         raise
     except ERRORS as error:
@@ -83,6 +86,16 @@ def _is_unsure(data: Path) -> bool:
         return not is_settled(data)
     except ResourceError:
         return True
+
+
+def _is_brought_in(tree: Files) -> bool:
+    """Have the log brought in; on a full disk that is done later, as it is for the index."""
+    try:
+        bring_in(tree)
+    except ResourceError as error:
+        logger.error("%s; acknowledged instances may be missing until it is", error)
+        return False
+    return True
 
 
 def _bring_up(data: Path, charset: str) -> None:
@@ -158,7 +171,7 @@ def fault_of_version(path: Path) -> str:
 def begin_anew(data: Path) -> None:
     """See that there is an index to be made anew, where no node serves the folder.
 
-    Raises FolderError where it is damaged, and a node has it open.
+    Raises ResourceError; FolderError where it is damaged, and a node has it open.
     """
     tree = Tree(data, sync=True)
     if not tree.is_there():
@@ -194,6 +207,7 @@ def _is_older(path: Path, fault: str) -> bool:
 
 def _begin(tree: Files, path: Path, fault: str) -> bool:
     """A new index for the tree; returns whether it is whole as it is."""
+    bring_in(tree)  # else what the log holds alone would be withdrawn
     withdraw_unplaced(tree)
     is_whole = next(tree.instances(), None) is None
     new_index(path, is_whole)

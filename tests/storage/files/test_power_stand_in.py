@@ -1,18 +1,15 @@
 """A power cut without a disk to cut off: a stand-in keeps what was synced, and drops the rest.
 
-Stricter than any filesystem: of a file only what was synced is there, of a folder only the names
-that it had then. The index is as it was at first.
+The index is as it was at first.
 """
 
-import os
 import shutil
-import stat
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from support import CT, EXPLICIT, ct, encoded
 from support.checks.faults import damage
+from support.machine.synced_disk import SyncedDisk
 
 from storage import Archive, Received, StoreOutcome, prepare
 from storage.dicom.values.uids import Uids
@@ -31,48 +28,6 @@ STORES = [
 ]
 
 
-class SyncedDisk:
-    """What of a folder was synced, by the calls of `os` that go through here."""
-
-    def __init__(self, data: Path) -> None:
-        self._data = data
-        self._files: dict[int, bytes] = {}  # inode -> content
-        self._folders: dict[int, dict[str, int]] = {}  # inode -> names
-        for path in (data, *data.rglob("*")):
-            self._take(path)
-
-    def sync(self, descriptor: int) -> None:
-        """In place of fsync and fdatasync."""
-        self._take(Path(f"/proc/self/fd/{descriptor}"))
-
-    def after_a_cut(self, folder: Path) -> Path:
-        """A copy of what is left."""
-        self._restore(os.stat(self._data).st_ino, folder)
-        return folder
-
-    def _take(self, path: Path) -> None:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            with os.scandir(path) as entries:
-                self._folders[status.st_ino] = {e.name: e.inode() for e in entries}
-        else:
-            self._files[status.st_ino] = path.read_bytes()
-
-    def _restore(self, inode: int, path: Path) -> None:
-        path.mkdir()
-        for name, of_name in self._folders.get(inode, {}).items():
-            if of_name in self._folders or not self._is_file(of_name):
-                self._restore(of_name, path / name)
-            else:
-                (path / name).write_bytes(self._files.get(of_name, b""))
-
-    def _is_file(self, inode: int) -> bool:
-        """Whether a name is a file's; that much of it is in the folder."""
-        return inode in self._files or not any(
-            path.is_dir() and path.stat().st_ino == inode for path in self._data.rglob("*")
-        )
-
-
 def received(store: tuple[str, str, str, str]) -> Received:
     *uids, name = store
     data_set = encoded(ct(*uids, PatientID=f"P{uids[0]}", PatientName=name))
@@ -80,7 +35,7 @@ def received(store: tuple[str, str, str, str]) -> Received:
 
 
 def test_stand_in_at_each_sync_what_was_acknowledged_is_on_the_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     data = tmp_path / "data"
     prepare(data, sync=True, charset=CHARSET)
@@ -97,14 +52,7 @@ def test_stand_in_at_each_sync_what_was_acknowledged_is_on_the_disk(
             may_be[uids] = may_be.get(uids, {b""}) | {content}
         cuts.append(lambda: compare(folder, may_be))
 
-    def syncing(descriptor: int) -> None:
-        cut()
-        disk.sync(descriptor)
-        cut()
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", syncing)
-        patch.setattr(os, "fdatasync", syncing)
+    with disk.noting(cut):
         for store in STORES:
             one = received(store)
             assert isinstance(one.data_set, bytes)

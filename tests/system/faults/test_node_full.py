@@ -269,6 +269,25 @@ def test_stores_are_refused_before_the_disk_is_full(tmp_path: Path) -> None:
         others_go_on(node, stored)
 
 
+@needs_mounts
+def test_a_disk_that_fills_up_behind_the_log(tmp_path: Path) -> None:
+    """The entry has its room; the file, the line or the row of the same instance has none."""
+    with on_a_disk(tmp_path / "node", 200) as (disk, node):
+        numbers, stored = iter(range(10_000)), list[int]()
+        while not list((node.data / "log").glob("*.log")):
+            stored.append(next(numbers))
+            assert store(node, stored[-1]).Status == 0x0000
+        with filled(disk, 64 << 10):
+            stored += store_until_refused(node, numbers, SMALL)
+            others_go_on(node, stored)
+            node.kill()
+            node.start()
+            others_go_on(node, stored)
+        stored.append(next(numbers))
+        assert store(node, stored[-1]).Status == 0x0000
+        others_go_on(node, stored)
+
+
 # What fails while a flag is set, and how.
 STAND_INS = {
     "write ENOSPC": ("storage.files.incoming.write_all", "OSError(28, 'No space left on device')"),
@@ -289,6 +308,10 @@ STAND_INS = {
 }
 
 
+# The one wait of a small store; where that fails it is synced as a large one.
+LOGGED = "storage.log.segment.os.pwritev"
+
+
 @pytest.mark.parametrize("pixel_bytes", [SMALL, LARGE])
 @pytest.mark.parametrize("name", STAND_INS)
 def test_stand_in_for_a_disk_that_fails(tmp_path: Path, name: str, pixel_bytes: int) -> None:
@@ -296,10 +319,13 @@ def test_stand_in_for_a_disk_that_fails(tmp_path: Path, name: str, pixel_bytes: 
     called, error = STAND_INS[name]
     flag = tmp_path / "fails"
     fails = f"__import__('os').path.exists({str(flag)!r})"
-    code = f"lambda *a, w={called}, **k: (_ for _ in ()).throw({error}) if {fails} else w(*a, **k)"
+    throws = f"(_ for _ in ()).throw({error}) if {fails}"
     (tmp_path / "node").mkdir()
     node = RunningNode(tmp_path / "node")
-    node.constants = {called: Code(code)}
+    node.constants = {
+        one: Code(f"lambda *a, w={one}, **k: {throws} else w(*a, **k)")
+        for one in (called, *([LOGGED] if "sync" in called else []))
+    }
     node.start()
     try:
         assert store(node, 0, pixel_bytes).Status == 0x0000

@@ -111,7 +111,9 @@ def started_again(node: RunningNode) -> None:
     node.start()
     assert bool(left) == bool(node.logged("WARNING", f"cleared incoming files={left}")), left
     caught_up = node.logged("WARNING", f"index caught up instances={len(behind)}")
-    assert bool(behind) == bool(caught_up), behind
+    # Of whom the log alone tells nobody was told Success; it may be brought in all the same.
+    if not node.logged("WARNING", "log brought in"):
+        assert bool(behind) == bool(caught_up), behind
 
 
 def survive_kills(folder: Path, seed: int, count: int) -> None:

@@ -425,3 +425,23 @@ def test_a_backup_of_another_archive_is_left_alone(tmp_path: Path, start_node: S
     done = back_up(other, tmp_path / "backup")
     assert done.returncode == 2
     assert "is a backup of another folder" in done.stderr
+
+
+def test_a_backup_before_the_next_start_has_what_the_log_alone_holds(tmp_path: Path) -> None:
+    (tmp_path / "node").mkdir()
+    node = RunningNode(tmp_path / "node", {"node": {"workers": 1}})
+    node.constants = {"storage.log.log.CHECKPOINT_SECONDS": 1e9}
+    node.start()
+    number = 0
+    while not list((node.data / "log").glob("*.log")):
+        store(node, (number, "as sent"))
+        number += 1
+    store(node, (number, "as sent"))
+    node.kill()
+    path = node.data / "tree" / "1.1" / "1.2" / f"1.3.{number}.dcm"
+    content = path.read_bytes()
+    path.write_bytes(b"")  # as a power cut may leave it
+    assert counts(back_up(node, tmp_path / "copy"))["copied"] == number + 1
+    assert path.read_bytes() == content
+    assert (tmp_path / "copy" / path.relative_to(node.data)).read_bytes() == content
+    assert not (tmp_path / "copy" / "log").exists()
