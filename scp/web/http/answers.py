@@ -1,0 +1,30 @@
+"""What answers are made of: bodies read as they are sent, and words for what went wrong."""
+
+import json
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import BinaryIO
+
+from werkzeug.wrappers import Response
+
+_CHUNK_BYTES = 1 << 18
+
+Chunks = Iterator[bytes]
+
+
+def body_of_file(file: BinaryIO, start: int, length: int) -> Chunks:
+    """Bytes of a file, which is closed behind them. Raises EOFError where they are not there."""
+    with file:
+        file.seek(start)
+        while length:
+            chunk = file.read(min(length, _CHUNK_BYTES))
+            if not chunk:
+                raise EOFError("the file was cut short")
+            length -= len(chunk)
+            yield chunk
+
+
+def error_answer(code: int, words: str) -> Response:
+    """An answer that says what was wrong, in JSON."""
+    body = json.dumps({"status": code, "error": HTTPStatus(code).phrase, "message": words})
+    return Response(f"{body}\n", code, content_type="application/json")
