@@ -70,6 +70,11 @@ class HttpServer(wsgi.Server):
         threading.Thread(target=self._cut_slow_heads, daemon=True, name="heads").start()
         self.serve()
 
+    def stop_within(self, seconds: float) -> None:
+        """Take no more requests, and end those under way."""
+        self.shutdown_timeout = seconds
+        self.stop()
+
     def bind(self, family: int, type: int, proto: int = 0) -> socket.socket:
         """The socket is bound already."""
         self.socket = self._door
@@ -77,6 +82,8 @@ class HttpServer(wsgi.Server):
 
     def process_conn(self, conn: Any) -> None:
         """Give a connection to a thread, once it says something: many may be open that do not."""
+        # Its head and its body are written apart.
+        conn.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if conn.rfile.has_data() or _has_input(conn.socket):
             super().process_conn(conn)
         else:

@@ -1,0 +1,133 @@
+"""WADO-RS: instances as files (PS3.18 10.4), as they are stored or in another transfer syntax."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from pydicom.uid import ExplicitVRLittleEndian
+from werkzeug.wrappers import Response
+
+from scp.copies.corrected import Copies, reachable, transcode_file
+from scp.web.dicomweb.context import Asked
+from scp.web.dicomweb.errors import NotFoundError, UnavailableError
+from scp.web.dicomweb.resources import Resource
+from scp.web.http import body_of_file
+from scp.web.media import Choice, Part, choose_dicom, multipart
+from storage import Location
+from storage.archive import Selected
+from storage.dicom import part10
+from storage.journal import CORRECTIONS
+
+_ANY = "*"
+
+
+@dataclass(frozen=True)
+class DicomFile:
+    """An instance as a Part 10 file: `head`, if any, goes before what `file` holds."""
+
+    transfer_syntax_uid: str
+    head: bytes
+    file: BinaryIO
+    length: int
+
+    def chunks(self) -> Iterator[bytes]:
+        """Its bytes; the file is closed behind them."""
+        if self.head:
+            yield self.head
+        yield from body_of_file(self.file, 0, self.length - len(self.head))
+
+
+def located(asked: Asked, resource: Resource) -> Selected:
+    """The instances of a resource. Raises NotFoundError where there are none."""
+    found = asked.closing.enter_context(asked.context.archive.locate(resource.query()))
+    if not len(found):
+        raise NotFoundError(f"{resource.url} is not held")
+    return found
+
+
+def retrieve(
+    asked: Asked, study: str, series: str | None = None, instance: str | None = None
+) -> Response:
+    """The instances of a study or series, or that one."""
+    resource = asked.resource(study, series, instance)
+    found = located(asked, resource)
+    stored = {syntax for _, syntax in found.kinds}
+    choice = choose_dicom(
+        asked.request.headers.get("Accept", ""), asked.request.args.get("accept", ""),
+        sorted(stored | {one for syntax in stored for one in reachable(syntax)}),
+    )  # fmt: skip
+    given = {syntax: syntax_for(choice, syntax) for syntax in stored}
+    if not any(given.values()):
+        raise UnavailableError(f"in {', '.join(sorted(stored))} alone, and no decoder for it")
+    asked.told["instances"] = len(found)
+    if len(found) == 1 and not choice.is_multipart:
+        return single(asked, found[0], given[found[0].transfer_syntax_uid])
+    return _several(asked, resource, found, given)
+
+
+def syntax_for(choice: Choice, stored: str) -> str:
+    """The transfer syntax in which an instance goes that is stored in one; empty: it cannot."""
+    if choice.transfer_syntax in (_ANY, stored):
+        return stored
+    return syntax_by_name(choice.transfer_syntax or str(ExplicitVRLittleEndian), stored)
+
+
+def syntax_by_name(wanted: str, stored: str) -> str:
+    """The one that is wanted, where an instance stored in another can go in it; else nothing."""
+    return wanted if wanted == stored or wanted in reachable(stored) else ""
+
+
+def single(
+    asked: Asked, location: Location, syntax: str, copies: Copies | None = None, how: str = ""
+) -> Response:
+    """An instance alone; `how` tells one of other `copies` from the usual one."""
+    made = as_file(copies or asked.context.copies, location, syntax)
+    kind = f"application/dicom; transfer-syntax={made.transfer_syntax_uid}"
+    answer = Response(made.chunks(), content_type=kind, direct_passthrough=True)
+    answer.content_length = made.length
+    answer.set_etag(tag_of(asked, location, syntax, how))
+    answer.call_on_close(made.file.close)
+    return answer.make_conditional(asked.request, accept_ranges=True, complete_length=made.length)
+
+
+def _several(asked: Asked, resource: Resource, found: Selected, given: dict[str, str]) -> Response:
+    is_partial = not all(given.values())
+
+    def parts() -> Iterator[Part]:
+        for location in found:
+            syntax = given[location.transfer_syntax_uid]
+            if not syntax:
+                continue
+            made = as_file(asked.context.copies, location, syntax)
+            where = resource.of_instance(location.uids).url
+            kind = f"application/dicom; transfer-syntax={made.transfer_syntax_uid}"
+            yield Part(
+                {"Content-Type": kind, "Content-Location": where}, made.chunks(), made.length
+            )
+
+    # Partial content: in some of the media types alone (PS3.18 10.4.3).
+    answer = multipart(parts(), "application/dicom", 206 if is_partial else 200)
+    if is_partial:
+        left = sum(not given[one.transfer_syntax_uid] for one in found)
+        answer.headers.add("Warning", f'299 minipacs "{left} instances have no decoder here"')
+    return answer
+
+
+def as_file(copies: Copies, location: Location, syntax: str) -> DicomFile:
+    """An instance in a transfer syntax. Raises ArchiveError, OSError, TranscodeError."""
+    copy = copies.open(location)
+    if syntax == location.transfer_syntax_uid:
+        return DicomFile(syntax, b"", copy.file, copy.file.seek(0, 2))
+    with copy.file as file:
+        file.seek(0)
+        converted = transcode_file(file, syntax)
+    head = part10.header(location.sop_class_uid, copy.sop_instance_uid, syntax)
+    return DicomFile(syntax, head, converted, len(head) + converted.seek(0, 2))
+
+
+def tag_of(asked: Asked, location: Location, *how: str) -> str:
+    """An entity tag: another one where the bytes are others, or what was corrected of them."""
+    corrected = asked.context.archive.journal.size(CORRECTIONS)
+    text = "\0".join((location.digest, str(corrected), *how))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
