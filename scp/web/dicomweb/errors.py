@@ -2,7 +2,7 @@
 
 from scp.copies.conversion.data_set import LimitError, TranscodeError
 from scp.web.dicomweb.resources import BadRequestError
-from scp.web.media import NotAcceptableError
+from scp.web.media import NotAcceptableError, UnsupportedTypeError
 from storage.diagnostics import (
     ArchiveError,
     DataSetError,
@@ -15,6 +15,10 @@ class NotFoundError(Exception):
     """There is nothing of that name."""
 
 
+class ForbiddenError(Exception):
+    """It is not to be asked here."""
+
+
 class UnavailableError(Exception):
     """It is there, and not in any form that was asked for."""
 
@@ -23,10 +27,12 @@ class UnavailableError(Exception):
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (BadRequestError, 400),
     (IdentifierError, 400),
+    (ForbiddenError, 403),
     (NotFoundError, 404),
     (FileNotFoundError, 404),
     (UnavailableError, 406),
     (NotAcceptableError, 406),
+    (UnsupportedTypeError, 415),
     (LimitError, 503),
     (TranscodeError, 406),
     (ResourceError, 503),

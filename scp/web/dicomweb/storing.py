@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from scp.network.dimse import Status, sop_classes, status_of
 from scp.web.dicomweb.context import Asked
-from scp.web.dicomweb.errors import UnavailableError
+from scp.web.dicomweb.errors import ForbiddenError
 from scp.web.dicomweb.resources import BadRequestError
 from scp.web.media import CutShortError, IncomingPart, choose_report, elements_answer, parts_of
 from storage import Received, Stored, StoreOutcome
@@ -66,7 +66,7 @@ class Report:
 def store(asked: Asked, study: str | None = None) -> Response:
     """Store the instances in the body of a request, those of one study where the path names it."""
     if not asked.context.web.store:
-        raise UnavailableError("[web] store is false: nothing is stored here")
+        raise ForbiddenError("[web] store is false: nothing is stored here")
     resource = asked.resource(study)
     kind = choose_report(asked.request.headers.get("Accept", ""),
                          asked.request.args.get("accept", ""))  # fmt: skip

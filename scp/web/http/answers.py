@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import BinaryIO
 
-from werkzeug.wrappers import Response
+from werkzeug.http import is_resource_modified, quote_etag
+from werkzeug.wrappers import Request, Response
 
 _CHUNK_BYTES = 1 << 18
 
@@ -28,3 +29,12 @@ def error_answer(code: int, words: str) -> Response:
     """An answer that says what was wrong, in JSON."""
     body = json.dumps({"status": code, "error": HTTPStatus(code).phrase, "message": words})
     return Response(f"{body}\n", code, content_type="application/json")
+
+
+def not_modified(request: Request, tag: str) -> Response | None:
+    """The answer that who asks has what is told by an entity tag; None where that is not so."""
+    if is_resource_modified(request.environ, etag=quote_etag(tag)):
+        return None
+    answer = Response(status=304)
+    answer.set_etag(tag)
+    return answer

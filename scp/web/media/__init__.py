@@ -13,7 +13,14 @@ from scp.web.media.accept import (
     choose_rendered,
     choose_report,
 )
-from scp.web.media.multipart import CutShortError, IncomingPart, Part, multipart, parts_of
+from scp.web.media.multipart import (
+    CutShortError,
+    IncomingPart,
+    Part,
+    UnsupportedTypeError,
+    multipart,
+    parts_of,
+)
 from scp.web.media.temporary import (
     data_set_json,
     data_set_xml,
@@ -29,6 +36,7 @@ __all__ = [
     "IncomingPart",
     "NotAcceptableError",
     "Part",
+    "UnsupportedTypeError",
     "choose_bulk",
     "choose_capabilities",
     "choose_dicom",

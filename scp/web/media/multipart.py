@@ -20,6 +20,10 @@ class CutShortError(Exception):
     """A body ends before its last boundary, or is not what its media type says."""
 
 
+class UnsupportedTypeError(Exception):
+    """A body is of a media type that is not taken; the text names what is."""
+
+
 @dataclass(frozen=True)
 class Part:
     """A part that is to be sent."""
@@ -85,7 +89,7 @@ def parts_of(source: Source, content_type: str) -> Iterator[IncomingPart]:
     found = media_ranges(content_type)
     boundary = found[0].parameters.get("boundary", "") if found and found[0].is_multipart else ""
     if not boundary or len(boundary) > 200:
-        raise CutShortError(f"Content-Type: takes {MULTIPART} with a boundary")
+        raise UnsupportedTypeError(f"Content-Type: takes {MULTIPART} with a boundary")
     yield from _Parser(source, boundary.encode("latin-1", "replace")).parts()
 
 

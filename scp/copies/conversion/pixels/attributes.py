@@ -15,6 +15,7 @@ SAMPLES_PER_PIXEL, PHOTOMETRIC_INTERPRETATION = 0x00280002, 0x00280004
 PLANAR_CONFIGURATION, NUMBER_OF_FRAMES = 0x00280006, 0x00280008
 ROWS, COLUMNS, BITS_STORED, HIGH_BIT = 0x00280010, 0x00280011, 0x00280101, 0x00280102
 LOSSY = 0x00282110
+_SHARED_CHROMINANCE = ("YBR_FULL_422", "YBR_PARTIAL_422")
 _TEXT_BYTES = 1024
 # An integer string (PS3.5 6.2), as some write it too.
 _WHOLE_NUMBER = re.compile(r"\+?([0-9]+)(?:\.0*)?")
@@ -34,8 +35,12 @@ class PixelModule(NamedTuple):
 
     @property
     def frame_bits(self) -> int:
-        """Of a native frame: frames of single bits do not begin at bytes (PS3.5 8.1.1)."""
-        return self.rows * self.columns * self.samples * self.bits_allocated
+        """Of a native frame: frames of single bits do not begin at bytes (PS3.5 8.1.1).
+
+        Where two pixels share their chrominance each has two samples (PS3.3 C.7.6.3.1.2).
+        """
+        is_shared = self.samples == 3 and self.photometric in _SHARED_CHROMINANCE
+        return self.rows * self.columns * (2 if is_shared else self.samples) * self.bits_allocated
 
 
 def pixel_module(scope: Scope) -> PixelModule:

@@ -24,7 +24,8 @@ from scp.web.dicomweb.context import Asked
 from scp.web.dicomweb.errors import NotFoundError
 from scp.web.dicomweb.resources import BadRequestError
 from scp.web.dicomweb.retrieval import frames
-from scp.web.dicomweb.retrieval.instances import located, tag_of
+from scp.web.dicomweb.retrieval.instances import located, tag_of, tag_of_all
+from scp.web.http import not_modified
 from scp.web.media import (
     JSON,
     Part,
@@ -79,8 +80,13 @@ def metadata(
     kind = choose_metadata(request.headers.get("Accept", ""), request.args.get("accept", ""))
     found = located(asked, resource)
     asked.told["instances"] = len(found)
+    tag = tag_of_all(asked, found, kind)
     if kind == JSON:
-        return Response(_json(asked, found), content_type=JSON)
+        if unchanged := not_modified(request, tag):
+            return unchanged
+        answer = Response(_json(asked, found), content_type=JSON)
+        answer.set_etag(tag)
+        return answer
 
     def parts() -> Iterator[Part]:
         for location in found:

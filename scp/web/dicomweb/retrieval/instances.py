@@ -126,6 +126,16 @@ def as_file(copies: Copies, location: Location, syntax: str) -> DicomFile:
     return DicomFile(syntax, head, converted, len(head) + converted.seek(0, 2))
 
 
+def tag_of_all(asked: Asked, found: Selected, *how: str) -> str:
+    """The same of all instances of a resource."""
+    held = hashlib.blake2b(digest_size=16)
+    for location in found:
+        held.update(location.digest.encode())
+    corrected = asked.context.archive.journal.size(CORRECTIONS)
+    held.update("\0".join((str(corrected), asked.base, *how)).encode())
+    return held.hexdigest()
+
+
 def tag_of(asked: Asked, location: Location, *how: str) -> str:
     """An entity tag: another one where the bytes are others, or what was corrected of them."""
     corrected = asked.context.archive.journal.size(CORRECTIONS)

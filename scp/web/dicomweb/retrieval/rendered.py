@@ -16,6 +16,7 @@ from scp.web.dicomweb.errors import UnavailableError
 from scp.web.dicomweb.resources import BadRequestError, Resource
 from scp.web.dicomweb.retrieval.frames import frames_of, numbers_of
 from scp.web.dicomweb.retrieval.instances import located, tag_of
+from scp.web.http import not_modified
 from scp.web.media import Part, choose_rendered, multipart
 from scp.web.rendering import MEDIA_TYPES, Viewing, Viewport, encoded, picture, viewing_of
 from storage import Location
@@ -92,15 +93,13 @@ def _viewing(asked: Asked) -> Viewing:
 
 def _single(asked: Asked, location: Location, viewing: Viewing, numbers: str | None) -> Response:
     choice = choose_rendered(*_accept(asked), MEDIA_TYPES, is_several=False)
-    how = (choice.media_type, repr(viewing), numbers or "")
-    answer = Response(content_type=choice.media_type)
-    answer.set_etag(tag_of(asked, location, *how))
-    if answer.make_conditional(asked.request).status_code == 304:
-        return answer
+    tag = tag_of(asked, location, choice.media_type, repr(viewing), numbers or "")
+    if unchanged := not_modified(asked.request, tag):
+        return unchanged
     if choice.is_multipart:
         return _each_frame(asked, location, viewing, numbers, choice.media_type)
-    answer.set_data(_drawn(asked, location, viewing, numbers, choice.media_type))
-    return _warned(answer, viewing)
+    data = _drawn(asked, location, viewing, numbers, choice.media_type)
+    return _alone(data, choice.media_type, tag, viewing)
 
 
 def answer_by_uri(
@@ -108,11 +107,15 @@ def answer_by_uri(
 ) -> Response:
     """The picture that a WADO-URI asks for; of several frames the first, but of a GIF."""
     numbers = number or (None if media_type == "image/gif" else "1")
-    answer = Response(content_type=media_type)
-    answer.set_etag(tag_of(asked, location, media_type, repr(viewing), number))
-    if answer.make_conditional(asked.request).status_code == 304:
-        return answer
-    answer.set_data(_drawn(asked, location, viewing, numbers, media_type))
+    tag = tag_of(asked, location, media_type, repr(viewing), number)
+    if unchanged := not_modified(asked.request, tag):
+        return unchanged
+    return _alone(_drawn(asked, location, viewing, numbers, media_type), media_type, tag, viewing)
+
+
+def _alone(data: bytes, media_type: str, tag: str, viewing: Viewing) -> Response:
+    answer = Response(data, content_type=media_type)
+    answer.set_etag(tag)
     return _warned(answer, viewing)
 
 
