@@ -131,11 +131,21 @@ class StoredFrames:
         if bits % 8:
             whole = self._unpacked(first, bits)
             return len(whole), iter([whole])
-        start = self.element.start + first // 8
-        chunks = self.scope.source.chunks(start, start + bits // 8)
-        is_swapped = not self.syntax.little_endian and self.module.bits_allocated > 8
-        vr = {16: "OW", 32: "OF", 64: "OD"}.get(self.module.bits_allocated, "OW")
-        return bits // 8, swapped(vr, chunks) if is_swapped else chunks
+        return bits // 8, self._chunks(first // 8, bits // 8)
+
+    def _chunks(self, offset: int, length: int) -> Iterator[bytes]:
+        """A stretch of native Pixel Data in Little Endian."""
+        source, begin = self.scope.source, self.element.start
+        bits = self.module.bits_allocated
+        if self.syntax.little_endian or (bits <= 8 and self.element.vr == "OB"):
+            return source.chunks(begin + offset, begin + offset + length)
+        if bits > 8:
+            vr = {16: "OW", 32: "OF", 64: "OD"}.get(bits, "OW")
+            return swapped(vr, source.chunks(begin + offset, begin + offset + length))
+        # Bytes in words, which begin at even ones (PS3.5 8.1.1).
+        first, end = offset // 2 * 2, min(-(-(offset + length) // 2) * 2, self.element.length)
+        words = b"".join(swapped("OW", source.chunks(begin + first, begin + end)))
+        return iter([words[offset - first :][:length]])
 
     def _unpacked(self, first: int, bits: int) -> bytes:
         """Bits that may begin amid a byte, from the first bit of a byte on (PS3.5 8.1.1)."""
