@@ -8,7 +8,7 @@ from xml.sax.saxutils import quoteattr
 from werkzeug.wrappers import Response
 
 from scp.web.dicomweb.context import Asked
-from scp.web.media import choose_capabilities
+from scp.web.media.accept import choose_capabilities
 
 _VARIABLE = re.compile(r"<(?:path:)?(\w+)>")
 _JSON = "application/json"

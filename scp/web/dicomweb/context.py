@@ -72,6 +72,11 @@ class Asked:
         """Where this service lies, as who asks sees it."""
         return self.origin + self.context.web.path
 
+    @property
+    def accept(self) -> tuple[str, str]:
+        """The header, and the query parameter that goes before it."""
+        return self.request.headers.get("Accept", ""), self.request.args.get("accept", "")
+
     @cached_property
     def origin(self) -> str:
         """The scheme, the host and the port."""

@@ -2,7 +2,7 @@
 
 from scp.copies.conversion.data_set import LimitError, TranscodeError
 from scp.web.dicomweb.resources import BadRequestError
-from scp.web.media import NotAcceptableError, UnsupportedTypeError
+from scp.web.media.accept import NotAcceptableError
 from storage.diagnostics import (
     ArchiveError,
     DataSetError,
@@ -17,6 +17,10 @@ class NotFoundError(Exception):
 
 class ForbiddenError(Exception):
     """It is not to be asked here."""
+
+
+class UnsupportedTypeError(Exception):
+    """What was sent is of a media type that is not taken; the text names what is."""
 
 
 class UnavailableError(Exception):

@@ -2,10 +2,11 @@
 
 from werkzeug.wrappers import Response
 
+from scp.web.dicomweb.bodies import documents, warned
 from scp.web.dicomweb.context import Asked
 from scp.web.dicomweb.resources import Resource
 from scp.web.dicomweb.searching import Answers, search_of
-from scp.web.media import choose_metadata, elements_list_answer
+from scp.web.media.accept import choose_metadata
 from storage import Level
 from storage.archive import HeaderLimits, turns
 
@@ -35,7 +36,6 @@ def _answer(asked: Asked, resource: Resource, level: Level) -> Response:
     answers = Answers(search, found, settings.limits.find_responses)
     held = list(answers)
     asked.told["answers"] = len(held)
-    answer = elements_list_answer(held, kind)
     warnings = list(search.warnings)
     if answers.has_more:
         warnings.append("There are additional results that can be requested")
@@ -43,6 +43,4 @@ def _answer(asked: Asked, resource: Resource, level: Level) -> Response:
         warnings.append(f"{len(left_out)} stored headers could not be read, and are not matched")
     if found.search.unread:
         warnings.append("Some attributes are not looked at in stored headers")
-    for words in warnings:
-        answer.headers.add("Warning", f'299 minipacs "{words}"')
-    return answer
+    return warned(documents(held, kind), warnings)

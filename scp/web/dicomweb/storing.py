@@ -10,10 +10,13 @@ from pydicom.tag import Tag
 from werkzeug.wrappers import Response
 
 from scp.network.dimse import Status, sop_classes, status_of
+from scp.web.dicomweb.bodies import document, warned
 from scp.web.dicomweb.context import Asked
-from scp.web.dicomweb.errors import ForbiddenError
+from scp.web.dicomweb.errors import ForbiddenError, UnsupportedTypeError
 from scp.web.dicomweb.resources import BadRequestError
-from scp.web.media import CutShortError, IncomingPart, choose_report, elements_answer, parts_of
+from scp.web.media.accept import choose_report
+from scp.web.media.errors import MultipartError
+from scp.web.media.parts import IncomingMultipart, IncomingPart
 from storage import Received, Stored, StoreOutcome
 from storage.archive.tar_members import OnePass
 from storage.diagnostics import ArchiveError, Event, MismatchError
@@ -70,11 +73,11 @@ def store(asked: Asked, study: str | None = None) -> Response:
     resource = asked.resource(study)
     kind = choose_report(asked.request.headers.get("Accept", ""),
                          asked.request.args.get("accept", ""))  # fmt: skip
-    report = Report()
+    report, body = Report(), _body(asked)
     try:
-        for part in parts_of(asked.request.stream, asked.request.headers.get("Content-Type", "")):
+        for part in body.parts(asked.request.stream):
             _take(asked, part, study, report)
-    except CutShortError as error:
+    except MultipartError as error:
         # What came whole is stored, and is said so; the request as a whole was none.
         raise BadRequestError(
             f"{error}; {len(report.stored)} instances before are stored"
@@ -84,16 +87,19 @@ def store(asked: Asked, study: str | None = None) -> Response:
     asked.told |= {"stored": len(report.stored), "reasons": report.reasons}
     one = next(iter(report.studies)) if len(report.studies) == 1 else study
     url = asked.resource(one).url if one else resource.url
-    answer = elements_answer(report.elements(url), kind)
-    answer.status_code = report.status
-    if report.reasons:
-        words = "; ".join(dict.fromkeys(report.reasons))[:400].replace('"', "'")
-        answer.headers.add("Warning", f'299 minipacs "{words}"')
-    return answer
+    reasons = ["; ".join(dict.fromkeys(report.reasons))] if report.reasons else []
+    return warned(document(report.elements(url), kind, report.status), reasons)
+
+
+def _body(asked: Asked) -> IncomingMultipart:
+    try:
+        return IncomingMultipart.of(asked.request.headers.get("Content-Type", ""))
+    except MultipartError as error:
+        raise UnsupportedTypeError(str(error)) from error
 
 
 def _take(asked: Asked, part: IncomingPart, study: str | None, report: Report) -> None:
-    """Store what a part holds, and note what became of it. Raises CutShortError."""
+    """Store what a part holds, and note what became of it. Raises MultipartError."""
     said = "", ""
     try:
         file = OnePass(_Chunks(part.chunks))

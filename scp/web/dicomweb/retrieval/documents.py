@@ -1,7 +1,7 @@
 """Metadata and bulk data: what a data set says, and what it holds (PS3.18 10.4.1.1.2, -.5)."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -20,21 +20,16 @@ from scp.copies.conversion.data_set import (
     unit,
 )
 from scp.copies.corrected import inflated
+from scp.web.dicomweb.bodies import MODELS, multipart, part
 from scp.web.dicomweb.context import Asked
 from scp.web.dicomweb.errors import NotFoundError
 from scp.web.dicomweb.resources import BadRequestError
 from scp.web.dicomweb.retrieval import frames
 from scp.web.dicomweb.retrieval.instances import located, tag_of, tag_of_all
 from scp.web.http import not_modified
-from scp.web.media import (
-    JSON,
-    Part,
-    choose_bulk,
-    choose_metadata,
-    data_set_json,
-    data_set_xml,
-    multipart,
-)
+from scp.web.media.accept import choose_bulk, choose_metadata
+from scp.web.media.media_types import JSON
+from scp.web.media.multipart import Part
 from storage import Location
 from storage.dicom import part10
 from storage.dicom.data_sets import BULK_VRS, DEFLATED
@@ -77,7 +72,7 @@ def metadata(
     """What the instances of a study or series say, or one, without what is bulk."""
     resource = asked.resource(study, series, instance)
     request = asked.request
-    kind = choose_metadata(request.headers.get("Accept", ""), request.args.get("accept", ""))
+    kind = choose_metadata(*asked.accept)
     found = located(asked, resource)
     asked.told["instances"] = len(found)
     tag = tag_of_all(asked, found, kind)
@@ -90,35 +85,27 @@ def metadata(
 
     def parts() -> Iterator[Part]:
         for location in found:
-            data = _document(asked, location, data_set_xml)
-            where = f"{asked.resource(*location.uids).url}/metadata"
-            headers = {"Content-Type": kind, "Content-Location": where}
-            yield Part(headers, iter([data]), len(data))
+            data = _document(asked, location, kind)
+            yield part(kind, f"{asked.resource(*location.uids).url}/metadata", data, len(data))
 
-    return multipart(parts(), kind, 200)
+    return multipart(parts(), kind)
 
 
 def _json(asked: Asked, found: Iterable[Location]) -> Iterator[bytes]:
     before = b"["
     for location in found:
-        yield before + _document(asked, location, data_set_json)
+        yield before + _document(asked, location, JSON)
         before = b",\n"
     yield b"]\n"
 
 
-# From a file, where its data set begins, its transfer syntax, the character set of text that names
-# none, and where bulk data is to be had by its path.
-Make = Callable[[BinaryIO, int, str, str, Callable[[tuple[int, ...]], str]], bytes]
-
-
-def _document(asked: Asked, location: Location, make: Make) -> bytes:
-    held = _held(asked, location)
+def _document(asked: Asked, location: Location, kind: str) -> bytes:
     base = f"{asked.resource(*location.uids).url}/bulkdata/"
-    made = make(
-        held.file, held.start, held.transfer_syntax_uid, location.charset, partial(_uri, base)
-    )
-    asked.closing.close()
-    return made
+    with asked.context.copies.open(location).file as file:
+        file.seek(0)
+        meta = part10.read(file)
+        held = file, meta.data_set_offset, meta.transfer_syntax_uid, location.charset
+        return MODELS[kind].data_set(*held, partial(_uri, base))
 
 
 def _uri(base: str, path: tuple[int, ...]) -> str:
@@ -167,7 +154,7 @@ def _value_answer(
     asked: Asked, location: Location, scope: Scope, element: StoredElement, path: str
 ) -> Response:
     request = asked.request
-    is_multipart = choose_bulk(request.headers.get("Accept", ""), request.args.get("accept", ""))
+    is_multipart = choose_bulk(*asked.accept).is_multipart
     vr = element.vr or find(element.tag, scope)
     source = scope.source
     # Always Little Endian (PS3.18 8.7.3.5).
@@ -177,8 +164,7 @@ def _value_answer(
     kind = f"{_OCTETS}; transfer-syntax=1.2.840.10008.1.2.1"
     if is_multipart:
         where = f"{asked.resource(*location.uids).url}/bulkdata/{path}"
-        part = Part({"Content-Type": kind, "Content-Location": where}, chunks, element.length)
-        return multipart(iter([part]), _OCTETS, 200)
+        return multipart(iter([part(kind, where, chunks, element.length)]), _OCTETS)
     answer = Response(chunks, content_type=kind)
     answer.content_length = element.length
     answer.set_etag(tag_of(asked, location, "bulkdata", path))
@@ -189,8 +175,8 @@ def all_bulk_data(
     asked: Asked, study: str, series: str | None = None, instance: str | None = None
 ) -> Response:
     """All bulk data of the instances of a resource, each value a part (PS3.18 10.4.1.1.5)."""
-    resource, request = asked.resource(study, series, instance), asked.request
-    choose_bulk(request.headers.get("Accept", ""), request.args.get("accept", ""))
+    resource = asked.resource(study, series, instance)
+    choose_bulk(*asked.accept)
     found = located(asked, resource)
 
     def parts() -> Iterator[Part]:
@@ -198,7 +184,7 @@ def all_bulk_data(
             yield from _bulk_parts(asked, location)
             asked.closing.close()
 
-    return multipart(parts(), _OCTETS, 200)
+    return multipart(parts(), _OCTETS)
 
 
 def _bulk_parts(asked: Asked, location: Location) -> Iterator[Part]:
@@ -217,12 +203,10 @@ def _bulk_parts(asked: Asked, location: Location) -> Iterator[Part]:
                 data = frames.bytes_of(held, number, is_native=False)
                 kind = f"{_OCTETS}; transfer-syntax={held.transfer_syntax_uid}"
                 where = f"{asked.resource(*location.uids).url}/frames/{number + 1}"
-                headers = {"Content-Type": kind, "Content-Location": where}
-                yield Part(headers, iter([data]), len(data))
+                yield part(kind, where, data, len(data))
             continue
         chunks = source.chunks(element.start, element.start + element.length)
         if not source.little_endian and unit(vr) > 1:
             chunks = swapped(vr, chunks)
         kind = f"{_OCTETS}; transfer-syntax=1.2.840.10008.1.2.1"
-        headers = {"Content-Type": kind, "Content-Location": f"{base}{element.tag:08X}"}
-        yield Part(headers, chunks, element.length)
+        yield part(kind, f"{base}{element.tag:08X}", chunks, element.length)

@@ -8,11 +8,13 @@ from werkzeug.wrappers import Response
 
 from scp.copies.conversion.pixels import StoredFrames
 from scp.copies.corrected import inflated, reachable
+from scp.web.dicomweb.bodies import multipart, part
 from scp.web.dicomweb.context import Asked
 from scp.web.dicomweb.errors import NotFoundError
 from scp.web.dicomweb.resources import BadRequestError
 from scp.web.dicomweb.retrieval.instances import located, tag_of
-from scp.web.media import Choice, Part, choose_pixels, multipart
+from scp.web.media.accept import Choice, choose_pixels
+from scp.web.media.multipart import Part
 from storage import Location
 from storage.dicom import part10
 from storage.dicom.data_sets import DEFLATED
@@ -66,7 +68,7 @@ def retrieve_all(
     first = frames_of(asked, found[0])
     if len(found) == 1:
         return answer(asked, found[0], first, list(range(count_of(first))), "all")
-    choice = _choice(asked, first)
+    choice = _choice(asked, first, False)
 
     def parts() -> Iterator[Part]:
         for location in found:
@@ -74,7 +76,7 @@ def retrieve_all(
             yield from _parts(asked, location, held, range(count_of(held)), choice)
             asked.closing.close()
 
-    return multipart(parts(), choice.media_type, 200)
+    return multipart(parts(), choice.media_type)
 
 
 def count_of(held: StoredFrames) -> int:
@@ -87,10 +89,10 @@ def answer(
     asked: Asked, location: Location, held: StoredFrames, numbers: list[int], name: str
 ) -> Response:
     """Some frames of an instance, in a form that is asked for; `name` tells them from others."""
-    choice = _choice(asked, held)
-    if len(numbers) > 1 or choice.is_multipart:
+    choice = _choice(asked, held, len(numbers) == 1)
+    if choice.is_multipart:
         parts = _parts(asked, location, held, numbers, choice)
-        return multipart(parts, choice.media_type, 200)
+        return multipart(parts, choice.media_type)
     kind, is_native = _kind(held, choice)
     made = Response(bytes_of(held, numbers[0], is_native), content_type=kind)
     made.set_etag(tag_of(asked, location, name, kind))
@@ -107,11 +109,10 @@ def bytes_of(held: StoredFrames, number: int, is_native: bool) -> bytes:
         return b"".join(chunks)
 
 
-def _choice(asked: Asked, held: StoredFrames) -> Choice:
+def _choice(asked: Asked, held: StoredFrames, is_one: bool) -> Choice:
     stored = held.transfer_syntax_uid if held.is_encapsulated else _NATIVE
     can_be_native = not held.is_encapsulated or bool(reachable(held.transfer_syntax_uid))
-    accept = asked.request.headers.get("Accept", ""), asked.request.args.get("accept", "")
-    return choose_pixels(*accept, stored, can_be_native)
+    return choose_pixels(*asked.accept, stored, can_be_native, is_one)
 
 
 def _kind(held: StoredFrames, choice: Choice) -> tuple[str, bool]:
@@ -130,4 +131,4 @@ def _parts(
     for number in numbers:
         data = bytes_of(held, number, is_native)
         where = f"{base}/frames/{number + 1}"
-        yield Part({"Content-Type": kind, "Content-Location": where}, iter([data]), len(data))
+        yield part(kind, where, data, len(data))

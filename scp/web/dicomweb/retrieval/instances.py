@@ -5,21 +5,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from pydicom.uid import ExplicitVRLittleEndian
 from werkzeug.wrappers import Response
 
 from scp.copies.corrected import Copies, reachable, transcode_file
+from scp.web.dicomweb.bodies import multipart, part, warned
 from scp.web.dicomweb.context import Asked
-from scp.web.dicomweb.errors import NotFoundError, UnavailableError
+from scp.web.dicomweb.errors import NotFoundError
 from scp.web.dicomweb.resources import Resource
 from scp.web.http import body_of_file
-from scp.web.media import Choice, Part, choose_dicom, multipart
+from scp.web.media.accept import choose_dicom
+from scp.web.media.media_types import DICOM
+from scp.web.media.multipart import Part
 from storage import Location
 from storage.archive import Selected
 from storage.dicom import part10
 from storage.journal import CORRECTIONS
-
-_ANY = "*"
 
 
 @dataclass(frozen=True)
@@ -52,25 +52,16 @@ def retrieve(
     """The instances of a study or series, or that one."""
     resource = asked.resource(study, series, instance)
     found = located(asked, resource)
-    stored = {syntax for _, syntax in found.kinds}
+    stored = list(dict.fromkeys(syntax for _, syntax in found.kinds))
+    others = (one for syntax in stored for one in reachable(syntax))
     choice = choose_dicom(
-        asked.request.headers.get("Accept", ""), asked.request.args.get("accept", ""),
-        sorted(stored | {one for syntax in stored for one in reachable(syntax)}),
-    )  # fmt: skip
-    given = {syntax: syntax_for(choice, syntax) for syntax in stored}
-    if not any(given.values()):
-        raise UnavailableError(f"in {', '.join(sorted(stored))} alone, and no decoder for it")
+        *asked.accept, tuple(dict.fromkeys((*stored, *others))), is_one=len(found) == 1
+    )
+    given = {one: choice.syntax_of((one, *reachable(one))) or "" for one in stored}
     asked.told["instances"] = len(found)
     if len(found) == 1 and not choice.is_multipart:
         return single(asked, found[0], given[found[0].transfer_syntax_uid])
     return _several(asked, resource, found, given)
-
-
-def syntax_for(choice: Choice, stored: str) -> str:
-    """The transfer syntax in which an instance goes that is stored in one; empty: it cannot."""
-    if choice.transfer_syntax in (_ANY, stored):
-        return stored
-    return syntax_by_name(choice.transfer_syntax or str(ExplicitVRLittleEndian), stored)
 
 
 def syntax_by_name(wanted: str, stored: str) -> str:
@@ -102,15 +93,13 @@ def _several(asked: Asked, resource: Resource, found: Selected, given: dict[str,
             made = as_file(asked.context.copies, location, syntax)
             where = resource.of_instance(location.uids).url
             kind = f"application/dicom; transfer-syntax={made.transfer_syntax_uid}"
-            yield Part(
-                {"Content-Type": kind, "Content-Location": where}, made.chunks(), made.length
-            )
+            yield part(kind, where, made.chunks(), made.length)
 
     # Partial content: in some of the media types alone (PS3.18 10.4.3).
-    answer = multipart(parts(), "application/dicom", 206 if is_partial else 200)
+    answer = multipart(parts(), DICOM, 206 if is_partial else 200)
     if is_partial:
         left = sum(not given[one.transfer_syntax_uid] for one in found)
-        answer.headers.add("Warning", f'299 minipacs "{left} instances have no decoder here"')
+        return warned(answer, [f"{left} instances have no decoder here"])
     return answer
 
 

@@ -11,13 +11,15 @@ from werkzeug.wrappers import Response
 
 from scp.copies.conversion.data_set import TranscodeError
 from scp.copies.conversion.pixels import StoredFrames
+from scp.web.dicomweb.bodies import multipart, part, warned
 from scp.web.dicomweb.context import Asked
 from scp.web.dicomweb.errors import UnavailableError
 from scp.web.dicomweb.resources import BadRequestError, Resource
 from scp.web.dicomweb.retrieval.frames import frames_of, numbers_of
 from scp.web.dicomweb.retrieval.instances import located, tag_of
 from scp.web.http import not_modified
-from scp.web.media import Part, choose_rendered, multipart
+from scp.web.media.accept import choose_rendered
+from scp.web.media.multipart import Part
 from scp.web.rendering import MEDIA_TYPES, Viewing, Viewport, encoded, picture, viewing_of
 from storage import Location
 
@@ -39,7 +41,7 @@ def retrieve(
     found = located(asked, resource)
     if len(found) == 1:
         return _single(asked, found[0], viewing, numbers)
-    choice = choose_rendered(*_accept(asked), MEDIA_TYPES, is_several=True)
+    choice = choose_rendered(*asked.accept, MEDIA_TYPES, is_several=True)
 
     def parts() -> Iterator[Part]:
         for location in found:
@@ -48,10 +50,9 @@ def retrieve(
             except TranscodeError:  # a report has no picture, and others do
                 continue
             where = f"{resource.of_instance(location.uids).url}/rendered"
-            headers = {"Content-Type": choice.media_type, "Content-Location": where}
-            yield Part(headers, iter([data]), len(data))
+            yield part(choice.media_type, where, data, len(data))
 
-    return _warned(multipart(parts(), choice.media_type, 200), viewing)
+    return warned(multipart(parts(), choice.media_type), viewing.warnings)
 
 
 def thumbnail(
@@ -80,10 +81,6 @@ def _outwards(middle: int, count: int) -> Iterator[int]:
                 yield number
 
 
-def _accept(asked: Asked) -> tuple[str, str]:
-    return asked.request.headers.get("Accept", ""), asked.request.args.get("accept", "")
-
-
 def _viewing(asked: Asked) -> Viewing:
     try:
         return viewing_of(asked.request.args)
@@ -92,7 +89,7 @@ def _viewing(asked: Asked) -> Viewing:
 
 
 def _single(asked: Asked, location: Location, viewing: Viewing, numbers: str | None) -> Response:
-    choice = choose_rendered(*_accept(asked), MEDIA_TYPES, is_several=False)
+    choice = choose_rendered(*asked.accept, MEDIA_TYPES)
     tag = tag_of(asked, location, choice.media_type, repr(viewing), numbers or "")
     if unchanged := not_modified(asked.request, tag):
         return unchanged
@@ -116,7 +113,7 @@ def answer_by_uri(
 def _alone(data: bytes, media_type: str, tag: str, viewing: Viewing) -> Response:
     answer = Response(data, content_type=media_type)
     answer.set_etag(tag)
-    return _warned(answer, viewing)
+    return warned(answer, viewing.warnings)
 
 
 def _each_frame(
@@ -131,10 +128,9 @@ def _each_frame(
         for number in wanted:
             data = encoded([_picture(held, header, number, viewing)], media_type, viewing.quality)
             where = f"{base}/frames/{number + 1}/rendered"
-            headers = {"Content-Type": media_type, "Content-Location": where}
-            yield Part(headers, iter([data]), len(data))
+            yield part(media_type, where, data, len(data))
 
-    return _warned(multipart(parts(), media_type, 200), viewing)
+    return warned(multipart(parts(), media_type), viewing.warnings)
 
 
 def _drawn(
@@ -190,9 +186,3 @@ def _milliseconds(header: Dataset) -> float | None:
         if value > 0:
             return value if numerator is None else numerator / value
     return None
-
-
-def _warned(answer: Response, viewing: Viewing) -> Response:
-    for words in viewing.warnings:
-        answer.headers.add("Warning", f'299 minipacs "{words}"')
-    return answer
