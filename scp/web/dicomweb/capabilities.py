@@ -7,13 +7,12 @@ from xml.sax.saxutils import quoteattr
 
 from werkzeug.wrappers import Response
 
-from scp.web.dicomweb.context import Asked
-from scp.web.media.accept import choose_capabilities
+from scp.web.media import choose_capabilities
+from scp.web.request import Asked
 
-_VARIABLE = re.compile(r"<(?:path:)?(\w+)>")
 _JSON = "application/json"
 # What each kind of resource can be had in (PS3.18 8.7.3, 8.7.4).
-_GIVEN = {
+GIVEN = {
     "search": ("application/dicom+json", 'multipart/related; type="application/dicom+xml"'),
     "metadata": ("application/dicom+json", 'multipart/related; type="application/dicom+xml"'),
     "instances": ('multipart/related; type="application/dicom"', "application/dicom"),
@@ -41,20 +40,21 @@ def answer(asked: Asked) -> Response:
 
 def _resources(asked: Asked) -> dict[str, list[tuple[str, str, str]]]:
     """Path -> name, method and kind of each thing that may be asked of it."""
-    from scp.web.dicomweb.routes import ROUTES  # which names this module's answer in turn
+    from scp.web.dicomweb.routes import ROUTES, path_of  # the service imports both
 
     web = asked.context.web
     found: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for route in ROUTES:
-        path = _VARIABLE.sub(r"{\1}", route.path.format(base=web.path, uri=web.uri_path))
-        found[path] += [(route.name, method, route.resource) for method in route.methods]
+        found[path_of(route, web)] += [
+            (route.name, method, route.resource) for method in route.methods
+        ]
     return found
 
 
 def _as_json(asked: Asked) -> str:
     told = [
         {"path": path, "methods": [
-            {"name": name, "method": method, "produces": _GIVEN[kind],
+            {"name": name, "method": method, "produces": GIVEN[kind],
              **({"consumes": _TAKEN} if method == "POST" else {})}
             for name, method, kind in methods
         ]}
@@ -77,7 +77,7 @@ def _as_wadl(asked: Asked) -> str:
             lines.append(f'      <method name="{method}" id="{name}">')
             if method == "POST":
                 lines += ["        <request>", *map(_representation, _TAKEN), "        </request>"]
-            lines += ["        <response>", *map(_representation, _GIVEN[kind]),
+            lines += ["        <response>", *map(_representation, GIVEN[kind]),
                       "        </response>", "      </method>"]  # fmt: skip
         lines.append("    </resource>")
     return "\n".join([*lines, "  </resources>", "</application>", ""])

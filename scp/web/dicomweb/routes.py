@@ -1,12 +1,14 @@
 """What may be asked, and who answers: from this table follow the paths and the capabilities."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from werkzeug.wrappers import Response
 
+from scp.config import Web
 from scp.web.dicomweb import search_answers, storing, uri
-from scp.web.dicomweb.retrieval import documents, frames, instances, rendered
+from scp.web.retrieval import documents, frames, instances, rendered
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,12 @@ class Route:
     resource: str = "instances"  # what it gives: for the media types that it can be had in
 
 
+def path_of(route: Route, web: Web) -> str:
+    """A route's path by the settings, its variables in braces."""
+    return _VARIABLE.sub(r"{\1}", route.path.format(base=web.path, uri=web.uri_path))
+
+
+_VARIABLE = re.compile(r"<(?:path:)?(\w+)>")
 _STUDY = "{base}/studies/<study>"
 _SERIES = _STUDY + "/series/<series>"
 _INSTANCE = _SERIES + "/instances/<instance>"

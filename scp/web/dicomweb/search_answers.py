@@ -2,11 +2,9 @@
 
 from werkzeug.wrappers import Response
 
-from scp.web.dicomweb.bodies import documents, warned
-from scp.web.dicomweb.context import Asked
-from scp.web.dicomweb.resources import Resource
 from scp.web.dicomweb.searching import Answers, search_of
-from scp.web.media.accept import choose_metadata
+from scp.web.media import choose_metadata
+from scp.web.request import Asked, Resource, documents, warned
 from storage import Level
 from storage.archive import HeaderLimits, turns
 

@@ -7,7 +7,7 @@ from itertools import islice
 from pydicom.tag import Tag
 from werkzeug.datastructures import MultiDict
 
-from scp.web.dicomweb.resources import BadRequestError, Resource
+from scp.web.request import BadRequestError, Resource
 from storage import Level, Options, Query
 from storage.archive import QueryAnswers
 from storage.diagnostics import IdentifierError

@@ -12,10 +12,9 @@ from werkzeug.wrappers import Request, Response
 
 from scp.config import Settings
 from scp.runtime import one_line
-from scp.web.dicomweb.context import Asked, WebContext
-from scp.web.dicomweb.errors import status_of
 from scp.web.dicomweb.routes import ROUTES, Route
 from scp.web.http import error_answer
+from scp.web.request import Asked, WebContext, status_of
 from storage.diagnostics import Event
 
 logger = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
@@ -10,16 +10,20 @@ from pydicom.tag import Tag
 from werkzeug.wrappers import Response
 
 from scp.network.dimse import Status, sop_classes, status_of
-from scp.web.dicomweb.bodies import document, warned
-from scp.web.dicomweb.context import Asked
-from scp.web.dicomweb.errors import ForbiddenError, UnsupportedTypeError
-from scp.web.dicomweb.resources import BadRequestError
-from scp.web.media.accept import choose_report
-from scp.web.media.errors import MultipartError
-from scp.web.media.parts import IncomingMultipart, IncomingPart
+from scp.web.dicomweb.sent_documents import Documents
+from scp.web.media import JSON, XML, IncomingMultipart, IncomingPart, MultipartError, choose_report
+from scp.web.models import ReadDataSet
+from scp.web.request import (
+    Asked,
+    BadRequestError,
+    ForbiddenError,
+    UnsupportedTypeError,
+    document,
+    warned,
+)
 from storage import Received, Stored, StoreOutcome
-from storage.archive.tar_members import OnePass
-from storage.diagnostics import ArchiveError, Event, MismatchError
+from storage.archive import OnePass
+from storage.diagnostics import ArchiveError, DataSetError, Event, MismatchError
 from storage.dicom import part10
 from storage.dicom.data_sets import Element, Elements
 from storage.dicom.values import Uids
@@ -33,7 +37,7 @@ _RETRIEVE_URL = Tag(0x0008, 0x1190)
 _CLASS, _INSTANCE = Tag(0x0008, 0x1150), Tag(0x0008, 0x1155)
 _FAILURE_REASON, _WARNING_REASON = Tag(0x0008, 0x1197), Tag(0x0008, 0x1196)
 _FAILED, _STORED, _OTHERS = Tag(0x0008, 0x1198), Tag(0x0008, 0x1199), Tag(0x0008, 0x119A)
-_COMMENT = Tag(0x0000, 0x0902)
+_OWN_CLASS, _OWN_INSTANCE = 0x00080016, 0x00080018
 
 
 @dataclass
@@ -71,12 +75,20 @@ def store(asked: Asked, study: str | None = None) -> Response:
     if not asked.context.web.store:
         raise ForbiddenError("[web] store is false: nothing is stored here")
     resource = asked.resource(study)
-    kind = choose_report(asked.request.headers.get("Accept", ""),
-                         asked.request.args.get("accept", ""))  # fmt: skip
+    kind = choose_report(*asked.accept)
     report, body = Report(), _body(asked)
     try:
-        for part in body.parts(asked.request.stream):
-            _take(asked, part, study, report)
+        if body.media_type in (JSON, XML):
+            with Documents(body.media_type) as held:
+                for part in body.parts(asked.request.stream):
+                    held.take(part)
+                for made in held.data_sets():
+                    _take_made(asked, made, held, study, report)
+        else:
+            for part in body.parts(asked.request.stream):
+                _take(asked, part, study, report)
+    except DataSetError as error:
+        raise BadRequestError(str(error)) from error
     except MultipartError as error:
         # What came whole is stored, and is said so; the request as a whole was none.
         raise BadRequestError(
@@ -105,28 +117,44 @@ def _take(asked: Asked, part: IncomingPart, study: str | None, report: Report) -
         file = OnePass(_Chunks(part.chunks))
         meta = part10.read(cast(BinaryIO, file))
         said = meta.sop_class_uid, meta.sop_instance_uid
-        stored = _stored(asked, meta, file, study)
+        blocks = iter(lambda: file.read(_BLOCK_BYTES), b"")
+        stored = _stored(asked, (*said, meta.transfer_syntax_uid), blocks, study)
     except ArchiveError as error:
-        _rest_of(part)
-        _refuse(report, said, error, part)
+        for _ in part.chunks:  # the next one begins behind it
+            pass
+        _refuse(report, said, error)
         return
     _accept(asked, report, said, stored)
 
 
-def _stored(asked: Asked, meta: part10.FileMeta, file: OnePass, study: str | None) -> Stored:
-    archive, syntax = asked.context.archive, meta.transfer_syntax_uid
-    if not sop_classes.is_storage(meta.sop_class_uid):
-        raise MismatchError(f"SOP class {meta.sop_class_uid[:80]} is none that is stored")
+def _take_made(
+    asked: Asked, made: ReadDataSet, held: Documents, study: str | None, report: Report
+) -> None:
+    """The same of an instance whose metadata came as a document."""
+    said = made.text(_OWN_CLASS), made.text(_OWN_INSTANCE)
+    try:
+        named = *said, held.transfer_syntax_of(made)
+        _accept(asked, report, said, _stored(asked, named, made.chunks(held.bulk), study))
+    except ArchiveError as error:
+        _refuse(report, said, error)
+
+
+def _stored(
+    asked: Asked, named: tuple[str, str, str], blocks: Iterable[bytes], study: str | None
+) -> Stored:
+    """Store a data set; `named` are SOP class, SOP Instance and transfer syntax."""
+    archive = asked.context.archive
+    sop_class, _, syntax = named
+    if not sop_classes.is_storage(sop_class):
+        raise MismatchError(f"SOP class {sop_class[:80]} is none that is stored")
     if syntax not in sop_classes.STORAGE_SYNTAXES:
         raise MismatchError(f"Transfer syntax {syntax[:80]} is none that is taken")
-    intake = archive.receive(meta.sop_class_uid, meta.sop_instance_uid, syntax)
+    intake = archive.receive(*named)
     try:
-        while block := file.read(_BLOCK_BYTES):
+        for block in blocks:
             intake.write(block)
-        received = Received(
-            meta.sop_class_uid, meta.sop_instance_uid, syntax, intake,
-            asked.context.settings.storage.charset, SENDER,
-        )  # fmt: skip
+        charset = asked.context.settings.storage.charset
+        received = Received(*named, intake, charset, SENDER)
         if study is not None:
             header = archive.header_of(received, intake)
             if header.uids[0] != study:
@@ -136,20 +164,19 @@ def _stored(asked: Asked, meta: part10.FileMeta, file: OnePass, study: str | Non
         intake.discard()
 
 
-def _refuse(report: Report, said: tuple[str, str], error: ArchiveError, part: IncomingPart) -> None:
+def _refuse(report: Report, said: tuple[str, str], error: ArchiveError) -> None:
     status = status_of(error)
     report.is_out_of_resources |= status is Status.OUT_OF_RESOURCES
     report.reasons.append(str(error))
     logger.error(Event("store refused", error, instance=said[1]))
     reason = Element("US", str(int(status)))
-    comment = Element("LO", str(error)[:64])
     if all(said):
         report.failed.append({
             _CLASS: Element("UI", said[0]), _INSTANCE: Element("UI", said[1]),
-            _FAILURE_REASON: reason, _COMMENT: comment,
+            _FAILURE_REASON: reason,
         })  # fmt: skip
     else:
-        report.others.append({_FAILURE_REASON: reason, _COMMENT: comment})
+        report.others.append({_FAILURE_REASON: reason})
 
 
 def _accept(asked: Asked, report: Report, said: tuple[str, str], stored: Stored) -> None:
@@ -165,11 +192,6 @@ def _accept(asked: Asked, report: Report, said: tuple[str, str], stored: Stored)
     logger.info(Event(stored.outcome.value, peer=SENDER, instance=uids[2]))
     for disagreement in stored.disagreements:
         logger.warning(Event("disagreement", disagreement, instance=uids[2]))
-
-
-def _rest_of(part: IncomingPart) -> None:
-    for _ in part.chunks:
-        pass
 
 
 class _Chunks(io.RawIOBase):

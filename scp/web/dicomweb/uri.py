@@ -8,12 +8,9 @@ from werkzeug.wrappers import Response
 from scp.copies.conversion.data_set import TranscodeError
 from scp.copies.deidentify.instances import copies_for
 from scp.copies.deidentify.rules import Profile
-from scp.web.dicomweb.context import Asked
-from scp.web.dicomweb.errors import UnavailableError
-from scp.web.dicomweb.resources import BadRequestError
-from scp.web.dicomweb.retrieval import frames, instances, rendered
-from scp.web.rendering import MEDIA_TYPES, Viewing, Viewport, viewing_of
-from scp.web.rendering.viewing import window
+from scp.web.rendering import MEDIA_TYPES, Viewing, Viewport, viewing_of, window
+from scp.web.request import Asked, BadRequestError, UnavailableError
+from scp.web.retrieval import frames, instances, rendered
 from storage import Location
 
 _DICOM = "application/dicom"

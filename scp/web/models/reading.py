@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from scp.copies.conversion.data_set import ITEM, SEQUENCE_END, UNDEFINED, belongs, name
-from scp.web.media.multipart import FileRange
+from scp.web.media import FileRange
 from storage.diagnostics import BudgetError, DataSetError
 from storage.dicom.data_sets import BULK_VRS
 from storage.dicom.values import (

@@ -2,14 +2,14 @@
 
 from scp.web.rendering.encoding import MEDIA_TYPES, encoded
 from scp.web.rendering.pictures import picture
-from scp.web.rendering.viewing import Viewing, Viewport, Window, viewing_of
+from scp.web.rendering.viewing import Viewing, Viewport, viewing_of, window
 
 __all__ = [
     "MEDIA_TYPES",
     "Viewing",
     "Viewport",
-    "Window",
     "encoded",
     "picture",
     "viewing_of",
+    "window",
 ]

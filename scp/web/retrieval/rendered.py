@@ -11,16 +11,20 @@ from werkzeug.wrappers import Response
 
 from scp.copies.conversion.data_set import TranscodeError
 from scp.copies.conversion.pixels import StoredFrames
-from scp.web.dicomweb.bodies import multipart, part, warned
-from scp.web.dicomweb.context import Asked
-from scp.web.dicomweb.errors import UnavailableError
-from scp.web.dicomweb.resources import BadRequestError, Resource
-from scp.web.dicomweb.retrieval.frames import frames_of, numbers_of
-from scp.web.dicomweb.retrieval.instances import located, tag_of
 from scp.web.http import not_modified
-from scp.web.media.accept import choose_rendered
-from scp.web.media.multipart import Part
+from scp.web.media import Part, choose_rendered
 from scp.web.rendering import MEDIA_TYPES, Viewing, Viewport, encoded, picture, viewing_of
+from scp.web.request import (
+    Asked,
+    BadRequestError,
+    Resource,
+    UnavailableError,
+    multipart,
+    part,
+    warned,
+)
+from scp.web.retrieval.frames import frames_of, numbers_of
+from scp.web.retrieval.instances import located, tag_of
 from storage import Location
 
 _THUMBNAIL = Viewport(128, 128)

@@ -20,16 +20,11 @@ from scp.copies.conversion.data_set import (
     unit,
 )
 from scp.copies.corrected import inflated
-from scp.web.dicomweb.bodies import MODELS, multipart, part
-from scp.web.dicomweb.context import Asked
-from scp.web.dicomweb.errors import NotFoundError
-from scp.web.dicomweb.resources import BadRequestError
-from scp.web.dicomweb.retrieval import frames
-from scp.web.dicomweb.retrieval.instances import located, tag_of, tag_of_all
 from scp.web.http import not_modified
-from scp.web.media.accept import choose_bulk, choose_metadata
-from scp.web.media.media_types import JSON
-from scp.web.media.multipart import Part
+from scp.web.media import JSON, Part, choose_bulk, choose_metadata
+from scp.web.request import MODELS, Asked, BadRequestError, NotFoundError, multipart, part
+from scp.web.retrieval import frames
+from scp.web.retrieval.instances import located, tag_of, tag_of_all
 from storage import Location
 from storage.dicom import part10
 from storage.dicom.data_sets import BULK_VRS, DEFLATED

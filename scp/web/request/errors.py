@@ -1,8 +1,8 @@
 """What goes wrong with a request, and the status that tells it (PS3.18 8.5)."""
 
 from scp.copies.conversion.data_set import LimitError, TranscodeError
-from scp.web.dicomweb.resources import BadRequestError
-from scp.web.media.accept import NotAcceptableError
+from scp.web.media import NotAcceptableError
+from scp.web.request.resources import BadRequestError
 from storage.diagnostics import (
     ArchiveError,
     DataSetError,

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Request
 from scp.config import Settings, Web
 from scp.copies.corrected import AsCorrected
 from scp.runtime import AuditTrail, trail
-from scp.web.dicomweb.resources import BadRequestError, Resource
+from scp.web.request.resources import BadRequestError, Resource
 from storage import Archive, OnConflict
 from storage.files import Bounds
 

@@ -1,5 +1,6 @@
 """STOW-RS (PS3.18 10.5): stored by the door of C-STORE, with a reason for each refusal."""
 
+import json
 import os
 import socket
 from io import BytesIO
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 from support import CT, EXPLICIT, find, minipacs
-from support.checks.dicomweb import TABLES, Web
+from support.checks.dicomweb import TABLES, Web, parts
 from support.data.samples import ct, encoded
 
 from storage.dicom import part10
@@ -139,3 +140,67 @@ def test_what_is_stored_over_http_is_found_over_dimse(empty: Web) -> None:
     with empty.node.association((FIND["STUDY"], EXPLICIT)) as association:
         answers, _ = find(association, FIND["STUDY"], "STUDY", StudyInstanceUID="1.2.9")
     assert len(answers) == 1
+
+
+def stored_as_documents(web: Web, kind: str, documents: list[bytes], bulk: dict[str, bytes]):
+    """Send metadata, and the bulk data that they name."""
+    parts = [f"--b\r\nContent-Type: {kind}\r\n\r\n".encode() + one for one in documents]
+    parts += [
+        f"--b\r\nContent-Type: application/octet-stream\r\nContent-Location: {uri}\r\n\r\n".encode()
+        + data
+        for uri, data in bulk.items()
+    ]
+    return web.session.post(
+        f"{web.url}/studies", data=b"\r\n".join([*parts, b"--b--\r\n"]),
+        headers={"Content-Type": f'multipart/related; type="{kind}"; boundary=b',
+                 "Accept": "application/dicom+json"}, timeout=60,
+    )  # fmt: skip
+
+
+def test_metadata_and_bulk_data_make_an_instance(empty: Web) -> None:
+    pixels = bytes(range(256)) * 8
+    made = ct("1.2.9", "1.2.9.1", "1.2.9.1.1", PatientName="Yamada^Tarou=山田^太郎")
+    made.SpecificCharacterSet = "ISO_IR 192"
+    del made.PixelData
+    held = made.to_json_dict()
+    held["7FE00010"] = {"vr": "OW", "BulkDataURI": "pixels-1"}
+    answer = stored_as_documents(
+        empty, "application/dicom+json", [json.dumps([held]).encode()], {"pixels-1": pixels}
+    )
+    assert answer.status_code == 200, answer.text
+    found = dcmread(empty.node.files()[0])
+    assert found.PixelData == pixels
+    assert found.PatientName == "Yamada^Tarou=山田^太郎"
+    assert found.file_meta.TransferSyntaxUID == EXPLICIT
+
+
+def test_what_a_node_gives_as_metadata_it_takes_as_such(empty: Web) -> None:
+    empty.store([file_of("1.2.9.1.1", PixelData=b"\1\2" * 800)])
+    url = f"{empty.url}/studies/1.2.9/series/1.2.9.1/instances/1.2.9.1.1"
+    for kind in ("application/dicom+json", "application/dicom+xml"):
+        accept = kind if "json" in kind else f'multipart/related; type="{kind}"'
+        answer = empty.get(f"{url}/metadata", accept)
+        document = answer.content if "json" in kind else parts(answer)[0][1]
+        document = document.replace(b"1.2.9.1.1<", b"1.2.9.1.7<").replace(
+            b'"1.2.9.1.1"', b'"1.2.9.1.8"'
+        )
+        bulk = f"{url}/bulkdata/7FE00010"
+        pixels = empty.get(bulk, "application/octet-stream").content
+        stored = stored_as_documents(empty, kind, [document], {bulk: pixels})
+        assert stored.status_code == 200, stored.text
+    held = [dcmread(path) for path in empty.node.files()]
+    assert {one.SOPInstanceUID for one in held} == {"1.2.9.1.1", "1.2.9.1.7", "1.2.9.1.8"}
+    assert len({one.PixelData for one in held}) == 1
+
+
+@pytest.mark.parametrize(
+    ("document", "status"),
+    [(b"{", 400), (b"[]", 400), (b'{"00080018": 5}', 400), (b"[" * 100_000, 400),
+     (b'[{"7FE00010": {"vr": "OW", "BulkDataURI": "none"}}]', 409)],
+)  # fmt: skip
+def test_metadata_that_tell_of_no_instance_are_refused(
+    empty: Web, document: bytes, status: int
+) -> None:
+    answer = stored_as_documents(empty, "application/dicom+json", [document], {})
+    assert answer.status_code == status, answer.text
+    assert empty.node.files() == []

@@ -5,9 +5,8 @@ from itertools import chain
 
 from werkzeug.wrappers import Response
 
-from scp.web.media.media_types import JSON, XML
-from scp.web.media.multipart import Multipart, Part
-from scp.web.models.model import json_model, xml_model
+from scp.web.media import JSON, XML, Multipart, Part
+from scp.web.models import json_model, xml_model
 from storage.dicom.data_sets import Elements
 
 # What was written once of a series is remembered.

@@ -8,14 +8,9 @@ from typing import BinaryIO
 from werkzeug.wrappers import Response
 
 from scp.copies.corrected import Copies, reachable, transcode_file
-from scp.web.dicomweb.bodies import multipart, part, warned
-from scp.web.dicomweb.context import Asked
-from scp.web.dicomweb.errors import NotFoundError
-from scp.web.dicomweb.resources import Resource
 from scp.web.http import body_of_file
-from scp.web.media.accept import choose_dicom
-from scp.web.media.media_types import DICOM
-from scp.web.media.multipart import Part
+from scp.web.media import DICOM, Part, choose_dicom
+from scp.web.request import Asked, NotFoundError, Resource, multipart, part, warned
 from storage import Location
 from storage.archive import Selected
 from storage.dicom import part10

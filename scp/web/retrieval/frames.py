@@ -8,13 +8,9 @@ from werkzeug.wrappers import Response
 
 from scp.copies.conversion.pixels import StoredFrames
 from scp.copies.corrected import inflated, reachable
-from scp.web.dicomweb.bodies import multipart, part
-from scp.web.dicomweb.context import Asked
-from scp.web.dicomweb.errors import NotFoundError
-from scp.web.dicomweb.resources import BadRequestError
-from scp.web.dicomweb.retrieval.instances import located, tag_of
-from scp.web.media.accept import Choice, choose_pixels
-from scp.web.media.multipart import Part
+from scp.web.media import Choice, Part, choose_pixels
+from scp.web.request import Asked, BadRequestError, NotFoundError, multipart, part
+from scp.web.retrieval.instances import located, tag_of
 from storage import Location
 from storage.dicom import part10
 from storage.dicom.data_sets import DEFLATED
