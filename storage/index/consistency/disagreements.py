@@ -8,7 +8,7 @@ one UID at two levels (against PS3.3 A.1.2 and PS3.5 9.1).
 from collections.abc import Iterator
 from typing import Any
 
-from peewee import fn
+from peewee import SQL, fn
 
 from storage.dicom.values import Level, Uids
 from storage.index import IDENTITY, Index
@@ -56,8 +56,9 @@ def everywhere(index: Index) -> Iterator[tuple[str, str]]:
     for level in _BELOW_PATIENT:
         for other in _BELOW_PATIENT[level:]:
             uid = _uid(index, level)
-            others = index[other].select(_uid(index, other))
-            shared = index[level].select(uid).where(uid.in_(others)).distinct()
+            # Looked up one by one: a list of all would be made in memory.
+            same = index[other].select(SQL("1")).where(_uid(index, other) == uid)
+            shared = index[level].select(uid).where(fn.EXISTS(same)).distinct()
             for (value,) in shared.tuples().iterator():
                 yield value, _at_two_levels(level, other, value)
 
