@@ -46,6 +46,8 @@ FLOORS = (
     {"scp.copies.deidentify.pixels", "scp.copies.export", "scp.network.scu"},
     {"scp.copies.deidentify.instances"},
     {"scp.copies.deidentify", "scp.copies.conversion"},
+    {"scp.web.models"},
+    {"scp.web.media"},
     {
         "scp.copies",
         "scp.forwarding",
@@ -74,6 +76,7 @@ FLOORS = (
 # What has no door, only rooms: each of these is imported as what it is.
 CORRIDORS = {
     "scp", "scp.network", "scp.copies", "scp.copies.conversion", "scp.copies.deidentify",
+    "scp.web.media", "scp.web.models",
     "storage.maintenance",
     "scp.cli.commands", "scp.cli.commands.changes", "scp.cli.commands.node",
     "scp.cli.commands.retention", "scp.cli.commands.transfer", "scp.cli.commands.upkeep",
