@@ -46,8 +46,8 @@ FLOORS = (
     {"scp.copies.deidentify.pixels", "scp.copies.export", "scp.network.scu"},
     {"scp.copies.deidentify.instances"},
     {"scp.copies.deidentify", "scp.copies.conversion"},
-    {"scp.web.models"},
     {"scp.web.media"},
+    {"scp.web.models"},
     {
         "scp.copies",
         "scp.forwarding",
