@@ -202,7 +202,7 @@ def _value(one: ReadElement) -> bytes:
     size = _NUMBER_BYTES.get(one.vr)
     values = one.values
     if is_number(one.vr) and one.vr not in _FLOATS:
-        values = tuple(_WHOLE.sub(r"\1", value) for value in values)
+        values = tuple(map(_whole, values))
     try:
         data = to_bytes(one.vr, "\\".join(values), _UTF_8)
     except OverflowError:  # of what FL does not reach
@@ -210,6 +210,11 @@ def _value(one: ReadElement) -> bytes:
     if size and len(data) != size * len(values):
         raise DataSetError(f"{name(one.tag)} has a value that cannot be one of {one.vr}")
     return data
+
+
+def _whole(value: str) -> str:
+    match = _WHOLE.fullmatch(value)
+    return match[1] if match else value
 
 
 def _uris(elements: dict[int, ReadElement]) -> Iterator[str]:

@@ -33,9 +33,10 @@ class XmlForm:
 
     def values(self, head: Head, values: Sequence[str]) -> bytes:
         """An element with its values, each with its number."""
-        if not any(values):
+        is_name = head.vr == "PN"
+        if not any(value.strip("^=") if is_name else value for value in values):
             return self._element(head, "")
-        write = _person_name if head.vr == "PN" else _value
+        write = _person_name if is_name else _value
         return self._element(head, "".join(map(write, range(1, len(values) + 1), values)))
 
     def binary(self, head: Head, value: bytes) -> bytes:
@@ -89,7 +90,7 @@ def _person_name(number: int, value: str) -> str:
     groups = [
         f"<{name}>{_components(group)}</{name}>"
         for name, group in zip(GROUPS, value.split("=", 2), strict=False)
-        if group
+        if group.strip("^")
     ]
     return f'<PersonName number="{number}">{"".join(groups)}</PersonName>'
 

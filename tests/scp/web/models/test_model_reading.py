@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 from pydicom.filereader import read_dataset
+from pydicom.tag import Tag
+from support.data.samples import Sample, samples
 
 from scp.web.media.multipart import FileRange
 from scp.web.models.json_reading import read_json
@@ -16,7 +18,6 @@ from scp.web.models.reading import Encapsulated, Limits, ReadDataSet
 from scp.web.models.xml_reading import read_xml
 from storage.diagnostics import BudgetError, DataSetError
 from storage.dicom.data_sets import Element
-from support.data.samples import Sample, samples
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 SAMPLES = [
@@ -56,14 +57,8 @@ def test_what_is_written_is_read_back(sample: Sample) -> None:
         first = document(make, sample.data_set, sample.transfer_syntax_uid)
         (found,) = read(first)
         # Of bulk data no more than where it is: as many bytes as make it that again.
-        try:
-            data = data_set_of(found, lambda _: bytes(2_000_000))
-        except DataSetError as error:  # text that is no number
-            assert "cannot be one of" in str(error)
-            continue
-        again = document(make, data, EXPLICIT)
-        if b'"US or' not in first:
-            assert again == first
+        data = data_set_of(found, lambda _: bytes(2_000_000))
+        assert document(make, data, EXPLICIT) == first
 
 
 def test_instances_are_what_they_were() -> None:
@@ -179,7 +174,7 @@ def test_values_of_xml() -> None:
     [
         (b"", "no JSON"), (b"{", "no JSON"), (b"5", "an object of attributes"), (b"\xff{}", "JSON"),
         (b"[[]]", "an object of attributes"), (b"[" * 100_000, "no JSON"),
-        (b'{"0010":{}}', "no tag"), (b'{"PatientName":{}}', "no tag"), (b'{"00100010":5}', "no obj"),
+        (b'{"0010":{}}', "no tag"), (b'{"PatientName":{}}', "no tag"), (b'{"00100010":5}', "no ob"),
         (b'{"00100010":{"vr":"XX"}}', r"\(0010,0010\) has vr 'XX'"),
         (b'{"00100010":{"vr":["PN"]}}', "has a vr"),
         (b'{"00100010":{"vr":"PN","Value":"A"}}', "has a vr"),
@@ -250,8 +245,6 @@ def test_documents_that_are_too_much_are_refused() -> None:
 
 
 def test_elements_look_like_those_of_a_data_set() -> None:
-    from pydicom.tag import Tag
-
     held = {
         Tag(0x00100010): Element("PN", "Müller^J=x"),
         Tag(0x00080060): Element("CS", ""),
