@@ -39,9 +39,11 @@ _ITEM, _ITEM_END = 0xFFFEE000, 0xFFFEE00D
 _PIXEL_REPRESENTATION, _BITS_ALLOCATED = 0x00280103, 0x00280100
 _FIRST_GROUP, _DELIMITERS = 0x0008, 0xFFFE
 _MAX_DEPTH = 16
-_MOST_ELEMENTS = 2_000_000
-# An element of no more bytes is kept, and so many of them; then it begins anew.
-_KEPT_BYTES, _KEPT_ELEMENTS, _KEPT_CHARSETS = 512, 8192, 16
+_MOST_ELEMENTS = 1_000_000
+# An element of no more bytes is kept where it is no longer when it is written, and so many of them
+# in so many character sets; then it begins anew. That is 2 MB of ordinary instances, and 50 MB of
+# what is made to be more.
+_KEPT_BYTES, _KEPT_WRITTEN, _KEPT_ELEMENTS, _KEPT_CHARSETS = 512, 1024, 4096, 8
 # The header of an ordinary instance; and of what there is to read at once, where it is larger.
 _WINDOW_BYTES, _MOST_WINDOW_BYTES = 64 * 1024, 64 << 20
 
@@ -128,7 +130,7 @@ class Scan:
     def _read(self, at: int, count: int) -> None:
         self._file.seek(at)
         self._data, self._base = self._file.read(count), at
-        if at + 6 <= at + len(self._data) and self._implicit_vr and self._data[4:6] in _VRS:
+        if self._implicit_vr and self._data[4:6] in _VRS:
             raise UnusualError("explicit VR where it should be implicit")
 
     def _elements(self, level: _Level, at: int, stop: int | None, depth: int) -> int:
@@ -137,7 +139,7 @@ class Scan:
         Those of the data set itself end with what was read, too, or before the one that goes on.
         """
         data, implicit, known, kept = self._data, self._implicit_vr, level.known, _KEPT_BYTES
-        append, previous = level.fragments.append, level.previous
+        append, creators, previous = level.fragments.append, level.creators, level.previous
         limit = len(data) if stop is None else stop
         count = len(level.fragments)
         try:
@@ -164,17 +166,25 @@ class Scan:
                 if tag <= previous or group < _FIRST_GROUP:
                     raise UnusualError("out of order")
                 following = value + length
-                if length <= kept and following <= limit and not group & 1:
-                    key = data[at:following]
+                if length <= kept and following <= limit:
+                    key: bytes | tuple[str, bytes] = data[at:following]
+                    creator = ""
+                    if group & 1:
+                        if number > 0xFF:
+                            creator = creators.get(tag & 0xFFFF0000 | number >> 8, "")
+                            key = creator, data[at:following]
+                        else:
+                            self._note_creator(level, tag, data[value:following])
                     found = known.get(key)
                     if found is None:
-                        found = self._made(level, tag, vr, value, length, depth, key)
+                        how = tag, vr, creator, value, length, depth
+                        found = self._made(level, *how, key)
                     if tag == CHARACTER_SET:
                         known = self._in_charset(level, data[value:following])
                     if implicit and tag in (_PIXEL_REPRESENTATION, _BITS_ALLOCATED):
                         _note(level, tag, data[value:following])
                 else:
-                    found, following = self._other(level, tag, vr, at, value, length, limit, depth)
+                    found, following = self._large(level, tag, vr, value, length, limit, depth)
                 if found:
                     append(found)
                 previous = tag
@@ -201,24 +211,29 @@ class Scan:
         level.known = self._memory.of(self._implicit_vr, level.named)
         return level.known
 
+    def _note_creator(self, level: _Level, tag: int, value: bytes) -> None:
+        if is_creator(tag):
+            level.creators[tag] = creator_of(value, level.named)
+
     def _made(
-        self, level: _Level, tag: int, vr: str, value: int, length: int, depth: int, key: bytes
-    ) -> bytes:
-        """A small element that is not private, and kept where its bytes say all of it."""
+        self, level: _Level, tag: int, vr: str, creator: str, value: int, length: int, depth: int,
+        key: bytes | tuple[str, bytes],
+    ) -> bytes:  # fmt: skip
+        """A small element; it is kept where its bytes say all of it."""
         if not tag & 0xFFFF:  # Group Length (PS3.18 F.2.2)
             return b""
         varied, self._varies = self._varies, False
-        found = self._written(level, Head(tag, self._vr(level, tag, vr, "")), value, length, depth)
+        head = Head(tag, self._vr(level, tag, vr, creator), creator)
+        found = self._written(level, head, value, length, depth)
         if not self._varies:
             _keep(level.known, key, found)
         self._varies |= varied
         return found
 
-    def _other(
-        self, level: _Level, tag: int, vr: str, at: int, value: int, length: int, limit: int,
-        depth: int,
-    ) -> tuple[bytes, int]:  # fmt: skip
-        """A private element, a large one, or one of undefined length; and where it ends."""
+    def _large(
+        self, level: _Level, tag: int, vr: str, value: int, length: int, limit: int, depth: int
+    ) -> tuple[bytes, int]:
+        """An element that is not kept, or one of undefined length; and where it ends."""
         creator = level.creators.get(block_of(tag), "") if tag & 0x10000 else ""
         head = Head(tag, self._vr(level, tag, vr, creator), creator)
         if length == UNDEFINED:
@@ -229,21 +244,8 @@ class Scan:
             if not depth and limit == len(self._data) and is_bulk(head, length):
                 return self._bulk(level, head), following
             raise _ShortError if limit == len(self._data) else UnusualError("too long")
-        if not tag & 0xFFFF:
-            return b"", following
-        data = self._data
-        if is_creator(tag):
-            level.creators[tag] = creator_of(data[value:following], level.named)
-        if length > _KEPT_BYTES:
-            return self._written(level, head, value, length, depth), following
-        key = creator, data[at:following]
-        found = level.known.get(key)
-        if found is None:
-            varied, self._varies = self._varies, False
-            found = self._written(level, head, value, length, depth)
-            if not self._varies:
-                _keep(level.known, key, found)
-            self._varies |= varied
+        self._note_creator(level, tag, self._data[value:following])
+        found = self._written(level, head, value, length, depth) if tag & 0xFFFF else b""
         return found, following
 
     def _vr(self, level: _Level, tag: int, vr: str, creator: str) -> str:
@@ -333,6 +335,8 @@ def _path_of_item(path: tuple[int, ...], tag: int, number: int) -> tuple[int, ..
 
 
 def _keep(known: Known, key: bytes | tuple[str, bytes], found: bytes) -> None:
+    if len(found) > _KEPT_WRITTEN:
+        return
     if len(known) >= _KEPT_ELEMENTS:
         known.clear()
     known[key] = found
