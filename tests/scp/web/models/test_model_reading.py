@@ -186,6 +186,8 @@ def test_values_of_xml() -> None:
         (b'{"00280010":{"vr":"US","Value":[true]}}', "none of 'US'"),
         (b'{"00280010":{"vr":"FL","Value":[1e99]}}', "cannot be one of FL"),
         (b'{"00280010":{"vr":"FL","Value":[NaN]}}', "no JSON"),
+        (b'{"00100020":{"vr":"LO","Value":["\\ud800"]}}', "cannot be one of LO"),
+        ('{"00080060":{"vr":"CS","Value":["山"]}}'.encode(), "cannot be one of CS"),
         (b'{"00280009":{"vr":"AT","Value":["tag"]}}', "cannot be one of AT"),
         (b'{"00720065":{"vr":"OB","InlineBinary":"?"}}', "no base64"),
         (b'{"00720065":{"vr":"OB","Value":["A"]}}', "takes InlineBinary"),
