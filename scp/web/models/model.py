@@ -16,7 +16,8 @@ from scp.web.models.fragments import (
     text_fragment,
 )
 from scp.web.models.json_form import JsonForm
-from scp.web.models.scan import Memory, Scan
+from scp.web.models.memory import Memory
+from scp.web.models.scan import Scan
 from scp.web.models.walk import Walk
 from scp.web.models.xml_form import XmlForm
 from storage.diagnostics import DataSetError
