@@ -12,7 +12,9 @@ from scp.web.models.fragments import (
     BulkUri,
     Form,
     Head,
+    block_of,
     character_set,
+    is_creator,
     text_fragment,
 )
 from scp.web.models.json_form import JsonForm
@@ -80,10 +82,11 @@ class Model:
         return self._form.document(item)
 
     def _made(self, elements: Elements) -> list[bytes]:
+        creators = {int(tag): one.text for tag, one in elements.items() if is_creator(tag)}
         found = []
         for tag in sorted(elements):
             element = elements[tag]
-            head = Head(int(tag), element.vr)
+            head = Head(int(tag), element.vr, creators.get(block_of(tag), ""))
             if element.items is not None:
                 items = [self._form.item(self._made(item)) for item in element.items]
                 found.append(self._form.items(head._replace(vr="SQ"), items))
