@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from contextlib import suppress
+from dataclasses import replace
 from typing import BinaryIO
 
 from scp.copies.conversion.codecs import SYNTAXES, Syntax
@@ -23,7 +24,10 @@ from scp.web.models.scan import Scan
 from scp.web.models.walk import Walk
 from scp.web.models.xml_form import XmlForm
 from storage.diagnostics import DataSetError
-from storage.dicom.data_sets import DEFLATED, Elements, UnusualError
+from storage.dicom.data_sets import DEFLATED, WHOLE, Elements, ReadBudget, UnusualError
+
+# Somebody waits for it, and others for the processor.
+_LIMITS = replace(WHOLE, elements=1_000_000, seconds=5.0)
 
 
 class Model:
@@ -68,7 +72,8 @@ class Model:
             with suppress(UnusualError):
                 scan = Scan(self._form, self._memory, bulk_uri, syntax.implicit_vr, charset)
                 return self._document(scan.data_set(file, start, end))
-        source = DataSetSource(file, start, end, syntax.implicit_vr, syntax.little_endian)
+        form = syntax.implicit_vr, syntax.little_endian
+        source = DataSetSource(file, start, end, *form, ReadBudget(_LIMITS))
         return self._document(Walk(self._form, bulk_uri).data_set(source, charset))
 
     def _document(self, fragments: list[bytes]) -> bytes:

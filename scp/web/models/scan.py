@@ -142,7 +142,7 @@ class Scan:
                     found = known.get(key)
                     if found is None:  # of whose head nothing was checked
                         if tag == _ITEM_END and depth and stop is None:
-                            self._end_level(level, count)
+                            self._count(len(level.fragments) - count + 1)
                             return following
                         how = level, tag, self._said(group, code), creator, value, length, depth
                         found = self._made(*how, key)
@@ -160,13 +160,13 @@ class Scan:
         if depth and (stop is None or at != stop):
             raise (_ShortError if stop is None else UnusualError("an item that ends oddly"))
         level.previous = previous
-        self._end_level(level, count)
+        self._count(len(level.fragments) - count + 1)
         return at
 
-    def _end_level(self, level: _Level, count: int) -> None:
-        self._elements_left -= len(level.fragments) - count + 1
+    def _count(self, count: int) -> None:
+        self._elements_left -= count
         if self._elements_left < 0:
-            raise BudgetError(f"More than {_MOST_ELEMENTS} elements and items")
+            raise BudgetError(f"More than {_MOST_ELEMENTS} elements, items and fragments")
 
     def _said(self, group: int, code: bytes) -> str:
         """The VR that an element says, empty where VRs are implicit."""
@@ -317,6 +317,7 @@ class Scan:
             if group << 16 | number != _ITEM or length == UNDEFINED:
                 raise UnusualError("fragments that are none")
             position += length
+            self._count(1)
 
 
 def _path_of_item(path: tuple[int, ...], tag: int, number: int) -> tuple[int, ...]:
