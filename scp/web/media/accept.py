@@ -13,6 +13,7 @@ from scp.web.media.media_types import (
     OCTETS,
     PLAIN_JSON,
     PLAIN_XML,
+    RENDERED,
     SYNTAXES_OF,
     WADL,
     XML,
@@ -100,14 +101,17 @@ def choose(header: str, parameter: str, offers: Iterable[Offer]) -> Choice:
 
 
 def _best(ranges: Sequence[MediaRange], offers: Iterable[Offer]) -> Choice | None:
-    """Of what is in a range the one of the highest quality; of several the one named first."""
+    """Of what is in a range the one of the highest quality.
+
+    Of several one that is named goes before one that is not forbidden, and the first of them.
+    """
     found = [
-        (-counts.quality, ranges.index(counts), number, choice)
+        (-counts.quality, "*" in counts.media_type, ranges.index(counts), number, choice)
         for number, offer in enumerate(offers)
         for counts, choice in _choices(ranges, offer)
         if counts.quality > 0
     ]
-    return min(found, key=lambda one: one[:3])[3] if found else None
+    return min(found, key=lambda one: one[:4])[4] if found else None
 
 
 def _choices(ranges: Sequence[MediaRange], offer: Offer) -> Iterable[tuple[MediaRange, Choice]]:
@@ -172,7 +176,7 @@ def choose_pixels(
 
 
 def choose_rendered(
-    header: str, parameter: str, media_types: Iterable[str], is_several: bool = False
+    header: str, parameter: str, media_types: Iterable[str] = RENDERED, is_several: bool = False
 ) -> Choice:
     """The media type of pictures (table 8.7.4-1); of several of them each is a part."""
     kinds = list(media_types)

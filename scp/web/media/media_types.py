@@ -45,9 +45,6 @@ OTHER_NAMES = {
     "image/j2k": "image/jp2",
     "video/mpeg2": "video/mpeg",
 }
-# Table 8.7.4-1, by resource category, the default one first; what is optional there and has no
-# encoder here is left out.
-RENDERED = {
-    "single frame image": ("image/jpeg", "image/png", "image/gif"),
-    "multi-frame image": ("image/gif", "image/jpeg", "image/png"),
-}
+# Table 8.7.4-1: of images, the default first; what is optional there and is not made here is left
+# out. Several frames in one picture are a GIF.
+RENDERED = ("image/jpeg", "image/png", "image/gif")

@@ -105,6 +105,7 @@ def block_of(tag: int) -> int:
     return tag & 0xFFFF0000 | tag >> 8 & 0xFF
 
 
+@lru_cache(maxsize=1024)
 def creator_of(value: bytes, named: Charset) -> str:
     """The creator that an element names."""
     return decoded("LO", value[:_MOST_CHARACTER_SET_BYTES], named)

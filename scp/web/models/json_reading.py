@@ -25,7 +25,7 @@ def read_json(data: bytes, limits: Limits | None = None) -> list[ReadDataSet]:
     limits = limits or Limits()
     limits.check(data)
     # Before a parser makes objects of them: text may have commas, but not so many.
-    if sum(map(data.count, _DIVIDERS)) > 4 * limits.left:
+    if sum(map(data.count, _DIVIDERS)) > 3 * limits.left:
         limits.take(limits.left + 1)
     try:
         # Numbers stay as they were written.

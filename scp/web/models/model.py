@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from contextlib import suppress
+from dataclasses import replace
 from typing import BinaryIO
 
 from scp.copies.conversion.codecs import SYNTAXES, Syntax
@@ -12,15 +13,21 @@ from scp.web.models.fragments import (
     BulkUri,
     Form,
     Head,
+    block_of,
     character_set,
+    is_creator,
     text_fragment,
 )
 from scp.web.models.json_form import JsonForm
-from scp.web.models.scan import Memory, Scan
+from scp.web.models.memory import Memory
+from scp.web.models.scan import Scan
 from scp.web.models.walk import Walk
 from scp.web.models.xml_form import XmlForm
 from storage.diagnostics import DataSetError
-from storage.dicom.data_sets import DEFLATED, Elements, UnusualError
+from storage.dicom.data_sets import DEFLATED, WHOLE, Elements, ReadBudget, UnusualError
+
+# Somebody waits for it, and others for the processor.
+_LIMITS = replace(WHOLE, elements=1_000_000, seconds=5.0)
 
 
 class Model:
@@ -65,7 +72,8 @@ class Model:
             with suppress(UnusualError):
                 scan = Scan(self._form, self._memory, bulk_uri, syntax.implicit_vr, charset)
                 return self._document(scan.data_set(file, start, end))
-        source = DataSetSource(file, start, end, syntax.implicit_vr, syntax.little_endian)
+        form = syntax.implicit_vr, syntax.little_endian
+        source = DataSetSource(file, start, end, *form, ReadBudget(_LIMITS))
         return self._document(Walk(self._form, bulk_uri).data_set(source, charset))
 
     def _document(self, fragments: list[bytes]) -> bytes:
@@ -79,10 +87,11 @@ class Model:
         return self._form.document(item)
 
     def _made(self, elements: Elements) -> list[bytes]:
+        creators = {int(tag): one.text for tag, one in elements.items() if is_creator(tag)}
         found = []
         for tag in sorted(elements):
             element = elements[tag]
-            head = Head(int(tag), element.vr)
+            head = Head(int(tag), element.vr, creators.get(block_of(tag), ""))
             if element.items is not None:
                 items = [self._form.item(self._made(item)) for item in element.items]
                 found.append(self._form.items(head._replace(vr="SQ"), items))

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from scp.copies.conversion.data_set import ITEM, SEQUENCE_END, UNDEFINED, belongs, name
-from scp.web.media import FileRange
+from scp.web.media.multipart import FileRange
 from storage.diagnostics import BudgetError, DataSetError
 from storage.dicom.data_sets import BULK_VRS
 from storage.dicom.values import (
+    CHARSET_VRS,
     LONG_FORM_VRS,
     SHORT_FORM_VRS,
     UTF_8,
@@ -203,12 +204,16 @@ def _value(one: ReadElement) -> bytes:
     values = one.values
     if is_number(one.vr) and one.vr not in _FLOATS:
         values = tuple(map(_whole, values))
+    wrong = DataSetError(f"{name(one.tag)} has a value that cannot be one of {one.vr}")
     try:
-        data = to_bytes(one.vr, "\\".join(values), _UTF_8)
-    except OverflowError:  # of what FL does not reach
-        data = b""
+        text = "\\".join(values)
+        if one.vr not in CHARSET_VRS:  # of these no character is written as another one
+            text.encode("latin-1")
+        data = to_bytes(one.vr, text, _UTF_8)
+    except (OverflowError, UnicodeEncodeError):  # what FL does not reach; half a character of JSON
+        raise wrong from None
     if size and len(data) != size * len(values):
-        raise DataSetError(f"{name(one.tag)} has a value that cannot be one of {one.vr}")
+        raise wrong
     return data
 
 

@@ -23,15 +23,15 @@ from scp.web.models.fragments import (
     is_creator,
     known_vr,
 )
+from scp.web.models.memory import KEPT_BYTES, Key, Known, Memory, keep
 from scp.web.models.walk import MOST_BYTES
 from storage.diagnostics import BudgetError
 from storage.dicom.data_sets import UnusualError
 from storage.dicom.values import LONG_FORM_VRS, SHORT_FORM_VRS, Charset
 
-# VR on the wire -> VR, and whether its length has 32 bits (PS3.5 7.1.2).
-_VRS = {vr.encode(): (vr, False) for vr in SHORT_FORM_VRS} | {
-    vr.encode(): (vr, True) for vr in LONG_FORM_VRS
-}
+# VRs on the wire, and those whose lengths have 32 bits (PS3.5 7.1.2).
+_VRS = {vr.encode(): vr for vr in SHORT_FORM_VRS | LONG_FORM_VRS}
+_LONG_FORM = frozenset(vr.encode() for vr in LONG_FORM_VRS)
 _explicit = struct.Struct("<HH2sH").unpack_from
 _implicit = struct.Struct("<HHI").unpack_from
 _long = struct.Struct("<I").unpack_from
@@ -39,35 +39,11 @@ _ITEM, _ITEM_END = 0xFFFEE000, 0xFFFEE00D
 _PIXEL_REPRESENTATION, _BITS_ALLOCATED = 0x00280103, 0x00280100
 _FIRST_GROUP, _DELIMITERS = 0x0008, 0xFFFE
 _MAX_DEPTH = 16
+# In the place of a creator, which has no such blanks: an element that others depend on.
+_NOTED = " "
 _MOST_ELEMENTS = 1_000_000
-# An element of no more bytes is kept where it is no longer when it is written, and so many of them
-# in so many character sets; then it begins anew. That is 2 MB of ordinary instances, and 50 MB of
-# what is made to be more.
-_KEPT_BYTES, _KEPT_WRITTEN, _KEPT_ELEMENTS, _KEPT_CHARSETS = 512, 1024, 4096, 8
 # The header of an ordinary instance; and of what there is to read at once, where it is larger.
-_WINDOW_BYTES, _MOST_WINDOW_BYTES = 64 * 1024, 64 << 20
-
-# By the bytes of an element; of a private one with its creator.
-Known = dict[bytes | tuple[str, bytes], bytes]
-
-
-class Memory:
-    """Elements as they were written, by what they depend on: the form is always one.
-
-    Threads may share it: what is lost between two of them is made again.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[bool, tuple[str, ...], str], Known] = {}
-
-    def of(self, implicit_vr: bool, named: Charset) -> Known:
-        """The elements in an encoding whose text is in a character set."""
-        key = implicit_vr, named.terms, named.fallback
-        if key not in self._known:
-            if len(self._known) >= _KEPT_CHARSETS:
-                self._known = {}
-            self._known[key] = {}
-        return self._known[key]
+_WINDOW_BYTES, _MOST_WINDOW_BYTES = 32 * 1024, 64 << 20
 
 
 class _ShortError(Exception):
@@ -138,53 +114,42 @@ class Scan:
 
         Those of the data set itself end with what was read, too, or before the one that goes on.
         """
-        data, implicit, known, kept = self._data, self._implicit_vr, level.known, _KEPT_BYTES
+        data, implicit, known, kept = self._data, self._implicit_vr, level.known, KEPT_BYTES
         append, creators, previous = level.fragments.append, level.creators, level.previous
         limit = len(data) if stop is None else stop
         count = len(level.fragments)
+        code = b""
         try:
             while at < limit:
+                value = at + 8
                 if implicit:
                     group, number, length = _implicit(data, at)
-                    value, vr = at + 8, ""
                 else:
                     group, number, code, length = _explicit(data, at)
-                    value = at + 8
-                    if code in _VRS:
-                        vr, is_long = _VRS[code]
-                        if is_long:
-                            (length,) = _long(data, value)
-                            value += 4
-                    elif group != _DELIMITERS:
-                        raise UnusualError("an unknown VR")
+                    if code in _LONG_FORM:
+                        (length,) = _long(data, value)
+                        value += 4
                 tag = group << 16 | number
-                if group == _DELIMITERS:
-                    if tag == _ITEM_END and depth and stop is None:
-                        self._end_level(level, count)
-                        return at + 8
-                    raise UnusualError("an end of nothing")
-                if tag <= previous or group < _FIRST_GROUP:
+                if tag <= previous:
                     raise UnusualError("out of order")
-                following = value + length
+                following: int = value + length
                 if length <= kept and following <= limit:
-                    key: bytes | tuple[str, bytes] = data[at:following]
+                    key: Key = data[at:following]
                     creator = ""
-                    if group & 1:
-                        if number > 0xFF:
-                            creator = creators.get(tag & 0xFFFF0000 | number >> 8, "")
-                            key = creator, data[at:following]
-                        else:
-                            self._note_creator(level, tag, data[value:following])
+                    if group & 1 and number > 0xFF:
+                        creator = creators.get(tag & 0xFFFF0000 | number >> 8, "")
+                        key = creator, data[at:following]
                     found = known.get(key)
-                    if found is None:
-                        how = tag, vr, creator, value, length, depth
-                        found = self._made(level, *how, key)
-                    if tag == CHARACTER_SET:
-                        known = self._in_charset(level, data[value:following])
-                    if implicit and tag in (_PIXEL_REPRESENTATION, _BITS_ALLOCATED):
-                        _note(level, tag, data[value:following])
+                    if found is None:  # of whose head nothing was checked
+                        if tag == _ITEM_END and depth and stop is None:
+                            self._count(len(level.fragments) - count + 1)
+                            return following
+                        how = level, tag, self._said(group, code), creator, value, length, depth
+                        found = self._made(*how, key)
+                        known = level.known
                 else:
-                    found, following = self._large(level, tag, vr, value, length, limit, depth)
+                    how_large = level, tag, self._said(group, code), value, length, limit, depth
+                    found, following = self._large(*how_large)
                 if found:
                     append(found)
                 previous = tag
@@ -195,40 +160,62 @@ class Scan:
         if depth and (stop is None or at != stop):
             raise (_ShortError if stop is None else UnusualError("an item that ends oddly"))
         level.previous = previous
-        self._end_level(level, count)
+        self._count(len(level.fragments) - count + 1)
         return at
 
-    def _end_level(self, level: _Level, count: int) -> None:
-        self._elements_left -= len(level.fragments) - count + 1
+    def _count(self, count: int) -> None:
+        self._elements_left -= count
         if self._elements_left < 0:
-            raise BudgetError(f"More than {_MOST_ELEMENTS} elements and items")
+            raise BudgetError(f"More than {_MOST_ELEMENTS} elements, items and fragments")
 
-    def _in_charset(self, level: _Level, value: bytes) -> Known:
+    def _said(self, group: int, code: bytes) -> str:
+        """The VR that an element says, empty where VRs are implicit."""
+        if group < _FIRST_GROUP or group == _DELIMITERS:
+            raise UnusualError("no element of a data set")
+        if self._implicit_vr:
+            return ""
+        if code not in _VRS:
+            raise UnusualError("an unknown VR")
+        return _VRS[code]
+
+    def _in_charset(self, level: _Level, value: bytes) -> None:
         if b"\0" in value.rstrip(b"\0"):
             raise UnusualError("a character set that is none")
         outer = level.named if level.path else self._charset
         level.named = charset_of(value, outer)
         level.known = self._memory.of(self._implicit_vr, level.named)
-        return level.known
-
-    def _note_creator(self, level: _Level, tag: int, value: bytes) -> None:
-        if is_creator(tag):
-            level.creators[tag] = creator_of(value, level.named)
 
     def _made(
         self, level: _Level, tag: int, vr: str, creator: str, value: int, length: int, depth: int,
-        key: bytes | tuple[str, bytes],
+        key: Key,
     ) -> bytes:  # fmt: skip
         """A small element; it is kept where its bytes say all of it."""
         if not tag & 0xFFFF:  # Group Length (PS3.18 F.2.2)
             return b""
         varied, self._varies = self._varies, False
         head = Head(tag, self._vr(level, tag, vr, creator), creator)
-        found = self._written(level, head, value, length, depth)
-        if not self._varies:
-            _keep(level.known, key, found)
+        if self._note(level, head, self._data[value : value + length]):
+            assert isinstance(key, bytes)
+            key = _NOTED, key
+        found = level.known.get(key)
+        if found is None:
+            found = self._written(level, head, value, length, depth)
+            if not self._varies:
+                keep(level.known, key, found)
         self._varies |= varied
         return found
+
+    def _note(self, level: _Level, head: Head, value: bytes) -> bool:
+        """Note what others depend on, where it says that: it is looked at each time."""
+        if head.tag == CHARACTER_SET:
+            self._in_charset(level, value)
+        elif is_creator(head.tag):
+            level.creators[head.tag] = creator_of(value, level.named)
+        elif self._implicit_vr and head.tag in (_PIXEL_REPRESENTATION, _BITS_ALLOCATED):
+            _note_pixels(level, head.tag, value)
+        else:
+            return False
+        return True
 
     def _large(
         self, level: _Level, tag: int, vr: str, value: int, length: int, limit: int, depth: int
@@ -244,8 +231,10 @@ class Scan:
             if not depth and limit == len(self._data) and is_bulk(head, length):
                 return self._bulk(level, head), following
             raise _ShortError if limit == len(self._data) else UnusualError("too long")
-        self._note_creator(level, tag, self._data[value:following])
-        found = self._written(level, head, value, length, depth) if tag & 0xFFFF else b""
+        if not tag & 0xFFFF:
+            return b"", following
+        found = self._written(level, head, value, length, depth)
+        self._note(level, head, self._data[value:following])
         return found, following
 
     def _vr(self, level: _Level, tag: int, vr: str, creator: str) -> str:
@@ -328,21 +317,14 @@ class Scan:
             if group << 16 | number != _ITEM or length == UNDEFINED:
                 raise UnusualError("fragments that are none")
             position += length
+            self._count(1)
 
 
 def _path_of_item(path: tuple[int, ...], tag: int, number: int) -> tuple[int, ...]:
     return (*path, tag, number)
 
 
-def _keep(known: Known, key: bytes | tuple[str, bytes], found: bytes) -> None:
-    if len(found) > _KEPT_WRITTEN:
-        return
-    if len(known) >= _KEPT_ELEMENTS:
-        known.clear()
-    known[key] = found
-
-
-def _note(level: _Level, tag: int, value: bytes) -> None:
+def _note_pixels(level: _Level, tag: int, value: bytes) -> None:
     """Note what others' VRs depend on."""
     if len(value) < 2:
         raise UnusualError("without a value that others depend on")

@@ -20,7 +20,7 @@ _MOST_DEPTH = 2 * 64 + 8
 _FIRST_BLOCK, _LAST_BLOCK = 0x10, 0xFF
 
 
-@dataclass
+@dataclass(slots=True)
 class _Node:
     """An element of XML."""
 

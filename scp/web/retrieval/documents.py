@@ -22,17 +22,16 @@ from scp.copies.conversion.data_set import (
 from scp.copies.corrected import inflated
 from scp.web.http import not_modified
 from scp.web.media import JSON, Part, choose_bulk, choose_metadata
+from scp.web.models import Head, is_bulk
 from scp.web.request import MODELS, Asked, BadRequestError, NotFoundError, multipart, part
 from scp.web.retrieval import frames
 from scp.web.retrieval.instances import located, tag_of, tag_of_all
 from storage import Location
 from storage.dicom import part10
-from storage.dicom.data_sets import BULK_VRS, DEFLATED
+from storage.dicom.data_sets import DEFLATED
 
 _TAG, _NUMBER = re.compile(r"[0-9A-Fa-f]{8}"), re.compile(r"[1-9][0-9]{0,6}")
 _OCTETS = "application/octet-stream"
-# Of values that are text more is bulk too.
-_LARGE_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -189,8 +188,7 @@ def _bulk_parts(asked: Asked, location: Location) -> Iterator[Part]:
     for element in scope.elements:
         assert isinstance(element, StoredElement)
         vr = element.vr or find(element.tag, scope)
-        is_bulk = element.tag == PIXEL_DATA or (vr in BULK_VRS and element.length > _LARGE_BYTES)
-        if not is_bulk:
+        if not is_bulk(Head(element.tag, vr), element.length):
             continue
         if element.is_undefined:
             held = frames.frames_of(asked, location)

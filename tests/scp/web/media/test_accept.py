@@ -74,6 +74,8 @@ OFFERS = (Offer("image/jpeg"), Offer("image/png"), Offer("text/html"))
         ("image/*", "", "image/jpeg"),
         ("text/*", "", "text/html"),
         ("image/png, image/jpeg", "", "image/png"),
+        ("*/*, image/png", "", "image/png"),
+        ("*/*, image/png;q=0.9", "", "image/jpeg"),
         ("image/png;q=0.5, image/jpeg;q=0.6", "", "image/jpeg"),
         ("image/*;q=0.5, text/html;q=0.4", "", "image/jpeg"),
         # A range that is more precise counts (RFC 9110 12.5.1).
@@ -259,7 +261,7 @@ def test_bulk_data() -> None:
 
 def test_rendered() -> None:
     kinds = "image/jpeg", "image/png", "image/gif"
-    assert choose_rendered("*/*", "", kinds) == Choice("image/jpeg")
+    assert choose_rendered("*/*", "", kinds) == choose_rendered("", "") == Choice("image/jpeg")
     assert choose_rendered("*/*", "image/png", kinds) == Choice("image/png")
     assert choose_rendered("image/png", "", kinds, is_several=True) == Choice("image/png", True)
     assert choose_rendered(multipart("image/gif"), "", kinds) == Choice("image/gif", True)

@@ -186,6 +186,8 @@ def test_values_of_xml() -> None:
         (b'{"00280010":{"vr":"US","Value":[true]}}', "none of 'US'"),
         (b'{"00280010":{"vr":"FL","Value":[1e99]}}', "cannot be one of FL"),
         (b'{"00280010":{"vr":"FL","Value":[NaN]}}', "no JSON"),
+        (b'{"00100020":{"vr":"LO","Value":["\\ud800"]}}', "cannot be one of LO"),
+        ('{"00080060":{"vr":"CS","Value":["山"]}}'.encode(), "cannot be one of CS"),
         (b'{"00280009":{"vr":"AT","Value":["tag"]}}', "cannot be one of AT"),
         (b'{"00720065":{"vr":"OB","InlineBinary":"?"}}', "no base64"),
         (b'{"00720065":{"vr":"OB","Value":["A"]}}', "takes InlineBinary"),
@@ -254,6 +256,8 @@ def test_elements_look_like_those_of_a_data_set() -> None:
         Tag(0x00081110): Element("SQ", items=()),
         Tag(0x00081197): Element("US", "272"),
         Tag(0x00081190): Element("UR", "http://x"),
+        Tag(0x00090010): Element("LO", "GEMS_IDEN_01"),
+        Tag(0x00091002): Element("SH", "CT01"),
     }
     for made, read in ((json_model(), lambda data: read_json(data)[0]), (xml_model(), read_xml)):
         document = made.elements(held)
@@ -268,6 +272,8 @@ def test_elements_look_like_those_of_a_data_set() -> None:
         "00081140": {"vr": "SQ", "Value": [{"00081155": {"vr": "UI", "Value": ["1.2"]}}, {}]},
         "00081190": {"vr": "UR", "Value": ["http://x"]},
         "00081197": {"vr": "US", "Value": [272]},
+        "00090010": {"vr": "LO", "Value": ["GEMS_IDEN_01"]},
+        "00091002": {"vr": "SH", "Value": ["CT01"]},
         "00100010": {"vr": "PN", "Value": [{"Alphabetic": "Müller^J", "Ideographic": "x"}]},
         "00201206": {"vr": "IS", "Value": [5]},
     }
