@@ -50,13 +50,18 @@ FLOORS = (
     {"scp.copies.deidentify.pixels", "scp.copies.export", "scp.network.scu"},
     {"scp.copies.deidentify.instances"},
     {"scp.copies.deidentify", "scp.copies.conversion"},
+    {"scp.web.media"},
+    {"scp.web.models", "scp.web.http", "scp.web.rendering"},
     {
         "scp.copies",
         "scp.forwarding",
         "scp.network.fetching",
         "scp.network.services",
-        "scp.web",
+        "scp.web.request",
     },
+    {"scp.web.retrieval"},
+    {"scp.web.dicomweb"},
+    {"scp.web"},
     {"scp.network"},
     {"scp.node", "scp.conformance.writing"},
     {"scp.conformance.sections"},
@@ -78,7 +83,8 @@ FLOORS = (
 # What has no door, only rooms: each of these is imported as what it is.
 CORRIDORS = {
     "scp", "scp.network", "scp.copies", "scp.copies.conversion", "scp.copies.deidentify",
-    "storage.maintenance",
+    "scp.web.media", "scp.web.models",
+    "storage.maintenance", "scp.web.retrieval",
     "scp.cli.commands", "scp.cli.commands.changes", "scp.cli.commands.node",
     "scp.cli.commands.retention", "scp.cli.commands.transfer", "scp.cli.commands.upkeep",
 }  # fmt: skip

@@ -15,6 +15,7 @@ from scp.config.schema import (
     Table,
     Tls,
     TlsProfile,
+    Web,
 )
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Table",
     "Tls",
     "TlsProfile",
+    "Web",
     "editing",
     "loader",
 ]

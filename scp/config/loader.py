@@ -141,6 +141,12 @@ def warnings(settings: Settings) -> list[str]:
             f"[metrics] host is {settings.metrics.host}: any machine that reaches it may read how "
             "much comes and goes, and the AE titles of [peers]."
         )
+    if settings.web and not _LOOPBACK.fullmatch(settings.web.host):
+        found.append(
+            f"[web] host is {settings.web.host}: any machine that reaches it may find, see and "
+            "store all, and it travels unencrypted; keep it to 127.0.0.1 behind a proxy that asks "
+            "who it is."
+        )
     if not settings.storage.sync:
         found.append("[storage] sync is false: a power cut can lose instances answered Success.")
     return found
@@ -152,6 +158,8 @@ _FIXED = (("node", "host"), ("node", "port"), ("node", "workers"),
           ("storage", "any_file_system"),
           ("log", "format"))  # fmt: skip
 
+_WHOLE = ("metrics", "web")
+
 
 def fixed(old: Settings, new: Settings) -> list[str]:
     """What has changed in `new` and takes effect only when the node is started again."""
@@ -160,8 +168,11 @@ def fixed(old: Settings, new: Settings) -> list[str]:
         for table, key in _FIXED
         if getattr(getattr(old, table), key) != getattr(getattr(new, table), key)
     ]
-    if old.metrics != new.metrics:
-        found.append(f"{new.source}: [metrics]: takes effect at the next start")
+    found += [
+        f"{new.source}: [{table}]: takes effect at the next start"
+        for table in _WHOLE
+        if getattr(old, table) != getattr(new, table)
+    ]
     if _tls_port(old) != _tls_port(new):
         found.append(
             f"{new.source}: [tls] port: takes effect at the next start, and so all of [tls]"
@@ -177,4 +188,5 @@ def renewed(old: Settings, new: Settings) -> Settings:
     tables = {t: getattr(new, t).model_copy(update=values) for t, values in kept.items()}
     # A port comes and goes with a start, and without it the others would be another one's.
     tls = new.tls if _tls_port(old) == _tls_port(new) else old.tls
-    return new.model_copy(update={**tables, "tls": tls, "metrics": old.metrics})
+    whole = {table: getattr(old, table) for table in _WHOLE}
+    return new.model_copy(update={**tables, "tls": tls, **whole})

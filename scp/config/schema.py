@@ -74,6 +74,11 @@ _FOLDER = _takes("the path of a folder", validate_default=True)
 _FROM = _takes('a list of addresses and networks such as "10.0.0.0/8"', alias="from", strict=False)
 _HOST = _takes("a host name or IP address", pattern=r"^[^\s\x00-\x1F\x7F]+$")
 
+_URL_PATH = _takes('a path such as "/dicom-web"', pattern=r"^(/[A-Za-z0-9._~-]+)+$")
+_ORIGIN = r"^https?://[A-Za-z0-9.\[\]:_-]+$"
+_URL = _takes('a URL without a path such as "https://pacs.example.org"', pattern=_ORIGIN)
+_ORIGINS = _takes('a list of origins such as "https://viewer.example.org"', strict=False)
+
 AETitle = Annotated[str, AE_TITLE_RULE, AfterValidator(lambda title: title.strip(" "))]
 Bool = Annotated[bool, _takes("true or false")]
 # Only text is parsed: ip_network would take the integer 10 for the address 0.0.0.10.
@@ -227,6 +232,19 @@ class Metrics(Table):
     port: Annotated[int, _integer(0, 65535)]
 
 
+class Web(Table):
+    """Where DICOMweb is to be had, over HTTP (PS3.18); port 0 lets the kernel pick one."""
+
+    host: Annotated[str, _HOST] = "127.0.0.1"
+    port: Annotated[int, _integer(0, 65535)]
+    path: Annotated[str, _URL_PATH] = "/dicom-web"
+    uri_path: Annotated[str, _URL_PATH] = "/wado"
+    url: Annotated[str | None, _URL] = None
+    origins: Annotated[tuple[Annotated[str, Field(pattern=_ORIGIN)], ...], _ORIGINS] = ()
+    store: Bool = True
+    workers: Annotated[int, _integer(0, 16)] = 0
+
+
 class Forward(Table):
     """What is sent on as it arrives, and to which peers; a criterion left out takes any."""
 
@@ -253,6 +271,7 @@ class ConfigDocument(Table):
     log: Log = Log()
     query: Queries = Queries()
     metrics: Metrics | None = None
+    web: Web | None = None
     forward: Annotated[tuple[Forward, ...], _RULES] = ()
 
 

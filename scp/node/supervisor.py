@@ -31,7 +31,7 @@ from scp.runtime import (
     log,
     systemd,
 )
-from scp.web import Exporter
+from scp.web import Exporter, WebProcesses
 from storage.diagnostics import Sentence
 from storage.files import Tree, why_not
 
@@ -64,6 +64,7 @@ class Supervisor:
         self._counters = Counters(self._count)
         self._counters.name(settings.peers)
         self._exporter = Exporter(settings, doors.metrics, self._counters, self._slots, self._beats)
+        self._web = WebProcesses(settings, doors.web, self._clear_of_web)
         self._forwarder = Forwarder(settings, tls)
         self._workers: dict[int, int] = {}  # process id -> number
         self._due: dict[int, float] = {}  # number -> when it is started again
@@ -82,6 +83,7 @@ class Supervisor:
             "retention": lambda: self._retainer.tend(self._settings),
             "compaction": lambda: self._compactor.tend(self._settings),
             "metrics": self._exporter.tend,
+            "web": self._web.tend,
             "forwarding": self._forwarder.tend,
             "certificates": self._renew,
         }
@@ -97,6 +99,7 @@ class Supervisor:
         self._await_start()
         self._beats.beat()
         self._exporter.begin()
+        self._web.begin()
         host, port = self._doors.main.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         secure = f" and TLS on port={self._doors.tls.getsockname()[1]}" if self._doors.tls else ""
@@ -119,11 +122,13 @@ class Supervisor:
         systemd.notify("STOPPING=1")
         self._exporter.stop()
         self._forwarder.stop()
+        self._web.stop()
         self._stop()
         self._retainer.end()
         self._compactor.end()
         self._keeper.end()
         self._exporter.end()
+        self._web.end()
         self._forwarder.end()
 
     def _seconds_until_due(self) -> float:
@@ -186,6 +191,7 @@ class Supervisor:
         self._counters.name(settings.peers)
         self._certificates.tell(settings, tls)
         self._exporter.renew(settings)
+        self._web.renew(settings)
         self._forwarder.renew(settings, tls)
         self._send(signal.SIGHUP)
 
@@ -236,6 +242,10 @@ class Supervisor:
                 self._clear(process)
                 ended.append(number)
         return ended
+
+    def _clear_of_web(self, process: int) -> None:
+        self._keeper.left_behind()
+        self._clear(process)
 
     def _clear(self, process: int) -> None:
         try:

@@ -17,6 +17,7 @@ class ListeningSockets:
     main: socket.socket
     tls: socket.socket | None = None  # beside the main one, which is plain then
     metrics: socket.socket | None = None  # which speaks HTTP
+    web: socket.socket | None = None  # the same, for DICOMweb
 
     @property
     def all(self) -> tuple[socket.socket, ...]:
@@ -34,7 +35,8 @@ class StartError(Exception):
 
 def bind(settings: Settings) -> ListeningSockets:
     """The listening sockets. Raises StartError where an address cannot be had."""
-    host, tls, metrics = settings.node.host, settings.tls, settings.metrics
+    host, tls = settings.node.host, settings.tls
+    metrics, web = settings.metrics, settings.web
     given = systemd.inherited()
     secure = given.pop("tls", [None])[0]
     plain = next((one for some in given.values() for one in some), None)
@@ -49,6 +51,7 @@ def bind(settings: Settings) -> ListeningSockets:
         plain or _bind(settings, host, settings.node.port, "[node] host, port"),
         secure,
         _bind(settings, metrics.host, metrics.port, "[metrics] host, port") if metrics else None,
+        _bind(settings, web.host, web.port, "[web] host, port") if web else None,
     )
 
 

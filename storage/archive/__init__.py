@@ -24,6 +24,7 @@ from storage.archive.importer import NO_DICOM, Importer, Taken
 from storage.archive.received import Received, Stored, StoreOutcome
 from storage.archive.recorded_files import fault_of, read_file, record_file
 from storage.archive.selected import PackedLocations, Selected
+from storage.archive.tar_members import OnePass
 from storage.archive.totals import HeldShare, Statistics, counts, held_bytes, statistics
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "ImportSource",
     "Importer",
     "OnConflict",
+    "OnePass",
     "PackedLocations",
     "QueryAnswer",
     "QueryAnswers",

@@ -4,6 +4,7 @@ from scp.config import CHARSETS, Settings
 from scp.conformance.sections.initiation import ACTIVITIES
 from scp.conformance.writing import (
     Contents,
+    Part,
     Section,
     StatementTable,
     by_name,
@@ -23,6 +24,7 @@ from scp.network.dimse import (
     UNCOMPRESSED_SYNTAXES,
     VERIFICATION,
 )
+from scp.web.dicomweb import GIVEN, ROUTES, path_of
 from storage.dicom import IMPLEMENTATION_VERSION_NAME
 
 _PROFILES = (
@@ -61,7 +63,7 @@ def overview(settings: Settings) -> tuple[Section, ...]:
             ),
         ),
         Section(2, "DIMSE services", ("Roles of the node:", _classes(OTHER_CLASSES))),
-        *_not_dimse(),
+        *_not_dimse(settings),
         Section(
             2,
             "Specific Character Sets",
@@ -90,9 +92,9 @@ def _classes(uids: list[str] | tuple[str, ...]) -> StatementTable:
     return table(("SOP class", "UID", "User (SCU)", "Provider (SCP)"), rows)
 
 
-def _not_dimse() -> tuple[Section, ...]:
+def _not_dimse(settings: Settings) -> tuple[Section, ...]:
     return (
-        Section(2, "DICOM Web Services", ("None.",)),
+        Section(2, "DICOM Web Services", _web_services(settings)),
         Section(
             2,
             "Media services",
@@ -104,6 +106,23 @@ def _not_dimse() -> tuple[Section, ...]:
         ),
         Section(2, "Real-Time Video service", ("None.",)),
         Section(2, "De-identification profiles", (_PROFILES,)),
+    )
+
+
+def _web_services(settings: Settings) -> tuple[Part, ...]:
+    web = settings.web
+    if web is None:
+        return ("None is configured.",)
+    rows = (
+        (route.name, " ".join(route.methods), literal(path_of(route, web)), ", ".join(
+            map(literal, GIVEN[route.resource])))
+        for route in ROUTES
+    )  # fmt: skip
+    return (
+        "As origin server (PS3.18), in processes of its own. Keys match as in C-FIND; what is "
+        "retrieved is in the transfer syntax that it is stored in, or in one of those that the "
+        "node can convert to. Nothing is asked of who asks.",
+        table(("Transaction", "Method", "Resource", "Media types"), rows),
     )
 
 

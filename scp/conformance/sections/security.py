@@ -48,6 +48,8 @@ def _ports(settings: Settings) -> list[tuple[str, str]]:
     rows = [(own, "DICOM over TLS" if tls and tls.port is None else "DICOM, not encrypted")]
     if tls and tls.port is not None:
         rows.append((address(node.host, tls.port), "DICOM over TLS"))
+    if settings.web:
+        rows.append((address(settings.web.host, settings.web.port), "DICOMweb, HTTP"))
     if metrics:
         rows.append((address(metrics.host, metrics.port), "metrics and health, HTTP"))
     return rows

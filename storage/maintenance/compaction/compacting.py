@@ -26,6 +26,7 @@ from storage.journal import (
     pins,
 )
 from storage.journal.segments import Notes, Segments, rewriting
+from storage.log import has_left
 from storage.maintenance.compaction.receipts import UnneededReceipts
 from storage.maintenance.compaction.segment import SegmentPlan, leave, planned
 from storage.maintenance.compaction.unneeded import Ended, Forgotten, Unneeded
@@ -34,6 +35,8 @@ from storage.outbox import position_beside
 # Of the journal, looked at together: some thousand receipts.
 _PIECE_BYTES = 1 << 20
 HELD_BY_OTHERS = "a backup or a check is under way: the rest stays until another time"
+# Who brings it in asks the journal what became of each instance since.
+LEFT_IN_LOG = "the log has what is not brought in yet: the rest stays until the node has done that"
 
 
 class CompactionProgress(Protocol):
@@ -95,6 +98,8 @@ def compact(
     folder = archive.journal.folder
     try:
         with _alone(archive.tree.data):
+            if has_left(archive.tree.data):
+                done.stopped = LEFT_IN_LOG
             for name, kind in _KINDS.items():
                 for left in (folder / name).glob("*.new"):
                     left.unlink(missing_ok=True)

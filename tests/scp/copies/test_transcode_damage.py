@@ -46,7 +46,7 @@ from support.network.raw import PIXEL_DATA, UNDEFINED, encapsulated, ex, rle
 from scp.copies.conversion.codecs.image import Image
 from scp.copies.conversion.data_set.layout import DataSetSource, Span
 from scp.copies.conversion.limits.budget import Conversion
-from scp.copies.conversion.pixels import decoder_client, decompress, frame_decoding
+from scp.copies.conversion.pixels import decoder_client, fragments, frame_decoding
 from scp.copies.conversion.pixels.decoder_client import Frame
 from scp.copies.corrected.transcode import TranscodeError, transcode
 from storage.dicom import part10
@@ -234,7 +234,7 @@ def test_fragments_come_to_the_decoder_in_pieces_that_are_worth_it(
     with path.open("rb") as file:
         source = DataSetSource(file, 0, len(data), False, True)
         spans = [Span(at, size) for at in range(0, len(data) - size + 1, size)]
-        frame = decompress._Frame(source, [Span(0, 0), *spans, Span(0, 0)])
+        frame = fragments.FrameSpans(source, [Span(0, 0), *spans, Span(0, 0)])
         pieces = list(frame.chunks())
     assert b"".join(pieces) == data[: frame.length]
     assert all(pieces)

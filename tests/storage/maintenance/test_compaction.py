@@ -170,6 +170,21 @@ def test_nobody_reads_half_of_it_who_holds_the_segments(
     assert compact(archive).segments
 
 
+def test_no_line_goes_that_who_brings_in_the_log_still_asks_for(
+    tmp_path: Path, opened: list[Archive]
+) -> None:
+    archive = old(tmp_path, 2, opened)
+    left = archive.tree.data / "log" / "1-0-abcdefgh.unsynced"
+    left.parent.mkdir()
+    left.touch()
+    count = lines(archive.journal)
+    done = compact(archive)
+    assert (done.segments, done.stopped) == (0, compacting.LEFT_IN_LOG)
+    assert lines(archive.journal) == count
+    left.unlink()
+    assert compact(archive).segments
+
+
 def test_what_is_read_meanwhile_is_read_as_it_was(tmp_path: Path, opened: list[Archive]) -> None:
     archive = old(tmp_path, 2, opened)
     _, path = Segments(archive.journal.folder, RECEIPTS).closed()[0]

@@ -30,8 +30,9 @@ class Sample:
 
     @property
     def name(self) -> str:
-        """The path inside pydicom's folder."""
-        return self.path.relative_to(TEST_FILES).as_posix()
+        """The path inside pydicom's folder; of a copy of one its name."""
+        is_original = self.path.is_relative_to(TEST_FILES)
+        return self.path.relative_to(TEST_FILES).as_posix() if is_original else self.path.name
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -48,17 +49,21 @@ class Sample:
 
 def samples() -> Iterator[Sample]:
     """Every file of pydicom's with a Part 10 header that names an instance."""
-    for path in sorted(p for p in TEST_FILES.rglob("*") if p.is_file()):
-        with path.open("rb") as file:
-            try:
-                meta = part10.read(file)
-            except DataSetError:
-                continue
-            data = file.read()
-        if meta.sop_class_uid and meta.sop_instance_uid:
-            yield Sample(
-                path, meta.sop_class_uid, meta.sop_instance_uid, meta.transfer_syntax_uid, data
-            )
+    paths = sorted(p for p in TEST_FILES.rglob("*") if p.is_file())
+    yield from filter(None, map(sample_at, paths))
+
+
+def sample_at(path: Path) -> Sample | None:
+    """The file at a path; None where it has no Part 10 header that names an instance."""
+    with path.open("rb") as file:
+        try:
+            meta = part10.read(file)
+        except DataSetError:
+            return None
+        data = file.read()
+    if not meta.sop_class_uid or not meta.sop_instance_uid:
+        return None
+    return Sample(path, meta.sop_class_uid, meta.sop_instance_uid, meta.transfer_syntax_uid, data)
 
 
 def data_set_bytes(path: Path) -> bytes:

@@ -20,7 +20,7 @@ from scp.copies.conversion.limits.budget import BUDGET, Conversion, Receiver
 from scp.copies.conversion.limits.shares import Shares
 from scp.copies.conversion.limits.spool import Spool
 from scp.copies.conversion.limits.turns import Turns, TurnShare
-from scp.copies.conversion.pixels import decoder_client, decompress, frame_decoding
+from scp.copies.conversion.pixels import decoder_client, fragments, frame_decoding
 from scp.copies.corrected.transcode import transcode, transcode_file
 
 _MIB = 1 << 20
@@ -233,13 +233,13 @@ def test_a_conversion_ends_at_the_next_frame_when_its_receiver_is_gone(
     stored: Store, budget: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("scp.copies.conversion.limits.budget._ASK_SECONDS", 0.0)
-    decoded, chunks = list[int](), decompress._Frame.chunks
+    decoded, chunks = list[int](), fragments.FrameSpans.chunks
 
-    def counted(frame: decompress._Frame) -> Iterator[bytes]:
+    def counted(frame: fragments.FrameSpans) -> Iterator[bytes]:
         decoded.append(1)
         return chunks(frame)
 
-    monkeypatch.setattr(decompress._Frame, "chunks", counted)
+    monkeypatch.setattr(fragments.FrameSpans, "chunks", counted)
     path = stored(image([zeros(64, 64)] * 500, rows=64, columns=64), RLE)
     with path.open("rb") as file, pytest.raises(GoneError):
         transcode_file(file, EXPLICIT, receiver=Receiver(lambda: len(decoded) >= 5))
@@ -289,9 +289,9 @@ def test_a_decoder_killed_over_a_frame_is_started_again(
     stored: Store, budget: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     transcode(SAMPLES["MR_small_RLE.dcm"].path, EXPLICIT).close()
-    killed, chunks = list[int](), decompress._Frame.chunks
+    killed, chunks = list[int](), fragments.FrameSpans.chunks
 
-    def kill(frame: decompress._Frame) -> Iterator[bytes]:
+    def kill(frame: fragments.FrameSpans) -> Iterator[bytes]:
         yield from chunks(frame)
         popen = decoder_client._process._popen
         if popen and not killed:
@@ -299,7 +299,7 @@ def test_a_decoder_killed_over_a_frame_is_started_again(
             os.kill(popen.pid, signal.SIGSTOP)  # it has not taken the frame yet
             os.kill(popen.pid, signal.SIGKILL)
 
-    monkeypatch.setattr(decompress._Frame, "chunks", kill)
+    monkeypatch.setattr(fragments.FrameSpans, "chunks", kill)
     path = stored(image([zeros(2048, 1024)] * 3, rows=2048, columns=1024), RLE)
     transcode(path, EXPLICIT).close()
     assert killed

@@ -106,7 +106,7 @@ def text_of(chosen: dict[tuple[str, str], Any]) -> str:
         if name == "peers":
             name, off = "peers.AE_TITLE", "# "
         else:
-            off = "# " if name in ("tls", "metrics", "forward") else ""
+            off = "# " if name in ("tls", "metrics", "web", "forward") else ""
         lines.append(f"{off}[[{name}]]" if name == "forward" else f"{off}[{name}]")
         for key, field in table.model_fields.items():
             value = chosen.get((name, key), field.get_default(call_default_factory=True))

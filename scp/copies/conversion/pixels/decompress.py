@@ -1,17 +1,14 @@
 """Compressed Pixel Data as native: the value, and the attributes that change with it."""
 
-import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 
 from scp.copies.conversion.codecs import MAX_FRAME_BYTES, Codec, Decoded, Image, Syntax
 from scp.copies.conversion.data_set import (
     BITS_ALLOCATED,
     PIXEL_DATA,
-    PIXEL_REPRESENTATION,
     UNDEFINED,
     DataSetSource,
     LimitError,
@@ -23,12 +20,19 @@ from scp.copies.conversion.data_set import (
 )
 from scp.copies.conversion.limits import IN_MEMORY_BYTES, Conversion, Spool
 from scp.copies.conversion.pixels import fragments, frame_decoding
+from scp.copies.conversion.pixels.attributes import (
+    BITS_STORED,
+    HIGH_BIT,
+    LOSSY,
+    PHOTOMETRIC_INTERPRETATION,
+    PLANAR_CONFIGURATION,
+    frame_count,
+    image_of,
+    text_of,
+)
 from scp.copies.conversion.pixels.decoder_client import Decoding, Frame
 
-_SAMPLES_PER_PIXEL, _PHOTOMETRIC_INTERPRETATION = 0x00280002, 0x00280004
-_PLANAR_CONFIGURATION, _NUMBER_OF_FRAMES = 0x00280006, 0x00280008
-_ROWS, _COLUMNS, _BITS_STORED, _HIGH_BIT = 0x00280010, 0x00280011, 0x00280101, 0x00280102
-_LOSSY, _LOSSY_RATIO, _LOSSY_METHOD = 0x00282110, 0x00282112, 0x00282114
+_LOSSY_RATIO, _LOSSY_METHOD = 0x00282112, 0x00282114
 # Tables of the encapsulation: Extended Offset Table, its lengths, the encapsulated value's length.
 _OF_FRAGMENTS = frozenset({0x7FE00001, 0x7FE00002, 0x7FE00003})
 # PS3.3 C.7.6.1.1.5.1.
@@ -38,9 +42,6 @@ _METHODS = {
     Codec.JPEG_2000: "ISO_15444_1",
 }
 _HTJ2K, _HTJ2K_METHOD = "1.2.840.10008.1.2.4.20", "ISO_15444_15"
-_TEXT_BYTES = 1024
-# An integer string (PS3.5 6.2), as some write it too.
-_WHOLE_NUMBER = re.compile(r"\+?([0-9]+)(?:\.0*)?")
 _CHUNK = 1 << 20
 
 
@@ -77,10 +78,10 @@ class Decompressor:
         codec = self.syntax.codec
         if codec is None:
             raise TranscodeError("the Pixel Data is encapsulated in an uncompressed syntax")
-        image = _image(scope, codec, self.syntax.lossless)
+        image = image_of(scope, codec, self.syntax.lossless)
         if fault := image.fault:  # which no room that is waited for would mend
             raise TranscodeError(fault)
-        count = _frame_count(scope)
+        count = frame_count(scope)
         spans = fragments.frames(scope.source, pixel_data, count, codec)
         # Before a turn is taken, so that nobody waits for space with a turn that others want.
         size = scope.source.end - scope.source.start + image.frame_bytes * count
@@ -100,63 +101,29 @@ class Decompressor:
         self, scope: Scope, image: Image, decoded: Decoded, ratio: float
     ) -> Iterator[Made]:
         numbers = {
-            _PLANAR_CONFIGURATION: 0 if image.samples > 1 else scope.number(_PLANAR_CONFIGURATION),
+            PLANAR_CONFIGURATION: 0 if image.samples > 1 else scope.number(PLANAR_CONFIGURATION),
             BITS_ALLOCATED: decoded.bits_allocated,
-            _BITS_STORED: decoded.bits_stored,
-            _HIGH_BIT: decoded.high_bit,
+            BITS_STORED: decoded.bits_stored,
+            HIGH_BIT: decoded.high_bit,
         }
         for tag, number in numbers.items():
             if number is not None and number != scope.number(tag):
                 yield Made(tag, "US", 2, [struct.pack("<H", number)])
         if decoded.photometric != image.photometric:
-            yield _text(_PHOTOMETRIC_INTERPRETATION, "CS", decoded.photometric)
+            yield _text(PHOTOMETRIC_INTERPRETATION, "CS", decoded.photometric)
         if decoded.is_lossy and not scope.outer:
             yield from self._lossy(scope, ratio)
 
     def _lossy(self, scope: Scope, ratio: float) -> Iterator[Made]:
         """That it was compressed with loss is never taken back (PS3.3 C.7.6.1.1.5)."""
-        if _value(scope, _LOSSY) != "01":
-            yield _text(_LOSSY, "CS", "01")
-        if not _value(scope, _LOSSY_RATIO):
+        if text_of(scope, LOSSY) != "01":
+            yield _text(LOSSY, "CS", "01")
+        if not text_of(scope, _LOSSY_RATIO):
             yield _text(_LOSSY_RATIO, "DS", f"{ratio:.2f}")
-        if not _value(scope, _LOSSY_METHOD) and self.syntax.codec in _METHODS:
+        if not text_of(scope, _LOSSY_METHOD) and self.syntax.codec in _METHODS:
             is_htj2k = self.transfer_syntax.startswith(_HTJ2K)
             method = _HTJ2K_METHOD if is_htj2k else _METHODS[self.syntax.codec]
             yield _text(_LOSSY_METHOD, "CS", method)
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """A frame as it lies, in one or more fragments."""
-
-    source: DataSetSource
-    spans: list[Span]
-
-    @cached_property
-    def length(self) -> int:
-        """How many bytes there are."""
-        return sum(span.length for span in self.spans)
-
-    def chunks(self) -> Iterator[bytes]:
-        """Them, in pieces. Raises TranscodeError."""
-        held: list[bytes] = []
-        size = 0
-        for piece in self._pieces():
-            held.append(piece)
-            size += len(piece)
-            if size >= _CHUNK:
-                yield b"".join(held)
-                held, size = [], 0
-        if held:
-            yield b"".join(held)
-
-    def _pieces(self) -> Iterator[bytes]:
-        """Them as the fragments have them: of a byte each, where somebody likes."""
-        try:
-            for span in self.spans:
-                yield from self.source.chunks(span.start, span.start + span.length)
-        except OSError as error:
-            raise TranscodeError(f"it cannot be read: {error.strerror}") from error
 
 
 class _Frames:
@@ -189,7 +156,7 @@ class _Frames:
 
     @contextmanager
     def _decoding(self, number: int) -> Iterator[Decoding]:
-        frame: Frame = _Frame(self._source, self._spans[number])
+        frame: Frame = fragments.FrameSpans(self._source, self._spans[number])
         if frame.length > MAX_FRAME_BYTES:
             raise TranscodeError(f"frame {number + 1} takes more than {MAX_FRAME_BYTES} bytes")
         self._conversion.check()
@@ -205,45 +172,8 @@ class _Frames:
             raise TranscodeError(f"frame {number + 1} cannot be decoded: {error}") from error
 
 
-def _image(scope: Scope, codec: Codec, lossless: bool) -> Image:
-    def number(tag: int, default: int | None = None) -> int:
-        found = scope.number(tag)
-        if found is None and default is None:
-            raise TranscodeError(f"the Pixel Data has no ({tag >> 16:04X},{tag & 0xFFFF:04X})")
-        return default or 0 if found is None else found
-
-    bits_allocated = number(BITS_ALLOCATED)
-    bits_stored = number(_BITS_STORED, bits_allocated)
-    if not 1 <= bits_stored <= bits_allocated:
-        raise TranscodeError(f"Bits Stored is {bits_stored}, Bits Allocated {bits_allocated}")
-    return Image(
-        codec,
-        rows=number(_ROWS),
-        columns=number(_COLUMNS),
-        samples=number(_SAMPLES_PER_PIXEL, 1),
-        bits_allocated=bits_allocated,
-        bits_stored=bits_stored,
-        high_bit=number(_HIGH_BIT, bits_stored - 1),
-        pixel_representation=number(PIXEL_REPRESENTATION, 0),
-        photometric=_value(scope, _PHOTOMETRIC_INTERPRETATION),
-        may_be_lossy=not lossless and _value(scope, _LOSSY) != "00",
-    )
-
-
-def _frame_count(scope: Scope) -> int:
-    text = _value(scope, _NUMBER_OF_FRAMES)
-    count = _WHOLE_NUMBER.fullmatch(text or "1")
-    if not count or not int(count[1]):
-        raise TranscodeError(f"Number of Frames is {text!r}")
-    return int(count[1])
-
-
 def _size(spans: list[list[Span]]) -> int:
     return max(1, sum(span.length for frame in spans for span in frame))
-
-
-def _value(scope: Scope, tag: int) -> str:
-    return scope.value(tag, _TEXT_BYTES).decode("latin-1").strip(" \0")
 
 
 def _text(tag: int, vr: str, text: str) -> Made:

@@ -1,6 +1,9 @@
 """Which fragments of encapsulated Pixel Data make which frame (PS3.5 A.4)."""
 
 import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from scp.copies.conversion.codecs import Codec
@@ -15,6 +18,41 @@ _STARTS = {
     Codec.RLE: (),
 }
 _SIGNATURE_BYTES = 8
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class FrameSpans:
+    """A frame as it lies, in one or more fragments."""
+
+    source: DataSetSource
+    spans: list[Span]
+
+    @cached_property
+    def length(self) -> int:
+        """How many bytes there are."""
+        return sum(span.length for span in self.spans)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Them, in pieces. Raises TranscodeError."""
+        held: list[bytes] = []
+        size = 0
+        for piece in self._pieces():
+            held.append(piece)
+            size += len(piece)
+            if size >= _CHUNK:
+                yield b"".join(held)
+                held, size = [], 0
+        if held:
+            yield b"".join(held)
+
+    def _pieces(self) -> Iterator[bytes]:
+        """Them as the fragments have them: of a byte each, where somebody likes."""
+        try:
+            for span in self.spans:
+                yield from self.source.chunks(span.start, span.start + span.length)
+        except OSError as error:
+            raise TranscodeError(f"it cannot be read: {error.strerror}") from error
 
 
 def frames(

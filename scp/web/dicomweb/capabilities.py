@@ -1,0 +1,87 @@
+"""What may be asked, told by the table of routes (PS3.18 8.9): as WADL, or as JSON."""
+
+import json
+import re
+from collections import defaultdict
+from xml.sax.saxutils import quoteattr
+
+from werkzeug.wrappers import Response
+
+from scp.web.media import choose_capabilities
+from scp.web.request import Asked
+
+_JSON = "application/json"
+# What each kind of resource can be had in (PS3.18 8.7.3, 8.7.4).
+GIVEN = {
+    "search": ("application/dicom+json", 'multipart/related; type="application/dicom+xml"'),
+    "metadata": ("application/dicom+json", 'multipart/related; type="application/dicom+xml"'),
+    "instances": ('multipart/related; type="application/dicom"', "application/dicom"),
+    "bulkdata": ('multipart/related; type="application/octet-stream"', "application/octet-stream"),
+    "pixels": ('multipart/related; type="application/octet-stream"', "application/octet-stream",
+               'multipart/related; type="image/jpeg"', 'multipart/related; type="image/jls"',
+               'multipart/related; type="image/jp2"', 'multipart/related; type="image/jphc"',
+               'multipart/related; type="image/dicom-rle"'),
+    "rendered": ("image/jpeg", "image/png", "image/gif"),
+    "report": ("application/dicom+json", "application/dicom+xml"),
+    "uri": ("application/dicom", "image/jpeg", "image/png", "image/gif"),
+}  # fmt: skip
+_TAKEN = ('multipart/related; type="application/dicom"',
+          'multipart/related; type="application/dicom+json"',
+          'multipart/related; type="application/dicom+xml"')  # fmt: skip
+
+
+def answer(asked: Asked) -> Response:
+    """The capabilities of the service."""
+    request = asked.request
+    kind = choose_capabilities(request.headers.get("Accept", ""), request.args.get("accept", ""))
+    body = _as_json(asked) if kind == _JSON else _as_wadl(asked)
+    return Response(body, content_type=kind)
+
+
+def _resources(asked: Asked) -> dict[str, list[tuple[str, str, str]]]:
+    """Path -> name, method and kind of each thing that may be asked of it."""
+    from scp.web.dicomweb.routes import ROUTES, path_of  # the service imports both
+
+    web = asked.context.web
+    found: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for route in ROUTES:
+        found[path_of(route, web)] += [
+            (route.name, method, route.resource) for method in route.methods
+        ]
+    return found
+
+
+def _as_json(asked: Asked) -> str:
+    told = [
+        {"path": path, "methods": [
+            {"name": name, "method": method, "produces": GIVEN[kind],
+             **({"consumes": _TAKEN} if method == "POST" else {})}
+            for name, method, kind in methods
+        ]}
+        for path, methods in sorted(_resources(asked).items())
+    ]  # fmt: skip
+    return json.dumps({"base": asked.origin, "resources": told}, indent=1) + "\n"
+
+
+def _as_wadl(asked: Asked) -> str:
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>',
+             '<application xmlns="http://wadl.dev.java.net/2009/02">',
+             f"  <resources base={quoteattr(asked.origin)}>"]  # fmt: skip
+    for path, methods in sorted(_resources(asked).items()):
+        lines.append(f"    <resource path={quoteattr(path)}>")
+        lines += [
+            f'      <param name="{name}" style="template" required="true"/>'
+            for name in re.findall(r"\{(\w+)\}", path)
+        ]
+        for name, method, kind in methods:
+            lines.append(f'      <method name="{method}" id="{name}">')
+            if method == "POST":
+                lines += ["        <request>", *map(_representation, _TAKEN), "        </request>"]
+            lines += ["        <response>", *map(_representation, GIVEN[kind]),
+                      "        </response>", "      </method>"]  # fmt: skip
+        lines.append("    </resource>")
+    return "\n".join([*lines, "  </resources>", "</application>", ""])
+
+
+def _representation(media_type: str) -> str:
+    return f"          <representation mediaType={quoteattr(media_type)}/>"

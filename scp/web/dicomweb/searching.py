@@ -1,0 +1,174 @@
+"""QIDO-RS (PS3.18 10.6): a URL as the query that a C-FIND would be, and its answers."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from pydicom.tag import Tag
+from werkzeug.datastructures import MultiDict
+
+from scp.web.request import BadRequestError, Resource
+from storage import Level, Options, Query
+from storage.archive import QueryAnswers
+from storage.diagnostics import IdentifierError
+from storage.dicom.data_sets import Element, Elements
+from storage.dicom.values import BY_TAG, TABLE, UNIQUE
+from storage.query import KeyPath, asked_by_keyword, key_path
+
+# Tables 10.6.3-3 to -5: what each answer holds, but for Timezone Offset From UTC, which no column
+# of the index has, and what every answer holds (`_constant`).
+_OF_LEVEL = {
+    Level.STUDY: (
+        "StudyDate", "StudyTime", "AccessionNumber", "ModalitiesInStudy", "ReferringPhysicianName",
+        "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyID",
+        "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances",
+    ),
+    Level.SERIES: (
+        "Modality", "SeriesDescription", "SeriesInstanceUID", "SeriesNumber",
+        "NumberOfSeriesRelatedInstances", "PerformedProcedureStepStartDate",
+        "PerformedProcedureStepStartTime", "RequestAttributesSequence.ScheduledProcedureStepID",
+        "RequestAttributesSequence.RequestedProcedureID",
+    ),
+    Level.IMAGE: (
+        "SOPClassUID", "SOPInstanceUID", "InstanceNumber", "Rows", "Columns", "BitsAllocated",
+        "NumberOfFrames",
+    ),
+}  # fmt: skip
+_AVAILABILITY, _RETRIEVE_URL = Tag(0x0008, 0x0056), Tag(0x0008, 0x1190)
+_CHARACTER_SET = Tag(0x0008, 0x0005)
+_UNIQUE_TAGS = [UNIQUE[level].tag for level in list(Level)[1:]]
+_TRUTHS = {"true": True, "false": False}
+_FLAGS = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
+# Parameters that say how to answer, and not what.
+_OTHERS = {*_FLAGS, "includefield", "limit", "offset", "accept", "charset"}
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a URL asks for: entities of `level`, so many behind the first `offset`."""
+
+    resource: Resource
+    level: Level
+    query: Query
+    offset: int
+    limit: int | None
+    warnings: tuple[str, ...] = ()
+
+
+def search_of(resource: Resource, level: Level, given: MultiDict[str, str]) -> Search:
+    """The search that a URL's parameters describe, for entities below a resource.
+
+    Raises BadRequestError.
+    """
+    flags = {name: _truth(name, given.get(name, "false")) for name in _FLAGS}
+    try:
+        where = _conditions(resource, given)
+        shown = _shown(resource, level, given.getlist("includefield"))
+        query = asked_by_keyword(level, where, shown)
+    except IdentifierError as error:
+        raise BadRequestError(str(error)) from error
+    options = Options(
+        relational=True,
+        fuzzy_names=flags["fuzzymatching"],
+        empty_value=flags["emptyvaluematching"],
+        multiple_values=flags["multiplevaluematching"],
+    )
+    query = replace(query, options=options)
+    warnings = tuple(
+        f"{path.name} is not matched, and narrows nothing"
+        for path, text in where.items()
+        if text and path.tags[0] in query.unsupported
+    )
+    offset = _number(given, "offset") or 0
+    return Search(resource, level, query, offset, _number(given, "limit"), warnings)
+
+
+def _conditions(resource: Resource, given: MultiDict[str, str]) -> dict[KeyPath, str]:
+    where: dict[KeyPath, str] = {}
+    by_tags: dict[tuple[int, ...], str] = {}
+    for name, texts in given.lists():
+        if name in _OTHERS:
+            continue
+        path = key_path(name)
+        if len(texts) > 1 or path.tags in by_tags:
+            raise BadRequestError(f"{name}: given more than once")
+        by_tags[path.tags] = name
+        # A list of UIDs is written with commas (PS3.18 8.3.4.1).
+        where[path] = texts[0].replace(",", "\\") if path.vr == "UI" else texts[0]
+    for keyword, uid in resource.named:
+        path = key_path(keyword)
+        if by_tags.get(path.tags) and where[key_path(by_tags[path.tags])] not in ("", uid):
+            raise BadRequestError(f"{keyword}: the path names another")
+        where[path] = uid
+    return where
+
+
+def _shown(resource: Resource, level: Level, included: Sequence[str]) -> list[KeyPath]:
+    """What answers hold: of all levels below the resource what the tables say, and what is asked.
+
+    An attribute of a lower level has no one value, and is left out (PS3.18 10.6.3.3).
+    """
+    above = [one for one in Level if resource.level < one <= level]
+    names = [name for one in above for name in _OF_LEVEL[one]]
+    names += [UNIQUE[one].keyword for one in list(Level)[1 : level + 1]]
+    for name in (one.strip() for text in included for one in text.split(",")):
+        if name == "all":
+            names += [a.keyword for a in TABLE if a.level <= level and not a.sequence]
+        elif name:
+            names.append(name)
+    paths = [key_path(name) for name in dict.fromkeys(names)]
+    return [path for path in paths if _is_of(path, level)]
+
+
+def _is_of(path: KeyPath, level: Level) -> bool:
+    attribute = BY_TAG.get(path.tags[0])
+    return attribute is None or attribute.level <= level
+
+
+def _truth(name: str, text: str) -> bool:
+    if text.lower() not in _TRUTHS:
+        raise BadRequestError(f"{name}={text[:40]}: takes true or false")
+    return _TRUTHS[text.lower()]
+
+
+def _number(given: MultiDict[str, str], name: str) -> int | None:
+    text = given.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise BadRequestError(f"{name}={text[:40]}: takes a number of 0 or more")
+    return int(text)
+
+
+@dataclass
+class Answers:
+    """The answers of a search, one an entity: iterate once, then `has_more` tells of others."""
+
+    search: Search
+    found: QueryAnswers
+    most: int = 0  # of one answer; 0: any number
+    has_more: bool = False
+
+    def __iter__(self) -> Iterator[Elements]:
+        """Each as elements, with where it is to be had. Raises ArchiveError."""
+        search, columns = self.search, [(a.tag, a.vr) for a in self.search.query.returned]
+        bounds = [one for one in (search.limit, self.most or None) if one is not None]
+        end = search.offset + min(bounds) if bounds else None
+        number = 0
+        for number, answer in enumerate(islice(self.found, search.offset, None), search.offset):
+            if end is not None and number >= end:
+                self.has_more = True
+                return
+            held: Elements = {
+                tag: Element(vr, text)
+                for (tag, vr), text in zip(columns, answer.texts, strict=True)
+            }
+            held |= answer.extra
+            yield _completed(search, held)
+
+
+def _completed(search: Search, held: Elements) -> Elements:
+    uids = tuple(held[tag].text for tag in _UNIQUE_TAGS[: search.level])
+    held[_AVAILABILITY] = Element("CS", "ONLINE")
+    held[_RETRIEVE_URL] = Element("UR", replace(search.resource, uids=uids).url)
+    return held

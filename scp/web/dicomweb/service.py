@@ -1,0 +1,157 @@
+"""The WSGI application: a request finds its handler, and what goes wrong is told by a status."""
+
+import gzip
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Request, Response
+
+from scp.config import Settings
+from scp.runtime import one_line
+from scp.web.dicomweb.routes import ROUTES, Route
+from scp.web.http import error_answer
+from scp.web.request import Asked, WebContext, status_of
+from storage.diagnostics import Event
+
+logger = logging.getLogger(__name__)
+
+_ZIPPED = ("application/dicom+json", "application/json", "application/dicom+xml",
+           "application/vnd.sun.wadl+xml")  # fmt: skip
+_LEAST_ZIPPED_BYTES = 1024
+_ZIP_LEVEL = 1
+_RETRY_SECONDS = "10"
+_EXPOSED = "Warning, Content-Location, ETag, Content-Range"
+_REMEMBERED_SECONDS = "600"
+
+
+class DicomWeb:
+    """Answers the requests of PS3.18, one a call; safe to use from many threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._context = WebContext.of(settings)
+        web = self._context.web
+        rules = []
+        for route in ROUTES:
+            path = route.path.format(base=web.path, uri=web.uri_path)
+            rules.append(Rule(path, methods=route.methods, endpoint=route))
+        self._routes = Map(rules, strict_slashes=False, merge_slashes=True)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
+        started = time.monotonic()
+        asked = Asked(self._context, Request(environ))
+        answer = self._answer(asked)
+        self._allow_origin(asked.request, answer)
+        # Behind the last byte: what is asked of the archive is asked until then.
+        answer.call_on_close(lambda: self._end(asked, answer, started))
+        if answer.is_streamed:
+            answer.response = _told(asked, answer.response)
+        return answer(environ, start_response)
+
+    def _answer(self, asked: Asked) -> Response:
+        request = asked.request
+        try:
+            asked.require_host()
+            if request.method == "OPTIONS":
+                return self._options(asked)
+            found, given = self._match(request)
+            return _zipped(request, found.handler(asked, **given))
+        except HTTPException as error:
+            code = error.code or 500
+            answer = error_answer(code, error.description or "")
+            if isinstance(error, MethodNotAllowed):
+                answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+            return answer
+        except Exception as error:
+            return self._failed(error, request)
+
+    def _failed(self, error: Exception, request: Request) -> Response:
+        status = status_of(error)
+        if status is None:
+            logger.error(Event("http", one_line(error), path=request.path[:200]))
+            logger.debug("details", exc_info=True)
+            return error_answer(500, "internal error, see the node's log")
+        answer = error_answer(status, str(error))
+        if status == 503:
+            answer.headers["Retry-After"] = _RETRY_SECONDS
+        return answer
+
+    def _match(self, request: Request) -> tuple[Route, dict[str, Any]]:
+        endpoint, given = self._routes.bind_to_environ(request.environ).match()
+        assert isinstance(endpoint, Route)
+        return endpoint, dict(given)
+
+    def _options(self, asked: Asked) -> Response:
+        """What may be asked here: of CORS, else the capabilities (PS3.18 8.9)."""
+        from scp.web.dicomweb.capabilities import answer
+
+        adapter = self._routes.bind_to_environ(asked.request.environ)
+        allowed = sorted(adapter.allowed_methods())
+        made = answer(asked) if "Access-Control-Request-Method" not in asked.request.headers else (
+            Response(status=204)
+        )  # fmt: skip
+        made.headers["Allow"] = ", ".join([*allowed, "OPTIONS"])
+        return made
+
+    def _allow_origin(self, request: Request, answer: Response) -> None:
+        """Let the pages of some origins read the answer (CORS)."""
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        origins = self._context.web.origins
+        if not origins:
+            return
+        answer.headers.add("Vary", "Origin")
+        origin = request.headers.get("Origin", "")
+        if origin in origins:
+            answer.headers["Access-Control-Allow-Origin"] = origin
+            answer.headers["Access-Control-Expose-Headers"] = _EXPOSED
+            if request.method == "OPTIONS":
+                answer.headers["Access-Control-Allow-Methods"] = "GET, HEAD, POST, OPTIONS"
+                wanted = request.headers.get("Access-Control-Request-Headers", "")
+                answer.headers["Access-Control-Allow-Headers"] = wanted or "Accept, Content-Type"
+                answer.headers["Access-Control-Max-Age"] = _REMEMBERED_SECONDS
+
+    def _end(self, asked: Asked, answer: Response, started: float) -> None:
+        asked.closing.close()
+        self._context.archive.close_thread()
+        request = asked.request
+        seconds = round(time.monotonic() - started, 3)
+        who = {"address": request.remote_addr or "", "agent": str(request.user_agent)}
+        told = {"method": request.method, "path": request.path, "status": answer.status_code}
+        self._context.audit.write("dicomweb", **who, **told, **asked.told, seconds=seconds)
+        logger.info(Event("dicomweb", **who, **told, seconds=seconds))
+
+
+def application(settings: Settings) -> DicomWeb:
+    """What answers DICOMweb by these settings."""
+    return DicomWeb(settings)
+
+
+def _told(asked: Asked, chunks: Iterable[Any]) -> Iterator[Any]:
+    """The same; what goes wrong amid it is told by an answer that has no end, and in the log."""
+    try:
+        yield from chunks
+    except GeneratorExit:
+        raise
+    except Exception as error:
+        asked.told["broken_off"] = one_line(error)
+        logger.error(Event("dicomweb broken off", one_line(error), path=asked.request.path))
+        logger.debug("details", exc_info=True)
+        raise
+
+
+def _zipped(request: Request, answer: Response) -> Response:
+    """Compressed, where it is text and who asks takes that."""
+    is_text = answer.mimetype in _ZIPPED and not answer.is_streamed
+    if not is_text or request.accept_encodings.quality("gzip") <= 0:
+        return answer
+    body = answer.get_data()
+    if len(body) < _LEAST_ZIPPED_BYTES:
+        return answer
+    answer.set_data(gzip.compress(body, _ZIP_LEVEL))
+    answer.headers["Content-Encoding"] = "gzip"
+    answer.headers.add("Vary", "Accept-Encoding")
+    return answer

@@ -1,0 +1,134 @@
+"""WADO-URI (PS3.18 9): one instance by the parameters of a URL, as a file or a picture."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from werkzeug.wrappers import Response
+
+from scp.copies.conversion.data_set import TranscodeError
+from scp.copies.deidentify.instances import copies_for
+from scp.copies.deidentify.rules import Profile
+from scp.web.rendering import MEDIA_TYPES, Viewing, Viewport, viewing_of, window
+from scp.web.request import Asked, BadRequestError, UnavailableError
+from scp.web.retrieval import frames, instances, rendered
+from storage import Location
+
+_DICOM = "application/dicom"
+_UIDS = ("studyUID", "seriesUID", "objectUID")
+# Of pictures alone, and of files alone (PS3.18 9.5.1, 9.5.2).
+_OF_PICTURES = ("rows", "columns", "region", "windowCenter", "windowWidth", "imageQuality",
+                "annotation", "frameNumber")  # fmt: skip
+_OF_FILES = ("anonymize", "transferSyntax")
+_NOT_HERE = ("presentationUID", "presentationSeriesUID")
+_MOST_PIXELS = 16384
+
+
+def retrieve(asked: Asked) -> Response:
+    """The instance that the parameters name, as they want it."""
+    given = asked.request.args
+    if given.get("requestType") != "WADO":
+        raise BadRequestError("requestType: takes WADO")
+    if missing := [name for name in _UIDS if not given.get(name)]:
+        raise BadRequestError(f"{missing[0]}: missing")
+    for name in _NOT_HERE:
+        if given.get(name):
+            raise BadRequestError(f"{name}: presentation states are not applied here")
+    resource = asked.resource(*(given[name].strip() for name in _UIDS))
+    location = instances.located(asked, resource)[0]
+    kind = _content_type(asked, location, given.get("contentType", ""))
+    if kind == _DICOM:
+        _refuse(given, _OF_PICTURES, kind)
+        return _file(asked, location, given)
+    _refuse(given, _OF_FILES, kind)
+    return rendered.answer_by_uri(
+        asked, location, _viewing(given), given.get("frameNumber", ""), kind
+    )
+
+
+def _refuse(given: Mapping[str, str], names: tuple[str, ...], kind: str) -> None:
+    wrong = [name for name in names if given.get(name)]
+    if wrong:
+        raise BadRequestError(f"{wrong[0]}: is not for {kind}")
+
+
+def _content_type(asked: Asked, location: Location, wanted: str) -> str:
+    """The first of what is wanted that can be had; of an image of one frame JPEG by default."""
+    kinds = [one.partition(";")[0].strip().lower() for one in wanted.split(",")]
+    for kind in kinds:
+        if kind in ("", "*/*", "image/*"):
+            is_image = _is_image(asked, location, kind == "image/*")
+            if is_image or kind != "image/*":
+                return next(iter(MEDIA_TYPES)) if is_image else _DICOM
+        elif kind in ("application/*", _DICOM):
+            return _DICOM
+        elif kind in MEDIA_TYPES:
+            return kind
+    known = ", ".join((_DICOM, *MEDIA_TYPES))
+    raise UnavailableError(f"contentType={wanted[:80]}: there is {known}")
+
+
+def _is_image(asked: Asked, location: Location, several: bool) -> bool:
+    try:
+        held = frames.frames_of(asked, location)
+        return several or held.count == 1
+    except TranscodeError:
+        return False
+
+
+def _file(asked: Asked, location: Location, given: Mapping[str, str]) -> Response:
+    syntax = given.get("transferSyntax", "").strip()
+    wanted = syntax or location.transfer_syntax_uid
+    choice = instances.syntax_by_name(wanted, location.transfer_syntax_uid)
+    if not choice:
+        # The server need not have it, and says in the file what it is (PS3.18 9.5.2.2).
+        choice = location.transfer_syntax_uid
+    anonymize = given.get("anonymize", "")
+    if anonymize not in ("", "yes"):
+        raise BadRequestError("anonymize: takes yes")
+    context = asked.context
+    profile = Profile() if anonymize else None
+    copies = copies_for(context.archive, context.settings.node.ae_title, profile)
+    return instances.single(asked, location, choice, copies, anonymize)
+
+
+def _viewing(given: Mapping[str, str]) -> Viewing:
+    try:
+        wanted = {"quality": given.get("imageQuality", ""),
+                  "annotation": given.get("annotation", "")}  # fmt: skip
+        found = viewing_of({name: text for name, text in wanted.items() if text})
+        center, width = given.get("windowCenter", ""), given.get("windowWidth", "")
+        if bool(center) != bool(width):
+            raise ValueError("windowCenter and windowWidth go together")
+        if center:
+            found = replace(found, window=window(center, width))
+        return replace(found, viewport=_viewport(given), region=_region(given.get("region", "")))
+    except ValueError as error:
+        raise BadRequestError(str(error)) from error
+
+
+def _viewport(given: Mapping[str, str]) -> Viewport | None:
+    sizes = []
+    for name in ("columns", "rows"):
+        text = given.get(name, "")
+        if text and not (
+            text.isascii() and text.isdecimal() and 1 <= int(text[:6]) <= _MOST_PIXELS
+        ):
+            raise ValueError(f"{name}={text[:20]}: takes an integer from 1 to {_MOST_PIXELS}")
+        sizes.append(int(text) if text else None)
+    columns, rows = sizes
+    if columns is None and rows is None:
+        return None
+    return Viewport(columns or _MOST_PIXELS, rows or _MOST_PIXELS)
+
+
+def _region(text: str) -> tuple[float, float, float, float] | None:
+    """Left, upper, right and lower, as parts of the image's width and height (PS3.18 9.5.1.2.4)."""
+    if not text:
+        return None
+    try:
+        left, upper, right, lower = (float(one) for one in text.split(","))
+    except ValueError:
+        raise ValueError(f"region={text[:60]}: takes four numbers from 0 to 1") from None
+    if not (0 <= left < right <= 1 and 0 <= upper < lower <= 1):
+        raise ValueError(f"region={text[:60]}: takes four numbers from 0 to 1, the lower first")
+    return left, upper, right, lower

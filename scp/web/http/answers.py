@@ -1,0 +1,40 @@
+"""What answers are made of: bodies read as they are sent, and words for what went wrong."""
+
+import json
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import BinaryIO
+
+from werkzeug.http import is_resource_modified, quote_etag
+from werkzeug.wrappers import Request, Response
+
+_CHUNK_BYTES = 1 << 18
+
+Chunks = Iterator[bytes]
+
+
+def body_of_file(file: BinaryIO, start: int, length: int) -> Chunks:
+    """Bytes of a file, which is closed behind them. Raises EOFError where they are not there."""
+    with file:
+        file.seek(start)
+        while length:
+            chunk = file.read(min(length, _CHUNK_BYTES))
+            if not chunk:
+                raise EOFError("the file was cut short")
+            length -= len(chunk)
+            yield chunk
+
+
+def error_answer(code: int, words: str) -> Response:
+    """An answer that says what was wrong, in JSON."""
+    body = json.dumps({"status": code, "error": HTTPStatus(code).phrase, "message": words})
+    return Response(f"{body}\n", code, content_type="application/json")
+
+
+def not_modified(request: Request, tag: str) -> Response | None:
+    """The answer that who asks has what is told by an entity tag; None where that is not so."""
+    if is_resource_modified(request.environ, etag=quote_etag(tag)):
+        return None
+    answer = Response(status=304)
+    answer.set_etag(tag)
+    return answer

@@ -1,0 +1,30 @@
+"""What is asked, of what, and what answers are made of."""
+
+from scp.web.request.bodies import MODELS, document, documents, multipart, part, warned
+from scp.web.request.context import Asked, WebContext
+from scp.web.request.errors import (
+    ForbiddenError,
+    NotFoundError,
+    UnavailableError,
+    UnsupportedTypeError,
+    status_of,
+)
+from scp.web.request.resources import BadRequestError, Resource
+
+__all__ = [
+    "MODELS",
+    "Asked",
+    "BadRequestError",
+    "ForbiddenError",
+    "NotFoundError",
+    "Resource",
+    "UnavailableError",
+    "UnsupportedTypeError",
+    "WebContext",
+    "document",
+    "documents",
+    "multipart",
+    "part",
+    "status_of",
+    "warned",
+]

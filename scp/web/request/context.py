@@ -1,0 +1,109 @@
+"""What answers a request: the archive, the settings in force, and what the request says."""
+
+import ipaddress
+import socket
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+from werkzeug.wrappers import Request
+
+from scp.config import Settings, Web
+from scp.copies.corrected import AsCorrected
+from scp.runtime import AuditTrail, trail
+from scp.web.request.resources import BadRequestError, Resource
+from storage import Archive, OnConflict
+from storage.files import Bounds
+
+# A proxy in front says so by one of these.
+_OF_PROXIES = ("X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "Via")
+_USUAL_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class WebContext:
+    """What is in force, and what is open: one for all requests of a process."""
+
+    settings: Settings
+    archive: Archive
+    copies: AsCorrected
+    audit: AuditTrail
+
+    @classmethod
+    def of(cls, settings: Settings) -> "WebContext":
+        """As the settings have it."""
+        storage = settings.storage
+        archive = Archive(
+            storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes,
+            Bounds(storage.superseded_copies, storage.superseded_percent),
+        )  # fmt: skip
+        copies = AsCorrected(archive.tree, settings.node.ae_title)
+        return cls(settings, archive, copies, AuditTrail(*trail(settings)))
+
+    @property
+    def web(self) -> Web:
+        """The table that says how DICOMweb is answered."""
+        assert self.settings.web
+        return self.settings.web
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names that this node goes by: of another it would be asked by a page of a stranger,
+        whose name leads here (DNS rebinding)."""
+        given = {"localhost", self.web.host.lower(), socket.gethostname().lower()}
+        if self.web.url:
+            given.add((urlsplit(self.web.url).hostname or "").lower())
+        return frozenset(given)
+
+
+@dataclass
+class Asked:
+    """A request, and what is found out about it for the audit trail."""
+
+    context: WebContext
+    request: Request
+    told: dict[str, Any] = field(default_factory=dict)
+    closing: ExitStack = field(default_factory=ExitStack)  # what is open until all is sent
+
+    @cached_property
+    def base(self) -> str:
+        """Where this service lies, as who asks sees it."""
+        return self.origin + self.context.web.path
+
+    @property
+    def accept(self) -> tuple[str, str]:
+        """The header, and the query parameter that goes before it."""
+        return self.request.headers.get("Accept", ""), self.request.args.get("accept", "")
+
+    @cached_property
+    def origin(self) -> str:
+        """The scheme, the host and the port."""
+        if self.context.web.url:
+            return self.context.web.url
+        request = self.request
+        host = request.host
+        is_direct = not any(name in request.headers for name in _OF_PROXIES)
+        port = int(request.environ.get("SERVER_PORT") or 0)
+        # Some clients leave the port out (dicomweb-client 0.61).
+        if is_direct and ":" not in host.rpartition("]")[2] and port:
+            host = host if port == _USUAL_PORTS.get(request.scheme) else f"{host}:{port}"
+        return f"{request.scheme}://{host}"
+
+    def resource(self, *uids: str | None) -> Resource:
+        """The resource of the UIDs in the path. Raises BadRequestError."""
+        found = Resource.of(self.base, *uids)
+        self.told |= dict(found.named)
+        return found
+
+    def require_host(self) -> None:
+        """Raise BadRequestError where it is meant for another host."""
+        name = (urlsplit(f"//{self.request.host}").hostname or "").lower()
+        if name in self.context.names:
+            return
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            words = f"this node does not go by the name {name[:80]!r}: see [web] url"
+            raise BadRequestError(words) from None

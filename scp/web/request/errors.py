@@ -1,0 +1,50 @@
+"""What goes wrong with a request, and the status that tells it (PS3.18 8.5)."""
+
+from scp.copies.conversion.data_set import LimitError, TranscodeError
+from scp.web.media import NotAcceptableError
+from scp.web.request.resources import BadRequestError
+from storage.diagnostics import (
+    ArchiveError,
+    DataSetError,
+    IdentifierError,
+    ResourceError,
+)
+
+
+class NotFoundError(Exception):
+    """There is nothing of that name."""
+
+
+class ForbiddenError(Exception):
+    """It is not to be asked here."""
+
+
+class UnsupportedTypeError(Exception):
+    """What was sent is of a media type that is not taken; the text names what is."""
+
+
+class UnavailableError(Exception):
+    """It is there, and not in any form that was asked for."""
+
+
+# The first that fits.
+STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    (BadRequestError, 400),
+    (IdentifierError, 400),
+    (ForbiddenError, 403),
+    (NotFoundError, 404),
+    (FileNotFoundError, 404),
+    (UnavailableError, 406),
+    (NotAcceptableError, 406),
+    (UnsupportedTypeError, 415),
+    (LimitError, 503),
+    (TranscodeError, 406),
+    (ResourceError, 503),
+    (DataSetError, 500),
+    (ArchiveError, 500),
+)
+
+
+def status_of(error: Exception) -> int | None:
+    """The status that tells an error; None for what nobody thought of."""
+    return next((status for kind, status in STATUSES if isinstance(error, kind)), None)

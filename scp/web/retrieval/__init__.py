@@ -1,0 +1,1 @@
+"""What is retrieved of instances: files, metadata, bulk data, frames, pictures."""

@@ -1,0 +1,205 @@
+"""Metadata and bulk data: what a data set says, and what it holds (PS3.18 10.4.1.1.2, -.5)."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import BinaryIO
+
+from werkzeug.wrappers import Response
+
+from scp.copies.conversion.codecs import SYNTAXES, Syntax
+from scp.copies.conversion.data_set import (
+    PIXEL_DATA,
+    DataSetSource,
+    Scope,
+    StoredElement,
+    find,
+    swapped,
+    unit,
+)
+from scp.copies.corrected import inflated
+from scp.web.http import not_modified
+from scp.web.media import JSON, Part, choose_bulk, choose_metadata
+from scp.web.models import Head, is_bulk
+from scp.web.request import MODELS, Asked, BadRequestError, NotFoundError, multipart, part
+from scp.web.retrieval import frames
+from scp.web.retrieval.instances import located, tag_of, tag_of_all
+from storage import Location
+from storage.dicom import part10
+from storage.dicom.data_sets import DEFLATED
+
+_TAG, _NUMBER = re.compile(r"[0-9A-Fa-f]{8}"), re.compile(r"[1-9][0-9]{0,6}")
+_OCTETS = "application/octet-stream"
+
+
+@dataclass(frozen=True)
+class _Held:
+    """The data set of an instance, in a file."""
+
+    file: BinaryIO
+    start: int
+    transfer_syntax_uid: str
+
+    def source(self) -> DataSetSource:
+        """The same, to be taken apart."""
+        syntax = SYNTAXES.get(self.transfer_syntax_uid, Syntax())
+        end = self.file.seek(0, 2)
+        form = syntax.implicit_vr, syntax.little_endian
+        return DataSetSource(self.file, self.start, end, *form)
+
+
+def _held(asked: Asked, location: Location) -> _Held:
+    """A data set; what it lies in is closed when the answer is sent. Raises as `Copies.open`."""
+    file = asked.closing.enter_context(asked.context.copies.open(location).file)
+    file.seek(0)
+    meta = part10.read(file)
+    if meta.transfer_syntax_uid in DEFLATED:
+        return _Held(asked.closing.enter_context(inflated(file)), 0, meta.transfer_syntax_uid)
+    return _Held(file, meta.data_set_offset, meta.transfer_syntax_uid)
+
+
+def metadata(
+    asked: Asked, study: str, series: str | None = None, instance: str | None = None
+) -> Response:
+    """What the instances of a study or series say, or one, without what is bulk."""
+    resource = asked.resource(study, series, instance)
+    request = asked.request
+    kind = choose_metadata(*asked.accept)
+    found = located(asked, resource)
+    asked.told["instances"] = len(found)
+    tag = tag_of_all(asked, found, kind)
+    if kind == JSON:
+        if unchanged := not_modified(request, tag):
+            return unchanged
+        answer = Response(_json(asked, found), content_type=JSON)
+        answer.set_etag(tag)
+        return answer
+
+    def parts() -> Iterator[Part]:
+        for location in found:
+            data = _document(asked, location, kind)
+            yield part(kind, f"{asked.resource(*location.uids).url}/metadata", data, len(data))
+
+    return multipart(parts(), kind)
+
+
+def _json(asked: Asked, found: Iterable[Location]) -> Iterator[bytes]:
+    before = b"["
+    for location in found:
+        yield before + _document(asked, location, JSON)
+        before = b",\n"
+    yield b"]\n"
+
+
+def _document(asked: Asked, location: Location, kind: str) -> bytes:
+    base = f"{asked.resource(*location.uids).url}/bulkdata/"
+    with asked.context.copies.open(location).file as file:
+        file.seek(0)
+        meta = part10.read(file)
+        held = file, meta.data_set_offset, meta.transfer_syntax_uid, location.charset
+        return MODELS[kind].data_set(*held, partial(_uri, base))
+
+
+def _uri(base: str, path: tuple[int, ...]) -> str:
+    """Of a value by its tag; in items of sequences by tag, number of the item, and so on."""
+    return base + "/".join(f"{one:08X}" if n % 2 == 0 else str(one) for n, one in enumerate(path))
+
+
+def bulk_data(asked: Asked, study: str, series: str, instance: str, path: str) -> Response:
+    """A value of an instance, by the path that its metadata names."""
+    location = located(asked, asked.resource(study, series, instance))[0]
+    steps = path.strip("/").split("/")
+    if len(steps) % 2 == 0 or not all(
+        (_TAG, _NUMBER)[number % 2].fullmatch(step) for number, step in enumerate(steps)
+    ):
+        raise BadRequestError(f"bulkdata/{path[:80]}: takes a tag, or tags with items between")
+    if len(steps) == 1 and int(steps[0], 16) == PIXEL_DATA:
+        held = frames.frames_of(asked, location)
+        if held.is_encapsulated:
+            numbers = list(range(frames.count_of(held)))
+            return frames.answer(asked, location, held, numbers, "bulkdata")
+    scope, element = _at(_held(asked, location).source(), steps)
+    return _value_answer(asked, location, scope, element, path)
+
+
+def _at(source: DataSetSource, steps: list[str]) -> tuple[Scope, StoredElement]:
+    """The element at a path, and those around it. Raises NotFoundError."""
+    scope = Scope(source, list(source.elements()))
+    element = _element(scope, steps[0])
+    for depth, (item, tag) in enumerate(zip(steps[1::2], steps[2::2], strict=True), 1):
+        found = next(islice(source.items(element, depth), int(item) - 1, None), None)
+        if found is None:
+            raise NotFoundError(f"there is no item {item}")
+        scope = Scope(source, list(found.elements), scope)
+        element = _element(scope, tag)
+    return scope, element
+
+
+def _element(scope: Scope, tag: str) -> StoredElement:
+    for one in scope.elements:
+        if one.tag == int(tag, 16) and isinstance(one, StoredElement):
+            return one
+    raise NotFoundError(f"there is no {tag.upper()} in it")
+
+
+def _value_answer(
+    asked: Asked, location: Location, scope: Scope, element: StoredElement, path: str
+) -> Response:
+    request = asked.request
+    is_multipart = choose_bulk(*asked.accept).is_multipart
+    vr = element.vr or find(element.tag, scope)
+    source = scope.source
+    # Always Little Endian (PS3.18 8.7.3.5).
+    chunks = source.chunks(element.start, element.start + element.length)
+    if not source.little_endian and unit(vr) > 1:
+        chunks = swapped(vr, chunks)
+    kind = f"{_OCTETS}; transfer-syntax=1.2.840.10008.1.2.1"
+    if is_multipart:
+        where = f"{asked.resource(*location.uids).url}/bulkdata/{path}"
+        return multipart(iter([part(kind, where, chunks, element.length)]), _OCTETS)
+    answer = Response(chunks, content_type=kind)
+    answer.content_length = element.length
+    answer.set_etag(tag_of(asked, location, "bulkdata", path))
+    return answer.make_conditional(request, accept_ranges=True, complete_length=element.length)
+
+
+def all_bulk_data(
+    asked: Asked, study: str, series: str | None = None, instance: str | None = None
+) -> Response:
+    """All bulk data of the instances of a resource, each value a part (PS3.18 10.4.1.1.5)."""
+    resource = asked.resource(study, series, instance)
+    choose_bulk(*asked.accept)
+    found = located(asked, resource)
+
+    def parts() -> Iterator[Part]:
+        for location in found:
+            yield from _bulk_parts(asked, location)
+            asked.closing.close()
+
+    return multipart(parts(), _OCTETS)
+
+
+def _bulk_parts(asked: Asked, location: Location) -> Iterator[Part]:
+    source = _held(asked, location).source()
+    base = f"{asked.resource(*location.uids).url}/bulkdata/"
+    scope = Scope(source, list(source.elements()))
+    for element in scope.elements:
+        assert isinstance(element, StoredElement)
+        vr = element.vr or find(element.tag, scope)
+        if not is_bulk(Head(element.tag, vr), element.length):
+            continue
+        if element.is_undefined:
+            held = frames.frames_of(asked, location)
+            for number in range(frames.count_of(held)):
+                data = frames.bytes_of(held, number, is_native=False)
+                kind = f"{_OCTETS}; transfer-syntax={held.transfer_syntax_uid}"
+                where = f"{asked.resource(*location.uids).url}/frames/{number + 1}"
+                yield part(kind, where, data, len(data))
+            continue
+        chunks = source.chunks(element.start, element.start + element.length)
+        if not source.little_endian and unit(vr) > 1:
+            chunks = swapped(vr, chunks)
+        kind = f"{_OCTETS}; transfer-syntax=1.2.840.10008.1.2.1"
+        yield part(kind, f"{base}{element.tag:08X}", chunks, element.length)

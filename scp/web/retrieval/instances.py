@@ -1,0 +1,127 @@
+"""WADO-RS: instances as files (PS3.18 10.4), as they are stored or in another transfer syntax."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from werkzeug.wrappers import Response
+
+from scp.copies.corrected import Copies, reachable, transcode_file
+from scp.web.http import body_of_file
+from scp.web.media import DICOM, Part, choose_dicom
+from scp.web.request import Asked, NotFoundError, Resource, multipart, part, warned
+from storage import Location
+from storage.archive import Selected
+from storage.dicom import part10
+from storage.journal import CORRECTIONS
+
+
+@dataclass(frozen=True)
+class DicomFile:
+    """An instance as a Part 10 file: `head`, if any, goes before what `file` holds."""
+
+    transfer_syntax_uid: str
+    head: bytes
+    file: BinaryIO
+    length: int
+
+    def chunks(self) -> Iterator[bytes]:
+        """Its bytes; the file is closed behind them."""
+        if self.head:
+            yield self.head
+        yield from body_of_file(self.file, 0, self.length - len(self.head))
+
+
+def located(asked: Asked, resource: Resource) -> Selected:
+    """The instances of a resource. Raises NotFoundError where there are none."""
+    found = asked.closing.enter_context(asked.context.archive.locate(resource.query()))
+    if not len(found):
+        raise NotFoundError(f"{resource.url} is not held")
+    return found
+
+
+def retrieve(
+    asked: Asked, study: str, series: str | None = None, instance: str | None = None
+) -> Response:
+    """The instances of a study or series, or that one."""
+    resource = asked.resource(study, series, instance)
+    found = located(asked, resource)
+    stored = list(dict.fromkeys(syntax for _, syntax in found.kinds))
+    others = (one for syntax in stored for one in reachable(syntax))
+    choice = choose_dicom(
+        *asked.accept, tuple(dict.fromkeys((*stored, *others))), is_one=len(found) == 1
+    )
+    given = {one: choice.syntax_of((one, *reachable(one))) or "" for one in stored}
+    asked.told["instances"] = len(found)
+    if len(found) == 1 and not choice.is_multipart:
+        return single(asked, found[0], given[found[0].transfer_syntax_uid])
+    return _several(asked, resource, found, given)
+
+
+def syntax_by_name(wanted: str, stored: str) -> str:
+    """The one that is wanted, where an instance stored in another can go in it; else nothing."""
+    return wanted if wanted == stored or wanted in reachable(stored) else ""
+
+
+def single(
+    asked: Asked, location: Location, syntax: str, copies: Copies | None = None, how: str = ""
+) -> Response:
+    """An instance alone; `how` tells one of other `copies` from the usual one."""
+    made = as_file(copies or asked.context.copies, location, syntax)
+    kind = f"application/dicom; transfer-syntax={made.transfer_syntax_uid}"
+    answer = Response(made.chunks(), content_type=kind, direct_passthrough=True)
+    answer.content_length = made.length
+    answer.set_etag(tag_of(asked, location, syntax, how))
+    answer.call_on_close(made.file.close)
+    return answer.make_conditional(asked.request, accept_ranges=True, complete_length=made.length)
+
+
+def _several(asked: Asked, resource: Resource, found: Selected, given: dict[str, str]) -> Response:
+    is_partial = not all(given.values())
+
+    def parts() -> Iterator[Part]:
+        for location in found:
+            syntax = given[location.transfer_syntax_uid]
+            if not syntax:
+                continue
+            made = as_file(asked.context.copies, location, syntax)
+            where = resource.of_instance(location.uids).url
+            kind = f"application/dicom; transfer-syntax={made.transfer_syntax_uid}"
+            yield part(kind, where, made.chunks(), made.length)
+
+    # Partial content: in some of the media types alone (PS3.18 10.4.3).
+    answer = multipart(parts(), DICOM, 206 if is_partial else 200)
+    if is_partial:
+        left = sum(not given[one.transfer_syntax_uid] for one in found)
+        return warned(answer, [f"{left} instances have no decoder here"])
+    return answer
+
+
+def as_file(copies: Copies, location: Location, syntax: str) -> DicomFile:
+    """An instance in a transfer syntax. Raises ArchiveError, OSError, TranscodeError."""
+    copy = copies.open(location)
+    if syntax == location.transfer_syntax_uid:
+        return DicomFile(syntax, b"", copy.file, copy.file.seek(0, 2))
+    with copy.file as file:
+        file.seek(0)
+        converted = transcode_file(file, syntax)
+    head = part10.header(location.sop_class_uid, copy.sop_instance_uid, syntax)
+    return DicomFile(syntax, head, converted, len(head) + converted.seek(0, 2))
+
+
+def tag_of_all(asked: Asked, found: Selected, *how: str) -> str:
+    """The same of all instances of a resource."""
+    held = hashlib.blake2b(digest_size=16)
+    for location in found:
+        held.update(location.digest.encode())
+    corrected = asked.context.archive.journal.size(CORRECTIONS)
+    held.update("\0".join((str(corrected), asked.base, *how)).encode())
+    return held.hexdigest()
+
+
+def tag_of(asked: Asked, location: Location, *how: str) -> str:
+    """An entity tag: another one where the bytes are others, or what was corrected of them."""
+    corrected = asked.context.archive.journal.size(CORRECTIONS)
+    text = "\0".join((location.digest, str(corrected), *how))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
