@@ -2,6 +2,7 @@
 
 import mmap
 import struct
+import time
 from collections import Counter
 
 # How often a worker that serves counts up, and the supervisor looks.
@@ -10,6 +11,7 @@ BEAT_SECONDS = 5.0
 LOOKS, START_LOOKS = 6, 60
 
 _COUNT = struct.Struct("=I")
+_MILLISECOND = 1_000_000
 
 
 class Heartbeats:
@@ -25,8 +27,10 @@ class Heartbeats:
 
     def beat(self) -> None:
         """Show that this worker is alive."""
-        # 0 is for one that does not serve yet.
-        self._write(self._own, self.of(self._own) % 0xFFFF_FFFF + 1)
+        # 0 is for one that does not serve yet. One that was started anew begins elsewhere: who has
+        # seen the one before, and not that it ended, sees that another count is there.
+        count = self.of(self._own) or time.monotonic_ns() // _MILLISECOND
+        self._write(self._own, count % 0xFFFF_FFFF + 1)
 
     def clear(self, worker: int) -> None:
         """Begin again, for a worker that was started anew."""

@@ -22,7 +22,9 @@ BLOCK_BYTES = 4096
 _READ_BYTES = 1 << 20
 _HELD, _LOCK_SECONDS, _PAUSE_SECONDS = "segments.lock", 30.0, 0.001
 # No right to lock, or no file system to do so on: what only reads goes on without.
-_NO_LOCK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOLCK, errno.ENOTSUP}
+_NO_LOCK = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOLCK, errno.ENOTSUP, errno.ENOSPC, errno.EDQUOT,
+}  # fmt: skip
 
 
 class Replacement(NamedTuple):

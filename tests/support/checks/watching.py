@@ -16,9 +16,10 @@ _UID = r"[0-9.]{1,64}"
 _LAYOUT = re.compile(
     rf"tree(/{_UID}(/{_UID}(/{_UID}\.dcm)?)?)?|superseded(/{_UID}(/{_UID}(/{_UID}\.\d+\.dcm)?)?)?"
     r"|incoming|journal(/((receipts|commitments)(\.jsonl|\.link|/\d{15}\.jsonl)?|identity"
-    r"|catalogue\.sqlite(-wal|-shm)?))?"
+    r"|segments\.lock|catalogue\.sqlite(-wal|-shm)?))?"
     r"|audit(/audit\.jsonl(\.busy)?(\.\d+)?)?|index\.(sqlite|sqlite-wal|sqlite-shm|lock)"
-    r"|index\.sqlite\.[0-9a-f]{8}(-wal|-shm)?|lock|(beside|headers|node)\.lock|settled"
+    r"|index\.sqlite\.[0-9a-f]{8}(-wal|-shm)?|lock|settled"
+    r"|log|(beside|compact|headers|log|node)\.lock|asked-keys(\.before)?\.jsonl"
 )
 # Of the connections to the index that a worker keeps: each of the file, of its log, of the lock.
 _INDEX_DESCRIPTORS = 8 * 3 + 1
