@@ -26,6 +26,8 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive
     for number in reversed(range(COUNT)):
         store(archive, number)
     yield archive
+    for thread in reading():  # whose connection must not be closed while it uses it
+        thread.join(60)
     archive.index.database.close_all()
 
 

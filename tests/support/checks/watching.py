@@ -19,7 +19,7 @@ _LAYOUT = re.compile(
     r"|segments\.lock|catalogue\.sqlite(-wal|-shm)?))?"
     r"|audit(/audit\.jsonl(\.busy)?(\.\d+)?)?|index\.(sqlite|sqlite-wal|sqlite-shm|lock)"
     r"|index\.sqlite\.[0-9a-f]{8}(-wal|-shm)?|lock|settled"
-    r"|log|(beside|compact|headers|log|node)\.lock|asked-keys(\.before)?\.jsonl"
+    r"|log(/\d+-\d+-[0-9a-f]{8}\.(log|new|unsynced))?|(beside|compact|headers|log|node)\.lock|asked-keys(\.before)?\.jsonl"
 )
 # Of the connections to the index that a worker keeps: each of the file, of its log, of the lock.
 _INDEX_DESCRIPTORS = 8 * 3 + 1

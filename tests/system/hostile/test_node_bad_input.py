@@ -71,13 +71,13 @@ class Held:
     def everything(self) -> dict[Path, bytes]:
         """Every file below `top` but those that a node writes by itself, with its bytes.
 
-        These are of the index with its mark, of the catalogue, and of the audit trail.
+        These are of the index with its mark, of the catalogue, of the log and of the audit trail.
         """
         own = ("index.sqlite", "settled", "catalogue.sqlite", "audit.jsonl")
         return {
             path: path.read_bytes()
             for path in self.top.rglob("*")
-            if path.is_file() and not path.name.startswith(own)
+            if path.is_file() and not path.name.startswith(own) and path.parent.name != "log"
         }
 
 
