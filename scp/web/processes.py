@@ -11,12 +11,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from scp.config import Settings
 from scp.runtime import child, memory
-from scp.web.dicomweb import application
-from scp.web.http import HttpServer
 from storage.diagnostics import Sentence
+
+if TYPE_CHECKING:
+    from scp.web.http import HttpServer
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +103,10 @@ class WebProcesses:
                     self._left_behind(process)
 
     def _serve(self) -> None:
+        # Here: a node without [web] needs none of it, and its workers would share 20 MB of it.
+        from scp.web.dicomweb import application
+        from scp.web.http import HttpServer
+
         assert self._door is not None
         memory.bound()
         server = HttpServer(self._door, application(self._settings))
@@ -108,6 +114,6 @@ class WebProcesses:
         server.run()
 
 
-def _stop_when_told(server: HttpServer) -> None:
+def _stop_when_told(server: "HttpServer") -> None:
     signal.sigwait(_ENDS)
     server.stop_within(_GRACE_SECONDS)

@@ -1,6 +1,7 @@
 """The files under superseded/: what was displaced is kept there, and may come back."""
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,7 +11,7 @@ from pathlib import Path
 from storage.diagnostics import ResourceError
 from storage.dicom.values import Uids
 from storage.files.disk import prune, sync_file, sync_folder
-from storage.files.tree_walk import named_by, relative_path
+from storage.files.tree_walk import relative_path
 
 _INSTANCE_DEPTH = 3  # study, series, file
 _NANOSECONDS = 1_000_000_000
@@ -119,7 +120,7 @@ class Superseded:
     def all(self) -> "Iterator[Kept]":
         """Every instance that is kept, as it was displaced. Raises ResourceError."""
         for path in self.walk():
-            study, series, _ = named_by(self.folder, path)
+            study, series = map(sys.intern, path.parts[-_INSTANCE_DEPTH:-1])  # of many the same
             instance, _, since = path.stem.rpartition(".")
             try:
                 size = path.stat().st_size

@@ -13,6 +13,10 @@ from storage.index import Location, forget
 from storage.journal import RECEIPTS, Receipt, Receipts, receipts_by_digest, record_deletion
 from storage.maintenance.changes.selections import AnyUid, Everything, Named, Selection
 
+# Instances whose receipts are looked up together: of all they would take twice the memory of the
+# files' names, of fewer the journal would be read more often.
+_BATCH = 16_384
+
 
 def delete(
     archive: Archive, instances: Iterable[Location], may: Callable[[], bool] = lambda: True
@@ -59,13 +63,15 @@ def restore(archive: Archive, files: list[Kept], charset: str) -> Iterator[Uids]
 
     Raises ArchiveError: of what was done until then nothing is taken back.
     """
-    receipts = receipts_by_digest(archive.journal, {one.uids for one in files})
-    for one in files:
-        with archive.tree.locked(one.uids):
-            if archive.tree.holds(one.uids):
-                raise ResourceError(f"{archive.tree.name(one.uids)}: is held again, by now")
-            _place(archive, one, receipts.get(one.uids, {}), charset)
-        yield one.uids
+    for begin in range(0, len(files), _BATCH):
+        some = files[begin : begin + _BATCH]
+        receipts = receipts_by_digest(archive.journal, {one.uids for one in some})
+        for one in some:
+            with archive.tree.locked(one.uids):
+                if archive.tree.holds(one.uids):
+                    raise ResourceError(f"{archive.tree.name(one.uids)}: is held again, by now")
+                _place(archive, one, receipts.get(one.uids, {}), charset)
+            yield one.uids
 
 
 def purge(files: Iterable[Kept], archive: Archive) -> Iterator[Kept]:
