@@ -98,6 +98,7 @@ class NodeAssociation(Association):
         self.requestor, self.acceptor = node.users.of(self)
         self.is_established = self.is_rejected = self.is_aborted = self.is_released = False
         self._sent_abort = self._sent_release = self._kill = self._started_dul = False
+        self._has_slot = True  # once the negotiation has taken one
         self._accepted_cx, self._rejected_cx = {}, []
         self._handlers = dict(_DEFAULT_HANDLERS)
         self._dul_ready = self._reactor_checkpoint = _NOBODY_WAITS
@@ -168,6 +169,7 @@ class NodeAssociation(Association):
             if message:
                 self._serve_message(message)
             elif self.acse.is_release_requested():
+                self._give_back_slot()  # first: who is told that it is over may call again at once
                 self.dul.confirm_release()
                 self.is_released, self.is_established = True, False
                 evt.trigger(self, evt.EVT_RELEASED, {})
@@ -231,10 +233,15 @@ class NodeAssociation(Association):
         self._node.archive.close_thread()
         if self._acse.slot is None:
             return  # it was never established, and is in the log as rejected, or was no DICOM
-        self._node.slots.give_back(self._acse.slot)
+        self._give_back_slot()
         seconds = time.monotonic() - self._opened
         by = "release" if self.is_released else "abort"
         accounting.ended(self._node, self._acse.identity, self.who, self._traffic, by, seconds)
+
+    def _give_back_slot(self) -> None:
+        if self._acse.slot is not None and self._has_slot:
+            self._has_slot = False
+            self._node.slots.give_back(self._acse.slot)
 
     @property
     def who(self) -> dict[str, str]:
