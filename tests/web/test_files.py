@@ -1,18 +1,24 @@
 """WADO-RS: instances, metadata and bulk data of each of pydicom's samples."""
 
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from pydicom import dcmread
-from support import EXPLICIT, Sample
+from support import CT, EXPLICIT, Sample, minipacs
 from support.checks.dicomweb import Web, parts
+from support.data.samples import ct, encoded
 
 from scp.copies.corrected import reachable
+from storage.dicom import part10
 
 DICOM = 'multipart/related; type="application/dicom"'
 ALL = ["CT_small.dcm", "MR_small_RLE.dcm", "JPEG2000.dcm", "SC_rgb_jpeg_dcmtk.dcm",
        "MR_small_bigendian.dcm", "image_dfl.dcm", "rtplan.dcm", "reportsi.dcm",
        "emri_small_jpeg_ls_lossless.dcm"]  # fmt: skip
+
+GREY = {"SamplesPerPixel": 1, "BitsAllocated": 8, "BitsStored": 8, "HighBit": 7,
+        "PixelRepresentation": 0, "PhotometricInterpretation": "MONOCHROME2"}  # fmt: skip
 
 
 def url_of(web: Web, sample: Sample) -> str:
@@ -132,3 +138,19 @@ def test_head_has_the_same_head_and_no_body(web: Web, held_samples: list[Sample]
     answer = web.session.head(url_of(web, sample), headers={"Accept": "application/dicom"})
     assert answer.status_code == 200
     assert int(answer.headers["Content-Length"]) > len(sample.data_set)
+
+
+@pytest.mark.parametrize("what", ["pixeldata", "bulkdata"])
+def test_a_series_of_many_pages_is_given_to_its_end(empty: Web, tmp_path: Path, what: str) -> None:
+    uids = [f"1.2.9.1.{number}" for number in range(1, 3001)]
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for uid in uids:
+        data = part10.header(CT, uid, EXPLICIT) + encoded(ct("1.2.9", "1.2.9.1", uid, **GREY))
+        (folder / f"{uid}.dcm").write_bytes(data)
+    assert minipacs("import", empty.node, str(folder)).returncode == 0
+    octets = "application/octet-stream"
+    kind = f'multipart/related; type="{octets}"; transfer-syntax=*'
+    found = parts(empty.get(f"studies/1.2.9/{what}", kind))
+    given = [head["Content-Location"].split("/instances/")[1].split("/")[0] for head, _ in found]
+    assert sorted(given) == sorted(uids)

@@ -2,8 +2,9 @@
 
 import ipaddress
 import socket
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
@@ -66,6 +67,15 @@ class Asked:
     request: Request
     told: dict[str, Any] = field(default_factory=dict)
     closing: ExitStack = field(default_factory=ExitStack)  # what is open until all is sent
+
+    @contextmanager
+    def apart(self) -> Iterator["Asked"]:
+        """The same, for one instance of many: what is opened for it is closed behind it.
+
+        What the whole answer needs, as the selection that is gone through, stays open.
+        """
+        with ExitStack() as closing:
+            yield replace(self, closing=closing)
 
     @cached_property
     def base(self) -> str:

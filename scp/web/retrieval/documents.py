@@ -175,8 +175,8 @@ def all_bulk_data(
 
     def parts() -> Iterator[Part]:
         for location in found:
-            yield from _bulk_parts(asked, location)
-            asked.closing.close()
+            with asked.apart() as one:
+                yield from _bulk_parts(one, location)
 
     return multipart(parts(), _OCTETS)
 

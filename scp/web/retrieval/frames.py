@@ -68,9 +68,9 @@ def retrieve_all(
 
     def parts() -> Iterator[Part]:
         for location in found:
-            held = frames_of(asked, location)
-            yield from _parts(asked, location, held, range(count_of(held)), choice)
-            asked.closing.close()
+            with asked.apart() as one:
+                held = frames_of(one, location)
+                yield from _parts(one, location, held, range(count_of(held)), choice)
 
     return multipart(parts(), choice.media_type)
 
