@@ -32,8 +32,7 @@ _TAKEN = ('multipart/related; type="application/dicom"',
 
 def answer(asked: Asked) -> Response:
     """The capabilities of the service."""
-    request = asked.request
-    kind = choose_capabilities(request.headers.get("Accept", ""), request.args.get("accept", ""))
+    kind = choose_capabilities(*asked.accept)
     body = _as_json(asked) if kind == _JSON else _as_wadl(asked)
     return Response(body, content_type=kind)
 

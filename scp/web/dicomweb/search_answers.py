@@ -26,7 +26,7 @@ def instances(asked: Asked, study: str | None = None, series: str | None = None)
 
 def _answer(asked: Asked, resource: Resource, level: Level) -> Response:
     request, settings = asked.request, asked.context.settings
-    kind = choose_metadata(request.headers.get("Accept", ""), request.args.get("accept", ""))
+    kind = choose_metadata(*asked.accept)
     search = search_of(resource, level, request.args)
     asked.told |= search.query.named
     limits = HeaderLimits(settings.query.most_headers, turns())

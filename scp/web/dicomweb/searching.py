@@ -16,7 +16,7 @@ from storage.dicom.values import BY_TAG, TABLE, UNIQUE
 from storage.query import KeyPath, asked_by_keyword, key_path
 
 # Tables 10.6.3-3 to -5: what each answer holds, but for Timezone Offset From UTC, which no column
-# of the index has, and what every answer holds (`_constant`).
+# of the index has, and what every answer holds.
 _OF_LEVEL = {
     Level.STUDY: (
         "StudyDate", "StudyTime", "AccessionNumber", "ModalitiesInStudy", "ReferringPhysicianName",
@@ -35,7 +35,6 @@ _OF_LEVEL = {
     ),
 }  # fmt: skip
 _AVAILABILITY, _RETRIEVE_URL = Tag(0x0008, 0x0056), Tag(0x0008, 0x1190)
-_CHARACTER_SET = Tag(0x0008, 0x0005)
 _UNIQUE_TAGS = [UNIQUE[level].tag for level in list(Level)[1:]]
 _TRUTHS = {"true": True, "false": False}
 _FLAGS = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")

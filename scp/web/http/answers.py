@@ -10,10 +10,8 @@ from werkzeug.wrappers import Request, Response
 
 _CHUNK_BYTES = 1 << 18
 
-Chunks = Iterator[bytes]
 
-
-def body_of_file(file: BinaryIO, start: int, length: int) -> Chunks:
+def body_of_file(file: BinaryIO, start: int, length: int) -> Iterator[bytes]:
     """Bytes of a file, which is closed behind them. Raises EOFError where they are not there."""
     with file:
         file.seek(start)

@@ -11,7 +11,6 @@ from scp.web.rendering.grayscale import shades
 from scp.web.rendering.samples import Array, samples_of
 from scp.web.rendering.viewing import Viewing, Viewport
 
-_MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 _LINE_PIXELS, _MARGIN = 14, 4
 _ANNOTATED = {
     "patient": ("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),

@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import BinaryIO
 
+from pydicom.uid import ExplicitVRLittleEndian
 from werkzeug.wrappers import Response
 
 from scp.copies.conversion.codecs import SYNTAXES, Syntax
@@ -19,45 +18,19 @@ from scp.copies.conversion.data_set import (
     swapped,
     unit,
 )
-from scp.copies.corrected import inflated
 from scp.web.http import not_modified
 from scp.web.media import JSON, Part, choose_bulk, choose_metadata
 from scp.web.models import Head, is_bulk
 from scp.web.request import MODELS, Asked, BadRequestError, NotFoundError, multipart, part
 from scp.web.retrieval import frames
-from scp.web.retrieval.instances import located, tag_of, tag_of_all
+from scp.web.retrieval.instances import data_set_of, located, tag_of, tag_of_all
 from storage import Location
 from storage.dicom import part10
-from storage.dicom.data_sets import DEFLATED
 
 _TAG, _NUMBER = re.compile(r"[0-9A-Fa-f]{8}"), re.compile(r"[1-9][0-9]{0,6}")
 _OCTETS = "application/octet-stream"
-
-
-@dataclass(frozen=True)
-class _Held:
-    """The data set of an instance, in a file."""
-
-    file: BinaryIO
-    start: int
-    transfer_syntax_uid: str
-
-    def source(self) -> DataSetSource:
-        """The same, to be taken apart."""
-        syntax = SYNTAXES.get(self.transfer_syntax_uid, Syntax())
-        end = self.file.seek(0, 2)
-        form = syntax.implicit_vr, syntax.little_endian
-        return DataSetSource(self.file, self.start, end, *form)
-
-
-def _held(asked: Asked, location: Location) -> _Held:
-    """A data set; what it lies in is closed when the answer is sent. Raises as `Copies.open`."""
-    file = asked.closing.enter_context(asked.context.copies.open(location).file)
-    file.seek(0)
-    meta = part10.read(file)
-    if meta.transfer_syntax_uid in DEFLATED:
-        return _Held(asked.closing.enter_context(inflated(file)), 0, meta.transfer_syntax_uid)
-    return _Held(file, meta.data_set_offset, meta.transfer_syntax_uid)
+# A value is Little Endian, however it is stored (PS3.18 8.7.3.5).
+_VALUE = f"{_OCTETS}; transfer-syntax={ExplicitVRLittleEndian}"
 
 
 def metadata(
@@ -120,7 +93,7 @@ def bulk_data(asked: Asked, study: str, series: str, instance: str, path: str) -
         if held.is_encapsulated:
             numbers = list(range(frames.count_of(held)))
             return frames.answer(asked, location, held, numbers, "bulkdata")
-    scope, element = _at(_held(asked, location).source(), steps)
+    scope, element = _at(_source(asked, location), steps)
     return _value_answer(asked, location, scope, element, path)
 
 
@@ -137,6 +110,14 @@ def _at(source: DataSetSource, steps: list[str]) -> tuple[Scope, StoredElement]:
     return scope, element
 
 
+def _source(asked: Asked, location: Location) -> DataSetSource:
+    """A data set, to be taken apart. Raises as `data_set_of`."""
+    held = data_set_of(asked, location)
+    syntax = SYNTAXES.get(held.transfer_syntax_uid, Syntax())
+    form = syntax.implicit_vr, syntax.little_endian
+    return DataSetSource(held.file, held.start, held.file.seek(0, 2), *form)
+
+
 def _element(scope: Scope, tag: str) -> StoredElement:
     for one in scope.elements:
         if one.tag == int(tag, 16) and isinstance(one, StoredElement):
@@ -149,20 +130,21 @@ def _value_answer(
 ) -> Response:
     request = asked.request
     is_multipart = choose_bulk(*asked.accept).is_multipart
-    vr = element.vr or find(element.tag, scope)
-    source = scope.source
-    # Always Little Endian (PS3.18 8.7.3.5).
-    chunks = source.chunks(element.start, element.start + element.length)
-    if not source.little_endian and unit(vr) > 1:
-        chunks = swapped(vr, chunks)
-    kind = f"{_OCTETS}; transfer-syntax=1.2.840.10008.1.2.1"
+    chunks = _value(scope, element, element.vr or find(element.tag, scope))
     if is_multipart:
         where = f"{asked.resource(*location.uids).url}/bulkdata/{path}"
-        return multipart(iter([part(kind, where, chunks, element.length)]), _OCTETS)
-    answer = Response(chunks, content_type=kind)
+        return multipart(iter([part(_VALUE, where, chunks, element.length)]), _OCTETS)
+    answer = Response(chunks, content_type=_VALUE)
     answer.content_length = element.length
     answer.set_etag(tag_of(asked, location, "bulkdata", path))
     return answer.make_conditional(request, accept_ranges=True, complete_length=element.length)
+
+
+def _value(scope: Scope, element: StoredElement, vr: str) -> Iterator[bytes]:
+    """The bytes of a value, as `_VALUE` says."""
+    source = scope.source
+    chunks = source.chunks(element.start, element.start + element.length)
+    return chunks if source.little_endian or unit(vr) <= 1 else swapped(vr, chunks)
 
 
 def all_bulk_data(
@@ -182,7 +164,7 @@ def all_bulk_data(
 
 
 def _bulk_parts(asked: Asked, location: Location) -> Iterator[Part]:
-    source = _held(asked, location).source()
+    source = _source(asked, location)
     base = f"{asked.resource(*location.uids).url}/bulkdata/"
     scope = Scope(source, list(source.elements()))
     for element in scope.elements:
@@ -198,8 +180,5 @@ def _bulk_parts(asked: Asked, location: Location) -> Iterator[Part]:
                 where = f"{asked.resource(*location.uids).url}/frames/{number + 1}"
                 yield part(kind, where, data, len(data))
             continue
-        chunks = source.chunks(element.start, element.start + element.length)
-        if not source.little_endian and unit(vr) > 1:
-            chunks = swapped(vr, chunks)
-        kind = f"{_OCTETS}; transfer-syntax=1.2.840.10008.1.2.1"
-        yield part(kind, f"{base}{element.tag:08X}", chunks, element.length)
+        chunks = _value(scope, element, vr)
+        yield part(_VALUE, f"{base}{element.tag:08X}", chunks, element.length)

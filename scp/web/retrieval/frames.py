@@ -7,13 +7,11 @@ from pydicom.uid import ExplicitVRLittleEndian
 from werkzeug.wrappers import Response
 
 from scp.copies.conversion.pixels import StoredFrames
-from scp.copies.corrected import inflated, reachable
+from scp.copies.corrected import reachable
 from scp.web.media import Choice, Part, choose_pixels
 from scp.web.request import Asked, BadRequestError, NotFoundError, multipart, part
-from scp.web.retrieval.instances import located, tag_of
+from scp.web.retrieval.instances import data_set_of, located, tag_of
 from storage import Location
-from storage.dicom import part10
-from storage.dicom.data_sets import DEFLATED
 
 _LIST = re.compile(r"\d{1,9}(,\d{1,9})*")
 _MOST_FRAMES = 10_000
@@ -25,13 +23,8 @@ def frames_of(asked: Asked, location: Location) -> StoredFrames:
 
     Raises ArchiveError, OSError, TranscodeError.
     """
-    file = asked.closing.enter_context(asked.context.copies.open(location).file)
-    file.seek(0)
-    meta = part10.read(file)
-    start = meta.data_set_offset
-    if meta.transfer_syntax_uid in DEFLATED:
-        file, start = asked.closing.enter_context(inflated(file)), 0
-    return StoredFrames(file, start, meta.transfer_syntax_uid)
+    held = data_set_of(asked, location)
+    return StoredFrames(held.file, held.start, held.transfer_syntax_uid)
 
 
 def numbers_of(held: StoredFrames, numbers: str) -> list[int]:

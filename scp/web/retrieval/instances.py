@@ -7,13 +7,14 @@ from typing import BinaryIO
 
 from werkzeug.wrappers import Response
 
-from scp.copies.corrected import Copies, reachable, transcode_file
+from scp.copies.corrected import Copies, inflated, reachable, transcode_file
 from scp.web.http import body_of_file
 from scp.web.media import DICOM, Part, choose_dicom
 from scp.web.request import Asked, NotFoundError, Resource, multipart, part, warned
 from storage import Location
 from storage.archive import Selected
 from storage.dicom import part10
+from storage.dicom.data_sets import DEFLATED
 from storage.journal import CORRECTIONS
 
 
@@ -39,6 +40,25 @@ def located(asked: Asked, resource: Resource) -> Selected:
     if not len(found):
         raise NotFoundError(f"{resource.url} is not held")
     return found
+
+
+@dataclass(frozen=True)
+class HeldDataSet:
+    """The data set of an instance: from `start` of a file to its end, inflated if Deflated."""
+
+    file: BinaryIO
+    start: int
+    transfer_syntax_uid: str
+
+
+def data_set_of(asked: Asked, location: Location) -> HeldDataSet:
+    """A data set; what it lies in is closed with `asked`. Raises as `Copies.open`."""
+    file = asked.closing.enter_context(asked.context.copies.open(location).file)
+    file.seek(0)
+    meta = part10.read(file)
+    if meta.transfer_syntax_uid in DEFLATED:
+        return HeldDataSet(asked.closing.enter_context(inflated(file)), 0, meta.transfer_syntax_uid)
+    return HeldDataSet(file, meta.data_set_offset, meta.transfer_syntax_uid)
 
 
 def retrieve(
