@@ -50,7 +50,7 @@ FLOORS = (
     {"scp.copies.deidentify.pixels", "scp.copies.export", "scp.network.scu"},
     {"scp.copies.deidentify.instances"},
     {"scp.copies.deidentify", "scp.copies.conversion"},
-    {"scp.web.media"},
+    {"scp.web.media", "scp.web.request.access"},
     {"scp.web.models", "scp.web.http", "scp.web.rendering"},
     {
         "scp.copies",
@@ -61,6 +61,7 @@ FLOORS = (
     },
     {"scp.web.retrieval"},
     {"scp.web.dicomweb"},
+    {"scp.web.monitoring", "scp.web.service"},
     {"scp.web"},
     {"scp.network"},
     {"scp.node", "scp.conformance.writing"},

@@ -34,6 +34,13 @@ class Service(StrEnum):
     MOVE, GET, COMMIT = "move", "get", "commit"
 
 
+class Right(StrEnum):
+    """What a user may be allowed to do over HTTP."""
+
+    FIND, RETRIEVE, STORE = "find", "retrieve", "store"
+    PAGE, SEND, CORRECT, DELETE = "page", "send", "correct", "delete"
+
+
 def _path(given: object, info: pydantic.ValidationInfo) -> object:
     if isinstance(given, str) and given and "\0" not in given:
         given = Path(given)

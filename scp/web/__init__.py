@@ -1,7 +1,7 @@
 """What is told over HTTP: metrics and health, and DICOMweb."""
 
-from scp.web.metrics import Exporter
-from scp.web.processes import WebProcesses
+from scp.web.monitoring import Exporter
+from scp.web.service import WebProcesses
 
 __all__ = [
     "Exporter",

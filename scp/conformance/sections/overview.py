@@ -24,7 +24,7 @@ from scp.network.dimse import (
     UNCOMPRESSED_SYNTAXES,
     VERIFICATION,
 )
-from scp.web.dicomweb import GIVEN, ROUTES, path_of
+from scp.web.dicomweb import GIVEN, ROUTES
 from storage.dicom import IMPLEMENTATION_VERSION_NAME
 
 _PROFILES = (
@@ -114,7 +114,7 @@ def _web_services(settings: Settings) -> tuple[Part, ...]:
     if web is None:
         return ("None is configured.",)
     rows = (
-        (route.name, " ".join(route.methods), literal(path_of(route, web)), ", ".join(
+        (route.name, " ".join(route.methods), literal(route.shown(web)), ", ".join(
             map(literal, GIVEN[route.resource])))
         for route in ROUTES
     )  # fmt: skip

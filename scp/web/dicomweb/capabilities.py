@@ -39,12 +39,12 @@ def answer(asked: Asked) -> Response:
 
 def _resources(asked: Asked) -> dict[str, list[tuple[str, str, str]]]:
     """Path -> name, method and kind of each thing that may be asked of it."""
-    from scp.web.dicomweb.routes import ROUTES, path_of  # the service imports both
+    from scp.web.dicomweb.routes import ROUTES  # its handlers have theirs
 
     web = asked.context.web
     found: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for route in ROUTES:
-        found[path_of(route, web)] += [
+        found[route.shown(web)] += [
             (route.name, method, route.resource) for method in route.methods
         ]
     return found

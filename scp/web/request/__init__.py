@@ -10,14 +10,17 @@ from scp.web.request.errors import (
     status_of,
 )
 from scp.web.request.resources import BadRequestError, Resource
+from scp.web.request.routes import ErrorAnswer, Route
 
 __all__ = [
     "MODELS",
     "Asked",
     "BadRequestError",
+    "ErrorAnswer",
     "ForbiddenError",
     "NotFoundError",
     "Resource",
+    "Route",
     "UnavailableError",
     "UnsupportedTypeError",
     "WebContext",

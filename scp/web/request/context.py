@@ -14,6 +14,7 @@ from werkzeug.wrappers import Request
 from scp.config import Settings, Web
 from scp.copies.corrected import AsCorrected
 from scp.runtime import AuditTrail, trail
+from scp.web.request.access import ANYBODY, Caller
 from scp.web.request.resources import BadRequestError, Resource
 from storage import Archive, OnConflict
 from storage.files import Bounds
@@ -67,6 +68,8 @@ class Asked:
     request: Request
     told: dict[str, Any] = field(default_factory=dict)
     closing: ExitStack = field(default_factory=ExitStack)  # what is open until all is sent
+    user: Caller = ANYBODY
+    service: str = "dicomweb"  # what log and audit trail call it
 
     @contextmanager
     def apart(self) -> Iterator["Asked"]:

@@ -511,7 +511,7 @@ def test_who_stalls_holds_up_nobody(tmp_path: Path, sent: bytes) -> None:
     node = RunningNode(tmp_path, {"metrics": {"port": 0}, "peers": {"CT1": {}}})
     # Whom it waits for, it waits for that long.
     node.constants = {
-        "scp.web.server._SECONDS": 600.0, "scp.web.server._Handler.timeout": 600.0,
+        "scp.web.monitoring.server._SECONDS": 600.0, "scp.web.server._Handler.timeout": 600.0,
     }  # fmt: skip
     node.start()
     with ExitStack() as stack:
@@ -528,7 +528,7 @@ def test_who_stalls_holds_up_nobody(tmp_path: Path, sent: bytes) -> None:
 
 def test_who_trickles_is_cut(tmp_path: Path) -> None:
     node = RunningNode(tmp_path, {"metrics": {"port": 0}})
-    node.constants = {"scp.web.server._SECONDS": 1.0}
+    node.constants = {"scp.web.monitoring.server._SECONDS": 1.0}
     node.start()
     try:
         with socket.create_connection(door(node)) as slow:

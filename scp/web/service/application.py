@@ -12,15 +12,17 @@ from werkzeug.wrappers import Request, Response
 
 from scp.config import Settings
 from scp.runtime import one_line
-from scp.web.dicomweb.routes import ROUTES, Route
+from scp.web.dicomweb import capabilities
 from scp.web.http import error_answer
-from scp.web.request import Asked, WebContext, status_of
+from scp.web.request import Asked, ErrorAnswer, Route, WebContext, status_of
+from scp.web.service.tables import routes_of
 from storage.diagnostics import Event
 
 logger = logging.getLogger(__name__)
 
+# Not text/html: beside a secret of the page its length would tell what that is (BREACH).
 _ZIPPED = ("application/dicom+json", "application/json", "application/dicom+xml",
-           "application/vnd.sun.wadl+xml")  # fmt: skip
+           "application/vnd.sun.wadl+xml", "text/css", "text/javascript")  # fmt: skip
 _LEAST_ZIPPED_BYTES = 1024
 _ZIP_LEVEL = 1
 _RETRY_SECONDS = "10"
@@ -28,17 +30,16 @@ _EXPOSED = "Warning, Content-Location, ETag, Content-Range"
 _REMEMBERED_SECONDS = "600"
 
 
-class DicomWeb:
-    """Answers the requests of PS3.18, one a call; safe to use from many threads."""
+class WebService:
+    """Answers all that is asked over HTTP, one request a call; safe to use from many threads."""
 
     def __init__(self, settings: Settings) -> None:
         self._context = WebContext.of(settings)
         web = self._context.web
-        rules = []
-        for route in ROUTES:
-            path = route.path.format(base=web.path, uri=web.uri_path)
-            rules.append(Rule(path, methods=route.methods, endpoint=route))
-        self._routes = Map(rules, strict_slashes=False, merge_slashes=True)
+        self._routes = Map(
+            [Rule(one.rule(web), methods=one.methods, endpoint=one) for one in routes_of(web)],
+            strict_slashes=False, merge_slashes=True,
+        )  # fmt: skip
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
@@ -54,31 +55,21 @@ class DicomWeb:
 
     def _answer(self, asked: Asked) -> Response:
         request = asked.request
+        told: ErrorAnswer = error_answer
         try:
             asked.require_host()
             if request.method == "OPTIONS":
                 return self._options(asked)
             found, given = self._match(request)
+            told, asked.service = found.errors, found.service
             return _zipped(request, found.handler(asked, **given))
         except HTTPException as error:
-            code = error.code or 500
-            answer = error_answer(code, error.description or "")
+            answer = told(error.code or 500, error.description or "")
             if isinstance(error, MethodNotAllowed):
                 answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
             return answer
         except Exception as error:
-            return self._failed(error, request)
-
-    def _failed(self, error: Exception, request: Request) -> Response:
-        status = status_of(error)
-        if status is None:
-            logger.error(Event("http", one_line(error), path=request.path[:200]))
-            logger.debug("details", exc_info=True)
-            return error_answer(500, "internal error, see the node's log")
-        answer = error_answer(status, str(error))
-        if status == 503:
-            answer.headers["Retry-After"] = _RETRY_SECONDS
-        return answer
+            return _failed(error, request, told)
 
     def _match(self, request: Request) -> tuple[Route, dict[str, Any]]:
         endpoint, given = self._routes.bind_to_environ(request.environ).match()
@@ -87,13 +78,10 @@ class DicomWeb:
 
     def _options(self, asked: Asked) -> Response:
         """What may be asked here: of CORS, else the capabilities (PS3.18 8.9)."""
-        from scp.web.dicomweb.capabilities import answer
-
         adapter = self._routes.bind_to_environ(asked.request.environ)
         allowed = sorted(adapter.allowed_methods())
-        made = answer(asked) if "Access-Control-Request-Method" not in asked.request.headers else (
-            Response(status=204)
-        )  # fmt: skip
+        is_preflight = "Access-Control-Request-Method" in asked.request.headers
+        made = Response(status=204) if is_preflight else capabilities.answer(asked)
         made.headers["Allow"] = ", ".join([*allowed, "OPTIONS"])
         return made
 
@@ -117,17 +105,26 @@ class DicomWeb:
     def _end(self, asked: Asked, answer: Response, started: float) -> None:
         asked.closing.close()
         self._context.archive.close_thread()
+        if not asked.service:
+            return
         request = asked.request
         seconds = round(time.monotonic() - started, 3)
         who = {"address": request.remote_addr or "", "agent": str(request.user_agent)}
         told = {"method": request.method, "path": request.path, "status": answer.status_code}
-        self._context.audit.write("dicomweb", **who, **told, **asked.told, seconds=seconds)
-        logger.info(Event("dicomweb", **who, **told, seconds=seconds))
+        self._context.audit.write(asked.service, **who, **told, **asked.told, seconds=seconds)
+        logger.info(Event(asked.service, **who, **told, seconds=seconds))
 
 
-def application(settings: Settings) -> DicomWeb:
-    """What answers DICOMweb by these settings."""
-    return DicomWeb(settings)
+def _failed(error: Exception, request: Request, told: ErrorAnswer) -> Response:
+    status = status_of(error)
+    if status is None:
+        logger.error(Event("http", one_line(error), path=request.path[:200]))
+        logger.debug("details", exc_info=True)
+        return told(500, "internal error, see the node's log")
+    answer = told(status, str(error))
+    if status == 503:
+        answer.headers["Retry-After"] = _RETRY_SECONDS
+    return answer
 
 
 def _told(asked: Asked, chunks: Iterable[Any]) -> Iterator[Any]:
@@ -138,7 +135,9 @@ def _told(asked: Asked, chunks: Iterable[Any]) -> Iterator[Any]:
         raise
     except Exception as error:
         asked.told["broken_off"] = one_line(error)
-        logger.error(Event("dicomweb broken off", one_line(error), path=asked.request.path))
+        logger.error(
+            Event(f"{asked.service or 'http'} broken off", one_line(error), path=asked.request.path)
+        )
         logger.debug("details", exc_info=True)
         raise
 

@@ -24,8 +24,8 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from scp.config import Service, Settings
 from scp.network.association import BOUNDS, COMMITMENTS, KINDS, Counters, Series
 from scp.runtime import AssociationSlots, Heartbeats, child
-from scp.web.health import Health
-from scp.web.server import HttpAnswer, Server
+from scp.web.monitoring.health import Health
+from scp.web.monitoring.server import HttpAnswer, Server
 from storage.diagnostics import ArchiveError, Event, escaped
 from storage.outbox import Standing
 

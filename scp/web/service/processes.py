@@ -104,12 +104,12 @@ class WebProcesses:
 
     def _serve(self) -> None:
         # Here: a node without [web] needs none of it, and its workers would share 20 MB of it.
-        from scp.web.dicomweb import application
         from scp.web.http import HttpServer
+        from scp.web.service.application import WebService
 
         assert self._door is not None
         memory.bound()
-        server = HttpServer(self._door, application(self._settings))
+        server = HttpServer(self._door, WebService(self._settings))
         threading.Thread(target=_stop_when_told, args=(server,), daemon=True, name="end").start()
         server.run()
 

@@ -1,0 +1,10 @@
+"""All that is served over HTTP by the settings."""
+
+from scp.config import Web
+from scp.web import dicomweb
+from scp.web.request import Route
+
+
+def routes_of(web: Web) -> tuple[Route, ...]:
+    """The rows of all tables."""
+    return dicomweb.ROUTES
