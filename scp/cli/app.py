@@ -23,6 +23,7 @@ COMMANDS = {
         "node.peers",
         "Ask each peer that is sent to for an echo; exit code 1 where one does not answer.",
     ),
+    "user": ("node.user", "Add, list and remove who may ask over HTTP, and make tokens for them."),
     "conformance": (
         "node.conformance",
         "Print the DICOM Conformance Statement of the node as configured.",

@@ -1,6 +1,6 @@
 """The configuration file: its tables and keys, read, checked and changed."""
 
-from scp.config import editing, loader
+from scp.config import credentials, editing, loader
 from scp.config.loader import ConfigError
 from scp.config.schema import (
     CHARSETS,
@@ -10,14 +10,14 @@ from scp.config.schema import (
     Limits,
     OnConflict,
     Peer,
-    Right,
     Service,
     Settings,
-    Table,
     Tls,
     TlsProfile,
     Web,
 )
+from scp.config.table import Table
+from scp.config.users import Right, User
 
 __all__ = [
     "CHARSETS",
@@ -34,7 +34,9 @@ __all__ = [
     "Table",
     "Tls",
     "TlsProfile",
+    "User",
     "Web",
+    "credentials",
     "editing",
     "loader",
 ]

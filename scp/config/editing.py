@@ -1,4 +1,6 @@
-"""Peers added to a config file and removed from it: comments, order and layout of all else stay.
+"""Peers and users added to a config file, changed and removed: all else in it stays as it is.
+
+Comments, order and layout are kept.
 
 The TOML is read and written by tomlkit. What comes out is held to what was meant, and checked as at
 a start, before it takes the place of the file.
@@ -23,29 +25,45 @@ if TYPE_CHECKING:  # loaded by who changes a file alone
 # From the text and what it says, which is changed to what is meant, to texts that may say that.
 Edit = Callable[[str, dict[str, Any]], Iterator[str]]
 
-_TABLE = "peers"
 _MARK = "\0"  # which no TOML has
 _NOTHING = "nothing is changed"
 
 
-def add_peer(path: Path, ae_title: str, values: dict[str, Any]) -> None:
-    """Add a table [peers.AE_TITLE] with these values, behind the last one there is.
+def add_table(path: Path, table: str, name: str, values: dict[str, Any]) -> None:
+    """Add a table [TABLE.NAME] with these values, behind the last one there is.
 
     Raises ConfigError, and changes nothing, where it is there, will not do or cannot be written.
     """
 
     def edit(text: str, document: dict[str, Any]) -> Iterator[str]:
-        title, peers = ae_title.strip(" "), document.setdefault(_TABLE, {})
-        if there := _key_in(peers, title):
-            raise ConfigError(f"{path}: [{key_of(_TABLE, there)}]: there is such a table already")
-        peers[title] = values
-        yield from _with_table(text, title, values)
+        title, others = name.strip(" "), document.setdefault(table, {})
+        if there := _key_in(others, title):
+            raise ConfigError(f"{path}: [{key_of(table, there)}]: there is such a table already")
+        others[title] = values
+        yield from _with_table(text, table, title, values)
 
-    _rewrite(path, edit)
+    _rewrite(path, table, edit)
 
 
-def remove_peer(path: Path, ae_title: str) -> str:
-    """Remove the table [peers.AE_TITLE]; its keys, as TOML.
+def change_table(
+    path: Path, table: str, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    """Set keys of [TABLE.NAME] to what `change` makes of its values.
+
+    Raises ConfigError, and changes nothing, where there is none or it cannot be written.
+    """
+
+    def edit(text: str, document: dict[str, Any]) -> Iterator[str]:
+        there = _required(path, table, name, document)
+        fresh = change(document[table][there])
+        document[table][there] |= fresh
+        yield _with_values(text, table, there, fresh)
+
+    _rewrite(path, table, edit)
+
+
+def remove_table(path: Path, table: str, name: str) -> str:
+    """Remove the table [TABLE.NAME]; its keys, as TOML.
 
     Raises ConfigError, and changes nothing, where there is none, others need it or the file cannot
     be written.
@@ -55,22 +73,28 @@ def remove_peer(path: Path, ae_title: str) -> str:
     removed: dict[str, Any] = {}
 
     def edit(text: str, document: dict[str, Any]) -> Iterator[str]:
-        there = _key_in(document.get(_TABLE, {}), ae_title.strip(" "))
-        if not there:
-            raise ConfigError(f"{path}: [{key_of(_TABLE, ae_title)}]: there is no such table")
-        removed.update(document[_TABLE].pop(there))
-        yield _without_table(text, there)
+        there = _required(path, table, name, document)
+        removed.update(document[table].pop(there))
+        yield _without_table(text, table, there)
 
-    _rewrite(path, edit)
+    _rewrite(path, table, edit)
     return tomlkit.dumps(removed)
 
 
-def _key_in(peers: dict[str, Any], title: str) -> str:
-    """The key of a peer, which may have spaces around it."""
-    return next((key for key in peers if key.strip(" ") == title), "")
+def _required(path: Path, table: str, name: str, document: dict[str, Any]) -> str:
+    """The key of a table that has to be there. Raises ConfigError."""
+    there = _key_in(document.get(table, {}), name.strip(" "))
+    if not there:
+        raise ConfigError(f"{path}: [{key_of(table, name)}]: there is no such table")
+    return there
 
 
-def _rewrite(path: Path, edit: Edit) -> None:
+def _key_in(tables: dict[str, Any], title: str) -> str:
+    """The key of one of several tables: that of a peer may have spaces around it."""
+    return next((key for key in tables if key.strip(" ") == title), "")
+
+
+def _rewrite(path: Path, table: str, edit: Edit) -> None:
     load(path)  # what is wrong in it is told first, and put right by hand
     real = path.resolve()  # a symbolic link stays one
     try:
@@ -78,7 +102,7 @@ def _rewrite(path: Path, edit: Edit) -> None:
             was, content = os.fstat(file.fileno()), file.read()
             if not stat.S_ISREG(was.st_mode):
                 raise ConfigError(f"{path}: is no regular file; {_NOTHING}")
-            fresh = _edited(path, content, edit)
+            fresh = _edited(path, table, content, edit)
             if _state(real.stat()) != _state(was):
                 raise ConfigError(f"{path}: was changed meanwhile; {_NOTHING}: try again")
             _replace(real, was, fresh)
@@ -102,7 +126,7 @@ def _state(found: os.stat_result) -> tuple[int, int, int]:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _edited(path: Path, content: bytes, edit: Edit) -> bytes:
+def _edited(path: Path, table: str, content: bytes, edit: Edit) -> bytes:
     """The file as it is to be. Raises ConfigError where it is not to be, or is not to be had."""
     meant, text = parsed(content, path), content.decode()
     is_of_windows = 0 < text.count("\n") == text.count("\r\n")
@@ -114,39 +138,49 @@ def _edited(path: Path, content: bytes, edit: Edit) -> bytes:
         raise ConfigError(f"{error}\n{path}: would be wrong with that; {_NOTHING}") from error
     for found in texts:
         with suppress(tomllib.TOMLDecodeError):
-            if {_TABLE: {}} | tomllib.loads(found) == {_TABLE: {}} | meant:
+            if {table: {}} | tomllib.loads(found) == {table: {}} | meant:
                 return (found.replace("\n", "\r\n") if is_of_windows else found).encode()
-    words = f"[{_TABLE}] is written in a form that only a person can change, with an editor"
+    words = f"[{table}] is written in a form that only a person can change, with an editor"
     raise ConfigError(f"{path}: {words}; {_NOTHING}")
 
 
-def _with_table(text: str, title: str, values: dict[str, Any]) -> Iterator[str]:
-    """Behind the last peer, before the comment that begins the next table; else at the end."""
+def _with_table(text: str, table: str, name: str, values: dict[str, Any]) -> Iterator[str]:
+    """Behind the last one, before the comment that begins the next table; else at the end."""
     import tomlkit
 
-    table = tomlkit.dumps({_TABLE: {title: values}})
+    fresh = tomlkit.dumps({table: {name: values}})
 
-    def mark_end(peers: "list[Table]") -> None:
-        last = _last_line(peers[-1])
+    def mark_end(found: "list[Table]") -> None:
+        last = _last_line(found[-1])
         last.trail = _MARK + last.trail
 
-    *before, after = _split(_marked(text, mark_end))
+    *before, after = _split(_marked(text, table, mark_end))
     if before:
         space = "" if after[:1] in ("", "\n") else "\n"
-        yield f"{_whole_lines(''.join(before))}\n{table}{space}{after}"
-    yield f"{_whole_lines(text)}\n{table}" if text else table
+        yield f"{_whole_lines(''.join(before))}\n{fresh}{space}{after}"
+    yield f"{_whole_lines(text)}\n{fresh}" if text else fresh
 
 
-def _without_table(text: str, key: str) -> str:
-    def enclose(peers: "list[Table]") -> None:
-        for table in peers:
-            for name, item in table.value.body:
+def _with_values(text: str, table: str, key: str, values: dict[str, Any]) -> str:
+    def set_values(found: "list[Table]") -> None:
+        for one in found:
+            for name, item in one.value.body:
+                if name is not None and name.key == key and isinstance(item, dict):
+                    item.update(values)
+
+    return _changed(text, table, set_values)
+
+
+def _without_table(text: str, table: str, key: str) -> str:
+    def enclose(found: "list[Table]") -> None:
+        for one in found:
+            for name, item in one.value.body:
                 if name is not None and name.key == key:
                     first, last = _first_line(item), _last_line(item)
                     first.indent = _MARK + first.indent
                     last.trail = _MARK + last.trail
 
-    before, *others = _split(_marked(text, enclose))[::2]
+    before, *others = _split(_marked(text, table, enclose))[::2]
     for after in others:
         if after[:1] in ("", "\n") and before.endswith("\n\n"):
             before = before[:-1]  # of two empty lines, or before the end, one goes too
@@ -154,25 +188,31 @@ def _without_table(text: str, key: str) -> str:
     return before
 
 
-def _marked(text: str, set_marks: "Callable[[list[Table]], None]") -> str:
-    """The text with marks that were set in what is under [peers]; as it is where none can be."""
+def _marked(text: str, table: str, set_marks: "Callable[[list[Table]], None]") -> str:
+    """The text with marks set in what is under [TABLE]; as it is where none can be."""
+    marked = _changed(text, table, set_marks)
+    return marked if marked.replace(_MARK, "") == text else text
+
+
+def _changed(text: str, table: str, change: "Callable[[list[Table]], None]") -> str:
+    """The text with what is under [TABLE] changed; as it is where it cannot be read."""
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
     from tomlkit.items import Table
 
     # Apart, for tomlkit has a table behind an array of tables move to the one before that.
     parts = re.split(r"^(?=[ \t]*\[\[)", text, flags=re.MULTILINE)
-    marked = ""
+    changed = ""
     for part in parts:
         try:
             document = tomlkit.parse(part)
         except TOMLKitError:  # as where a text of several lines is cut
             return text
-        named = [item for key, item in document.body if key is not None and key.key == _TABLE]
-        if peers := [item for item in named if isinstance(item, Table)]:
-            set_marks(peers)
-        marked += document.as_string()
-    return marked if marked.replace(_MARK, "") == text else text
+        named = [item for key, item in document.body if key is not None and key.key == table]
+        if found := [item for item in named if isinstance(item, Table)]:
+            change(found)
+        changed += document.as_string()
+    return changed
 
 
 def _split(marked: str) -> list[str]:

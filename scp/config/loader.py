@@ -10,8 +10,11 @@ from typing import Any
 import pydantic
 from pydantic_core import ErrorDetails
 
-from scp.config.schema import AE_TITLE_RULE, TABLES, ConfigDocument, Settings
+from scp.config.schema import AE_TITLE_RULE, TABLES, ConfigDocument, Settings, Tls, Web
+from scp.config.users import USER_NAME_RULE
 
+# Tables of which there are several, by a name: what it takes.
+_NAMED = {"peers": AE_TITLE_RULE, "users": USER_NAME_RULE}
 _LOOPBACK = re.compile(r"127(\.\d+){3}|::1|localhost")
 
 
@@ -34,6 +37,7 @@ def checked(document: dict[str, Any], path: Path) -> Settings:
         found = ConfigDocument.model_validate(raw, context=context, by_alias=True, by_name=False)
         faults += _same_ports(found)
         faults += _no_destinations(found)
+        faults += _open_doors(found)
     except pydantic.ValidationError as error:
         faults += [_fault(detail) for detail in error.errors()]
     if faults:
@@ -81,6 +85,35 @@ def _no_destinations(document: ConfigDocument) -> Iterator[str]:
                 yield f"[[forward]] {number} to: [{key_of('peers', title)}] {lacks}"
 
 
+def _open_doors(document: ConfigDocument) -> Iterator[str]:
+    """What would let anybody in over HTTP, or passwords be read on their way."""
+    web = document.web
+    if web is None:
+        return
+    is_outside, is_proxied = not is_loopback(web.host), bool(web.trusted_proxies)
+    if web.tls and document.tls is None:
+        yield "[web] tls: is true, and there is no [tls] whose certificate could be shown"
+    if web.auth == "proxy" and not is_proxied:
+        yield '[web] auth: "proxy" takes the addresses of the proxies in trusted_proxies'
+    if not is_outside:
+        return
+    if web.auth == "none":
+        yield (
+            f'[web] auth: "none" is for a host of this machine, not {web.host}: anybody could find,'
+            ' see and store all; set it to "basic", "token" or "proxy", or host to "127.0.0.1"'
+        )
+    elif not (web.tls or is_proxied):
+        yield (
+            f"[web] auth: what proves who asks would travel unencrypted to {web.host}: set tls to "
+            "true, trusted_proxies to the proxies that encrypt, or host to 127.0.0.1"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is one that only this machine reaches."""
+    return bool(_LOOPBACK.fullmatch(host))
+
+
 def _tls_port(document: ConfigDocument) -> int | None:
     return document.tls.port if document.tls else None
 
@@ -96,7 +129,7 @@ def key_of(*names: str) -> str:
 
 def _fault(detail: ErrorDetails) -> str:
     loc, given = [str(part) for part in detail["loc"]], detail["input"]
-    depth = 2 if loc[0] in ("peers", "forward") else 1
+    depth = 2 if loc[0] in (*_NAMED, "forward") else 1
     header, rest = f"[{key_of(*loc[:depth])}]", loc[depth:]
     if loc[0] == "forward":  # an array of tables: they are counted
         header = " ".join(["[[forward]]", *(str(int(number) + 1) for number in loc[1:depth])])
@@ -108,7 +141,7 @@ def _fault(detail: ErrorDetails) -> str:
         kind = "an array of tables" if header == "[[forward]]" else "a table"
         return f"{header} {rule}" if rule else f"{header}: takes {kind}, not {_toml(given)}"
     if rest == ["[key]"]:
-        return f"{header}: takes {AE_TITLE_RULE.description}, not {_toml(given)}"
+        return f"{header}: takes {_NAMED[loc[0]].description}, not {_toml(given)}"
     fields, key = TABLES[loc[0]].model_fields, rest[0]
     keys = {field.alias or name: field.description for name, field in fields.items()}
     if key not in keys:
@@ -121,7 +154,7 @@ def _fault(detail: ErrorDetails) -> str:
 def warnings(settings: Settings) -> list[str]:
     """What the settings allow that should be done knowingly, a sentence each."""
     host, tls, found = settings.node.host, settings.tls, []
-    outside = not _LOOPBACK.fullmatch(host)
+    outside = not is_loopback(host)
     if outside and settings.access.any_peer:
         proven = tls and tls.require_client and tls.port is None
         holder = " with a certificate that it trusts" if proven else ""
@@ -136,20 +169,30 @@ def warnings(settings: Settings) -> list[str]:
             f"[node] host is {host} and [node] port is plain beside [tls] port: patient data of "
             "those who call it travels unencrypted."
         )
-    if settings.metrics and not _LOOPBACK.fullmatch(settings.metrics.host):
+    if settings.metrics and not is_loopback(settings.metrics.host):
         found.append(
             f"[metrics] host is {settings.metrics.host}: any machine that reaches it may read how "
             "much comes and goes, and the AE titles of [peers]."
         )
-    if settings.web and not _LOOPBACK.fullmatch(settings.web.host):
-        found.append(
-            f"[web] host is {settings.web.host}: any machine that reaches it may find, see and "
-            "store all, and it travels unencrypted; keep it to 127.0.0.1 behind a proxy that asks "
-            "who it is."
-        )
+    if settings.web:
+        found += _of_web(settings, settings.web)
     if not settings.storage.sync:
         found.append("[storage] sync is false: a power cut can lose instances answered Success.")
     return found
+
+
+def _of_web(settings: Settings, web: Web) -> Iterator[str]:
+    how = {"basic": ("password", "tokens"), "token": ("tokens",)}.get(web.auth, ())
+    if how and not any(getattr(user, key) for user in settings.users.values() for key in how):
+        yield (
+            f'[web] auth is "{web.auth}" and no table of [users] has {" or ".join(how)}: nobody '
+            "can ask; `minipacs user add NAME` makes one."
+        )
+    if not is_loopback(web.host) and not web.tls:
+        yield (
+            f"[web] host is {web.host} without tls: patient data travels unencrypted to the "
+            "proxies, and whoever asks past them is refused."
+        )
 
 
 # Of these the node makes something when it starts: sockets, processes, an archive.
@@ -158,7 +201,7 @@ _FIXED = (("node", "host"), ("node", "port"), ("node", "workers"),
           ("storage", "any_file_system"),
           ("log", "format"))  # fmt: skip
 
-_WHOLE = ("metrics", "web")
+_WHOLE = ("metrics",)
 
 
 def fixed(old: Settings, new: Settings) -> list[str]:
@@ -173,6 +216,8 @@ def fixed(old: Settings, new: Settings) -> list[str]:
         for table in _WHOLE
         if getattr(old, table) != getattr(new, table)
     ]
+    if old.web != new.web and _web(old, new, _tls(old, new)) is old.web:
+        found.append(f"{new.source}: [web] host, port: take effect at the next start, and so all")
     if _tls_port(old) != _tls_port(new):
         found.append(
             f"{new.source}: [tls] port: takes effect at the next start, and so all of [tls]"
@@ -186,7 +231,19 @@ def renewed(old: Settings, new: Settings) -> Settings:
     for table, key in _FIXED:
         kept.setdefault(table, {})[key] = getattr(getattr(old, table), key)
     tables = {t: getattr(new, t).model_copy(update=values) for t, values in kept.items()}
-    # A port comes and goes with a start, and without it the others would be another one's.
-    tls = new.tls if _tls_port(old) == _tls_port(new) else old.tls
+    tls = _tls(old, new)
     whole = {table: getattr(old, table) for table in _WHOLE}
-    return new.model_copy(update={**tables, "tls": tls, **whole})
+    return new.model_copy(update={**tables, "tls": tls, "web": _web(old, new, tls), **whole})
+
+
+def _tls(old: Settings, new: Settings) -> Tls | None:
+    # A port comes and goes with a start, and without it the others would be another one's.
+    return new.tls if _tls_port(old) == _tls_port(new) else old.tls
+
+
+def _web(old: Settings, new: Settings, tls: Tls | None) -> Web | None:
+    was, wanted = old.web, new.web
+    if was is None or wanted is None or (wanted.tls and tls is None):
+        return was
+    # Who may ask was said for the host that is written beside it, and for no other.
+    return wanted if (was.host, was.port) == (wanted.host, wanted.port) else was

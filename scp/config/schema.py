@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 import pydantic
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from scp.config.table import Table, takes
 from scp.config.transfer_syntaxes import Syntax
+from scp.config.users import User, UserName
 
 # PS3.3 C.12.1.1.2: what pydicom reads, but for the empty value and two misspellings. Listed here,
 # for to load pydicom takes longer than all else that a configuration needs.
@@ -25,6 +27,7 @@ READERS = {"owner": 0o077, "group": 0o027, "everyone": 0o022}
 LogFormat = Literal["text", "json"]
 Hierarchy = Literal["lenient", "strict"]
 Readers = Literal["owner", "group", "everyone"]
+WebAuth = Literal["none", "basic", "token", "proxy"]
 
 
 class Service(StrEnum):
@@ -32,13 +35,6 @@ class Service(StrEnum):
 
     ECHO, STORE, FIND = "echo", "store", "find"
     MOVE, GET, COMMIT = "move", "get", "commit"
-
-
-class Right(StrEnum):
-    """What a user may be allowed to do over HTTP."""
-
-    FIND, RETRIEVE, STORE = "find", "retrieve", "store"
-    PAGE, SEND, CORRECT, DELETE = "page", "send", "correct", "delete"
 
 
 def _path(given: object, info: pydantic.ValidationInfo) -> object:
@@ -53,50 +49,49 @@ def _paths(given: object, info: pydantic.ValidationInfo) -> object:
     return tuple(_path(one, info) for one in several)
 
 
-def _takes(what: str, **rules: Any) -> Any:
-    # What a key takes, in words and as rules: the texts of faults are made from the words.
-    return Field(description=what, **rules)
-
-
 def _integer(low: int, high: int | None = None, unit: str = "") -> Any:
     limits = f"of {low} or more" if high is None else f"from {low} to {high}"
-    return _takes(f"an integer {limits}{unit}", ge=low, le=high)
+    return takes(f"an integer {limits}{unit}", ge=low, le=high)
 
 
-_SYNTAXES = _takes(
+_SYNTAXES = takes(
     'a list of transfer syntaxes by keyword or UID such as "ExplicitVRLittleEndian"', strict=False
 )
 
 # PS3.5 6.2, VR AE: leading and trailing spaces are not significant.
-AE_TITLE_RULE = _takes(
+AE_TITLE_RULE = takes(
     "an AE title: 1 to 16 printable ASCII characters, no backslash, not only spaces",
     pattern=r"^ *[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])? *$",
 )
-_ALLOW = _takes(f"a list of {', '.join(Service)}", strict=False)
-_CHARSET = _takes('a DICOM character set such as "ISO_IR 100"', pattern=f"^({'|'.join(CHARSETS)})$")
-_HIERARCHY = _takes(" or ".join(get_args(Hierarchy)))
-_FILE = _takes("the path of a file")
-_LISTS = _takes("the path of a file, or a list of such")
-_FOLDER = _takes("the path of a folder", validate_default=True)
-_FROM = _takes('a list of addresses and networks such as "10.0.0.0/8"', alias="from", strict=False)
-_HOST = _takes("a host name or IP address", pattern=r"^[^\s\x00-\x1F\x7F]+$")
+_ALLOW = takes(f"a list of {', '.join(Service)}", strict=False)
+_CHARSET = takes('a DICOM character set such as "ISO_IR 100"', pattern=f"^({'|'.join(CHARSETS)})$")
+_HIERARCHY = takes(" or ".join(get_args(Hierarchy)))
+_FILE = takes("the path of a file")
+_LISTS = takes("the path of a file, or a list of such")
+_FOLDER = takes("the path of a folder", validate_default=True)
+_FROM = takes('a list of addresses and networks such as "10.0.0.0/8"', alias="from", strict=False)
+_PROXIES = takes(
+    'a list of addresses and networks such as "127.0.0.1" and "10.0.0.0/8"', strict=False
+)
+_HEADER = takes('the name of a header such as "X-Forwarded-User"', pattern="^[A-Za-z0-9-]{1,64}$")
+_HOST = takes("a host name or IP address", pattern=r"^[^\s\x00-\x1F\x7F]+$")
 
-_URL_PATH = _takes('a path such as "/dicom-web"', pattern=r"^(/[A-Za-z0-9._~-]+)+$")
+_URL_PATH = takes('a path such as "/dicom-web"', pattern=r"^(/[A-Za-z0-9._~-]+)+$")
 _ORIGIN = r"^https?://[A-Za-z0-9.\[\]:_-]+$"
-_URL = _takes('a URL without a path such as "https://pacs.example.org"', pattern=_ORIGIN)
-_ORIGINS = _takes('a list of origins such as "https://viewer.example.org"', strict=False)
+_URL = takes('a URL without a path such as "https://pacs.example.org"', pattern=_ORIGIN)
+_ORIGINS = takes('a list of origins such as "https://viewer.example.org"', strict=False)
 
 AETitle = Annotated[str, AE_TITLE_RULE, AfterValidator(lambda title: title.strip(" "))]
-Bool = Annotated[bool, _takes("true or false")]
+Bool = Annotated[bool, takes("true or false")]
 # Only text is parsed: ip_network would take the integer 10 for the address 0.0.0.10.
 _to_network = BeforeValidator(lambda given: ip_network(given) if isinstance(given, str) else given)
 Network = Annotated[IPv4Network | IPv6Network, _to_network]
-_SECONDS = _takes("a number of seconds above 0", gt=0, allow_inf_nan=False)
+_SECONDS = takes("a number of seconds above 0", gt=0, allow_inf_nan=False)
 Seconds = Annotated[float, _SECONDS]
-_TITLES = _takes("a list of AE titles under [peers]", strict=False)
-_PATTERNS = _takes('a list of texts, with * and ? as wildcards, such as "CT*"', strict=False)
-_SENDERS = _takes(_PATTERNS.description, alias="from", strict=False)
-_RULES = _takes("tables", strict=False)
+_TITLES = takes("a list of AE titles under [peers]", strict=False)
+_PATTERNS = takes('a list of texts, with * and ? as wildcards, such as "CT*"', strict=False)
+_SENDERS = takes(_PATTERNS.description, alias="from", strict=False)
+_RULES = takes("tables", strict=False)
 Pattern = Annotated[str, Field(min_length=1)]
 
 
@@ -104,12 +99,6 @@ def _not_empty(given: tuple[str, ...]) -> tuple[str, ...]:
     if not given:
         raise ValueError("empty")
     return given
-
-
-class Table(BaseModel):
-    """A table of config.toml: frozen, strictly typed, without unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_by_name=True)
 
 
 class Node(Table):
@@ -125,10 +114,10 @@ class Storage(Table):
     """Where and how received instances are kept."""
 
     path: Annotated[Path, BeforeValidator(_path), _FOLDER] = Path("data")
-    on_conflict: Annotated[OnConflict, _takes(" or ".join(get_args(OnConflict)))] = "replace"
+    on_conflict: Annotated[OnConflict, takes(" or ".join(get_args(OnConflict)))] = "replace"
     sync: Bool = True
     any_file_system: Bool = False
-    readers: Annotated[Readers, _takes(" or ".join(get_args(Readers)))] = "owner"
+    readers: Annotated[Readers, takes(" or ".join(get_args(Readers)))] = "owner"
     charset: Annotated[str, _CHARSET] = "ISO_IR 100"
     superseded_copies: Annotated[int, _integer(0)] = 32
     superseded_percent: Annotated[int, _integer(0, 100)] = 10
@@ -197,7 +186,7 @@ class Tls(Table):
     require_client: Bool = False
     crl: Annotated[tuple[Path, ...], BeforeValidator(_paths), _LISTS] = ()
     port: Annotated[int | None, _integer(0, 65535)] = None
-    profile: Annotated[TlsProfile, _takes(" or ".join(get_args(TlsProfile)))] = "bcp195"
+    profile: Annotated[TlsProfile, takes(" or ".join(get_args(TlsProfile)))] = "bcp195"
 
 
 class Audit(Table):
@@ -229,7 +218,7 @@ class Queries(Table):
 class Log(Table):
     """How the log is written: for people, or as JSON lines."""
 
-    format: Annotated[LogFormat, _takes(" or ".join(get_args(LogFormat)))] = "text"
+    format: Annotated[LogFormat, takes(" or ".join(get_args(LogFormat)))] = "text"
 
 
 class Metrics(Table):
@@ -247,6 +236,10 @@ class Web(Table):
     path: Annotated[str, _URL_PATH] = "/dicom-web"
     uri_path: Annotated[str, _URL_PATH] = "/wado"
     url: Annotated[str | None, _URL] = None
+    tls: Bool = False
+    auth: Annotated[WebAuth, takes(" or ".join(get_args(WebAuth)))] = "none"
+    trusted_proxies: Annotated[tuple[Network, ...], _PROXIES] = ()
+    user_header: Annotated[str, _HEADER] = "X-Forwarded-User"
     origins: Annotated[tuple[Annotated[str, Field(pattern=_ORIGIN)], ...], _ORIGINS] = ()
     store: Bool = True
     workers: Annotated[int, _integer(0, 16)] = 0
@@ -271,7 +264,7 @@ class ConfigDocument(Table):
     storage: Storage = Field(default_factory=Storage)
     access: Access = Access()
     limits: Limits = Limits()
-    peers: dict[AETitle, Peer] = {}
+    peers: dict[AETitle, Peer] = Field(default_factory=dict)
     tls: Tls | None = None
     audit: Audit = Audit()
     retention: Retention = Retention()
@@ -279,6 +272,7 @@ class ConfigDocument(Table):
     query: Queries = Queries()
     metrics: Metrics | None = None
     web: Web | None = None
+    users: dict[UserName, User] = Field(default_factory=dict)
     forward: Annotated[tuple[Forward, ...], _RULES] = ()
 
 

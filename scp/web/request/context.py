@@ -14,13 +14,13 @@ from werkzeug.wrappers import Request
 from scp.config import Settings, Web
 from scp.copies.corrected import AsCorrected
 from scp.runtime import AuditTrail, trail
-from scp.web.request.access import ANYBODY, Caller
+from scp.web.request.access import ANYBODY, Caller, Connection, ForbiddenError, Identity
 from scp.web.request.resources import BadRequestError, Resource
 from storage import Archive, OnConflict
 from storage.files import Bounds
 
-# A proxy in front says so by one of these.
-_OF_PROXIES = ("X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "Via")
+# Methods that change nothing (RFC 9110 9.2.1).
+_HARMLESS = ("GET", "HEAD", "OPTIONS")
 _USUAL_PORTS = {"http": 80, "https": 443}
 
 
@@ -32,6 +32,7 @@ class WebContext:
     archive: Archive
     copies: AsCorrected
     audit: AuditTrail
+    identity: Identity
 
     @classmethod
     def of(cls, settings: Settings) -> "WebContext":
@@ -42,7 +43,8 @@ class WebContext:
             Bounds(storage.superseded_copies, storage.superseded_percent),
         )  # fmt: skip
         copies = AsCorrected(archive.tree, settings.node.ae_title)
-        return cls(settings, archive, copies, AuditTrail(*trail(settings)))
+        audit = AuditTrail(*trail(settings))
+        return cls(settings, archive, copies, audit, Identity(settings))
 
     @property
     def web(self) -> Web:
@@ -81,6 +83,11 @@ class Asked:
             yield replace(self, closing=closing)
 
     @cached_property
+    def connection(self) -> Connection:
+        """Where it comes from."""
+        return Connection.of(self.request.environ, self.context.web)
+
+    @cached_property
     def base(self) -> str:
         """Where this service lies, as who asks sees it."""
         return self.origin + self.context.web.path
@@ -95,14 +102,16 @@ class Asked:
         """The scheme, the host and the port."""
         if self.context.web.url:
             return self.context.web.url
-        request = self.request
-        host = request.host
-        is_direct = not any(name in request.headers for name in _OF_PROXIES)
-        port = int(request.environ.get("SERVER_PORT") or 0)
+        host, scheme = self._host, self.connection.scheme
+        port = int(self.request.environ.get("SERVER_PORT") or 0)
         # Some clients leave the port out (dicomweb-client 0.61).
-        if is_direct and ":" not in host.rpartition("]")[2] and port:
-            host = host if port == _USUAL_PORTS.get(request.scheme) else f"{host}:{port}"
-        return f"{request.scheme}://{host}"
+        if not self.connection.is_proxied and ":" not in host.rpartition("]")[2] and port:
+            host = host if port == _USUAL_PORTS.get(scheme) else f"{host}:{port}"
+        return f"{scheme}://{host}"
+
+    @property
+    def _host(self) -> str:
+        return self.connection.host or self.request.host
 
     def resource(self, *uids: str | None) -> Resource:
         """The resource of the UIDs in the path. Raises BadRequestError."""
@@ -112,11 +121,28 @@ class Asked:
 
     def require_host(self) -> None:
         """Raise BadRequestError where it is meant for another host."""
-        name = (urlsplit(f"//{self.request.host}").hostname or "").lower()
-        if name in self.context.names:
+        name = (urlsplit(f"//{self._host}").hostname or "").lower()
+        # What a trusted proxy says was asked for, is one of its own.
+        if name in self.context.names or self.connection.host:
             return
         try:
             ipaddress.ip_address(name)
         except ValueError:
             words = f"this node does not go by the name {name[:80]!r}: see [web] url"
             raise BadRequestError(words) from None
+
+    def require_own_page(self) -> None:
+        """Raise ForbiddenError where a page of a stranger has a browser change something here.
+
+        The browser says whose page it is; who is no browser says nothing (RFC 6454 7.3).
+        """
+        request = self.request
+        if request.method in _HARMLESS:
+            return
+        origin = request.headers.get("Origin")
+        is_foreign = request.headers.get("Sec-Fetch-Site", "") in ("cross-site", "same-site")
+        if origin is None and not is_foreign:
+            return
+        if origin is None or origin not in (self.origin, *self.context.web.origins):
+            words = f"a page of {(origin or 'another origin')[:80]} may change nothing here"
+            raise ForbiddenError(f"{words}: see [web] origins and url")

@@ -2,6 +2,12 @@
 
 from scp.copies.conversion.data_set import LimitError, TranscodeError
 from scp.web.media import NotAcceptableError
+from scp.web.request.access import (
+    BusyError,
+    ForbiddenError,
+    TooManyError,
+    UnauthorizedError,
+)
 from scp.web.request.resources import BadRequestError
 from storage.diagnostics import (
     ArchiveError,
@@ -13,10 +19,6 @@ from storage.diagnostics import (
 
 class NotFoundError(Exception):
     """There is nothing of that name."""
-
-
-class ForbiddenError(Exception):
-    """It is not to be asked here."""
 
 
 class UnsupportedTypeError(Exception):
@@ -31,12 +33,15 @@ class UnavailableError(Exception):
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (BadRequestError, 400),
     (IdentifierError, 400),
+    (UnauthorizedError, 401),
     (ForbiddenError, 403),
     (NotFoundError, 404),
     (FileNotFoundError, 404),
     (UnavailableError, 406),
     (NotAcceptableError, 406),
     (UnsupportedTypeError, 415),
+    (BusyError, 503),
+    (TooManyError, 429),
     (LimitError, 503),
     (TranscodeError, 406),
     (ResourceError, 503),

@@ -15,6 +15,7 @@ from scp.runtime import one_line
 from scp.web.dicomweb import capabilities
 from scp.web.http import error_answer
 from scp.web.request import Asked, ErrorAnswer, Route, WebContext, status_of
+from scp.web.request.access import AccessError
 from scp.web.service.tables import routes_of
 from storage.diagnostics import Event
 
@@ -62,6 +63,7 @@ class WebService:
                 return self._options(asked)
             found, given = self._match(request)
             told, asked.service = found.errors, found.service
+            self._admit(asked, found)
             return _zipped(request, found.handler(asked, **given))
         except HTTPException as error:
             answer = told(error.code or 500, error.description or "")
@@ -70,6 +72,14 @@ class WebService:
             return answer
         except Exception as error:
             return _failed(error, request, told)
+
+    def _admit(self, asked: Asked, found: Route) -> None:
+        """Raise AccessError unless who asks may ask for that, and from where it does."""
+        asked.require_own_page()
+        if found.right is None:
+            return
+        asked.user = self._context.identity.of(asked.request.environ, asked.connection)
+        asked.user.require(found.right)
 
     def _match(self, request: Request) -> tuple[Route, dict[str, Any]]:
         endpoint, given = self._routes.bind_to_environ(request.environ).match()
@@ -80,7 +90,10 @@ class WebService:
         """What may be asked here: of CORS, else the capabilities (PS3.18 8.9)."""
         adapter = self._routes.bind_to_environ(asked.request.environ)
         allowed = sorted(adapter.allowed_methods())
+        # A browser asks so before it says who asks (Fetch 4.8).
         is_preflight = "Access-Control-Request-Method" in asked.request.headers
+        if not is_preflight:
+            asked.user = self._context.identity.of(asked.request.environ, asked.connection)
         made = Response(status=204) if is_preflight else capabilities.answer(asked)
         made.headers["Allow"] = ", ".join([*allowed, "OPTIONS"])
         return made
@@ -95,6 +108,7 @@ class WebService:
         origin = request.headers.get("Origin", "")
         if origin in origins:
             answer.headers["Access-Control-Allow-Origin"] = origin
+            answer.headers["Access-Control-Allow-Credentials"] = "true"
             answer.headers["Access-Control-Expose-Headers"] = _EXPOSED
             if request.method == "OPTIONS":
                 answer.headers["Access-Control-Allow-Methods"] = "GET, HEAD, POST, OPTIONS"
@@ -109,7 +123,8 @@ class WebService:
             return
         request = asked.request
         seconds = round(time.monotonic() - started, 3)
-        who = {"address": request.remote_addr or "", "agent": str(request.user_agent)}
+        who = {"user": asked.user.name} if asked.user.name else {}
+        who |= {"address": asked.connection.address, "agent": str(request.user_agent)}
         told = {"method": request.method, "path": request.path, "status": answer.status_code}
         self._context.audit.write(asked.service, **who, **told, **asked.told, seconds=seconds)
         logger.info(Event(asked.service, **who, **told, seconds=seconds))
@@ -124,6 +139,7 @@ def _failed(error: Exception, request: Request, told: ErrorAnswer) -> Response:
     answer = told(status, str(error))
     if status == 503:
         answer.headers["Retry-After"] = _RETRY_SECONDS
+    answer.headers.update(error.headers if isinstance(error, AccessError) else {})
     return answer
 
 

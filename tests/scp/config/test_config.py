@@ -350,6 +350,7 @@ def test_the_shipped_config_shows_every_key_and_no_other() -> None:
     tables = tomllib.loads(uncommented(SHIPPED.read_text("utf-8")))
     assert tables.keys() == keys_of(ConfigDocument)
     (tables["peers"],) = tables["peers"].values()
+    (tables["users"],) = tables["users"].values()
     (tables["forward"],) = tables["forward"]
     shown = {name: set(table) for name, table in tables.items()}
     assert shown == {name: keys_of(table) for name, table in TABLES.items()}
@@ -370,7 +371,9 @@ def test_the_examples_in_the_shipped_config_can_be_uncommented(config: Path) -> 
 
 def test_only_the_examples_of_what_is_off_are_commented_out() -> None:
     tables = tomllib.loads(SHIPPED.read_text("utf-8"))
-    assert tables.keys() == keys_of(ConfigDocument) - {"peers", "tls", "metrics", "web", "forward"}
+    assert tables.keys() == keys_of(ConfigDocument) - {
+        "peers", "tls", "metrics", "web", "users", "forward",
+    }  # fmt: skip
 
 
 def test_every_key_says_what_it_takes() -> None:

@@ -60,11 +60,11 @@ def test_a_peer_comes_in_one_piece_and_goes_without_a_trace(config: Path, name: 
     lines = b"\r\n" if b"\r\n" in before else b"\n"
     was = before.removesuffix(lines) + after
     config.write_bytes(was)
-    editing.add_peer(config, " NEW 1 ", VALUES)
+    editing.add_table(config, "peers", " NEW 1 ", VALUES)
     assert config.read_bytes() == before + TABLE.encode().replace(b"\n", lines) + after
     peer = load(config).peers["NEW 1"]
     assert (peer.host, peer.port, peer.tls) == ('ü"\\x', 104, True)
-    assert tomllib.loads(editing.remove_peer(config, "NEW 1")) == VALUES
+    assert tomllib.loads(editing.remove_table(config, "peers", "NEW 1")) == VALUES
     assert config.read_bytes() == was
     assert [one.name for one in config.parent.iterdir()] == ["config.toml"]
 
@@ -90,21 +90,21 @@ REMOVED = {
 def test_a_peer_that_a_person_wrote_goes_and_no_comment_of_others(config: Path, name: str) -> None:
     was, becomes = REMOVED[name]
     config.write_text(was)
-    editing.remove_peer(config, "A")
+    editing.remove_table(config, "peers", "A")
     assert config.read_text().lstrip("\n") == becomes
 
 
 def test_the_last_line_may_lack_its_end(config: Path) -> None:
     config.write_text("[peers.A]\ntls = true")
-    editing.add_peer(config, "NEW 1", VALUES)
+    editing.add_table(config, "peers", "NEW 1", VALUES)
     assert config.read_text() == f"[peers.A]\ntls = true\n\n{TABLE}"
 
 
 def test_a_form_that_cannot_be_changed_is_told(config: Path) -> None:
     config.write_text("peers = {A = {}} # in a line\n")
     for change in (
-        lambda: editing.add_peer(config, "NEW 1", VALUES),
-        lambda: editing.remove_peer(config, "A"),
+        lambda: editing.add_table(config, "peers", "NEW 1", VALUES),
+        lambda: editing.remove_table(config, "peers", "A"),
     ):
         with pytest.raises(ConfigError, match="form that only a person can change, with an editor"):
             change()
@@ -138,7 +138,7 @@ def test_what_will_not_do_is_told_and_changes_nothing(
     config.write_text(was)
     before = config.stat()
     with pytest.raises(ConfigError, match=re.escape(words)) as raised:
-        editing.add_peer(config, title, values)
+        editing.add_table(config, "peers", title, values)
     assert str(raised.value).startswith(f"{config}: ")
     assert (config.read_text(), config.stat().st_ino) == (was, before.st_ino)
     assert [one.name for one in config.parent.iterdir()] == ["config.toml"]
@@ -148,7 +148,7 @@ def test_a_peer_that_a_rule_names_stays(config: Path) -> None:
     was = f"[peers.A]\n{ADDRESS}\n{FORWARD}"
     config.write_text(was)
     with pytest.raises(ConfigError) as raised:
-        editing.remove_peer(config, "A")
+        editing.remove_table(config, "peers", "A")
     assert str(raised.value).splitlines() == [
         f"{config}: [[forward]] 1 to: [peers.A] there is no such table",
         f"{config}: would be wrong with that; nothing is changed",
@@ -159,7 +159,7 @@ def test_a_peer_that_a_rule_names_stays(config: Path) -> None:
 def test_there_must_be_such_a_peer(config: Path) -> None:
     config.write_text("[peers.A]\n")
     with pytest.raises(ConfigError, match=re.escape("[peers.a]: there is no such table")):
-        editing.remove_peer(config, "a")
+        editing.remove_table(config, "peers", "a")
 
 
 # ---- the file
@@ -175,7 +175,7 @@ def test_link_owner_mode_and_attributes_stay(config: Path, tmp_path: Path) -> No
         os.chown(config, 12345, 54321)
     os.setxattr(config, "user.note", b"mine")
     before = config.stat()
-    editing.add_peer(config, "A", {})
+    editing.add_table(config, "peers", "A", {})
     now = config.stat()
     assert os.readlink(config) == "etc/real.toml"
     assert (now.st_uid, now.st_gid) == (before.st_uid, before.st_gid)
@@ -199,7 +199,7 @@ def test_a_step_that_fails_leaves_the_file_and_nothing_beside(
     config.write_text("[log]\n")
     monkeypatch.setattr(os, FAILING[step], full)
     with pytest.raises(ConfigError, match="cannot be written: No space left on device"):
-        editing.add_peer(config, "A", {})
+        editing.add_table(config, "peers", "A", {})
     assert config.read_text() == "[log]\n"
     assert [one.name for one in config.parent.iterdir()] == ["config.toml"]
 
@@ -216,7 +216,7 @@ def test_what_an_editor_saved_meanwhile_stays(
 
     monkeypatch.setattr(editing, "_edited", saved_meanwhile)
     with pytest.raises(ConfigError, match="was changed meanwhile; nothing is changed: try again"):
-        editing.add_peer(config, "A", {})
+        editing.add_table(config, "peers", "A", {})
     assert config.read_text() == "[audit]\n"
 
 
@@ -226,7 +226,7 @@ def test_commands_at_once_lose_none(config: Path) -> None:
     titles = [f"A{number}" for number in range(8)]
     with ThreadPoolExecutor(len(titles)) as threads, config.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        adding = [threads.submit(editing.add_peer, config, title, {}) for title in titles]
+        adding = [threads.submit(editing.add_table, config, "peers", title, {}) for title in titles]
         fcntl.flock(file, fcntl.LOCK_UN)
         for one in adding:
             one.result()
@@ -242,7 +242,7 @@ os.setgroups([])
 os.setresgid(65534, 65534, 65534)
 os.setresuid(65534, 65534, 65534)
 try:
-    editing.add_peer(Path(sys.argv[1]), "A", {})
+    editing.add_table(Path(sys.argv[1]), "peers", "A", {})
 except ConfigError as error:
     print(error)
 """

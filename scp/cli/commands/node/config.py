@@ -11,6 +11,9 @@ from scp.config import TABLES, Settings, Table
 
 app = Commands()
 
+# Keys of [users.NAME] by which it could be guessed at.
+_SECRET = ("password", "tokens")
+
 
 @app.command()
 def config(path: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
@@ -53,7 +56,14 @@ def _rows(header: str, table: Table, told: object, source: Path) -> list[tuple[s
     keys = {field.alias or key: key for key, field in type(table).model_fields.items()}
     given = told if isinstance(told, dict) else {}
     return [
-        (f"{header} {alias}", plain_value(getattr(table, key)), str(source) if alias in given else
+        (f"{header} {alias}", _shown(key, getattr(table, key)), str(source) if alias in given else
          "default")
         for alias, key in keys.items()
     ]  # fmt: skip
+
+
+def _shown(key: str, value: object) -> Any:
+    """A value; of what proves who somebody is, only whether it is there."""
+    if key in _SECRET and value:
+        return f"{len(value)} of them" if isinstance(value, tuple) else "set"
+    return plain_value(value)

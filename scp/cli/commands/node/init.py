@@ -98,13 +98,17 @@ def write_units(folder: Path, path: Path) -> None:
         say(f"  {step}")
 
 
+# Tables of which there are several: as one of them begins.
+_NAMED = {"peers": "peers.AE_TITLE", "users": "users.NAME"}
+
+
 def text_of(chosen: dict[tuple[str, str], Any]) -> str:
     """A config.toml of all keys with what each takes; `chosen` by table and key, else defaults."""
     lines = ["# The configuration of a minipacs node. What is commented out is off."]
     for name, table in TABLES.items():
         lines += ["", f"# {' '.join((table.__doc__ or '').split())}"]
-        if name == "peers":
-            name, off = "peers.AE_TITLE", "# "
+        if name in _NAMED:
+            name, off = _NAMED[name], "# "
         else:
             off = "# " if name in ("tls", "metrics", "web", "forward") else ""
         lines.append(f"{off}[[{name}]]" if name == "forward" else f"{off}[{name}]")

@@ -75,7 +75,7 @@ def add(
     takes a list may be given several times, or with commas: --allow echo,store.
     """
     try:
-        editing.add_peer(path, title, _address(address) | (values or {}))
+        editing.add_table(path, "peers", title, _address(address) | (values or {}))
     except ConfigError as error:
         raise failure(str(error)) from None
     say(f"{path}: peer {title.strip(' ')} added", TAKEN)

@@ -19,7 +19,7 @@ def remove(
 ) -> None:
     """Remove a peer from the configuration, whose comments and order stay."""
     try:
-        removed = editing.remove_peer(path, title)
+        removed = editing.remove_table(path, "peers", title)
     except ConfigError as error:
         raise failure(str(error)) from None
     had = [f"  {line}" for line in removed.splitlines()]

@@ -3,15 +3,27 @@
 from dataclasses import dataclass
 
 from scp.config import Right
+from scp.web.request.access.errors import ForbiddenError
 
 
 @dataclass(frozen=True)
 class Caller:
-    """A user, by the name that log and audit trail tell."""
+    """A user, by the name that log and audit trail tell; it is empty where nobody is asked for."""
 
     name: str
     rights: frozenset[Right]
 
+    def may(self, right: Right) -> bool:
+        """Whether it has a right."""
+        return right in self.rights
 
+    def require(self, right: Right) -> None:
+        """Raise ForbiddenError unless it has a right."""
+        if not self.may(right):
+            words = f"{self.name} may not {_VERBS.get(right, right)} here"
+            raise ForbiddenError(f'{words}: [users] {self.name} has no "{right}" in allow')
+
+
+_VERBS = {Right.PAGE: "see the pages"}
 # Whom nobody asked who it is.
 ANYBODY = Caller("", frozenset(Right))
