@@ -171,6 +171,7 @@ class Supervisor:
         if fresh := self._certificates.tend(self._settings, self._tls):
             self._tls = fresh
             self._forwarder.renew(self._settings, fresh)
+            self._web.renew(self._settings)
             self._send(worker.RENEW)
 
     def _reload(self) -> None:

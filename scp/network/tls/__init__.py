@@ -2,7 +2,7 @@
 
 from scp.network.tls import certificates
 from scp.network.tls.faults import TlsError, printable, words_of
-from scp.network.tls.tls_contexts import SUITES, Contexts, contexts
+from scp.network.tls.tls_contexts import SUITES, Contexts, contexts, web_context
 
 __all__ = [
     "SUITES",
@@ -11,5 +11,6 @@ __all__ = [
     "certificates",
     "contexts",
     "printable",
+    "web_context",
     "words_of",
 ]

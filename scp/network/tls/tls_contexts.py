@@ -69,6 +69,16 @@ def contexts(settings: Settings) -> Contexts:
     return made
 
 
+def web_context(settings: Settings) -> ssl.SSLContext:
+    """The context for HTTPS; who asks shows no certificate. Raises ConfigError."""
+    assert settings.tls
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _harden(context, settings.tls.profile)
+    _show(context, settings, settings.tls)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
 def file_states(tls: Tls) -> FileStates:
     """How the files of [tls] are now."""
     return tuple(_state(path) for path in (tls.certificate, tls.key, tls.ca, *tls.crl) if path)

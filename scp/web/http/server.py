@@ -1,73 +1,117 @@
 """An HTTP server that shares a bound socket with other processes, whatever its clients do."""
 
 import logging
-import select
+import queue
+import resource
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from cheroot import server as cheroot
 from cheroot import wsgi
 
+from scp.web.http.clients import ClientQueue, SilentConnections
+from scp.web.http.connections import HttpConnection, HttpRequest, wsgi_headers
 from storage.diagnostics import Event
 
 logger = logging.getLogger(__name__)
 
 # A WSGI application (PEP 3333).
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+# Of the headers of a request: the address of the client that a trusted proxy speaks for; empty
+# where it is none. Without headers: whether it may be one.
+SpokenFor = Callable[[Mapping[str, str]], str]
 
-# A client may be silent so long, and has so long for the head of a request, however it spreads it.
-_SILENT_SECONDS, _HEAD_SECONDS = 30.0, 10.0
 _MOST_HEAD_BYTES = 64 * 1024
-# Requests answered at one time by a process, those that wait for their turn, and for how long.
-_THREADS, _WAITING, _WAIT_SECONDS = 24, 512, 10
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 0.2
+# So long the head of a request may take whatever others want.
+_FREE_HEAD_SECONDS = 1.0
+_BUSY = (b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Length: 0\r\n"
+         b"Connection: close\r\n\r\n")  # fmt: skip
 
 
-class _Request(cheroot.HTTPRequest):
-    """A request whose head is waited for with a bound."""
+@dataclass(frozen=True)
+class Bounds:
+    """What clients can take up of a process."""
 
-    def parse_request(self) -> None:
-        """Read the head."""
-        heads = self.server.reading_heads
-        heads[self.conn] = time.monotonic() + _HEAD_SECONDS
+    threads: int = 24  # requests that are answered at one time
+    share: int = 16  # of which one client has no more than so many
+    waiting: int = 1024  # connections with a request that wait for their turn, 3/4 of one client
+    silent: int = 1024  # connections that are open and say nothing
+    silent_seconds: float = 30.0
+    head_seconds: float = 10.0  # for the head of a request, however it is spread
+
+
+class HeadsAwaited:
+    """The connections of which the head of a request is read, the oldest first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._since: dict[HttpConnection, float] = {}
+
+    @contextmanager
+    def of(self, connection: HttpConnection) -> Iterator[None]:
+        """While it is read."""
+        with self._lock:
+            self._since[connection] = time.monotonic()
         try:
-            super().parse_request()
+            yield
         finally:
-            heads.pop(self.conn, None)
+            with self._lock:
+                self._since.pop(connection, None)
 
-
-class _Connection(cheroot.HTTPConnection):
-    RequestHandlerClass = _Request
+    def cut(self, seconds: float, count: int) -> None:
+        """Cut so many of those that have been read for longer, the oldest first."""
+        before = time.monotonic() - seconds
+        with self._lock:
+            late = [one for one, since in self._since.items() if since <= before][:count]
+            for one in late:
+                one.cut()
 
 
 class HttpServer(wsgi.Server):
-    """Answers requests at a listening socket by a WSGI application, each in a thread."""
+    """Answers requests at a listening socket by a WSGI application, each in a thread.
 
-    ConnectionClass = _Connection
+    `look` is called several times a second.
+    """
+
+    ConnectionClass = HttpConnection
     max_request_header_size = _MOST_HEAD_BYTES
-    timeout = _SILENT_SECONDS
-    keep_alive_conn_limit = 1024
     nodelay = True
 
-    def __init__(self, door: socket.socket, application: Application) -> None:
+    def __init__(
+        self, door: socket.socket, application: Application, bounds: Bounds | None = None,
+        tls: ssl.SSLContext | None = None, spoken_for: SpokenFor | None = None,
+        look: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        self._bounds = bounds or Bounds()
         super().__init__(
-            door.getsockname()[:2], application, numthreads=_THREADS, server_name="minipacs",
-            request_queue_size=_WAITING, accepted_queue_size=_WAITING,
-            accepted_queue_timeout=_WAIT_SECONDS,
+            door.getsockname()[:2], application, numthreads=self._bounds.threads,
+            server_name="minipacs", request_queue_size=self._bounds.waiting,
         )  # fmt: skip
-        self._door = door
-        self.reading_heads: dict[Any, float] = {}  # connection -> when it is cut
+        self.timeout = self._bounds.silent_seconds
+        # Each is a file: those that are answered need some too.
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self.silent = SilentConnections(min(self._bounds.silent, files // 2))
+        self.keep_alive_conn_limit = None  # type: ignore[assignment]  # by `silent`
+        self.reading_heads = HeadsAwaited()
+        self.rejected = 0
+        self.ssl_adapter = _Tls(tls) if tls else None
+        self._door, self._look, self._spoken_for = door, look, spoken_for
+        waiting = min(self._bounds.waiting, files // 4)
+        self._turns = ClientQueue(waiting, waiting * 3 // 4, self._bounds.share)
+        self.requests._queue, self.requests.get = self._turns, self._turns.get
 
     def run(self) -> None:
         """Answer, until `stop` is called from another thread."""
         self.prepare()
         # Of several processes one accepts a connection: the others must not wait for the next.
         self._door.setblocking(False)
-        threading.Thread(target=self._cut_slow_heads, daemon=True, name="heads").start()
+        threading.Thread(target=self._watch, daemon=True, name="watch").start()
         self.serve()
 
     def stop_within(self, seconds: float) -> None:
@@ -80,30 +124,81 @@ class HttpServer(wsgi.Server):
         self.socket = self._door
         return self._door
 
-    def process_conn(self, conn: Any) -> None:
+    def process_conn(self, conn: HttpConnection) -> None:
         """Give a connection to a thread, once it says something: many may be open that do not."""
-        # Its head and its body are written apart.
-        conn.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if conn.rfile.has_data() or _has_input(conn.socket):
-            super().process_conn(conn)
+        if not conn.client:
+            self._name(conn)
+        if not conn.has_input:
+            self._await(conn)
+            return
+        self.silent.discard(conn)
+        self._enqueue(conn)
+
+    def put_conn(self, conn: HttpConnection) -> None:
+        """Take a connection back from a thread."""
+        if not self.ready:
+            conn.close()
+        elif conn.held:
+            self._enqueue(conn)
         else:
-            self._connections.put(conn)  # type: ignore[attr-defined]
+            self._name(conn)
+            self._await(conn)
+
+    def admits(self, request: HttpRequest) -> bool:
+        """Whether a request is answered now; else it waits for its client's turn."""
+        conn = request.conn
+        if not conn.is_shared or self._spoken_for is None:
+            return True
+        client = self._spoken_for(wsgi_headers(request))
+        conn.is_shared = False
+        return self._turns.admits(conn, client or conn.client)
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
         """What goes wrong with a client is of no interest, but to who looks for it."""
         logger.debug(Event("http", msg), exc_info=traceback)
 
-    def _cut_slow_heads(self) -> None:
+    def _name(self, conn: HttpConnection) -> None:
+        """Have a connection count for who is at its other end."""
+        conn.client = conn.remote_addr or "?"
+        peer = {"REMOTE_ADDR": conn.client}
+        conn.is_shared = bool(self._spoken_for and self._spoken_for(peer))
+
+    def _await(self, conn: HttpConnection) -> None:
+        """Wait until it says something."""
+        if oldest := self.silent.add(conn):
+            oldest.cut()
+        self._connections.put(conn)  # type: ignore[attr-defined]
+
+    def _enqueue(self, conn: HttpConnection) -> None:
+        try:
+            self._turns.put(conn)
+        except queue.Full:
+            self.rejected += 1
+            conn.refuse(_BUSY)
+
+    def _watch(self) -> None:
         while self.ready:
             time.sleep(_LOOK_SECONDS)
-            now = time.monotonic()
-            for connection, end in list(self.reading_heads.items()):
-                if end <= now:
-                    with suppress(OSError):  # it is gone
-                        connection.socket.shutdown(socket.SHUT_RDWR)
+            self._look()
+            self.reading_heads.cut(self._bounds.head_seconds, self._bounds.threads)
+            if waiting := self._turns.qsize():
+                self.reading_heads.cut(_FREE_HEAD_SECONDS, waiting)
 
 
-def _has_input(of: socket.socket) -> bool:
-    poller = select.poll()
-    poller.register(of, select.POLLIN)
-    return bool(poller.poll(0))
+class _Tls:
+    """What cheroot asks for TLS: a connection is encrypted by the thread that serves it."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        self.makefile = None  # the connection makes its own
+
+    def wrap(self, connection: socket.socket) -> tuple[ssl.SSLSocket, dict[str, str]]:
+        """The connection with TLS on it, which is still to be begun; and no more for WSGI."""
+        made = self._context.wrap_socket(
+            connection, server_side=True, do_handshake_on_connect=False
+        )
+        return made, {}
+
+    def bind(self, door: socket.socket) -> socket.socket:
+        """A listening socket stays as it is."""
+        return door

@@ -2,20 +2,22 @@
 
 import gzip
 import logging
+import ssl
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from scp.config import Settings
+from scp.config import Right, Settings
+from scp.network.tls import web_context
 from scp.runtime import one_line
 from scp.web.dicomweb import capabilities
 from scp.web.http import error_answer
 from scp.web.request import Asked, ErrorAnswer, Route, WebContext, status_of
-from scp.web.request.access import AccessError
+from scp.web.request.access import AccessError, Connection
 from scp.web.service.tables import routes_of
 from storage.diagnostics import Event
 
@@ -26,6 +28,8 @@ _ZIPPED = ("application/dicom+json", "application/json", "application/dicom+xml"
            "application/vnd.sun.wadl+xml", "text/css", "text/javascript")  # fmt: skip
 _LEAST_ZIPPED_BYTES = 1024
 _ZIP_LEVEL = 1
+# Of a request that stores nothing.
+_MOST_FORM_BYTES = 1 << 20
 _RETRY_SECONDS = "10"
 _EXPOSED = "Warning, Content-Location, ETag, Content-Range"
 _REMEMBERED_SECONDS = "600"
@@ -41,6 +45,16 @@ class WebService:
             [Rule(one.rule(web), methods=one.methods, endpoint=one) for one in routes_of(web)],
             strict_slashes=False, merge_slashes=True,
         )  # fmt: skip
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What encrypts it, where [web] tls says so. Raises ConfigError."""
+        return web_context(self._context.settings) if self._context.web.tls else None
+
+    def spoken_for(self, headers: Mapping[str, str]) -> str:
+        """The address of the client that a trusted proxy speaks for; empty where it is none."""
+        found = Connection.of(headers, self._context.web)
+        return found.address if found.is_proxied else ""
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
@@ -76,6 +90,8 @@ class WebService:
     def _admit(self, asked: Asked, found: Route) -> None:
         """Raise AccessError unless who asks may ask for that, and from where it does."""
         asked.require_own_page()
+        if found.right is not Right.STORE:
+            asked.request.max_content_length = _MOST_FORM_BYTES
         if found.right is None:
             return
         asked.user = self._context.identity.of(asked.request.environ, asked.connection)

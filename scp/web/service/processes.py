@@ -50,9 +50,10 @@ class WebProcesses:
             return
         host, port = self._door.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
-        assert self._settings.web
-        path = self._settings.web.path
-        logger.info("DICOMweb at http://%s:%d%s", shown, port, path)
+        web = self._settings.web
+        assert web
+        scheme = "https" if web.tls else "http"
+        logger.info("DICOMweb at %s://%s:%d%s", scheme, shown, port, web.path)
         self.tend()
 
     def tend(self) -> None:
@@ -109,7 +110,8 @@ class WebProcesses:
 
         assert self._door is not None
         memory.bound()
-        server = HttpServer(self._door, WebService(self._settings))
+        service = WebService(self._settings)
+        server = HttpServer(self._door, service, tls=service.tls, spoken_for=service.spoken_for)
         threading.Thread(target=_stop_when_told, args=(server,), daemon=True, name="end").start()
         server.run()
 

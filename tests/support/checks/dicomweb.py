@@ -11,7 +11,7 @@ import requests
 from support import RunningNode, Tables
 
 TABLES: Tables = {"web": {"port": 0}}
-_AT = re.compile(r"DICOMweb at (http://\S+)$")
+_AT = re.compile(r"DICOMweb at (https?://\S+)$")
 
 
 @dataclass

@@ -12,7 +12,7 @@ from scp.web.request.access.verified import Verified
 
 def test_a_password_is_kept_as_what_does_not_tell_it_and_is_known_again() -> None:
     kept = credentials.hashed("Grüße vom Röntgen")
-    assert "Gr" not in kept.partition("$")[0] and credentials.hashed("Grüße vom Röntgen") != kept
+    assert credentials.hashed("Grüße vom Röntgen") != kept
     assert credentials.is_password("Grüße vom Röntgen", kept)
     # The same letters, as another keyboard gives them.
     assert credentials.is_password("Gru\u0308ße vom Ro\u0308ntgen", kept)

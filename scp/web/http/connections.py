@@ -1,0 +1,184 @@
+"""A connection and its requests, as cheroot has them, bounded in what a client can do with them."""
+
+import select
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from cheroot import server as cheroot
+
+from scp.web.http.bodies import ChunkedBody
+from scp.web.http.streams import Meter, Reader, Writer
+
+# Of a body that nobody wants so much is read before it is said so: else the client, which sends
+# all of it first, would never read the answer.
+_MOST_UNREAD_BYTES, _UNREAD_SECONDS = 1 << 28, 10.0
+_BLOCK_BYTES = 1 << 16
+_NO_TLS = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nthis port takes HTTPS alone\n"
+
+
+class _Headers(cheroot.HeaderReader):
+    """Reads headers, but for those that WSGI would take for another: X_Forwarded_User."""
+
+    def _allow_header(self, key_name: bytes) -> bool:
+        return b"_" not in key_name
+
+
+class HttpRequest(cheroot.HTTPRequest):
+    """A request: its head is waited for with a bound, its body read no further than is needed."""
+
+    header_reader = _Headers()
+    server: Any  # that of `server`
+    conn: "HttpConnection"
+
+    def parse_request(self) -> None:
+        """Read the head, unless that was done before it had to wait."""
+        if not self.ready:
+            with self.conn.head_awaited():
+                super().parse_request()
+
+    def read_request_headers(self) -> bool:
+        """Read the headers; whether it goes on."""
+        if not super().read_request_headers():  # type: ignore[no-untyped-call]
+            return False
+        if self.chunked_read and b"Content-Length" in self.inheaders:
+            # Whoever is in front may have taken the other one for its end (RFC 9112 6.1).
+            self.simple_response("400 Bad Request", "it has two lengths")
+            return False
+        return True
+
+    def respond(self) -> None:
+        """Answer, unless the client has its share of threads and has to wait."""
+        if not self.server.admits(self):
+            self.conn.held = self
+            return
+        if self.chunked_read:
+            self.rfile = ChunkedBody(self.conn.rfile)
+        else:
+            length = int(self.inheaders.get(b"Content-Length", 0))
+            self.rfile = cheroot.KnownLengthRFile(self.conn.rfile, length)
+        self.server.gateway(self).respond()
+        self.ensure_headers_sent()
+        if self.chunked_write:
+            self.conn.wfile.write(b"0\r\n\r\n")
+
+    def send_headers(self) -> None:
+        """Send the head of the answer; what follows a body that is not read is no request."""
+        if not self._is_read():
+            self.close_connection = True
+        super().send_headers()
+
+    def _is_read(self) -> bool:
+        """Read what is left of the body, where it is not too much; whether that was all."""
+        left, until = _MOST_UNREAD_BYTES, time.monotonic() + _UNREAD_SECONDS
+        try:
+            while not self._is_at_end():
+                block = self.rfile.read(_BLOCK_BYTES)
+                left -= len(block)
+                if (not block and not self._is_at_end()) or left < 0 or time.monotonic() > until:
+                    return False
+        except Exception:  # it is cut short, or not as it should be
+            return False
+        return True
+
+    def _is_at_end(self) -> bool:
+        if isinstance(self.rfile, ChunkedBody):
+            return self.rfile.is_over
+        return not getattr(self.rfile, "remaining", 0)
+
+
+class HttpConnection(cheroot.HTTPConnection):
+    """A connection, which may have to wait for its turn with a request in hand."""
+
+    RequestHandlerClass: Any = HttpRequest
+    server: Any
+    # Whom it counts for; and whether others are behind it as well.
+    client = ""
+    is_shared = False
+
+    def __init__(self, server: Any, connection: socket.socket, makefile: Any) -> None:
+        self.meter = Meter()
+        super().__init__(server, connection, self._stream)
+        # Its head and its body are written apart.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.held: HttpRequest | None = None
+        self.is_encrypted = not isinstance(connection, ssl.SSLSocket)
+
+    def _stream(self, connection: socket.socket, mode: str, buffer_bytes: int) -> Reader | Writer:
+        if "r" in mode:
+            return Reader(connection, self.meter, buffer_bytes)
+        return Writer(connection, self.meter)
+
+    def communicate(self) -> bool:
+        """Read a request and answer it; whether the connection is to be kept."""
+        if not self.is_encrypted:
+            if not self._shake_hands():
+                return False
+            if not self.has_input:  # as a browser that opens one to have it
+                return True
+        held, self.held = self.held, None
+        if held:
+            self.RequestHandlerClass = lambda *_: held
+        try:
+            kept = super().communicate()  # type: ignore[no-untyped-call]
+        finally:
+            self.__dict__.pop("RequestHandlerClass", None)
+        return bool(kept or self.held)
+
+    def head_awaited(self) -> Any:
+        """A context in which the head of a request is waited for, with a bound."""
+        return self.server.reading_heads.of(self)
+
+    @property
+    def has_input(self) -> bool:
+        """Whether there is something to be read, or the end."""
+        if self.rfile.has_data():
+            return True
+        poller = select.poll()
+        poller.register(self.socket, select.POLLIN)
+        return bool(poller.poll(0))
+
+    def cut(self) -> None:
+        """End it from another thread: who waits for it is told."""
+        with suppress(OSError):  # it is gone
+            socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
+
+    def refuse(self, answer: bytes) -> None:
+        """Say so without waiting, and close."""
+        with suppress(OSError):
+            self.socket.setblocking(False)
+            with suppress(OSError):  # what is read of it cannot reset the connection
+                self.socket.recv(_BLOCK_BYTES)
+            if self.is_encrypted:
+                self.socket.send(answer)
+        self.close()
+
+    def close(self) -> None:
+        """Close it."""
+        self.server.silent.discard(self)
+        super().close()
+
+    def _shake_hands(self) -> bool:
+        """Begin TLS, in the thread that serves it: who stalls holds up nobody else."""
+        try:
+            with self.head_awaited():
+                self.socket.do_handshake()
+        except OSError as error:
+            if getattr(error, "reason", "") == "HTTP_REQUEST":
+                with suppress(OSError):
+                    socket.socket.send(self.socket, _NO_TLS)
+            return False
+        self.is_encrypted = True
+        return True
+
+
+def wsgi_headers(request: HttpRequest) -> Mapping[str, str]:
+    """The headers of a request, and the address that it comes from, as WSGI has them."""
+    named = {
+        f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}": value.decode("latin-1")
+        for name, value in request.inheaders.items()
+    }
+    return {"REMOTE_ADDR": request.conn.remote_addr or "", **named}
