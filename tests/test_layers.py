@@ -59,7 +59,7 @@ FLOORS = (
         "scp.network.services",
         "scp.web.request",
     },
-    {"scp.web.retrieval"},
+    {"scp.web.retrieval", "scp.web.viewer"},
     {"scp.web.dicomweb"},
     {"scp.web.monitoring", "scp.web.service"},
     {"scp.web"},

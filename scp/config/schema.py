@@ -242,6 +242,7 @@ class Web(Table):
     user_header: Annotated[str, _HEADER] = "X-Forwarded-User"
     origins: Annotated[tuple[Annotated[str, Field(pattern=_ORIGIN)], ...], _ORIGINS] = ()
     store: Bool = True
+    viewer: Annotated[Path | None, BeforeValidator(_path), _FOLDER] = None
     workers: Annotated[int, _integer(0, 16)] = 0
 
 

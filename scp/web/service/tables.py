@@ -3,8 +3,9 @@
 from scp.config import Web
 from scp.web import dicomweb
 from scp.web.request import Route
+from scp.web.viewer import ROUTES as VIEWER
 
 
 def routes_of(web: Web) -> tuple[Route, ...]:
     """The rows of all tables."""
-    return dicomweb.ROUTES
+    return (*dicomweb.ROUTES, *(VIEWER if web.viewer else ()))

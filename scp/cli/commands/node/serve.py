@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scp.cli.options import DEFAULT_CONFIG, Commands, ConfigPath, failure, load, ownership
-from scp.config import READERS, ConfigError, loader
+from scp.config import READERS, ConfigError, Settings, loader
 from scp.network.tls import contexts
 from scp.node import Supervisor
 from scp.runtime import StartError, bind, log, pynetdicom_log
@@ -32,6 +32,7 @@ def serve(path: ConfigPath = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
     os.umask(READERS[storage.readers])
     try:
         ownership.require_own(settings)
+        _require_viewer(settings)
         tls = contexts(settings)
         doors = bind(settings)
         is_whole = prepare(storage.path, storage.sync, storage.charset, storage.any_file_system)
@@ -45,3 +46,11 @@ def serve(path: ConfigPath = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
     # stack left, as within a hostile data set that nests deeply, neither has that.
     sys.unraisablehook = sys.__unraisablehook__
     Supervisor(settings, doors, tls, is_whole).run()
+
+
+def _require_viewer(settings: Settings) -> None:
+    """Raise ConfigError where [web] viewer names no viewer."""
+    if settings.web and settings.web.viewer:
+        from scp.web.viewer import require_viewer  # a node without one needs no part of it
+
+        require_viewer(settings)

@@ -1,0 +1,87 @@
+"""Answers to who asks for the viewer: its page, its files, its configuration."""
+
+import re
+from base64 import b64encode
+from collections.abc import Callable
+from hashlib import sha256
+
+from werkzeug.utils import redirect
+from werkzeug.wrappers import Request, Response
+
+from scp.web.http import not_modified
+from scp.web.request import Asked, NotFoundError, Route
+from scp.web.viewer.configuration import app_config
+from scp.web.viewer.folder import CONFIGURATION, folder_of
+from scp.web.viewer.placement import BASE
+
+# Not by `mimetypes`, which says what the machine was told: of another type a browser takes no script
+# and no WebAssembly.
+_TYPES = {
+    ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8", ".mjs": "text/javascript; charset=utf-8",
+    ".json": "application/json", ".jsonc": "application/json", ".map": "application/json",
+    ".webapp": "application/manifest+json", ".xml": "application/xml", ".wasm": "application/wasm",
+    ".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif",
+    ".ico": "image/vnd.microsoft.icon", ".woff": "font/woff", ".woff2": "font/woff2",
+    ".ttf": "font/ttf", ".txt": "text/plain; charset=utf-8",
+}  # fmt: skip
+_OTHER = "application/octet-stream"
+_FOR_GOOD, _ASK_AGAIN = "public, max-age=31536000, immutable", "no-cache"
+
+# What OHIF needs, and nothing else: it compiles WebAssembly, sets styles on elements, and shows and
+# runs what it holds in memory. Scripts within its page are known by their digests.
+_POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{scripts}; worker-src 'self' blob:; "
+    "style-src 'self' 'unsafe-inline'; font-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self' blob: data:; media-src 'self' blob:; object-src 'self' blob:; "
+    "frame-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'"
+)
+_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
+
+
+def retrieve(asked: Asked, path: str = "") -> Response:
+    """What lies at a path below the viewer's. Raises NotFoundError."""
+    settings = asked.context.settings
+    assert settings.web
+    assert settings.web.viewer
+    if not path and not asked.request.path.endswith("/"):
+        return redirect(BASE, 308)
+    if path == CONFIGURATION:
+        content = app_config(settings)
+        tag = sha256(content).hexdigest()
+        return _answer(asked.request, _TYPES[".js"], tag, _ASK_AGAIN, lambda: content)
+    file = folder_of(settings.web.viewer).find(path)
+    if file is None:
+        raise NotFoundError("the viewer has no such file")
+    media_type = _TYPES.get(file.path.suffix, _OTHER)
+    kept = _FOR_GOOD if file.is_for_good else _ASK_AGAIN
+    return _answer(asked.request, media_type, file.tag, kept, file.read)
+
+
+# Anybody may have it, and nobody is told of it: it says nothing of who or what is here.
+ROUTES = tuple(
+    Route("Viewer", path, retrieve, right=None, service="") for path in (BASE, f"{BASE}<path:path>")
+)
+
+
+def _answer(
+    request: Request, media_type: str, tag: str, kept: str, read: Callable[[], bytes]
+) -> Response:
+    answer = not_modified(request, tag)
+    if answer is None:
+        content = read()
+        answer = Response(content, content_type=media_type)
+        scripts = _inline_scripts(content) if media_type == _TYPES[".html"] else ""
+        answer.headers["Content-Security-Policy"] = _POLICY.format(scripts=scripts)
+        # A study's UIDs are in the page's own address.
+        answer.headers["Referrer-Policy"] = "same-origin"
+    answer.set_etag(tag, weak=True)  # it may be compressed, or not
+    answer.headers["Cache-Control"] = kept
+    return answer
+
+
+def _inline_scripts(page: bytes) -> str:
+    """The scripts within a page, as a policy names them."""
+    digests = (b64encode(sha256(found).digest()) for found in _SCRIPT.findall(page))
+    return "".join(f" 'sha256-{digest.decode()}'" for digest in digests)

@@ -1,0 +1,108 @@
+"""The folder of a built viewer: what there is in it, and nothing outside."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from stat import S_ISREG
+
+from scp.config import ConfigError, Settings
+from scp.web.viewer import placement
+
+PAGE, CONFIGURATION = "index.html", "app-config.js"
+# What the builds name by a digest of its content.
+_NAMED_BY_CONTENT = re.compile(r"(^|\.)[0-9a-f]{16,}\.(m?js|css|wasm|woff2?)$")
+_GET_IT = "scripts/get-viewer fetches one, and says what to write here"
+
+
+@dataclass(frozen=True)
+class ViewerFile:
+    """A file that is given: its path, and what tells it from what was there before."""
+
+    path: Path
+    size: int
+    changed_ns: int
+    is_placed: bool
+
+    @property
+    def tag(self) -> str:
+        """Its entity tag."""
+        return f"{self.size:x}-{self.changed_ns:x}"
+
+    @property
+    def is_for_good(self) -> bool:
+        """Whether there will never be other content of that name."""
+        return bool(_NAMED_BY_CONTENT.search(self.path.name))
+
+    def read(self) -> bytes:
+        """What is given of it. Raises OSError."""
+        content = self.path.read_bytes()
+        return placement.placed(content, self.path.suffix) if self.is_placed else content
+
+
+@dataclass(frozen=True)
+class ViewerFolder:
+    """A folder whose page was looked at; `built_for`: the path that it was built to lie at."""
+
+    root: Path
+    built_for: str
+
+    def find(self, path: str) -> ViewerFile | None:
+        """The file at a path of the URL, below the viewer's own; its page where it is the
+        application's own path."""
+        names = path.rstrip("/").split("/") if path.rstrip("/") else [PAGE]
+        if any(name.startswith(".") or not name or "\0" in name for name in names):
+            return None
+        found = self._file("/".join(names))
+        if found is None and self._is_of_application(names):
+            found = self._file(PAGE)
+        return found
+
+    def _is_of_application(self, names: list[str]) -> bool:
+        """Whether no file is meant: `viewer`, `viewer/dicomweb`, `segmentation`, ..."""
+        try:
+            return "." not in names[-1] and not (self.root / names[0]).exists()
+        except OSError:  # too long to be the name of a file
+            return False
+
+    def _file(self, path: str) -> ViewerFile | None:
+        try:
+            where = (self.root / path).resolve()
+            status = where.stat()
+        except (OSError, RuntimeError):  # symbolic links that lead in a circle
+            return None
+        if not S_ISREG(status.st_mode) or not where.is_relative_to(self.root):
+            return None
+        is_placed = placement.is_placed(self.built_for, where.suffix)
+        return ViewerFile(where, status.st_size, status.st_mtime_ns, is_placed)
+
+
+@cache
+def folder_of(path: Path) -> ViewerFolder:
+    """The viewer in a folder. Raises ValueError that says what is wrong with it."""
+    if not path.is_dir():
+        raise ValueError(f"{path}: there is no such folder; {_GET_IT}")
+    missing = [name for name in (PAGE, CONFIGURATION) if not (path / name).is_file()]
+    if missing:
+        inside = path / "dist" / PAGE
+        where = f"name {inside.parent} instead" if inside.is_file() else _GET_IT
+        raise ValueError(f"{path}: holds no {' and no '.join(missing)}; {where}")
+    try:
+        built_for = placement.built_for((path / PAGE).read_bytes())
+    except OSError as error:
+        raise ValueError(f"{path / PAGE}: cannot be read: {error.strerror}") from error
+    if not placement.fits(built_for):
+        raise ValueError(
+            f"{path}: is built to lie at {built_for}, and is given at {placement.BASE}: "
+            f"build it with PUBLIC_URL={placement.BASE}"
+        )
+    return ViewerFolder(path.resolve(), built_for)
+
+
+def require_viewer(settings: Settings) -> None:
+    """Raise ConfigError where [web] viewer names no folder of a viewer."""
+    if settings.web and settings.web.viewer:
+        try:
+            folder_of(settings.web.viewer)
+        except ValueError as error:
+            raise ConfigError(f"{settings.source}: [web] viewer: {error}") from None
