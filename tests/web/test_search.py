@@ -43,6 +43,7 @@ def test_all_studies_are_those_of_a_find(web: Web) -> None:
         ("00100010=compressedsamples^ct1", {"PatientName": "compressedsamples^ct1"}),
         ("StudyDate=20040101-20041231", {"StudyDate": "20040101-20041231"}),
         ("ModalitiesInStudy=MR", {"ModalitiesInStudy": "MR"}),
+        ("ModalitiesInStudy=MR,US", {"ModalitiesInStudy": "MR\\US"}),
         (f"StudyInstanceUID={ONE},1.2.3", {"StudyInstanceUID": f"{ONE}\\1.2.3"}),
         ("PatientID=", {"PatientID": ""}),
         ("PatientSex=O", {"PatientSex": "O"}),
@@ -64,6 +65,13 @@ def test_a_study_is_answered_with_what_the_table_says(web: Web) -> None:
     assert study["00081190"]["Value"] == [f"{web.url}/studies/{ONE}"]
     assert {"00080020", "00080030", "00080050", "00080090", "00100020", "00200010"} <= study.keys()
     assert list(study) == sorted(study)
+
+
+def test_a_study_of_no_modality_is_answered_without_modalities(web: Web) -> None:
+    """Of one that has them without a value OHIF's list of studies shows an error, and no study."""
+    found = [one.get("00080061") for one in web.get("studies").json()]
+    assert None in found
+    assert all(one is None or one["Value"] for one in found)
 
 
 @pytest.mark.parametrize("path", ["series", "instances"])

@@ -35,6 +35,7 @@ _OF_LEVEL = {
     ),
 }  # fmt: skip
 _AVAILABILITY, _RETRIEVE_URL = Tag(0x0008, 0x0056), Tag(0x0008, 0x1190)
+_MODALITIES = Tag(0x0008, 0x0061)
 _UNIQUE_TAGS = [UNIQUE[level].tag for level in list(Level)[1:]]
 _TRUTHS = {"true": True, "false": False}
 _FLAGS = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
@@ -92,8 +93,9 @@ def _conditions(resource: Resource, given: MultiDict[str, str]) -> dict[KeyPath,
         if len(texts) > 1 or path.tags in by_tags:
             raise BadRequestError(f"{name}: given more than once")
         by_tags[path.tags] = name
-        # A list of UIDs is written with commas (PS3.18 8.3.4.1).
-        where[path] = texts[0].replace(",", "\\") if path.vr == "UI" else texts[0]
+        # A list of UIDs is written with commas (PS3.18 8.3.4.1), and so OHIF writes one of
+        # modalities: no code string has one in it (PS3.5 6.2).
+        where[path] = texts[0].replace(",", "\\") if path.vr in ("UI", "CS") else texts[0]
     for keyword, uid in resource.named:
         path = key_path(keyword)
         if by_tags.get(path.tags) and where[key_path(by_tags[path.tags])] not in ("", uid):
@@ -168,6 +170,9 @@ class Answers:
 
 def _completed(search: Search, held: Elements) -> Elements:
     uids = tuple(held[tag].text for tag in _UNIQUE_TAGS[: search.level])
+    if _MODALITIES in held and not held[_MODALITIES].text:
+        # OHIF 3.13 shows no study at all where one has it without a value.
+        del held[_MODALITIES]
     held[_AVAILABILITY] = Element("CS", "ONLINE")
     held[_RETRIEVE_URL] = Element("UR", replace(search.resource, uids=uids).url)
     return held

@@ -11,11 +11,11 @@ from werkzeug.wrappers import Request, Response
 from scp.web.http import not_modified
 from scp.web.request import Asked, NotFoundError, Route
 from scp.web.viewer.configuration import app_config
-from scp.web.viewer.folder import CONFIGURATION, folder_of
+from scp.web.viewer.folder import CONFIGURATION, folder_of, tag_of
 from scp.web.viewer.placement import BASE
 
-# Not by `mimetypes`, which says what the machine was told: of another type a browser takes no script
-# and no WebAssembly.
+# Not by `mimetypes`, which says what the machine was told: a browser takes no script and no
+# WebAssembly of another type.
 _TYPES = {
     ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8", ".mjs": "text/javascript; charset=utf-8",
@@ -29,7 +29,7 @@ _OTHER = "application/octet-stream"
 _FOR_GOOD, _ASK_AGAIN = "public, max-age=31536000, immutable", "no-cache"
 
 # What OHIF needs, and nothing else: it compiles WebAssembly, sets styles on elements, and shows and
-# runs what it holds in memory. Scripts within its page are known by their digests.
+# runs what it holds in memory.
 _POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{scripts}; worker-src 'self' blob:; "
     "style-src 'self' 'unsafe-inline'; font-src 'self'; img-src 'self' data: blob:; "
@@ -37,6 +37,9 @@ _POLICY = (
     "frame-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'self'"
 )
+# A worker is under the policy of its own script, and its decoders make functions from text. The
+# page is not: scripts within it are known by their digests.
+_OF_WORKERS = " 'unsafe-eval'"
 _SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -49,14 +52,14 @@ def retrieve(asked: Asked, path: str = "") -> Response:
         return redirect(BASE, 308)
     if path == CONFIGURATION:
         content = app_config(settings)
-        tag = sha256(content).hexdigest()
+        tag = tag_of(content)
         return _answer(asked.request, _TYPES[".js"], tag, _ASK_AGAIN, lambda: content)
     file = folder_of(settings.web.viewer).find(path)
     if file is None:
         raise NotFoundError("the viewer has no such file")
     media_type = _TYPES.get(file.path.suffix, _OTHER)
     kept = _FOR_GOOD if file.is_for_good else _ASK_AGAIN
-    return _answer(asked.request, media_type, file.tag, kept, file.read)
+    return _answer(asked.request, media_type, file.tag, kept, lambda: file.content)
 
 
 # Anybody may have it, and nobody is told of it: it says nothing of who or what is here.
@@ -72,7 +75,8 @@ def _answer(
     if answer is None:
         content = read()
         answer = Response(content, content_type=media_type)
-        scripts = _inline_scripts(content) if media_type == _TYPES[".html"] else ""
+        is_page = media_type == _TYPES[".html"]
+        scripts = _inline_scripts(content) if is_page else _OF_WORKERS
         answer.headers["Content-Security-Policy"] = _POLICY.format(scripts=scripts)
         # A study's UIDs are in the page's own address.
         answer.headers["Referrer-Policy"] = "same-origin"

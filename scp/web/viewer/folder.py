@@ -2,7 +2,8 @@
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
+from hashlib import sha256
 from pathlib import Path
 from stat import S_ISREG
 
@@ -15,26 +16,25 @@ _NAMED_BY_CONTENT = re.compile(r"(^|\.)[0-9a-f]{16,}\.(m?js|css|wasm|woff2?)$")
 _GET_IT = "scripts/get-viewer fetches one, and says what to write here"
 
 
-@dataclass(frozen=True)
+@dataclass
 class ViewerFile:
-    """A file that is given: its path, and what tells it from what was there before."""
+    """A file that is given; `is_placed`: it is written anew for where the viewer lies."""
 
     path: Path
-    size: int
-    changed_ns: int
     is_placed: bool
-
-    @property
-    def tag(self) -> str:
-        """Its entity tag."""
-        return f"{self.size:x}-{self.changed_ns:x}"
 
     @property
     def is_for_good(self) -> bool:
         """Whether there will never be other content of that name."""
         return bool(_NAMED_BY_CONTENT.search(self.path.name))
 
-    def read(self) -> bytes:
+    @property
+    def tag(self) -> str:
+        """Its entity tag. Not by its time: of whatever npm packs that is 1985. Raises OSError."""
+        return self.path.name if self.is_for_good else tag_of(self.content)
+
+    @cached_property
+    def content(self) -> bytes:
         """What is given of it. Raises OSError."""
         content = self.path.read_bytes()
         return placement.placed(content, self.path.suffix) if self.is_placed else content
@@ -68,13 +68,12 @@ class ViewerFolder:
     def _file(self, path: str) -> ViewerFile | None:
         try:
             where = (self.root / path).resolve()
-            status = where.stat()
+            is_file = S_ISREG(where.stat().st_mode)
         except (OSError, RuntimeError):  # symbolic links that lead in a circle
             return None
-        if not S_ISREG(status.st_mode) or not where.is_relative_to(self.root):
+        if not is_file or not where.is_relative_to(self.root):
             return None
-        is_placed = placement.is_placed(self.built_for, where.suffix)
-        return ViewerFile(where, status.st_size, status.st_mtime_ns, is_placed)
+        return ViewerFile(where, placement.is_placed(self.built_for, where.suffix))
 
 
 @cache
@@ -106,3 +105,8 @@ def require_viewer(settings: Settings) -> None:
             folder_of(settings.web.viewer)
         except ValueError as error:
             raise ConfigError(f"{settings.source}: [web] viewer: {error}") from None
+
+
+def tag_of(content: bytes) -> str:
+    """The entity tag of content."""
+    return sha256(content).hexdigest()
