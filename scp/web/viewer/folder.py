@@ -48,15 +48,13 @@ class ViewerFolder:
     built_for: str
 
     def find(self, path: str) -> ViewerFile | None:
-        """The file at a path of the URL, below the viewer's own; its page where it is the
-        application's own path."""
-        names = path.rstrip("/").split("/") if path.rstrip("/") else [PAGE]
-        if any(name.startswith(".") or not name or "\0" in name for name in names):
+        """The file at a path below the viewer's own; its page at a path of the application's."""
+        names = (path.rstrip("/") or PAGE).split("/")
+        if any(not name or name.startswith(".") or "\0" in name for name in names):
             return None
-        found = self._file("/".join(names))
-        if found is None and self._is_of_application(names):
-            found = self._file(PAGE)
-        return found
+        if found := self._file("/".join(names)):
+            return found if not path.endswith("/") else None
+        return self._file(PAGE) if self._is_of_application(names) else None
 
     def _is_of_application(self, names: list[str]) -> bool:
         """Whether no file is meant: `viewer`, `viewer/dicomweb`, `segmentation`, ..."""
