@@ -230,11 +230,12 @@ class Archive:
             intake.finish()
         if outcome is StoreOutcome.REPLACED:
             self._copies.make_room(header.uids, self._is_not_pinned)
-        facts = facts_of(received, intake)
+        at = self.journal.now()
+        facts = facts_of(received, intake, at)
         # First: who comes after a kill or a power cut then knows where to look.
         try:
             self.withdrawals.flush()
-            self.journal.append(RECEIPTS, **receipt(header, received, facts))
+            self.journal.append(RECEIPTS, **receipt(header, facts, at))
             self._place(outcome, intake, header, facts)
         except ArchiveError:
             # Else a rebuild would hold the file that stays to the digest of this one.
@@ -248,8 +249,8 @@ class Archive:
             return False
         intake.check_room()
         self.withdrawals.flush()
-        uids, arrived = header.uids, time.time_ns()
-        told = receipt(header, received, facts_of(received, intake))
+        uids, arrived, at = header.uids, time.time_ns(), self.journal.now()
+        told = receipt(header, facts_of(received, intake, at), at)
         entry = Entry(uids, arrived, line_of(told), *held)
         with self._log.entered(entry) as place:
             if place is None:
@@ -258,7 +259,7 @@ class Archive:
                 place.line = self.journal.write_line(RECEIPTS, entry.receipt)
                 self.tree.place(intake.write_out(arrived), uids, sync=False)
                 intake.is_placed = True
-                self._record(header, facts_of(received, intake))
+                self._record(header, facts_of(received, intake, at))
             except ArchiveError:
                 try:
                     self.tree.withdraw(uids, None)

@@ -29,10 +29,9 @@ class _New:
     intake: IncomingDataSet
     header: Header
 
-    @property
-    def facts(self) -> FileFacts:
-        """What the index holds of its file."""
-        return facts_of(self.received, self.intake)
+    def facts(self, at: str) -> FileFacts:
+        """What the index holds of its file, with the time of its receipt."""
+        return facts_of(self.received, self.intake, at)
 
 
 def store_all(
@@ -98,9 +97,9 @@ def _store_one(archive: Archive, one: _New) -> dict[int, Result]:
 def _commit(archive: Archive, new: list[_New]) -> None:
     """Receipts, files, folders, rows; or nothing of them."""
     tree = archive.tree
-    placed = []
+    placed, at = [], archive.journal.now()
     try:
-        lines = [receipt(one.header, one.received, one.facts) for one in new]
+        lines = [receipt(one.header, one.facts(at), at) for one in new]
         archive.journal.append_all(RECEIPTS, lines)
         for one in new:
             placed.append(one.header.uids)
@@ -109,7 +108,7 @@ def _commit(archive: Archive, new: list[_New]) -> None:
         corrections = in_force(tree.data)
         with archive.index.engine.writing():
             for one in new:
-                record(archive.index, corrections.corrected(one.header), one.facts)
+                record(archive.index, corrections.corrected(one.header), one.facts(at))
     except ArchiveError:
         for uids in placed:
             tree.withdraw(uids, None)

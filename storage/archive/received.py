@@ -11,6 +11,7 @@ from storage.dicom import Header
 from storage.dicom.values import Uids
 from storage.files import IncomingDataSet
 from storage.index import FileFacts
+from storage.journal import milliseconds
 
 
 class StoreOutcome(Enum):
@@ -45,18 +46,20 @@ class Stored:
     disagreements: tuple[str, ...] = ()
 
 
-def facts_of(received: Received, intake: IncomingDataSet) -> FileFacts:
-    """What the index holds of the file of an instance that has arrived."""
+def facts_of(received: Received, intake: IncomingDataSet, at: str) -> FileFacts:
+    """What the index holds of the file of an instance that has arrived; `at`: its receipt's."""
     return FileFacts(
-        received.transfer_syntax_uid, intake.size, intake.digest, received.charset, intake.arrived
-    )
+        received.transfer_syntax_uid, intake.size, intake.digest, received.charset, intake.arrived,
+        received.sender, milliseconds(at),
+    )  # fmt: skip
 
 
-def receipt(header: Header, received: Received, facts: FileFacts) -> dict[str, Any]:
+def receipt(header: Header, facts: FileFacts, at: str) -> dict[str, Any]:
     """What the journal says of the receipt of an instance."""
     return {
-        "uids": header.uids, "syntax": facts.transfer_syntax_uid, "bytes": facts.file_bytes,
-        "digest": facts.digest, "sender": received.sender, "charset": facts.charset,
+        "at": at, "uids": header.uids, "syntax": facts.transfer_syntax_uid,
+        "bytes": facts.file_bytes, "digest": facts.digest, "sender": facts.sender,
+        "charset": facts.charset,
     }  # fmt: skip
 
 

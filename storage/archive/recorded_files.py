@@ -43,9 +43,12 @@ def read_file(
     if header.uids != uids:
         raise DataSetError("its UIDs belong to another path")
     # A file that was put into the tree by hand has no receipt, and so no digest to hold it to.
-    digest = receipt.digest if receipt and receipt.file_bytes == file_bytes else ""
-    facts = FileFacts(meta.transfer_syntax_uid, file_bytes, digest, charset, held.st_mtime_ns)
-    return header, facts
+    if receipt and receipt.file_bytes != file_bytes:
+        receipt = None
+    told = (receipt.sender, receipt.received) if receipt else ("", 0)
+    digest = receipt.digest if receipt else ""
+    syntax = meta.transfer_syntax_uid
+    return header, FileFacts(syntax, file_bytes, digest, charset, held.st_mtime_ns, *told)
 
 
 def fault_of(files: Files, held: Location) -> str:

@@ -1,6 +1,5 @@
 """What the index holds, counted."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from storage.dicom.values import VIDEO_CLASSES, Level, Uids
@@ -9,16 +8,20 @@ from storage.index.tables import TABLES, Index
 _BY_MODALITY = """
 SELECT series.Modality, COUNT(DISTINCT series.parent_id), COUNT(*), SUM(instances), SUM(bytes)
 FROM (
-    SELECT parent_id, COUNT(*) AS instances, SUM(file_bytes) AS bytes
-    FROM instance GROUP BY parent_id
-) AS held JOIN series ON series.id = held.parent_id
+    SELECT series AS number, SUM(instances) AS instances, SUM(bytes) AS bytes
+    FROM received_sum GROUP BY series
+) AS held JOIN series ON series.id = held.number
 GROUP BY series.Modality ORDER BY SUM(bytes) DESC, series.Modality
 """
 _BY_STUDY = (
-    "SELECT study.StudyInstanceUID, count(*), sum(instance.file_bytes), sum(instance.digest = '') "
-    "FROM instance JOIN series ON instance.parent_id = series.id "
+    "SELECT study.StudyInstanceUID, SUM(instances), SUM(bytes), SUM(instances * (month = '')) "
+    "FROM received_sum JOIN series ON received_sum.series = series.id "
     "JOIN study ON series.parent_id = study.id GROUP BY study.StudyInstanceUID"
 )
+_BY_RECEIPT = (
+    "SELECT sender, month, SUM(instances), SUM(bytes) FROM received_sum GROUP BY sender, month"
+)
+_LAST = "SELECT MAX(received) FROM instance WHERE sender = ?"
 
 
 # The instances of the entity whose row has an id.
@@ -61,17 +64,30 @@ def instances(index: Index, level: Level, row_id: int) -> list[Uids]:
 
 def entities(index: Index, level: Level) -> int:
     """How many entities of a level are held."""
+    if level is Level.IMAGE:
+        return _one(index, "SELECT SUM(instances) FROM received_sum")
     return _one(index, f"SELECT COUNT(*) FROM {TABLES[level]}")
 
 
 def data_set_bytes(index: Index) -> int:
     """The bytes of all data sets."""
-    return _one(index, "SELECT COALESCE(SUM(file_bytes), 0) FROM instance")
+    return _one(index, "SELECT SUM(bytes) FROM received_sum")
+
+
+def by_receipt(index: Index) -> list[tuple[str, str, int, int]]:
+    """Sender, month of arrival, instances and bytes; both are empty where no receipt tells them."""
+    with index.engine.reading():
+        return index.engine.execute(_BY_RECEIPT, ())
+
+
+def last_from(index: Index, sender: str) -> int:
+    """When the last instance came that is held of a sender, in milliseconds; 0: nobody knows."""
+    return _one(index, _LAST, sender)
 
 
 def _one(index: Index, statement: str, *values: str) -> int:
     with index.engine.reading():
-        return int(index.engine.execute(statement, values)[0][0])
+        return int(index.engine.execute(statement, values)[0][0] or 0)
 
 
 def by_modality(index: Index) -> list[tuple[str, int, int, int, int]]:
@@ -81,7 +97,7 @@ def by_modality(index: Index) -> list[tuple[str, int, int, int, int]]:
 
 
 def by_study(index: Index) -> list[tuple[str, int, int, int]]:
-    """UID, instances and bytes of each study, and how many of the instances have no digest."""
+    """UID, instances and bytes of each study, and of how many instances no receipt is known."""
     with index.engine.reading():
         return index.engine.execute(_BY_STUDY, ())
 
@@ -89,15 +105,6 @@ def by_study(index: Index) -> list[tuple[str, int, int, int]]:
 def holds_study(index: Index, uid: str) -> bool:
     """Whether anything is held of a study."""
     return bool(_one(index, "SELECT EXISTS (SELECT 1 FROM study WHERE StudyInstanceUID = ?)", uid))
-
-
-def digests(index: Index, digits: int) -> Iterator[tuple[str, int]]:
-    """The first digits of each instance's digest, zeros without one, and its bytes.
-
-    In no order; to be read within `reading`.
-    """
-    statement = "SELECT substr(digest || ?, 1, ?), file_bytes FROM instance"
-    yield from index.engine.stream(statement, ("0" * digits, digits))
 
 
 def video_syntaxes(index: Index, sop_class_uid: str) -> list[str]:

@@ -36,8 +36,8 @@ from storage.dicom.values import (
     stored_at,
 )
 from storage.index.engine import Engine
+from storage.index.sqlite import SUM_TABLES, SqliteEngine, connect
 from storage.index.sqlite import TABLE as MARK_TABLE
-from storage.index.sqlite import SqliteEngine, connect
 from storage.query import NAME_PART_CHARACTERS, match_columns
 
 TABLES = {
@@ -65,6 +65,8 @@ _EXTRA: dict[Level, dict[str, type[Field]]] = {
         "charset": TextField,  # assumed for text that names no Specific Character Set
         "arrived": BigIntegerField,  # the time of the file, in nanoseconds since 1970
         "shared_id": IntegerField,  # its row of `shared_header`
+        "sender": TextField,  # the calling AE title, by its receipt
+        "received": BigIntegerField,  # the time of that, in milliseconds since 1970
     },
 }
 
@@ -105,7 +107,8 @@ class Index:
     def create(self) -> None:
         """Make the tables."""
         self.database.create_tables([*self.models.values(), *self.others])
-        self.database.execute_sql(MARK_TABLE)  # type: ignore[no-untyped-call]
+        for statement in (MARK_TABLE, *SUM_TABLES):
+            self.database.execute_sql(statement)  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,7 @@ def build(database: SqliteDatabase) -> SqliteIndex:
     image = models[Level.IMAGE]
     image.add_index(image.shared_id, image.arrived)
     image.add_index(image.arrived)
+    image.add_index(image.sender, image.received)  # for the last one of each: see `counts`
     # For `counts.video_syntaxes`: of the other classes nobody asks.
     is_video = image.SOPClassUID.in_(VIDEO_CLASSES)
     image.add_index(image.SOPClassUID, image.TransferSyntaxUID, where=is_video)
@@ -224,7 +228,7 @@ def signature() -> int:
     parts += [f"{a.column} {a.indexed} {a.inside}" for a in TABLE]
     parts.append(f"name_part {NAME_PART_CHARACTERS} of {NAMED_LEVELS}")
     parts += ["shared_header", *SHARED.values(), "came"]
-    parts += [MARK_TABLE, f"matching {_MATCHING}"]
+    parts += [MARK_TABLE, *SUM_TABLES, f"matching {_MATCHING}"]
     tables = zlib.crc32("\n".join(parts).encode()) & 0x7FFFFFFF
     return tables >> _READING_BITS << _READING_BITS | _READING
 

@@ -27,6 +27,10 @@ _OF_INSTANCE = (
 _ENTERED = f"SELECT instance.SOPInstanceUID {_OF_INSTANCE}".replace(
     "instance.SOPInstanceUID = ?", "instance.SOPInstanceUID IN (SELECT value FROM json_each(?))"
 )
+_FACTS = (
+    "SELECT TransferSyntaxUID, file_bytes, instance.digest, charset, arrived, sender, received "
+    f"{_OF_INSTANCE}"
+)
 _DIGESTS = _ENTERED.replace("SOPInstanceUID", "SOPInstanceUID, instance.digest", 1)
 
 
@@ -34,7 +38,8 @@ _DIGESTS = _ENTERED.replace("SOPInstanceUID", "SOPInstanceUID, instance.digest",
 class FileFacts:
     """What the index holds of a file beside its header; bytes and digest are the data set's.
 
-    `arrived` is the time of the file, in nanoseconds since 1970.
+    `arrived` is the time of the file, in nanoseconds since 1970, `received` that of its receipt, in
+    milliseconds; 0 without one.
     """
 
     transfer_syntax_uid: str
@@ -42,6 +47,8 @@ class FileFacts:
     digest: str
     charset: str = ""
     arrived: int = 0
+    sender: str = ""
+    received: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,8 @@ def record(index: Index, header: Header, facts: FileFacts) -> None:
     row["digest"] = facts.digest
     row["charset"] = facts.charset
     row["arrived"] = facts.arrived
+    row["sender"] = facts.sender
+    row["received"] = facts.received
     index.engine.write(partial(_enter, index, header, row))
 
 
@@ -118,6 +127,16 @@ def digest_in(index: Index, uids: Uids) -> str | None:
     with index.engine.reading():
         found = index.engine.execute(f"SELECT instance.digest {_OF_INSTANCE}", uids)
     return str(found[0][0]) if found else None
+
+
+def facts_in(index: Index, uids: Uids) -> FileFacts | None:
+    """What the instance's row holds of its file; None where there is no row.
+
+    Raises ResourceError.
+    """
+    with index.engine.reading():
+        found = index.engine.execute(_FACTS, uids)
+    return FileFacts(*found[0]) if found else None
 
 
 def without_row(index: Index, instances: Sequence[Uids]) -> list[Uids]:

@@ -14,8 +14,10 @@ from storage.journal.journal import (
     Journal,
     Subject,
     line_of,
+    milliseconds,
     now,
     record_of,
+    time_told,
 )
 from storage.journal.pins import pinned
 from storage.journal.receipt_catalogue import (
@@ -69,6 +71,7 @@ __all__ = [
     "last_receipts",
     "left_open",
     "line_of",
+    "milliseconds",
     "now",
     "open_brought_up",
     "path_of",
@@ -80,6 +83,7 @@ __all__ = [
     "record_of",
     "stretches",
     "time_of",
+    "time_told",
     "times_line",
     "times_told",
     "withdraw_all",

@@ -136,6 +136,10 @@ class Journal:
                 writer.close()
             self._writers.clear()
 
+    def now(self) -> str:
+        """The time, as the next line tells it."""
+        return now()
+
     def append(self, name: str, **record: Any) -> None:
         """Add a line to the file `name`, synced. Raises ResourceError."""
         self.sync(name, self.write(name, **record))
@@ -267,13 +271,6 @@ class Journal:
         """The lines of the file `name` as they are, with their positions."""
         return self._of(name).lines(start, end)
 
-    def blocks(self, name: str) -> Iterator[bytes]:
-        """All of the file `name`, whole lines at a time. Raises ResourceError."""
-        try:
-            yield from Segments(self._folder, name).blocks()
-        except OSError as error:
-            raise self._not_read(name, error) from error
-
     def faults(self) -> list[str]:
         """What was done to the files that are written, behind the back of who writes them."""
         found = (Segments(self._folder, link.stem) for link in self._folder.glob("*.link"))
@@ -301,8 +298,8 @@ class Journal:
 
 
 def line_of(record: Mapping[str, Any]) -> bytes:
-    """A line, with the time."""
-    text = json.dumps({"at": now(), **record}, separators=(",", ":"))
+    """A line, with the time, unless the record has that already."""
+    text = json.dumps({"at": record.get("at") or now(), **record}, separators=(",", ":"))
     # Begins a line too: a full disk or a crash may have left the one before without its end.
     return f"\n{text}\n".encode()
 
@@ -319,3 +316,19 @@ def record_of(text: bytes) -> dict[str, Any] | None:
 def now() -> str:
     """The time, in UTC, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def milliseconds(text: str) -> int:
+    """A time that a line tells, in milliseconds since 1970; 0 where it is none."""
+    try:
+        return round(datetime.fromisoformat(text).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return 0
+
+
+def time_told(milliseconds: int) -> str:
+    """The same as a line tells it; empty of 0."""
+    if not milliseconds:
+        return ""
+    at = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return at.isoformat(timespec="milliseconds")

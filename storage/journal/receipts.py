@@ -11,7 +11,7 @@ from typing import Any
 from storage.diagnostics import Event
 from storage.dicom.values import Uids
 from storage.files import Files
-from storage.journal.journal import RECEIPTS, Journal
+from storage.journal.journal import RECEIPTS, Journal, milliseconds
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,10 @@ _OPEN, _CLOSED = "INSERT OR IGNORE INTO open VALUES (?)", "DELETE FROM open WHER
 
 @dataclass(frozen=True)
 class Receipt:
-    """How an instance was received: bytes and digest of its data set, assumed charset."""
+    """How an instance was received: bytes and digest of its data set, assumed charset.
+
+    `received`: when, in milliseconds since 1970; of one that was restored, when it had come.
+    """
 
     uids: Uids
     file_bytes: int
@@ -30,6 +33,7 @@ class Receipt:
     charset: str
     transfer_syntax_uid: str
     sender: str = ""
+    received: int = 0
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,10 @@ def in_journal(
 
 def _receipt(uids: Uids, line: Mapping[str, Any]) -> Receipt:
     digest, charset, syntax = (str(line[key]) for key in ("digest", "charset", "syntax"))
-    return Receipt(uids, int(line["bytes"]), digest, charset, syntax, str(line.get("sender", "")))
+    sender, received = str(line.get("sender", "")), line.get("received") or line.get("at", "")
+    return Receipt(
+        uids, int(line["bytes"]), digest, charset, syntax, sender, milliseconds(str(received))
+    )
 
 
 def _withdrawn(line: Mapping[str, Any]) -> Withdrawn:

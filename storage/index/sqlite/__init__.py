@@ -13,11 +13,13 @@ from storage.index.sqlite.high_water import (
     read_settled,
     write_settled,
 )
+from storage.index.sqlite.received_sums import SUM_TABLES
 from storage.index.sqlite.replacing import put_in_place, remove_index, remove_replaced, writers_held
 from storage.index.sqlite.shrinking import is_loose, shrink
 
 __all__ = [
     "ERRORS",
+    "SUM_TABLES",
     "TABLE",
     "AddedKey",
     "AddedKeys",

@@ -19,7 +19,6 @@ SEGMENT_BYTES = 16 << 20
 TAIL_BYTES = 64 << 10
 # Of a line, read at a time: of NULs there may be a segment full.
 _PART_BYTES = 64 << 10
-_BLOCK_BYTES = 1 << 20
 _SUFFIX = ".jsonl"
 
 
@@ -119,21 +118,6 @@ class Segments:
                         return
                     if len(text) > 1 and text[0]:
                         yield Line(first, start, text.rstrip(b"\n"))
-                if start == before:
-                    return
-
-    def blocks(self) -> Iterator[bytes]:
-        """All of it, whole lines at a time: for who reads them faster than one by one."""
-        start = 0
-        while found := self._open(start):
-            file, begin = found
-            with file:
-                file.seek(start - begin)
-                before = start
-                while block := file.read(_BLOCK_BYTES):
-                    block += file.readline()
-                    start += len(block)
-                    yield block
                 if start == before:
                     return
 

@@ -22,12 +22,11 @@ from storage.dicom.data_sets import STORED, Element, Elements, ReadBudget, read,
 from storage.dicom.values import BY_KEYWORD, Level, stored_at
 from storage.files import LOCK_SECONDS, Files, Tree, lock, refusal
 from storage.index import (
-    FileFacts,
     Index,
     Location,
     applied,
     corrected_rows,
-    digest_in,
+    facts_in,
     index_path,
     open_index,
     record,
@@ -244,11 +243,9 @@ def _enter_one(tree: Files, index: Index, number: int) -> int:
         return 0
     with tree.locked(one.uids):
         of_file = _header(tree, one)
-        if of_file is None or digest_in(index, one.uids) != one.digest:
+        facts = facts_in(index, one.uids)
+        if of_file is None or facts is None or facts.digest != one.digest:
             return 0  # it came or went since
-        facts = FileFacts(
-            one.transfer_syntax_uid, one.file_bytes, one.digest, one.charset, one.arrived
-        )
         record(index, in_force(tree.data).corrected(of_file), facts)
     return 1
 

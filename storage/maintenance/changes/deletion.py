@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from storage.archive import Archive, record_file
 from storage.diagnostics import ArchiveError, DataSetError, ResourceError
@@ -10,7 +11,15 @@ from storage.dicom import header, part10
 from storage.dicom.values import Level, Uids
 from storage.files import Kept, digest_of_rest, prune
 from storage.index import Location, forget
-from storage.journal import RECEIPTS, Receipt, Receipts, receipts_by_digest, record_deletion
+from storage.journal import (
+    RECEIPTS,
+    Receipt,
+    Receipts,
+    milliseconds,
+    receipts_by_digest,
+    record_deletion,
+    time_told,
+)
 from storage.maintenance.changes.selections import AnyUid, Everything, Named, Selection
 
 # Instances whose receipts are looked up together: of all they would take twice the memory of the
@@ -112,9 +121,12 @@ def _place(archive: Archive, one: Kept, known: dict[str, Receipt], charset: str)
     # One that was put into the tree by hand never had any; from now on it is held to its bytes,
     # and an index that does not know of it is seen to be behind.
     receipt = known.get(receipt.digest, receipt)
+    if not receipt.received:
+        receipt = replace(receipt, received=milliseconds(archive.journal.now()))
     archive.journal.append(
         RECEIPTS, uids=one.uids, syntax=receipt.transfer_syntax_uid, bytes=receipt.file_bytes,
         digest=receipt.digest, sender=receipt.sender, charset=receipt.charset,
+        received=time_told(receipt.received),
     )  # fmt: skip
     archive.tree.place(one.path, one.uids)
     prune(one.path)

@@ -71,17 +71,19 @@ def mend_instance(archive: Archive, known: Observation, fault: Fault) -> Mended:
 def enter(archive: Archive, known: Observation, found: Examined) -> None:
     """Enter a file with the digest that it should have, where one is known."""
     receipt, row = known.receipt or (known.receipts or (None,))[-1], known.row
-    digest, charset = "", known.charset
+    digest, charset, told = "", known.charset, ("", 0)
     if receipt:
-        digest = receipt.digest if receipt.file_bytes == found.file_bytes else ""
         charset = receipt.charset
+        if receipt.file_bytes == found.file_bytes:
+            digest, told = receipt.digest, (receipt.sender, receipt.received)
     elif row and row.values["digest"] == found.digest:
-        digest = found.digest
+        digest, told = found.digest, (row.values["sender"], row.values["received"])
     header = found.header
     if charset != known.charset:
         again = read_header(archive.tree, known.uids, charset)
         header = in_force(archive.tree.data).corrected(again) if again else header
-    facts = FileFacts(found.transfer_syntax_uid, found.file_bytes, digest, charset, found.arrived)
+    syntax = found.transfer_syntax_uid
+    facts = FileFacts(syntax, found.file_bytes, digest, charset, found.arrived, *told)
     record(archive.index, header, facts)
 
 

@@ -1,94 +1,190 @@
-"""What came from whom: the journal's usual lines are read by a pattern, to the same as by JSON."""
+"""What came from whom and when: sums, which say what a reading of all rows and receipts says."""
 
-import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import astuple
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from support import CT, EXPLICIT, ct, encoded
+from support.checks.histories import CHARSET, History
 
-from storage.archive import totals
-from storage.journal import RECEIPTS, Journal, record_of
-from storage.journal.segments import reader
+from storage import Archive, Level, Received, prepare
+from storage.archive import statistics
+from storage.archive.batch import store_all
+from storage.diagnostics import ResourceError
+from storage.journal import RECEIPTS, Journal
+from storage.maintenance.changes import deletion
+from storage.maintenance.changes.correction import correct, undo
+from storage.maintenance.changes.selections import Selection, selected
+from storage.maintenance.check import check
+from storage.maintenance.recovery import rebuild
 
-DIGEST = "0123456789abcdef" * 4
-
-
-def receipt(**others: object) -> dict[str, object]:
-    """A receipt, with its keys in the order in which they are written."""
-    usual = {
-        "at": "2026-11-28T22:12:23.278+00:00", "uids": ["1.1", "1.2", "1.3"],
-        "syntax": "1.2.840.10008.1.2.1", "bytes": 642, "digest": DIGEST, "sender": "MODALITY",
-        "charset": "",
-    }  # fmt: skip
-    return usual | others
-
-
-def line(record: dict[str, object]) -> bytes:
-    return json.dumps(record, separators=(",", ":")).encode()
-
-
-LINES = [
-    line(receipt()),
-    line(receipt(charset="\\ISO 2022 IR 87")),
-    line(receipt(charset='"')),
-    line(receipt(sender='A "quoted" \\ one')),
-    line(receipt(sender='","withdrawn":true,"x":"')),
-    line(receipt(sender="ÄÖ")),
-    line(receipt(sender="")),
-    line(receipt(uids=["", "x", 'y"'])),
-    line(receipt(later="key")),
-    line(receipt(withdrawn=False)),
-    line(receipt(digest="f" * 64)),
-    line(receipt(digest="short")),
-    line(receipt(digest="")),
-    line(receipt(digest="G" * 64)),
-    line(dict(reversed(receipt().items()))),
-    line({"at": "2026-11-28", "uids": ["1", "2", "3"], "digest": DIGEST, "withdrawn": True}),
-    line({"at": "2026-11-28", "uids": ["1", "2", "3"], "withdrawn": True, "deleted": True}),
-    json.dumps(receipt()).encode(),
-    line(receipt())[:-1],
-    line(receipt())[40:],
-    line(receipt()) + line(receipt()),
-    line(receipt()).replace(b"MODALITY", b"MOD\0LITY"),
-    line(receipt()).replace(b"MODALITY", b"MOD\xffLITY"),
-    line(receipt()).replace(b"MODALITY", b"M\xc3\x84"),
-    bytes(300),
-    b"[]",
-    b"{}",
-]
+_ROWS = (
+    "SELECT StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, instance.digest, file_bytes, "
+    "Modality FROM instance JOIN series ON series.id = instance.parent_id "
+    "JOIN study ON study.id = series.parent_id"
+)
 
 
-def by_json(block: bytes) -> list[tuple[str, str, str]]:
-    """The same, each line for itself."""
-    records = [record_of(text) or {} for text in block.split(b"\n")]
-    return [
-        (str(one["at"]), str(one["digest"])[:16], str(one["sender"]))
-        for one in records
-        if not one.get("withdrawn")
-        and len(str(one.get("digest", ""))) == 64
-        and set(str(one["digest"])) <= set("0123456789abcdef")
-    ]
+def read_all(archive: Archive) -> dict[str, Any]:
+    """The same as `sums`, by all rows and all lines of the journal."""
+    last: dict[tuple[str, ...], tuple[str, str]] = {}
+    for line in archive.journal.read(RECEIPTS):
+        if not line.get("withdrawn"):
+            at = line.get("received", line["at"])
+            last[*line["uids"], line["digest"]] = line["sender"], at
+    found: dict[str, Any] = {"senders": {}, "months": {}, "modalities": {}}
+    for *key, size, modality in archive.index.engine.execute(_ROWS, ()):
+        sender, at = last.get(tuple(key), ("", ""))
+        share = found["senders"].setdefault(sender, [0, 0, ""])
+        share[2] = max(share[2], at)
+        shares = share, found["months"].setdefault(at[:7], [0, 0])
+        for one in (*shares, found["modalities"].setdefault(modality, [0, 0])):
+            one[0] += 1
+            one[1] += size
+    return found
 
 
-@pytest.mark.parametrize("end", [b"\n", b""], ids=["whole", "cut"])
-@pytest.mark.parametrize("first", range(len(LINES)))
-def test_lines_say_what_they_say_as_json(first: int, end: bytes) -> None:
-    turned = [*LINES[first:], *LINES[:first]]
-    for block in (b"\n".join(b"\n" + one for one in turned) + end, b"\n".join(turned) + end):
-        assert list(totals._arrivals(block)) == by_json(block)
+def sums(archive: Archive) -> dict[str, Any]:
+    told = statistics(archive)
+    assert told.entities["instances"] == sum(one.instances for one in told.by_month.values())
+    assert told.bytes == sum(one.bytes for one in told.by_sender.values())
+    return {
+        "senders": {name: list(astuple(one)) for name, one in told.by_sender.items()},
+        "months": {name: [one.instances, one.bytes] for name, one in told.by_month.items()},
+        "modalities": {
+            name: [one["instances"], one["bytes"]] for name, one in told.by_modality.items()
+        },
+    }
 
 
-def test_blocks_are_all_lines_of_all_segments(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("seed", range(8))
+def test_sums_are_what_a_reading_of_all_gives(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "SEGMENT_BYTES", 700)
-    monkeypatch.setattr(reader, "_BLOCK_BYTES", 100)
-    journal = Journal(tmp_path, sync=False)
-    assert list(journal.blocks(RECEIPTS)) == []
-    for number in range(40):
-        journal.append(RECEIPTS, number=number, text="x" * number)
-    blocks = list(journal.blocks(RECEIPTS))
-    journal.close()
-    assert len(blocks) > 10
-    assert all(block.endswith(b"\n") for block in blocks)
-    records = [record_of(text) for block in blocks for text in block.split(b"\n") if text]
-    assert [one["number"] for one in records if one] == [*range(40)]
+    """Whatever was stored, replaced, deleted, restored, withdrawn; and in an index made anew."""
+    history = History(tmp_path / "data", seed)
+    monkeypatch.setattr("storage.journal.journal.now", history.now)
+    archive = history.archive
+    months: set[str] = set()
+    for number in range(90):
+        history.step()
+        if number % 5 == 0:
+            assert sums(archive) == read_all(archive)
+            history.at += 5 * 86400
+            months |= sums(archive)["months"].keys()
+    assert len(months) > 2
+    told = sums(archive)
+    rebuild(history.data, CHARSET)
+    assert sums(archive) == read_all(archive) == told
+    archive.index.database.close_all()
+    archive.journal.close()
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Archive]:
+    """One that holds two studies of two senders, some of it by `import`."""
+    prepare(tmp_path, sync=False, charset=CHARSET)
+    made = Archive(tmp_path, sync=False)
+    made.store(received("1.1", "3.1", "CT1"))
+    made.store(received("1.2", "3.2", "MR2"))
+    intake = made.receive(CT, "3.3", EXPLICIT)
+    one = received("1.1", "3.3", "DISC")
+    intake.write(one.data_set)
+    store_all(made, [(Received(CT, "3.3", EXPLICIT, intake, CHARSET, "DISC"), intake)])
+    intake.discard()
+    yield made
+    made.index.database.close_all()
+    made.journal.close()
+
+
+def received(study: str, instance: str, sender: str, words: str = "") -> Received:
+    data_set = encoded(ct(study, f"{study}.1", instance, StudyDescription=words))
+    return Received(CT, instance, EXPLICIT, data_set, CHARSET, sender)
+
+
+def held(archive: Archive) -> dict[str, int]:
+    assert sums(archive) == read_all(archive)
+    return {name: one.instances for name, one in statistics(archive).by_sender.items()}
+
+
+def test_no_receipt_is_read_for_them(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("read", "lines", "pieces"):
+        monkeypatch.setattr(Journal, name, refused)
+    told = statistics(archive)
+    assert {name: one.instances for name, one in told.by_sender.items()} == {
+        "CT1": 1, "MR2": 1, "DISC": 1,
+    }  # fmt: skip
+
+
+def refused(*given: Any, **named: Any) -> Any:
+    raise AssertionError("the journal is read")
+
+
+def test_what_is_restored_counts_in_the_month_in_which_it_came(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, later = sums(archive), datetime.now(UTC) + timedelta(days=70)
+    text = later.isoformat(timespec="milliseconds")
+    monkeypatch.setattr("storage.journal.journal.now", lambda: text)
+    study = Selection(Level.STUDY, "1.1")
+    for _ in range(2):
+        list(deletion.delete(archive, selected(archive, study)))
+        assert held(archive) == {"MR2": 1}
+        list(deletion.restore(archive, deletion.restorable(archive, study, CHARSET), CHARSET))
+        assert sums(archive) == before
+    rebuild(archive.tree.data, CHARSET)
+    assert sums(archive) == before
+
+
+def test_what_is_replaced_counts_for_who_sent_it_last(archive: Archive) -> None:
+    archive.store(received("1.1", "3.1", "CT9", "other content"))
+    assert held(archive) == {"CT9": 1, "MR2": 1, "DISC": 1}
+    archive.store(received("1.1", "3.1", "CT1"))
+    assert held(archive) == {"CT1": 1, "MR2": 1, "DISC": 1}
+
+
+def test_a_correction_changes_no_sum(archive: Archive) -> None:
+    before = sums(archive)
+    for entity, values in {
+        (Level.IMAGE, "3.1"): {"InstanceNumber": "9"},
+        (Level.STUDY, "1.2"): {"PatientID": "OTHER"},
+        (Level.SERIES, "1.2.1"): {"Modality": "CT"},
+    }.items():
+        correct(archive.tree, entity, values, user="me", before={})
+        told = sums(archive)
+        assert (told["senders"], told["months"]) == (before["senders"], before["months"])
+    undo(archive.tree, 1, "me")
+    assert held(archive) == {"CT1": 1, "MR2": 1, "DISC": 1}
+
+
+def test_a_store_that_fails_adds_nothing(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: Any) -> None:
+        raise ResourceError("no space")
+
+    before = sums(archive)
+    with monkeypatch.context() as patch:
+        patch.setattr("storage.index.writer.entities.leave", full)
+        with pytest.raises(ResourceError):
+            archive.store(received("1.1", "3.1", "CT9", "other content"))
+    assert sums(archive) == before
+
+
+def test_what_is_lost_or_of_nobody_is_seen_by_a_repair(archive: Archive) -> None:
+    """A file that was removed behind the node's back, and one that was put there."""
+    files = archive.tree
+    path = next(path for path in files.walk() if path.stem == "3.2")
+    shutil.move(path, path.parent / "gone")
+    assert list(check(archive, CHARSET, repair=True))
+    assert held(archive) == {"CT1": 1, "DISC": 1}
+    other = path.with_name("3.9.dcm")
+    archive.store(received("1.2", "3.9", "MR2"))
+    data = other.read_bytes()
+    list(deletion.delete(archive, selected(archive, Selection(Level.IMAGE, "3.9"))))
+    other.parent.mkdir(parents=True, exist_ok=True)
+    other.write_bytes(data.replace(b"DOE^J", b"DOE^K"))
+    assert list(check(archive, CHARSET, repair=True))
+    assert held(archive) == {"CT1": 1, "DISC": 1, "": 1}

@@ -166,7 +166,7 @@ def held_by(archive: Archive) -> list[tuple[Any, ...]]:
     return sorted(
         archive.index.database.execute_sql(
             "SELECT StudyInstanceUID, SOPInstanceUID, instance.digest, instance.charset, "
-            "instance.file_bytes, instance.arrived FROM instance "
+            "instance.file_bytes, instance.arrived, sender, received FROM instance "
             "JOIN series ON series.id = instance.parent_id "
             "JOIN study ON study.id = series.parent_id"
         ).fetchall()

@@ -117,7 +117,10 @@ def test_only_what_is_held_counts(filled: tuple[RunningNode, int, int], tmp_path
     journal.append(RECEIPTS, uids=["1.1", "1.1.1", "1.3.1"], digest="f" * 64, **sent)
     withdraw(journal, ("1.1", "1.1.1", "1.3.1"), "f" * 64)
     with sqlite3.connect(other.data / "index.sqlite") as index:
-        index.execute("UPDATE instance SET digest = '' WHERE SOPInstanceUID = '1.3.4'")
+        index.execute(
+            "UPDATE instance SET digest = '', sender = '', received = 0 "
+            "WHERE SOPInstanceUID = '1.3.4'"
+        )
     senders = told(other)["by_sender"]
     assert {name: (share["instances"], share["bytes"]) for name, share in senders.items()} == {
         "CT1": (3, ours), "": (1, theirs),
