@@ -1,4 +1,4 @@
-"""What an index keeps of its own making: of what tables it is, and the files that cannot be read.
+"""What an index keeps of its own making: its tables, and the files that are doubtful or unreadable.
 
 How far it is tell its marks, as those of any index; so one that was cut off can be gone on with.
 """
@@ -12,7 +12,14 @@ _TABLES = (
     "CREATE TABLE making (signature INTEGER, charset TEXT)",
     "CREATE TABLE unread (study TEXT, series TEXT, instance TEXT, "
     "PRIMARY KEY (study, series, instance)) WITHOUT ROWID",
+    "CREATE TABLE unsettled (study TEXT, series TEXT, instance TEXT, withdrawn INTEGER, "
+    "PRIMARY KEY (study, series, instance)) WITHOUT ROWID",
 )
+_UNSETTLED = (
+    "INSERT INTO unsettled VALUES (?, ?, ?, ?) "
+    "ON CONFLICT DO UPDATE SET withdrawn = MAX(withdrawn, excluded.withdrawn)"
+)
+_SETTLED = "DELETE FROM unsettled WHERE study = ? AND series = ? AND instance = ?"
 _NOTE = "INSERT OR IGNORE INTO unread VALUES (?, ?, ?) RETURNING 1"
 _IS_NOTED = "SELECT 1 FROM unread WHERE study = ? AND series = ? AND instance = ?"
 
@@ -39,12 +46,28 @@ class Making:
 
     def end(self) -> None:
         """Forget what was noted: the tables are those of any index then."""
-        execute(self._database, "DROP TABLE making", ())
-        execute(self._database, "DROP TABLE unread", ())
+        for table in ("making", "unread", "unsettled"):
+            execute(self._database, f"DROP TABLE {table}", ())
 
     def note_unread(self, uids: Uids) -> bool:
         """Note a file that cannot be read; whether that is new."""
         return bool(execute(self._database, _NOTE, uids))
+
+    def note_unsettled(self, uids: Uids, withdrawn: bool) -> None:
+        """Note an instance of whose receipts it is not known which is that of the file.
+
+        `withdrawn`: any of them may have been.
+        """
+        execute(self._database, _UNSETTLED, (*uids, int(withdrawn)))
+
+    def unsettled(self, most: int) -> dict[Uids, bool]:
+        """Some of those, and whether receipts of them may have been withdrawn."""
+        rows = execute(self._database, "SELECT * FROM unsettled LIMIT ?", (most,))
+        return {(study, series, one): bool(withdrawn) for study, series, one, withdrawn in rows}
+
+    def settle(self, uids: Uids) -> None:
+        """Note that it is known by now."""
+        execute(self._database, _SETTLED, uids)
 
     def is_unread(self, uids: Uids) -> bool:
         """Whether the file of an instance is known to be one that cannot be read."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from storage.archive import read_file
 from storage.diagnostics import ArchiveError, ResourceError
@@ -62,6 +62,7 @@ class Piece(ABC):
     data: Path
     charset: str
     locked: bool
+    leaves_doubts: ClassVar[bool] = True
 
     @abstractmethod
     def read(self) -> list[FileRead]:
@@ -75,7 +76,7 @@ class Piece(ABC):
     def _read(self, uids: Uids, receipts: Receipts | None, corrections: Corrections) -> FileRead:
         files = _files(self.data)
         with files.locked(uids) if self.locked else nullcontext():
-            if receipts and (receipts.withdrawn or len(receipts.of_digest) > 1):
+            if receipts and self.leaves_doubts and _is_doubtful(receipts):
                 return FileRead(uids, is_ambiguous=is_there(files, uids))
             try:
                 header, facts = read_file(files, uids, self.charset, receipts)
@@ -97,6 +98,18 @@ class Stretch(Piece):
         """What there is of each. Raises ResourceError."""
         found = last_receipts(Journal(self.data, sync=False), self.start, self.end)
         return self._read_all(found.items())
+
+
+@dataclass(frozen=True)
+class Doubtful(Piece):
+    """Those with all the receipts that the journal ever told of them: the files' bytes decide."""
+
+    instances: tuple[Receipts, ...]
+    leaves_doubts: ClassVar[bool] = False
+
+    def read(self) -> list[FileRead]:
+        """What there is of each. Raises ResourceError."""
+        return self._read_all((one.uids, one) for one in self.instances)
 
 
 @dataclass(frozen=True)
@@ -154,6 +167,11 @@ class Readers:
 
 def _result(piece: P, found: "Future[list[FileRead]]") -> tuple[P, list[FileRead]]:
     return piece, found.result()
+
+
+def _is_doubtful(receipts: Receipts) -> bool:
+    """Whether it is not told which of several receipts is that of the file."""
+    return receipts.withdrawn or len(receipts.of_digest) > 1
 
 
 def is_there(files: Files, uids: Uids) -> bool:

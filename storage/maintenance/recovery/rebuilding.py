@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 
 from storage.archive.finding import added_keys
@@ -43,6 +44,9 @@ _LITTLE_BYTES = 8 << 10
 # and have their turn in between: a store takes longer than what is to be done for it here.
 _HELD_SECONDS = 0.05
 _PAUSE_SECONDS = 0.02
+# So often it lets others go on where it came upon what takes long to tell: instances that are
+# replaced or deleted just then.
+_ROUNDS = 20
 
 
 def rebuild(
@@ -86,8 +90,9 @@ def _rebuild(
         corrected = held.position if held else 0
         filling = Filling(tree, index, charset, readers, progress)
         filling.fill()
-    while not _has_swapped(tree, index, path, filling, corrected):
-        pass
+    for round_ in count():
+        if _has_swapped(tree, index, path, filling, corrected, is_last=round_ > _ROUNDS):
+            break
     remove_replaced(path)
     settle_index(tree.data, filling.position)
     swapped = open_index(path, sync=True)
@@ -128,9 +133,11 @@ def _begin(index: SqliteIndex, journal: Journal, charset: str) -> None:
 
 def _come_near(tree: Files, filling: Filling) -> None:
     """Follow the journal until little of it is left, whatever comes meanwhile."""
+    filling.settle()
     left = _left(tree, filling)
     while left > _LITTLE_BYTES:
         filling.follow(received(tree.data))
+        filling.settle()
         before, left = left, _left(tree, filling)
         if left > before / 2:  # each round takes half as long as the one before, or there is no end
             _hold_up(tree, filling)
@@ -154,9 +161,9 @@ def _left(tree: Files, filling: Filling) -> int:
 
 
 def _has_swapped(
-    tree: Files, index: SqliteIndex, path: Path, filling: Filling, corrected: int
+    tree: Files, index: SqliteIndex, path: Path, filling: Filling, corrected: int, is_last: bool
 ) -> bool:
-    """Put `index` in the place of the one at `path`, where little is left to do."""
+    """Put `index` in the place of the one at `path`, where little is left to do, or `is_last`."""
     with index.engine.connected():
         _come_near(tree, filling)
         index.engine.empty_log()  # what remains of it takes no time
@@ -164,8 +171,12 @@ def _has_swapped(
         if _left(tree, filling) > 2 * _LITTLE_BYTES:  # so much came before the locks were there
             return False
         with index.engine.connected():
+            filling.follow(received(tree.data), locked=False)
+            if not filling.is_settled:
+                if not is_last:
+                    return False  # their receipts are looked for while others store
+                filling.settle(locked=False)
             with index.engine.at_one_time():
-                filling.follow(received(tree.data), locked=False)
                 index.engine.making.end()
             index.engine.set_version(signature())
             index.engine.empty_log()
