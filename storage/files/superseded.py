@@ -1,7 +1,6 @@
 """The files under superseded/: what was displaced is kept there, and may come back."""
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,7 +10,7 @@ from pathlib import Path
 from storage.diagnostics import ResourceError
 from storage.dicom.values import Uids
 from storage.files.disk import prune, sync_file, sync_folder
-from storage.files.tree_walk import relative_path
+from storage.files.tree_walk import instances, relative_path
 
 _INSTANCE_DEPTH = 3  # study, series, file
 _NANOSECONDS = 1_000_000_000
@@ -97,9 +96,10 @@ class Superseded:
         except OSError as error:
             raise ResourceError(f"Cannot delete {kept}: {error.strerror}") from error
 
-    def walk(self, study: str = "*", series: str = "*") -> Iterator[Path]:
-        """Every instance that is kept, or those of a study or series."""
-        return self.folder.glob(f"{study}/{series}/*.dcm")
+    def walk(self, *above: str) -> Iterator[Path]:
+        """Every instance that is kept, or those of a study or series by UIDs. Raises OSError."""
+        for uids in instances(self.folder, *above):
+            yield self.folder / relative_path(uids)
 
     def copies_of(self, uids: Uids) -> list[Path]:
         """Those of an instance. Raises ResourceError."""
@@ -117,10 +117,13 @@ class Superseded:
         folder = self._tree / kept.relative_to(self.folder).parent
         return (folder / f"{_instance(kept.name)}.dcm").exists()
 
-    def all(self) -> "Iterator[Kept]":
-        """Every instance that is kept, as it was displaced. Raises ResourceError."""
-        for path in self.walk():
-            study, series = map(sys.intern, path.parts[-_INSTANCE_DEPTH:-1])  # of many the same
+    def all(self, *above: str) -> "Iterator[Kept]":
+        """Every instance that is kept, or of a study or series, as it was displaced.
+
+        Raises ResourceError.
+        """
+        for path in self.walk(*above):
+            study, series = path.parts[-_INSTANCE_DEPTH:-1]
             instance, _, since = path.stem.rpartition(".")
             try:
                 size = path.stat().st_size

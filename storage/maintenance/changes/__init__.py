@@ -3,6 +3,7 @@
 from storage.maintenance.changes import correction, deletion, retention
 from storage.maintenance.changes.correctable import UncorrectableError, checked
 from storage.maintenance.changes.correction import catch_up_corrections, swapping
+from storage.maintenance.changes.kept_files import KeptFiles
 from storage.maintenance.changes.retention import Plan, Rules
 from storage.maintenance.changes.selections import (
     AnyUid,
@@ -17,6 +18,7 @@ from storage.maintenance.changes.selections import (
 __all__ = [
     "AnyUid",
     "Everything",
+    "KeptFiles",
     "Matching",
     "Named",
     "Plan",

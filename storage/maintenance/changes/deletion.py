@@ -4,11 +4,12 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 
 from storage.archive import Archive, record_file
 from storage.diagnostics import ArchiveError, DataSetError, ResourceError
 from storage.dicom import header, part10
-from storage.dicom.values import Level, Uids
+from storage.dicom.values import Level, Uids, are_uids
 from storage.files import Kept, digest_of_rest, prune
 from storage.index import Location, forget
 from storage.journal import (
@@ -20,6 +21,7 @@ from storage.journal import (
     record_deletion,
     time_told,
 )
+from storage.maintenance.changes.kept_files import KeptFiles
 from storage.maintenance.changes.selections import AnyUid, Everything, Named, Selection
 
 # Instances whose receipts are looked up together: of all they would take twice the memory of the
@@ -53,27 +55,26 @@ def all_superseded(archive: Archive) -> Iterator[Kept]:
     return archive.tree.superseded.all()
 
 
-def restorable(archive: Archive, named: Named, charset: str) -> list[Kept]:
+def restorable(archive: Archive, named: Named, charset: str) -> KeptFiles:
     """Of a selection the last file of each instance that is not held. Raises ResourceError.
 
     None of what is described by conditions: what was deleted is in no index.
     """
-    last: dict[Uids, Kept] = {}
-    for one in all_superseded(archive):
-        if one.uids in last and last[one.uids].since > one.since:
-            continue
-        if not archive.tree.holds(one.uids) and _is_of(one, named, charset):
-            last[one.uids] = one
-    return sorted(last.values(), key=lambda one: one.uids)
+    found = (
+        one
+        for one in archive.tree.superseded.all(*_folder_of(named))
+        if _is_of(one, named, charset) and not archive.tree.holds(one.uids)
+    )
+    return KeptFiles(found, only_last=True)
 
 
-def restore(archive: Archive, files: list[Kept], charset: str) -> Iterator[Uids]:
+def restore(archive: Archive, files: Iterable[Kept], charset: str) -> Iterator[Uids]:
     """Put files back into the tree and the index, with what the journal knows of their receipt.
 
     Raises ArchiveError: of what was done until then nothing is taken back.
     """
-    for begin in range(0, len(files), _BATCH):
-        some = files[begin : begin + _BATCH]
+    left = iter(files)
+    while some := list(islice(left, _BATCH)):
         receipts = receipts_by_digest(archive.journal, {one.uids for one in some})
         for one in some:
             with archive.tree.locked(one.uids):
@@ -94,6 +95,13 @@ def older(files: Iterable[Kept], seconds: float) -> Iterator[Kept]:
     """Those that have been under superseded/ for so long."""
     limit = time.time() - seconds
     return (one for one in files if one.since <= limit)
+
+
+def _folder_of(named: Named) -> tuple[str, ...]:
+    """The folders below superseded/ in which alone there can be files of a selection."""
+    if not isinstance(named, Selection) or named.level is not Level.STUDY:
+        return ()
+    return (named.uid,) if are_uids((named.uid,)) else ()
 
 
 def _is_of(one: Kept, named: Named, charset: str) -> bool:

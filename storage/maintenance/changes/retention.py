@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -13,6 +13,7 @@ from storage.files import Kept
 from storage.index import Location, counts
 from storage.journal import RECEIPTS, Journal, Run, arrivals, pinned
 from storage.maintenance.changes import deletion
+from storage.maintenance.changes.kept_files import KeptFiles
 from storage.maintenance.changes.selections import Selection, selected
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class Plan:
     """What is to go, the oldest first, by what the journal said up to byte `end`."""
 
     studies: tuple[Due, ...]
-    superseded: tuple[Kept, ...]
+    superseded: Sequence[Kept]
     end: int
     wrong: tuple[str, ...] = ()  # times that cannot be true
     staying: tuple[Due, ...] = ()  # what the rules would let go, and what keeps it
@@ -78,11 +79,11 @@ def plan(archive: Archive, rules: Rules, under_way: Container[str] = ()) -> Plan
     # First: what arrives later is then seen before its study goes.
     end = archive.journal.size(RECEIPTS)
     kept = pinned(archive.journal)
-    purged: list[Kept] = []
+    purged: Sequence[Kept] = ()
     if rules.superseded_days is not None:
         age = rules.superseded_days * _DAY_SECONDS
         old = deletion.older(deletion.all_superseded(archive), age)
-        purged = [one for one in old if one.uids[0] not in kept]
+        purged = KeptFiles(one for one in old if one.uids[0] not in kept)
     studies: list[Due] = []
     staying: list[Due] = []
     wrong: list[str] = []
@@ -93,7 +94,7 @@ def plan(archive: Archive, rules: Rules, under_way: Container[str] = ()) -> Plan
                 staying.append(replace(due, why=f"{due.why}, and stays: {held_by}"))
             else:
                 studies.append(due)
-    return Plan(tuple(studies), tuple(purged), end, tuple(wrong), tuple(staying))
+    return Plan(tuple(studies), purged, end, tuple(wrong), tuple(staying))
 
 
 def retain(archive: Archive, due: Due, start: int, charset: str) -> Iterator[int]:

@@ -23,7 +23,7 @@ from scp.cli.options import (
 from scp.cli.output import say, say_json, shown, size
 from scp.config import Settings
 from scp.node import opened
-from storage.maintenance.changes import deletion
+from storage.maintenance.changes import KeptFiles, deletion
 
 app = Commands()
 
@@ -52,8 +52,8 @@ def purge(
 def run(settings: Settings, age: float, dry_run: bool, ask: Ask, as_json: bool = False) -> None:
     """Delete for good what has been in superseded/ for `age` seconds. Raises ArchiveError."""
     with opened(settings) as archive:
-        files = list(deletion.older(deletion.all_superseded(archive), age))
-        held = sum(one.bytes for one in files)
+        files = KeptFiles(deletion.older(deletion.all_superseded(archive), age))
+        held = files.bytes
         text = f"superseded/: files={len(files)}, {size(held)}"
         due, nothing = {"files": len(files), "bytes": held}, {"files": 0, "bytes": 0}
         if dry_run or not files:

@@ -20,9 +20,7 @@ from scp.cli.output import say, say_json, shown
 from scp.config import Settings
 from scp.node import changing
 from storage import Archive
-from storage.dicom.values import Uids
-from storage.files import Kept
-from storage.maintenance.changes import Matching, Named, deletion
+from storage.maintenance.changes import KeptFiles, Matching, Named, deletion
 
 app = Commands()
 
@@ -49,15 +47,15 @@ def run(settings: Settings, named: Sequence[Named], as_json: bool = False) -> bo
     """Bring back what is selected; whether there was some of each. Raises ArchiveError."""
     charset = settings.storage.charset
     with changing(settings) as archive:
-        files: dict[Uids, Kept] = {}
+        files = KeptFiles((), only_last=True)
         absent: list[str] = []
         for one in named:
-            found = {kept.uids: kept for kept in deletion.restorable(archive, one, charset)}
-            files |= found
+            found = deletion.restorable(archive, one, charset)
+            files.add(found)
             absent += [] if found else [str(one)]
         for words in () if as_json else absent:
             say(f"{words}: nothing in superseded/ that is not held")
-        done = _restored(settings, archive, list(files.values())) if files else 0
+        done = _restored(settings, archive, files) if files else 0
     if as_json:
         say_json({"restored": done, "absent": absent})
     elif files:
@@ -65,7 +63,7 @@ def run(settings: Settings, named: Sequence[Named], as_json: bool = False) -> bo
     return not absent
 
 
-def _restored(settings: Settings, archive: Archive, files: list[Kept]) -> int:
+def _restored(settings: Settings, archive: Archive, files: KeptFiles) -> int:
     """How many instances that were."""
     with shown("restore") as progress:
         progress.begin("restoring", len(files), "files")
