@@ -23,6 +23,8 @@ from storage.journal.pins import pinned
 from storage.journal.receipt_catalogue import (
     arrivals,
     entered,
+    forget_places,
+    forget_studies,
     keep_near,
     receipts_by_digest,
     stretches,
@@ -65,6 +67,8 @@ __all__ = [
     "commitments",
     "entered",
     "faults_told",
+    "forget_places",
+    "forget_studies",
     "in_journal",
     "in_progress",
     "keep_near",

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import AbstractContextManager
 
 from storage.diagnostics import Event
@@ -40,6 +40,31 @@ def keep_near(journal: Journal) -> bool:
 def entered(journal: Journal) -> AbstractContextManager[sqlite3.Connection]:
     """Have the catalogue hold all of them, and nobody read more meanwhile. Raises Unavailable."""
     return brought_up(journal, RECEIPTS, _TABLES, _enter)
+
+
+def forget_places(journal: Journal, start: int, end: int) -> None:
+    """Forget where receipts lay that were dropped between two positions. Raises Unavailable."""
+    first, last = start // _BLOCK_BYTES, (end - 1) // _BLOCK_BYTES
+    left = _Batch(Clock())
+    for line in journal.lines(RECEIPTS, first * _BLOCK_BYTES, end + 2 * _BLOCK_BYTES):
+        left.add(line)
+    with entered(journal) as db:
+        rows = db.execute("SELECT study, block FROM study_block WHERE block BETWEEN ? AND ?",
+                          (first, last)).fetchall()  # fmt: skip
+        gone = [row for row in rows if row not in left.places]
+        db.executemany("DELETE FROM study_block WHERE study = ? AND block = ?", gone)
+
+
+def forget_studies(journal: Journal, is_held: Callable[[str], bool]) -> None:
+    """Forget when those arrived of which no receipt is left, and nothing held.
+
+    Raises Unavailable.
+    """
+    with entered(journal) as db:
+        told = {key for (key,) in db.execute("SELECT DISTINCT study FROM study_block")}
+        arrived = [study for (study,) in db.execute("SELECT DISTINCT study FROM arrival")]
+        gone = [one for one in arrived if _key(one) not in told and not is_held(one)]
+        db.executemany("DELETE FROM arrival WHERE study = ?", [(study,) for study in gone])
 
 
 def stretches(journal: Journal, studies: Iterable[str]) -> list[tuple[int, int | None]]:

@@ -8,13 +8,14 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from storage.archive import Archive
 from storage.diagnostics import ResourceError
 from storage.files import claim, refusal, sqlite_words
-from storage.index import Index, applied, marked_beside, read_settled
+from storage.index import Index, applied, counts, marked_beside, read_settled
 from storage.journal import (
     ACCEPTED,
     COMMITMENTS,
@@ -23,6 +24,8 @@ from storage.journal import (
     Journal,
     commitments,
     entered,
+    forget_places,
+    forget_studies,
     pins,
 )
 from storage.journal.segments import Notes, Segments, rewriting
@@ -66,15 +69,19 @@ class Compaction:
 
 
 class _Kind(NamedTuple):
-    """Lines of one name: what of them nothing needs, and who holds the catalogue of them still."""
+    """Lines of one name: what of them nothing needs, and who holds the catalogue of them still.
+
+    `forget`: what that has of lines which are gone now, between two positions.
+    """
 
     unneeded: Callable[[Notes, Archive], Unneeded]
     entered: Callable[[Journal], AbstractContextManager[object]]
+    forget: Callable[[Journal, int, int], None] = lambda *_: None
 
 
 # Corrections are not among them: `history` tells of those that were undone, too.
 _KINDS = {
-    RECEIPTS: _Kind(UnneededReceipts, entered),
+    RECEIPTS: _Kind(UnneededReceipts, entered, forget_places),
     COMMITMENTS: _Kind(lambda notes, _: Ended(notes, commitments.subject_of), commitments.entered),
     PINS: _Kind(lambda notes, _: Ended(notes, pins.subject_of), pins.entered),
     ACCEPTED: _Kind(lambda *_: Forgotten(), lambda _: nullcontext()),
@@ -105,6 +112,8 @@ def compact(
                     left.unlink(missing_ok=True)
                 if not done.stopped:
                     _OfName(archive, name, kind, progress or _Silent(), dry_run, done).run()
+            if done.segments and not dry_run:
+                forget_studies(archive.journal, partial(counts.holds_study, archive.index))
     except sqlite3.Error as error:
         raise ResourceError(f"The journal is not compacted: {sqlite_words(error)}") from error
     except OSError as error:
@@ -217,6 +226,8 @@ class _OfName:
         self._done.segments += 1
         self._done.lines += len(plan.lines)
         self._done.bytes += plan.bytes
+        if not self._dry_run:
+            self._kind.forget(self._journal, begin, begin + size)
         return True
 
     def _write(self, path: Path, end: int, plan: SegmentPlan, unneeded: Unneeded) -> bool:

@@ -14,17 +14,17 @@ import pytest
 from support import CT, EXPLICIT, ct, encoded
 from support.checks.histories import CHARSET, as_before, made, told
 
-from storage import Archive, Received, prepare, settle_index
+from storage import Archive, Level, Received, prepare, settle_index
 from storage.diagnostics import ResourceError
 from storage.files.locks import claims
-from storage.index import Location, fault_of_marks, forget, open_index
-from storage.journal import Commitment, Journal, commitments
-from storage.journal.catalogue import remove
+from storage.index import Location, counts, fault_of_marks, forget, open_index
+from storage.journal import Commitment, Journal, commitments, receipt_catalogue
+from storage.journal.catalogue import path_of, remove
 from storage.journal.journal import COMMITMENTS, PINS, RECEIPTS
 from storage.journal.receipt_catalogue import arrivals
 from storage.journal.segments import Segments, reader, rewriting, unchanged
 from storage.maintenance.changes import deletion
-from storage.maintenance.changes.selections import Everything, selected
+from storage.maintenance.changes.selections import Everything, Selection, selected
 from storage.maintenance.check.checking import check
 from storage.maintenance.check.faults import FaultKind
 from storage.maintenance.compaction import Compaction, compact, compacting, segment
@@ -39,6 +39,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "TAIL_BYTES", 400)
     monkeypatch.setattr(rewriting, "BLOCK_BYTES", 64)
     monkeypatch.setattr(compacting, "_PIECE_BYTES", 700)
+    monkeypatch.setattr(receipt_catalogue, "_BLOCK_BYTES", 900)
     monkeypatch.setattr(claims, "claim", lambda descriptor: True)  # one process, many folders
     at = time.time()
     monkeypatch.setattr("storage.journal.clock.time.time", lambda: at)
@@ -68,6 +69,13 @@ def test_it_is_for_many_histories(seed: int, tmp_path: Path, opened: list[Archiv
     compare(seed, tmp_path, opened)
 
 
+def catalogue(journal: Journal) -> tuple[set[Any], set[str]]:
+    """Where it has receipts of which studies, and of which it knows when they came."""
+    with receipt_catalogue.entered(journal) as db:
+        places = set(db.execute("SELECT study, block FROM study_block"))
+        return places, {study for (study,) in db.execute("SELECT study FROM arrival")}
+
+
 def compare(seed: int, folder: Path, opened: list[Archive]) -> None:
     """Hold what is told of an archive against what was told before it was compacted."""
     archive = made(folder / "data", seed, 180, opened)
@@ -93,6 +101,12 @@ def compare(seed: int, folder: Path, opened: list[Archive]) -> None:
     for name in ends:
         assert as_before(journal, name) == list(journal.read(name))
     assert not list(journal.folder.rglob("*.new"))
+    if done.segments:  # of what is gone for good nothing stays in the catalogue either
+        places, studies = catalogue(journal)
+        remove(path_of(journal))
+        anew, all_told = catalogue(journal)
+        assert places == anew
+        assert {study for study, *_ in counts.by_study(archive.index)} <= studies <= all_told
     assert seed % 2 or compact(archive) == Compaction()
 
 
@@ -300,3 +314,28 @@ def test_the_queue_forgets_to_whom_it_sent_what_is_no_more(
         (count,) = outbox.select("SELECT COUNT(*) FROM done")[0]
     assert held | kept < known
     assert len(held | kept) <= count < len(known)
+
+
+def test_the_catalogue_forgets_a_study_that_is_gone_for_good(
+    tmp_path: Path, opened: list[Archive]
+) -> None:
+    prepare(tmp_path, sync=False, charset=CHARSET)
+    archive = Archive(tmp_path, sync=False)
+    opened.append(archive)
+    for study in ("9.8", "9.9"):
+        for number in range(20):
+            data = encoded(ct(study, "2.1", f"{study}.{number}"))
+            archive.store(Received(CT, f"{study}.{number}", EXPLICIT, data, CHARSET))
+    settle_index(tmp_path)
+    before, studies = catalogue(archive.journal)
+    assert studies == {"9.8", "9.9"}
+    list(deletion.delete(archive, selected(archive, Selection(Level.STUDY, "9.8"))))
+    list(deletion.purge(list(deletion.all_superseded(archive)), archive))
+    for number in range(20):
+        data = encoded(ct("9.9", "2.2", f"9.9.2.{number}"))
+        archive.store(Received(CT, f"9.9.2.{number}", EXPLICIT, data, CHARSET))
+    settle_index(tmp_path)
+    assert compact(archive).segments
+    after, studies = catalogue(archive.journal)
+    assert studies == {"9.9"}
+    assert {study for study, _ in before} > {study for study, _ in after}
