@@ -3,10 +3,12 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 from support import CT, EXPLICIT, RunningNode, ct, destination, encoded, minipacs
+from typer.core import TyperGroup
 
 from scp.cli.app import COMMANDS, app, loaded
 from scp.cli.options.options import OnceCommand
@@ -156,27 +158,31 @@ def test_what_cannot_be_corrected_in_the_middle_is_named(
     assert told.err == "not corrected: study 2.1, study 3.1\n"
 
 
-def _once() -> list[tuple[str, str]]:
+def _once() -> list[tuple[tuple[str, ...], str]]:
     """Every option of every command that takes one value."""
-    found = []
     assert len(COMMANDS) > 20
-    for name in COMMANDS:
-        command = loaded(name)
-        assert isinstance(command, OnceCommand), name
-        found += [
-            (name, option.opts[0])
-            for option in command.params
-            if option.param_type_name == "option" and not option.is_flag and not option.multiple
-        ]
-    return found
+    return [found for name in COMMANDS for found in _options_of((name,), loaded(name))]
+
+
+def _options_of(words: tuple[str, ...], command: Any) -> list[tuple[tuple[str, ...], str]]:
+    """Those of a command and of what goes by a word behind it."""
+    if isinstance(command, TyperGroup):
+        below = command.commands.items()
+        return [found for word, one in below for found in _options_of((*words, word), one)]
+    assert isinstance(command, OnceCommand), words
+    return [
+        (words, option.opts[0])
+        for option in command.params
+        if option.param_type_name == "option" and not option.is_flag and not option.multiple
+    ]
 
 
 @pytest.mark.parametrize(("command", "option"), _once())
 def test_an_option_that_takes_one_value_is_not_given_twice(
-    command: str, option: str, capsys: pytest.CaptureFixture[str]
+    command: tuple[str, ...], option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises((SystemExit, typer.Exit)) as ended:
-        app([command, option, "1", option, "1"])
+        app([*command, option, "1", option, "1"])
     code = getattr(ended.value, "code", None) or getattr(ended.value, "exit_code", None)
     assert code == 2
     assert f"minipacs: {option}: is given twice" in capsys.readouterr().err
