@@ -39,11 +39,12 @@ class Forwarder:
 
     def __init__(self, settings: Settings, tls: Contexts) -> None:
         self._settings, self._tls = settings, tls
-        self._process = 0
-        self._next_start, self._delay = 0.0, _RETRY_SECONDS
-        self._started = 0.0
-        self._killed_at = 0.0  # where it was told to end: when it has to have done so
-        self._is_over = False
+        # One at a time: two would send the same.
+        self._processes = child.KeptProcesses(
+            NAME, lambda _: _run(self._settings, self._tls), _tell_end,
+            retry_seconds=(_RETRY_SECONDS, _MOST_RETRY_SECONDS), grace_seconds=GRACE_SECONDS + 1,
+            takes_turns=True,
+        )  # fmt: skip
 
     def begin(self) -> None:
         """Take the place in the journal where it begins; before the workers store."""
@@ -58,14 +59,7 @@ class Forwarder:
 
     def tend(self) -> None:
         """Start it where it does not run, and see to its end where it should."""
-        now = time.monotonic()
-        if self._process and not self._reap() and self._killed_at and self._killed_at <= now:
-            os.kill(self._process, signal.SIGKILL)
-        if self._process or self._is_over or self._next_start > now or not self._settings.forward:
-            return
-        self._started = now
-        settings, tls = self._settings, self._tls
-        self._process = child.fork(NAME, lambda: _run(settings, tls))
+        self._processes.tend(1 if self._settings.forward else 0)
 
     def renew(self, settings: Settings, tls: Contexts) -> None:
         """Go by these settings from now on."""
@@ -73,36 +67,21 @@ class Forwarder:
         self._settings, self._tls = settings, tls
         if began != bool(settings.forward):
             self.begin()
-        self.stop()
-        self._next_start, self._delay, self._is_over = 0.0, _RETRY_SECONDS, False
+        self._processes.restart()
 
     def stop(self) -> None:
         """Have it end, and not start again."""
-        self._is_over = True
-        if self._process and not self._killed_at:
-            os.kill(self._process, signal.SIGTERM)
-            self._killed_at = time.monotonic() + GRACE_SECONDS + 1
+        self._processes.stop()
 
     def end(self) -> None:
         """Wait for its end."""
-        self.stop()
-        while self._process:
-            self.tend()
-            if self._process:
-                signal.sigtimedwait((signal.SIGCHLD,), _LOOK_SECONDS)
+        self._processes.end()
 
-    def _reap(self) -> bool:
-        if not os.waitpid(self._process, os.WNOHANG)[0]:
-            return False
-        if not self._killed_at:
-            now = time.monotonic()
-            lasted = now - self._started > _MOST_RETRY_SECONDS
-            self._delay = _RETRY_SECONDS if lasted else min(self._delay * 2, _MOST_RETRY_SECONDS)
-            self._next_start = now + self._delay
-            words = f"{NAME} ended, starting again in seconds={self._delay:g}"
-            logger.error(Sentence(words, seconds=self._delay))
-        self._process, self._killed_at = 0, 0.0
-        return True
+
+def _tell_end(process: int, place: int, status: int, seconds: float | None) -> None:
+    if seconds is not None:
+        words = f"{NAME} ended, starting again in seconds={seconds:g}"
+        logger.error(Sentence(words, seconds=seconds))
 
 
 def _run(settings: Settings, tls: Contexts) -> None:

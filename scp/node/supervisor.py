@@ -31,7 +31,7 @@ from scp.runtime import (
     log,
     systemd,
 )
-from scp.web import Exporter, WebProcesses
+from scp.web import Exporter, WebCounters, WebProcesses
 from storage.diagnostics import Sentence
 from storage.files import Tree, why_not
 
@@ -63,8 +63,11 @@ class Supervisor:
         self._watch = HangDetector(self._beats)
         self._counters = Counters(self._count)
         self._counters.name(settings.peers)
-        self._exporter = Exporter(settings, doors.metrics, self._counters, self._slots, self._beats)
-        self._web = WebProcesses(settings, doors.web, self._clear_of_web)
+        of_web = WebCounters()
+        self._exporter = Exporter(
+            settings, doors.metrics, self._counters, of_web, self._slots, self._beats
+        )
+        self._web = WebProcesses(settings, doors.web, of_web, self._clear_of_web)
         self._forwarder = Forwarder(settings, tls)
         self._workers: dict[int, int] = {}  # process id -> number
         self._due: dict[int, float] = {}  # number -> when it is started again

@@ -4,7 +4,8 @@ import ctypes
 import logging
 import os
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from scp.runtime import log
@@ -18,6 +19,10 @@ logger = logging.getLogger(__name__)
 # Lower than that of the workers: who sends should not notice.
 _NICENESS = 10
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15  # <linux/prctl.h>
+_LOOK_SECONDS = 0.2
+# Of the processes that are kept: id, place and exit status of one that has ended, and in how many
+# seconds there will be another; None where it was told to end.
+Ended = Callable[[int, int, int, float | None], None]
 
 
 def fork(name: str, work: Callable[[], None]) -> int:
@@ -43,6 +48,92 @@ def fork(name: str, work: Callable[[], None]) -> int:
         logging.shutdown()
         # Not sys.exit: threads of associations that hang would be waited for.
         os._exit(code)
+
+
+class KeptProcesses:
+    """Processes that are started again where they end, seen from their parent.
+
+    Each has a place, a number that no other one has meanwhile. The parent calls `tend` every few
+    seconds, and when a child has ended.
+    """
+
+    def __init__(
+        self, name: str, work: Callable[[int], None], ended: Ended, *,
+        retry_seconds: tuple[float, float], grace_seconds: float, takes_turns: bool = False,
+        to_renew: tuple[int, float] | None = None, to_end: int = signal.SIGTERM,
+    ) -> None:  # fmt: skip
+        """`retry_seconds`: how soon another is started, at first, and at most.
+
+        `takes_turns`: none is started before all that are to end have ended. `to_renew` are the
+        signal and the grace of those in whose place others come.
+        """
+        self._name, self._work, self._ended = name, work, ended
+        self._retry_seconds, self._delay = retry_seconds, retry_seconds[0]
+        self._takes_turns = takes_turns
+        self._to_end = to_end, grace_seconds
+        self._to_renew = to_renew or self._to_end
+        self._running: dict[int, int] = {}  # process id -> place
+        self._ending: dict[int, tuple[int, float]] = {}  # process id -> place, when it is killed
+        self._started, self._next_start = 0.0, 0.0
+        self._is_over = False
+
+    def tend(self, count: int) -> None:
+        """Start those that do not run, of so many, and see to the end of those that should not."""
+        now = time.monotonic()
+        for process in [*self._running, *self._ending]:
+            found, status = os.waitpid(process, os.WNOHANG)
+            if found:
+                self._note(process, status, now)
+        for process, (_, deadline) in self._ending.items():
+            if deadline <= now:
+                os.kill(process, signal.SIGKILL)
+        if self._is_over or self._next_start > now or (self._takes_turns and self._ending):
+            return
+        while len(self._running) < count:
+            self._started, place = now, self._free_place()
+            self._running[self._start(place)] = place
+
+    def restart(self) -> None:
+        """Have others come in their places, with the next `tend`."""
+        self._tell(self._to_renew, self._running)
+        self._next_start, self._delay, self._is_over = 0.0, self._retry_seconds[0], False
+
+    def stop(self) -> None:
+        """Have them end, and start none."""
+        self._is_over = True
+        self._tell(self._to_end, [*self._running, *self._ending])
+
+    def end(self) -> None:
+        """Wait for their end."""
+        self.stop()
+        while self._ending:
+            self.tend(0)
+            if self._ending:
+                signal.sigtimedwait((signal.SIGCHLD,), _LOOK_SECONDS)
+
+    def _start(self, place: int) -> int:
+        return fork(self._name, lambda: self._work(place))
+
+    def _free_place(self) -> int:
+        taken = {*self._running.values(), *(place for place, _ in self._ending.values())}
+        return next(place for place in range(len(taken) + 1) if place not in taken)
+
+    def _tell(self, how: tuple[int, float], processes: Iterable[int]) -> None:
+        number, grace = how
+        for process in list(processes):
+            held, until = self._ending.get(process, (self._running.pop(process, 0), float("inf")))
+            self._ending[process] = held, min(until, time.monotonic() + grace)
+            os.kill(process, number)
+
+    def _note(self, process: int, status: int, now: float) -> None:
+        if process in self._ending:
+            place, _ = self._ending.pop(process)
+            self._ended(process, place, status, None)
+            return
+        first, most = self._retry_seconds
+        self._delay = first if now - self._started > most else min(self._delay * 2, most)
+        self._next_start = now + self._delay
+        self._ended(process, self._running.pop(process), status, self._delay)
 
 
 def pool(processes: int, begin: Callable[[], None] = lambda: None) -> "ProcessPoolExecutor":

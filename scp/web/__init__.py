@@ -1,9 +1,10 @@
 """What is told over HTTP: metrics and health, and DICOMweb."""
 
-from scp.web.monitoring import Exporter
+from scp.web.monitoring import Exporter, WebCounters
 from scp.web.service import WebProcesses
 
 __all__ = [
     "Exporter",
+    "WebCounters",
     "WebProcesses",
 ]

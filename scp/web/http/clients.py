@@ -61,6 +61,11 @@ class ClientQueue:
         """How many wait."""
         return self._count
 
+    def served(self) -> int:
+        """How many are served."""
+        with self._changed:
+            return self._served.total()
+
     def _next(self) -> Any:
         for client, line in self._waiting.items():
             connection = line[0]

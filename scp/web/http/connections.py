@@ -122,10 +122,13 @@ class HttpConnection(cheroot.HTTPConnection):
         held, self.held = self.held, None
         if held:
             self.RequestHandlerClass = lambda *_: held
+        before = self.meter.read_bytes, self.meter.written_bytes
         try:
             kept = super().communicate()  # type: ignore[no-untyped-call]
         finally:
             self.__dict__.pop("RequestHandlerClass", None)
+            read, written = self.meter.read_bytes - before[0], self.meter.written_bytes - before[1]
+            self.server.counted(read, written, 0)
         return bool(kept or self.held)
 
     def head_awaited(self) -> Any:

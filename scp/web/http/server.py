@@ -76,7 +76,8 @@ class HeadsAwaited:
 class HttpServer(wsgi.Server):
     """Answers requests at a listening socket by a WSGI application, each in a thread.
 
-    `look` is called several times a second.
+    `look` is called several times a second, `counted` with bytes in and out of a request, and how
+    many connections were refused.
     """
 
     ConnectionClass = HttpConnection
@@ -87,6 +88,7 @@ class HttpServer(wsgi.Server):
         self, door: socket.socket, application: Application, bounds: Bounds | None = None,
         tls: ssl.SSLContext | None = None, spoken_for: SpokenFor | None = None,
         look: Callable[[], None] = lambda: None,
+        counted: Callable[[int, int, int], None] = lambda *_: None,
     ) -> None:  # fmt: skip
         self._bounds = bounds or Bounds()
         super().__init__(
@@ -99,7 +101,8 @@ class HttpServer(wsgi.Server):
         self.silent = SilentConnections(min(self._bounds.silent, files // 2))
         self.keep_alive_conn_limit = None  # type: ignore[assignment]  # by `silent`
         self.reading_heads = HeadsAwaited()
-        self.rejected = 0
+        self.counted = counted
+        self._is_stopped = threading.Event()
         self.ssl_adapter = _Tls(tls) if tls else None
         self._door, self._look, self._spoken_for = door, look, spoken_for
         waiting = min(self._bounds.waiting, files // 4)
@@ -113,11 +116,18 @@ class HttpServer(wsgi.Server):
         self._door.setblocking(False)
         threading.Thread(target=self._watch, daemon=True, name="watch").start()
         self.serve()
+        self._is_stopped.wait()  # until what is under way is done, too
 
     def stop_within(self, seconds: float) -> None:
         """Take no more requests, and end those under way."""
         self.shutdown_timeout = seconds
         self.stop()
+        self._is_stopped.set()
+
+    @property
+    def connections_open(self) -> int:
+        """How many there are, whatever they do."""
+        return len(self.silent) + self._turns.qsize() + self._turns.served()
 
     def bind(self, family: int, type: int, proto: int = 0) -> socket.socket:
         """The socket is bound already."""
@@ -173,7 +183,7 @@ class HttpServer(wsgi.Server):
         try:
             self._turns.put(conn)
         except queue.Full:
-            self.rejected += 1
+            self.counted(0, 0, 1)
             conn.refuse(_BUSY)
 
     def _watch(self) -> None:

@@ -15,12 +15,11 @@ class Meter:
     """How much a client has moved, either way, and how long it was waited for beyond that."""
 
     def __init__(self) -> None:
-        self.moved_bytes = 0
+        self.read_bytes, self.written_bytes = 0, 0
         self.owed_seconds = 0.0
 
     def add(self, seconds: float, count: int) -> None:
         """Note a wait, and what came of it. Raises TimeoutError where it owes too much."""
-        self.moved_bytes += count
         self.owed_seconds = max(self.owed_seconds + seconds - count / _LEAST_BYTES_A_SECOND, 0.0)
         if self.owed_seconds > _MOST_OWED_SECONDS:
             raise TimeoutError("timed out")  # words by which cheroot knows it
@@ -49,6 +48,7 @@ class _Metered(socket.SocketIO):
     def readinto(self, buffer: Any) -> int | None:
         started = time.monotonic()
         count = super().readinto(buffer)
+        self._meter.read_bytes += count or 0
         self._meter.add(time.monotonic() - started, count or 0)
         return count
 
@@ -67,6 +67,7 @@ class Writer:
         while left:
             started = time.monotonic()
             count = self._connection.send(left)
+            self._meter.written_bytes += count
             self._meter.add(time.monotonic() - started, count)
             left = left[count:]
         self.bytes_written += len(content)

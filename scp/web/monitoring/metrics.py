@@ -4,12 +4,11 @@ A process of its own answers, so that nobody who asks, or stalls, holds up the n
 """
 
 import logging
-import os
 import signal
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
 from typing import Any
 
 from prometheus_client.core import (
@@ -23,14 +22,21 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from scp.config import Service, Settings
 from scp.network.association import BOUNDS, COMMITMENTS, KINDS, Counters, Series
-from scp.runtime import AssociationSlots, Heartbeats, child
+from scp.runtime import AssociationSlots, Heartbeats, child, one_line
 from scp.web.monitoring.health import Health
-from scp.web.monitoring.server import HttpAnswer, Server
+from scp.web.monitoring.web_counters import WebCounters
 from storage.diagnostics import ArchiveError, Event, escaped
 from storage.outbox import Standing
 
 logger = logging.getLogger(__name__)
 
+TEXT = "text/plain; charset=utf-8"
+# Status, body and media type.
+_Answer = tuple[int, bytes, str]
+# A client has so long for its request, however it spreads it, and to say anything at all.
+_SECONDS = 10.0
+# Clients that say nothing: the next makes the oldest go. Threads: some may hang with a disk.
+_SILENT, _THREADS = 16, 32
 # Requests that need the disk, at one time: with a disk that hangs so do they, and no others.
 _OF_DISK = 4
 _DISK_SECONDS = 2.0
@@ -69,14 +75,18 @@ class Exporter:
         settings: Settings,
         door: socket.socket | None,
         counters: Counters,
+        web: WebCounters,
         slots: AssociationSlots,
         beats: Heartbeats,
     ) -> None:
         self._door = door
         self._health = Health(settings, slots, beats)
-        self._counters = counters
-        self._process = 0
-        self._next_start = 0.0
+        self._counters, self._web = counters, web
+        self._processes = child.KeptProcesses(
+            "metrics", lambda _: self._serve(), _tell_end,
+            retry_seconds=(_RETRY_SECONDS, _RETRY_SECONDS), grace_seconds=0.0,
+            to_end=signal.SIGKILL,
+        )  # fmt: skip
 
     def begin(self) -> None:
         """Start to answer, where [metrics] says so."""
@@ -89,18 +99,12 @@ class Exporter:
 
     def tend(self) -> None:
         """Start it where it does not run."""
-        if self._process and os.waitpid(self._process, os.WNOHANG)[0]:
-            logger.error("metrics ended, starting again")
-            self._process = 0
-        if self._door and not self._process and self._next_start <= time.monotonic():
-            self._next_start = time.monotonic() + _RETRY_SECONDS
-            self._process = child.fork("metrics", self._serve)
+        self._processes.tend(0 if self._door is None else 1)
 
     def renew(self, settings: Settings) -> None:
         """Answer by these settings; who asks meanwhile waits at the door."""
         self._health.settings = settings
-        self.end()
-        self._next_start = 0.0
+        self._processes.restart()
         self.tend()
 
     def stop(self) -> None:
@@ -109,45 +113,76 @@ class Exporter:
 
     def end(self) -> None:
         """Answer no more."""
-        if self._process:
-            os.kill(self._process, signal.SIGKILL)
-            os.waitpid(self._process, 0)
-            self._process = 0
+        self._processes.end()
 
     def _serve(self) -> None:
         # Signals stay blocked: those that end a node are for its supervisor, which ends this too.
+        # Here: a node without [metrics] needs none of it.
+        from scp.web.http import Bounds, HttpServer
+
         assert self._door is not None
-        Server(self._door, Pages(self._counters, self._health), self._health.look).run()
+        bounds = Bounds(
+            threads=_THREADS, share=_THREADS, silent=_SILENT, silent_seconds=_SECONDS,
+            head_seconds=_SECONDS,
+        )  # fmt: skip
+        pages = Pages(self._counters, self._web, self._health)
+        HttpServer(self._door, pages, bounds, look=self._health.look).run()
+
+
+def _tell_end(process: int, place: int, status: int, seconds: float | None) -> None:
+    if seconds is not None:
+        logger.error("metrics ended, starting again")
 
 
 class Pages:
-    """What there is to be asked for."""
+    """What there is to be asked for: a WSGI application."""
 
-    def __init__(self, counters: Counters, health: Health) -> None:
+    def __init__(self, counters: Counters, web: WebCounters, health: Health) -> None:
         self._health = health
         self._registry = CollectorRegistry()
         self._registry.register(_Collected(counters, health))
+        if health.settings.web:
+            self._registry.register(web)
         self._of_disk = threading.BoundedSemaphore(_OF_DISK)
 
-    def __call__(self, path: str, accept: str) -> HttpAnswer:
-        """Answer a GET."""
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer a request."""
+        if environ["REQUEST_METHOD"] == "GET":
+            code, body, kind = self._answered(
+                environ.get("PATH_INFO", ""), environ.get("HTTP_ACCEPT", "")
+            )
+        else:
+            code, body, kind = 501, b"takes GET\n", TEXT
+        headers = [("Content-Type", kind), ("Content-Length", str(len(body)))]
+        start_response(f"{code} {HTTPStatus(code).phrase}", headers)
+        return [body]
+
+    def _answered(self, path: str, accept: str) -> _Answer:
+        try:
+            return self._answer(path, accept)
+        except Exception as error:
+            logger.error(Event("http", one_line(error), path=path))
+            logger.debug("details", exc_info=True)
+            return 500, b"internal error, see the node's log\n", TEXT
+
+    def _answer(self, path: str, accept: str) -> _Answer:
         if path == "/healthz":
             return _said(self._health.why_not_alive())
         if path not in ("/metrics", "/readyz"):
-            return HttpAnswer(404, b"takes /metrics, /healthz and /readyz\n")
+            return 404, b"takes /metrics, /healthz and /readyz\n", TEXT
         if not self._of_disk.acquire(timeout=_DISK_SECONDS):
             return _said("others wait for the disk")
         try:
             if path == "/readyz":
                 return _said(self._health.why_not_ready())
             encode, kind = choose_encoder(accept)
-            return HttpAnswer(200, encode(self._registry), kind)
+            return 200, encode(self._registry), kind
         finally:
             self._of_disk.release()
 
 
-def _said(fault: str) -> HttpAnswer:
-    return HttpAnswer(503 if fault else 200, f"{escaped(fault or 'ok')}\n".encode())
+def _said(fault: str) -> _Answer:
+    return 503 if fault else 200, f"{escaped(fault or 'ok')}\n".encode(), TEXT
 
 
 class _Collected(Collector):

@@ -16,6 +16,7 @@ from scp.copies.corrected import AsCorrected
 from scp.runtime import AuditTrail, trail
 from scp.web.request.access import ANYBODY, Caller, Connection, ForbiddenError, Identity
 from scp.web.request.resources import BadRequestError, Resource
+from scp.web.request.routes import Route
 from storage import Archive, OnConflict
 from storage.files import Bounds
 
@@ -71,7 +72,12 @@ class Asked:
     told: dict[str, Any] = field(default_factory=dict)
     closing: ExitStack = field(default_factory=ExitStack)  # what is open until all is sent
     user: Caller = ANYBODY
-    service: str = "dicomweb"  # what log and audit trail call it
+    route: Route | None = None  # that was found for it
+
+    @property
+    def service(self) -> str:
+        """What log and audit trail call it; empty: neither tells of it."""
+        return self.route.service if self.route else "dicomweb"
 
     @contextmanager
     def apart(self) -> Iterator["Asked"]:

@@ -16,6 +16,7 @@ from scp.network.tls import web_context
 from scp.runtime import one_line
 from scp.web.dicomweb import capabilities
 from scp.web.http import error_answer
+from scp.web.monitoring import WebCounters
 from scp.web.request import Asked, ErrorAnswer, Route, WebContext, status_of
 from scp.web.request.access import AccessError, Connection
 from scp.web.service.tables import routes_of
@@ -39,8 +40,9 @@ _REMEMBERED_SECONDS = "600"
 class WebService:
     """Answers all that is asked over HTTP, one request a call; safe to use from many threads."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, counters: WebCounters) -> None:
         self._context = WebContext.of(settings)
+        self._counters = counters
         web = self._context.web
         self._routes = Map(
             [Rule(one.rule(web), methods=one.methods, endpoint=one) for one in routes_of(web)],
@@ -77,7 +79,7 @@ class WebService:
             if request.method == "OPTIONS":
                 return self._options(asked)
             found, given = self._match(request)
-            told, asked.service = found.errors, found.service
+            told, asked.route = found.errors, found
             self._admit(asked, found)
             return _zipped(request, found.handler(asked, **given))
         except HTTPException as error:
@@ -136,9 +138,11 @@ class WebService:
     def _end(self, asked: Asked, answer: Response, started: float) -> None:
         asked.closing.close()
         self._context.archive.close_thread()
+        request = asked.request
+        name = asked.route.name if asked.route else ""
+        self._counters.add(name, request.method, answer.status_code, time.monotonic() - started)
         if not asked.service:
             return
-        request = asked.request
         seconds = round(time.monotonic() - started, 3)
         who = {"user": asked.user.name} if asked.user.name else {}
         who |= {"address": asked.connection.address, "agent": str(request.user_agent)}

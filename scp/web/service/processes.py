@@ -9,12 +9,12 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from scp.config import Settings
 from scp.runtime import child, memory
+from scp.web.monitoring import WebCounters
 from storage.diagnostics import Sentence
 
 if TYPE_CHECKING:
@@ -26,23 +26,27 @@ logger = logging.getLogger(__name__)
 NAME = "web"
 _MOST_PROCESSES = 4
 _RETRY_SECONDS = 1.0
-# How long answers that are under way may take once the node is to end.
-_GRACE_SECONDS = 5.0
-_ENDS = {signal.SIGTERM, signal.SIGINT}
+# How long answers that are under way may take once the node is to end; and where only the
+# configuration is another: that of a large study is not to be cut by it.
+_GRACE_SECONDS, _RENEWAL_SECONDS = 5.0, 600.0
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
 class WebProcesses:
     """Those of a node; `left_behind` is told the id of one that was killed amid something."""
 
     def __init__(
-        self, settings: Settings, door: socket.socket | None, left_behind: Callable[[int], None]
-    ) -> None:
+        self, settings: Settings, door: socket.socket | None, counters: WebCounters,
+        left_behind: Callable[[int], None],
+    ) -> None:  # fmt: skip
         self._settings = settings
         self._door = door
+        self._counters = counters
         self._left_behind = left_behind
-        self._processes: set[int] = set()
-        self._next_start = 0.0
-        self._is_over = False
+        self._processes = child.KeptProcesses(
+            NAME, self._serve, self._ended, retry_seconds=(_RETRY_SECONDS, _RETRY_SECONDS),
+            grace_seconds=_GRACE_SECONDS + 1, to_renew=(signal.SIGHUP, _RENEWAL_SECONDS + 1),
+        )  # fmt: skip
 
     def begin(self) -> None:
         """Start to answer, where [web] says so."""
@@ -58,64 +62,51 @@ class WebProcesses:
 
     def tend(self) -> None:
         """Start those that do not run."""
-        self._reap()
-        if self._door is None or self._is_over or self._next_start > time.monotonic():
-            return
-        assert self._settings.web
-        wanted = self._settings.web.workers or min(os.cpu_count() or 1, _MOST_PROCESSES)
-        if len(self._processes) < wanted:
-            self._next_start = time.monotonic() + _RETRY_SECONDS
-        while len(self._processes) < wanted:
-            self._processes.add(child.fork(NAME, self._serve))
+        if self._door is not None:
+            assert self._settings.web
+            wanted = self._settings.web.workers or min(os.cpu_count() or 1, _MOST_PROCESSES)
+            self._processes.tend(wanted)
 
     def renew(self, settings: Settings) -> None:
-        """Answer by these settings from now on; who asks meanwhile waits at the door."""
+        """Have others answer, by these settings; what is under way is finished by the old ones."""
         self._settings = settings
-        self.end()
-        self._is_over, self._next_start = False, 0.0
+        self._processes.restart()
         self.tend()
 
     def stop(self) -> None:
         """Have them finish what they are at, and end."""
-        self._is_over = True
-        for process in self._processes:
-            os.kill(process, signal.SIGTERM)
+        self._processes.stop()
 
     def end(self) -> None:
         """Wait for their end."""
-        self.stop()
-        deadline = time.monotonic() + _GRACE_SECONDS + 1
-        while self._processes:
-            if time.monotonic() >= deadline:
-                for process in self._processes:
-                    os.kill(process, signal.SIGKILL)
-            self._reap()
-            if self._processes:
-                signal.sigtimedwait((signal.SIGCHLD,), 0.1)
+        self._processes.end()
 
-    def _reap(self) -> None:
-        for process in list(self._processes):
-            ended, status = os.waitpid(process, os.WNOHANG)
-            if ended:
-                self._processes.discard(process)
-                if status:
-                    words = "a process of DICOMweb died, starting another"
-                    logger.error(Sentence(words, process=process))
-                    self._left_behind(process)
+    def _ended(self, process: int, place: int, status: int, seconds: float | None) -> None:
+        self._counters.leave(place)
+        if status:
+            words = "a process of DICOMweb died" + (", starting another" if seconds else "")
+            logger.error(Sentence(words, process=process))
+            self._left_behind(process)
 
-    def _serve(self) -> None:
+    def _serve(self, place: int) -> None:
         # Here: a node without [web] needs none of it, and its workers would share 20 MB of it.
         from scp.web.http import HttpServer
         from scp.web.service.application import WebService
 
         assert self._door is not None
         memory.bound()
-        service = WebService(self._settings)
-        server = HttpServer(self._door, service, tls=service.tls, spoken_for=service.spoken_for)
+        self._counters.adopt(place)
+        service = WebService(self._settings, self._counters)
+        server = HttpServer(
+            self._door, service, tls=service.tls, spoken_for=service.spoken_for,
+            look=lambda: self._counters.put_open(server.connections_open),
+            counted=self._counters.add_connections,
+        )  # fmt: skip
         threading.Thread(target=_stop_when_told, args=(server,), daemon=True, name="end").start()
         server.run()
 
 
 def _stop_when_told(server: "HttpServer") -> None:
-    signal.sigwait(_ENDS)
-    server.stop_within(_GRACE_SECONDS)
+    is_renewed = signal.sigwait(_SIGNALS) == signal.SIGHUP
+    # Where the node is to end meanwhile, its supervisor has no more patience than with the others.
+    server.stop_within(_RENEWAL_SECONDS if is_renewed else _GRACE_SECONDS)

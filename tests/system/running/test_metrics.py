@@ -1,5 +1,6 @@
 """[metrics]: scraped by Prometheus' own parser while the node works, and held to what was sent."""
 
+import http.client
 import json
 import os
 import re
@@ -510,9 +511,7 @@ def test_who_shows_no_sign_of_life_is_named(tmp_path: Path) -> None:
 def test_who_stalls_holds_up_nobody(tmp_path: Path, sent: bytes) -> None:
     node = RunningNode(tmp_path, {"metrics": {"port": 0}, "peers": {"CT1": {}}})
     # Whom it waits for, it waits for that long.
-    node.constants = {
-        "scp.web.monitoring.server._SECONDS": 600.0, "scp.web.server._Handler.timeout": 600.0,
-    }  # fmt: skip
+    node.constants = {"scp.web.monitoring.metrics._SECONDS": 600.0}
     node.start()
     with ExitStack() as stack:
         stack.callback(lambda: node.is_running and node.kill())
@@ -528,7 +527,7 @@ def test_who_stalls_holds_up_nobody(tmp_path: Path, sent: bytes) -> None:
 
 def test_who_trickles_is_cut(tmp_path: Path) -> None:
     node = RunningNode(tmp_path, {"metrics": {"port": 0}})
-    node.constants = {"scp.web.monitoring.server._SECONDS": 1.0}
+    node.constants = {"scp.web.monitoring.metrics._SECONDS": 1.0}
     node.start()
     try:
         with socket.create_connection(door(node)) as slow:
@@ -546,6 +545,55 @@ def test_who_trickles_is_cut(tmp_path: Path) -> None:
         assert ask(node, "/healthz")[0] == 200
     finally:
         node.kill()
+
+
+def web_status(node: RunningNode, path: str, method: str = "GET") -> int:
+    """The status of an answer of [web]."""
+    line = node.logged("DICOMweb at")[-1]
+    host, port = line.rpartition("http://")[2].partition("/")[0].split(":")
+    client = http.client.HTTPConnection(host, int(port), timeout=SECONDS)
+    client.request(method, path)
+    answer = client.getresponse()
+    answer.read()
+    client.close()
+    return answer.status
+
+
+def test_requests_over_http_are_counted_by_route_method_and_status(start_node: StartNode) -> None:
+    node = start_node(metrics={"port": 0}, web={"port": 0, "workers": 2})
+    for _ in range(5):
+        assert web_status(node, "/dicom-web/studies") == 200
+    assert web_status(node, "/dicom-web/studies?limit=x") == 400
+    assert web_status(node, "/dicom-web/studies/1.2.3/metadata") == 404
+    assert web_status(node, "/nothing/that/is/there") == 404
+    assert web_status(node, "/dicom-web/studies", "BREW") == 405
+    wanted = {
+        ("SearchForStudies", "GET", "2xx"): 5, ("SearchForStudies", "GET", "4xx"): 1,
+        ("RetrieveMetadata", "GET", "4xx"): 1, ("other", "GET", "4xx"): 1,
+        ("other", "other", "4xx"): 1,
+    }  # fmt: skip
+    until(lambda: by_route(node) == wanted)
+    found = scrape(node)
+    assert of(found, "web_bytes_total", direction="in") > 0
+    assert of(found, "web_bytes_total", direction="out") > 1000
+    assert of(found, "web_rejected_total") == 0
+    # Nothing is lost with a process, nor by a reload, which has others take their place.
+    for process in map(int, children(node)):
+        if Path(f"/proc/{process}/comm").read_text() == "web\n":
+            os.kill(process, signal.SIGKILL)
+    node.wait_for_log("a process of DICOMweb died", count=2)
+    node.reload()
+    until(lambda: by_route(node) == wanted)
+    assert web_status(node, "/dicom-web/studies") == 200
+    until(lambda: by_route(node)["SearchForStudies", "GET", "2xx"] == 6)
+
+
+def by_route(node: RunningNode) -> dict[tuple[str, ...], float]:
+    return {
+        tuple(dict(labels)[name] for name in ("route", "method", "status")): value
+        for (metric, labels), value in scrape(node).items()
+        if metric == "web_request_seconds_count"
+    }
 
 
 @pytest.mark.parametrize("path", ["/", "/else", "/metrics/", "/healthz/x", "/../metrics"])
@@ -716,11 +764,14 @@ def test_the_dashboard_asks_for_what_there_is_and_shows_all_of_it(
     authority = Authority(tmp_path, "authority", 1)
     shown = authority.sign("shown")
     node = start_node(
-        metrics={"port": 0}, tls=authority.table(shown), forward=[{"to": ["DOWN"]}],
+        metrics={"port": 0}, web={"port": 0}, tls=authority.table(shown),
+        forward=[{"to": ["DOWN"]}],
         peers={"DOWN": {"host": "127.0.0.1", "port": free_port()}},
     )  # fmt: skip
     assert minipacs("import", node, str(TEST_FILES / "CT_small.dcm")).returncode == 0
     node.wait_for_log("forwarding waits destination=DOWN")
+    assert web_status(node, "/dicom-web/studies") == 200
+    until(lambda: any(name == "web_request_seconds_count" for name, _ in scrape(node)))
     found = scrape(node)
     to = (("destination", "DOWN"),)
     assert (found["forward_waiting", to], found["forward_failed", to]) == (1, 0)
