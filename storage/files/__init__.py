@@ -3,6 +3,7 @@
 from storage.files.digests import copy_of_rest, digest_of_rest
 from storage.files.disk import (
     MissingRight,
+    another_descriptor,
     begin_writing,
     damage_found,
     name_of,
@@ -46,6 +47,7 @@ __all__ = [
     "Stray",
     "SupersededLimiter",
     "Tree",
+    "another_descriptor",
     "begin_writing",
     "claim",
     "copy_of_rest",

@@ -2,6 +2,7 @@
 
 from storage.files.disk import rights
 from storage.files.disk.database_file import (
+    another_descriptor,
     damage_found,
     require_sound,
     sqlite_words,
@@ -28,6 +29,7 @@ from storage.files.disk.rights import (
 
 __all__ = [
     "MissingRight",
+    "another_descriptor",
     "begin_writing",
     "can_sync_file_systems",
     "damage_found",

@@ -1,8 +1,10 @@
 """SQLite's errors told apart: a file that is damaged, and a disk or a system that fails."""
 
+import os
 import re
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 # The primary part of an extended result code (sqlite.org/rescode.html).
@@ -12,6 +14,7 @@ _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 # How a quick_check names a page that could not be read.
 _CODE = re.compile(r"error code[ =](\d+)")
 _BLOCK_BYTES = 1 << 20
+_DESCRIPTORS = "/proc/self/fd"
 
 
 def code_of(error: BaseException | None) -> int:
@@ -59,6 +62,20 @@ def require_readable(path: Path) -> None:
             with one.open("rb", buffering=0) as file:
                 while file.read(_BLOCK_BYTES):
                     pass
+
+
+def another_descriptor(inode: tuple[int, int]) -> int | None:
+    """A further one of a file that this process has open, also where no name leads to it any more.
+
+    None where there is none. It drops the locks of SQLite's own when it is closed, as above.
+    """
+    with suppress(OSError):  # who has no /proc goes without
+        for number in os.listdir(_DESCRIPTORS):
+            with suppress(OSError):  # closed meanwhile, or that of the folder itself
+                held = os.stat(f"{_DESCRIPTORS}/{number}")
+                if (held.st_dev, held.st_ino) == inode:
+                    return os.open(f"{_DESCRIPTORS}/{number}", os.O_RDONLY | os.O_CLOEXEC)
+    return None
 
 
 def damage_found(path: Path, look: Callable[[], str]) -> str:

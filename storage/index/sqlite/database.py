@@ -15,7 +15,14 @@ from peewee import OperationalError, PeeweeException, SqliteDatabase
 from playhouse.pool import PooledSqliteDatabase
 
 from storage.diagnostics import ResourceError
-from storage.files import held_for_too_long, lock, refusal, sqlite_words, unlock
+from storage.files import (
+    another_descriptor,
+    held_for_too_long,
+    lock,
+    refusal,
+    sqlite_words,
+    unlock,
+)
 from storage.query import by_letters, fits, matches, sounds_like
 
 # How long a writer waits for another before it gives up with A700, in seconds.
@@ -97,11 +104,25 @@ class Connection(sqlite3.Connection):
             self.execute(f"PRAGMA busy_timeout = {int(left * 1000)}")
 
     def close(self) -> None:
-        """Close it, and give back the descriptor."""
-        super().close()
+        """Close it, and give back the descriptor; of a file that was replaced beside the caller.
+
+        With its last descriptor the room of such a file is given back: 0.2 s of 350 MB, for which
+        nobody who stores is to wait.
+        """
         if self._turn >= 0:
             os.close(self._turn)
             self._turn = -1
+        if self.is_replaced:
+            threading.Thread(target=self._let_go, name="replaced index", daemon=True).start()
+        else:
+            super().close()
+
+    def _let_go(self) -> None:
+        # SQLite closes a file while no other can be opened or closed: it is not to be the last.
+        held = self.inode and another_descriptor(self.inode)
+        super().close()
+        if held:
+            os.close(held)
 
 
 class _Pool(PooledSqliteDatabase):

@@ -2,7 +2,9 @@
 
 import errno
 import logging
+import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -247,6 +249,44 @@ def test_who_has_the_index_open_sees_the_new_one_and_writes_to_it(folder: Folder
     assert rebuild(folder.data, CHARSET) == 5
     link = folder.data / "index.sqlite"
     assert folder.index_files() == ["index.sqlite", link.readlink().name]
+
+
+def test_nobody_who_stores_gives_back_the_room_of_the_index_before(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the last descriptor of a large file that takes long: another thread has that."""
+    folder.store(3)
+    inode, close, seen = (folder.data / "index.sqlite").stat().st_ino, os.close, list[int]()
+
+    def closed(descriptor: int) -> None:
+        if os.fstat(descriptor).st_ino == inode:
+            assert threading.current_thread().name == "replaced index"
+            seen.append(descriptors(inode))
+        close(descriptor)
+
+    with folder.archive.index.engine.connected():
+        assert folder.names()
+        rebuild(folder.data, CHARSET)
+        for thread in threading.enumerate():
+            if thread.name == "replaced index":
+                thread.join()
+        assert descriptors(inode)
+        monkeypatch.setattr(os, "close", closed)
+        folder.store()
+        for thread in threading.enumerate():
+            if thread.name == "replaced index":
+                thread.join()
+    assert seen == [1]  # SQLite has closed it before
+    assert not descriptors(inode)
+
+
+def descriptors(inode: int) -> int:
+    """How many of a file this process has."""
+    count = 0
+    for path in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            count += path.stat().st_ino == inode
+    return count
 
 
 def test_answers_that_are_under_way_are_those_of_one_index(folder: Folder) -> None:
