@@ -71,7 +71,9 @@ def _claims() -> set[int]:
         except OSError:
             continue
         is_lock = target.removesuffix(" (deleted)").endswith("/node.lock")
-        if is_lock or (target.startswith("/") and os.path.isdir(f"/proc/self/fd/{name}")):
+        is_list = target.startswith("/proc/")  # of descriptors, by another thread
+        is_folder = target.startswith("/") and os.path.isdir(f"/proc/self/fd/{name}")
+        if is_lock or (is_folder and not is_list):
             found.add(int(name))
     return found
 
