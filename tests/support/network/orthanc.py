@@ -30,10 +30,11 @@ class Refused(Exception):
 
 
 class Orthanc:
-    """A running Orthanc with a storage of its own."""
+    """A running Orthanc with a storage of its own, and with plugins where some are named."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *plugins: Path) -> None:
         self.folder = folder
+        self._plugins = plugins
         self.port = 0  # of DICOM
         self._web = 0
         self._log: list[str] = []
@@ -92,7 +93,7 @@ class Orthanc:
             "HttpPort": self._web,
             "StorageDirectory": str(self.folder / "storage"),
             "IndexDirectory": str(self.folder / "storage"),
-            "Plugins": [],
+            "Plugins": [str(path) for path in self._plugins],
             "RemoteAccessAllowed": False,
             "AuthenticationEnabled": False,
             "DefaultEncoding": "Utf8",
