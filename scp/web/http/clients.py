@@ -40,9 +40,12 @@ class ClientQueue:
         """The next one for the thread that calls, which has done with the one before."""
         with self._changed:
             self._done()
-            while (found := self._next()) is None:
+            while True:
+                if connection := self._next():
+                    return connection
+                if self._ends:
+                    return self._ends.popleft()
                 self._changed.wait()
-            return found
 
     def admits(self, connection: Any, client: str) -> bool:
         """Whether what the calling thread serves may be served as that of another client.
@@ -77,7 +80,7 @@ class ClientQueue:
                     del self._waiting[client]
                 self._serve(client)
                 return connection
-        return self._ends.popleft() if self._ends else None
+        return None
 
     def _serve(self, client: str) -> None:
         self._served[client] += 1

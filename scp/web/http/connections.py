@@ -17,6 +17,7 @@ from scp.web.http.streams import Meter, Reader, Writer
 # all of it first, would never read the answer.
 _MOST_UNREAD_BYTES, _UNREAD_SECONDS = 1 << 28, 10.0
 _BLOCK_BYTES = 1 << 16
+_TCP_NOTSENT_LOWAT, _MOST_UNSENT_BYTES = 25, 1 << 17  # <linux/tcp.h>
 _NO_TLS = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nthis port takes HTTPS alone\n"
 
 
@@ -104,6 +105,8 @@ class HttpConnection(cheroot.HTTPConnection):
         super().__init__(server, connection, self._stream)
         # Its head and its body are written apart.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # Else the kernel takes megabytes, and who reads them slowly seems to read nothing.
+        connection.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _MOST_UNSENT_BYTES)
         self.held: HttpRequest | None = None
         self.is_encrypted = not isinstance(connection, ssl.SSLSocket)
 
