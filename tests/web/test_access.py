@@ -3,7 +3,8 @@
 import json
 import socket
 import ssl
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def audited(web: Web) -> list[dict[str, Any]]:
     ],
 )  # fmt: skip
 def test_who_does_not_prove_it_is_asked_to(web: Web, who: str) -> None:
-    answer = asked(web, "studies", who, X_Forwarded_For=f"192.0.2.{hash(who) % 256}")
+    answer = asked(web, "studies", who)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == 'Basic realm="minipacs", charset="UTF-8"'
     assert "message" in answer.json()
@@ -150,7 +151,8 @@ def test_users_are_taken_at_sighup(start_node: StartNode) -> None:
     assert run("user", "remove", "anna", "-c", node.config).returncode == 0
     made = run("user", "token", "carl", "-c", node.config).stdout.strip()
     node.reload()
-    assert asked(web, "studies", basic("anna")).status_code == 401
+    # Who was accepted by a process that was about to end is still answered by it.
+    until(lambda: asked(web, "studies", basic("anna")).status_code == 401)
     assert asked(web, "studies", f"Bearer {made}").status_code == 403
     assert web.url == before
 
@@ -290,8 +292,8 @@ def test_https_is_spoken_with_the_node_s_certificate(
     assert web.store([CT_FILE] * 50).status_code == 200
     (found,) = web.get("studies").json()
     assert found["00081190"]["Value"][0].startswith(f"{web.url}/studies/")
-    got = web.get(CT_STUDY)
-    assert parts(got)[0][1][128:] == CT_FILE[128:]
+    got = web.get(CT_STUDY)  # the data set, behind a head of the node's
+    assert parts(got)[0][1][-30_000:] == CT_FILE[-30_000:]
 
 
 def test_who_stalls_in_the_handshake_or_speaks_plainly_holds_nobody_up(
@@ -323,5 +325,19 @@ def test_a_renewed_certificate_is_shown_after_sighup(
     other = Authority(tmp_path, "other", 2)
     shown.replace(other.sign("node", number=101))
     web.node.reload()
-    fresh = requests.get(f"{web.url}/studies", verify=str(other.ca), timeout=60)
-    assert fresh.status_code == 401
+    fresh = requests.Session()
+    fresh.verify, fresh.trust_env = str(other.ca), False
+
+    def is_shown() -> bool:
+        try:
+            return fresh.get(f"{web.url}/studies", timeout=60).status_code == 401
+        except requests.exceptions.SSLError:  # by the process that is about to end
+            return False
+
+    until(is_shown)
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
