@@ -102,7 +102,7 @@ def _open_doors(document: ConfigDocument) -> Iterator[str]:
             f'[web] auth: "none" is for a host of this machine, not {web.host}: anybody could find,'
             ' see and store all; set it to "basic", "token" or "proxy", or host to "127.0.0.1"'
         )
-    elif not (web.tls or is_proxied):
+    elif web.auth != "proxy" and not (web.tls or is_proxied):
         yield (
             f"[web] auth: what proves who asks would travel unencrypted to {web.host}: set tls to "
             "true, trusted_proxies to the proxies that encrypt, or host to 127.0.0.1"

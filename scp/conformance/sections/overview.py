@@ -121,7 +121,7 @@ def _web_services(settings: Settings) -> tuple[Part, ...]:
     return (
         "As origin server (PS3.18), in processes of its own. Keys match as in C-FIND; what is "
         "retrieved is in the transfer syntax that it is stored in, or in one of those that the "
-        "node can convert to. Nothing is asked of who asks.",
+        'node can convert to. Who may ask for what is told under "Security".',
         table(("Transaction", "Method", "Resource", "Media types"), rows),
     )
 

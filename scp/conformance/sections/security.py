@@ -37,7 +37,7 @@ def sections(settings: Settings) -> tuple[Section, ...]:
             "proposed.",
         )),
         Section(2, "Other security features"),
-        Section(3, "Who may do what", _rights(settings)),
+        Section(3, "Who may do what", (*_rights(settings), *_rights_of_web(settings))),
         Section(3, "Audit trail", (_audit(settings),)),
     )  # fmt: skip
 
@@ -49,7 +49,8 @@ def _ports(settings: Settings) -> list[tuple[str, str]]:
     if tls and tls.port is not None:
         rows.append((address(node.host, tls.port), "DICOM over TLS"))
     if settings.web:
-        rows.append((address(settings.web.host, settings.web.port), "DICOMweb, HTTP"))
+        kind = "HTTPS" if settings.web.tls else "HTTP"
+        rows.append((address(settings.web.host, settings.web.port), f"DICOMweb, {kind}"))
     if metrics:
         rows.append((address(metrics.host, metrics.port), "metrics and health, HTTP"))
     return rows
@@ -96,6 +97,29 @@ def _rights(settings: Settings) -> tuple[str, ...]:
         "they are allowed."
     )
     return (f'{called} {calling} The configured ones are under "Known peers".',)
+
+
+_PROOFS = {
+    "none": "Nothing is asked of who asks by DICOM Web Services.",
+    "basic": "Who asks by DICOM Web Services proves it by HTTP Basic authentication (RFC 7617), or "
+    "by a bearer token (RFC 6750).",
+    "token": "Who asks by DICOM Web Services proves it by a bearer token (RFC 6750).",
+    "proxy": "Who asks by DICOM Web Services is named by a trusted proxy, in a header.",
+}
+
+
+def _rights_of_web(settings: Settings) -> tuple[str, ...]:
+    web = settings.web
+    if web is None:
+        return ()
+    secure = (
+        "over TLS" if web.tls else "unencrypted, from the same machine or a trusted proxy alone"
+    )
+    rights = (
+        f" It is taken {secure}. Of each user is configured whether it may search, retrieve and "
+        "store."
+    )
+    return (_PROOFS[web.auth] + (rights if web.auth != "none" else ""),)
 
 
 def _audit(settings: Settings) -> str:
