@@ -118,3 +118,22 @@ def test_the_list_of_studies_shows_those_that_match(served: Web, browser: Any) -
     browser.get(f"{served.origin}/ohif/?patientName=doe&modalities=CT,MR")
     wait.until(lambda _: "Doe, Jane" in browser.find_element(By.TAG_NAME, "body").text)
     assert faults(browser) == []
+
+
+def test_files_are_uploaded(served: Web, browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    wait = WebDriverWait(browser, PAGE_SECONDS, poll_frequency=0.25)
+    (tmp_path / "one.dcm").write_bytes(part10.header(CT, "1.2.4.1.1", EXPLICIT) + encoded(
+        ct("1.2.4", "1.2.4.1", "1.2.4.1.1")
+    ))  # fmt: skip
+    browser.get(f"{served.origin}/ohif/")
+    where = (By.XPATH, "//button[contains(., 'Upload')]")
+    # Before a list is shown it lies beneath what says that there will be one.
+    wait.until(lambda _: "Doe, Jane" in browser.find_element(By.TAG_NAME, "body").text)
+    browser.execute_script("arguments[0].click()", browser.find_element(*where))
+    where = (By.CSS_SELECTOR, "input[type=file]")
+    chosen = wait.until(lambda _: next(iter(browser.find_elements(*where)), None))
+    chosen.send_keys(str(tmp_path / "one.dcm"))
+    wait.until(lambda _: "1.2.4.1.1" in {path.stem for path in served.node.files()})
