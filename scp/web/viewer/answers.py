@@ -8,6 +8,7 @@ from hashlib import sha256
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
+from scp.config import Right
 from scp.web.http import not_modified
 from scp.web.request import Asked, NotFoundError, Route
 from scp.web.viewer.configuration import app_config
@@ -62,9 +63,11 @@ def retrieve(asked: Asked, path: str = "") -> Response:
     return _answer(asked.request, media_type, file.tag, kept, lambda: file.content)
 
 
-# Anybody may have it, and nobody is told of it: it says nothing of who or what is here.
+# Who may not retrieve has nothing of it; and a browser asks for a password where a page is opened,
+# not for what a page asks. It says nothing of a patient: nobody is told who had it.
 ROUTES = tuple(
-    Route("Viewer", path, retrieve, right=None, service="") for path in (BASE, f"{BASE}<path:path>")
+    Route("Viewer", path, retrieve, right=Right.RETRIEVE, service="")
+    for path in (BASE, f"{BASE}<path:path>")
 )
 
 
