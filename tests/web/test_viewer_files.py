@@ -16,6 +16,8 @@ from support import running_node
 from support.checks.dicomweb import Web
 from support.program import run
 
+from scp.config import credentials
+
 HASHED = "app.bundle.0f6159c501addfe9.js"
 PAGE = (
     '<html><head><script>window.PUBLIC_URL="/"</script><link href="/app.bundle.css">'
@@ -213,3 +215,20 @@ def test_a_build_for_the_viewers_own_path_is_given_as_it_is(tmp_path: Path) -> N
         web = Web(node)
         for name, content in (("index.html", page), (HASHED, FILES[HASHED])):
             assert web.get(f"{web.origin}/ohif/{name}").text == content
+
+
+def test_a_viewer_is_given_to_who_may_retrieve(dist: Path, tmp_path: Path) -> None:
+    """At its page a browser asks for the password that all it asks for then is sent with."""
+    users = {name: {"password": credentials.hashed(name), "allow": allow} for name, allow in (
+        ("anna", ["find", "retrieve"]), ("bert", ["find"]),
+    )}  # fmt: skip
+    tables = {"web": {"port": 0, "viewer": str(dist), "auth": "basic"}, "users": users}
+    with running_node(tmp_path / "node", tables) as node:
+        web = Web(node)
+        for path in ("", "viewer", HASHED):
+            url = f"{web.origin}/ohif/{path}"
+            refused = web.get(url)
+            assert refused.status_code == 401
+            assert refused.headers["WWW-Authenticate"].startswith("Basic")
+            for name, status in (("anna", 200), ("bert", 403)):
+                assert web.session.get(url, auth=(name, name), timeout=60).status_code == status
