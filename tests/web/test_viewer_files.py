@@ -17,6 +17,8 @@ from support.checks.dicomweb import Web
 from support.program import run
 
 from scp.config import credentials
+from scp.web.viewer.bodies import Body, body_of
+from scp.web.viewer.folder import ViewerFile
 
 HASHED = "app.bundle.0f6159c501addfe9.js"
 PAGE = (
@@ -207,6 +209,14 @@ def test_a_folder_that_holds_no_viewer_is_named_at_the_start(
     assert words.format(folder=folder) in line
 
 
+def test_dicomweb_does_not_lie_where_the_viewer_does(dist: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(f'[web]\nport = 0\nviewer = "{dist}"\nuri_path = "/ohif/wado"\n')
+    done = run("serve", "-c", config)
+    assert done.returncode == 2
+    assert "[web] uri_path: takes another one than /ohif/wado" in done.stderr
+
+
 def test_a_build_for_the_viewers_own_path_is_given_as_it_is(tmp_path: Path) -> None:
     page = PAGE.replace('="/', '="/ohif/')
     folder = build(tmp_path / "dist", **{"index.html": page})
@@ -232,3 +242,15 @@ def test_a_viewer_is_given_to_who_may_retrieve(dist: Path, tmp_path: Path) -> No
             assert refused.headers["WWW-Authenticate"].startswith("Basic")
             for name, status in (("anna", 200), ("bert", 403)):
                 assert web.session.get(url, auth=(name, name), timeout=60).status_code == status
+
+
+def test_a_file_is_held_once_however_many_it_is_sent_to(tmp_path: Path) -> None:
+    file = ViewerFile(build(tmp_path) / HASHED, True)
+    first = body_of(file, True)
+    assert body_of(file, True) is first
+    assert body_of(file, False) is not first
+    assert max(map(len, Body(bytes(3 << 20), "").chunks())) == 1 << 18
+    before = first.content
+    del first
+    file.path.write_text("other")
+    assert body_of(file, True).content != before

@@ -26,8 +26,7 @@ logger = logging.getLogger(__name__)
 
 # Not text/html: beside a secret of the page its length would tell what that is (BREACH).
 _ZIPPED = ("application/dicom+json", "application/json", "application/dicom+xml",
-           "application/vnd.sun.wadl+xml", "text/css", "text/javascript",
-           "application/wasm")  # fmt: skip
+           "application/vnd.sun.wadl+xml", "text/css", "text/javascript")  # fmt: skip
 _LEAST_ZIPPED_BYTES = 1024
 _ZIP_LEVEL = 1
 # Of a request that stores nothing.

@@ -2,7 +2,6 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Callable
 from hashlib import sha256
 
 from werkzeug.utils import redirect
@@ -11,6 +10,7 @@ from werkzeug.wrappers import Request, Response
 from scp.config import Right
 from scp.web.http import not_modified
 from scp.web.request import Asked, NotFoundError, Route
+from scp.web.viewer.bodies import Body, body_of
 from scp.web.viewer.configuration import app_config
 from scp.web.viewer.folder import CONFIGURATION, folder_of, tag_of
 from scp.web.viewer.placement import BASE
@@ -27,6 +27,7 @@ _TYPES = {
     ".ttf": "font/ttf", ".txt": "text/plain; charset=utf-8",
 }  # fmt: skip
 _OTHER = "application/octet-stream"
+_ZIPPED = {".css", ".js", ".mjs", ".json", ".jsonc", ".map", ".wasm", ".svg", ".ttf", ".txt"}
 _FOR_GOOD, _ASK_AGAIN = "public, max-age=31536000, immutable", "no-cache"
 
 # What OHIF needs, and nothing else: it compiles WebAssembly, sets styles on elements, and shows and
@@ -46,21 +47,20 @@ _SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 def retrieve(asked: Asked, path: str = "") -> Response:
     """What lies at a path below the viewer's. Raises NotFoundError."""
-    settings = asked.context.settings
+    request, settings = asked.request, asked.context.settings
     assert settings.web
     assert settings.web.viewer
-    if not path and not asked.request.path.endswith("/"):
+    if not path and not request.path.endswith("/"):
         return redirect(BASE, 308)
     if path == CONFIGURATION:
         content = app_config(settings)
-        tag = tag_of(content)
-        return _answer(asked.request, _TYPES[".js"], tag, _ASK_AGAIN, lambda: content)
+        return _answer(request, Body(content, tag_of(content)), ".js")
     file = folder_of(settings.web.viewer).find(path)
     if file is None:
         raise NotFoundError("the viewer has no such file")
-    media_type = _TYPES.get(file.path.suffix, _OTHER)
-    kept = _FOR_GOOD if file.is_for_good else _ASK_AGAIN
-    return _answer(asked.request, media_type, file.tag, kept, lambda: file.content)
+    suffix = file.path.suffix
+    body = body_of(file, suffix in _ZIPPED and request.accept_encodings.quality("gzip") > 0)
+    return _answer(request, body, suffix, _FOR_GOOD if file.is_for_good else _ASK_AGAIN)
 
 
 # Who may not retrieve has nothing of it; and a browser asks for a password where a page is opened,
@@ -71,20 +71,23 @@ ROUTES = tuple(
 )
 
 
-def _answer(
-    request: Request, media_type: str, tag: str, kept: str, read: Callable[[], bytes]
-) -> Response:
-    answer = not_modified(request, tag)
-    if answer is None:
-        content = read()
-        answer = Response(content, content_type=media_type)
-        is_page = media_type == _TYPES[".html"]
-        scripts = _inline_scripts(content) if is_page else _OF_WORKERS
-        answer.headers["Content-Security-Policy"] = _POLICY.format(scripts=scripts)
-        # A study's UIDs are in the page's own address.
-        answer.headers["Referrer-Policy"] = "same-origin"
-    answer.set_etag(tag, weak=True)  # it may be compressed, or not
+def _answer(request: Request, body: Body, suffix: str, kept: str = _ASK_AGAIN) -> Response:
+    answer = not_modified(request, body.tag) or _whole(body, suffix)
+    answer.set_etag(body.tag, weak=True)  # it may be compressed, or not
     answer.headers["Cache-Control"] = kept
+    answer.headers["Vary"] = "Accept-Encoding"
+    return answer
+
+
+def _whole(body: Body, suffix: str) -> Response:
+    answer = Response(body.chunks(), content_type=_TYPES.get(suffix, _OTHER))
+    answer.headers["Content-Length"] = str(len(body.content))
+    if body.is_zipped:
+        answer.headers["Content-Encoding"] = "gzip"
+    scripts = _inline_scripts(body.content) if suffix == ".html" else _OF_WORKERS
+    answer.headers["Content-Security-Policy"] = _POLICY.format(scripts=scripts)
+    # A study's UIDs are in the page's own address.
+    answer.headers["Referrer-Policy"] = "same-origin"
     return answer
 
 

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from stat import S_ISREG
@@ -16,7 +16,7 @@ _NAMED_BY_CONTENT = re.compile(r"(^|\.)[0-9a-f]{16,}\.(m?js|css|wasm|woff2?)$")
 _GET_IT = "scripts/get-viewer fetches one, and says what to write here"
 
 
-@dataclass
+@dataclass(frozen=True)
 class ViewerFile:
     """A file that is given; `is_placed`: it is written anew for where the viewer lies."""
 
@@ -28,13 +28,7 @@ class ViewerFile:
         """Whether there will never be other content of that name."""
         return bool(_NAMED_BY_CONTENT.search(self.path.name))
 
-    @property
-    def tag(self) -> str:
-        """Its entity tag. Not by its time: of whatever npm packs that is 1985. Raises OSError."""
-        return self.path.name if self.is_for_good else tag_of(self.content)
-
-    @cached_property
-    def content(self) -> bytes:
+    def read(self) -> bytes:
         """What is given of it. Raises OSError."""
         content = self.path.read_bytes()
         return placement.placed(content, self.path.suffix) if self.is_placed else content
@@ -97,14 +91,20 @@ def folder_of(path: Path) -> ViewerFolder:
 
 
 def require_viewer(settings: Settings) -> None:
-    """Raise ConfigError where [web] viewer names no folder of a viewer."""
-    if settings.web and settings.web.viewer:
-        try:
-            folder_of(settings.web.viewer)
-        except ValueError as error:
-            raise ConfigError(f"{settings.source}: [web] viewer: {error}") from None
+    """Raise ConfigError where [web] viewer names no folder of one, or there is no room for it."""
+    web = settings.web
+    if web is None or web.viewer is None:
+        return
+    for key, path in (("path", web.path), ("uri_path", web.uri_path)):
+        if f"{path}/".startswith(placement.BASE):
+            words = f"takes another one than {path}: there the viewer lies"
+            raise ConfigError(f"{settings.source}: [web] {key}: {words}")
+    try:
+        folder_of(web.viewer)
+    except ValueError as error:
+        raise ConfigError(f"{settings.source}: [web] viewer: {error}") from None
 
 
 def tag_of(content: bytes) -> str:
-    """The entity tag of content."""
+    """The entity tag of content. Times tell nothing: of whatever npm packs it is 1985."""
     return sha256(content).hexdigest()
