@@ -1,5 +1,6 @@
-"""From a data set to the values that the index holds: pure, and only as far as it needs."""
+"""From a data set to the values that the index holds: only as far as it needs."""
 
+import threading
 from collections.abc import Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from storage.dicom.data_sets import (
     BULK_VRS,
     CHARACTER_SET,
     STORED,
+    AlikeDataSets,
     Elements,
     FoundElement,
     ReadBudget,
@@ -66,6 +68,8 @@ _CHARACTER_SET = int(CHARACTER_SET)  # a number is compared faster than a tag
 _ASCII = charsets.charset("")
 # All that is read of an ordinary data set; where this does not do, pydicom reads it.
 _HEADER_BYTES = 64 * 1024
+# In a row, of data sets that are unlike the one before.
+_MOST_MISSES = 8
 
 
 @dataclass(frozen=True)
@@ -103,14 +107,48 @@ def header(source: BinaryIO, transfer_syntax: str, charset: str) -> Header:
     implicit_vr = ordinary_form(transfer_syntax)
     if implicit_vr is not None:
         with suppress(UnusualError):
-            data = source.read(_HEADER_BYTES + 1)
-            found = _scanned(data, implicit_vr, charset, _EXPECTED)
+            found = _found_alike(source.read(_HEADER_BYTES + 1), implicit_vr, charset)
     if found is None:
         source.seek(start)
         found = _read(source, transfer_syntax, charset)
     for keyword in _NAMING:
         check_uid(keyword, found[keyword])
     return Header(found)
+
+
+class _Thread(threading.local):
+    """What a thread has read last: who sends has the instances of a series follow on each other."""
+
+    def __init__(self) -> None:
+        self.form: tuple[bool, str] | None = None
+        self.alike: AlikeDataSets | None = None
+        self.values: dict[str, str] = {}
+        self.named = _ASCII
+        self.misses = 0
+
+
+_last = _Thread()
+
+
+def _found_alike(data: bytes, implicit_vr: bool, charset: str) -> dict[str, str]:
+    """As `_scanned`, with what is expected; what the last one said as well is not read again."""
+    last, form = _last, (implicit_vr, charset)
+    if last.alike and last.form == form and (found := last.alike.differing(data)) is not None:
+        last.misses = 0
+        return last.values | _values_found(found, last.named)
+    found = _elements(data, implicit_vr, _EXPECTED)
+    named = _named(found, charset)
+    values = _BLANK | _values_found(found, named)
+    before = last.alike if last.form == form else None
+    last.misses += 1
+    # Of what is never alike only some are looked at.
+    if last.misses <= _MOST_MISSES or last.misses % _MOST_MISSES == 0:
+        last.form, last.values, last.named, last.alike = form, values, named, None
+        with suppress(UnusualError):
+            last.alike = AlikeDataSets(
+                data, implicit_vr, _WANTED, int(_LAST_TAG), (_CHARACTER_SET,), before
+            )
+    return values
 
 
 def _read(source: BinaryIO, transfer_syntax: str, charset: str) -> dict[str, str]:
@@ -137,10 +175,18 @@ def _scanned(
     data: bytes, implicit_vr: bool, charset: str, expected: Set[int] = frozenset()
 ) -> dict[str, str]:
     """The values of an ordinary data set, with what is `expected`. Raises UnusualError."""
+    found = _elements(data, implicit_vr, expected)
+    return _BLANK | _values_found(found, _named(found, charset))
+
+
+def _elements(data: bytes, implicit_vr: bool, expected: Set[int]) -> dict[int, FoundElement]:
     whole = len(data) <= _HEADER_BYTES
-    found = scan(data, implicit_vr, _WANTED, int(_LAST_TAG), whole, expected=expected)
-    named = _named(found, charset)
-    values = dict(_BLANK)
+    return scan(data, implicit_vr, _WANTED, int(_LAST_TAG), whole, expected=expected)
+
+
+def _values_found(found: Mapping[int, FoundElement], named: Charset) -> dict[str, str]:
+    """The columns of elements that were found."""
+    values: dict[str, str] = {}
     for tag, held in found.items():
         if tag in _COLUMN_OF:
             column, vr = _COLUMN_OF[tag]

@@ -1,6 +1,7 @@
 """Data sets read within a budget: elements, sequences, pixel data (PS3.5 7)."""
 
 from storage.dicom.data_sets import elements, reader
+from storage.dicom.data_sets.alike import AlikeDataSets
 from storage.dicom.data_sets.budget import DIRECTORY, MESSAGE, STORED, WHOLE, ReadBudget, heeding
 from storage.dicom.data_sets.elements import BULK_VRS, CHARACTER_SET, Element, Elements, read
 from storage.dicom.data_sets.header_scanner import FoundElement, UnusualError, Wanted, scan
@@ -24,6 +25,7 @@ __all__ = [
     "MESSAGE",
     "STORED",
     "WHOLE",
+    "AlikeDataSets",
     "Damage",
     "Digested",
     "Element",

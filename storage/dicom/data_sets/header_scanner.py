@@ -60,7 +60,7 @@ def scan(
     `whole`: the data set ends where `data` does. Raises UnusualError, also where it has more
     than `most_items` items in its sequences, or lies on where one that is `expected` is missing.
     """
-    scanner = _Scanner(data, implicit_vr, most_items)
+    scanner = Scanner(data, implicit_vr, most_items)
     try:
         found = scanner.elements(wanted, last_tag)
     except struct.error:
@@ -80,7 +80,7 @@ def slices(
     None behind `last_tag` is one, and no more is gone through than can hold one. `whole`: the data
     set ends where `data` does. Raises UnusualError.
     """
-    scanner = _Scanner(data, implicit_vr, _MAX_ITEMS)
+    scanner = Scanner(data, implicit_vr)
     try:
         found = scanner.slices(wanted, last_tag)
     except struct.error:
@@ -90,10 +90,10 @@ def slices(
     return found
 
 
-class _Scanner:
+class Scanner:
     """Goes through a data set; `position` is where it stands."""
 
-    def __init__(self, data: bytes, implicit_vr: bool, most_items: int) -> None:
+    def __init__(self, data: bytes, implicit_vr: bool, most_items: int = _MAX_ITEMS) -> None:
         self._data = data
         self._items_left = most_items
         self._implicit_vr = implicit_vr
@@ -133,22 +133,57 @@ class _Scanner:
             if tag <= previous:
                 raise UnusualError("out of order")
             previous = tag
-            within = wanted.get(tag)
-            if length == _UNDEFINED or within is not None:
-                items = self._items(vr, length, within or {}, depth + 1)
-                if within is not None:
-                    found[tag] = FoundElement("SQ", items=items)
-                elif tag in wanted:
-                    raise UnusualError("a sequence in place of a value")
-                continue
-            following = self._position + length
-            if following > limit:
-                raise UnusualError("cut short")
-            if tag in wanted:
-                if vr in _NOT_TEXT:
-                    raise UnusualError("another VR")
-                found[tag] = FoundElement(vr, data[self._position : following])
-            self._position = following
+            self._take(found, wanted, (tag, vr, length), limit, depth)
+
+    def _take(
+        self, found: dict[int, FoundElement], wanted: Wanted, head: tuple[int, str, int],
+        limit: int, depth: int,
+    ) -> None:  # fmt: skip
+        """Go past the value of the element of a `head`, and have it where it is wanted."""
+        tag, vr, length = head
+        within = wanted.get(tag)
+        if length == _UNDEFINED or within is not None:
+            items = self._items(vr, length, within or {}, depth + 1)
+            if within is not None:
+                found[tag] = FoundElement("SQ", items=items)
+            elif tag in wanted:
+                raise UnusualError("a sequence in place of a value")
+            return
+        following = self._position + length
+        if following > limit:
+            raise UnusualError("cut short")
+        if tag in wanted:
+            if vr in _NOT_TEXT:
+                raise UnusualError("another VR")
+            found[tag] = FoundElement(vr, self._data[self._position : following])
+        self._position = following
+
+    def spans(self, last_tag: int) -> list[tuple[int, int, int]]:
+        """Tag, start and end of each element up to `last_tag`, behind which there is another."""
+        found: list[tuple[int, int, int]] = []
+        while True:
+            start = self._position
+            head = self._head()
+            if head[0] > last_tag:
+                return found
+            self._take({}, {}, head, len(self._data), 0)
+            found.append((head[0], start, self._position))
+
+    def element_at(
+        self, position: int, tag: int, found: dict[int, FoundElement], wanted: Wanted
+    ) -> int:
+        """Have the element that begins there, which is to be of a tag; the end of it."""
+        self._position = position
+        head = self._head()
+        if head[0] != tag:
+            raise UnusualError("another element")
+        self._take(found, wanted, head, len(self._data), 0)
+        return self._position
+
+    def is_behind(self, position: int, last_tag: int) -> bool:
+        """Whether an element begins there whose tag is behind the last, and more follows."""
+        self._position = position
+        return self._head()[0] > last_tag and not self.is_at_end
 
     def _pass_plain(
         self, found: dict[int, FoundElement], wanted: Wanted,

@@ -114,7 +114,7 @@ def by_pydicom(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
     def outcome_by_pydicom(*arguments: Any) -> Any:
         with monkeypatch.context() as patch:
-            patch.setattr(instance_header, "_scanned", leave)
+            patch.setattr(instance_header, "_found_alike", leave)
             return outcome(*arguments)
 
     return outcome_by_pydicom
