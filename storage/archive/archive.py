@@ -146,16 +146,22 @@ class Archive:
 
     def _store(self, received: Received, intake: IncomingDataSet) -> Stored:
         header = self.header_of(received, intake)
-        # A row with its digest is made last, when all else is on the disk.
-        digest = digest_in(self.index, header.uids)
-        if digest and digest == intake.digest and self._held(header.uids, received, intake):
-            return Stored(StoreOutcome.UNCHANGED, header.uids)
+        self.index.engine.connect()  # where it cannot be opened nothing is begun
         if not (self._log and intake.in_memory):
+            if self._is_unchanged(header.uids, received, intake):
+                return Stored(StoreOutcome.UNCHANGED, header.uids)
             intake.finish()
         with self.tree.locked(header.uids):
-            outcome = self._commit(intake, header, received)
-        with self.index.engine.reading():
-            return Stored(outcome, header.uids, tuple(about(self.index, header.uids)))
+            return self._commit(intake, header, received)
+
+    def _is_unchanged(self, uids: Uids, received: Received, intake: IncomingDataSet) -> bool:
+        """Whether it is held as it came, and entered: nothing is to be done then."""
+        is_entered = self.tree.holds(uids) and self._is_entered(uids, intake)
+        return is_entered and bool(self._held(uids, received, intake))
+
+    def _is_entered(self, uids: Uids, intake: IncomingDataSet) -> bool:
+        """Whether there is a row with its digest, which is made last, when all else is durable."""
+        return digest_in(self.index, uids) == intake.digest
 
     def header_of(self, received: Received, intake: IncomingDataSet) -> Header:
         """What the index needs of an instance that has arrived.
@@ -219,13 +225,17 @@ class Archive:
         """Close the calling thread's connection to the index."""
         self.index.engine.close_thread()
 
-    def _commit(self, intake: IncomingDataSet, header: Header, received: Received) -> StoreOutcome:
+    def _commit(self, intake: IncomingDataSet, header: Header, received: Received) -> Stored:
         """Put the staged file into the tree and its row into the index, or neither."""
         outcome = self._conflict(header.uids, received, intake)
+        if outcome is StoreOutcome.UNCHANGED and self._is_entered(header.uids, intake):
+            return Stored(outcome, header.uids)
         if outcome is StoreOutcome.KEPT:
-            return outcome
-        if outcome is StoreOutcome.STORED and self._is_logged(intake, header, received):
-            return outcome
+            with self.index.engine.reading():
+                return Stored(outcome, header.uids, tuple(about(self.index, header.uids)))
+        is_new = outcome is StoreOutcome.STORED
+        if is_new and (logged := self._logged(intake, header, received)):
+            return logged
         if outcome is not StoreOutcome.UNCHANGED:
             intake.finish()
         if outcome is StoreOutcome.REPLACED:
@@ -236,41 +246,40 @@ class Archive:
         try:
             self.withdrawals.flush()
             self.journal.append(RECEIPTS, **receipt(header, facts, at))
-            self._place(outcome, intake, header, facts)
+            return self._place(outcome, intake, header, facts)
         except ArchiveError:
             # Else a rebuild would hold the file that stays to the digest of this one.
             self.withdrawals.defer(header.uids, facts.digest)
             raise
-        return outcome
 
-    def _is_logged(self, intake: IncomingDataSet, header: Header, received: Received) -> bool:
-        """Put a new instance into the log, and then in its place; False: that takes none now."""
+    def _logged(self, intake: IncomingDataSet, header: Header, received: Received) -> Stored | None:
+        """Put a new instance into the log, and then in its place; None: that takes none now."""
         if not (self._log and (held := intake.in_memory)):
-            return False
+            return None
         intake.check_room()
         self.withdrawals.flush()
         uids, arrived, at = header.uids, time.time_ns(), self.journal.now()
-        told = receipt(header, facts_of(received, intake, at), at)
-        entry = Entry(uids, arrived, line_of(told), *held)
+        facts = facts_of(received, intake, at)
+        entry = Entry(uids, arrived, line_of(receipt(header, facts, at)), *held)
         with self._log.entered(entry) as place:
             if place is None:
-                return False
+                return None
             try:
                 place.line = self.journal.write_line(RECEIPTS, entry.receipt)
                 self.tree.place(intake.write_out(arrived), uids, sync=False)
                 intake.is_placed = True
-                self._record(header, facts_of(received, intake, at))
+                facts = replace(facts, arrived=intake.arrived)
+                return self._record(StoreOutcome.STORED, header, facts)
             except ArchiveError:
                 try:
                     self.tree.withdraw(uids, None)
                 finally:
                     self.withdrawals.defer(uids, intake.digest)
                 raise
-        return True
 
     def _place(
         self, outcome: StoreOutcome, intake: IncomingDataSet, header: Header, facts: FileFacts
-    ) -> None:
+    ) -> Stored:
         """The file and its row, or what was there before."""
         # Outside of `try`: until the old file is kept nothing is to be undone.
         uids = header.uids
@@ -281,14 +290,21 @@ class Archive:
                 facts = replace(facts, arrived=self.tree.arrived(uids))
             else:
                 self.tree.place(intake.finish(), uids)
-            self._record(header, facts)
+            return self._record(outcome, header, facts)
         except ArchiveError:
             if outcome is not StoreOutcome.UNCHANGED:
                 self.tree.withdraw(uids, kept)
             raise
 
-    def _record(self, header: Header, facts: FileFacts) -> None:
-        record(self.index, in_force(self.tree.data).corrected(header), facts)
+    def _record(self, outcome: StoreOutcome, header: Header, facts: FileFacts) -> Stored:
+        """Have the row of an instance, and look in the same transaction what contradicts it."""
+        found: list[str] = []
+
+        def look() -> None:
+            found[:] = about(self.index, header.uids)
+
+        record(self.index, in_force(self.tree.data).corrected(header), facts, look)
+        return Stored(outcome, header.uids, tuple(found))
 
     def _conflict(self, uids: Uids, received: Received, intake: IncomingDataSet) -> StoreOutcome:
         """What `on_conflict` makes of the file of the instance, if there is one."""

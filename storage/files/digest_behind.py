@@ -4,7 +4,6 @@ import errno
 import hashlib
 import os
 import threading
-from pathlib import Path
 
 from storage.files.files import Files
 
@@ -22,7 +21,7 @@ class DigestBehind:
     by `finish` or `abandon`, which leave no thread behind.
     """
 
-    def __init__(self, tree: Files, path: Path, digest: "hashlib._Hash", start: int) -> None:
+    def __init__(self, tree: Files, path: str, digest: "hashlib._Hash", start: int) -> None:
         """Go on with `digest` at byte `start`. Raises OSError, RuntimeError."""
         self._tree, self._hash = tree, digest
         self._at = self._synced = self._written = start

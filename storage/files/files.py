@@ -55,25 +55,25 @@ class Files(Protocol):
 
     def stage(
         self, *parts: bytes | bytearray | memoryview, arrived: int = 0, sync: bool = True
-    ) -> Path:
+    ) -> str:
         """Write `parts` to a new staged file, as `close_staged`. Raises ResourceError."""
 
-    def open_staged(self) -> tuple[Path, int]:
+    def open_staged(self) -> tuple[str, int]:
         """A new staged file, and a descriptor to write it. Raises ResourceError."""
 
     def begin_sync(self, descriptor: int) -> None:
         """Have what was written to a staged file begin its way to where it lasts."""
 
-    def close_staged(self, path: Path, descriptor: int, arrived: int = 0, sync: bool = True) -> int:
+    def close_staged(self, path: str, descriptor: int, arrived: int = 0, sync: bool = True) -> int:
         """Close a staged file, durable unless that comes later; returns its arrival.
 
         That is now, unless it is given. Raises ResourceError.
         """
 
-    def discard(self, staged: Path) -> None:
+    def discard(self, staged: Path | str) -> None:
         """Remove a staged file, if it is still there."""
 
-    def place(self, staged: Path, uids: Uids, sync: bool = True) -> None:
+    def place(self, staged: Path | str, uids: Uids, sync: bool = True) -> None:
         """Have `staged` be the file of an instance; durable, or left to who syncs it later.
 
         Raises ResourceError; `withdraw` then makes sure that it is as it was.

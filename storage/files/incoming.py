@@ -74,8 +74,9 @@ class IncomingDataSet:
         self._share = 0  # of the memory that all of a process have
         self._first = b""  # of what was spilled
         self._hash = hashlib.sha256()
+        self._digest = -1, ""  # with the size that it is of
         self._behind: DigestBehind | None = None
-        self._path: Path | None = None
+        self._path: str | None = None
         self._descriptor = -1
         self._has_room = False
         self._checked = 0  # at what size the disk had room
@@ -111,9 +112,10 @@ class IncomingDataSet:
         if self._path is None:
             return BytesIO(self._held)
         try:
-            file = self._path.open("rb")
+            file = open(self._path, "rb")  # noqa: SIM115 - the caller closes it
         except OSError as error:
-            raise ResourceError(f"Cannot read {self._path.name}: {error.strerror}") from error
+            name = Path(self._path).name
+            raise ResourceError(f"Cannot read {name}: {error.strerror}") from error
         file.seek(len(self._head))
         return file
 
@@ -135,15 +137,15 @@ class IncomingDataSet:
     def finish(self) -> Path:
         """The whole file, synced, in `incoming/`. Raises ResourceError."""
         self._write_all()
-        return self._close()
+        return Path(self._close())
 
-    def write_out(self, arrived: int) -> Path:
+    def write_out(self, arrived: int) -> str:
         """The whole file, not synced, in `incoming/`, with this time. Raises ResourceError."""
         self._write_all()
         return self._close(arrived, sync=False)
 
-    def _close(self, arrived: int = 0, sync: bool = True) -> Path:
-        path = self.path
+    def _close(self, arrived: int = 0, sync: bool = True) -> str:
+        path = self._staged
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             self.arrived = self._tree.close_staged(path, descriptor, arrived, sync)
@@ -159,6 +161,10 @@ class IncomingDataSet:
     @property
     def path(self) -> Path:
         """Its file in `incoming/`. Raises ResourceError where there is none."""
+        return Path(self._staged)
+
+    @property
+    def _staged(self) -> str:
         if self._error:
             raise self._error
         if self._path is None:
@@ -176,7 +182,9 @@ class IncomingDataSet:
                 failure = ResourceError(f"Cannot read what was written: {error.strerror}")
                 self._fail(failure)
                 raise failure from error
-        return self._hash.hexdigest()
+        if self._digest[0] != self.size:
+            self._digest = self.size, self._hash.hexdigest()
+        return self._digest[1]
 
     def is_rest_of(self, file: BinaryIO, offset: int) -> bool:
         """Whether what lies in `file` from `offset` on is the same. Raises OSError."""
@@ -249,8 +257,11 @@ class IncomingDataSet:
         if not self._has_room:
             self.check_room()
         self._path, self._descriptor = self._tree.open_staged()
-        write_all(self._descriptor, memoryview(self._head))
-        write_all(self._descriptor, memoryview(self._held))
+        if len(self._held) <= IN_MEMORY_BYTES:  # one call takes less than a copy
+            write_all(self._descriptor, memoryview(self._head + self._held))
+        else:
+            write_all(self._descriptor, memoryview(self._head))
+            write_all(self._descriptor, memoryview(self._held))
         self._first = bytes(self._held[:_FIRST_BYTES])
         self._held = bytearray()
         self._give_back()

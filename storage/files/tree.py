@@ -40,6 +40,7 @@ class Tree:
         self.root = data / "tree"
         self._root_text = str(self.root)
         self._incoming = data / "incoming"
+        self._incoming_text = str(self._incoming)
         self.superseded = Superseded(data, sync)
         self._sync = sync
         self._mark = ""
@@ -124,7 +125,7 @@ class Tree:
 
     def stage(
         self, *parts: bytes | bytearray | memoryview, arrived: int = 0, sync: bool = True
-    ) -> Path:
+    ) -> str:
         """Write `parts` to a new file in `incoming/`, as `close_staged`. Raises ResourceError."""
         path, descriptor = self.open_staged()
         try:
@@ -137,22 +138,23 @@ class Tree:
         self.close_staged(path, descriptor, arrived, sync)
         return path
 
-    def open_staged(self) -> tuple[Path, int]:
+    def open_staged(self) -> tuple[str, int]:
         """A new file in `incoming/`, and a descriptor to write it. Raises ResourceError."""
-        path = self._incoming / f"{self._mark}{os.getpid()}-{next(self._numbers)}.part"
+        name = f"{self._mark}{os.getpid()}-{next(self._numbers)}.part"
+        path = f"{self._incoming_text}/{name}"
         try:
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
             return path, os.open(path, flags, 0o666)
         except OSError as error:
             self.discard(path)
-            raise ResourceError(f"Cannot write to disk: {refusal(error, path)}") from error
+            raise ResourceError(f"Cannot write to disk: {refusal(error, Path(path))}") from error
 
     def begin_sync(self, descriptor: int) -> None:
         """Have what was written to a file in `incoming/` begin its way to the disk."""
         if self._sync:
             begin_writing(descriptor)
 
-    def close_staged(self, path: Path, descriptor: int, arrived: int = 0, sync: bool = True) -> int:
+    def close_staged(self, path: str, descriptor: int, arrived: int = 0, sync: bool = True) -> int:
         """Sync and close a file in `incoming/`; gone where that fails. Raises ResourceError.
 
         Returns its time, in nanoseconds since 1970: that of its arrival. The system's own would
@@ -174,12 +176,12 @@ class Tree:
             raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
         return arrived
 
-    def discard(self, staged: Path) -> None:
+    def discard(self, staged: Path | str) -> None:
         """Remove a staged file, if it is still there; what cannot be goes at the next start."""
         try:
-            staged.unlink(missing_ok=True)
+            Path(staged).unlink(missing_ok=True)
         except OSError as error:
-            logger.warning(Event("left in incoming", error.strerror, file=staged.name))
+            logger.warning(Event("left in incoming", error.strerror, file=Path(staged).name))
 
     def locked(self, *places: Uids) -> AbstractContextManager[None]:
         """Hold the places of instances in the tree against other threads and processes.
@@ -192,7 +194,7 @@ class Tree:
         """Hold all places: no store is under way then. Raises ResourceError."""
         return hold(self.data, None)
 
-    def place(self, staged: Path, uids: Uids, sync: bool = True) -> None:
+    def place(self, staged: Path | str, uids: Uids, sync: bool = True) -> None:
         """Have `staged` be the file of an instance; synced, or left to who syncs it later.
 
         Raises ResourceError; `withdraw` then makes sure that it is as it was.
@@ -208,7 +210,7 @@ class Tree:
                     os.rename(staged, path)
                     break
                 except FileNotFoundError:  # the folder is new, or was empty and pruned just now
-                    if attempt == 3 or not staged.exists():
+                    if attempt == 3 or not os.path.exists(staged):
                         raise
             if sync:
                 self._sync_folder(self.path(uids).parent)

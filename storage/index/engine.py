@@ -39,6 +39,9 @@ class Engine(Protocol):
     def added_values(self) -> AddedValues:
         """The values that it holds for these."""
 
+    def connect(self) -> None:
+        """Have a connection for the calling thread. Raises ResourceError."""
+
     def execute(self, statement: str, values: Sequence[Any]) -> list[Any]:
         """Run a prepared statement; the rows that it gives. Raises what `reading` turns."""
 

@@ -5,7 +5,7 @@ the time that a store takes.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -60,8 +60,13 @@ class _Deleted:
     arrived: int
 
 
-def record(index: Index, header: Header, facts: FileFacts) -> None:
-    """Enter an instance, in place of any row under the same UIDs. Raises ResourceError."""
+def record(
+    index: Index, header: Header, facts: FileFacts, then: Callable[[], None] = lambda: None
+) -> None:
+    """Enter an instance, in place of any row under the same UIDs. Raises ResourceError.
+
+    `then` is called behind it, in the same transaction, which may be tried twice.
+    """
     row = row_of(Level.IMAGE, header)
     row["TransferSyntaxUID"] = facts.transfer_syntax_uid
     row["file_bytes"] = facts.file_bytes
@@ -70,10 +75,10 @@ def record(index: Index, header: Header, facts: FileFacts) -> None:
     row["arrived"] = facts.arrived
     row["sender"] = facts.sender
     row["received"] = facts.received
-    index.engine.write(partial(_enter, index, header, row))
+    index.engine.write(partial(_enter, index, header, row, then))
 
 
-def _enter(index: Index, header: Header, row: dict[str, Any]) -> None:
+def _enter(index: Index, header: Header, row: dict[str, Any], then: Callable[[], None]) -> None:
     """Enter an instance's row, without its parents; of a transaction that writes."""
     deleted = _delete(index, header.uids)
     above = entities.enter(index, header)
@@ -87,6 +92,7 @@ def _enter(index: Index, header: Header, row: dict[str, Any]) -> None:
     if above.differing:
         entities.adjust(index, above, header, row["arrived"], is_newest)
     _leave(index, deleted)
+    then()
 
 
 def forget(index: Index, uids: Uids) -> None:

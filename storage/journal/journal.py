@@ -301,9 +301,12 @@ class Journal:
             logger.error("the last lines of journal/%s may be lost: %s", name, why)
 
 
+_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def line_of(record: Mapping[str, Any]) -> bytes:
     """A line, with the time, unless the record has that already."""
-    text = json.dumps({"at": record.get("at") or now(), **record}, separators=(",", ":"))
+    text = _json({"at": record.get("at") or now(), **record})
     # Begins a line too: a full disk or a crash may have left the one before without its end.
     return f"\n{text}\n".encode()
 

@@ -80,9 +80,9 @@ def _locks(descriptor: int, byte: int, count: int = 1) -> bool:
     return True
 
 
-def unlock(descriptor: int, byte: int) -> None:
-    """Give a byte back. Raises OSError."""
-    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _request(fcntl.F_UNLCK, byte))
+def unlock(descriptor: int, byte: int, count: int = 1) -> None:
+    """Give `count` bytes back. Raises OSError."""
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _request(fcntl.F_UNLCK, byte, count))
 
 
 def held_for_too_long() -> TimeoutError:

@@ -4,13 +4,14 @@ import os
 import time
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from storage.diagnostics import ResourceError
 from storage.dicom.values import Uids
 from storage.files.disk import refusal
-from storage.files.locks.file_locks import lock
+from storage.files.locks.file_locks import lock, unlock
 
 # How long a store waits for another of the same instance before it gives up with A700.
 LOCK_SECONDS = 30.0
@@ -18,27 +19,75 @@ LOCK_SECONDS = 30.0
 _STRIPES = 1 << 20
 
 
+# Descriptors that are kept, for who stores next: none is of two locks at a time.
+_MOST_IDLE = 8
+
+
+class _Idle(NamedTuple):
+    """An open lock file that nothing is locked by."""
+
+    path: str
+    inode: int
+    descriptor: int
+
+
+_idle: list[_Idle] = []
+
+
+def _forget() -> None:
+    """In a forked process: what is locked by them is locked by who has them, too."""
+    while _idle:
+        os.close(_idle.pop().descriptor)
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
 @contextmanager
 def hold(data: Path, places: Iterable[Uids] | None) -> Iterator[None]:
     """Hold the places of these instances of a data folder; None: all. Raises ResourceError."""
-    path = data / "lock"
+    path = f"{data}/lock"
     try:
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        mine = _opened(path)
     except OSError as error:
-        raise ResourceError(f"Cannot lock: {refusal(error, path)}") from error
+        raise ResourceError(f"Cannot lock: {refusal(error, Path(path))}") from error
     deadline = time.monotonic() + LOCK_SECONDS
     try:
         try:
             if places is None:
-                lock(descriptor, 0, deadline, _STRIPES)
+                lock(mine.descriptor, 0, deadline, _STRIPES)
             else:
                 for stripe in sorted({_stripe(uids) for uids in places}):
-                    lock(descriptor, stripe, deadline)
+                    lock(mine.descriptor, stripe, deadline)
         except OSError as error:
             raise ResourceError(f"Cannot lock: {error.strerror}") from error
         yield
     finally:
-        os.close(descriptor)
+        _give_back(mine)
+
+
+def _opened(path: str) -> _Idle:
+    """The lock file that is there now, open for one lock. Raises OSError."""
+    with suppress(IndexError, FileNotFoundError):
+        while True:
+            mine = _idle.pop()
+            if mine.path == path and os.stat(path).st_ino == mine.inode:
+                return mine
+            os.close(mine.descriptor)
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    return _Idle(path, os.fstat(descriptor).st_ino, descriptor)
+
+
+def _give_back(mine: _Idle) -> None:
+    try:
+        unlock(mine.descriptor, 0, _STRIPES)
+    except OSError:
+        os.close(mine.descriptor)
+        return
+    _idle.append(mine)
+    if len(_idle) > _MOST_IDLE:
+        with suppress(IndexError):  # another has just taken it
+            os.close(_idle.pop(0).descriptor)
 
 
 def _stripe(uids: Uids) -> int:

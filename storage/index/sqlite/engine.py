@@ -52,6 +52,12 @@ class SqliteEngine:
             self._entered = connection.inode, epoch, entered
         return entered
 
+    def connect(self) -> None:
+        """Have a connection for the calling thread. Raises ResourceError."""
+        if self.database.is_closed():
+            with db.reading():
+                self.database.connect()
+
     def execute(self, statement: str, values: Sequence[Any]) -> list[Any]:
         """Run a prepared statement; the rows that it gives. Raises sqlite3.Error."""
         return db.execute(self.database, statement, values)

@@ -720,10 +720,10 @@ def test_failures_at_once_take_nothing_from_others(
 ) -> None:
     """Every other store fails at the index, in folders that others fill at that moment."""
 
-    def fail_odd(index: Any, header: Any, facts: Any) -> None:
+    def fail_odd(index: Any, header: Any, *rest: Any) -> None:
         if int(header.uids[2].rsplit(".", 1)[1]) % 2:
             raise ResourceError("The index cannot be written: test")
-        record(index, header, facts)
+        record(index, header, *rest)
 
     monkeypatch.setattr("storage.archive.archive.record", fail_odd)
     failed: list[str] = []

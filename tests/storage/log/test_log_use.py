@@ -222,10 +222,10 @@ def test_a_checkpoint_waits_for_what_is_under_way(
     at_it, go_on, synced = threading.Event(), threading.Event(), threading.Event()
     real = node.archive._record
 
-    def record(*given: Any) -> None:
+    def record(*given: Any) -> Any:
         at_it.set()
         assert go_on.wait(SECONDS)
-        real(*given)
+        return real(*given)
 
     monkeypatch.setattr(node.archive, "_record", record)
     monkeypatch.setattr(node.archive.tree, "sync_instances", lambda *_: synced.set())

@@ -23,19 +23,22 @@ _LAYOUT = re.compile(
 )
 # Of the connections to the index that a worker keeps: each of the file, of its log, of the lock.
 _INDEX_DESCRIPTORS = 8 * 3 + 1
+# Of the file by which places of instances are locked.
+_LOCK_DESCRIPTORS = 8
 
 
 @dataclass(frozen=True)
 class Resources:
     """Of a process: memory of its own in KiB, threads, descriptors.
 
-    Descriptors of the index are counted for themselves: some connections to it are kept.
+    Descriptors of the index and of locks are counted for themselves: some are kept.
     """
 
     memory: int
     threads: int
     descriptors: int
     index: int
+    locks: int
 
 
 # By process ID, of the supervisor and of every worker.
@@ -51,7 +54,9 @@ def _of(process: int) -> Resources:
     threads = len(os.listdir(f"/proc/{process}/task"))
     names = [_target(link) for link in Path(f"/proc/{process}/fd").iterdir()]
     of_index = sum("/index." in name for name in names)
-    return Resources(anonymous(process), threads, len(names) - of_index, of_index)
+    of_locks = sum(name.endswith("/lock") for name in names)
+    others = len(names) - of_index - of_locks
+    return Resources(anonymous(process), threads, others, of_index, of_locks)
 
 
 def _target(link: Path) -> str:
@@ -96,6 +101,7 @@ def assert_no_more(node: RunningNode, before: Held) -> Held:
             if held.threads > before[process].threads
             or held.descriptors > before[process].descriptors
             or held.index > max(_INDEX_DESCRIPTORS, before[process].index)
+            or held.locks > max(_LOCK_DESCRIPTORS, before[process].locks)
         }
         if not more:
             return now
