@@ -24,6 +24,11 @@ class AssociationThreads:
         with self._lock:
             return list(self._running)
 
+    @property
+    def are_busy(self) -> bool:
+        """Whether there are any of these."""
+        return bool(self._running)
+
     def run(self, association: NodeAssociation) -> None:
         """Run it in a thread. Raises RuntimeError where none can be had."""
         with self._lock:

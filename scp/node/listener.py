@@ -21,6 +21,8 @@ _END_STEP_SECONDS = 0.01
 _FULL_SECONDS = 0.2
 # A connection wakes one of the workers that wait, not all of them.
 _ONE_WORKER = select.EPOLLIN | select.EPOLLEXCLUSIVE
+# An association that lasts longer is not one of many short ones, which follow on each other.
+_SHORT_SECONDS = 0.01
 # For the last A-ABORT PDUs, in all, and the lines that tell of them: peers have 1 s to close.
 _END_SECONDS = 1.5
 
@@ -42,6 +44,7 @@ class Listener:
         self._threads = AssociationThreads()
         self._beat = beat  # to be called every `heartbeat.BEAT_SECONDS`, by who would hang
         self._next_beat = 0.0
+        self._stays_until = 0.0  # the first to be woken; 0: it is not to be seen to
 
     def renew(self, node: WorkerContext) -> None:
         """Serve associations by `node` from now on; those that are open go on."""
@@ -64,15 +67,23 @@ class Listener:
                     self._beat()
                     self._next_beat = time.monotonic() + heartbeat.BEAT_SECONDS
                     # Also for who calls, and for whom a worker was woken that hangs.
-                    for door in self._doors.all:
-                        _to_the_end(poll, door)
-                wait = max(self._next_beat - time.monotonic(), 0.0)
+                    self._go_to_the_end(poll)
+                if self._stays_until and time.monotonic() >= self._stays_until:
+                    self._stays_until = 0.0
+                    if self._threads.are_busy:
+                        self._go_to_the_end(poll)
+                until = min(self._next_beat, self._stays_until or self._next_beat)
+                wait = max(until - time.monotonic(), 0.0)
                 ready = {descriptor for descriptor, _ in poll.poll(wait)}
                 if stop.fileno() in ready or life in ready:
                     return stop.fileno() in ready
-                for door in self._doors.all:
-                    if door.fileno() in ready and self._accept(door):
-                        _to_the_end(poll, door)
+                is_first = not self._threads.are_busy
+                taken = [d for d in self._doors.all if d.fileno() in ready and self._accept(d)]
+                if taken and is_first:
+                    self._stays_until = time.monotonic() + _SHORT_SECONDS
+                elif taken:
+                    self._stays_until = 0.0
+                    self._go_to_the_end(poll)
 
     def drain(self, seconds: float) -> None:
         """Let what is under way finish, for `seconds` at most; abort who only waits.
@@ -97,6 +108,17 @@ class Listener:
             request.shutdown(socket.SHUT_RDWR)
         request.close()
 
+    def _go_to_the_end(self, poll: select.epoll) -> None:
+        """Be the last of the workers to be woken, once it has something to do.
+
+        Without that the kernel wakes the same one for as long as it can, and the others serve none.
+        Where associations are short, and follow on each other, that one is right: it has at hand
+        what they take, and pages of the index that no other has written to.
+        """
+        for door in self._doors.all:
+            poll.unregister(door)
+            poll.register(door, _ONE_WORKER)
+
     def _accept(self, door: socket.socket) -> bool:
         """Accept a connection, if there still is one; whether there was."""
         try:
@@ -120,15 +142,6 @@ class Listener:
         association.adopt(connection, address, tls)
         self._threads.run(association)
         self._crowds.add(address[0], association)
-
-
-def _to_the_end(poll: select.epoll, door: socket.socket) -> None:
-    """Be the last of the workers to be woken by this socket, once one was accepted there.
-
-    Without that the kernel wakes the same one for as long as it can, and the others serve none.
-    """
-    poll.unregister(door)
-    poll.register(door, _ONE_WORKER)
 
 
 def _await_end(aborted: Sequence[NodeAssociation]) -> None:
