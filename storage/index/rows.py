@@ -84,14 +84,26 @@ def _row(level: Level, texts: tuple[str, ...]) -> Mapping[str, Any]:
 
 def _made(level: Level, texts: tuple[str, ...]) -> dict[str, Any]:
     row = dict(_empty(level))
-    for (attribute, column, columns, can_be_several), text in zip(_plan(level), texts, strict=True):
+    for place, (plan, text) in enumerate(zip(_plan(level), texts, strict=True)):
         if text:
+            attribute, column, columns, can_be_several = plan
             row[column] = text
             if columns:
-                row.update(zip(columns, folded(attribute, text), strict=True))
+                fold = _folded_often if len(text) <= LONG_CHARACTERS else _folded
+                row.update(fold(level, place, text))
             if can_be_several and "\\" in text and has_several(attribute, text):
                 row["several"] = 1
     return row
+
+
+def _folded(level: Level, place: int, text: str) -> tuple[tuple[str, str], ...]:
+    """The folded columns of an attribute by its place in `_plan`, and what they hold."""
+    attribute, _, columns, _ = _plan(level)[place]
+    return tuple(zip(columns, folded(attribute, text), strict=True))
+
+
+# Most come again with the next instance; to fold one takes ten times as long as to look it up.
+_folded_often = lru_cache(maxsize=4096)(_folded)
 
 
 @lru_cache

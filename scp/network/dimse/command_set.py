@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from scp.network.upper_layer import MessageError
-from storage.dicom.values import uid_bytes
+from storage.dicom.values import kept, uid_bytes
 
 _HEAD = struct.Struct("<HHI")
 _GROUP_LENGTH = struct.Struct("<HHII")
@@ -157,6 +157,33 @@ def encode(command: Command) -> bytes:
             parts.append(_HEAD.pack(0x0000, tag, len(encoded)) + encoded)
     body = b"".join(parts)
     return _GROUP_LENGTH.pack(0x0000, 0x0000, 4, len(body)) + body
+
+
+def encode_plain_response(field: int, request: Command, status: int) -> bytes:
+    """The command set of a response to a C-STORE or C-ECHO, of which there is no more to say.
+
+    As `encode` has it: most of these is the same for all instances of a SOP class.
+    """
+    uid = uid_bytes(request.sop_instance)
+    head = _response_head(request.sop_class, field)
+    body = head + _RESPONSE.pack(*_RESPONDS_TO, request.message_id, *_DATA_SET_TYPE, status)
+    if uid:
+        body += _HEAD.pack(0x0000, 0x1000, len(uid)) + uid
+    return _GROUP_LENGTH.pack(0x0000, 0x0000, 4, len(body)) + body
+
+
+# Message ID Being Responded To, Command Data Set Type, Status.
+_RESPONSE = struct.Struct("<HHIH HHIH HHIH".replace(" ", ""))
+_RESPONDS_TO = 0x0000, 0x0120, 2
+_DATA_SET_TYPE = 0x0000, 0x0800, 2, _NO_DATA_SET, 0x0000, 0x0900, 2
+
+
+@kept(256)
+def _response_head(sop_class: str, field: int) -> bytes:
+    """Affected SOP Class UID and Command Field."""
+    uid = uid_bytes(sop_class)
+    head = _HEAD.pack(0x0000, 0x0002, len(uid)) + uid if uid else b""
+    return head + _HEAD.pack(0x0000, 0x0100, 2) + _US.pack(field)
 
 
 def _number(value: bytes) -> int:

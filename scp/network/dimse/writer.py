@@ -18,6 +18,8 @@ _PDV_OVERHEAD = 6
 _MAX_FRAGMENT_BYTES = 256 * 1024
 # What is read from a file, and given to the kernel, at a time.
 _BLOCK_BYTES = 512 * 1024
+# Requests whose responses say nothing that is theirs alone.
+_PLAIN = (Field.C_STORE_RQ, Field.C_ECHO_RQ, Field.C_FIND_RQ)
 # Of one system call; IOV_MAX is 1024 on Linux.
 _MAX_PIECES = 512
 
@@ -32,6 +34,9 @@ def response(
     counts: Mapping[str, int] | None = None,
 ) -> bytes:
     """The command set of a response to `request`; `counts` of sub-operations by attribute."""
+    is_plain = not (comment or offending or has_data_set or counts)
+    if is_plain and request.field in _PLAIN and request.message_id is not None:
+        return command.encode_plain_response(request.field | 0x8000, request, int(status))
     answer = Command(
         Field(request.field | 0x8000),
         responds_to=request.message_id,

@@ -748,3 +748,18 @@ def test_what_was_coming_is_dropped_at_the_end() -> None:
     assert [sink.is_discarded for sink in sinks] == [True, True]
     assert not provider.messages
     provider.discard()
+
+
+@pytest.mark.parametrize("field", [Field.C_STORE_RQ, Field.C_ECHO_RQ, Field.C_FIND_RQ])
+@pytest.mark.parametrize("uid", ["", "1.2.3", "1.2.34", "1.2.\xfc"])
+@pytest.mark.parametrize("status", [0x0000, 0xA700, 0xB006])
+def test_a_response_that_says_no_more_is_written_as_any_other(
+    field: Field, uid: str, status: int
+) -> None:
+    for number, instance in ((0, ""), (1, "1.2"), (0xFFFF, "1.23")):
+        request = Command(field, message_id=number, sop_class=uid, sop_instance=instance)
+        answer = Command(
+            Field(field | 0x8000), responds_to=number, sop_class=uid, sop_instance=instance,
+            status=status,
+        )  # fmt: skip
+        assert writer.response(request, status) == encode(answer)
