@@ -26,11 +26,12 @@ _STAGES: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("writing the file", (("storage/files/incoming.py", "_spill"),)),
     ("syncing the file", (("storage/files/tree.py", "close_staged"),)),
     ("renaming it, syncing its folder", (("storage/files/tree.py", "place"),)),
-    ("the journal", (("storage/journal/journal.py", "append"),)),
+    ("the write-ahead log", (("storage/log/log.py", "_write"),)),
     (
-        "the index",
-        (("storage/index/writer.py", "record"), ("storage/index/disagreements.py", "about")),
+        "the journal",
+        (("storage/journal/journal.py", "write_line"), ("storage/journal/journal.py", "sync")),
     ),
+    ("the index", (("storage/index/writer.py", "record"),)),
     ("the response", (("scp/network/association/request.py", "respond"),)),
     ("the log", (("logging/__init__.py", "info"),)),
 )
