@@ -2,6 +2,7 @@
 
 from storage.index import corrected_rows, counts, pages, search
 from storage.index.engine import Stop, never
+from storage.index.entities import OF_PERSON, patients
 from storage.index.pages import Chain, Row, shortened
 from storage.index.rows import row_of, shared_header
 from storage.index.search import Location, is_entered
@@ -51,6 +52,7 @@ __all__ = [
     "ERRORS",
     "IDENTITY",
     "NAMED_LEVELS",
+    "OF_PERSON",
     "TABLES",
     "AddedKey",
     "Chain",
@@ -79,6 +81,7 @@ __all__ = [
     "never",
     "open_index",
     "pages",
+    "patients",
     "prune",
     "put_in_place",
     "read_settled",

@@ -39,6 +39,8 @@ from storage.index.tables import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index
 
 # Rows that a process remembers: each who sends has one patient, study and series at a time.
 _MAX_ENTERED = 256
+# By which a person is told from another.
+OF_PERSON = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
 
 
 @dataclass(frozen=True)
@@ -241,6 +243,13 @@ def parents(index: Index, series: int) -> dict[Level, int]:
         if rows:
             found[above] = rows[0][0]
     return found
+
+
+def patients(index: Index, patient_id: str) -> list[tuple[str, ...]]:
+    """What is known, in the order of `OF_PERSON`, of each that has a Patient ID."""
+    statement = f"SELECT {', '.join(OF_PERSON)} FROM patient WHERE PatientID = ?"
+    with index.engine.reading():
+        return [tuple(row) for row in index.engine.execute(statement, (patient_id,))]
 
 
 @lru_cache

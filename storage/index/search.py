@@ -15,7 +15,7 @@ from storage.dicom.values import (
     Uids,
     row_level,
 )
-from storage.index.tables import Index, columns_of
+from storage.index.tables import TABLES, Index, columns_of
 from storage.query import (
     Query,
     combined_pairs,
@@ -24,6 +24,7 @@ from storage.query import (
     is_universal,
     joined,
     keys_in_items,
+    one_uid_each,
     single_keys,
 )
 
@@ -73,6 +74,10 @@ def rows(
 
 def _narrowed(index: Index, query: Query, others: Sequence[Any], selected: Any) -> tuple[str, Any]:
     """The statement `selected` with its conditions, and its values."""
+    if not others and (named := one_uid_each(query)):
+        # What is asked the most; to build it takes ten times as long.
+        where = " AND ".join(f'"{TABLES[a.level]}"."{a.column}" = ?' for a in named)
+        return f"{selected[0]} WHERE {where}", (*selected[1], *map(query.text, named))
     if not (found := [*_conditions(index, query), *others]):
         return selected  # type: ignore[no-any-return]
     context: Any = index.database.get_sql_context()
@@ -129,17 +134,6 @@ def is_entered(index: Index, sop_instance_uid: str) -> bool:
     statement = "SELECT 1 FROM instance WHERE SOPInstanceUID = ? LIMIT 1"
     with index.engine.reading():
         return bool(index.engine.execute(statement, (sop_instance_uid,)))
-
-
-# By which a person is told from another.
-OF_PERSON = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
-
-
-def patients(index: Index, patient_id: str) -> list[tuple[str, ...]]:
-    """What is known, in the order of `OF_PERSON`, of each that has a Patient ID."""
-    statement = f"SELECT {', '.join(OF_PERSON)} FROM patient WHERE PatientID = ?"
-    with index.engine.reading():
-        return [tuple(row) for row in index.engine.execute(statement, (patient_id,))]
 
 
 def count(index: Index, query: Query, most: int, others: Conditions = ()) -> int:

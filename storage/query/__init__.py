@@ -4,7 +4,7 @@ from storage.query.conditions import joined
 from storage.query.folding import NUMBER_VRS, RANGE_VRS, fold
 from storage.query.fuzzy import sounds_like
 from storage.query.identifier import MAX_IDENTIFIER_BYTES, Options, Query, Root, is_key
-from storage.query.key_groups import combined_pairs, keys_in_items
+from storage.query.key_groups import combined_pairs, keys_in_items, one_uid_each
 from storage.query.keywords import KeyPath, asked_by_keyword, key_path
 from storage.query.ranges import combined_range
 from storage.query.rules import (
@@ -56,6 +56,7 @@ __all__ = [
     "keys_in_items",
     "match_columns",
     "matches",
+    "one_uid_each",
     "rule_for",
     "single_keys",
     "sounds_like",

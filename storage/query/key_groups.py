@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from storage.dicom.values import IN_SEQUENCE, Attribute
+from storage.dicom.values import IN_SEQUENCE, Attribute, Key, are_uids
 from storage.query.identifier import Query
 from storage.query.ranges import range_form
 
@@ -31,6 +31,15 @@ def combined_pairs(attributes: Sequence[Attribute], query: Query) -> dict[str, A
             if form and form == range_form(query.text(asked[time])):
                 pairs |= {date: asked[time], time: None}
     return pairs
+
+
+def one_uid_each(query: Query) -> list[Attribute]:
+    """The keys that narrow a query where each is one UID of an entity; none where others do."""
+    if query.options.relational or any(key.items for key in query.keys.values()):
+        return []
+    named = [attribute for attribute in query.matched if query.text(attribute)]
+    is_plain = all(a.key is Key.UNIQUE and a.vr == "UI" for a in named)
+    return named if is_plain and are_uids(map(query.text, named)) else []
 
 
 def keys_in_items(query: Query) -> Iterator[tuple[Attribute, str]]:

@@ -29,7 +29,7 @@ from scp.node import opened
 from storage import Archive, Level, Location
 from storage.diagnostics import FolderError
 from storage.dicom.values import BY_KEYWORD, stored_at
-from storage.index import search
+from storage.index import patients
 from storage.journal.corrections import PATIENT_ID
 from storage.maintenance.changes import (
     Named,
@@ -126,13 +126,13 @@ def _check_patients(
 ) -> None:
     """See that patients get an ID that is nobody's. Raises UncorrectableError."""
     new_id = values.get(PATIENT_ID)
-    patients = [one.uid for one in selections if one.level is Level.PATIENT]
-    if not new_id or not patients:
+    chosen = [one.uid for one in selections if one.level is Level.PATIENT]
+    if not new_id or not chosen:
         return
-    if search.patients(archive.index, new_id):
-        hint = f"minipacs merge-patient {patients[0]} {new_id}"
+    if patients(archive.index, new_id):
+        hint = f"minipacs merge-patient {chosen[0]} {new_id}"
         raise UncorrectableError(f"{PATIENT_ID}: {new_id} is held: `{hint}`")
-    if len(patients) > 1:
+    if len(chosen) > 1:
         raise UncorrectableError(f"{PATIENT_ID}: takes one --patient: one ID is of one patient")
 
 

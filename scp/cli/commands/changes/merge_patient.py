@@ -17,7 +17,7 @@ from scp.cli.options import (
 from scp.config import Settings
 from scp.node import opened
 from storage import Level
-from storage.index import search
+from storage.index import OF_PERSON, patients
 from storage.maintenance.changes import Selection, UncorrectableError, correction
 
 app = Commands()
@@ -45,14 +45,14 @@ def run(settings: Settings, patient_id: str, into: str, reason: str, ask: Ask) -
         archive.require_whole()
         merged = Selection(Level.PATIENT, patient_id)
         held = held_of(archive, [merged])
-        found = {one: search.patients(archive.index, one) for one in (patient_id, into)}
+        found = {one: patients(archive.index, one) for one in (patient_id, into)}
         for one, rows in found.items():
             if len(rows) != 1:
                 words = "is of several issuers: correct their studies" if rows else "is not held"
                 raise UncorrectableError(f"patient {one}: {words}")
         ((texts, *_),) = (found[into],)
-        told = dict(zip(search.OF_PERSON, texts, strict=True))
+        told = dict(zip(OF_PERSON, texts, strict=True))
         # What is not known of the one is not forgotten of the other.
-        values = {name: text for name, text in told.items() if text or name == search.OF_PERSON[1]}
+        values = {name: text for name, text in told.items() if text or name == OF_PERSON[1]}
         shown = correction.shown(archive, (merged.level, merged.uid), held[merged], values)
         make(settings, archive, held, {merged: shown}, values, reason, ask, is_merge=True)
