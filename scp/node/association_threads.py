@@ -26,8 +26,9 @@ class AssociationThreads:
 
     @property
     def are_busy(self) -> bool:
-        """Whether there are any of these."""
-        return bool(self._running)
+        """Whether there are any of these whose peers were not told yet that they are over."""
+        with self._lock:
+            return any(not one.is_released for one in self._running)
 
     def run(self, association: NodeAssociation) -> None:
         """Run it in a thread. Raises RuntimeError where none can be had."""
