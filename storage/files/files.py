@@ -55,7 +55,7 @@ class Files(Protocol):
 
     def stage(
         self, *parts: bytes | bytearray | memoryview, arrived: int = 0, sync: bool = True
-    ) -> str:
+    ) -> Path:
         """Write `parts` to a new staged file, as `close_staged`. Raises ResourceError."""
 
     def open_staged(self) -> tuple[str, int]:

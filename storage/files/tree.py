@@ -125,7 +125,7 @@ class Tree:
 
     def stage(
         self, *parts: bytes | bytearray | memoryview, arrived: int = 0, sync: bool = True
-    ) -> str:
+    ) -> Path:
         """Write `parts` to a new file in `incoming/`, as `close_staged`. Raises ResourceError."""
         path, descriptor = self.open_staged()
         try:
@@ -136,7 +136,7 @@ class Tree:
             self.discard(path)
             raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
         self.close_staged(path, descriptor, arrived, sync)
-        return path
+        return Path(path)
 
     def open_staged(self) -> tuple[str, int]:
         """A new file in `incoming/`, and a descriptor to write it. Raises ResourceError."""
