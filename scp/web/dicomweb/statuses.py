@@ -44,6 +44,8 @@ ANSWERED: tuple[AnsweredStatus, ...] = (
                    "says which"),
     AnsweredStatus(400, (_STORE,), "the body is cut short, or holds nothing that could be an "
                    "instance"),
+    AnsweredStatus(401, _ALL, "[web] auth wants to know who asks; WWW-Authenticate says how"),
+    AnsweredStatus(403, _ALL, "who asks may not, by [users]; or a page of a stranger asks"),
     AnsweredStatus(403, (_STORE,), "[web] store is false"),
     AnsweredStatus(404, (_RETRIEVE, _URI), "it is not held"),
     AnsweredStatus(404, (_SEARCH, _STORE), "there is no such path"),
@@ -53,6 +55,8 @@ ANSWERED: tuple[AnsweredStatus, ...] = (
     AnsweredStatus(409, (_STORE,), "no instance is stored; the payload has the reasons"),
     AnsweredStatus(415, (_STORE,), "the body is of another media type, or has a Content-Encoding"),
     AnsweredStatus(416, (_RETRIEVE, _URI), "the range begins behind the end"),
+    AnsweredStatus(429, _ALL, "too many wrong passwords or tokens; Retry-After says when to ask "
+                   "again"),
     AnsweredStatus(500, _GETS, "what is stored cannot be read"),
     AnsweredStatus(503, _ALL, "resources lack, or too much is asked at one time; Retry-After says "
                    "when to ask again"),

@@ -14,9 +14,9 @@ from pydicom import dcmread
 from support import RunningNode, minipacs
 from support.checks.dicomweb import Web
 from support.checks.watching import anonymous
+from support.data.http_requests import HttpRequests
 from support.data.web_kit import Kit
 from support.fuzzing.campaign import OF_THE_SENDER
-from support.fuzzing.http_requests import HttpRequests
 
 # What the memory of a process may grow by, once it has seen some of the requests.
 _GROWTH_KIB = 48 * 1024
