@@ -131,7 +131,7 @@ def test_values_are_percent_encoded_utf_8(web: Web) -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        "limit=-1", "limit=x", "offset=1.5", "fuzzymatching=maybe", "NoSuchKeyword=1",
+        "limit=-1", "limit=x", "offset=1.5", "fuzzymatching=maybe",
         "StudyDate=yesterday", "PatientID=1&PatientID=2", "PatientID=1&00100020=1",
         "includefield=NoSuchKeyword", "0010001=1",
     ],

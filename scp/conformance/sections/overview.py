@@ -24,7 +24,7 @@ from scp.network.dimse import (
     UNCOMPRESSED_SYNTAXES,
     VERIFICATION,
 )
-from scp.web.dicomweb import GIVEN, ROUTES
+from scp.web.dicomweb import ROUTES
 from storage.dicom import IMPLEMENTATION_VERSION_NAME
 
 _PROFILES = (
@@ -113,16 +113,11 @@ def _web_services(settings: Settings) -> tuple[Part, ...]:
     web = settings.web
     if web is None:
         return ("None is configured.",)
-    rows = (
-        (route.name, " ".join(route.methods), literal(route.shown(web)), ", ".join(
-            map(literal, GIVEN[route.resource])))
-        for route in ROUTES
-    )  # fmt: skip
+    names = dict.fromkeys(route.name for route in ROUTES)
+    rows = ((name, yes(False), yes(web.store or name != "StoreInstances")) for name in names)
     return (
-        "As origin server (PS3.18), in processes of its own. Keys match as in C-FIND; what is "
-        "retrieved is in the transfer syntax that it is stored in, or in one of those that the "
-        'node can convert to. Who may ask for what is told under "Security".',
-        table(("Transaction", "Method", "Resource", "Media types"), rows),
+        "As origin server (PS3.18), in processes of its own; in detail below.",
+        table(("Transaction", "User agent", "Origin server"), rows),
     )
 
 

@@ -1,7 +1,7 @@
 """Which service is whose, and what is not supported: the frame of PS3.2 N.5."""
 
 from scp.config import Service, Settings
-from scp.conformance.sections import query, retrieve, store
+from scp.conformance.sections import query, retrieve, store, web
 from scp.conformance.sections.overview import OTHER_CLASSES
 from scp.conformance.writing import Section, is_provider, literal, table, yes
 from scp.network.dimse import STORAGE_CLASSES, service_of
@@ -43,7 +43,7 @@ def sections(settings: Settings) -> tuple[Section, ...]:
                 "C-ECHO to its peers when `minipacs peers` is called.",
             ),
         ),
-        Section(2, "DICOM Web Services in detail", ("None.",)),
+        *web.sections(settings),
         Section(2, "Media services in detail", ("None.",)),
         Section(2, "Real-Time Video services in detail", ("None.",)),
         Section(

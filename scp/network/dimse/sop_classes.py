@@ -76,6 +76,15 @@ def is_storage(abstract_syntax: str) -> bool:
     return abstract_syntax.startswith(_STORAGE_ARCS) and "Storage" in name
 
 
+def objection(sop_class: str, syntax: str) -> str:
+    """Why C-STORE would not take an instance, in words; empty where it would."""
+    if not is_storage(sop_class):
+        return f"SOP class {sop_class[:80]} is none that is stored"
+    if syntax not in STORAGE_SYNTAXES:
+        return f"Transfer syntax {syntax[:80]} is none that is taken"
+    return ""
+
+
 # Those of the standard that PS3.6 names; there are others.
 STORAGE_CLASSES: frozenset[str] = frozenset(
     uid

@@ -7,7 +7,9 @@ from xml.sax.saxutils import quoteattr
 
 from werkzeug.wrappers import Response
 
+from scp.web.dicomweb import searching, uri
 from scp.web.media import choose_capabilities
+from scp.web.rendering import PARAMETERS as RENDERING
 from scp.web.request import Asked
 
 _JSON = "application/json"
@@ -22,12 +24,23 @@ GIVEN = {
                'multipart/related; type="image/jp2"', 'multipart/related; type="image/jphc"',
                'multipart/related; type="image/dicom-rle"'),
     "rendered": ("image/jpeg", "image/png", "image/gif"),
-    "report": ("application/dicom+json", "application/dicom+xml"),
+    "thumbnail": ("image/jpeg", "image/png", "image/gif"),
+    "report": ("application/dicom+json", "application/dicom+xml",
+               'multipart/related; type="application/dicom+xml"'),
     "uri": ("application/dicom", "image/jpeg", "image/png", "image/gif"),
 }  # fmt: skip
-_TAKEN = ('multipart/related; type="application/dicom"',
+# The query parameters of each; all but those of "report" and "uri" take `ALWAYS` too.
+ALWAYS = ("accept", "charset")
+PARAMETERS: dict[str, tuple[str, ...]] = {
+    "search": searching.PARAMETERS,
+    "rendered": tuple(RENDERING),
+    "thumbnail": ("viewport",),
+    "uri": uri.PARAMETERS,
+}
+TAKEN = ('multipart/related; type="application/dicom"',
           'multipart/related; type="application/dicom+json"',
-          'multipart/related; type="application/dicom+xml"')  # fmt: skip
+          'multipart/related; type="application/dicom+xml"',
+          "application/dicom", "application/dicom+json", "application/dicom+xml")  # fmt: skip
 
 
 def answer(asked: Asked) -> Response:
@@ -35,6 +48,11 @@ def answer(asked: Asked) -> Response:
     kind = choose_capabilities(*asked.accept)
     body = _as_json(asked) if kind == _JSON else _as_wadl(asked)
     return Response(body, content_type=kind)
+
+
+def parameters_of(kind: str) -> tuple[str, ...]:
+    """The query parameters that a kind of resource takes, beside attributes to be matched."""
+    return PARAMETERS.get(kind, ()) + (ALWAYS if kind not in ("report", "uri") else ())
 
 
 def _resources(asked: Asked) -> dict[str, list[tuple[str, str, str]]]:
@@ -53,8 +71,9 @@ def _resources(asked: Asked) -> dict[str, list[tuple[str, str, str]]]:
 def _as_json(asked: Asked) -> str:
     told = [
         {"path": path, "methods": [
-            {"name": name, "method": method, "produces": GIVEN[kind],
-             **({"consumes": _TAKEN} if method == "POST" else {})}
+            {"name": name, "method": method, "parameters": parameters_of(kind),
+             "produces": GIVEN[kind], "charsets": ("UTF-8",),
+             **({"consumes": TAKEN} if method == "POST" else {})}
             for name, method, kind in methods
         ]}
         for path, methods in sorted(_resources(asked).items())
@@ -74,8 +93,9 @@ def _as_wadl(asked: Asked) -> str:
         ]
         for name, method, kind in methods:
             lines.append(f'      <method name="{method}" id="{name}">')
-            if method == "POST":
-                lines += ["        <request>", *map(_representation, _TAKEN), "        </request>"]
+            taken = map(_representation, TAKEN) if method == "POST" else ()
+            lines += ["        <request>", *map(_parameter, parameters_of(kind)), *taken,
+                      "        </request>"]  # fmt: skip
             lines += ["        <response>", *map(_representation, GIVEN[kind]),
                       "        </response>", "      </method>"]  # fmt: skip
         lines.append("    </resource>")
@@ -84,3 +104,9 @@ def _as_wadl(asked: Asked) -> str:
 
 def _representation(media_type: str) -> str:
     return f"          <representation mediaType={quoteattr(media_type)}/>"
+
+
+def _parameter(name: str) -> str:
+    """A query parameter; text is told in UTF-8 alone (PS3.18 8.8)."""
+    values = '><option value="UTF-8"/></param>' if name == "charset" else "/>"
+    return f'          <param name="{name}" style="query"{values}'

@@ -7,8 +7,9 @@ from werkzeug.wrappers import Response
 
 from scp.config import Right
 from scp.web.dicomweb import search_answers, storing, uri
+from scp.web.dicomweb.answering import answered
 from scp.web.request import Route
-from scp.web.retrieval import documents, frames, instances, rendered
+from scp.web.retrieval import documents, frames, rendered
 
 
 @dataclass(frozen=True)
@@ -25,21 +26,25 @@ _FRAMES = _INSTANCE + "/frames/<numbers>"
 _ALL = (_STUDY, _SERIES, _INSTANCE)
 
 
-def _of(name: str, paths: tuple[str, ...], end: str, handler: Callable[..., Response],
-        resource: str, right: Right = Right.RETRIEVE) -> tuple[ServiceRoute, ...]:  # fmt: skip
+def _of(
+    name: str, paths: tuple[str, ...], end: str, handler: Callable[..., Response], resource: str,
+    right: Right = Right.RETRIEVE, method: str = "GET",
+) -> tuple[ServiceRoute, ...]:  # fmt: skip
+    answer = answered(handler, is_text=resource != "uri")
     return tuple(
-        ServiceRoute(name, path + end, handler, resource=resource, right=right) for path in paths
+        ServiceRoute(name, path + end, answer, (method,), resource=resource, right=right)
+        for path in paths
     )
 
 
 ROUTES: tuple[ServiceRoute, ...] = (
-    ServiceRoute("SearchForStudies", "{base}/studies", search_answers.studies, resource="search",
-                 right=Right.FIND),
+    *_of("SearchForStudies", ("{base}",), "/studies", search_answers.studies, "search",
+         Right.FIND),
     *_of("SearchForSeries", ("{base}", _STUDY), "/series", search_answers.series, "search",
          Right.FIND),
     *_of("SearchForInstances", ("{base}", _STUDY, _SERIES), "/instances",
          search_answers.instances, "search", Right.FIND),
-    *_of("RetrieveInstances", _ALL, "", instances.retrieve, "instances"),
+    *_of("RetrieveInstances", _ALL, "", documents.instances_or_bulk_data, "instances"),
     *_of("RetrieveMetadata", _ALL, "/metadata", documents.metadata, "metadata"),
     *_of("RetrieveBulkdata", _ALL, "/bulkdata", documents.all_bulk_data, "bulkdata"),
     *_of("RetrieveBulkdata", (_INSTANCE,), "/bulkdata/<path:path>", documents.bulk_data,
@@ -47,10 +52,8 @@ ROUTES: tuple[ServiceRoute, ...] = (
     *_of("RetrievePixelData", _ALL, "/pixeldata", frames.retrieve_all, "pixels"),
     *_of("RetrieveFrames", (_FRAMES,), "", frames.retrieve, "pixels"),
     *_of("RetrieveRendered", (*_ALL, _FRAMES), "/rendered", rendered.retrieve, "rendered"),
-    *_of("RetrieveThumbnail", (*_ALL, _FRAMES), "/thumbnail", rendered.thumbnail, "rendered"),
-    ServiceRoute("StoreInstances", "{base}/studies", storing.store, ("POST",), "report",
-                 right=Right.STORE),
-    ServiceRoute("StoreInstances", _STUDY, storing.store, ("POST",), "report",
-                 right=Right.STORE),
-    ServiceRoute("RetrieveByURI", "{uri}", uri.retrieve, resource="uri", right=Right.RETRIEVE),
+    *_of("RetrieveThumbnail", (*_ALL, _FRAMES), "/thumbnail", rendered.thumbnail, "thumbnail"),
+    *_of("StoreInstances", ("{base}/studies", _STUDY), "", storing.store, "report", Right.STORE,
+         "POST"),
+    *_of("RetrieveByURI", ("{uri}",), "", uri.retrieve, "uri"),
 )  # fmt: skip

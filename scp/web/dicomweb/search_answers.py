@@ -35,10 +35,12 @@ def _answer(asked: Asked, resource: Resource, level: Level) -> Response:
     held = list(answers)
     asked.told["answers"] = len(held)
     warnings = list(search.warnings)
-    if answers.has_more:
-        warnings.append("There are additional results that can be requested")
+    if answers.remaining:
+        # In the words of PS3.18 8.3.4.4.1.
+        words = f"There are {answers.remaining} additional results that can be requested"
+        warnings.append(words)
     if left_out := [*found.search.unreadable, *found.search.left_out]:
         warnings.append(f"{len(left_out)} stored headers could not be read, and are not matched")
     if found.search.unread:
         warnings.append("Some attributes are not looked at in stored headers")
-    return warned(documents(held, kind), warnings)
+    return warned(asked, documents(held, kind), warnings)

@@ -1,5 +1,6 @@
 """QIDO-RS (PS3.18 10.6): a URL as the query that a C-FIND would be, and its answers."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -17,7 +18,7 @@ from storage.query import KeyPath, asked_by_keyword, key_path
 
 # Tables 10.6.3-3 to -5: what each answer holds, but for Timezone Offset From UTC, which no column
 # of the index has, and what every answer holds.
-_OF_LEVEL = {
+RETURNED = {
     Level.STUDY: (
         "StudyDate", "StudyTime", "AccessionNumber", "ModalitiesInStudy", "ReferringPhysicianName",
         "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyID",
@@ -40,7 +41,21 @@ _UNIQUE_TAGS = [UNIQUE[level].tag for level in list(Level)[1:]]
 _TRUTHS = {"true": True, "false": False}
 _FLAGS = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
 # Parameters that say how to answer, and not what.
-_OTHERS = {*_FLAGS, "includefield", "limit", "offset", "accept", "charset"}
+PARAMETERS = (*_FLAGS, "includefield", "limit", "offset")
+_OTHERS = {*PARAMETERS, "accept", "charset"}
+# What a parameter may be called that is no attribute (table 8.3.1-1).
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DATE = r"[0-9]{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
+_TIME = r"(?:[01][0-9]|2[0-3])(?:[0-5][0-9](?:(?:[0-5][0-9]|60)(?:\.[0-9]{1,6})?)?)?"
+# VR -> what a value to be matched is (PS3.5 6.2, PS3.4 C.2.2.2), where nobody could mean another.
+_VALUES = {
+    "DA": re.compile(f"{_DATE}|{_DATE}-(?:{_DATE})?|-{_DATE}"),
+    "TM": re.compile(f"{_TIME}|{_TIME}-(?:{_TIME})?|-{_TIME}"),
+    "UI": re.compile(r"[0-9.]{1,64}"),
+    "IS": re.compile(r"[+-]?[0-9]{1,12}"),
+    "US": re.compile(r"[0-9]{1,5}"),
+}
+_OPEN = ("", "*", '""')
 
 
 @dataclass(frozen=True)
@@ -62,46 +77,68 @@ def search_of(resource: Resource, level: Level, given: MultiDict[str, str]) -> S
     """
     flags = {name: _truth(name, given.get(name, "false")) for name in _FLAGS}
     try:
-        where = _conditions(resource, given)
+        where, unknown = _conditions(resource, given)
         shown = _shown(resource, level, given.getlist("includefield"))
         query = asked_by_keyword(level, where, shown)
     except IdentifierError as error:
         raise BadRequestError(str(error)) from error
     options = Options(
         relational=True,
+        date_time=True,  # PS3.18 8.3.4.1.1
         fuzzy_names=flags["fuzzymatching"],
         empty_value=flags["emptyvaluematching"],
         multiple_values=flags["multiplevaluematching"],
     )
     query = replace(query, options=options)
-    warnings = tuple(
+    unmatched = [
         f"{path.name} is not matched, and narrows nothing"
         for path, text in where.items()
         if text and path.tags[0] in query.unsupported
-    )
+    ]
     offset = _number(given, "offset") or 0
-    return Search(resource, level, query, offset, _number(given, "limit"), warnings)
+    return Search(resource, level, query, offset, _number(given, "limit"), (*unknown, *unmatched))
 
 
-def _conditions(resource: Resource, given: MultiDict[str, str]) -> dict[KeyPath, str]:
+def _conditions(
+    resource: Resource, given: MultiDict[str, str]
+) -> tuple[dict[KeyPath, str], list[str]]:
+    """What is to match, and words on parameters that are not known: they count as absent (8.3)."""
     where: dict[KeyPath, str] = {}
     by_tags: dict[tuple[int, ...], str] = {}
+    unknown = []
     for name, texts in given.lists():
-        if name in _OTHERS:
+        if name in _OTHERS or not name:
             continue
-        path = key_path(name)
+        try:
+            path = key_path(name)
+        except IdentifierError as error:
+            if not _NAME.fullmatch(name):
+                raise
+            unknown.append(f"{error}: the parameter was not taken into account")
+            continue
         if len(texts) > 1 or path.tags in by_tags:
             raise BadRequestError(f"{name}: given more than once")
         by_tags[path.tags] = name
         # A list of UIDs is written with commas (PS3.18 8.3.4.1), and so OHIF writes one of
         # modalities: no code string has one in it (PS3.5 6.2).
         where[path] = texts[0].replace(",", "\\") if path.vr in ("UI", "CS") else texts[0]
+        _check(name, path.vr, where[path])
     for keyword, uid in resource.named:
         path = key_path(keyword)
         if by_tags.get(path.tags) and where[key_path(by_tags[path.tags])] not in ("", uid):
             raise BadRequestError(f"{keyword}: the path names another")
         where[path] = uid
-    return where
+    return where, unknown
+
+
+def _check(name: str, vr: str, text: str) -> None:
+    """Raise BadRequestError for a value that its VR does not have (PS3.18 8.3)."""
+    form = _VALUES.get(vr)
+    if form is None or text in _OPEN:
+        return
+    for one in text.split("\\"):
+        if not form.fullmatch(one.strip()):
+            raise BadRequestError(f"{name}={one[:64]}: no value of {vr} to be matched (PS3.5 6.2)")
 
 
 def _shown(resource: Resource, level: Level, included: Sequence[str]) -> list[KeyPath]:
@@ -110,7 +147,7 @@ def _shown(resource: Resource, level: Level, included: Sequence[str]) -> list[Ke
     An attribute of a lower level has no one value, and is left out (PS3.18 10.6.3.3).
     """
     above = [one for one in Level if resource.level < one <= level]
-    names = [name for one in above for name in _OF_LEVEL[one]]
+    names = [name for one in above for name in RETURNED[one]]
     names += [UNIQUE[one].keyword for one in list(Level)[1 : level + 1]]
     for name in (one.strip() for text in included for one in text.split(",")):
         if name == "all":
@@ -143,22 +180,24 @@ def _number(given: MultiDict[str, str], name: str) -> int | None:
 
 @dataclass
 class Answers:
-    """The answers of a search, one an entity: iterate once, then `has_more` tells of others."""
+    """The answers of a search, one an entity: iterate once, then `remaining` counts the others."""
 
     search: Search
     found: QueryAnswers
     most: int = 0  # of one answer; 0: any number
-    has_more: bool = False
+    remaining: int = 0
 
     def __iter__(self) -> Iterator[Elements]:
         """Each as elements, with where it is to be had. Raises ArchiveError."""
         search, columns = self.search, [(a.tag, a.vr) for a in self.search.query.returned]
         bounds = [one for one in (search.limit, self.most or None) if one is not None]
         end = search.offset + min(bounds) if bounds else None
-        number = 0
-        for number, answer in enumerate(islice(self.found, search.offset, None), search.offset):
+        answers = iter(self.found)
+        for number, answer in enumerate(islice(answers, search.offset, None), search.offset):
             if end is not None and number >= end:
-                self.has_more = True
+                total = self.found.count()
+                rest = sum(1 for _ in answers) + 1 if total is None else total - number
+                self.remaining = max(rest, 1)
                 return
             held: Elements = {
                 tag: Element(vr, text)

@@ -1,17 +1,24 @@
 """STOW-RS (PS3.18 10.5): instances stored by the door of C-STORE, and a reason for each refusal."""
 
 import io
-import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
-from pydicom.tag import Tag
 from werkzeug.wrappers import Response
 
-from scp.network.dimse import Status, sop_classes, status_of
-from scp.web.dicomweb.sent_documents import Documents
-from scp.web.media import JSON, XML, IncomingMultipart, IncomingPart, MultipartError, choose_report
+from scp.network.dimse import sop_classes
+from scp.web.dicomweb.reports import SENDER, NotTakenError, Report
+from scp.web.dicomweb.sent_documents import KINDS, Documents
+from scp.web.media import (
+    DICOM,
+    XML,
+    Choice,
+    IncomingMultipart,
+    IncomingPart,
+    MultipartError,
+    choose_report,
+    whole_of,
+)
 from scp.web.models import ReadDataSet
 from scp.web.request import (
     Asked,
@@ -19,73 +26,34 @@ from scp.web.request import (
     ForbiddenError,
     UnsupportedTypeError,
     document,
+    documents,
     warned,
 )
-from storage import Received, Stored, StoreOutcome
+from storage import Received, Stored
 from storage.archive import OnePass
-from storage.diagnostics import ArchiveError, DataSetError, Event, MismatchError
+from storage.diagnostics import ArchiveError, DataSetError, MismatchError
 from storage.dicom import part10
-from storage.dicom.data_sets import Element, Elements
-from storage.dicom.values import Uids
 
-logger = logging.getLogger(__name__)
-
-# Who sent it, for the journal and for [[forward]].
-SENDER = "STOW-RS"
 _BLOCK_BYTES = 1 << 20
-_RETRIEVE_URL = Tag(0x0008, 0x1190)
-_CLASS, _INSTANCE = Tag(0x0008, 0x1150), Tag(0x0008, 0x1155)
-_FAILURE_REASON, _WARNING_REASON = Tag(0x0008, 0x1197), Tag(0x0008, 0x1196)
-_FAILED, _STORED, _OTHERS = Tag(0x0008, 0x1198), Tag(0x0008, 0x1199), Tag(0x0008, 0x119A)
 _OWN_CLASS, _OWN_INSTANCE = 0x00080016, 0x00080018
-
-
-@dataclass
-class Report:
-    """What became of each instance of a request."""
-
-    stored: list[Elements] = field(default_factory=list)
-    failed: list[Elements] = field(default_factory=list)
-    others: list[Elements] = field(default_factory=list)  # of which no UIDs are known
-    reasons: list[str] = field(default_factory=list)
-    studies: set[str] = field(default_factory=set)
-    is_out_of_resources: bool = False
-
-    @property
-    def status(self) -> int:
-        """Of the answer (PS3.18 10.5.3.1)."""
-        refused = len(self.failed) + len(self.others)
-        if not refused:
-            return 200
-        if self.stored:
-            return 202
-        return 503 if self.is_out_of_resources else 409
-
-    def elements(self, url: str) -> Elements:
-        """The answer's data set (PS3.18 table 10.5.3-2)."""
-        found: Elements = {_RETRIEVE_URL: Element("UR", url if self.stored else "")}
-        for tag, items in ((_FAILED, self.failed), (_STORED, self.stored), (_OTHERS, self.others)):
-            if items:
-                found[tag] = Element("SQ", items=tuple(items))
-        return found
 
 
 def store(asked: Asked, study: str | None = None) -> Response:
     """Store the instances in the body of a request, those of one study where the path names it."""
     if not asked.context.web.store:
         raise ForbiddenError("[web] store is false: nothing is stored here")
-    resource = asked.resource(study)
-    kind = choose_report(*asked.accept)
-    report, body = Report(), _body(asked)
+    asked.resource(study)
+    choice = choose_report(*asked.accept)
+    report, (kind, parts) = Report(), _body(asked)
     try:
-        if body.media_type in (JSON, XML):
-            with Documents(body.media_type) as held:
-                for part in body.parts(asked.request.stream):
+        if kind in KINDS:
+            with Documents(KINDS[kind]) as held:
+                for part in parts:
                     held.take(part)
                 for made in held.data_sets():
                     _take_made(asked, made, held, study, report)
         else:
-            for part in body.parts(asked.request.stream):
+            for part in parts:
                 _take(asked, part, study, report)
     except DataSetError as error:
         raise BadRequestError(str(error)) from error
@@ -97,17 +65,44 @@ def store(asked: Asked, study: str | None = None) -> Response:
     if not (report.stored or report.failed or report.others):
         raise BadRequestError("there is no part in it")
     asked.told |= {"stored": len(report.stored), "reasons": report.reasons}
-    one = next(iter(report.studies)) if len(report.studies) == 1 else study
-    url = asked.resource(one).url if one else resource.url
+    return _answer(asked, report, choice)
+
+
+def _answer(asked: Asked, report: Report, choice: Choice) -> Response:
+    """What became of them, and where the study is to be had (PS3.18 10.5.3)."""
+    url = asked.resource(*report.studies).url if len(report.studies) == 1 else ""
+    found = report.elements(url)
+    if choice.is_multipart:
+        answer = documents([found], XML)
+        answer.status_code = report.status
+    else:
+        answer = document(found, choice.media_type, report.status)
+    if url:
+        answer.headers["Location"] = answer.headers["Content-Location"] = url
     reasons = ["; ".join(dict.fromkeys(report.reasons))] if report.reasons else []
-    return warned(document(report.elements(url), kind, report.status), reasons)
+    return warned(asked, answer, reasons)
 
 
-def _body(asked: Asked) -> IncomingMultipart:
+def _body(asked: Asked) -> tuple[str, Iterator[IncomingPart]]:
+    """The media type of a request's instances, and its parts: a body that is one is one part."""
+    headers = asked.request.headers
+    if coding := headers.get("Content-Encoding", ""):
+        raise UnsupportedTypeError(f"Content-Encoding: takes none, not {coding[:40]!a}")
+    kind, stream = headers.get("Content-Type", ""), asked.request.stream
     try:
-        return IncomingMultipart.of(asked.request.headers.get("Content-Type", ""))
+        if (alone := whole_of(stream, kind, asked.request.content_length)) is not None:
+            media_type, parts = alone.content_type.media_type, iter([alone])
+        else:
+            body = IncomingMultipart.of(kind)
+            media_type, parts = body.media_type or DICOM, body.parts(stream)
     except MultipartError as error:
         raise UnsupportedTypeError(str(error)) from error
+    if media_type not in (DICOM, *KINDS):
+        raise UnsupportedTypeError(
+            f"Content-Type: takes instances as {', '.join((DICOM, *KINDS))}, "
+            f"not {media_type[:60]!a}"
+        )
+    return media_type, parts
 
 
 def _take(asked: Asked, part: IncomingPart, study: str | None, report: Report) -> None:
@@ -122,9 +117,9 @@ def _take(asked: Asked, part: IncomingPart, study: str | None, report: Report) -
     except ArchiveError as error:
         for _ in part.chunks:  # the next one begins behind it
             pass
-        _refuse(report, said, error)
+        report.refuse(said, error)
         return
-    _accept(asked, report, said, stored)
+    report.accept(said, stored, asked.resource(*stored.uids).url)
 
 
 def _take_made(
@@ -133,10 +128,13 @@ def _take_made(
     """The same of an instance whose metadata came as a document."""
     said = made.text(_OWN_CLASS), made.text(_OWN_INSTANCE)
     try:
+        made = held.completed(made)
         named = *said, held.transfer_syntax_of(made)
-        _accept(asked, report, said, _stored(asked, named, made.chunks(held.bulk), study))
+        stored = _stored(asked, named, made.chunks(held.bulk), study)
     except ArchiveError as error:
-        _refuse(report, said, error)
+        report.refuse(said, error)
+        return
+    report.accept(said, stored, asked.resource(*stored.uids).url)
 
 
 def _stored(
@@ -145,10 +143,8 @@ def _stored(
     """Store a data set; `named` are SOP class, SOP Instance and transfer syntax."""
     archive = asked.context.archive
     sop_class, _, syntax = named
-    if not sop_classes.is_storage(sop_class):
-        raise MismatchError(f"SOP class {sop_class[:80]} is none that is stored")
-    if syntax not in sop_classes.STORAGE_SYNTAXES:
-        raise MismatchError(f"Transfer syntax {syntax[:80]} is none that is taken")
+    if words := sop_classes.objection(sop_class, syntax):
+        raise NotTakenError(words, sop_class)
     intake = archive.receive(*named)
     try:
         for block in blocks:
@@ -162,36 +158,6 @@ def _stored(
         return archive.store(received)
     finally:
         intake.discard()
-
-
-def _refuse(report: Report, said: tuple[str, str], error: ArchiveError) -> None:
-    status = status_of(error)
-    report.is_out_of_resources |= status is Status.OUT_OF_RESOURCES
-    report.reasons.append(str(error))
-    logger.error(Event("store refused", error, instance=said[1]))
-    reason = Element("US", str(int(status)))
-    if all(said):
-        report.failed.append({
-            _CLASS: Element("UI", said[0]), _INSTANCE: Element("UI", said[1]),
-            _FAILURE_REASON: reason,
-        })  # fmt: skip
-    else:
-        report.others.append({_FAILURE_REASON: reason})
-
-
-def _accept(asked: Asked, report: Report, said: tuple[str, str], stored: Stored) -> None:
-    uids: Uids = stored.uids
-    item: Elements = {
-        _CLASS: Element("UI", said[0]), _INSTANCE: Element("UI", said[1]),
-        _RETRIEVE_URL: Element("UR", asked.resource(*uids).url),
-    }  # fmt: skip
-    if stored.outcome is StoreOutcome.KEPT:
-        item[_WARNING_REASON] = Element("US", str(int(Status.ELEMENTS_DISCARDED)))
-    report.stored.append(item)
-    report.studies.add(uids[0])
-    logger.info(Event(stored.outcome.value, peer=SENDER, instance=uids[2]))
-    for disagreement in stored.disagreements:
-        logger.warning(Event("disagreement", disagreement, instance=uids[2]))
 
 
 class _Chunks(io.RawIOBase):

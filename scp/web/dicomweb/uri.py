@@ -1,129 +1,147 @@
 """WADO-URI (PS3.18 9): one instance by the parameters of a URL, as a file or a picture."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from scp.copies.conversion.data_set import TranscodeError
 from scp.copies.deidentify.instances import copies_for
 from scp.copies.deidentify.rules import Profile
-from scp.web.rendering import MEDIA_TYPES, Viewing, Viewport, viewing_of, window
+from scp.web.media import DICOM, EXPLICIT_VR_LITTLE_ENDIAN, choose_by_uri
+from scp.web.media.media_ranges import media_ranges
+from scp.web.rendering import MOST_PIXELS, Viewing, Viewport, pixels_of, viewing_of, window
 from scp.web.request import Asked, BadRequestError, UnavailableError
 from scp.web.retrieval import frames, instances, rendered
 from storage import Location
 
-_DICOM = "application/dicom"
 _UIDS = ("studyUID", "seriesUID", "objectUID")
-# Of pictures alone, and of files alone (PS3.18 9.5.1, 9.5.2).
+# Of pictures alone, and of files alone (PS3.18 9.5.1.2, 9.4.1.2).
 _OF_PICTURES = ("rows", "columns", "region", "windowCenter", "windowWidth", "imageQuality",
                 "annotation", "frameNumber")  # fmt: skip
 _OF_FILES = ("anonymize", "transferSyntax")
 _NOT_HERE = ("presentationUID", "presentationSeriesUID")
-_MOST_PIXELS = 16384
+PARAMETERS = ("requestType", *_UIDS, "contentType", "charset", *_OF_PICTURES, *_OF_FILES)
+# What is no parameter of a media type here (9.1.2.2.1).
+_NOT_OF_TYPES = ("transfer-syntax", "charset")
+_UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 
 
 def retrieve(asked: Asked) -> Response:
     """The instance that the parameters name, as they want it."""
     given = asked.request.args
+    _check(given)
+    resource = asked.resource(*(given[name].strip() for name in _UIDS))
+    location = instances.located(asked, resource)[0]
+    kind = _content_type(asked, location)
+    if kind == DICOM:
+        _refuse(given, _OF_PICTURES, kind)
+        return _file(asked, location, given)
+    _refuse(given, _OF_FILES, kind)
+    number = _frame_number(asked, location, given)
+    return rendered.answer_by_uri(asked, location, _viewing(given), number, kind)
+
+
+def _check(given: MultiDict[str, str]) -> None:
+    """Raise BadRequestError for what lacks, is there twice, or is not to be had."""
     if given.get("requestType") != "WADO":
         raise BadRequestError("requestType: takes WADO")
     if missing := [name for name in _UIDS if not given.get(name)]:
         raise BadRequestError(f"{missing[0]}: missing")
-    for name in _NOT_HERE:
-        if given.get(name):
-            raise BadRequestError(f"{name}: presentation states are not applied here")
-    resource = asked.resource(*(given[name].strip() for name in _UIDS))
-    location = instances.located(asked, resource)[0]
-    kind = _content_type(asked, location, given.get("contentType", ""))
-    if kind == _DICOM:
-        _refuse(given, _OF_PICTURES, kind)
-        return _file(asked, location, given)
-    _refuse(given, _OF_FILES, kind)
-    return rendered.answer_by_uri(
-        asked, location, _viewing(given), given.get("frameNumber", ""), kind
-    )
+    if twice := [name for name in PARAMETERS if len(given.getlist(name)) > 1]:
+        raise BadRequestError(f"{twice[0]}: given more than once")
+    if wrong := [name for name in _NOT_HERE if name in given]:
+        raise BadRequestError(f"{wrong[0]}: presentation states are not applied here")
 
 
 def _refuse(given: Mapping[str, str], names: tuple[str, ...], kind: str) -> None:
-    wrong = [name for name in names if given.get(name)]
-    if wrong:
+    if wrong := [name for name in names if name in given]:
         raise BadRequestError(f"{wrong[0]}: is not for {kind}")
 
 
-def _content_type(asked: Asked, location: Location, wanted: str) -> str:
-    """The first of what is wanted that can be had; of an image of one frame JPEG by default."""
-    kinds = [one.partition(";")[0].strip().lower() for one in wanted.split(",")]
-    for kind in kinds:
-        if kind in ("", "*/*", "image/*"):
-            is_image = _is_image(asked, location, kind == "image/*")
-            if is_image or kind != "image/*":
-                return next(iter(MEDIA_TYPES)) if is_image else _DICOM
-        elif kind in ("application/*", _DICOM):
-            return _DICOM
-        elif kind in MEDIA_TYPES:
-            return kind
-    known = ", ".join((_DICOM, *MEDIA_TYPES))
-    raise UnavailableError(f"contentType={wanted[:80]}: there is {known}")
+def _content_type(asked: Asked, location: Location) -> str:
+    """Of what `contentType` names, or without it the header, the best that there is.
+
+    Of an image that is a JPEG by default (9.3), of anything else the file.
+    """
+    header, wanted = asked.accept[0], asked.request.args.get("contentType", "")
+    for one in media_ranges(wanted):
+        if wrong := [name for name in _NOT_OF_TYPES if name in one.parameters]:
+            raise BadRequestError(f"contentType: {wrong[0]} is a parameter of the URL")
+    return choose_by_uri("" if wanted else header, wanted, _is_image(asked, location)).media_type
 
 
-def _is_image(asked: Asked, location: Location, several: bool) -> bool:
+def _is_image(asked: Asked, location: Location) -> bool:
     try:
-        held = frames.frames_of(asked, location)
-        return several or held.count == 1
+        frames.frames_of(asked, location)
     except TranscodeError:
         return False
+    return True
+
+
+def _frame_number(asked: Asked, location: Location, given: Mapping[str, str]) -> str:
+    """The number of a frame that there is; anything else is a bad request (9.5.2.1)."""
+    text = given.get("frameNumber")
+    if text is None:
+        return ""
+    count = frames.frames_of(asked, location).count
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:10]) <= count):
+        raise BadRequestError(f"frameNumber={text[:20]}: takes an integer from 1 to {count}")
+    return text
 
 
 def _file(asked: Asked, location: Location, given: Mapping[str, str]) -> Response:
-    syntax = given.get("transferSyntax", "").strip()
-    wanted = syntax or location.transfer_syntax_uid
-    choice = instances.syntax_by_name(wanted, location.transfer_syntax_uid)
-    if not choice:
-        # The server need not have it, and says in the file what it is (PS3.18 9.5.2.2).
-        choice = location.transfer_syntax_uid
-    anonymize = given.get("anonymize", "")
-    if anonymize not in ("", "yes"):
+    anonymize = given.get("anonymize")
+    if anonymize not in (None, "yes"):
         raise BadRequestError("anonymize: takes yes")
     context = asked.context
     profile = Profile() if anonymize else None
     copies = copies_for(context.archive, context.settings.node.ae_title, profile)
-    return instances.single(asked, location, choice, copies, anonymize)
+    syntax = _transfer_syntax(given.get("transferSyntax"), location.transfer_syntax_uid)
+    answer = instances.single(asked, location, syntax, copies, anonymize or "")
+    answer.headers["Content-Type"] = DICOM  # which has no transfer syntax here (9.1.3)
+    return answer
+
+
+def _transfer_syntax(wanted: str | None, stored: str) -> str:
+    """The one that is named, or by default Explicit VR Little Endian (9.4.2.4)."""
+    there = instances.forms_of(stored)
+    if wanted is None:
+        return EXPLICIT_VR_LITTLE_ENDIAN if EXPLICIT_VR_LITTLE_ENDIAN in there else there[0]
+    if wanted == "*":
+        return there[0]
+    if not _UID.fullmatch(wanted) or len(wanted) > 64:
+        raise BadRequestError(f"transferSyntax={wanted[:64]}: takes a UID")
+    if wanted not in there:
+        raise UnavailableError(f"transferSyntax={wanted}: there is {', '.join(there)}")
+    return wanted
 
 
 def _viewing(given: Mapping[str, str]) -> Viewing:
     try:
-        wanted = {"quality": given.get("imageQuality", ""),
-                  "annotation": given.get("annotation", "")}  # fmt: skip
-        found = viewing_of({name: text for name, text in wanted.items() if text})
-        center, width = given.get("windowCenter", ""), given.get("windowWidth", "")
-        if bool(center) != bool(width):
+        names = {"imageQuality": "quality", "annotation": "annotation"}
+        found = viewing_of({other: given[name] for name, other in names.items() if name in given})
+        center, width = given.get("windowCenter"), given.get("windowWidth")
+        if (center is None) != (width is None):
             raise ValueError("windowCenter and windowWidth go together")
-        if center:
+        if center is not None and width is not None:
             found = replace(found, window=window(center, width))
-        return replace(found, viewport=_viewport(given), region=_region(given.get("region", "")))
+        return replace(found, viewport=_viewport(given), region=_region(given.get("region")))
     except ValueError as error:
         raise BadRequestError(str(error)) from error
 
 
 def _viewport(given: Mapping[str, str]) -> Viewport | None:
-    sizes = []
-    for name in ("columns", "rows"):
-        text = given.get(name, "")
-        if text and not (
-            text.isascii() and text.isdecimal() and 1 <= int(text[:6]) <= _MOST_PIXELS
-        ):
-            raise ValueError(f"{name}={text[:20]}: takes an integer from 1 to {_MOST_PIXELS}")
-        sizes.append(int(text) if text else None)
-    columns, rows = sizes
-    if columns is None and rows is None:
-        return None
-    return Viewport(columns or _MOST_PIXELS, rows or _MOST_PIXELS)
+    """The size that is given; of one that is not there any will do."""
+    sizes = {name: pixels_of(name, given[name]) for name in ("columns", "rows") if name in given}
+    return Viewport(**{"columns": MOST_PIXELS, "rows": MOST_PIXELS} | sizes) if sizes else None
 
 
-def _region(text: str) -> tuple[float, float, float, float] | None:
-    """Left, upper, right and lower, as parts of the image's width and height (PS3.18 9.5.1.2.4)."""
-    if not text:
+def _region(text: str | None) -> tuple[float, float, float, float] | None:
+    """Left, upper, right and lower, as parts of the image's width and height (PS3.18 9.5.1.2.5)."""
+    if text is None:
         return None
     try:
         left, upper, right, lower = (float(one) for one in text.split(","))

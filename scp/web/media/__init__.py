@@ -4,6 +4,7 @@ from scp.web.media.accept import (
     Choice,
     NotAcceptableError,
     choose_bulk,
+    choose_by_uri,
     choose_capabilities,
     choose_dicom,
     choose_metadata,
@@ -12,13 +13,22 @@ from scp.web.media.accept import (
     choose_report,
 )
 from scp.web.media.errors import MultipartError
-from scp.web.media.media_types import DICOM, JSON, SYNTAXES_OF, XML
+from scp.web.media.media_types import (
+    DICOM,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    JSON,
+    OCTETS,
+    SYNTAXES_OF,
+    XML,
+)
 from scp.web.media.multipart import FileRange, Multipart, Part
-from scp.web.media.parts import IncomingMultipart, IncomingPart
+from scp.web.media.parts import IncomingMultipart, IncomingPart, whole_of
 
 __all__ = [
     "DICOM",
+    "EXPLICIT_VR_LITTLE_ENDIAN",
     "JSON",
+    "OCTETS",
     "SYNTAXES_OF",
     "XML",
     "Choice",
@@ -30,10 +40,12 @@ __all__ = [
     "NotAcceptableError",
     "Part",
     "choose_bulk",
+    "choose_by_uri",
     "choose_capabilities",
     "choose_dicom",
     "choose_metadata",
     "choose_pixels",
     "choose_rendered",
     "choose_report",
+    "whole_of",
 ]

@@ -144,10 +144,11 @@ def choose_metadata(header: str, parameter: str) -> str:
     return _JSON_NAMES.get(found := choose(header, parameter, offers).media_type, found)
 
 
-def choose_report(header: str, parameter: str) -> str:
-    """The media type of what is said of instances that were to be stored: JSON, or XML."""
-    offers = Offer(JSON), Offer(XML), Offer(PLAIN_JSON), Offer(PLAIN_XML)
-    return _JSON_NAMES.get(found := choose(header, parameter, offers).media_type, found)
+def choose_report(header: str, parameter: str) -> Choice:
+    """The form of what is said of instances that were to be stored: JSON, or XML (10.5.4)."""
+    alone = JSON, XML, PLAIN_JSON, PLAIN_XML
+    found = choose(header, parameter, [*map(Offer, alone), Offer(XML, True)])
+    return Choice(_JSON_NAMES.get(found.media_type, found.media_type), found.is_multipart)
 
 
 def choose_bulk(header: str, parameter: str) -> Choice:
@@ -187,6 +188,12 @@ def choose_rendered(
         return choose(header, parameter, [*alone, *offers])
     found = choose(header, parameter, [*offers, *alone])
     return Choice(found.media_type, True)
+
+
+def choose_by_uri(header: str, parameter: str, is_image: bool) -> Choice:
+    """What an instance is given as by WADO-URI (PS3.18 9.3): a picture, or as it is."""
+    kinds = (*RENDERED, DICOM) if is_image else (DICOM,)
+    return choose(header, parameter, map(Offer, kinds))
 
 
 def choose_capabilities(header: str, parameter: str) -> str:

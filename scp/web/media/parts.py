@@ -95,6 +95,29 @@ def parts_of(source: Source, content_type: str) -> Iterator[IncomingPart]:
     return IncomingMultipart.of(content_type).parts(source)
 
 
+def whole_of(source: Source, content_type: str, length: int | None) -> IncomingPart | None:
+    """A body of one part as that part, by its Content-Type; None where it is of several.
+
+    `length` is what is said of it: where it ends before, its chunks raise CutShortError. Raises
+    MultipartError where there is no media type.
+    """
+    ranges = media_ranges(content_type)
+    if not ranges:
+        raise MultipartError("Content-Type: missing, or no media type")
+    if ranges[0].is_multipart or content_type.lower().lstrip().startswith("multipart/"):
+        return None
+    return IncomingPart({"content-type": content_type}, _chunks(source, length))
+
+
+def _chunks(source: Source, length: int | None) -> Iterator[bytes]:
+    read = 0
+    while block := source.read(_BLOCK_BYTES):
+        read += len(block)
+        yield block
+    if length is not None and read < length:
+        raise CutShortError("the body ends before its end")
+
+
 class _Reader:
     """Reads a body from front to back; `_held` is what was read and is still to be told."""
 

@@ -3,13 +3,14 @@
 from scp.web.models.fragments import Head, is_bulk
 from scp.web.models.json_reading import read_json
 from scp.web.models.model import json_model, xml_model
-from scp.web.models.reading import Encapsulated, ReadDataSet
+from scp.web.models.reading import Encapsulated, ReadDataSet, ReadElement
 from scp.web.models.xml_reading import read_xml
 
 __all__ = [
     "Encapsulated",
     "Head",
     "ReadDataSet",
+    "ReadElement",
     "is_bulk",
     "json_model",
     "read_json",

@@ -2,14 +2,25 @@
 
 from scp.web.rendering.encoding import MEDIA_TYPES, encoded
 from scp.web.rendering.pictures import picture
-from scp.web.rendering.viewing import Viewing, Viewport, viewing_of, window
+from scp.web.rendering.viewing import (
+    MOST_PIXELS,
+    PARAMETERS,
+    Viewing,
+    Viewport,
+    pixels_of,
+    viewing_of,
+    window,
+)
 
 __all__ = [
     "MEDIA_TYPES",
+    "MOST_PIXELS",
+    "PARAMETERS",
     "Viewing",
     "Viewport",
     "encoded",
     "picture",
+    "pixels_of",
     "viewing_of",
     "window",
 ]

@@ -10,7 +10,8 @@ _INTEGER, _NUMBER = (
     re.compile(r"\d{1,5}"),
     re.compile(r"[+-]?\d{0,9}(\.\d{0,9})?([eE][+-]?\d{1,2})?"),
 )
-_MOST_PIXELS = 16384
+_KEYWORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
+MOST_PIXELS = 16384
 _ANNOTATIONS = frozenset({"patient", "technique"})
 _PROFILES = frozenset({"no", "yes", "srgb", "adobergb", "rommrgb", "displayp3"})
 
@@ -64,8 +65,8 @@ class Viewing:
 def viewing_of(given: Mapping[str, str]) -> Viewing:
     """What the parameters of a URL ask for. Raises ValueError with words for who asked."""
     found = Viewing()
-    for name, read in _PARAMETERS.items():
-        if text := given.get(name, ""):
+    for name, read in PARAMETERS.items():
+        if (text := given.get(name)) is not None:
             found = read(found, text)
     return found
 
@@ -73,8 +74,8 @@ def viewing_of(given: Mapping[str, str]) -> Viewing:
 def _window(found: Viewing, text: str) -> Viewing:
     parts = text.split(",")
     functions = {one.value: one for one in Function}
-    name = parts[2].strip().lower() if len(parts) > 2 else Function.LINEAR.value
-    if not 2 <= len(parts) <= 3 or name not in functions:
+    name = parts[2].strip().lower() if len(parts) == 3 else ""
+    if name not in functions:  # all three are to be there (PS3.18 8.3.5.1.4)
         words = (
             f"window={text[:60]}: takes center,width,function with one of {', '.join(functions)}"
         )
@@ -99,9 +100,9 @@ def window(center: str, width: str) -> Window:
 
 def _viewport(found: Viewing, text: str) -> Viewing:
     parts = [part.strip() for part in text.split(",")]
-    if len(parts) not in (2, 6):
+    if not 2 <= len(parts) <= 6:
         raise ValueError(f"viewport={text[:60]}: takes vw,vh or vw,vh,sx,sy,sw,sh")
-    columns, rows = (_pixels("viewport", part) for part in parts[:2])
+    columns, rows = (pixels_of("viewport", part) for part in parts[:2])
     x, y, width, height = (
         _number("viewport", part) if part else None for part in (*parts[2:], "", "", "", "")[:4]
     )
@@ -117,9 +118,14 @@ def _quality(found: Viewing, text: str) -> Viewing:
 
 
 def _annotation(found: Viewing, text: str) -> Viewing:
-    wanted = frozenset(part.strip().lower() for part in text.split(","))
-    unknown = tuple(f"annotation={one[:20]} is not known" for one in sorted(wanted - _ANNOTATIONS))
-    return replace(found, annotations=wanted & _ANNOTATIONS, warnings=(*found.warnings, *unknown))
+    wanted = frozenset(part.strip() for part in text.split(","))
+    if not all(map(_KEYWORD.fullmatch, wanted)):
+        raise ValueError(f"annotation={text[:60]}: takes {', '.join(sorted(_ANNOTATIONS))}")
+    found = replace(found, annotations=wanted & _ANNOTATIONS)
+    if not (unknown := wanted - _ANNOTATIONS):
+        return found
+    words = f"The following annotation values are not supported: {', '.join(sorted(unknown))}"
+    return replace(found, warnings=(*found.warnings, words))
 
 
 def _profile(found: Viewing, text: str) -> Viewing:
@@ -130,7 +136,8 @@ def _profile(found: Viewing, text: str) -> Viewing:
     return replace(found, warnings=(*found.warnings, f"iccprofile={text[:20]} is not embedded"))
 
 
-_PARAMETERS = {
+# What may be asked of a picture, and what reads it.
+PARAMETERS = {
     "window": _window,
     "viewport": _viewport,
     "quality": _quality,
@@ -149,7 +156,8 @@ def _number(name: str, text: str) -> float:
     return found
 
 
-def _pixels(name: str, text: str) -> int:
-    if not _INTEGER.fullmatch(text) or not 1 <= int(text) <= _MOST_PIXELS:
-        raise ValueError(f"{name}: {text[:20]!r}: takes an integer from 1 to {_MOST_PIXELS}")
+def pixels_of(name: str, text: str) -> int:
+    """A number of columns or rows. Raises ValueError."""
+    if not _INTEGER.fullmatch(text) or not 1 <= int(text) <= MOST_PIXELS:
+        raise ValueError(f"{name}: {text[:20]!r}: takes an integer from 1 to {MOST_PIXELS}")
     return int(text)

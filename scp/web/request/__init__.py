@@ -1,8 +1,8 @@
 """What is asked, of what, and what answers are made of."""
 
 from scp.web.request.access import ForbiddenError
-from scp.web.request.bodies import MODELS, document, documents, multipart, part, warned
-from scp.web.request.context import Asked, WebContext
+from scp.web.request.bodies import MODELS, document, documents, multipart, part
+from scp.web.request.context import Asked, WebContext, warned
 from scp.web.request.errors import (
     NotFoundError,
     UnavailableError,

@@ -45,11 +45,3 @@ def documents(found: Iterable[Elements], media_type: str) -> Response:
 def document(found: Elements, media_type: str, status: int) -> Response:
     """An answer that is one document."""
     return Response(MODELS[media_type].elements(found), status, content_type=media_type)
-
-
-def warned(answer: Response, words: Iterable[str]) -> Response:
-    """The same answer, with what it does not do that was asked (PS3.18 8.5)."""
-    for one in dict.fromkeys(words):
-        text = one[:400].replace('"', "'").encode("latin-1", "replace").decode("latin-1")
-        answer.headers.add("Warning", f'299 minipacs "{text}"')
-    return answer

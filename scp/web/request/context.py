@@ -1,15 +1,16 @@
 """What answers a request: the archive, the settings in force, and what the request says."""
 
+import codecs
 import ipaddress
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from werkzeug.wrappers import Request
+from werkzeug.wrappers import Request, Response
 
 from scp.config import Settings, Web
 from scp.copies.corrected import AsCorrected
@@ -23,6 +24,8 @@ from storage.files import Bounds
 # Methods that change nothing (RFC 9110 9.2.1).
 _HARMLESS = ("GET", "HEAD", "OPTIONS")
 _USUAL_PORTS = {"http": 80, "https": 443}
+# By which the one character set goes that text of answers is in (PS3.18 8.8).
+_UTF_8 = frozenset({"utf-8", "utf8", "iso_ir 192", "*"})
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,14 @@ class Asked:
         self.told |= dict(found.named)
         return found
 
+    def require_charset(self, is_text: bool = True) -> None:
+        """Raise BadRequestError for a `charset` that there is not, or not for text (8.3.3.2)."""
+        if (text := self.request.args.get("charset")) is None:
+            return
+        names = {one.partition(";")[0].strip(' "').lower() for one in text.split(",")}
+        if not names & _UTF_8 and (is_text or not any(map(_is_charset, names))):
+            raise BadRequestError(f"charset={text[:60]}: takes UTF-8")
+
     def require_host(self) -> None:
         """Raise BadRequestError where it is meant for another host."""
         name = (urlsplit(f"//{self._host}").hostname or "").lower()
@@ -152,3 +163,19 @@ class Asked:
         if origin is None or origin not in (self.origin, *self.context.web.origins):
             words = f"a page of {(origin or 'another origin')[:80]} may change nothing here"
             raise ForbiddenError(f"{words}: see [web] origins and url")
+
+
+def _is_charset(name: str) -> bool:
+    try:
+        codecs.lookup(name)
+    except (LookupError, ValueError):
+        return False
+    return True
+
+
+def warned(asked: Asked, answer: Response, words: Iterable[str]) -> Response:
+    """The same answer, with what it does not do that was asked (PS3.18 8.3.4.4.1, 8.3.5.1.1)."""
+    for one in dict.fromkeys(words):
+        text = one[:400].encode("latin-1", "replace").decode("latin-1")
+        answer.headers.add("Warning", f"299 {asked.base}: {' '.join(text.split())}")
+    return answer

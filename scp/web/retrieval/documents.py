@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
 
-from pydicom.uid import ExplicitVRLittleEndian
 from werkzeug.wrappers import Response
 
 from scp.copies.conversion.codecs import SYNTAXES, Syntax
@@ -19,18 +18,25 @@ from scp.copies.conversion.data_set import (
     unit,
 )
 from scp.web.http import not_modified
-from scp.web.media import JSON, Part, choose_bulk, choose_metadata
+from scp.web.media import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    JSON,
+    OCTETS,
+    NotAcceptableError,
+    Part,
+    choose_bulk,
+    choose_metadata,
+)
 from scp.web.models import Head, is_bulk
 from scp.web.request import MODELS, Asked, BadRequestError, NotFoundError, multipart, part
 from scp.web.retrieval import frames
-from scp.web.retrieval.instances import data_set_of, located, tag_of, tag_of_all
+from scp.web.retrieval.instances import data_set_of, located, retrieve, tag_of, tag_of_all
 from storage import Location
 from storage.dicom import part10
 
 _TAG, _NUMBER = re.compile(r"[0-9A-Fa-f]{8}"), re.compile(r"[1-9][0-9]{0,6}")
-_OCTETS = "application/octet-stream"
 # A value is Little Endian, however it is stored (PS3.18 8.7.3.5).
-_VALUE = f"{_OCTETS}; transfer-syntax={ExplicitVRLittleEndian}"
+_VALUE = f"{OCTETS}; transfer-syntax={EXPLICIT_VR_LITTLE_ENDIAN}"
 
 
 def metadata(
@@ -42,8 +48,8 @@ def metadata(
     kind = choose_metadata(*asked.accept)
     found = located(asked, resource)
     asked.told["instances"] = len(found)
-    tag = tag_of_all(asked, found, kind)
-    if kind == JSON:
+    if kind == JSON:  # what is in parts has another boundary each time
+        tag = tag_of_all(asked, found, kind)
         if unchanged := not_modified(request, tag):
             return unchanged
         answer = Response(_json(asked, found), content_type=JSON)
@@ -133,7 +139,7 @@ def _value_answer(
     chunks = _value(scope, element, element.vr or find(element.tag, scope))
     if is_multipart:
         where = f"{asked.resource(*location.uids).url}/bulkdata/{path}"
-        return multipart(iter([part(_VALUE, where, chunks, element.length)]), _OCTETS)
+        return multipart(iter([part(_VALUE, where, chunks, element.length)]), OCTETS)
     answer = Response(chunks, content_type=_VALUE)
     answer.content_length = element.length
     answer.set_etag(tag_of(asked, location, "bulkdata", path))
@@ -145,6 +151,19 @@ def _value(scope: Scope, element: StoredElement, vr: str) -> Iterator[bytes]:
     source = scope.source
     chunks = source.chunks(element.start, element.start + element.length)
     return chunks if source.little_endian or unit(vr) <= 1 else swapped(vr, chunks)
+
+
+def instances_or_bulk_data(
+    asked: Asked, study: str, series: str | None = None, instance: str | None = None
+) -> Response:
+    """The instances of a resource; or their bulk data, where octets are asked for (10.4.4)."""
+    try:
+        return retrieve(asked, study, series, instance)
+    except NotAcceptableError as error:
+        try:
+            return all_bulk_data(asked, study, series, instance)
+        except NotAcceptableError:
+            raise error from None
 
 
 def all_bulk_data(
@@ -160,7 +179,7 @@ def all_bulk_data(
             with asked.apart() as one:
                 yield from _bulk_parts(one, location)
 
-    return multipart(parts(), _OCTETS)
+    return multipart(parts(), OCTETS)
 
 
 def _bulk_parts(asked: Asked, location: Location) -> Iterator[Part]:
@@ -176,7 +195,7 @@ def _bulk_parts(asked: Asked, location: Location) -> Iterator[Part]:
             held = frames.frames_of(asked, location)
             for number in range(frames.count_of(held)):
                 data = frames.bytes_of(held, number, is_native=False)
-                kind = f"{_OCTETS}; transfer-syntax={held.transfer_syntax_uid}"
+                kind = f"{OCTETS}; transfer-syntax={held.transfer_syntax_uid}"
                 where = f"{asked.resource(*location.uids).url}/frames/{number + 1}"
                 yield part(kind, where, data, len(data))
             continue

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 from werkzeug.wrappers import Response
 
 from scp.copies.corrected import Copies, inflated, reachable, transcode_file
@@ -16,6 +17,9 @@ from storage.archive import Selected
 from storage.dicom import part10
 from storage.dicom.data_sets import DEFLATED
 from storage.journal import CORRECTIONS
+
+# Not used with Web Services (PS3.18 8.7.3): what is stored in these goes in another one.
+_NOT_OF_THE_WEB = frozenset({str(ImplicitVRLittleEndian), str(ExplicitVRBigEndian)})
 
 
 @dataclass(frozen=True)
@@ -68,20 +72,22 @@ def retrieve(
     resource = asked.resource(study, series, instance)
     found = located(asked, resource)
     stored = list(dict.fromkeys(syntax for _, syntax in found.kinds))
-    others = (one for syntax in stored for one in reachable(syntax))
+    ways = {one: forms_of(one) for one in stored}
+    first = dict.fromkeys(forms[0] for forms in ways.values() if forms)
+    others = (form for forms in ways.values() for form in forms[1:])
     choice = choose_dicom(
-        *asked.accept, tuple(dict.fromkeys((*stored, *others))), is_one=len(found) == 1
+        *asked.accept, tuple(dict.fromkeys((*first, *others))), is_one=len(found) == 1
     )
-    given = {one: choice.syntax_of((one, *reachable(one))) or "" for one in stored}
+    given = {one: choice.syntax_of(forms) or "" for one, forms in ways.items()}
     asked.told["instances"] = len(found)
     if len(found) == 1 and not choice.is_multipart:
         return single(asked, found[0], given[found[0].transfer_syntax_uid])
     return _several(asked, resource, found, given)
 
 
-def syntax_by_name(wanted: str, stored: str) -> str:
-    """The one that is wanted, where an instance stored in another can go in it; else nothing."""
-    return wanted if wanted == stored or wanted in reachable(stored) else ""
+def forms_of(stored: str) -> tuple[str, ...]:
+    """The transfer syntaxes in which what is stored in one can go, as it is stored first."""
+    return tuple(one for one in (stored, *reachable(stored)) if one not in _NOT_OF_THE_WEB)
 
 
 def single(
@@ -114,7 +120,7 @@ def _several(asked: Asked, resource: Resource, found: Selected, given: dict[str,
     answer = multipart(parts(), DICOM, 206 if is_partial else 200)
     if is_partial:
         left = sum(not given[one.transfer_syntax_uid] for one in found)
-        return warned(answer, [f"{left} instances have no decoder here"])
+        return warned(asked, answer, [f"{left} instances have no decoder here"])
     return answer
 
 

@@ -1,8 +1,7 @@
 """Pictures and thumbnails of studies, series, instances and frames (PS3.18 10.4.1.1.3)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import replace
 
 from PIL import Image
 from pydicom import dcmread
@@ -56,7 +55,7 @@ def retrieve(
             where = f"{resource.of_instance(location.uids).url}/rendered"
             yield part(choice.media_type, where, data, len(data))
 
-    return warned(multipart(parts(), choice.media_type), viewing.warnings)
+    return warned(asked, multipart(parts(), choice.media_type), viewing.warnings)
 
 
 def thumbnail(
@@ -64,8 +63,7 @@ def thumbnail(
     numbers: str | None = None,
 ) -> Response:  # fmt: skip
     """A small picture that stands for a resource: of an image in the middle of it."""
-    viewing = _viewing(asked)
-    viewing = replace(viewing, viewport=viewing.viewport or _THUMBNAIL)
+    viewing = _of_thumbnail(asked)
     found = located(asked, asked.resource(study, series, instance))
     middle = len(found) // 2
     fault = "no picture stands for it"
@@ -86,10 +84,24 @@ def _outwards(middle: int, count: int) -> Iterator[int]:
 
 
 def _viewing(asked: Asked) -> Viewing:
+    return _viewing_of(asked.request.args)
+
+
+def _viewing_of(given: Mapping[str, str]) -> Viewing:
     try:
-        return viewing_of(asked.request.args)
+        return viewing_of(given)
     except ValueError as error:
         raise BadRequestError(str(error)) from error
+
+
+def _of_thumbnail(asked: Asked) -> Viewing:
+    """A viewport's size alone: above all, it shows nothing of the patient (10.4.1.1.4)."""
+    text = asked.request.args.get("viewport")
+    if text is None:
+        return Viewing(viewport=_THUMBNAIL)
+    if text.count(",") != 1:
+        raise BadRequestError(f"viewport={text[:60]}: of a thumbnail it takes vw,vh")
+    return _viewing_of({"viewport": text})
 
 
 def _single(asked: Asked, location: Location, viewing: Viewing, numbers: str | None) -> Response:
@@ -100,7 +112,7 @@ def _single(asked: Asked, location: Location, viewing: Viewing, numbers: str | N
     if choice.is_multipart:
         return _each_frame(asked, location, viewing, numbers, choice.media_type)
     data = _drawn(asked, location, viewing, numbers, choice.media_type)
-    return _alone(data, choice.media_type, tag, viewing)
+    return _alone(asked, data, choice.media_type, tag, viewing)
 
 
 def answer_by_uri(
@@ -111,13 +123,14 @@ def answer_by_uri(
     tag = tag_of(asked, location, media_type, repr(viewing), number)
     if unchanged := not_modified(asked.request, tag):
         return unchanged
-    return _alone(_drawn(asked, location, viewing, numbers, media_type), media_type, tag, viewing)
+    data = _drawn(asked, location, viewing, numbers, media_type)
+    return _alone(asked, data, media_type, tag, viewing)
 
 
-def _alone(data: bytes, media_type: str, tag: str, viewing: Viewing) -> Response:
+def _alone(asked: Asked, data: bytes, media_type: str, tag: str, viewing: Viewing) -> Response:
     answer = Response(data, content_type=media_type)
     answer.set_etag(tag)
-    return warned(answer, viewing.warnings)
+    return warned(asked, answer, viewing.warnings)
 
 
 def _each_frame(
@@ -134,7 +147,7 @@ def _each_frame(
             where = f"{base}/frames/{number + 1}/rendered"
             yield part(media_type, where, data, len(data))
 
-    return warned(multipart(parts(), media_type), viewing.warnings)
+    return warned(asked, multipart(parts(), media_type), viewing.warnings)
 
 
 def _drawn(

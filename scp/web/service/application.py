@@ -4,10 +4,16 @@ import gzip
 import logging
 import ssl
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import (
+    HTTPException,
+    MethodNotAllowed,
+    RequestedRangeNotSatisfiable,
+)
+from werkzeug.http import parse_range_header
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
@@ -31,6 +37,7 @@ _LEAST_ZIPPED_BYTES = 1024
 _ZIP_LEVEL = 1
 # Of a request that stores nothing.
 _MOST_FORM_BYTES = 1 << 20
+_OF_GZIP = 31  # the wbits of zlib that make its format
 _RETRY_SECONDS = "10"
 _EXPOSED = "Warning, Content-Location, ETag, Content-Range"
 _REMEMBERED_SECONDS = "600"
@@ -61,6 +68,7 @@ class WebService:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
         started = time.monotonic()
+        _forget_other_ranges(environ)
         asked = Asked(self._context, Request(environ))
         answer = self._answer(asked)
         self._allow_origin(asked.request, answer)
@@ -85,6 +93,8 @@ class WebService:
             answer = told(error.code or 500, error.description or "")
             if isinstance(error, MethodNotAllowed):
                 answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+            if isinstance(error, RequestedRangeNotSatisfiable):
+                answer.headers["Content-Range"] = f"bytes */{error.length}"
             return answer
         except Exception as error:
             return _failed(error, request, told)
@@ -163,6 +173,13 @@ def _failed(error: Exception, request: Request, told: ErrorAnswer) -> Response:
     return answer
 
 
+def _forget_other_ranges(environ: dict[str, Any]) -> None:
+    """Have what is no range of bytes, or are several, count as absent (RFC 9110 14.2)."""
+    found = parse_range_header(environ.get("HTTP_RANGE"))
+    if found is None or found.units != "bytes" or len(found.ranges) != 1:
+        environ.pop("HTTP_RANGE", None)
+
+
 def _told(asked: Asked, chunks: Iterable[Any]) -> Iterator[Any]:
     """The same; what goes wrong amid it is told by an answer that has no end, and in the log."""
     try:
@@ -180,13 +197,25 @@ def _told(asked: Asked, chunks: Iterable[Any]) -> Iterator[Any]:
 
 def _zipped(request: Request, answer: Response) -> Response:
     """Compressed, where it is text and who asks takes that."""
-    is_text = answer.mimetype in _ZIPPED and not answer.is_streamed
+    is_text = answer.mimetype in _ZIPPED and answer.status_code == 200
     if not is_text or request.accept_encodings.quality("gzip") <= 0:
         return answer
-    body = answer.get_data()
-    if len(body) < _LEAST_ZIPPED_BYTES:
+    if answer.is_streamed and "Content-Length" in answer.headers:  # it is sent from a file
         return answer
-    answer.set_data(gzip.compress(body, _ZIP_LEVEL))
+    if answer.is_streamed:
+        answer.response = _compressed(answer.iter_encoded())
+    else:
+        body = answer.get_data()
+        if len(body) < _LEAST_ZIPPED_BYTES:
+            return answer
+        answer.set_data(gzip.compress(body, _ZIP_LEVEL))
     answer.headers["Content-Encoding"] = "gzip"
     answer.headers.add("Vary", "Accept-Encoding")
     return answer
+
+
+def _compressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    packer = zlib.compressobj(_ZIP_LEVEL, wbits=_OF_GZIP)
+    for chunk in chunks:
+        yield packer.compress(chunk)
+    yield packer.flush()

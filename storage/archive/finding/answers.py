@@ -82,6 +82,13 @@ class QueryAnswers:
             else:
                 yield from (QueryAnswer(texts, {}, row_id) for row_id, texts in rows)
 
+    def count(self) -> int | None:
+        """How many there are, by the index; None where headers tell which. Raises ResourceError."""
+        if self.search.matched:
+            return None
+        with self._index.engine.reading():
+            return finding.count(self._index, self.search.query, 0)
+
     def _begun(self) -> _Rows:
         """The rows, once it is known how many headers are to be read."""
         narrowed = self.search.conditions

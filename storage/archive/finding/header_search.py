@@ -57,6 +57,11 @@ class HeaderSearch:
         return bool(self._keys) and not self.unread
 
     @property
+    def matched(self) -> list[BaseTag]:
+        """Those of the keys that narrow the entities, and are not asked for alone."""
+        return [t for t, key in self._keys.items() if not (_is_creator(t) or _is_open(key))]
+
+    @property
     def conditions(self) -> finding.Conditions:
         """What narrows the entities to those that may match, by values that the index holds."""
         return self._values.conditions
@@ -87,11 +92,10 @@ class HeaderSearch:
         self.total = total
         if not most or total <= most:
             return
-        matched = [t for t, key in self._keys.items() if not (_is_creator(t) or _is_open(key))]
-        if not matched:
+        if not self.matched:
             self.unread = list(self._keys)
             return
-        names = ",".join(keyword_for_tag(tag) or str(tag) for tag in matched)
+        names = ",".join(keyword_for_tag(tag) or str(tag) for tag in self.matched)
         raise ResourceError(
             f"{names}: over {most} headers to be read, [query] most_headers; narrow the query by "
             "UIDs, dates or others of the keys that columns serve"

@@ -29,7 +29,7 @@ _WARM_UP = 0.25
 # It reads what was replaced once for every row in doubt, and that is nearly all there is.
 _CHECK_SECONDS = 1800.0
 # Faults of what is kept as it came; every other kind would be the node's own.
-_OF_THE_SENDER = {
+OF_THE_SENDER = {
     kind.code
     for kind in (
         FaultKind.CUT_SHORT,
@@ -117,7 +117,7 @@ class Campaign:
         done = minipacs("check", node, "--json", seconds=_CHECK_SECONDS)
         assert done.stderr == ""
         kinds = {fault["kind"] for fault in json.loads(done.stdout)["faults"]}
-        assert kinds <= _OF_THE_SENDER, kinds
+        assert kinds <= OF_THE_SENDER, kinds
 
 
 def digest(path: Path) -> str:

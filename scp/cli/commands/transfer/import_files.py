@@ -176,7 +176,7 @@ def _begin(making: Making) -> None:
 
 def _importer(settings: Settings, by_data_set: bool) -> Importer:
     archive = archive_to_store(settings)
-    return Importer(archive, settings.storage.charset, SENDER, _objection, by_data_set)
+    return Importer(archive, settings.storage.charset, SENDER, sop_classes.objection, by_data_set)
 
 
 @contextmanager
@@ -195,15 +195,6 @@ def _take(chunk: list[ImportSource]) -> Result:
         return _of_process[0].take(chunk), ""
     except ArchiveError as error:
         return [], str(error)
-
-
-def _objection(sop_class: str, syntax: str) -> str:
-    """Why C-STORE would not take it."""
-    if not sop_classes.is_storage(sop_class):
-        return f"SOP class {sop_class} is none that is stored"
-    if syntax not in sop_classes.STORAGE_SYNTAXES:
-        return f"Transfer syntax {syntax} is none that is taken"
-    return ""
 
 
 class _Import:

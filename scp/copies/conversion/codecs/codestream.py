@@ -25,3 +25,5 @@ class Stream:
     colour: str = ""
     is_discrete_cosine: bool = False
     is_near_lossless: bool = False
+    process: int = 0  # of JPEG and JPEG-LS: the marker of the frame header
+    selection: int = 0  # of lossless JPEG: the predictor

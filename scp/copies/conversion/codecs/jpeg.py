@@ -80,6 +80,8 @@ def _stream(segments: dict[int, bytes], last_scan: bytes) -> Stream:
         colour=_colour(segments, header[6::3]) if discrete_cosine else "",
         is_discrete_cosine=discrete_cosine,
         is_near_lossless=process == _JPEG_LS and near > 0,
+        process=process,
+        selection=near,  # both are the same byte
     )
 
 

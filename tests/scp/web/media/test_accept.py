@@ -196,8 +196,9 @@ def test_metadata(header: str, expected: str) -> None:
 def test_xml_of_metadata_is_a_part() -> None:
     with pytest.raises(NotAcceptableError):
         choose_metadata(XML, "")
-    assert choose_report(XML, "") == choose_report("application/xml", "") == XML
-    assert choose_report("*/*", "") == choose_report("", "application/dicom json") == JSON
+    assert choose_report(XML, "") == choose_report("application/xml", "") == Choice(XML)
+    assert choose_report("*/*", "") == choose_report("", "application/dicom json") == Choice(JSON)
+    assert choose_report(f'multipart/related; type="{XML}"', "") == Choice(XML, True)
 
 
 @pytest.mark.parametrize(
