@@ -8,7 +8,15 @@ from werkzeug.wrappers import Response
 from scp.copies.conversion.data_set import TranscodeError
 from scp.copies.deidentify.instances import copies_for
 from scp.copies.deidentify.rules import Profile
-from scp.web.rendering import MEDIA_TYPES, Viewing, Viewport, viewing_of, window
+from scp.web.rendering import (
+    MEDIA_TYPES,
+    MOST_PIXELS,
+    Viewing,
+    Viewport,
+    pixel_count,
+    viewing_of,
+    window,
+)
 from scp.web.request import Asked, BadRequestError, UnavailableError
 from scp.web.retrieval import frames, instances, rendered
 from storage import Location
@@ -20,7 +28,6 @@ _OF_PICTURES = ("rows", "columns", "region", "windowCenter", "windowWidth", "ima
                 "annotation", "frameNumber")  # fmt: skip
 _OF_FILES = ("anonymize", "transferSyntax")
 _NOT_HERE = ("presentationUID", "presentationSeriesUID")
-_MOST_PIXELS = 16384
 
 
 def retrieve(asked: Asked) -> Response:
@@ -107,18 +114,13 @@ def _viewing(given: Mapping[str, str]) -> Viewing:
 
 
 def _viewport(given: Mapping[str, str]) -> Viewport | None:
-    sizes = []
-    for name in ("columns", "rows"):
-        text = given.get(name, "")
-        if text and not (
-            text.isascii() and text.isdecimal() and 1 <= int(text[:6]) <= _MOST_PIXELS
-        ):
-            raise ValueError(f"{name}={text[:20]}: takes an integer from 1 to {_MOST_PIXELS}")
-        sizes.append(int(text) if text else None)
-    columns, rows = sizes
+    columns, rows = (
+        pixel_count(name, text) if (text := given.get(name, "")) else None
+        for name in ("columns", "rows")
+    )
     if columns is None and rows is None:
         return None
-    return Viewport(columns or _MOST_PIXELS, rows or _MOST_PIXELS)
+    return Viewport(columns or MOST_PIXELS, rows or MOST_PIXELS)
 
 
 def _region(text: str) -> tuple[float, float, float, float] | None:

@@ -5,8 +5,8 @@ from PIL import Image, ImageDraw
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut, convert_color_space
 
+from scp.copies.conversion.codecs import PixelModule
 from scp.copies.conversion.data_set import TranscodeError
-from scp.copies.conversion.pixels import PixelModule
 from scp.web.rendering.grayscale import shades
 from scp.web.rendering.samples import Array, samples_of
 from scp.web.rendering.viewing import Viewing, Viewport

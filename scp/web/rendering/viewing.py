@@ -10,7 +10,8 @@ _INTEGER, _NUMBER = (
     re.compile(r"\d{1,5}"),
     re.compile(r"[+-]?\d{0,9}(\.\d{0,9})?([eE][+-]?\d{1,2})?"),
 )
-_MOST_PIXELS = 16384
+# Columns or rows.
+MOST_PIXELS = 16384
 _ANNOTATIONS = frozenset({"patient", "technique"})
 _PROFILES = frozenset({"no", "yes", "srgb", "adobergb", "rommrgb", "displayp3"})
 
@@ -101,7 +102,7 @@ def _viewport(found: Viewing, text: str) -> Viewing:
     parts = [part.strip() for part in text.split(",")]
     if len(parts) not in (2, 6):
         raise ValueError(f"viewport={text[:60]}: takes vw,vh or vw,vh,sx,sy,sw,sh")
-    columns, rows = (_pixels("viewport", part) for part in parts[:2])
+    columns, rows = (pixel_count("viewport", part) for part in parts[:2])
     x, y, width, height = (
         _number("viewport", part) if part else None for part in (*parts[2:], "", "", "", "")[:4]
     )
@@ -149,7 +150,8 @@ def _number(name: str, text: str) -> float:
     return found
 
 
-def _pixels(name: str, text: str) -> int:
-    if not _INTEGER.fullmatch(text) or not 1 <= int(text) <= _MOST_PIXELS:
-        raise ValueError(f"{name}: {text[:20]!r}: takes an integer from 1 to {_MOST_PIXELS}")
+def pixel_count(name: str, text: str) -> int:
+    """Columns or rows of a picture, as the parameter `name` says. Raises ValueError."""
+    if not _INTEGER.fullmatch(text) or not 1 <= int(text) <= MOST_PIXELS:
+        raise ValueError(f"{name}={text[:20]}: takes an integer from 1 to {MOST_PIXELS}")
     return int(text)

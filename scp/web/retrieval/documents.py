@@ -89,10 +89,9 @@ def bulk_data(asked: Asked, study: str, series: str, instance: str, path: str) -
     ):
         raise BadRequestError(f"bulkdata/{path[:80]}: takes a tag, or tags with items between")
     if len(steps) == 1 and int(steps[0], 16) == PIXEL_DATA:
-        held = frames.frames_of(asked, location)
+        held = frames.image_of(asked, location)
         if held.is_encapsulated:
-            numbers = list(range(frames.count_of(held)))
-            return frames.answer(asked, location, held, numbers, "bulkdata")
+            return frames.answer(asked, location, held, range(held.count), "bulkdata")
     scope, element = _at(_source(asked, location), steps)
     return _value_answer(asked, location, scope, element, path)
 
@@ -174,11 +173,11 @@ def _bulk_parts(asked: Asked, location: Location) -> Iterator[Part]:
             continue
         if element.is_undefined:
             held = frames.frames_of(asked, location)
-            for number in range(frames.count_of(held)):
-                data = frames.bytes_of(held, number, is_native=False)
+            for number in range(held.count):
+                length, chunks = held.body(number, is_native=False)
                 kind = f"{_OCTETS}; transfer-syntax={held.transfer_syntax_uid}"
                 where = f"{asked.resource(*location.uids).url}/frames/{number + 1}"
-                yield part(kind, where, data, len(data))
+                yield part(kind, where, chunks, length)
             continue
         chunks = _value(scope, element, vr)
         yield part(_VALUE, f"{base}{element.tag:08X}", chunks, element.length)

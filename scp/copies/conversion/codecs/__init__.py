@@ -1,7 +1,7 @@
 """Compressed frames decoded; what needs numpy, GDCM or OpenJPEG runs in a process of its own."""
 
 from scp.copies.conversion.codecs.codestream import DamagedError
-from scp.copies.conversion.codecs.image import MAX_FRAME_BYTES, Decoded, Image
+from scp.copies.conversion.codecs.image import MAX_FRAME_BYTES, Decoded, Image, PixelModule
 from scp.copies.conversion.codecs.jpeg2000 import codestream_in, part_of
 from scp.copies.conversion.codecs.syntaxes import COMPRESSED, SYNTAXES, UNCOMPRESSED, Codec, Syntax
 
@@ -14,6 +14,7 @@ __all__ = [
     "DamagedError",
     "Decoded",
     "Image",
+    "PixelModule",
     "Syntax",
     "codestream_in",
     "part_of",
