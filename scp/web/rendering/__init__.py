@@ -1,7 +1,10 @@
-"""Pictures of images, for who sees them in a browser (PS3.18 8.3.5)."""
+"""Pictures of images, and reports as text, for who sees them in a browser (PS3.18 8.3.5, 8.7.4)."""
 
-from scp.web.rendering.encoding import MEDIA_TYPES, encoded
-from scp.web.rendering.pictures import picture
+from scp.web.rendering.attributes import Shown
+from scp.web.rendering.encoding import MEDIA_TYPES, encoded, srgb
+from scp.web.rendering.pictures import NativeFrame, is_coloured, memory_of, picture
+from scp.web.rendering.reports import as_html, as_text
+from scp.web.rendering.states import Presentation, Reference, presentation
 from scp.web.rendering.viewing import (
     MOST_PIXELS,
     Viewing,
@@ -14,11 +17,21 @@ from scp.web.rendering.viewing import (
 __all__ = [
     "MEDIA_TYPES",
     "MOST_PIXELS",
+    "NativeFrame",
+    "Presentation",
+    "Reference",
+    "Shown",
     "Viewing",
     "Viewport",
+    "as_html",
+    "as_text",
     "encoded",
+    "is_coloured",
+    "memory_of",
     "picture",
     "pixel_count",
+    "presentation",
+    "srgb",
     "viewing_of",
     "window",
 ]

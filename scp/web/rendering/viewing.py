@@ -60,6 +60,11 @@ class Viewing:
     warnings: tuple[str, ...] = ()
     # Left, upper, right and lower of what is shown, as parts of the whole.
     region: tuple[float, float, float, float] | None = None
+    # Degrees clockwise, and whether it is turned over then (PS3.3 C.10.6).
+    rotation: int = 0
+    is_flipped: bool = False
+    # By which ICC profile the file is to tell its colours; empty where nothing is asked.
+    profile: str = ""
 
 
 def viewing_of(given: Mapping[str, str]) -> Viewing:
@@ -126,9 +131,7 @@ def _annotation(found: Viewing, text: str) -> Viewing:
 def _profile(found: Viewing, text: str) -> Viewing:
     if text.lower() not in _PROFILES:
         raise ValueError(f"iccprofile={text[:20]}: takes one of {', '.join(sorted(_PROFILES))}")
-    if text.lower() in ("no", "srgb"):
-        return found
-    return replace(found, warnings=(*found.warnings, f"iccprofile={text[:20]} is not embedded"))
+    return replace(found, profile=text.lower())
 
 
 _PARAMETERS = {

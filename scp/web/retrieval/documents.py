@@ -8,7 +8,6 @@ from itertools import islice
 from pydicom.uid import ExplicitVRLittleEndian
 from werkzeug.wrappers import Response
 
-from scp.copies.conversion.codecs import SYNTAXES, Syntax
 from scp.copies.conversion.data_set import (
     PIXEL_DATA,
     DataSetSource,
@@ -92,7 +91,7 @@ def bulk_data(asked: Asked, study: str, series: str, instance: str, path: str) -
         held = frames.image_of(asked, location)
         if held.is_encapsulated:
             return frames.answer(asked, location, held, range(held.count), "bulkdata")
-    scope, element = _at(_source(asked, location), steps)
+    scope, element = _at(data_set_of(asked, location).source(), steps)
     return _value_answer(asked, location, scope, element, path)
 
 
@@ -107,14 +106,6 @@ def _at(source: DataSetSource, steps: list[str]) -> tuple[Scope, StoredElement]:
         scope = Scope(source, list(found.elements), scope)
         element = _element(scope, tag)
     return scope, element
-
-
-def _source(asked: Asked, location: Location) -> DataSetSource:
-    """A data set, to be taken apart. Raises as `data_set_of`."""
-    held = data_set_of(asked, location)
-    syntax = SYNTAXES.get(held.transfer_syntax_uid, Syntax())
-    form = syntax.implicit_vr, syntax.little_endian
-    return DataSetSource(held.file, held.start, held.file.seek(0, 2), *form)
 
 
 def _element(scope: Scope, tag: str) -> StoredElement:
@@ -163,7 +154,7 @@ def all_bulk_data(
 
 
 def _bulk_parts(asked: Asked, location: Location) -> Iterator[Part]:
-    source = _source(asked, location)
+    source = data_set_of(asked, location).source()
     base = f"{asked.resource(*location.uids).url}/bulkdata/"
     scope = Scope(source, list(source.elements()))
     for element in scope.elements:

@@ -26,7 +26,7 @@ def frames_of(asked: Asked, location: Location) -> StoredFrames:
     Raises ArchiveError, OSError, TranscodeError.
     """
     held = data_set_of(asked, location)
-    return StoredFrames(held.file, held.start, held.transfer_syntax_uid)
+    return StoredFrames(held.scope(), held.transfer_syntax_uid)
 
 
 def listed(numbers: str) -> list[int]:

@@ -5,12 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
-from typing import BinaryIO
 
 from scp.copies.conversion.codecs import MAX_FRAME_BYTES, SYNTAXES, Image, PixelModule, Syntax
 from scp.copies.conversion.data_set import (
     PIXEL_DATA,
-    DataSetSource,
     Scope,
     Span,
     StoredElement,
@@ -41,20 +39,17 @@ class NoPixelDataError(TranscodeError):
 class StoredFrames:
     """The frames of the Pixel Data in a data set; numbers begin with 0.
 
-    `file` holds the data set, which begins at `start`, and stays open. Raises TranscodeError where
-    there are none that can be told apart.
+    What `scope` lies in stays open. Raises TranscodeError where there are none that can be told
+    apart, of that NoPixelDataError where it is no image.
     """
 
     def __init__(
-        self, file: BinaryIO, start: int, transfer_syntax_uid: str, receiver: Receiver | None = None
+        self, scope: Scope, transfer_syntax_uid: str, receiver: Receiver | None = None
     ) -> None:
         self.transfer_syntax_uid = transfer_syntax_uid
-        # Of video, and what else has no decoder, data sets are Explicit VR Little Endian.
         self.syntax = SYNTAXES.get(transfer_syntax_uid, Syntax())
         self._receiver = receiver
-        form = self.syntax.implicit_vr, self.syntax.little_endian
-        source = DataSetSource(file, start, file.seek(0, 2), *form)
-        self.scope = Scope(source, list(source.elements()))
+        self.scope = scope
         self.element = self._pixel_data()
 
     def _pixel_data(self) -> StoredElement:
