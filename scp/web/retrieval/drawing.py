@@ -72,17 +72,17 @@ class Drawing:
             return b""
         return self._own_profile or srgb()
 
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What was asked, and is not done."""
+    def warnings(self, media_type: str) -> tuple[str, ...]:
+        """What was asked, and is not done in this form."""
         asked, found = self.viewing, [*self.viewing.warnings]
         if asked.window and self._is_coloured:
             found.append("window: is for grayscale, and the picture has colours")
         if asked.profile not in ("", "no", "yes") and self._is_coloured:
-            is_done = asked.profile == "srgb" and not self._own_profile
-            if not is_done:
+            if asked.profile != "srgb" or self._own_profile:
                 kind = "its own" if self._own_profile else "sRGB"
                 found.append(f"iccprofile={asked.profile}: no colours are converted, it is {kind}")
+        if self.profile and media_type == "image/gif":
+            found.append(f"iccprofile={asked.profile}: there is none in {media_type}")
         return tuple(found)
 
     @property

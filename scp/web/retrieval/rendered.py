@@ -155,7 +155,7 @@ def answer_by_uri(
 def _alone(data: bytes, media_type: str, tag: str, drawn: Drawing) -> Response:
     answer = Response(data, content_type=media_type)
     answer.set_etag(tag)
-    return warned(answer, drawn.warnings)
+    return warned(answer, drawn.warnings(media_type))
 
 
 def _as_it_is(asked: Asked, held: Showable, media_type: str, is_multipart: bool) -> Response:
@@ -186,7 +186,7 @@ def _each_frame(
             where = f"{base}/frames/{number + 1}/rendered"
             yield part(media_type, where, data, len(data))
 
-    return warned(multipart(parts(), media_type), drawn.warnings)
+    return warned(multipart(parts(), media_type), drawn.warnings(media_type))
 
 
 def _wanted(drawn: Drawing, numbers: str | None) -> Sequence[int]:
