@@ -77,10 +77,10 @@ class Drawing:
         asked, found = self.viewing, [*self.viewing.warnings]
         if asked.window and self._is_coloured:
             found.append("window: is for grayscale, and the picture has colours")
-        if asked.profile not in ("", "no", "yes") and self._is_coloured:
-            if asked.profile != "srgb" or self._own_profile:
-                kind = "its own" if self._own_profile else "sRGB"
-                found.append(f"iccprofile={asked.profile}: no colours are converted, it is {kind}")
+        is_other = asked.profile not in ("", "no", "yes", "" if self._own_profile else "srgb")
+        if is_other and self._is_coloured:
+            kind = "its own" if self._own_profile else "sRGB"
+            found.append(f"iccprofile={asked.profile}: no colours are converted, it is {kind}")
         if self.profile and media_type == "image/gif":
             found.append(f"iccprofile={asked.profile}: there is none in {media_type}")
         return tuple(found)
