@@ -47,7 +47,7 @@ ROUTES: tuple[ServiceRoute, ...] = (
     *_of("RetrievePixelData", _ALL, "/pixeldata", frames.retrieve_all, "pixels"),
     *_of("RetrieveFrames", (_FRAMES,), "", frames.retrieve, "pixels"),
     *_of("RetrieveRendered", (*_ALL, _FRAMES), "/rendered", rendered.retrieve, "rendered"),
-    *_of("RetrieveThumbnail", (*_ALL, _FRAMES), "/thumbnail", rendered.thumbnail, "rendered"),
+    *_of("RetrieveThumbnail", (*_ALL, _FRAMES), "/thumbnail", rendered.thumbnail, "thumbnail"),
     ServiceRoute("StoreInstances", "{base}/studies", storing.store, ("POST",), "report",
                  right=Right.STORE),
     ServiceRoute("StoreInstances", _STUDY, storing.store, ("POST",), "report",

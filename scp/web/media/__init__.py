@@ -12,11 +12,12 @@ from scp.web.media.accept import (
     choose_report,
 )
 from scp.web.media.errors import MultipartError
-from scp.web.media.media_types import DICOM, JSON, SYNTAXES_OF, XML
+from scp.web.media.media_types import COMPRESSED_TYPES, DICOM, JSON, SYNTAXES_OF, XML
 from scp.web.media.multipart import FileRange, Multipart, Part
 from scp.web.media.parts import IncomingMultipart, IncomingPart
 
 __all__ = [
+    "COMPRESSED_TYPES",
     "DICOM",
     "JSON",
     "SYNTAXES_OF",

@@ -34,6 +34,11 @@ def encoded(
     return out.getvalue()
 
 
+def as_frame(made: Image.Image) -> Image.Image:
+    """A picture as the frame of a GIF that it becomes: a byte a pixel."""
+    return made.quantize(256) if made.mode == "RGB" else made
+
+
 def _durations(count: int, milliseconds: Sequence[float]) -> list[int]:
     """How long each picture is shown: of too few the last one holds on."""
     given = [*milliseconds[:count]] or [_FRAME_MILLISECONDS]

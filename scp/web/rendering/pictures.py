@@ -18,9 +18,9 @@ _ANNOTATED = {
     "patient": ("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
     "technique": ("Modality", "StudyDate", "SeriesDescription", "SliceThickness", "KVP"),
 }
-# What is needed at one time of memory: for a byte of the frame, and for a sample of it, measured;
-# and for a sample of what is made.
-_OF_BYTE, _OF_SAMPLE, _OF_PICTURE_SAMPLE = 2, 4, 3
+# What is needed of memory at one time, for a byte of the frame and a sample of what is made: they
+# are held, as numbers and as a picture (measured: less than that).
+_OF_BYTE, _OF_SAMPLE = 3, 2
 # Of the pixel's height to its width: what is beyond is no image.
 _MOST_ASPECT = 10.0
 _TURNS = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180,
@@ -41,9 +41,8 @@ def memory_of(module: PixelModule, header: Dataset, asked: Viewing) -> int:
     """How many bytes a picture of a frame needs while it is made."""
     pixels = module.rows * module.columns
     width, height = _whole_size(module.columns, module.rows, header, asked.viewport)
-    of_frame = module.frame_bits // 8 * _OF_BYTE + pixels * module.samples * _OF_SAMPLE
-    samples = 1 if module.samples == 1 and module.photometric != "PALETTE COLOR" else 3
-    return of_frame + (pixels + width * height) * samples * _OF_PICTURE_SAMPLE
+    samples = 3 if is_coloured(module) else 1
+    return module.frame_bits // 8 * _OF_BYTE + (pixels + width * height) * samples * _OF_SAMPLE
 
 
 def picture(header: Dataset, frame: NativeFrame, asked: Viewing) -> Image.Image:

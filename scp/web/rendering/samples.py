@@ -48,10 +48,12 @@ def _valued(found: Array, module: PixelModule) -> Array:
     unused = module.high_bit + 1 - module.bits_stored
     if unused > 0:
         found = found >> unused
-    if module.bits_stored < module.bits_allocated:
-        found = found & ((1 << module.bits_stored) - 1)
-    if module.pixel_representation == 1:
-        lacking = module.bits_allocated - module.bits_stored
-        signed = found.astype(f"i{module.bits_allocated // 8}")
-        found = (signed << lacking) >> lacking if lacking else signed
-    return found
+    lacking = module.bits_allocated - module.bits_stored
+    if module.pixel_representation != 1:
+        return found & ((1 << module.bits_stored) - 1) if lacking else found
+    signed = found.view(f"<i{module.bits_allocated // 8}")
+    if not lacking:
+        return signed
+    shifted = signed << lacking
+    shifted >>= lacking
+    return shifted

@@ -1,5 +1,6 @@
 """Pictures of the frames of an instance, within what they may take of memory and time."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from PIL import Image
 from pydicom.dataset import Dataset
 
-from scp.copies.conversion.data_set import TranscodeError
+from scp.copies.conversion.data_set import LimitError, TranscodeError
 from scp.copies.conversion.limits import BUDGET, Conversion, Turns
 from scp.copies.conversion.pixels import StoredFrames
 from scp.web.rendering import (
@@ -27,9 +28,12 @@ from scp.web.retrieval.instances import located
 from scp.web.retrieval.showable import Showable, showable
 
 # What is not worth to be counted; of what takes more there is one at a time in a process, else
-# those that wait for memory would hold the frames that they have.
+# those that wait for memory would hold the frames that they have. So it is with pictures that move:
+# their memory is not shared with conversions, which could wait for each other then.
 _UNCOUNTED_BYTES = 16 << 20
-_TURNS = Turns()
+_LARGE, _MOVING = Turns(), Turns()
+# Who waits for a turn has a thread that others would be answered by: so many may, not all.
+_WAITING = {_LARGE: threading.BoundedSemaphore(16), _MOVING: threading.BoundedSemaphore(4)}
 _SECOND = 1000.0
 
 
@@ -125,18 +129,36 @@ def drawing(asked: Asked, held: Showable, viewing: Viewing) -> Drawing:
 
 
 @contextmanager
+def moving() -> Iterator[None]:
+    """The turn of a picture of several frames. Raises LimitError where too many wait for it."""
+    with Conversion() as conversion, _turn_of(conversion, _MOVING):
+        yield
+
+
+@contextmanager
 def _turn(conversion: Conversion, needed: int) -> Iterator[None]:
     if needed > BUDGET.memory.most:
         raise TooLargeError(
             f"a picture of it needs {needed} bytes of memory, and one may have "
-            f"{BUDGET.memory.most} ([limits] conversion_memory = {BUDGET.said_memory}): ask for "
-            "fewer columns and rows"
+            f"{BUDGET.memory.most} ([limits] conversion_memory = {BUDGET.said_memory})"
         )
     if needed <= _UNCOUNTED_BYTES:
         yield
         return
-    with conversion.turn(_TURNS):
+    with _turn_of(conversion, _LARGE):
         yield
+
+
+@contextmanager
+def _turn_of(conversion: Conversion, turns: Turns) -> Iterator[None]:
+    waiting = _WAITING[turns]
+    if not waiting.acquire(blocking=False):
+        raise LimitError("too many large pictures are asked for at one time")
+    try:
+        with conversion.turn(turns):
+            yield
+    finally:
+        waiting.release()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 from scp.copies.conversion.data_set import LimitError, TranscodeError
 from scp.web.http import not_modified
 from scp.web.media import Part, choose_rendered
-from scp.web.rendering import MEDIA_TYPES, Viewing, Viewport, encoded, viewing_of
+from scp.web.rendering import MEDIA_TYPES, Viewing, Viewport, as_frame, encoded, viewing_of
 from scp.web.request import (
     Asked,
     BadRequestError,
@@ -19,7 +19,7 @@ from scp.web.request import (
     part,
     warned,
 )
-from scp.web.retrieval.drawing import Drawing, drawing
+from scp.web.retrieval.drawing import Drawing, drawing, moving
 from scp.web.retrieval.frames import listed, numbers_of
 from scp.web.retrieval.instances import located, tag_of
 from scp.web.retrieval.showable import SHOWN_TYPES, Showable, may_have_pixels, showable
@@ -27,8 +27,8 @@ from storage import Location
 from storage.archive import Selected
 
 _THUMBNAIL = Viewport(128, 128)
-# Of a picture that moves: frames, and samples of all of them.
-_MOST_FRAMES, _MOST_SAMPLES = 500, 64 << 20
+# Of a picture that moves: frames, and pixels of all of them.
+_MOST_FRAMES, _MOST_PIXELS = 500, 64 << 20
 # What is shown is a stranger's: a page of it runs no script, and asks for nothing.
 _POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
 # How many images are tried for a thumbnail.
@@ -205,16 +205,18 @@ def _drawn(drawn: Drawing, numbers: str | None, media_type: str) -> bytes:
     if len(wanted) > _MOST_FRAMES:
         words = f"{len(wanted)} frames are more than the {_MOST_FRAMES} that one picture shows"
         raise TooLargeError(f"{words}: ask for some of them")
-    return encoded(_pictures(drawn, wanted), media_type, drawn.viewing.quality,
-                   drawn.milliseconds, drawn.profile)  # fmt: skip
+    if len(wanted) == 1:
+        return encoded([drawn.picture(wanted[0])], media_type, drawn.viewing.quality,
+                       profile=drawn.profile)  # fmt: skip
+    with moving():
+        return encoded(_frames(drawn, wanted), media_type, milliseconds=drawn.milliseconds)
 
 
-def _pictures(drawn: Drawing, wanted: Sequence[int]) -> list[Image.Image]:
+def _frames(drawn: Drawing, wanted: Sequence[int]) -> list[Image.Image]:
     found: list[Image.Image] = []
     for number in wanted:
-        found.append(drawn.picture(number))
-        samples = found[0].width * found[0].height * len(found[0].getbands())
-        if len(wanted) > 1 and samples * len(wanted) > _MOST_SAMPLES:
+        found.append(as_frame(drawn.picture(number)))
+        if found[0].width * found[0].height * len(wanted) > _MOST_PIXELS:
             words = f"{len(wanted)} frames of {found[0].width} columns and {found[0].height} rows"
             raise TooLargeError(f"{words} are more than one picture shows: ask for a smaller one")
     return found
