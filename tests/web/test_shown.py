@@ -3,9 +3,11 @@
 import io
 import struct
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
+import requests
 from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -184,6 +186,31 @@ def test_a_presentation_state_shows_its_image_by_what_it_says(web: Web) -> None:
     assert "annotations" in answer.headers["Warning"]
 
 
+def test_a_picture_by_uri_is_by_the_state_that_is_named(web: Web) -> None:
+    made, other = image("by uri", RAMP), image("beside it", RAMP)
+    other.StudyInstanceUID = made.StudyInstanceUID
+    shown = state("its state", made, SoftcopyVOILUTSequence=[window_of("600", "300")])
+    stored(web, made, other, shown)
+
+    def by_uri(one: Dataset, **more: str) -> requests.Response:
+        asked = {
+            "requestType": "WADO", "studyUID": one.StudyInstanceUID, "contentType": "image/png",
+            "seriesUID": one.SeriesInstanceUID, "objectUID": one.SOPInstanceUID,
+            "presentationSeriesUID": shown.SeriesInstanceUID,
+            "presentationUID": shown.SOPInstanceUID, **more,
+        }  # fmt: skip
+        return web.get(f"{web.origin}/wado?{urlencode(asked)}")
+
+    expected = np.clip((RAMP.astype(float) - 599.5) / 299 + 0.5, 0, 1) * 255
+    assert np.abs(pixels(by_uri(made).content) - expected).max() <= 0.51
+    assert by_uri(other).status_code == 400
+    assert by_uri(made, presentationSeriesUID="").status_code == 400
+    assert by_uri(made, windowCenter="1", windowWidth="5").status_code == 400
+    assert by_uri(made, presentationUID="1.2.3").status_code == 404
+    alone = {"presentationUID": "", "presentationSeriesUID": ""}
+    assert by_uri(made, contentType="text/html", **alone).status_code == 406
+
+
 def test_a_state_whose_image_is_not_held_is_406_in_words(web: Web) -> None:
     shown = state("an orphan", image("never stored", RAMP))
     stored(web, shown)
@@ -248,7 +275,7 @@ def claimed(name: str, rows: int, columns: int, frames: int, syntax: str = "") -
         (claimed("large", 60_000, 60_000, 1), "", 413),
         (claimed("large in RLE", 60_000, 60_000, 1, "1.2.840.10008.1.2.5"), "", 413),
         (claimed("short", 1_000, 1_000, 1), "", 406),
-        (file_of(image("small", RAMP)), "?viewport=16384,16384", 413),
+        (file_of(image("square", RAMP[:, :20])), "?viewport=16384,16384", 413),
         (file_of(image("small", RAMP)), "?viewport=16384,2", 200),
         (file_of(image("beside", RAMP)), "?viewport=64,64,500,500,10,10", 400),
         (file_of(image("moving", np.zeros((600, 2, 2), "u1"))), "", 413),

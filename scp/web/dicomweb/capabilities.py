@@ -24,7 +24,7 @@ GIVEN = {
     "rendered": SHOWN_TYPES,
     "thumbnail": tuple(MEDIA_TYPES),
     "report": ("application/dicom+json", "application/dicom+xml"),
-    "uri": ("application/dicom", *MEDIA_TYPES),
+    "uri": ("application/dicom", *SHOWN_TYPES),
 }  # fmt: skip
 _TAKEN = ('multipart/related; type="application/dicom"',
           'multipart/related; type="application/dicom+json"',

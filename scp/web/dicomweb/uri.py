@@ -17,17 +17,21 @@ from scp.web.rendering import (
     viewing_of,
     window,
 )
-from scp.web.request import Asked, BadRequestError, UnavailableError
+from scp.web.request import Asked, BadRequestError, Resource, UnavailableError
 from scp.web.retrieval import frames, instances, rendered
+from scp.web.retrieval.showable import showable
 from storage import Location
 
-_DICOM = "application/dicom"
+_DICOM, _JPEG = "application/dicom", next(iter(MEDIA_TYPES))
+_FILES = (_DICOM, "application/*")
 _UIDS = ("studyUID", "seriesUID", "objectUID")
 # Of pictures alone, and of files alone (PS3.18 9.5.1, 9.5.2).
 _OF_PICTURES = ("rows", "columns", "region", "windowCenter", "windowWidth", "imageQuality",
                 "annotation", "frameNumber")  # fmt: skip
 _OF_FILES = ("anonymize", "transferSyntax")
-_NOT_HERE = ("presentationUID", "presentationSeriesUID")
+_OF_STATES = ("presentationSeriesUID", "presentationUID")
+# A presentation state says these itself (PS3.18 9.5.1.2.5 and on).
+_NOT_WITH_STATES = ("windowCenter", "windowWidth", "region")
 
 
 def retrieve(asked: Asked) -> Response:
@@ -37,19 +41,30 @@ def retrieve(asked: Asked) -> Response:
         raise BadRequestError("requestType: takes WADO")
     if missing := [name for name in _UIDS if not given.get(name)]:
         raise BadRequestError(f"{missing[0]}: missing")
-    for name in _NOT_HERE:
-        if given.get(name):
-            raise BadRequestError(f"{name}: presentation states are not applied here")
     resource = asked.resource(*(given[name].strip() for name in _UIDS))
     location = instances.located(asked, resource)[0]
     kind = _content_type(asked, location, given.get("contentType", ""))
     if kind == _DICOM:
-        _refuse(given, _OF_PICTURES, kind)
+        _refuse(given, (*_OF_PICTURES, *_OF_STATES), kind)
         return _file(asked, location, given)
     _refuse(given, _OF_FILES, kind)
+    if kind not in MEDIA_TYPES:
+        _refuse(given, (*_OF_PICTURES, *_OF_STATES), kind)
+    state = _state(asked, given)
     return rendered.answer_by_uri(
-        asked, location, _viewing(given), given.get("frameNumber", ""), kind
+        asked, location, _viewing(given), given.get("frameNumber", ""), kind, state
     )
+
+
+def _state(asked: Asked, given: Mapping[str, str]) -> Resource | None:
+    """The presentation state of the same study that is asked for (PS3.18 9.5.1.2.7)."""
+    series, instance = (given.get(name, "").strip() for name in _OF_STATES)
+    if bool(series) != bool(instance):
+        raise BadRequestError(f"{' and '.join(_OF_STATES)} go together")
+    if not instance:
+        return None
+    _refuse(given, _NOT_WITH_STATES, "a picture by a presentation state")
+    return Resource.of(asked.base, given["studyUID"].strip(), series, instance)
 
 
 def _refuse(given: Mapping[str, str], names: tuple[str, ...], kind: str) -> None:
@@ -61,23 +76,30 @@ def _refuse(given: Mapping[str, str], names: tuple[str, ...], kind: str) -> None
 def _content_type(asked: Asked, location: Location, wanted: str) -> str:
     """The first of what is wanted that can be had; of an image of one frame JPEG by default."""
     kinds = [one.partition(";")[0].strip().lower() for one in wanted.split(",")]
+    shown: tuple[str, ...] = ()
+    if kinds[0] not in _FILES:
+        shown = _shown_as(asked, location)
     for kind in kinds:
-        if kind in ("", "*/*", "image/*"):
-            is_image = _is_image(asked, location, kind == "image/*")
-            if is_image or kind != "image/*":
-                return next(iter(MEDIA_TYPES)) if is_image else _DICOM
-        elif kind in ("application/*", _DICOM):
-            return _DICOM
-        elif kind in MEDIA_TYPES:
-            return kind
-    known = ", ".join((_DICOM, *MEDIA_TYPES))
-    raise UnavailableError(f"contentType={wanted[:80]}: there is {known}")
+        if kind in shown or kind in _FILES:
+            return kind if kind in shown else _DICOM
+        if kind == "image/*" and _JPEG in shown:
+            return _JPEG
+        if kind in ("", "*/*"):
+            is_image = _JPEG in shown and _has_one_frame(asked, location)
+            return _JPEG if is_image else _DICOM
+    raise UnavailableError(f"contentType={wanted[:80]}: there is {', '.join((_DICOM, *shown))}")
 
 
-def _is_image(asked: Asked, location: Location, several: bool) -> bool:
+def _shown_as(asked: Asked, location: Location) -> tuple[str, ...]:
     try:
-        held = frames.frames_of(asked, location)
-        return several or held.count == 1
+        return showable(asked, location).media_types
+    except TranscodeError:
+        return ()
+
+
+def _has_one_frame(asked: Asked, location: Location) -> bool:
+    try:
+        return frames.frames_of(asked, location).count == 1
     except TranscodeError:
         return False
 

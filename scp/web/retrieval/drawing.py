@@ -121,11 +121,27 @@ def drawing(asked: Asked, held: Showable, viewing: Viewing) -> Drawing:
             continue
         if image.is_presentation:
             continue
-        module = image.frames.module
-        viewing = state.viewing(viewing, reference, (module.columns, module.rows))
-        shown = Shown(image.scope, image.location.charset)
-        return Drawing(image.frames, shown, viewing, (state, reference))
+        return _by(state, reference, image, viewing)
     raise TranscodeError("none of the images that the presentation state is for is held")
+
+
+def drawing_by(asked: Asked, held: Showable, viewing: Viewing, resource: Resource) -> Drawing:
+    """How an image is drawn by a presentation state.
+
+    Raises TranscodeError, NotFoundError; BadRequestError where that is for other images.
+    """
+    state = presentation(showable(asked, located(asked, resource)[0]).scope)
+    for reference in state.references():
+        if reference.instance == held.location.uids[2]:
+            return _by(state, reference, held, viewing)
+    raise BadRequestError(f"{resource.url} is no presentation state of this image")
+
+
+def _by(state: Presentation, reference: Reference, image: Showable, viewing: Viewing) -> Drawing:
+    module = image.frames.module
+    viewing = state.viewing(viewing, reference, (module.columns, module.rows))
+    shown = Shown(image.scope, image.location.charset)
+    return Drawing(image.frames, shown, viewing, (state, reference))
 
 
 @contextmanager

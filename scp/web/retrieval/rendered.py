@@ -13,13 +13,14 @@ from scp.web.rendering import MEDIA_TYPES, Viewing, Viewport, as_frame, encoded,
 from scp.web.request import (
     Asked,
     BadRequestError,
+    Resource,
     TooLargeError,
     UnavailableError,
     multipart,
     part,
     warned,
 )
-from scp.web.retrieval.drawing import Drawing, drawing, moving
+from scp.web.retrieval.drawing import Drawing, drawing, drawing_by, moving
 from scp.web.retrieval.frames import listed, numbers_of
 from scp.web.retrieval.instances import located, tag_of
 from scp.web.retrieval.showable import SHOWN_TYPES, Showable, may_have_pixels, showable
@@ -141,14 +142,21 @@ def _single(
 
 
 def answer_by_uri(
-    asked: Asked, location: Location, viewing: Viewing, number: str, media_type: str
-) -> Response:
-    """The picture that a WADO-URI asks for; of several frames the first, but of a GIF."""
+    asked: Asked, location: Location, viewing: Viewing, number: str, media_type: str,
+    state: Resource | None = None,
+) -> Response:  # fmt: skip
+    """What a WADO-URI asks for, of what there is; of several frames the first, but of a GIF.
+
+    `state`: the presentation state by which a picture is made.
+    """
+    held = showable(asked, location)
+    if media_type not in MEDIA_TYPES:
+        return _as_it_is(asked, held, media_type, is_multipart=False)
     numbers = number or (None if media_type == "image/gif" else "1")
-    tag = tag_of(asked, location, media_type, repr(viewing), number)
-    if unchanged := not_modified(asked.request, tag):
+    tag = tag_of(asked, location, media_type, repr(viewing), number, state.url if state else "")
+    if not state and (unchanged := not_modified(asked.request, tag)):
         return unchanged
-    drawn = drawing(asked, showable(asked, location), viewing)
+    drawn = drawing_by(asked, held, viewing, state) if state else drawing(asked, held, viewing)
     return _alone(_drawn(drawn, numbers, media_type), media_type, tag, drawn)
 
 
