@@ -1,7 +1,10 @@
 """What an instance is shown as: video, documents, reports, presentation states, thumbnails."""
 
 import io
+import os
+import signal
 import struct
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,6 +15,7 @@ from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
+from support import Sample
 from support.checks.dicomweb import Web, parts
 from support.data import kinds
 from support.data.kinds import MADE, data_set, file_of, image, uids_of
@@ -315,3 +319,27 @@ def test_what_is_not_done_is_told(web: Web, asked: str, kind: str, words: str) -
     with Image.open(io.BytesIO(answer.content)) as shown:
         has_profile = "icc_profile" in shown.info
     assert has_profile == ("iccprofile" in asked and "no" not in asked and kind != "image/gif")
+
+
+def children(process: int) -> dict[int, str]:
+    """The processes that one has started, by id: their names."""
+    found = {}
+    for thread in Path(f"/proc/{process}/task").iterdir():
+        for child in (thread / "children").read_text().split():
+            found[int(child)] = Path(f"/proc/{child}/comm").read_text().strip()
+    return found
+
+
+def test_a_decoder_that_dies_takes_nobody_with_it(web: Web, held_samples: list[Sample]) -> None:
+    compressed = next(one for one in held_samples if one.name == "JPEG2000.dcm")
+    study, series, instance = compressed.uids
+    url = f"studies/{study}/series/{series}/instances/{instance}/rendered"
+    expected = web.get(url, "image/png").content
+    processes = {one for one, name in children(web.node.process.pid).items() if name == "web"}
+    assert processes
+    decoders = [decoder for one in processes for decoder in children(one)]
+    assert decoders
+    for decoder in decoders:
+        os.kill(decoder, signal.SIGKILL)
+    assert web.get(url, "image/png", Cache_Control="no-cache").content == expected
+    assert processes <= children(web.node.process.pid).keys()
