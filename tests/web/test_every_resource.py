@@ -46,7 +46,7 @@ REPRESENTATIVE = {
     "SC_rgb_dcmtk_+eb+cy+np.dcm", "SC_rgb_gdcm_KY.dcm", "SC_rgb_jpeg_gdcm.dcm",
     "SC_rgb_rle_16bit_2frame.dcm", "SC_rgb_small_odd.dcm", "SC_ybr_full_422_uncompressed.dcm",
     "dicomdirtests/77654033/CR1/6154", "examples_palette.dcm", "image_dfl.dcm",
-    "liver_1frame.dcm", "reportsi.dcm", "rtdose.dcm", "rtplan.dcm", "waveform_ecg.dcm",
+    "liver_1frame.dcm", "reportsi.dcm", "rtdose.dcm", "waveform_ecg.dcm",
     "JPEG2000-embedded-sequence-delimiter.dcm",
 }  # fmt: skip
 

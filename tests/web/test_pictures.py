@@ -102,8 +102,8 @@ def test_a_report_has_no_picture_and_it_is_said_so(web: Web, held_samples: list[
     answer = web.get(f"{report}/rendered", "image/*")
     assert answer.status_code == 406
     assert "there is text/html" in answer.json()["message"]
-    plan = url_of(web, named(held_samples, "rtplan.dcm"))
-    for url in (f"{plan}/rendered", f"{plan}/thumbnail", f"{report}/thumbnail"):
+    waves = url_of(web, named(held_samples, "waveform_ecg.dcm"))
+    for url in (f"{waves}/rendered", f"{waves}/thumbnail", f"{report}/thumbnail"):
         answer = web.get(url)
         assert answer.status_code == 406
         assert "no Pixel Data" in answer.json()["message"] or url.startswith(report)
