@@ -25,6 +25,7 @@ _OF_BYTE, _OF_SAMPLE = 3, 2
 _MOST_ASPECT = 10.0
 _TURNS = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180,
           270: Image.Transpose.ROTATE_90}  # fmt: skip
+_SIDEWAYS = (90, 270)
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class NativeFrame:
 def memory_of(module: PixelModule, header: Dataset, asked: Viewing) -> int:
     """How many bytes a picture of a frame needs while it is made."""
     pixels = module.rows * module.columns
-    width, height = _whole_size(module.columns, module.rows, header, asked.viewport)
+    width, height = _whole_size(module.columns, module.rows, _aspect(header), asked.viewport)
     samples = 3 if is_coloured(module) else 1
     return module.frame_bits // 8 * _OF_BYTE + (pixels + width * height) * samples * _OF_SAMPLE
 
@@ -61,11 +62,13 @@ def picture(header: Dataset, frame: NativeFrame, asked: Viewing) -> Image.Image:
         left, upper, right, lower = asked.region
         box = (left * made.width, upper * made.height, right * made.width, lower * made.height)
         made = made.crop(tuple(round(one) for one in box))  # type: ignore[arg-type]
-    made = _sized(made, header, asked.viewport)
+    aspect = _aspect(header)
     if asked.rotation in _TURNS:
         made = made.transpose(_TURNS[asked.rotation])
+        aspect = 1 / aspect if asked.rotation in _SIDEWAYS else aspect
     if asked.is_flipped:
         made = made.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    made = _sized(made, aspect, asked.viewport)
     if asked.annotations:
         _annotate(made, header, asked.annotations)
     return made
@@ -101,18 +104,18 @@ def _supplemented(samples: Array, gray: Array, header: Dataset) -> Array:
     return made
 
 
-def _sized(made: Image.Image, header: Dataset, viewport: Viewport | None) -> Image.Image:
+def _sized(made: Image.Image, aspect: float, viewport: Viewport | None) -> Image.Image:
     """The part that is asked for, within columns and rows, its proportions as they are."""
     if viewport:
         made = _part(made, viewport)
-    size = _whole_size(made.width, made.height, header, viewport)
+    size = _whole_size(made.width, made.height, aspect, viewport)
     return made if size == made.size else made.resize(size, Image.Resampling.BILINEAR)
 
 
 def _whole_size(
-    width: int, height: int, header: Dataset, viewport: Viewport | None
+    width: int, height: int, aspect: float, viewport: Viewport | None
 ) -> tuple[int, int]:
-    tall = height * _aspect(header)
+    tall = height * aspect
     scale = min(viewport.columns / width, viewport.rows / tall) if viewport else 1.0
     return max(1, round(width * scale)), max(1, round(tall * scale))
 

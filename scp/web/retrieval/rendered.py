@@ -28,9 +28,10 @@ from storage import Location
 from storage.archive import Selected
 
 _THUMBNAIL = Viewport(128, 128)
+_MOVING = "image/gif"
 # Of a picture that moves: frames, and pixels of all of them.
 _MOST_FRAMES, _MOST_PIXELS = 500, 64 << 20
-# What is shown is a stranger's: a page of it runs no script, and asks for nothing.
+# Text is a stranger's: a page of it runs no script, and asks for nothing.
 _POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
 # How many images are tried for a thumbnail.
 _MOST_TRIED = 16
@@ -76,7 +77,8 @@ def _one_of_many(
         raise TranscodeError("it is not to be had in that form")
     if media_type not in MEDIA_TYPES:
         return held.body(media_type)
-    data = _drawn(drawing(asked, held, viewing), None, media_type)
+    drawn = drawing(asked, held, viewing)
+    data = _drawn(drawn, _wanted(drawn, None), media_type)
     return len(data), iter([data])
 
 
@@ -93,7 +95,7 @@ def thumbnail(
     fault = "there is no Pixel Data: no picture stands for it"
     for number in _representatives(found):
         try:
-            return _single(asked, found[number], viewing, numbers, MEDIA_TYPES)
+            return _single(asked, found[number], viewing, numbers, is_thumbnail=True)
         except LimitError:
             raise
         except TranscodeError as error:
@@ -122,10 +124,10 @@ def _viewing(asked: Asked) -> Viewing:
 
 def _single(
     asked: Asked, location: Location, viewing: Viewing, numbers: str | None,
-    only: Sequence[str] | dict[str, str] = SHOWN_TYPES,
+    is_thumbnail: bool = False,
 ) -> Response:  # fmt: skip
     held = showable(asked, location)
-    kinds = [one for one in held.media_types if one in only]
+    kinds = [one for one in held.media_types if one in MEDIA_TYPES or not is_thumbnail]
     if not kinds:
         raise TranscodeError(f"no picture is made of {held.transfer_syntax_uid}")
     choice = choose_rendered(*asked.accept, kinds)
@@ -136,9 +138,14 @@ def _single(
     if not held.is_presentation and (unchanged := not_modified(asked.request, tag)):
         return unchanged
     drawn = drawing(asked, held, viewing)
-    if choice.is_multipart:
-        return _each_frame(asked, held, drawn, numbers, kind)
-    return _alone(_drawn(drawn, numbers, kind), kind, tag, drawn)
+    wanted = _wanted(drawn, numbers)
+    if is_thumbnail:
+        wanted = [wanted[len(wanted) // 2]]
+    # Frames that are named are all given, moving or a part each.
+    is_each = bool(numbers) and len(wanted) > 1 and kind != _MOVING
+    if choice.is_multipart or is_each:
+        return _each_frame(asked, held, drawn, wanted, kind)
+    return _alone(_drawn(drawn, wanted, kind), kind, tag, drawn)
 
 
 def answer_by_uri(
@@ -152,12 +159,12 @@ def answer_by_uri(
     held = showable(asked, location)
     if media_type not in MEDIA_TYPES:
         return _as_it_is(asked, held, media_type, is_multipart=False)
-    numbers = number or (None if media_type == "image/gif" else "1")
+    numbers = number or (None if media_type == _MOVING else "1")
     tag = tag_of(asked, location, media_type, repr(viewing), number, state.url if state else "")
     if not state and (unchanged := not_modified(asked.request, tag)):
         return unchanged
     drawn = drawing_by(asked, held, viewing, state) if state else drawing(asked, held, viewing)
-    return _alone(_drawn(drawn, numbers, media_type), media_type, tag, drawn)
+    return _alone(_drawn(drawn, _wanted(drawn, numbers), media_type), media_type, tag, drawn)
 
 
 def _alone(data: bytes, media_type: str, tag: str, drawn: Drawing) -> Response:
@@ -176,15 +183,15 @@ def _as_it_is(asked: Asked, held: Showable, media_type: str, is_multipart: bool)
         return multipart(iter([part(kind, where, chunks, length)]), media_type)
     answer = Response(chunks, content_type=kind, direct_passthrough=True)
     answer.content_length = length
-    answer.headers["Content-Security-Policy"] = _POLICY
+    if media_type.startswith("text/"):
+        answer.headers["Content-Security-Policy"] = _POLICY
     answer.set_etag(tag_of(asked, held.location, "shown", media_type))
     return answer.make_conditional(asked.request, accept_ranges=True, complete_length=length)
 
 
 def _each_frame(
-    asked: Asked, held: Showable, drawn: Drawing, numbers: str | None, media_type: str
+    asked: Asked, held: Showable, drawn: Drawing, wanted: Sequence[int], media_type: str
 ) -> Response:
-    wanted = _wanted(drawn, numbers)
     base = asked.resource(*held.location.uids).url
 
     def parts() -> Iterator[Part]:
@@ -205,11 +212,10 @@ def _wanted(drawn: Drawing, numbers: str | None) -> Sequence[int]:
     return range(drawn.frames.count)
 
 
-def _drawn(drawn: Drawing, numbers: str | None, media_type: str) -> bytes:
-    """The picture of an instance: of several frames they move, or it is the one in the middle."""
-    wanted = _wanted(drawn, numbers)
-    if media_type != "image/gif":
-        wanted = [wanted[len(wanted) // 2 if not numbers else 0]]
+def _drawn(drawn: Drawing, wanted: Sequence[int], media_type: str) -> bytes:
+    """One picture of frames: of several they move, or it is the one in the middle."""
+    if media_type != _MOVING:
+        wanted = [wanted[len(wanted) // 2]]
     if len(wanted) > _MOST_FRAMES:
         words = f"{len(wanted)} frames are more than the {_MOST_FRAMES} that one picture shows"
         raise TooLargeError(f"{words}: ask for some of them")

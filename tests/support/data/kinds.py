@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate_extended
+from pydicom.encaps import encapsulate, encapsulate_extended
 from pydicom.uid import UID
 
 from support.data.samples import Sample, sample_at
@@ -78,7 +78,7 @@ def _encapsulated(name: str, frames: list[bytes], syntax: str, like: str, **valu
         "PixelRepresentation",
         "PlanarConfiguration",
     )
-    held = {one: sample.dataset[one].value for one in fields}
+    held = {one: sample.dataset[one].value for one in fields if one in sample.dataset}
     made = data_set(name, **held, NumberOfFrames=str(len(frames)), PixelData=b"")
     for keyword, value in values.items():
         setattr(made, keyword, value)
@@ -158,6 +158,10 @@ def _ramp(kind: str, *shape: int) -> "np.ndarray[Any, Any]":
 
 
 MADE = {
+    "JPEG-LS, near lossless": _encapsulated(
+        "JPEG-LS, near lossless", [b""], "1.2.840.10008.1.2.4.81", "JPEGLSNearLossless_16.dcm",
+        PixelData=encapsulate([_jpeg("JPEGLSNearLossless_16.dcm")]),
+    ),
     "fragments, a table": _fragmented("fragments, a table", True),
     "fragments, no table": _fragmented("fragments, no table", False),
     "extended offset table": _extended("extended offset table"),
