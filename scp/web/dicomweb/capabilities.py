@@ -8,9 +8,11 @@ from xml.sax.saxutils import quoteattr
 from werkzeug.wrappers import Response
 
 from scp.web.dicomweb import searching, uri
-from scp.web.media import choose_capabilities
+from scp.web.media import COMPRESSED_TYPES, choose_capabilities
+from scp.web.rendering import MEDIA_TYPES
 from scp.web.rendering import PARAMETERS as RENDERING
 from scp.web.request import Asked
+from scp.web.retrieval.showable import SHOWN_TYPES
 
 _JSON = "application/json"
 # What each kind of resource can be had in (PS3.18 8.7.3, 8.7.4).
@@ -20,14 +22,12 @@ GIVEN = {
     "instances": ('multipart/related; type="application/dicom"', "application/dicom"),
     "bulkdata": ('multipart/related; type="application/octet-stream"', "application/octet-stream"),
     "pixels": ('multipart/related; type="application/octet-stream"', "application/octet-stream",
-               'multipart/related; type="image/jpeg"', 'multipart/related; type="image/jls"',
-               'multipart/related; type="image/jp2"', 'multipart/related; type="image/jphc"',
-               'multipart/related; type="image/dicom-rle"'),
-    "rendered": ("image/jpeg", "image/png", "image/gif"),
-    "thumbnail": ("image/jpeg", "image/png", "image/gif"),
+               *(f'multipart/related; type="{kind}"' for kind in COMPRESSED_TYPES)),
+    "rendered": SHOWN_TYPES,
+    "thumbnail": tuple(MEDIA_TYPES),
     "report": ("application/dicom+json", "application/dicom+xml",
                'multipart/related; type="application/dicom+xml"'),
-    "uri": ("application/dicom", "image/jpeg", "image/png", "image/gif"),
+    "uri": ("application/dicom", *SHOWN_TYPES),
 }  # fmt: skip
 # The query parameters of each; all but those of "report" and "uri" take `ALWAYS` too.
 ALWAYS = ("accept", "charset")

@@ -12,9 +12,18 @@ from scp.copies.deidentify.instances import copies_for
 from scp.copies.deidentify.rules import Profile
 from scp.web.media import DICOM, EXPLICIT_VR_LITTLE_ENDIAN, choose_by_uri
 from scp.web.media.media_ranges import media_ranges
-from scp.web.rendering import MOST_PIXELS, Viewing, Viewport, pixels_of, viewing_of, window
-from scp.web.request import Asked, BadRequestError, UnavailableError
+from scp.web.rendering import (
+    MEDIA_TYPES,
+    MOST_PIXELS,
+    Viewing,
+    Viewport,
+    pixel_count,
+    viewing_of,
+    window,
+)
+from scp.web.request import Asked, BadRequestError, Resource, UnavailableError
 from scp.web.retrieval import frames, instances, rendered
+from scp.web.retrieval.showable import showable
 from storage import Location
 
 _UIDS = ("studyUID", "seriesUID", "objectUID")
@@ -22,8 +31,11 @@ _UIDS = ("studyUID", "seriesUID", "objectUID")
 _OF_PICTURES = ("rows", "columns", "region", "windowCenter", "windowWidth", "imageQuality",
                 "annotation", "frameNumber")  # fmt: skip
 _OF_FILES = ("anonymize", "transferSyntax")
-_NOT_HERE = ("presentationUID", "presentationSeriesUID")
-PARAMETERS = ("requestType", *_UIDS, "contentType", "charset", *_OF_PICTURES, *_OF_FILES)
+_OF_STATES = ("presentationSeriesUID", "presentationUID")
+# A presentation state says these itself (PS3.18 9.5.1.2.5 and on).
+_NOT_WITH_STATES = ("windowCenter", "windowWidth", "region")
+PARAMETERS = ("requestType", *_UIDS, "contentType", "charset", *_OF_PICTURES, *_OF_STATES,
+              *_OF_FILES)  # fmt: skip
 # What is no parameter of a media type here (9.1.2.2.1).
 _NOT_OF_TYPES = ("transfer-syntax", "charset")
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
@@ -37,11 +49,13 @@ def retrieve(asked: Asked) -> Response:
     location = instances.located(asked, resource)[0]
     kind = _content_type(asked, location)
     if kind == DICOM:
-        _refuse(given, _OF_PICTURES, kind)
+        _refuse(given, (*_OF_PICTURES, *_OF_STATES), kind)
         return _file(asked, location, given)
     _refuse(given, _OF_FILES, kind)
-    number = _frame_number(asked, location, given)
-    return rendered.answer_by_uri(asked, location, _viewing(given), number, kind)
+    if kind not in MEDIA_TYPES:
+        _refuse(given, (*_OF_PICTURES, *_OF_STATES), kind)
+    state, number = _state(asked, given), _frame_number(asked, location, given)
+    return rendered.answer_by_uri(asked, location, _viewing(given), number, kind, state)
 
 
 def _check(given: MultiDict[str, str]) -> None:
@@ -52,8 +66,17 @@ def _check(given: MultiDict[str, str]) -> None:
         raise BadRequestError(f"{missing[0]}: missing")
     if twice := [name for name in PARAMETERS if len(given.getlist(name)) > 1]:
         raise BadRequestError(f"{twice[0]}: given more than once")
-    if wrong := [name for name in _NOT_HERE if name in given]:
-        raise BadRequestError(f"{wrong[0]}: presentation states are not applied here")
+
+
+def _state(asked: Asked, given: Mapping[str, str]) -> Resource | None:
+    """The presentation state of the same study that is asked for (PS3.18 9.5.1.2.7)."""
+    uids = [given[name].strip() for name in _OF_STATES if name in given]
+    if not uids:
+        return None
+    if len(uids) < len(_OF_STATES):
+        raise BadRequestError(f"{' and '.join(_OF_STATES)} go together")
+    _refuse(given, _NOT_WITH_STATES, "a picture by a presentation state")
+    return Resource.of(asked.base, given["studyUID"].strip(), *uids)
 
 
 def _refuse(given: Mapping[str, str], names: tuple[str, ...], kind: str) -> None:
@@ -70,7 +93,15 @@ def _content_type(asked: Asked, location: Location) -> str:
     for one in media_ranges(wanted):
         if wrong := [name for name in _NOT_OF_TYPES if name in one.parameters]:
             raise BadRequestError(f"contentType: {wrong[0]} is a parameter of the URL")
-    return choose_by_uri("" if wanted else header, wanted, _is_image(asked, location)).media_type
+    shown, is_image = _shown_as(asked, location), _is_image(asked, location)
+    return choose_by_uri("" if wanted else header, wanted, shown, is_image).media_type
+
+
+def _shown_as(asked: Asked, location: Location) -> tuple[str, ...]:
+    try:
+        return showable(asked, location).media_types
+    except TranscodeError:
+        return ()
 
 
 def _is_image(asked: Asked, location: Location) -> bool:
@@ -135,7 +166,7 @@ def _viewing(given: Mapping[str, str]) -> Viewing:
 
 def _viewport(given: Mapping[str, str]) -> Viewport | None:
     """The size that is given; of one that is not there any will do."""
-    sizes = {name: pixels_of(name, given[name]) for name in ("columns", "rows") if name in given}
+    sizes = {name: pixel_count(name, given[name]) for name in ("columns", "rows") if name in given}
     return Viewport(**{"columns": MOST_PIXELS, "rows": MOST_PIXELS} | sizes) if sizes else None
 
 

@@ -8,19 +8,13 @@ from typing import BinaryIO
 from werkzeug.http import is_resource_modified, quote_etag
 from werkzeug.wrappers import Request, Response
 
-_CHUNK_BYTES = 1 << 18
+from scp.web.media import FileRange
 
 
 def body_of_file(file: BinaryIO, start: int, length: int) -> Iterator[bytes]:
-    """Bytes of a file, which is closed behind them. Raises EOFError where they are not there."""
+    """Bytes of a file, which is closed behind them. Raises as `FileRange.chunks`."""
     with file:
-        file.seek(start)
-        while length:
-            chunk = file.read(min(length, _CHUNK_BYTES))
-            if not chunk:
-                raise EOFError("the file was cut short")
-            length -= len(chunk)
-            yield chunk
+        yield from FileRange(file, start, length).chunks()
 
 
 def error_answer(code: int, words: str) -> Response:

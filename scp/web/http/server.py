@@ -14,6 +14,7 @@ from typing import Any
 
 from cheroot import wsgi
 
+from scp.runtime import memory
 from scp.web.http.clients import ClientQueue, SilentConnections
 from scp.web.http.connections import HttpConnection, HttpRequest, wsgi_headers
 from storage.diagnostics import Event
@@ -187,8 +188,10 @@ class HttpServer(wsgi.Server):
             conn.refuse(_BUSY)
 
     def _watch(self) -> None:
+        trim = memory.Trimmer()
         while self.ready:
             time.sleep(_LOOK_SECONDS)
+            trim()
             self._look()
             self.reading_heads.cut(self._bounds.head_seconds, self._bounds.threads)
             if waiting := self._turns.qsize():

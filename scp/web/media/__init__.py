@@ -14,6 +14,7 @@ from scp.web.media.accept import (
 )
 from scp.web.media.errors import MultipartError
 from scp.web.media.media_types import (
+    COMPRESSED_TYPES,
     DICOM,
     EXPLICIT_VR_LITTLE_ENDIAN,
     JSON,
@@ -25,6 +26,7 @@ from scp.web.media.multipart import FileRange, Multipart, Part
 from scp.web.media.parts import IncomingMultipart, IncomingPart, whole_of
 
 __all__ = [
+    "COMPRESSED_TYPES",
     "DICOM",
     "EXPLICIT_VR_LITTLE_ENDIAN",
     "JSON",

@@ -190,9 +190,9 @@ def choose_rendered(
     return Choice(found.media_type, True)
 
 
-def choose_by_uri(header: str, parameter: str, is_image: bool) -> Choice:
-    """What an instance is given as by WADO-URI (PS3.18 9.3): a picture, or as it is."""
-    kinds = (*RENDERED, DICOM) if is_image else (DICOM,)
+def choose_by_uri(header: str, parameter: str, shown: Sequence[str], is_image: bool) -> Choice:
+    """What an instance is given as by WADO-URI (PS3.18 9.3): as it is, or as it is `shown`."""
+    kinds = (*shown, DICOM) if is_image else (DICOM, *shown)
     return choose(header, parameter, map(Offer, kinds))
 
 

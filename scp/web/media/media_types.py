@@ -36,6 +36,7 @@ COMPRESSED_TYPE = {
     if kind not in (DICOM, OCTETS)
     for syntax in syntaxes
 }
+COMPRESSED_TYPES = tuple(dict.fromkeys(COMPRESSED_TYPE.values()))
 # As they were called before, or are by some.
 OTHER_NAMES = {
     "image/x-dicom-rle": "image/dicom-rle",

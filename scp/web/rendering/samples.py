@@ -6,12 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.pixels.utils import expand_ybr422
 
+from scp.copies.conversion.codecs import PixelModule
 from scp.copies.conversion.data_set import TranscodeError
-from scp.copies.conversion.pixels import PixelModule
 
 Array = NDArray[Any]
 _DTYPES = {8: "u1", 16: "<u2", 32: "<u4"}
-_HALVED = ("YBR_FULL_422", "YBR_PARTIAL_422")
 
 
 def samples_of(data: bytes, module: PixelModule, is_by_plane: bool, is_float: bool) -> Array:
@@ -24,8 +23,11 @@ def samples_of(data: bytes, module: PixelModule, is_by_plane: bool, is_float: bo
         return bits[: module.rows * module.columns].reshape(shape)
     if module.bits_allocated not in _DTYPES:
         raise TranscodeError(f"no picture is made of {module.bits_allocated} bits a sample")
-    is_halved = module.samples == 3 and module.photometric in _HALVED and not is_by_plane
-    if is_halved and len(data) < module.rows * module.columns * 3:
+    if (
+        module.has_shared_chrominance
+        and not is_by_plane
+        and len(data) < module.rows * module.columns * 3
+    ):
         data = bytes(expand_ybr422(data, module.bits_allocated))
     found = np.frombuffer(data, _DTYPES[module.bits_allocated])
     count = module.rows * module.columns * module.samples
@@ -46,10 +48,12 @@ def _valued(found: Array, module: PixelModule) -> Array:
     unused = module.high_bit + 1 - module.bits_stored
     if unused > 0:
         found = found >> unused
-    if module.bits_stored < module.bits_allocated:
-        found = found & ((1 << module.bits_stored) - 1)
-    if module.pixel_representation == 1:
-        lacking = module.bits_allocated - module.bits_stored
-        signed = found.astype(f"i{module.bits_allocated // 8}")
-        found = (signed << lacking) >> lacking if lacking else signed
-    return found
+    lacking = module.bits_allocated - module.bits_stored
+    if module.pixel_representation != 1:
+        return found & ((1 << module.bits_stored) - 1) if lacking else found
+    signed = found.view(f"<i{module.bits_allocated // 8}")
+    if not lacking:
+        return signed
+    shifted = signed << lacking
+    shifted >>= lacking
+    return shifted

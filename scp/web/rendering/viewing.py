@@ -11,6 +11,7 @@ _INTEGER, _NUMBER = (
     re.compile(r"[+-]?\d{0,9}(\.\d{0,9})?([eE][+-]?\d{1,2})?"),
 )
 _KEYWORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
+# Columns or rows.
 MOST_PIXELS = 16384
 _ANNOTATIONS = frozenset({"patient", "technique"})
 _PROFILES = frozenset({"no", "yes", "srgb", "adobergb", "rommrgb", "displayp3"})
@@ -60,6 +61,11 @@ class Viewing:
     warnings: tuple[str, ...] = ()
     # Left, upper, right and lower of what is shown, as parts of the whole.
     region: tuple[float, float, float, float] | None = None
+    # Degrees clockwise, and whether it is turned over then (PS3.3 C.10.6).
+    rotation: int = 0
+    is_flipped: bool = False
+    # By which ICC profile the file is to tell its colours; empty where nothing is asked.
+    profile: str = ""
 
 
 def viewing_of(given: Mapping[str, str]) -> Viewing:
@@ -102,7 +108,7 @@ def _viewport(found: Viewing, text: str) -> Viewing:
     parts = [part.strip() for part in text.split(",")]
     if not 2 <= len(parts) <= 6:
         raise ValueError(f"viewport={text[:60]}: takes vw,vh or vw,vh,sx,sy,sw,sh")
-    columns, rows = (pixels_of("viewport", part) for part in parts[:2])
+    columns, rows = (pixel_count("viewport", part) for part in parts[:2])
     x, y, width, height = (
         _number("viewport", part) if part else None for part in (*parts[2:], "", "", "", "")[:4]
     )
@@ -131,9 +137,7 @@ def _annotation(found: Viewing, text: str) -> Viewing:
 def _profile(found: Viewing, text: str) -> Viewing:
     if text.lower() not in _PROFILES:
         raise ValueError(f"iccprofile={text[:20]}: takes one of {', '.join(sorted(_PROFILES))}")
-    if text.lower() in ("no", "srgb"):
-        return found
-    return replace(found, warnings=(*found.warnings, f"iccprofile={text[:20]} is not embedded"))
+    return replace(found, profile=text.lower())
 
 
 # What may be asked of a picture, and what reads it.
@@ -156,8 +160,8 @@ def _number(name: str, text: str) -> float:
     return found
 
 
-def pixels_of(name: str, text: str) -> int:
-    """A number of columns or rows. Raises ValueError."""
+def pixel_count(name: str, text: str) -> int:
+    """Columns or rows of a picture, as the parameter `name` says. Raises ValueError."""
     if not _INTEGER.fullmatch(text) or not 1 <= int(text) <= MOST_PIXELS:
-        raise ValueError(f"{name}: {text[:20]!r}: takes an integer from 1 to {MOST_PIXELS}")
+        raise ValueError(f"{name}={text[:20]}: takes an integer from 1 to {MOST_PIXELS}")
     return int(text)

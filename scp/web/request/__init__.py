@@ -5,6 +5,7 @@ from scp.web.request.bodies import MODELS, document, documents, multipart, part
 from scp.web.request.context import Asked, WebContext, warned
 from scp.web.request.errors import (
     NotFoundError,
+    TooLargeError,
     UnavailableError,
     UnsupportedTypeError,
     status_of,
@@ -21,6 +22,7 @@ __all__ = [
     "NotFoundError",
     "Resource",
     "Route",
+    "TooLargeError",
     "UnavailableError",
     "UnsupportedTypeError",
     "WebContext",

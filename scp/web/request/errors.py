@@ -29,6 +29,10 @@ class UnavailableError(Exception):
     """It is there, and not in any form that was asked for."""
 
 
+class TooLargeError(Exception):
+    """What is to be made is larger than it may be; the text says what would be less."""
+
+
 # The first that fits.
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (BadRequestError, 400),
@@ -39,6 +43,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (FileNotFoundError, 404),
     (UnavailableError, 406),
     (NotAcceptableError, 406),
+    (TooLargeError, 413),
     (UnsupportedTypeError, 415),
     (BusyError, 503),
     (TooManyError, 429),

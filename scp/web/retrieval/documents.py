@@ -7,7 +7,6 @@ from itertools import islice
 
 from werkzeug.wrappers import Response
 
-from scp.copies.conversion.codecs import SYNTAXES, Syntax
 from scp.copies.conversion.data_set import (
     PIXEL_DATA,
     DataSetSource,
@@ -95,11 +94,10 @@ def bulk_data(asked: Asked, study: str, series: str, instance: str, path: str) -
     ):
         raise BadRequestError(f"bulkdata/{path[:80]}: takes a tag, or tags with items between")
     if len(steps) == 1 and int(steps[0], 16) == PIXEL_DATA:
-        held = frames.frames_of(asked, location)
+        held = frames.image_of(asked, location)
         if held.is_encapsulated:
-            numbers = list(range(frames.count_of(held)))
-            return frames.answer(asked, location, held, numbers, "bulkdata")
-    scope, element = _at(_source(asked, location), steps)
+            return frames.answer(asked, location, held, range(held.count), "bulkdata")
+    scope, element = _at(data_set_of(asked, location).source(), steps)
     return _value_answer(asked, location, scope, element, path)
 
 
@@ -114,14 +112,6 @@ def _at(source: DataSetSource, steps: list[str]) -> tuple[Scope, StoredElement]:
         scope = Scope(source, list(found.elements), scope)
         element = _element(scope, tag)
     return scope, element
-
-
-def _source(asked: Asked, location: Location) -> DataSetSource:
-    """A data set, to be taken apart. Raises as `data_set_of`."""
-    held = data_set_of(asked, location)
-    syntax = SYNTAXES.get(held.transfer_syntax_uid, Syntax())
-    form = syntax.implicit_vr, syntax.little_endian
-    return DataSetSource(held.file, held.start, held.file.seek(0, 2), *form)
 
 
 def _element(scope: Scope, tag: str) -> StoredElement:
@@ -183,7 +173,7 @@ def all_bulk_data(
 
 
 def _bulk_parts(asked: Asked, location: Location) -> Iterator[Part]:
-    source = _source(asked, location)
+    source = data_set_of(asked, location).source()
     base = f"{asked.resource(*location.uids).url}/bulkdata/"
     scope = Scope(source, list(source.elements()))
     for element in scope.elements:
@@ -193,11 +183,11 @@ def _bulk_parts(asked: Asked, location: Location) -> Iterator[Part]:
             continue
         if element.is_undefined:
             held = frames.frames_of(asked, location)
-            for number in range(frames.count_of(held)):
-                data = frames.bytes_of(held, number, is_native=False)
+            for number in range(held.count):
+                length, chunks = held.body(number, is_native=False)
                 kind = f"{OCTETS}; transfer-syntax={held.transfer_syntax_uid}"
                 where = f"{asked.resource(*location.uids).url}/frames/{number + 1}"
-                yield part(kind, where, data, len(data))
+                yield part(kind, where, chunks, length)
             continue
         chunks = _value(scope, element, vr)
         yield part(_VALUE, f"{base}{element.tag:08X}", chunks, element.length)

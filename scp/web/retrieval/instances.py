@@ -8,6 +8,8 @@ from typing import BinaryIO
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 from werkzeug.wrappers import Response
 
+from scp.copies.conversion.codecs import SYNTAXES, Syntax
+from scp.copies.conversion.data_set import DataSetSource, Scope
 from scp.copies.corrected import Copies, inflated, reachable, transcode_file
 from scp.web.http import body_of_file
 from scp.web.media import DICOM, Part, choose_dicom
@@ -53,6 +55,18 @@ class HeldDataSet:
     file: BinaryIO
     start: int
     transfer_syntax_uid: str
+
+    def source(self) -> DataSetSource:
+        """The same, to be taken apart. Raises TranscodeError."""
+        # Of video, and what else has no decoder, data sets are Explicit VR Little Endian.
+        syntax = SYNTAXES.get(self.transfer_syntax_uid, Syntax())
+        form = syntax.implicit_vr, syntax.little_endian
+        return DataSetSource(self.file, self.start, self.file.seek(0, 2), *form)
+
+    def scope(self) -> Scope:
+        """Its elements. Raises TranscodeError."""
+        source = self.source()
+        return Scope(source, list(source.elements()))
 
 
 def data_set_of(asked: Asked, location: Location) -> HeldDataSet:

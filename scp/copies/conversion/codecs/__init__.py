@@ -1,7 +1,7 @@
 """Compressed frames decoded; what needs numpy, GDCM or OpenJPEG runs in a process of its own."""
 
 from scp.copies.conversion.codecs.codestream import RGB, DamagedError, Stream
-from scp.copies.conversion.codecs.image import MAX_FRAME_BYTES, Decoded, Image
+from scp.copies.conversion.codecs.image import MAX_FRAME_BYTES, Decoded, Image, PixelModule
 from scp.copies.conversion.codecs.jpeg import inspect as inspect_jpeg
 from scp.copies.conversion.codecs.jpeg2000 import codestream_in, part_of
 from scp.copies.conversion.codecs.jpeg2000 import inspect as inspect_jpeg2000
@@ -17,6 +17,7 @@ __all__ = [
     "DamagedError",
     "Decoded",
     "Image",
+    "PixelModule",
     "Stream",
     "Syntax",
     "codestream_in",

@@ -11,14 +11,14 @@ _BITS_ALLOCATED = {Codec.RLE: range(8, 15 * 8 + 1, 8)}
 _OF_WORDS = (8, 16, 32)
 
 
-@dataclass(frozen=True)
-class Image:
-    """What is needed of a data set's Image Pixel module to decode a frame (PS3.3 C.7.6.3).
+# Where two pixels share their chrominance each has two samples (PS3.3 C.7.6.3.1.2).
+_SHARED_CHROMINANCE = ("YBR_FULL_422", "YBR_PARTIAL_422")
 
-    `may_be_lossy` counts where the frame itself does not tell.
-    """
 
-    codec: Codec
+@dataclass(frozen=True, kw_only=True)
+class PixelModule:
+    """The Image Pixel module, of what a frame needs to be read (PS3.3 C.7.6.3)."""
+
     rows: int
     columns: int
     samples: int
@@ -27,11 +27,32 @@ class Image:
     high_bit: int
     pixel_representation: int
     photometric: str
+
+    @property
+    def has_shared_chrominance(self) -> bool:
+        """Whether a native frame has two samples a pixel, though there are three."""
+        return self.samples == 3 and self.photometric in _SHARED_CHROMINANCE
+
+    @property
+    def frame_bits(self) -> int:
+        """Of a native frame: frames of single bits do not begin at bytes (PS3.5 8.1.1)."""
+        samples = 2 if self.has_shared_chrominance else self.samples
+        return self.rows * self.columns * samples * self.bits_allocated
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image(PixelModule):
+    """What is needed to decode a frame.
+
+    `may_be_lossy` counts where the frame itself does not tell.
+    """
+
+    codec: Codec
     may_be_lossy: bool
 
     @property
     def frame_bytes(self) -> int:
-        """Of a native frame."""
+        """Of a decoded frame."""
         return (self.rows * self.columns * self.samples * self.bits_allocated + 7) // 8
 
     @property

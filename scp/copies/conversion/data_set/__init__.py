@@ -10,6 +10,7 @@ from scp.copies.conversion.data_set.layout import (
     DataSetSource,
     Span,
     StoredElement,
+    StoredItem,
     belongs,
     name,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "Scope",
     "Span",
     "StoredElement",
+    "StoredItem",
     "TranscodeError",
     "Writer",
     "as_it_is",

@@ -1,9 +1,9 @@
 """What a data set says of its pixels (PS3.3 C.7.6.3)."""
 
 import re
-from typing import NamedTuple
+from dataclasses import asdict
 
-from scp.copies.conversion.codecs import Codec, Image
+from scp.copies.conversion.codecs import Codec, Image, PixelModule
 from scp.copies.conversion.data_set import (
     BITS_ALLOCATED,
     PIXEL_REPRESENTATION,
@@ -15,32 +15,9 @@ SAMPLES_PER_PIXEL, PHOTOMETRIC_INTERPRETATION = 0x00280002, 0x00280004
 PLANAR_CONFIGURATION, NUMBER_OF_FRAMES = 0x00280006, 0x00280008
 ROWS, COLUMNS, BITS_STORED, HIGH_BIT = 0x00280010, 0x00280011, 0x00280101, 0x00280102
 LOSSY = 0x00282110
-_SHARED_CHROMINANCE = ("YBR_FULL_422", "YBR_PARTIAL_422")
 _TEXT_BYTES = 1024
 # An integer string (PS3.5 6.2), as some write it too.
 _WHOLE_NUMBER = re.compile(r"\+?([0-9]+)(?:\.0*)?")
-
-
-class PixelModule(NamedTuple):
-    """The Image Pixel module, of what a frame needs to be read."""
-
-    rows: int
-    columns: int
-    samples: int
-    bits_allocated: int
-    bits_stored: int
-    high_bit: int
-    pixel_representation: int
-    photometric: str
-
-    @property
-    def frame_bits(self) -> int:
-        """Of a native frame: frames of single bits do not begin at bytes (PS3.5 8.1.1).
-
-        Where two pixels share their chrominance each has two samples (PS3.3 C.7.6.3.1.2).
-        """
-        is_shared = self.samples == 3 and self.photometric in _SHARED_CHROMINANCE
-        return self.rows * self.columns * (2 if is_shared else self.samples) * self.bits_allocated
 
 
 def pixel_module(scope: Scope) -> PixelModule:
@@ -71,7 +48,7 @@ def pixel_module(scope: Scope) -> PixelModule:
 def image_of(scope: Scope, codec: Codec, lossless: bool) -> Image:
     """What is needed to decode a frame. Raises TranscodeError."""
     may_be_lossy = not lossless and text_of(scope, LOSSY) != "00"
-    return Image(codec, *pixel_module(scope), may_be_lossy)
+    return Image(codec=codec, may_be_lossy=may_be_lossy, **asdict(pixel_module(scope)))
 
 
 def frame_count(scope: Scope) -> int:

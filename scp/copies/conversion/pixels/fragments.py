@@ -56,12 +56,13 @@ class FrameSpans:
 
 
 def frames(
-    source: DataSetSource, pixel_data: StoredElement, count: int, codec: Codec
+    source: DataSetSource, pixel_data: StoredElement, count: int, codec: Codec | None
 ) -> list[list[Span]]:
     """The fragments of each of `count` frames.
 
-    The Extended Offset Table is not needed: with it each frame is one fragment. Raises
-    TranscodeError where the fragments do not make as many frames.
+    The Extended Offset Table is not needed: with it each frame is one fragment. Without `codec`
+    nothing is known of how a frame starts. Raises TranscodeError where the fragments do not make
+    as many frames.
     """
     table, *fragments = source.fragments(pixel_data) or [Span(pixel_data.start, 0)]
     if len(fragments) > count:  # some writers put empty ones behind a frame, or behind all
@@ -98,7 +99,8 @@ def _by_offsets(source: DataSetSource, table: Span, fragments: list[Span], count
     return starts if ascending and starts and starts[0] == 0 else []
 
 
-def _by_signature(source: DataSetSource, fragments: list[Span], codec: Codec) -> list[int]:
+def _by_signature(source: DataSetSource, fragments: list[Span], codec: Codec | None) -> list[int]:
     """The fragments that start as a frame does."""
+    starts = _STARTS[codec] if codec else ()
     heads = (source.read(Span(f.start, min(f.length, _SIGNATURE_BYTES))) for f in fragments)
-    return [number for number, head in enumerate(heads) if head.startswith(_STARTS[codec])]
+    return [number for number, head in enumerate(heads) if head.startswith(starts)]

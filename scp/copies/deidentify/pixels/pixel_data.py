@@ -59,9 +59,10 @@ def image_of(
     stored = scope.number(_STORED) or bits
     high = scope.number(_HIGH_BIT)
     return Image(
-        codec, rows, columns, scope.number(_SAMPLES) or 1, bits, stored,
-        stored - 1 if high is None else high, scope.number(_REPRESENTATION) or 0,
-        text_of(scope, _PHOTOMETRIC), may_be_lossy,
+        codec=codec, rows=rows, columns=columns, samples=scope.number(_SAMPLES) or 1,
+        bits_allocated=bits, bits_stored=stored, high_bit=stored - 1 if high is None else high,
+        pixel_representation=scope.number(_REPRESENTATION) or 0,
+        photometric=text_of(scope, _PHOTOMETRIC), may_be_lossy=may_be_lossy,
     )  # fmt: skip
 
 

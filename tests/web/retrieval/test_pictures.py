@@ -98,9 +98,15 @@ def test_each_image_has_a_picture(web: Web, held_samples: list[Sample], kind: st
 
 
 def test_a_report_has_no_picture_and_it_is_said_so(web: Web, held_samples: list[Sample]) -> None:
-    answer = web.get(f"{url_of(web, named(held_samples, 'reportsi.dcm'))}/rendered")
+    report = url_of(web, named(held_samples, "reportsi.dcm"))
+    answer = web.get(f"{report}/rendered", "image/*")
     assert answer.status_code == 406
-    assert "no Pixel Data" in answer.json()["message"]
+    assert "there is text/html" in answer.json()["message"]
+    waves = url_of(web, named(held_samples, "waveform_ecg.dcm"))
+    for url in (f"{waves}/rendered", f"{waves}/thumbnail", f"{report}/thumbnail"):
+        answer = web.get(url)
+        assert answer.status_code == 406
+        assert "no Pixel Data" in answer.json()["message"] or url.startswith(report)
 
 
 def test_shades_are_those_of_the_window(web: Web, held_samples: list[Sample]) -> None:
