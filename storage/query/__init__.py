@@ -2,6 +2,7 @@
 
 from storage.query.conditions import joined
 from storage.query.folding import NUMBER_VRS, RANGE_VRS, fold
+from storage.query.functions import FUNCTIONS
 from storage.query.fuzzy import sounds_like
 from storage.query.identifier import MAX_IDENTIFIER_BYTES, Options, Query, Root, is_key
 from storage.query.key_groups import combined_pairs, keys_in_items, one_uid_each
@@ -11,7 +12,6 @@ from storage.query.rules import (
     MAX_VALUES,
     NAME_PART_CHARACTERS,
     RULES,
-    by_letters,
     condition,
     folded,
     has_several,
@@ -25,6 +25,7 @@ from storage.query.value_forms import are_alike, form_condition, forms, has_form
 from storage.query.wildcards import fits
 
 __all__ = [
+    "FUNCTIONS",
     "MAX_IDENTIFIER_BYTES",
     "MAX_VALUES",
     "NAME_PART_CHARACTERS",
@@ -37,7 +38,6 @@ __all__ = [
     "Root",
     "are_alike",
     "asked_by_keyword",
-    "by_letters",
     "combined_pairs",
     "combined_range",
     "condition",

@@ -375,7 +375,7 @@ def test_anonymized_is_another_instance_without_the_patient(kit: Kit) -> None:
         ("&contentType=image/png&imageQuality=101", 400),
         ("&contentType=image/png&imageQuality=", 400), ("&contentType=image/png&annotation=", 400),
         ("&contentType=image/png&presentationUID=1.2.3", 400),
-        ("&contentType=image/png&presentationUID=1.2.3&presentationSeriesUID=1.2", 400),
+        ("&contentType=image/png&presentationUID=1.2.3&presentationSeriesUID=1.2", 404),
         ("&contentType=image/png&presentationUID=1.2.3&presentationSeriesUID=1.2"
          "&windowCenter=1&windowWidth=1", 400),
         ("&contentType=image/png&charset=nonsense", 400), ("&contentType=", 200),

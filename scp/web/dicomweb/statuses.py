@@ -53,6 +53,7 @@ ANSWERED: tuple[AnsweredStatus, ...] = (
     AnsweredStatus(406, _ALL, "it is in none of the media types or transfer syntaxes that are "
                    "accepted; the payload names those that there are"),
     AnsweredStatus(409, (_STORE,), "no instance is stored; the payload has the reasons"),
+    AnsweredStatus(413, (_RETRIEVE, _URI), "a picture of more pixels or frames than are drawn"),
     AnsweredStatus(415, (_STORE,), "the body is of another media type, or has a Content-Encoding"),
     AnsweredStatus(416, (_RETRIEVE, _URI), "the range begins behind the end"),
     AnsweredStatus(429, _ALL, "too many wrong passwords or tokens; Retry-After says when to ask "

@@ -1,4 +1,4 @@
-"""The SQLite file: connection, pragmas, transactions, and the functions that queries call."""
+"""The SQLite file: connection, pragmas, transactions."""
 
 import os
 import sqlite3
@@ -23,7 +23,7 @@ from storage.files import (
     sqlite_words,
     unlock,
 )
-from storage.query import by_letters, fits, matches, sounds_like
+from storage.query import FUNCTIONS
 
 # How long a writer waits for another before it gives up with A700, in seconds.
 BUSY_SECONDS = 30
@@ -184,7 +184,7 @@ def connect(path: Path, sync: bool, pooled: bool = False) -> SqliteDatabase:
             "cache_size": -16_000,
         },
     )
-    for function in _FUNCTIONS:
+    for function in FUNCTIONS:
         database.register_function(function, function.__name__, function.__code__.co_argcount)
     return database
 
@@ -318,29 +318,6 @@ def reading() -> Iterator[None]:
         yield
     except ERRORS as error:
         raise ResourceError(f"The index cannot be read: {sqlite_words(error)}") from error
-
-
-def dicom_matches(vr: str, text: str, key: str, every: bool) -> bool:
-    """`rules.matches`, for SQL."""
-    return matches(vr, text, key, every)
-
-
-def dicom_by_letters(name: str, key: str) -> bool:
-    """`rules.by_letters`, for SQL."""
-    return by_letters(name, key)
-
-
-def dicom_wildcard(key: str, value: str) -> bool:
-    """`wildcards.fits`, on a folded key and a folded value."""
-    return fits(key, value)
-
-
-def dicom_fuzzy(name: str, key: str) -> bool:
-    """`fuzzy.sounds_like`, on a name as it is."""
-    return sounds_like(name, key)
-
-
-_FUNCTIONS = (dicom_matches, dicom_by_letters, dicom_wildcard, dicom_fuzzy)
 
 
 def _let_go(database: SqliteDatabase, error: BaseException) -> None:

@@ -25,6 +25,8 @@ from support.data.kinds import MADE, samples_made
 BIG_ENDIAN, DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 JPEG, RLE = "1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5"
 UNCOMPRESSED = (EXPLICIT, IMPLICIT, BIG_ENDIAN, DEFLATED)
+# Not used by PS3.18 (8.7.3): what is stored in these comes in another.
+NOT_OF_THE_WEB = (IMPLICIT, BIG_ENDIAN)
 # PS3.18 tables 8.7.3-4, 8.7.3-5.
 TYPES = {
     **dict.fromkeys((JPEG + end for end in ("50", "51", "57", "70")), "image/jpeg"),
@@ -97,10 +99,14 @@ class Held:
     @property
     def syntaxes(self) -> tuple[str, ...]:
         """Those that the instance can be had in."""
-        others = () if self.is_video or self.name == TRUNCATED else UNCOMPRESSED
-        if self.is_compressed and self.data_set.get("BitsAllocated", 0) > 16:
-            others = tuple(one for one in others if one != BIG_ENDIAN)  # which nothing is sure of
-        return tuple(dict.fromkeys((self.stored, *others)))
+        others = () if self.is_video or self.name == TRUNCATED else (EXPLICIT, DEFLATED)
+        there = dict.fromkeys((self.stored, *others))
+        return tuple(one for one in there if one not in NOT_OF_THE_WEB)
+
+    @property
+    def usual(self) -> str:
+        """That which `*` gives."""
+        return self.stored if self.stored not in NOT_OF_THE_WEB else EXPLICIT
 
     @cached_property
     def frames(self) -> list[bytes]:
@@ -205,7 +211,7 @@ def file_in(syntax: str, is_multipart: bool = False) -> Oracle:
 
     def wrong(held: Held, given: Given) -> str:
         default = EXPLICIT if EXPLICIT in held.syntaxes else held.stored
-        wanted = {"*": held.stored, "": default}.get(syntax, syntax)
+        wanted = {"*": held.usual, "": default}.get(syntax, syntax)
         return _files(held, given, wanted, is_multipart)
 
     return wrong
@@ -399,7 +405,7 @@ def _of_instances() -> Iterator[Row]:
     yield Row("", f"{DICOM}; transfer-syntax=1.2.3, {related(DICOM, '*')}; q=0.1",
               file_in("*", True))  # fmt: skip
     yield Row("", f"{DICOM}; transfer-syntax=*", file_in("*"), "query")
-    for kind in ("image/jpeg", "text/html", "application/dicom+json", OCTETS, f"{DICOM};q=0"):
+    for kind in ("image/jpeg", "text/html", "application/dicom+json", f"{DICOM};q=0"):
         yield Row("", kind, refused(406, DICOM))
 
 

@@ -305,7 +305,8 @@ def test_a_picture_is_bounded_and_the_next_one_is_made(
     ("asked", "kind", "words"),
     [("iccprofile=yes", "image/jpeg", ""), ("iccprofile=srgb", "image/png", ""),
      ("iccprofile=no", "image/png", ""), ("iccprofile=adobergb", "image/png", "sRGB"),
-     ("iccprofile=yes", "image/gif", "image/gif"), ("window=10,20", "image/png", "grayscale"),
+     ("iccprofile=yes", "image/gif", "image/gif"),
+     ("window=10,20,linear", "image/png", "grayscale"),
      ("annotation=patient,foo", "image/png", "foo")],
 )  # fmt: skip
 def test_what_is_not_done_is_told(web: Web, asked: str, kind: str, words: str) -> None:
