@@ -8,7 +8,7 @@ from typing import Any
 
 from storage.dicom.values import UNIQUE, Level, Uids, stored_at
 from storage.index.rows import holds_several, name_parts, said_of
-from storage.index.search import Conditions, Location, location, selected_by
+from storage.index.search import LOCATION_COLUMNS, Conditions, Location, location, of_instances
 from storage.index.tables import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index, column_names
 from storage.query import folded, match_columns
 
@@ -177,17 +177,15 @@ _TOLD = (
 
 def numbers(index: Index, conditions: Conditions, most: int | None = None) -> Iterator[int]:
     """The ids of the rows of instances as they arrived; or of `most` of them, in any order."""
-    instance = index[Level.IMAGE]
-    found = selected_by(index, conditions, [instance.id])
-    ordered = found.limit(most) if most else found.order_by(instance.arrived, instance.id)
-    return (number for (number,) in index.engine.stream(*ordered.sql()))
+    statement, values = of_instances(index, "instance.id", conditions)
+    statement += f" LIMIT {most}" if most else " ORDER BY instance.arrived, instance.id"
+    return (number for (number,) in index.engine.stream(statement, values))
 
 
 def kinds(index: Index, conditions: Conditions) -> list[tuple[str, str, str]]:
     """Study Instance UID, SOP Class UID, Transfer Syntax UID of instances, each three once."""
-    study, _, instance = (index[level] for level in list(Level)[1:])
-    columns = [study.StudyInstanceUID, instance.SOPClassUID, instance.TransferSyntaxUID]
-    return index.engine.execute(*selected_by(index, conditions, columns).distinct().sql())
+    columns = "DISTINCT StudyInstanceUID, SOPClassUID, TransferSyntaxUID"
+    return index.engine.execute(*of_instances(index, columns, conditions))
 
 
 def locations(index: Index, rows: Sequence[int]) -> list[Location]:
@@ -197,8 +195,7 @@ def locations(index: Index, rows: Sequence[int]) -> list[Location]:
 
 
 _LOCATIONS = (
-    "SELECT StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, SOPClassUID, TransferSyntaxUID, "
-    "file_bytes, digest, charset, arrived FROM json_each(?) AS wanted "
+    f"SELECT {LOCATION_COLUMNS} FROM json_each(?) AS wanted "
     "CROSS JOIN instance ON instance.id = wanted.value "
     "CROSS JOIN series ON instance.parent_id = series.id "
     "CROSS JOIN study ON series.parent_id = study.id ORDER BY wanted.key"

@@ -67,16 +67,17 @@ def rows(
 
     Rows are read as they are asked for, so that any number of them takes the same memory.
     """
-    for row in index.engine.stream(*_narrowed(index, query, others, _select(index, query))):
+    conditions = [*_conditions(index, query), *others]
+    for row in index.engine.stream(*_narrowed(index, conditions, _select(index, query))):
         yield row[0], tuple(["" if value is None else str(value) for value in row[1:]])
 
 
-def _narrowed(index: Index, query: Query, others: Sequence[Any], selected: Any) -> tuple[str, Any]:
-    """The statement `selected` with its conditions, and its values."""
-    if not (found := [*_conditions(index, query), *others]):
-        return selected  # type: ignore[no-any-return]
+def _narrowed(index: Index, conditions: "Conditions", selected: tuple[str, Any]) -> tuple[str, Any]:
+    """The statement `selected` with conditions, and its values."""
+    if not conditions:
+        return selected
     context: Any = index.database.get_sql_context()
-    where, more = context.sql(joined(and_, found)).query()
+    where, more = context.sql(joined(and_, conditions)).query()
     return f"{selected[0]} WHERE {where}", (*selected[1], *more)
 
 
@@ -113,15 +114,26 @@ def having(index: Index, level: Level, uid: str) -> Conditions:
 
 def by_uid(index: Index, level: Level, uid: str) -> list[Location]:
     """The instances of what has a unique key, also where it is used twice; as they arrived."""
-    found = selected_by(index, having(index, level, uid), _location_columns(index))
-    found = found.order_by(index[Level.IMAGE].arrived, index[Level.IMAGE].id)
-    return [location(row) for row in found.tuples().iterator()]
+    statement, values = of_instances(index, LOCATION_COLUMNS, having(index, level, uid))
+    statement += " ORDER BY instance.arrived, instance.id"
+    return [location(row) for row in index.engine.stream(statement, values)]
 
 
-def selected_by(index: Index, conditions: Conditions, columns: list[Any]) -> Any:
-    """A statement for these columns of instances, and of what is above them."""
-    selected = _joined(index, Level.IMAGE, columns)
-    return selected.where(joined(and_, conditions)) if conditions else selected
+def of_instances(index: Index, columns: str, conditions: Conditions) -> tuple[str, Any]:
+    """A statement for columns of instances, and of what is above them; and its values."""
+    return _narrowed(index, conditions, (f"SELECT {columns} FROM {_INSTANCES}", ()))
+
+
+# What a location is made of.
+LOCATION_COLUMNS = (
+    "StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, SOPClassUID, TransferSyntaxUID, "
+    "file_bytes, digest, charset, arrived"
+)
+# By the names that tables have in conditions.
+_INSTANCES = (
+    "instance JOIN series ON instance.parent_id = series.id "
+    "JOIN study ON series.parent_id = study.id JOIN patient ON study.parent_id = patient.id"
+)
 
 
 def is_entered(index: Index, sop_instance_uid: str) -> bool:
@@ -145,7 +157,7 @@ def patients(index: Index, patient_id: str) -> list[tuple[str, ...]]:
 def count(index: Index, query: Query, most: int, others: Conditions = ()) -> int:
     """How many entities match; of more than `most` one more, unless it is 0."""
     selected = _joined(index, query.level, [index[query.level].id]).sql()
-    statement, values = _narrowed(index, query, others, selected)
+    statement, values = _narrowed(index, [*_conditions(index, query), *others], selected)
     limit = f" LIMIT {most + 1}" if most else ""
     ((number,),) = index.engine.execute(f"SELECT COUNT(*) FROM ({statement}{limit})", values)
     return int(number)
@@ -156,18 +168,15 @@ def newest(index: Index, level: Level, row_ids: Sequence[int]) -> dict[int, Loca
 
     For a patient what was corrected of one study alone speaks last.
     """
-    if level not in index.prepared:
-        instance = index[Level.IMAGE]
-        selected = _joined(index, Level.IMAGE, [SQL("asked.value"), *_location_columns(index)])
-        one = SQL(NEWEST[level])
-        statement, _ = selected.where(instance.id == one).sql()
-        # In this order: to look for each that is asked for, and not for each that there is.
-        index.prepared[level] = statement.replace(" FROM ", _ASKED, 1), ()
-    found = index.engine.execute(index.prepared[level][0], (f"[{','.join(map(str, row_ids))}]",))
+    # In this order: to look for each that is asked for, and not for each that there is.
+    statement = (
+        f"SELECT asked.value, {LOCATION_COLUMNS} FROM json_each(?) AS asked "
+        f"CROSS JOIN {_INSTANCES} WHERE instance.id = {NEWEST[level]}"
+    )
+    found = index.engine.execute(statement, (f"[{','.join(map(str, row_ids))}]",))
     return {row[0]: location(row[1:]) for row in found}
 
 
-_ASKED = " FROM json_each(?) AS asked CROSS JOIN "
 # Its row. Of all that say the same the last one, and of these the last: no list of an entity's
 # instances.
 NEWEST = {Level.IMAGE: "asked.value"} | {
@@ -187,21 +196,6 @@ NEWEST = {Level.IMAGE: "asked.value"} | {
         ),
     )
 }
-
-
-def _location_columns(index: Index) -> list[Any]:
-    study, series, instance = (index[level] for level in list(Level)[1:])
-    return [
-        study.StudyInstanceUID,
-        series.SeriesInstanceUID,
-        instance.SOPInstanceUID,
-        instance.SOPClassUID,
-        instance.TransferSyntaxUID,
-        instance.file_bytes,
-        instance.digest,
-        instance.charset,
-        instance.arrived,
-    ]
 
 
 def location(row: Sequence[Any]) -> Location:
