@@ -52,6 +52,7 @@ from storage.index import (
     index_path,
     never,
     open_index,
+    pages,
     record,
     search,
 )
@@ -207,6 +208,12 @@ class Archive:
         self.require_whole()
         with self.index.engine.reading():
             return Selected(self.index, search.named(self.index, query))
+
+    def locate_below(self, *uids: str) -> Selected:
+        """The instances of a study, a series in it or an instance in that; to be closed."""
+        self.require_whole()
+        with self.index.engine.reading():
+            return Selected(self.index, pages.below(uids))
 
     def video_syntaxes(self, sop_class_uid: str) -> list[str]:
         """The transfer syntaxes that instances of a class of video are in, that of the most first.

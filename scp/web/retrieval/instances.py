@@ -36,7 +36,7 @@ class DicomFile:
 
 def located(asked: Asked, resource: Resource) -> Selected:
     """The instances of a resource. Raises NotFoundError where there are none."""
-    found = asked.closing.enter_context(asked.context.archive.locate(resource.query()))
+    found = asked.closing.enter_context(asked.context.archive.locate_below(*resource.uids))
     if not len(found):
         raise NotFoundError(f"{resource.url} is not held")
     return found
