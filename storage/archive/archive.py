@@ -46,6 +46,7 @@ from storage.files import (
 )
 from storage.index import (
     FileFacts,
+    Page,
     Stop,
     counts,
     digest_in,
@@ -183,15 +184,21 @@ class Archive:
         return header
 
     def find(
-        self, query: Query, charset: str, stop: Stop = never, limits: HeaderLimits = NO_LIMITS
+        self,
+        query: Query,
+        charset: str,
+        stop: Stop = never,
+        limits: HeaderLimits = NO_LIMITS,
+        page: Page | None = None,
     ) -> QueryAnswers:
         """The entities that match; `charset` is for stored text that names none.
 
         `stop` is asked now and then, even while nothing matches; it ends the search by raising.
+        Without a page they come in any order.
         """
         self.require_whole()
         search = HeaderSearch(self.tree, self.index, query, charset, self._reading_threads)
-        return QueryAnswers(self.index, search, stop, limits)
+        return QueryAnswers(self.index, search, stop, limits, page)
 
     def entities(
         self, asked_for: Asked, charset: str, limits: HeaderLimits = NO_LIMITS

@@ -4,7 +4,7 @@ from storage.index import corrected_rows, counts, pages, search
 from storage.index.engine import Stop, never
 from storage.index.pages import Chain, Row, shortened
 from storage.index.rows import row_of, shared_header
-from storage.index.search import Location, is_entered
+from storage.index.search import Location, Page, is_entered
 from storage.index.sqlite import (
     ERRORS,
     AddedKey,
@@ -58,6 +58,7 @@ __all__ = [
     "Filled",
     "Index",
     "Location",
+    "Page",
     "Row",
     "SqliteIndex",
     "Stop",

@@ -10,7 +10,14 @@ from peewee import SQL
 
 from storage.dicom.values import UNIQUE, Level, Uids, stored_at
 from storage.index.rows import holds_several, name_parts, said_of
-from storage.index.search import LOCATION_COLUMNS, Conditions, Location, location, of_instances
+from storage.index.search import (
+    INSTANCES,
+    LOCATION_COLUMNS,
+    Conditions,
+    Location,
+    location,
+    of_instances,
+)
 from storage.index.tables import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index, column_names
 from storage.query import folded, match_columns
 
@@ -217,3 +224,38 @@ _LOCATIONS = (
     "CROSS JOIN series ON instance.parent_id = series.id "
     "CROSS JOIN study ON series.parent_id = study.id ORDER BY wanted.key"
 )
+
+
+def newest(index: Index, level: Level, row_ids: Sequence[int]) -> dict[int, Location]:
+    """Of each entity the instance that was received last, whose header speaks for it.
+
+    For a patient what was corrected of one study alone speaks last.
+    """
+    # In this order: to look for each that is asked for, and not for each that there is.
+    statement = (
+        f"SELECT asked.value, {LOCATION_COLUMNS} FROM json_each(?) AS asked "
+        f"CROSS JOIN {INSTANCES} WHERE instance.id = {NEWEST[level]}"
+    )
+    found = index.engine.execute(statement, (f"[{','.join(map(str, row_ids))}]",))
+    return {row[0]: location(row[1:]) for row in found}
+
+
+# Its row. Of all that say the same the last one, and of these the last: no list of an entity's
+# instances.
+NEWEST = {Level.IMAGE: "asked.value"} | {
+    level: "(SELECT one.id FROM shared_header AS shared "
+    f"{joins} JOIN instance AS one ON one.id = (SELECT id FROM instance WHERE shared_id = "
+    "shared.id ORDER BY arrived DESC, SOPInstanceUID DESC LIMIT 1) "
+    f"WHERE {key} = asked.value "
+    f"ORDER BY {order} one.arrived DESC, one.SOPInstanceUID DESC, one.id LIMIT 1)"
+    for level, joins, key, order in (
+        (Level.SERIES, "", "shared.parent_id", ""),
+        (Level.STUDY, "JOIN series ON shared.parent_id = series.id", "series.parent_id", ""),
+        (
+            Level.PATIENT,
+            "JOIN series ON shared.parent_id = series.id JOIN study ON series.parent_id = study.id",
+            "study.parent_id",
+            "shared.corrected,",
+        ),
+    )
+}

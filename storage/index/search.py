@@ -15,7 +15,7 @@ from storage.dicom.values import (
     Uids,
     row_level,
 )
-from storage.index.tables import Index, columns_of
+from storage.index.tables import TABLES, Index, columns_of
 from storage.query import (
     Query,
     combined_pairs,
@@ -60,15 +60,34 @@ _IN_STUDY = {
 }
 
 
+@dataclass(frozen=True)
+class Page:
+    """Of what matches `most` behind the first `offset`, in the order in which it was entered.
+
+    So what comes meanwhile moves nothing from one page to another.
+    """
+
+    offset: int = 0
+    most: int | None = None
+
+    @property
+    def end(self) -> int | None:
+        """Behind the last, counted from the first of all."""
+        return None if self.most is None else self.offset + self.most
+
+
 def rows(
-    index: Index, query: Query, others: Sequence[Any] = ()
+    index: Index, query: Query, others: Sequence[Any] = (), page: Page | None = None
 ) -> Iterator[tuple[int, tuple[str, ...]]]:
     """The row id and the values of `query.returned` of each entity that matches, and `others`.
 
-    Rows are read as they are asked for, so that any number of them takes the same memory.
+    Rows are read as they are asked for, so that any number of them takes the same memory; without
+    a page in any order.
     """
     conditions = [*_conditions(index, query), *others]
-    for row in index.engine.stream(*_narrowed(index, conditions, _select(index, query))):
+    whole = _select(index, query)
+    found = _paged(index, query, conditions, page) if page else _narrowed(index, conditions, whole)
+    for row in index.engine.stream(*found):
         yield row[0], tuple(["" if value is None else str(value) for value in row[1:]])
 
 
@@ -79,6 +98,27 @@ def _narrowed(index: Index, conditions: "Conditions", selected: tuple[str, Any])
     context: Any = index.database.get_sql_context()
     where, more = context.sql(joined(and_, conditions)).query()
     return f"{selected[0]} WHERE {where}", (*selected[1], *more)
+
+
+def _paged(
+    index: Index, query: Query, conditions: "Conditions", page: Page
+) -> tuple[str, tuple[Any, ...]]:
+    """The statement for a page: what is counted of an entity is counted for those on it alone."""
+    key = f"{TABLES[query.level]}.id"
+    statement, values = _select(index, query)
+    numbers, more = _narrowed(index, conditions, _numbers(index, query.level))
+    most = -1 if page.most is None else page.most
+    numbers += f" ORDER BY {key} LIMIT ? OFFSET ?"
+    found = f"{statement} WHERE {key} IN ({numbers}) ORDER BY {key}"
+    return found, (*values, *more, most, page.offset)
+
+
+def _numbers(index: Index, level: Level) -> tuple[str, tuple[Any, ...]]:
+    """The statement for row ids, up to its conditions."""
+    if level not in index.prepared:
+        statement, values = _joined(index, level, [index[level].id]).sql()
+        index.prepared[level] = statement, tuple(values)
+    return index.prepared[level]
 
 
 def _select(index: Index, query: Query) -> tuple[str, tuple[Any, ...]]:
@@ -121,7 +161,7 @@ def by_uid(index: Index, level: Level, uid: str) -> list[Location]:
 
 def of_instances(index: Index, columns: str, conditions: Conditions) -> tuple[str, Any]:
     """A statement for columns of instances, and of what is above them; and its values."""
-    return _narrowed(index, conditions, (f"SELECT {columns} FROM {_INSTANCES}", ()))
+    return _narrowed(index, conditions, (f"SELECT {columns} FROM {INSTANCES}", ()))
 
 
 # What a location is made of.
@@ -130,7 +170,7 @@ LOCATION_COLUMNS = (
     "file_bytes, digest, charset, arrived"
 )
 # By the names that tables have in conditions.
-_INSTANCES = (
+INSTANCES = (
     "instance JOIN series ON instance.parent_id = series.id "
     "JOIN study ON series.parent_id = study.id JOIN patient ON study.parent_id = patient.id"
 )
@@ -156,46 +196,11 @@ def patients(index: Index, patient_id: str) -> list[tuple[str, ...]]:
 
 def count(index: Index, query: Query, most: int, others: Conditions = ()) -> int:
     """How many entities match; of more than `most` one more, unless it is 0."""
-    selected = _joined(index, query.level, [index[query.level].id]).sql()
-    statement, values = _narrowed(index, [*_conditions(index, query), *others], selected)
+    conditions = [*_conditions(index, query), *others]
+    statement, values = _narrowed(index, conditions, _numbers(index, query.level))
     limit = f" LIMIT {most + 1}" if most else ""
     ((number,),) = index.engine.execute(f"SELECT COUNT(*) FROM ({statement}{limit})", values)
     return int(number)
-
-
-def newest(index: Index, level: Level, row_ids: Sequence[int]) -> dict[int, Location]:
-    """Of each entity the instance that was received last, whose header speaks for it.
-
-    For a patient what was corrected of one study alone speaks last.
-    """
-    # In this order: to look for each that is asked for, and not for each that there is.
-    statement = (
-        f"SELECT asked.value, {LOCATION_COLUMNS} FROM json_each(?) AS asked "
-        f"CROSS JOIN {_INSTANCES} WHERE instance.id = {NEWEST[level]}"
-    )
-    found = index.engine.execute(statement, (f"[{','.join(map(str, row_ids))}]",))
-    return {row[0]: location(row[1:]) for row in found}
-
-
-# Its row. Of all that say the same the last one, and of these the last: no list of an entity's
-# instances.
-NEWEST = {Level.IMAGE: "asked.value"} | {
-    level: "(SELECT one.id FROM shared_header AS shared "
-    f"{joins} JOIN instance AS one ON one.id = (SELECT id FROM instance WHERE shared_id = "
-    "shared.id ORDER BY arrived DESC, SOPInstanceUID DESC LIMIT 1) "
-    f"WHERE {key} = asked.value "
-    f"ORDER BY {order} one.arrived DESC, one.SOPInstanceUID DESC, one.id LIMIT 1)"
-    for level, joins, key, order in (
-        (Level.SERIES, "", "shared.parent_id", ""),
-        (Level.STUDY, "JOIN series ON shared.parent_id = series.id", "series.parent_id", ""),
-        (
-            Level.PATIENT,
-            "JOIN series ON shared.parent_id = series.id JOIN study ON series.parent_id = study.id",
-            "study.parent_id",
-            "shared.corrected,",
-        ),
-    )
-}
 
 
 def location(row: Sequence[Any]) -> Location:
