@@ -1,14 +1,16 @@
 """What answers are made of: bodies read as they are sent, and words for what went wrong."""
 
 import json
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import BinaryIO
 
 from werkzeug.http import is_resource_modified, quote_etag
 from werkzeug.wrappers import Request, Response
 
-_CHUNK_BYTES = 1 << 18
+_CHUNK_BYTES, _PIECE_BYTES = 1 << 18, 1 << 16
+_ZIP_LEVEL, _GZIP = 1, zlib.MAX_WBITS | 16
 
 
 def body_of_file(file: BinaryIO, start: int, length: int) -> Iterator[bytes]:
@@ -21,6 +23,29 @@ def body_of_file(file: BinaryIO, start: int, length: int) -> Iterator[bytes]:
                 raise EOFError("the file was cut short")
             length -= len(chunk)
             yield chunk
+
+
+def in_pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes, many small chunks together."""
+    held: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        held.append(chunk)
+        size += len(chunk)
+        if size >= _PIECE_BYTES:
+            yield b"".join(held)
+            held, size = [], 0
+    if held:
+        yield b"".join(held)
+
+
+def zipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes as gzip has them."""
+    packer = zlib.compressobj(_ZIP_LEVEL, wbits=_GZIP)
+    for chunk in chunks:
+        if packed := packer.compress(chunk):
+            yield packed
+    yield packer.flush()
 
 
 def error_answer(code: int, words: str) -> Response:

@@ -41,7 +41,9 @@ class Resource:
     def url(self) -> str:
         """Where it is to be had."""
         parts = zip(_SEGMENTS.values(), self.uids, strict=False)
-        return self.base + "".join(f"/{name}/{quote(uid)}" for name, uid in parts)
+        return self.base + "".join([
+            f"/{name}/{uid if _UID.fullmatch(uid) else quote(uid)}" for name, uid in parts
+        ])  # fmt: skip
 
     @property
     def named(self) -> list[tuple[str, str]]:

@@ -134,7 +134,7 @@ def tag_of_all(asked: Asked, found: Selected, *how: str) -> str:
     """The same of all instances of a resource."""
     held = hashlib.blake2b(digest_size=16)
     for location in found:
-        held.update(location.digest.encode())
+        held.update(f"{location.digest}{location.charset}".encode())
     corrected = asked.context.archive.journal.size(CORRECTIONS)
     held.update("\0".join((str(corrected), asked.base, *how)).encode())
     return held.hexdigest()
