@@ -25,7 +25,8 @@ class Held:
     @classmethod
     def of(cls, folder: Path, scale: float) -> "Held":
         """So many times the usual number of instances."""
-        recipes = STUDIES, CT, replace(CT, images=100), replace(SMALL, images=3000)
+        ct = replace(CT, is_body=True)
+        recipes = STUDIES, ct, replace(ct, images=100), replace(SMALL, images=3000)
         return cls(folder, *(recipe.scaled(scale) for recipe in recipes))
 
     def patient_id(self, number: int) -> str:
