@@ -1,6 +1,5 @@
 """Metadata is made once, and told anew wherever it became other: in the node, over HTTP."""
 
-import gzip
 import json
 from typing import Any
 
@@ -61,25 +60,6 @@ def test_what_arrives_is_corrected_replaced_and_deleted_is_told(empty: Web) -> N
     told, sixth = metadata(empty)
     assert len(told) == 2
     assert len({first, second, third, fourth, fifth, sixth}) == 6
-
-
-def test_it_is_given_as_gzip_where_that_is_taken(empty: Web) -> None:
-    empty.store([file_of(number) for number in range(1, 4)])
-    path = f"studies/{STUDY}/metadata"
-    plain = empty.get(path, Accept_Encoding="identity")
-    assert "Content-Encoding" not in plain.headers
-    for _ in range(3):
-        zipped = empty.get(path, Accept_Encoding="gzip")
-        assert zipped.headers["Content-Encoding"] == "gzip"
-        assert zipped.content == plain.content  # unpacked by who asks
-        assert zipped.headers["ETag"] != plain.headers["ETag"]
-        assert "Accept-Encoding" in zipped.headers["Vary"]
-    raw = empty.session.get(f"{empty.url}/{path}", stream=True, timeout=60).raw.read()
-    assert gzip.decompress(raw) == plain.content
-    for answer in (plain, zipped):
-        headers = {"Accept_Encoding": answer.headers.get("Content-Encoding", "identity")}
-        again = empty.get(path, If_None_Match=answer.headers["ETag"], **headers)
-        assert (again.status_code, again.content) == (304, b"")
 
 
 def test_bodies_that_were_asked_for_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ from scp.web.http.answers import (
     error_answer,
     in_pieces,
     not_modified,
-    zipped,
 )
 from scp.web.http.server import Bounds, HttpServer
 
@@ -16,5 +15,4 @@ __all__ = [
     "error_answer",
     "in_pieces",
     "not_modified",
-    "zipped",
 ]

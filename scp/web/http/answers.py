@@ -1,7 +1,6 @@
 """What answers are made of: bodies read as they are sent, and words for what went wrong."""
 
 import json
-import zlib
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import BinaryIO
@@ -10,7 +9,6 @@ from werkzeug.http import is_resource_modified, quote_etag
 from werkzeug.wrappers import Request, Response
 
 _CHUNK_BYTES, _PIECE_BYTES = 1 << 18, 1 << 16
-_ZIP_LEVEL, _GZIP = 1, zlib.MAX_WBITS | 16
 
 
 def body_of_file(file: BinaryIO, start: int, length: int) -> Iterator[bytes]:
@@ -37,15 +35,6 @@ def in_pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
             held, size = [], 0
     if held:
         yield b"".join(held)
-
-
-def zipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes as gzip has them."""
-    packer = zlib.compressobj(_ZIP_LEVEL, wbits=_GZIP)
-    for chunk in chunks:
-        if packed := packer.compress(chunk):
-            yield packed
-    yield packer.flush()
 
 
 def error_answer(code: int, words: str) -> Response:

@@ -18,7 +18,7 @@ from scp.copies.conversion.data_set import (
     swapped,
     unit,
 )
-from scp.web.http import in_pieces, not_modified, zipped
+from scp.web.http import in_pieces, not_modified
 from scp.web.media import JSON, Part, choose_bulk, choose_metadata
 from scp.web.models import Head, is_bulk
 from scp.web.request import (
@@ -66,19 +66,14 @@ def metadata(
 
 
 def _json_answer(asked: Asked, resource: Resource, found: Selected) -> Response:
-    is_zipped = asked.request.accept_encodings.quality("gzip") > 0
-    tag = tag_of_all(asked, found, "gzip" if is_zipped else JSON)
+    tag = tag_of_all(asked, found, JSON)
     if unchanged := not_modified(asked.request, tag):
         return unchanged
     pieces: Iterable[bytes] | None = _KEPT.get(tag)
     if pieces is None:
-        made = in_pieces(_json(asked, resource, found))
-        pieces = _KEPT.keeping(tag, zipped(made) if is_zipped else made)
+        pieces = _KEPT.keeping(tag, in_pieces(_json(asked, resource, found)))
     answer = Response(iter(pieces), content_type=JSON)
     answer.set_etag(tag)
-    answer.headers.add("Vary", "Accept-Encoding")
-    if is_zipped:
-        answer.headers["Content-Encoding"] = "gzip"
     return answer
 
 
