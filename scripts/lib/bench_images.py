@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 from zlib import crc32
 
+import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, XRayAngiographicImageStorage
 
@@ -24,6 +25,7 @@ class Recipe:
     images: int
     columns: int  # of as many rows, two bytes a pixel
     frames: int = 1
+    is_body: bool = False  # what a CT shows, to be looked at, in place of random bytes
 
     @property
     def count(self) -> int:
@@ -49,6 +51,7 @@ class Recipe:
     @property
     def _name(self) -> str:
         parts = (self.kind, self.studies, self.images, self.columns, self.frames)
+        parts += ("body",) * self.is_body
         return "-".join(map(str, (*parts, f"v{_VERSION}")))
 
     def made(self, folder: Path) -> list[tuple[Path, int]]:
@@ -73,7 +76,8 @@ class Recipe:
             length = (frame * self.frames).to_bytes(4, "little")
             file.write(b"\xe0\x7f\x10\x00OW\x00\x00" + length)
             if self.frames == 1:
-                file.write(Random(f"{study}.{image}").randbytes(frame))
+                random = Random(f"{study}.{image}")
+                file.write(_body(self.columns, random) if self.is_body else random.randbytes(frame))
             else:
                 file.truncate(file.tell() + frame * self.frames)
 
@@ -84,6 +88,21 @@ CT = Recipe("ct", studies=1, images=500, columns=512)
 STUDIES = Recipe("study", studies=300, images=1, columns=16)
 # Header and pixels together stay under 1 GiB, the most that dcmqrscp takes in a study.
 LARGE = Recipe("multi-frame", studies=1, images=1, columns=1024, frames=511)
+
+
+def _body(columns: int, random: Random) -> bytes:
+    """The pixels of a body in air, with lungs, a spine and the noise of a CT."""
+    y, x = np.mgrid[-1 : 1 : columns * 1j, -1 : 1 : columns * 1j]
+    shift = random.uniform(-0.05, 0.05)
+    values = np.full((columns, columns), 24.0)  # air, by the intercept and slope below
+    for across, down, width, height, value in (
+        (0, 0, 0.85, 0.65, 1050), (-0.4, -0.1, 0.28, 0.4, 200), (0.4, -0.1, 0.28, 0.4, 220),
+        (0, 0.42, 0.12, 0.12, 1700), (shift, 0.05, 0.14, 0.14, 1090),
+    ):  # fmt: skip
+        inside = ((x - across) / width) ** 2 + ((y - down) / height) ** 2 < 1
+        values[inside] = value + 40 * y[inside]
+    noise = np.random.default_rng(random.randrange(1 << 32)).normal(0, 12, values.shape)
+    return (values + noise).clip(0, 4095).astype("<u2").tobytes()
 
 
 def _header(recipe: Recipe, study: int, image: int) -> Dataset:

@@ -2,7 +2,7 @@
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,9 @@ _RUNS = 5
 _NEEDED = ("storescu", "storescp", "movescu", "findscu", "echoscu")
 
 
-def parser(program: str, description: str | None) -> argparse.ArgumentParser:
+def parser(
+    program: str, description: str | None, known: Sequence[Peer] = PEERS
+) -> argparse.ArgumentParser:
     """A parser that knows them; servers work in the temporary folder, TMPDIR moves it."""
     made = argparse.ArgumentParser(
         prog=program, description=description,
@@ -25,7 +27,7 @@ def parser(program: str, description: str | None) -> argparse.ArgumentParser:
         "--runs", type=_positive, default=_RUNS, metavar="N",
         help=f"runs of each server, of which the median counts (default: {_RUNS})",
     )  # fmt: skip
-    names = [peer.name for peer in PEERS]
+    names = [peer.name for peer in known]
     made.add_argument(
         "--peers", type=lambda text: chosen(text, names), default=names, metavar="NAME,...",
         help=f"servers to measure (default: {','.join(names)})",
@@ -52,11 +54,11 @@ def chosen(text: str, known: list[str]) -> list[str]:
     return names
 
 
-def peers(names: list[str]) -> tuple[list[Peer], list[str]]:
+def peers(names: list[str], known: Sequence[Peer] = PEERS) -> tuple[list[Peer], list[str]]:
     """The servers that are there, and a line for each that is not. Raises MissingError."""
     for program in _NEEDED:
         dcmtk(program)
-    found, missing = installed(names)
+    found, missing = installed(names, known)
     for line in missing:
         say(line)
     if not found:

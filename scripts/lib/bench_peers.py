@@ -15,11 +15,12 @@ PDU_BYTES = 131_072  # the most that DCMTK takes
 
 @dataclass(frozen=True)
 class Place:
-    """What a server is given: an empty folder, a port, and the port of the move destination."""
+    """What a server is given: an empty folder, ports, and the port of the move destination."""
 
     folder: Path
     port: int
     destination: int
+    http: int = 0
 
 
 @dataclass(frozen=True)
@@ -111,10 +112,10 @@ QRSCP = Peer(
 PEERS = (NODE, ORTHANC, DCMQRSCP, QRSCP)
 
 
-def installed(names: Sequence[str]) -> tuple[list[Peer], list[str]]:
-    """Those of the peers named that are installed; and a line for each of the others."""
+def installed(names: Sequence[str], known: Sequence[Peer]) -> tuple[list[Peer], list[str]]:
+    """Those of the known that are named and installed; and a line for each that is not there."""
     there, missing = [], []
-    for peer in PEERS:
+    for peer in known:
         if peer.name in names:
             try:
                 peer.check()

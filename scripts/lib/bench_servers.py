@@ -37,6 +37,7 @@ class Server:
     pid: int
     command: list[str] = field(default_factory=list)
     log: Path = Path()
+    http: int = 0  # the port
 
 
 @dataclass
@@ -67,12 +68,12 @@ def running(
     with _scratch() as folder:
         if seed:
             seed(folder)
-        port = _free_port()
-        command = peer.command(Place(folder, port, destination or _free_port()))
+        port, http = _free_port(), _free_port()
+        command = peer.command(Place(folder, port, destination or _free_port(), http))
         with _started(command, folder / "log") as process:
             _wait(process, TITLE, port, folder / "log")
             settle()
-            yield Server(peer.name, TITLE, port, process.pid, command, folder / "log")
+            yield Server(peer.name, TITLE, port, process.pid, command, folder / "log", http)
 
 
 def killed(server: Server) -> None:

@@ -46,12 +46,14 @@ from storage.files import (
 )
 from storage.index import (
     FileFacts,
+    Page,
     Stop,
     counts,
     digest_in,
     index_path,
     never,
     open_index,
+    pages,
     record,
     search,
 )
@@ -188,15 +190,21 @@ class Archive:
         return header
 
     def find(
-        self, query: Query, charset: str, stop: Stop = never, limits: HeaderLimits = NO_LIMITS
+        self,
+        query: Query,
+        charset: str,
+        stop: Stop = never,
+        limits: HeaderLimits = NO_LIMITS,
+        page: Page | None = None,
     ) -> QueryAnswers:
         """The entities that match; `charset` is for stored text that names none.
 
         `stop` is asked now and then, even while nothing matches; it ends the search by raising.
+        Without a page they come in any order.
         """
         self.require_whole()
         search = HeaderSearch(self.tree, self.index, query, charset, self._reading_threads)
-        return QueryAnswers(self.index, search, stop, limits)
+        return QueryAnswers(self.index, search, stop, limits, page)
 
     def entities(
         self, asked_for: Asked, charset: str, limits: HeaderLimits = NO_LIMITS
@@ -213,6 +221,12 @@ class Archive:
         self.require_whole()
         with self.index.engine.reading():
             return Selected(self.index, search.named(self.index, query))
+
+    def locate_below(self, *uids: str) -> Selected:
+        """The instances of a study, a series in it or an instance in that; to be closed."""
+        self.require_whole()
+        with self.index.engine.reading():
+            return Selected(self.index, pages.below(uids))
 
     def video_syntaxes(self, sop_class_uid: str) -> list[str]:
         """The transfer syntaxes that instances of a class of video are in, that of the most first.

@@ -77,16 +77,16 @@ class Selected(PackedLocations):
         # SOP Class UID and Transfer Syntax UID of the instances, each pair once; and their studies.
         self.kinds: list[tuple[str, str]] = []
         self.studies: list[str] = []
-        with index.engine.reading():
-            is_more = len(list(pages.numbers(index, conditions, _PAGE + 1))) > _PAGE
-        if is_more:
-            threading.Thread(target=self._read_apart, daemon=True, name="selected").start()
-            with self._changed:
-                self._changed.wait_for(lambda: self._total >= 0 or self._fault)
-            if self._total < 0:
-                raise ResourceError(self._fault)
-        else:
-            self._read()
+        with index.engine.reading(), index.engine.at_one_time():
+            some = sorted(pages.numbers(index, conditions, _PAGE + 1))
+            if len(some) <= _PAGE:
+                self._begin(len(some), sorted(pages.locations(index, some), key=_arrived))
+                return
+        threading.Thread(target=self._read_apart, daemon=True, name="selected").start()
+        with self._changed:
+            self._changed.wait_for(lambda: self._total >= 0 or self._fault)
+        if self._total < 0:
+            raise ResourceError(self._fault)
 
     def __enter__(self) -> "Selected":
         return self
@@ -161,5 +161,6 @@ def _unpacked(page: bytes) -> list[Location]:
     return [search.location(row) for row in json.loads(zlib.decompress(page))]
 
 
+_arrived = attrgetter("arrived")
 # What a location has beside its UIDs.
 _rest = attrgetter(*[one.name for one in fields(Location)][1:])

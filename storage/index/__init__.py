@@ -5,7 +5,7 @@ from storage.index.engine import Stop, never
 from storage.index.entities import OF_PERSON, patients
 from storage.index.pages import Chain, Row, shortened
 from storage.index.rows import row_of, shared_header
-from storage.index.search import Location, is_entered
+from storage.index.search import Location, Page, is_entered
 from storage.index.sqlite import (
     ERRORS,
     AddedKey,
@@ -60,6 +60,7 @@ __all__ = [
     "Filled",
     "Index",
     "Location",
+    "Page",
     "Row",
     "SqliteIndex",
     "Stop",

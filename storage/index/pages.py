@@ -6,9 +6,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from peewee import SQL
+
 from storage.dicom.values import UNIQUE, Level, Uids, stored_at
 from storage.index.rows import holds_several, name_parts, said_of
-from storage.index.search import Conditions, Location, location, selected_by
+from storage.index.search import (
+    INSTANCES,
+    LOCATION_COLUMNS,
+    Conditions,
+    Location,
+    location,
+    of_instances,
+)
 from storage.index.tables import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index, column_names
 from storage.query import folded, match_columns
 
@@ -175,19 +184,32 @@ _TOLD = (
 )
 
 
+def below(uids: Sequence[str]) -> Conditions:
+    """What is asked of the instances of a study, series or instance, by UIDs from the study's on.
+
+    As `search.named` for the same unique keys, at the cost of no query that is built.
+    """
+    return [SQL(_BELOW[len(uids)], uids)]
+
+
+_BELOW = {
+    count: " AND ".join(f"{TABLES[level]}.{UNIQUE[level].column} = ?" for level in levels)
+    for count in (1, 2, 3)
+    for levels in [list(Level)[1 : count + 1]]
+}
+
+
 def numbers(index: Index, conditions: Conditions, most: int | None = None) -> Iterator[int]:
     """The ids of the rows of instances as they arrived; or of `most` of them, in any order."""
-    instance = index[Level.IMAGE]
-    found = selected_by(index, conditions, [instance.id])
-    ordered = found.limit(most) if most else found.order_by(instance.arrived, instance.id)
-    return (number for (number,) in index.engine.stream(*ordered.sql()))
+    statement, values = of_instances(index, "instance.id", conditions)
+    statement += f" LIMIT {most}" if most else " ORDER BY instance.arrived, instance.id"
+    return (number for (number,) in index.engine.stream(statement, values))
 
 
 def kinds(index: Index, conditions: Conditions) -> list[tuple[str, str, str]]:
     """Study Instance UID, SOP Class UID, Transfer Syntax UID of instances, each three once."""
-    study, _, instance = (index[level] for level in list(Level)[1:])
-    columns = [study.StudyInstanceUID, instance.SOPClassUID, instance.TransferSyntaxUID]
-    return index.engine.execute(*selected_by(index, conditions, columns).distinct().sql())
+    columns = "DISTINCT StudyInstanceUID, SOPClassUID, TransferSyntaxUID"
+    return index.engine.execute(*of_instances(index, columns, conditions))
 
 
 def locations(index: Index, rows: Sequence[int]) -> list[Location]:
@@ -197,9 +219,43 @@ def locations(index: Index, rows: Sequence[int]) -> list[Location]:
 
 
 _LOCATIONS = (
-    "SELECT StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, SOPClassUID, TransferSyntaxUID, "
-    "file_bytes, digest, charset, arrived FROM json_each(?) AS wanted "
+    f"SELECT {LOCATION_COLUMNS} FROM json_each(?) AS wanted "
     "CROSS JOIN instance ON instance.id = wanted.value "
     "CROSS JOIN series ON instance.parent_id = series.id "
     "CROSS JOIN study ON series.parent_id = study.id ORDER BY wanted.key"
 )
+
+
+def newest(index: Index, level: Level, row_ids: Sequence[int]) -> dict[int, Location]:
+    """Of each entity the instance that was received last, whose header speaks for it.
+
+    For a patient what was corrected of one study alone speaks last.
+    """
+    # In this order: to look for each that is asked for, and not for each that there is.
+    statement = (
+        f"SELECT asked.value, {LOCATION_COLUMNS} FROM json_each(?) AS asked "
+        f"CROSS JOIN {INSTANCES} WHERE instance.id = {NEWEST[level]}"
+    )
+    found = index.engine.execute(statement, (f"[{','.join(map(str, row_ids))}]",))
+    return {row[0]: location(row[1:]) for row in found}
+
+
+# Its row. Of all that say the same the last one, and of these the last: no list of an entity's
+# instances.
+NEWEST = {Level.IMAGE: "asked.value"} | {
+    level: "(SELECT one.id FROM shared_header AS shared "
+    f"{joins} JOIN instance AS one ON one.id = (SELECT id FROM instance WHERE shared_id = "
+    "shared.id ORDER BY arrived DESC, SOPInstanceUID DESC LIMIT 1) "
+    f"WHERE {key} = asked.value "
+    f"ORDER BY {order} one.arrived DESC, one.SOPInstanceUID DESC, one.id LIMIT 1)"
+    for level, joins, key, order in (
+        (Level.SERIES, "", "shared.parent_id", ""),
+        (Level.STUDY, "JOIN series ON shared.parent_id = series.id", "series.parent_id", ""),
+        (
+            Level.PATIENT,
+            "JOIN series ON shared.parent_id = series.id JOIN study ON series.parent_id = study.id",
+            "study.parent_id",
+            "shared.corrected,",
+        ),
+    )
+}

@@ -61,28 +61,75 @@ _IN_STUDY = {
 }
 
 
+@dataclass(frozen=True)
+class Page:
+    """Of what matches `most` behind the first `offset`, in the order in which it was entered.
+
+    So what comes meanwhile moves nothing from one page to another.
+    """
+
+    offset: int = 0
+    most: int | None = None
+
+    @property
+    def end(self) -> int | None:
+        """Behind the last, counted from the first of all."""
+        return None if self.most is None else self.offset + self.most
+
+
 def rows(
-    index: Index, query: Query, others: Sequence[Any] = ()
+    index: Index, query: Query, others: Sequence[Any] = (), page: Page | None = None
 ) -> Iterator[tuple[int, tuple[str, ...]]]:
     """The row id and the values of `query.returned` of each entity that matches, and `others`.
 
-    Rows are read as they are asked for, so that any number of them takes the same memory.
+    Rows are read as they are asked for, so that any number of them takes the same memory; without
+    a page in any order.
     """
-    for row in index.engine.stream(*_narrowed(index, query, others, _select(index, query))):
+    for row in index.engine.stream(*_statement(index, query, others, page)):
         yield row[0], tuple(["" if value is None else str(value) for value in row[1:]])
 
 
-def _narrowed(index: Index, query: Query, others: Sequence[Any], selected: Any) -> tuple[str, Any]:
-    """The statement `selected` with its conditions, and its values."""
-    if not others and (named := one_uid_each(query)):
+def _statement(
+    index: Index, query: Query, others: Sequence[Any], page: Page | None
+) -> tuple[str, tuple[Any, ...]]:
+    """What gives these rows, and its values."""
+    whole = _select(index, query)
+    if not (others or page) and (named := one_uid_each(query)):
         # What is asked the most; to build it takes ten times as long.
         where = " AND ".join(f'"{TABLES[a.level]}"."{a.column}" = ?' for a in named)
-        return f"{selected[0]} WHERE {where}", (*selected[1], *map(query.text, named))
-    if not (found := [*_conditions(index, query), *others]):
-        return selected  # type: ignore[no-any-return]
+        return f"{whole[0]} WHERE {where}", (*whole[1], *map(query.text, named))
+    conditions = [*_conditions(index, query), *others]
+    return _paged(index, query, conditions, page) if page else _narrowed(index, conditions, whole)
+
+
+def _narrowed(index: Index, conditions: "Conditions", selected: tuple[str, Any]) -> tuple[str, Any]:
+    """The statement `selected` with conditions, and its values."""
+    if not conditions:
+        return selected
     context: Any = index.database.get_sql_context()
-    where, more = context.sql(joined(and_, found)).query()
+    where, more = context.sql(joined(and_, conditions)).query()
     return f"{selected[0]} WHERE {where}", (*selected[1], *more)
+
+
+def _paged(
+    index: Index, query: Query, conditions: "Conditions", page: Page
+) -> tuple[str, tuple[Any, ...]]:
+    """The statement for a page: what is counted of an entity is counted for those on it alone."""
+    key = f"{TABLES[query.level]}.id"
+    statement, values = _select(index, query)
+    numbers, more = _narrowed(index, conditions, _numbers(index, query.level))
+    most = -1 if page.most is None else page.most
+    numbers += f" ORDER BY {key} LIMIT ? OFFSET ?"
+    found = f"{statement} WHERE {key} IN ({numbers}) ORDER BY {key}"
+    return found, (*values, *more, most, page.offset)
+
+
+def _numbers(index: Index, level: Level) -> tuple[str, tuple[Any, ...]]:
+    """The statement for row ids, up to its conditions."""
+    if level not in index.prepared:
+        statement, values = _joined(index, level, [index[level].id]).sql()
+        index.prepared[level] = statement, tuple(values)
+    return index.prepared[level]
 
 
 def _select(index: Index, query: Query) -> tuple[str, tuple[Any, ...]]:
@@ -118,15 +165,26 @@ def having(index: Index, level: Level, uid: str) -> Conditions:
 
 def by_uid(index: Index, level: Level, uid: str) -> list[Location]:
     """The instances of what has a unique key, also where it is used twice; as they arrived."""
-    found = selected_by(index, having(index, level, uid), _location_columns(index))
-    found = found.order_by(index[Level.IMAGE].arrived, index[Level.IMAGE].id)
-    return [location(row) for row in found.tuples().iterator()]
+    statement, values = of_instances(index, LOCATION_COLUMNS, having(index, level, uid))
+    statement += " ORDER BY instance.arrived, instance.id"
+    return [location(row) for row in index.engine.stream(statement, values)]
 
 
-def selected_by(index: Index, conditions: Conditions, columns: list[Any]) -> Any:
-    """A statement for these columns of instances, and of what is above them."""
-    selected = _joined(index, Level.IMAGE, columns)
-    return selected.where(joined(and_, conditions)) if conditions else selected
+def of_instances(index: Index, columns: str, conditions: Conditions) -> tuple[str, Any]:
+    """A statement for columns of instances, and of what is above them; and its values."""
+    return _narrowed(index, conditions, (f"SELECT {columns} FROM {INSTANCES}", ()))
+
+
+# What a location is made of.
+LOCATION_COLUMNS = (
+    "StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, SOPClassUID, TransferSyntaxUID, "
+    "file_bytes, digest, charset, arrived"
+)
+# By the names that tables have in conditions.
+INSTANCES = (
+    "instance JOIN series ON instance.parent_id = series.id "
+    "JOIN study ON series.parent_id = study.id JOIN patient ON study.parent_id = patient.id"
+)
 
 
 def is_entered(index: Index, sop_instance_uid: str) -> bool:
@@ -138,64 +196,11 @@ def is_entered(index: Index, sop_instance_uid: str) -> bool:
 
 def count(index: Index, query: Query, most: int, others: Conditions = ()) -> int:
     """How many entities match; of more than `most` one more, unless it is 0."""
-    selected = _joined(index, query.level, [index[query.level].id]).sql()
-    statement, values = _narrowed(index, query, others, selected)
+    conditions = [*_conditions(index, query), *others]
+    statement, values = _narrowed(index, conditions, _numbers(index, query.level))
     limit = f" LIMIT {most + 1}" if most else ""
     ((number,),) = index.engine.execute(f"SELECT COUNT(*) FROM ({statement}{limit})", values)
     return int(number)
-
-
-def newest(index: Index, level: Level, row_ids: Sequence[int]) -> dict[int, Location]:
-    """Of each entity the instance that was received last, whose header speaks for it.
-
-    For a patient what was corrected of one study alone speaks last.
-    """
-    if level not in index.prepared:
-        instance = index[Level.IMAGE]
-        selected = _joined(index, Level.IMAGE, [SQL("asked.value"), *_location_columns(index)])
-        one = SQL(NEWEST[level])
-        statement, _ = selected.where(instance.id == one).sql()
-        # In this order: to look for each that is asked for, and not for each that there is.
-        index.prepared[level] = statement.replace(" FROM ", _ASKED, 1), ()
-    found = index.engine.execute(index.prepared[level][0], (f"[{','.join(map(str, row_ids))}]",))
-    return {row[0]: location(row[1:]) for row in found}
-
-
-_ASKED = " FROM json_each(?) AS asked CROSS JOIN "
-# Its row. Of all that say the same the last one, and of these the last: no list of an entity's
-# instances.
-NEWEST = {Level.IMAGE: "asked.value"} | {
-    level: "(SELECT one.id FROM shared_header AS shared "
-    f"{joins} JOIN instance AS one ON one.id = (SELECT id FROM instance WHERE shared_id = "
-    "shared.id ORDER BY arrived DESC, SOPInstanceUID DESC LIMIT 1) "
-    f"WHERE {key} = asked.value "
-    f"ORDER BY {order} one.arrived DESC, one.SOPInstanceUID DESC, one.id LIMIT 1)"
-    for level, joins, key, order in (
-        (Level.SERIES, "", "shared.parent_id", ""),
-        (Level.STUDY, "JOIN series ON shared.parent_id = series.id", "series.parent_id", ""),
-        (
-            Level.PATIENT,
-            "JOIN series ON shared.parent_id = series.id JOIN study ON series.parent_id = study.id",
-            "study.parent_id",
-            "shared.corrected,",
-        ),
-    )
-}
-
-
-def _location_columns(index: Index) -> list[Any]:
-    study, series, instance = (index[level] for level in list(Level)[1:])
-    return [
-        study.StudyInstanceUID,
-        series.SeriesInstanceUID,
-        instance.SOPInstanceUID,
-        instance.SOPClassUID,
-        instance.TransferSyntaxUID,
-        instance.file_bytes,
-        instance.digest,
-        instance.charset,
-        instance.arrived,
-    ]
 
 
 def location(row: Sequence[Any]) -> Location:

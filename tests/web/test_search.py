@@ -4,11 +4,17 @@ from urllib.parse import quote
 
 import pytest
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
-from support import EXPLICIT, FIND, find
+from support import CT, EXPLICIT, FIND, ct, encoded, find
 from support.checks.dicomweb import Web
+
+from storage.dicom import part10
 
 ONE = "1.3.6.1.4.1.5962.1.2.1.20040119072730.12322"  # of CT_small.dcm
 NAMES = "CompressedSamples^CT1"
+
+
+def file_of(uid: str, study: str) -> bytes:
+    return part10.header(CT, uid, EXPLICIT) + encoded(ct(study, f"{study}.1", uid))
 
 
 def uids(found: list[dict], tag: str = "0020000D") -> set[str]:
@@ -113,6 +119,22 @@ def test_pages_follow_one_another_and_say_that_there_are_more(web: Web) -> None:
     assert paged == everything
     assert web.get(f"instances?offset={len(everything)}").json() == []
     assert "Warning" in web.get("studies?limit=0").headers
+
+
+def test_pages_lose_and_double_nothing_while_others_store(empty: Web) -> None:
+    studies = [f"1.2.9.{number}" for number in range(9)]
+    assert empty.store([file_of(f"{one}.1.1", one) for one in studies]).status_code == 200
+    there = [one["0020000D"]["Value"][0] for one in empty.get("studies").json()]
+    paged: list[str] = []
+    for page in range(3):
+        found = empty.get(f"studies?limit=3&offset={len(paged)}&PatientID=*").json()
+        paged += [one["0020000D"]["Value"][0] for one in found]
+        # One that is new, and one more of what was shown.
+        new = f"1.2.8.{page}"
+        files = [file_of(f"{new}.1.1", new), file_of(f"{paged[0]}.1.{page + 2}", paged[0])]
+        assert empty.store(files).status_code == 200
+    assert paged == there
+    assert sorted(there) == sorted(studies)
 
 
 def test_names_that_sound_alike_are_found_where_that_is_asked(web: Web) -> None:

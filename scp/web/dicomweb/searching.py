@@ -1,18 +1,18 @@
 """QIDO-RS (PS3.18 10.6): a URL as the query that a C-FIND would be, and its answers."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from pydicom.tag import Tag
 from werkzeug.datastructures import MultiDict
 
+from scp.web.models import Head, Model, RowDocuments
 from scp.web.request import BadRequestError, Resource
 from storage import Level, Options, Query
-from storage.archive import QueryAnswers
+from storage.archive import QueryAnswer
 from storage.diagnostics import IdentifierError
-from storage.dicom.data_sets import Element, Elements
+from storage.dicom.data_sets import Element
 from storage.dicom.values import BY_TAG, TABLE, UNIQUE
 from storage.query import KeyPath, asked_by_keyword, key_path
 
@@ -35,7 +35,8 @@ RETURNED = {
         "NumberOfFrames",
     ),
 }  # fmt: skip
-_AVAILABILITY, _RETRIEVE_URL = Tag(0x0008, 0x0056), Tag(0x0008, 0x1190)
+# What every answer has: Instance Availability, Retrieve URL.
+_OF_ALL, _ONLINE = {Tag(0x0008, 0x0056): "CS", Tag(0x0008, 0x1190): "UR"}, "ONLINE"
 _MODALITIES = Tag(0x0008, 0x0061)
 _UNIQUE_TAGS = [UNIQUE[level].tag for level in list(Level)[1:]]
 _TRUTHS = {"true": True, "false": False}
@@ -68,6 +69,11 @@ class Search:
     offset: int
     limit: int | None
     warnings: tuple[str, ...] = ()
+
+    def most(self, allowed: int) -> int | None:
+        """How many answers there may be, of so many that are allowed (0: any number)."""
+        bounds = (self.limit, allowed or None)
+        return min((one for one in bounds if one is not None), default=None)
 
 
 def search_of(resource: Resource, level: Level, given: MultiDict[str, str]) -> Search:
@@ -178,40 +184,29 @@ def _number(given: MultiDict[str, str], name: str) -> int | None:
     return int(text)
 
 
-@dataclass
-class Answers:
-    """The answers of a search, one an entity: iterate once, then `remaining` counts the others."""
+class Documents:
+    """Writes the answers of a search, each with where it is to be had."""
 
-    search: Search
-    found: QueryAnswers
-    most: int = 0  # of one answer; 0: any number
-    remaining: int = 0
+    def __init__(self, search: Search, model: Model) -> None:
+        self._search, self._model = search, model
+        heads = {a.tag: a.vr for a in search.query.returned} | _OF_ALL
+        tags = list(heads)
+        self._order = sorted(range(len(tags)), key=tags.__getitem__)
+        self._heads = [Head(int(tag), vr) for tag, vr in heads.items()]
+        self._rows = RowDocuments(model, [self._heads[number] for number in self._order])
+        self._modalities = tags.index(_MODALITIES) if _MODALITIES in tags else None
+        self._unique = [tags.index(tag) for tag in _UNIQUE_TAGS[: search.level]]
 
-    def __iter__(self) -> Iterator[Elements]:
-        """Each as elements, with where it is to be had. Raises ArchiveError."""
-        search, columns = self.search, [(a.tag, a.vr) for a in self.search.query.returned]
-        bounds = [one for one in (search.limit, self.most or None) if one is not None]
-        end = search.offset + min(bounds) if bounds else None
-        answers = iter(self.found)
-        for number, answer in enumerate(islice(answers, search.offset, None), search.offset):
-            if end is not None and number >= end:
-                total = self.found.count()
-                rest = sum(1 for _ in answers) + 1 if total is None else total - number
-                self.remaining = max(rest, 1)
-                return
-            held: Elements = {
-                tag: Element(vr, text)
-                for (tag, vr), text in zip(columns, answer.texts, strict=True)
-            }
-            held |= answer.extra
-            yield _completed(search, held)
-
-
-def _completed(search: Search, held: Elements) -> Elements:
-    uids = tuple(held[tag].text for tag in _UNIQUE_TAGS[: search.level])
-    if _MODALITIES in held and not held[_MODALITIES].text:
-        # OHIF 3.13 shows no study at all where one has it without a value.
-        del held[_MODALITIES]
-    held[_AVAILABILITY] = Element("CS", "ONLINE")
-    held[_RETRIEVE_URL] = Element("UR", replace(search.resource, uids=uids).url)
-    return held
+    def document(self, answer: QueryAnswer) -> bytes:
+        """The document of an answer."""
+        url = replace(self._search.resource, uids=tuple(answer.texts[n] for n in self._unique)).url
+        texts = (*answer.texts, _ONLINE, url)
+        # OHIF 3.13 shows no study at all where one has modalities without a value.
+        lacks_modalities = self._modalities is not None and not texts[self._modalities]
+        if not (answer.extra or lacks_modalities):
+            return self._rows.document([texts[number] for number in self._order])
+        held = {Tag(head.tag): Element(head.vr, text)
+                for head, text in zip(self._heads, texts, strict=True)}  # fmt: skip
+        if lacks_modalities:
+            del held[_MODALITIES]
+        return self._model.elements(held | answer.extra)

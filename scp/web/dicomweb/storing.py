@@ -21,6 +21,7 @@ from scp.web.media import (
 )
 from scp.web.models import ReadDataSet
 from scp.web.request import (
+    MODELS,
     Asked,
     BadRequestError,
     ForbiddenError,
@@ -73,7 +74,7 @@ def _answer(asked: Asked, report: Report, choice: Choice) -> Response:
     url = asked.resource(*report.studies).url if len(report.studies) == 1 else ""
     found = report.elements(url)
     if choice.is_multipart:
-        answer = documents([found], XML)
+        answer = documents([MODELS[XML].elements(found)], XML)
         answer.status_code = report.status
     else:
         answer = document(found, choice.media_type, report.status)

@@ -1,7 +1,7 @@
 """What answers are made of: bodies read as they are sent, and words for what went wrong."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import BinaryIO
 
@@ -10,11 +10,27 @@ from werkzeug.wrappers import Request, Response
 
 from scp.web.media import FileRange
 
+_PIECE_BYTES = 1 << 16
+
 
 def body_of_file(file: BinaryIO, start: int, length: int) -> Iterator[bytes]:
     """Bytes of a file, which is closed behind them. Raises as `FileRange.chunks`."""
     with file:
         yield from FileRange(file, start, length).chunks()
+
+
+def in_pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes, many small chunks together."""
+    held: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        held.append(chunk)
+        size += len(chunk)
+        if size >= _PIECE_BYTES:
+            yield b"".join(held)
+            held, size = [], 0
+    if held:
+        yield b"".join(held)
 
 
 def error_answer(code: int, words: str) -> Response:

@@ -61,7 +61,11 @@ class Model:
 
     def elements(self, elements: Elements) -> bytes:
         """The document of elements that were made, or found."""
-        return self._document(self._made(elements))
+        return self.document(self._made(elements))
+
+    def text(self, head: Head, text: str) -> bytes:
+        """An element of a value as text, for a document."""
+        return text_fragment(self._form, head, text)
 
     def _data_set(
         self, file: BinaryIO, start: int, syntax_uid: str, charset: str, bulk_uri: BulkUri
@@ -71,13 +75,16 @@ class Model:
         if syntax.little_endian:
             with suppress(UnusualError):
                 scan = Scan(self._form, self._memory, bulk_uri, syntax.implicit_vr, charset)
-                return self._document(scan.data_set(file, start, end))
+                return self.document(scan.data_set(file, start, end))
         form = syntax.implicit_vr, syntax.little_endian
         source = DataSetSource(file, start, end, *form, ReadBudget(_LIMITS))
-        return self._document(Walk(self._form, bulk_uri).data_set(source, charset))
+        return self.document(Walk(self._form, bulk_uri).data_set(source, charset))
 
-    def _document(self, fragments: list[bytes]) -> bytes:
-        """All text is UTF-8, which is said where it tells (PS3.3 C.12.1.1.2)."""
+    def document(self, fragments: list[bytes]) -> bytes:
+        """The document of elements that are written, in the order of their tags.
+
+        All text is UTF-8, which is said where it tells (PS3.3 C.12.1.1.2).
+        """
         item = self._form.item(fragments)
         if not item.isascii():
             own = character_set(self._form)

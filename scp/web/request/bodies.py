@@ -1,6 +1,6 @@
 """Bodies of answers: parts, and documents of what is found, as JSON or XML."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from werkzeug.wrappers import Response
@@ -30,9 +30,8 @@ def multipart(parts: Iterator[Part], media_type: str, status: int = 200) -> Resp
     return answer
 
 
-def documents(found: Iterable[Elements], media_type: str) -> Response:
+def documents(made: Sequence[bytes], media_type: str) -> Response:
     """An answer that is a list of JSON objects, or has an XML document as each of its parts."""
-    made = [MODELS[media_type].elements(one) for one in found]
     if media_type == JSON:
         return Response([b"[" + b",".join(made) + b"]"], content_type=JSON)
     if not made:

@@ -44,7 +44,7 @@ class WebContext:
         storage = settings.storage
         archive = Archive(
             storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes,
-            Bounds(storage.superseded_copies, storage.superseded_percent),
+            Bounds(storage.superseded_copies, storage.superseded_percent), logged=True,
         )  # fmt: skip
         copies = AsCorrected(archive.tree, settings.node.ae_title)
         audit = AuditTrail(*trail(settings))

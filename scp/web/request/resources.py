@@ -4,8 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
-from storage import Level, Query
-from storage.archive import asked
+from storage import Level
 from storage.dicom.values import UNIQUE
 
 # PS3.5 9.1; leading zeros are what some senders write.
@@ -42,17 +41,15 @@ class Resource:
     def url(self) -> str:
         """Where it is to be had."""
         parts = zip(_SEGMENTS.values(), self.uids, strict=False)
-        return self.base + "".join(f"/{name}/{quote(uid)}" for name, uid in parts)
+        return self.base + "".join([
+            f"/{name}/{uid if _UID.fullmatch(uid) else quote(uid)}" for name, uid in parts
+        ])  # fmt: skip
 
     @property
     def named(self) -> list[tuple[str, str]]:
         """Its unique keys."""
         levels = list(Level)[1:]
         return [(UNIQUE[level].keyword, uid) for level, uid in zip(levels, self.uids, strict=False)]
-
-    def query(self) -> Query:
-        """The query of its instances, for `Archive.locate`."""
-        return asked(self.level, self.named, ()).query
 
     def of_instance(self, uids: tuple[str, str, str]) -> "Resource":
         """An instance of the same service."""

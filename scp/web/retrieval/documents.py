@@ -16,7 +16,7 @@ from scp.copies.conversion.data_set import (
     swapped,
     unit,
 )
-from scp.web.http import not_modified
+from scp.web.http import in_pieces, not_modified
 from scp.web.media import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     JSON,
@@ -27,12 +27,24 @@ from scp.web.media import (
     choose_metadata,
 )
 from scp.web.models import Head, is_bulk
-from scp.web.request import MODELS, Asked, BadRequestError, NotFoundError, multipart, part
+from scp.web.request import (
+    MODELS,
+    Asked,
+    BadRequestError,
+    NotFoundError,
+    Resource,
+    multipart,
+    part,
+)
 from scp.web.retrieval import frames
 from scp.web.retrieval.instances import data_set_of, located, retrieve, tag_of, tag_of_all
+from scp.web.retrieval.kept import KeptAnswers
 from storage import Location
+from storage.archive import Selected
 from storage.dicom import part10
 
+# Of series that are opened again: to make it takes ten times as long as to send it.
+_KEPT = KeptAnswers()
 _TAG, _NUMBER = re.compile(r"[0-9A-Fa-f]{8}"), re.compile(r"[1-9][0-9]{0,6}")
 # A value is Little Endian, however it is stored (PS3.18 8.7.3.5).
 _VALUE = f"{OCTETS}; transfer-syntax={EXPLICIT_VR_LITTLE_ENDIAN}"
@@ -43,36 +55,43 @@ def metadata(
 ) -> Response:
     """What the instances of a study or series say, or one, without what is bulk."""
     resource = asked.resource(study, series, instance)
-    request = asked.request
     kind = choose_metadata(*asked.accept)
     found = located(asked, resource)
     asked.told["instances"] = len(found)
-    if kind == JSON:  # what is in parts has another boundary each time
-        tag = tag_of_all(asked, found, kind)
-        if unchanged := not_modified(request, tag):
-            return unchanged
-        answer = Response(_json(asked, found), content_type=JSON)
-        answer.set_etag(tag)
-        return answer
+    if kind == JSON:
+        return _json_answer(asked, resource, found)
 
     def parts() -> Iterator[Part]:
         for location in found:
-            data = _document(asked, location, kind)
-            yield part(kind, f"{asked.resource(*location.uids).url}/metadata", data, len(data))
+            where = resource.of_instance(location.uids).url
+            data = _document(asked, location, kind, where)
+            yield part(kind, f"{where}/metadata", data, len(data))
 
     return multipart(parts(), kind)
 
 
-def _json(asked: Asked, found: Iterable[Location]) -> Iterator[bytes]:
+def _json_answer(asked: Asked, resource: Resource, found: Selected) -> Response:
+    tag = tag_of_all(asked, found, JSON)
+    if unchanged := not_modified(asked.request, tag):
+        return unchanged
+    pieces: Iterable[bytes] | None = _KEPT.get(tag)
+    if pieces is None:
+        pieces = _KEPT.keeping(tag, in_pieces(_json(asked, resource, found)))
+    answer = Response(iter(pieces), content_type=JSON)
+    answer.set_etag(tag)
+    return answer
+
+
+def _json(asked: Asked, resource: Resource, found: Iterable[Location]) -> Iterator[bytes]:
     before = b"["
     for location in found:
-        yield before + _document(asked, location, JSON)
+        yield before + _document(asked, location, JSON, resource.of_instance(location.uids).url)
         before = b",\n"
     yield b"]\n"
 
 
-def _document(asked: Asked, location: Location, kind: str) -> bytes:
-    base = f"{asked.resource(*location.uids).url}/bulkdata/"
+def _document(asked: Asked, location: Location, kind: str, where: str) -> bytes:
+    base = f"{where}/bulkdata/"
     with asked.context.copies.open(location).file as file:
         file.seek(0)
         meta = part10.read(file)

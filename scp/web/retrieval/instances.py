@@ -42,7 +42,7 @@ class DicomFile:
 
 def located(asked: Asked, resource: Resource) -> Selected:
     """The instances of a resource. Raises NotFoundError where there are none."""
-    found = asked.closing.enter_context(asked.context.archive.locate(resource.query()))
+    found = asked.closing.enter_context(asked.context.archive.locate_below(*resource.uids))
     if not len(found):
         raise NotFoundError(f"{resource.url} is not held")
     return found
@@ -154,7 +154,7 @@ def tag_of_all(asked: Asked, found: Selected, *how: str) -> str:
     """The same of all instances of a resource."""
     held = hashlib.blake2b(digest_size=16)
     for location in found:
-        held.update(location.digest.encode())
+        held.update(f"{location.digest}{location.charset}".encode())
     corrected = asked.context.archive.journal.size(CORRECTIONS)
     held.update("\0".join((str(corrected), asked.base, *how)).encode())
     return held.hexdigest()

@@ -78,6 +78,10 @@ class WebService:
             answer.response = _told(asked, answer.response)
         return answer(environ, start_response)
 
+    def close(self) -> None:
+        """Have all that was stored be where it belongs, on the disk; nothing is stored then."""
+        self._context.archive.close()
+
     def _answer(self, asked: Asked) -> Response:
         request = asked.request
         told: ErrorAnswer = error_answer

@@ -29,6 +29,8 @@ _RETRY_SECONDS = 1.0
 # How long answers that are under way may take once the node is to end; and where only the
 # configuration is another: that of a large study is not to be cut by it.
 _GRACE_SECONDS, _RENEWAL_SECONDS = 5.0, 600.0
+# And what was stored, to be on the disk in its place; else the next start sees to it.
+_CLOSE_SECONDS = 5.0
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
@@ -45,7 +47,8 @@ class WebProcesses:
         self._left_behind = left_behind
         self._processes = child.KeptProcesses(
             NAME, self._serve, self._ended, retry_seconds=(_RETRY_SECONDS, _RETRY_SECONDS),
-            grace_seconds=_GRACE_SECONDS + 1, to_renew=(signal.SIGHUP, _RENEWAL_SECONDS + 1),
+            grace_seconds=_GRACE_SECONDS + _CLOSE_SECONDS,
+            to_renew=(signal.SIGHUP, _RENEWAL_SECONDS + _CLOSE_SECONDS),
         )  # fmt: skip
 
     def begin(self) -> None:
@@ -103,7 +106,10 @@ class WebProcesses:
             counted=self._counters.add_connections,
         )  # fmt: skip
         threading.Thread(target=_stop_when_told, args=(server,), daemon=True, name="end").start()
-        server.run()
+        try:
+            server.run()
+        finally:
+            service.close()
 
 
 def _stop_when_told(server: "HttpServer") -> None:

@@ -58,9 +58,16 @@ class QueryAnswers:
     """
 
     def __init__(
-        self, index: Index, search: HeaderSearch, stop: Stop, limits: HeaderLimits = NO_LIMITS
+        self,
+        index: Index,
+        search: HeaderSearch,
+        stop: Stop,
+        limits: HeaderLimits = NO_LIMITS,
+        page: finding.Page | None = None,
     ) -> None:
+        """Those of a page, or all in any order."""
         self.search = search
+        self._page = page
         self._index = index
         self._stop = stop
         self._limits = limits
@@ -74,13 +81,13 @@ class QueryAnswers:
         engine = self._index.engine
         with engine.reading(), engine.interruptible(self._stop):
             if not self.search.is_needed:
-                rows = finding.rows(self._index, self.search.query)
-            else:
-                rows = self._begun()
-            if self.search.is_needed:
-                yield from self._looked_up(rows)
-            else:
-                yield from (QueryAnswer(texts, {}, row_id) for row_id, texts in rows)
+                rows = finding.rows(self._index, self.search.query, page=self._page)
+                yield from _of_rows(rows)
+                return
+            rows = self._begun()
+            found = self._looked_up(rows) if self.search.is_needed else _of_rows(rows)
+            page = self._page or finding.Page()
+            yield from islice(found, page.offset, page.end)
 
     def count(self) -> int | None:
         """How many there are, by the index; None where headers tell which. Raises ResourceError."""
@@ -92,11 +99,12 @@ class QueryAnswers:
     def _begun(self) -> _Rows:
         """The rows, once it is known how many headers are to be read."""
         narrowed = self.search.conditions
-        rows = finding.rows(self._index, self.search.query, narrowed)
+        order = None if self._page is None else finding.Page()
+        rows = finding.rows(self._index, self.search.query, narrowed, order)
         first, most = list(islice(rows, _FIRST)), self._limits.most
         if not self.search.goes_by_values():  # from here on one state of the index is read
             narrowed = ()
-            rows = finding.rows(self._index, self.search.query)
+            rows = finding.rows(self._index, self.search.query, page=order)
             first = list(islice(rows, _FIRST))
         unread = self.search.unread_values(most)
         if unread is not None:
@@ -142,6 +150,10 @@ class QueryAnswers:
             self._looked = now
             self._limits.told(self.search.read, self.search.total)
             self._stop()
+
+
+def _of_rows(rows: _Rows) -> Iterator[QueryAnswer]:
+    return (QueryAnswer(texts, {}, row_id) for row_id, texts in rows)
 
 
 def turns() -> int:

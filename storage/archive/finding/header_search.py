@@ -17,7 +17,7 @@ from storage.diagnostics import BudgetError, DataSetError, ResourceError
 from storage.dicom.data_sets import STORED, Element, Elements, ReadBudget, elements
 from storage.dicom.values import Uids
 from storage.files import Files
-from storage.index import Index, Location
+from storage.index import Index, Location, pages
 from storage.index import search as finding
 from storage.journal.corrections import Corrections, in_force
 from storage.query import Query, is_universal, matches, sounds_like
@@ -112,7 +112,7 @@ class HeaderSearch:
         others = [row_id for row_id in row_ids if row_id not in values]
         if not others:
             return
-        held = finding.newest(self.index, self.query.level, others)
+        held = pages.newest(self.index, self.query.level, others)
         for row_id, beginning in self._reader.beginnings(held):
             self.read += 1
             yield row_id, self._answer(held[row_id], beginning, corrections)

@@ -13,8 +13,7 @@ from storage.diagnostics import DataSetError
 from storage.dicom import HeaderValue, header_values, part10
 from storage.dicom.values import Level
 from storage.files import Files, Tree
-from storage.index import AddedKey, Filled, Index, Location, index_path, open_index
-from storage.index import search as finding
+from storage.index import AddedKey, Filled, Index, Location, index_path, open_index, pages
 from storage.journal import Journal
 
 # Told with each page: how far it is, and of how much.
@@ -111,7 +110,7 @@ class KeyFilling:
     def _read(self, page: Sequence[int], keys: Iterable[AddedKey]) -> list[Filled]:
         """What the headers of a page of instances say, in the order of their folders."""
         tags = frozenset(one.tag for one in keys if not one.is_removed)
-        held = finding.newest(self._index, Level.IMAGE, page)
+        held = pages.newest(self._index, Level.IMAGE, page)
         ordered = sorted(held.items(), key=lambda one: (*one[1].uids[:2], one[1].arrived))
         return [
             Filled(number, one.arrived, one.digest, self._values_of(one, tags))

@@ -16,7 +16,7 @@ from pydicom.tag import Tag
 from storage.dicom import HeaderValue
 from storage.dicom.data_sets import Element
 from storage.dicom.values import Level, Uids, vr_of_tag
-from storage.index import AddedKey, Index, candidates
+from storage.index import AddedKey, Index, candidates, pages
 from storage.index import search as finding
 from storage.journal.corrections import ever_corrected
 from storage.query import Options, Query, are_alike, has_form, is_looked_up
@@ -96,7 +96,7 @@ class KeyValues:
         """Those of the entities of which all that is asked is there."""
         if len(self.tags) != len(self._query.from_headers):
             return {}
-        speaker = finding.NEWEST[self._query.level]
+        speaker = pages.NEWEST[self._query.level]
         found = self._index.engine.added_values.of(speaker, row_ids, self.tags)
         return {
             row_id: Held(instance, values)

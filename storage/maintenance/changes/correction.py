@@ -29,8 +29,8 @@ from storage.index import (
     facts_in,
     index_path,
     open_index,
+    pages,
     record,
-    search,
 )
 from storage.journal import CORRECTIONS, Journal
 from storage.journal.corrections import (
@@ -238,7 +238,7 @@ def _is_of_instances(corrections: Corrections, entity: Entity) -> bool:
 def _enter_one(tree: Files, index: Index, number: int) -> int:
     """Make the row of an instance anew from its file, unless it goes meanwhile; 1 where it is."""
     with index.engine.reading():
-        one = search.newest(index, Level.IMAGE, [number]).get(number)
+        one = pages.newest(index, Level.IMAGE, [number]).get(number)
     if one is None:
         return 0
     with tree.locked(one.uids):

@@ -19,7 +19,7 @@ from storage.archive.finding import answers, header_reader
 from storage.diagnostics import ArchiveError, ResourceError
 from storage.dicom.data_sets import Element, UnusualError
 from storage.files import turn
-from storage.index import search
+from storage.index import Location, pages
 from storage.query import Options
 
 SERIES = 60
@@ -125,13 +125,13 @@ def test_of_an_image_its_own_item_counts(empty: Archive) -> None:
 def test_what_is_deleted_meanwhile_is_left_out(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    newest = search.newest
+    newest = pages.newest
 
-    def without(*given: Any) -> dict[int, search.Location]:
+    def without(*given: Any) -> dict[int, Location]:
         held = newest(*given)
         return {number: one for number, one in held.items() if one.uids[1] != "1.2.3"}
 
-    monkeypatch.setattr(search, "newest", without)
+    monkeypatch.setattr(pages, "newest", without)
     answers = archive.find(asked(KVP="120"), CHARSET)
     assert "1.2.3" not in found(answers)
     assert not answers.search.unreadable

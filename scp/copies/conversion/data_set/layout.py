@@ -18,6 +18,11 @@ _DELIMITERS = 0xFFFE
 
 _LONG_FORM = frozenset(vr.encode() for vr in LONG_FORM_VRS)
 _SHORT_FORM = frozenset(vr.encode() for vr in SHORT_FORM_VRS)
+_VRS = {vr.encode(): vr for vr in LONG_FORM_VRS | SHORT_FORM_VRS}
+_explicit, _length = struct.Struct("<HH2sH").unpack_from, struct.Struct("<I").unpack_from
+_EMPTY_ITEMS = struct.pack("<HHI", 0xFFFE, 0xE000, 0), struct.pack(">HHI", 0xFFFE, 0xE000, 0)
+# Holds most headers but for their pixels.
+_WINDOW_BYTES = 4096
 _CHUNK = 1 << 20
 # Far beyond any IOD; what is beyond these is made to exhaust who reads it.
 _MAX_DEPTH = 64
@@ -127,23 +132,19 @@ class DataSetSource:
         for at in range(start, end, _CHUNK):
             yield self.read(Span(at, min(_CHUNK, end - at)))
 
-    @property
-    def _empty_item(self) -> bytes:
-        return struct.pack("<HHI" if self.little_endian else ">HHI", ITEM >> 16, ITEM & 0xFFFF, 0)
-
     def _level(self, at: int, stop: int | None, depth: int) -> tuple[list[StoredElement], int]:
         """The elements from `at` to `stop`, or to the item's delimiter; and where they end."""
         if depth > _MAX_DEPTH:
             raise TranscodeError(f"sequences are nested more than {_MAX_DEPTH} deep")
-        found: list[StoredElement] = []
         limit = self.end if stop is None else stop
+        found, at = self._ordinary(at, limit) if not depth else ([], at)
         while at != stop:
             if at + 8 > limit and depth == 0 and not any(self.read(Span(at, limit - at))):
                 break  # padding
             tag, head = self._head(at)
             if stop is None and tag in (ITEM_END, SEQUENCE_END):  # which also ends its last item
                 return found, at + 8 * (tag == ITEM_END)
-            if found and (tag in (ITEM_END, SEQUENCE_END) or head == self._empty_item):
+            if found and (tag in (ITEM_END, SEQUENCE_END) or head in _EMPTY_ITEMS):
                 at += 8  # of nothing
                 continue
             if len(found) >= _MAX_ELEMENTS:
@@ -151,6 +152,30 @@ class DataSetSource:
             found.append(self._element(at, tag, head, limit, depth))
             at = found[-1].end
         return found, at
+
+    def _ordinary(self, at: int, limit: int) -> tuple[list[StoredElement], int]:
+        """The first elements, in explicit VR Little Endian up to one of undefined length, read at
+        once; and where they end. Any others are none of them."""
+        found: list[StoredElement] = []
+        if self.implicit_vr or not self.little_endian:
+            return found, at
+        self.file.seek(at)
+        window = self.file.read(min(_WINDOW_BYTES, limit - at))
+        offset = 0
+        while offset + 12 <= len(window):
+            group, number, code, length = _explicit(window, offset)
+            start = offset + 8
+            if code in _LONG_FORM:
+                (length,) = _length(window, start)
+                start += 4
+            end = start + length
+            if group == _DELIMITERS or code not in _VRS or at + end > limit:
+                break
+            self.budget.head(window[offset : offset + 8])
+            tag = group << 16 | number
+            found.append(StoredElement(tag, _VRS[code], at + start, length, at + end))
+            offset = end
+        return found, at + offset
 
     def _head(self, at: int) -> tuple[int, bytes]:
         """The tag at an offset, and it with the four bytes behind it."""

@@ -1,0 +1,1 @@
+"""DICOMweb, measured: the servers, a client that costs next to nothing, and what it asks."""
