@@ -5,18 +5,23 @@ from collections.abc import Iterator
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from storage.archive.finding import (
     NO_LIMITS,
+    ArrivedSeries,
     Asked,
     Entity,
     HeaderLimits,
     HeaderSearch,
+    LatestStudies,
     Origins,
     QueryAnswers,
     added_tags,
     found,
+    latest_studies,
     reading_threads,
+    series_arrived,
 )
 from storage.archive.received import (
     Received,
@@ -52,6 +57,7 @@ from storage.index import (
     index_path,
     never,
     open_index,
+    pages,
     record,
     search,
 )
@@ -200,7 +206,28 @@ class Archive:
         Raises UnreadableError, after the last, where not all headers could be read.
         """
         answers = self.find(asked_for.query, charset, never, limits)
-        return found(asked_for, answers, Origins(self.index, self.journal))
+        return found(asked_for, answers, self.origins())
+
+    def latest_studies(self, query: Query, most: int, **how: Any) -> LatestStudies:
+        """The studies that match, of columns alone; `how` as `finding.latest_studies` takes it."""
+        self.require_whole()
+        return latest_studies(self.index, self.origins(), query, most, **how)
+
+    def series_arrived(self, looked_at: int, most: int) -> list[ArrivedSeries]:
+        """The series of the instances that arrived last, of which so many are looked at."""
+        return series_arrived(self.index, self.origins(), looked_at, most)
+
+    def origins(self) -> Origins:
+        """When what is held was received, and from whom."""
+        return Origins(self.index, self.journal)
+
+    def series_with_pictures(self, study: str) -> set[str]:
+        """The UIDs of a study's series in which an instance has Rows."""
+        return counts.series_with_pictures(self.index, study)
+
+    def latest_arrival(self) -> tuple[int, int]:
+        """Other numbers whenever something has arrived: a row of a study, a time."""
+        return pages.ends(self.index)
 
     def locate(self, query: Query) -> Selected:
         """The instances that the unique keys of a retrieve name; to be closed."""

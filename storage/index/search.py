@@ -61,13 +61,14 @@ _IN_STUDY = {
 
 
 def rows(
-    index: Index, query: Query, others: Sequence[Any] = ()
+    index: Index, query: Query, others: Sequence[Any] = (), order: str = ""
 ) -> Iterator[tuple[int, tuple[str, ...]]]:
     """The row id and the values of `query.returned` of each entity that matches, and `others`.
 
     Rows are read as they are asked for, so that any number of them takes the same memory.
     """
-    for row in index.engine.stream(*_narrowed(index, query, others, _select(index, query))):
+    statement, values = _narrowed(index, query, others, _select(index, query))
+    for row in index.engine.stream(statement + order, values):
         yield row[0], tuple(["" if value is None else str(value) for value in row[1:]])
 
 
@@ -93,8 +94,7 @@ def _select(index: Index, query: Query) -> tuple[str, tuple[Any, ...]]:
     return index.prepared[key]
 
 
-# Of a selection of instances, all of which hold of each.
-Conditions = Sequence[Any]
+Conditions = Sequence[Any]  # of a selection of instances, all of which hold of each
 
 
 def named(index: Index, query: Query) -> Conditions:

@@ -19,14 +19,22 @@ from storage.archive.finding.entities import (
 )
 from storage.archive.finding.header_reader import reading_threads
 from storage.archive.finding.header_search import HeaderSearch
+from storage.archive.finding.latest import (
+    ArrivedSeries,
+    LatestStudies,
+    latest_studies,
+    series_arrived,
+)
 from storage.archive.finding.origins import Origins
 
 __all__ = [
     "NO_LIMITS",
+    "ArrivedSeries",
     "Asked",
     "Entity",
     "HeaderLimits",
     "HeaderSearch",
+    "LatestStudies",
     "Origins",
     "QueryAnswer",
     "QueryAnswers",
@@ -37,7 +45,9 @@ __all__ = [
     "asked_keys",
     "found",
     "key_filling",
+    "latest_studies",
     "plain",
     "reading_threads",
+    "series_arrived",
     "turns",
 ]
