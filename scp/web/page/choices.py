@@ -6,7 +6,6 @@ from scp.web.page.surface import (
     LANGUAGE_COOKIE,
     LANGUAGES,
     PREFIX,
-    require_own_page,
     seen_other,
 )
 from scp.web.request import Asked, BadRequestError
@@ -16,7 +15,6 @@ _YEAR = 365 * 86400
 
 def language(asked: Asked) -> Response:
     """Take a language, and lead back."""
-    require_own_page(asked)
     wanted, back = (asked.request.form.get(name, "") for name in ("language", "back"))
     if wanted not in LANGUAGES:
         raise BadRequestError(f"language={wanted[:20]}: takes {', '.join(LANGUAGES)}")

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from werkzeug.wrappers import Response
 
 from scp.web.page.arrivals import state
-from scp.web.page.surface import PREFIX, page, require_own_page, sealed, seen_other, unsealed
+from scp.web.page.surface import PREFIX, page, sealed, seen_other, unsealed
 from scp.web.request import Asked, BadRequestError
 from storage import Level
 from storage.archive import LatestStudies, counts
@@ -38,7 +38,6 @@ def lead(asked: Asked) -> Response:
 
 def search(asked: Asked) -> Response:
     """Take a search, and lead to its answers."""
-    require_own_page(asked)
     form = asked.request.form
     given = {name: form.get(name, "").strip()[:_MOST_CHARACTERS] for name in _FIELDS}
     days = form.get("days", "")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.checks.web_page import Page, opened_page
+from support.data.web_page import Page, opened_page
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support import ct
-from support.checks.web_page import SECRET, Page, opened_page, studies
+from support.data.web_page import SECRET, Page, opened_page, studies
 
 from scp.web.page import studies as view
 from scp.web.page.surface import sealed, unsealed

@@ -12,7 +12,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from support import ct
-from support.checks.web_page import Page, opened_page
+from support.data.web_page import Page, opened_page
 
 STUDY, SERIES = "1.1", "1.1.1"
 REPORT = "1.2.840.10008.5.1.4.1.1.88.11"

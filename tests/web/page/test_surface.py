@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support import ct
-from support.checks.web_page import Page, opened_page
+from support.data.web_page import Page, opened_page
 
 import scp.web.page.surface as surface
 from scp.web.page.study.series import PRESETS

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support import ct
-from support.checks.web_page import Page, opened_page
+from support.data.web_page import Page, opened_page
 
 from scp.runtime import AuditTrail
 from scp.runtime.audit import lines_told

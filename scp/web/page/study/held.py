@@ -12,6 +12,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from scp.web.page.surface import PREFIX
 from scp.web.request import Asked, NotFoundError
 from scp.web.retrieval.instances import data_set_of, located
+from scp.web.viewer import BASE
 from storage import Level, Location
 from storage.archive import asked as asked_for
 from storage.dicom.data_sets import DEFLATED, STORED, ReadLimits, read_data_set
@@ -70,8 +71,8 @@ def path_of(study: str, series: str = "", instance: str = "") -> str:
 
 def viewer_of(asked: Asked, study: str) -> str:
     """Where a study is opened in the viewer that [web] viewer names; empty without one."""
-    has_viewer = getattr(asked.context.web, "viewer", None)
-    return f"/ohif/viewer?StudyInstanceUIDs={quote(study, safe='')}" if has_viewer else ""
+    has_viewer = asked.context.web.viewer is not None
+    return f"{BASE}viewer?StudyInstanceUIDs={quote(study, safe='')}" if has_viewer else ""
 
 
 def study_of(asked: Asked, uid: str) -> dict[str, str]:

@@ -7,7 +7,6 @@ from scp.web.page.surface.answers import (
     error_page,
     files,
     page,
-    require_own_page,
     seen_other,
 )
 from scp.web.page.surface.sealing import sealed, unsealed
@@ -21,7 +20,6 @@ __all__ = [
     "error_page",
     "files",
     "page",
-    "require_own_page",
     "sealed",
     "seen_other",
     "unsealed",

@@ -5,14 +5,13 @@ from functools import cache, partial
 from http import HTTPStatus
 from importlib.resources import files as resources
 from typing import Any
-from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from werkzeug.wrappers import Request, Response
 
 from scp.web.page.surface.formats import FILTERS
 from scp.web.page.surface.strings import LANGUAGES, text_of
-from scp.web.request import Asked, ForbiddenError, NotFoundError
+from scp.web.request import Asked, NotFoundError
 
 # Below which all views lie.
 PREFIX = "/page"
@@ -111,17 +110,6 @@ def files(asked: Asked, name: str) -> Response:
     answer.headers["Cache-Control"] = _FOR_EVER
     answer.set_etag(digest)
     return answer.make_conditional(asked.request)
-
-
-def require_own_page(asked: Asked) -> None:
-    """Raise ForbiddenError where a request was sent by a page of another origin."""
-    request = asked.request
-    site, origin = request.headers.get("Sec-Fetch-Site", ""), request.headers.get("Origin", "")
-    hosts = "", request.host, urlsplit(asked.origin).netloc
-    if site not in ("", "same-origin", "none") or urlsplit(origin).netloc not in hosts or (
-        origin == "null"
-    ):  # fmt: skip
-        raise ForbiddenError("it was sent by a page of another origin")
 
 
 def _language(request: Request) -> str:

@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from werkzeug.test import Client, TestResponse
 
 from scp.config.loader import checked
+from scp.web.monitoring import WebCounters
 from scp.web.service.application import WebService
 from storage import Archive, Received, prepare
 from support import EXPLICIT, encoded
@@ -77,5 +78,5 @@ def opened_page(folder: Path, **tables: Any) -> Iterator[Page]:
     }  # fmt: skip
     config = folder / "config.toml"
     archive = Archive(data, sync=False)
-    yield Page(archive, Client(WebService(checked(document, config), SECRET)))
+    yield Page(archive, Client(WebService(checked(document, config), WebCounters(), SECRET)))
     archive.close_thread()
