@@ -24,7 +24,7 @@ from scp.web.request import Asked, BadRequestError
 from storage import ArchiveError
 from storage.dicom.data_sets import STORED, ReadBudget, read
 
-_MOST = 20_000
+_MOST, _MOST_SIBLINGS = 20_000, 100
 # Windows for CT, in Hounsfield units: name, center, width.
 PRESETS = (
     ("preset_abdomen", 60, 400), ("preset_lung", -600, 1500), ("preset_bone", 400, 1800),
@@ -51,8 +51,10 @@ def shown(asked: Asked, study: str, series: str) -> Response:
         raise BadRequestError(f"window={window[:40]}: takes center,width")
     current, frame = _at(held.pictures, number) if steps else (held.others[0], 0)
     picture = _picture(asked, study, series, current, frame, window)
+    siblings = series_of(asked, study, most=_MOST_SIBLINGS)
     return page(
         asked, "series", study=found, series=series_of(asked, study, series)[0].values,
+        siblings=siblings,
         instances=len(held.pictures) + len(held.others), is_picture=bool(steps), steps=steps,
         current={"number": number, "uid": current.uid, "picture": picture}, others=held.others,
         presets=PRESETS, window_part=f"&window={window}" if window else "",
