@@ -243,6 +243,7 @@ class Web(Table):
     origins: Annotated[tuple[Annotated[str, Field(pattern=_ORIGIN)], ...], _ORIGINS] = ()
     store: Bool = True
     viewer: Annotated[Path | None, BeforeValidator(_path), _FOLDER] = None
+    page: Bool = True
     workers: Annotated[int, _integer(0, 16)] = 0
 
 

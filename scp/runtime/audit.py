@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Any
 from scp.config import Settings
 from storage.diagnostics import Sentence, json_text, value_of
 from storage.files import name_of
-from storage.journal import now
+from storage.journal import now, record_of
 
 logger = logging.getLogger(__name__)
 
@@ -197,6 +197,34 @@ class _File:
                 path.unlink()
         finally:
             os.close(held)
+
+
+def lines_told(
+    settings: Settings, mark: bytes, most_bytes: int
+) -> Iterator[tuple[dict[str, Any], bool]]:
+    """The lines of the trail that have `mark` in them, the newest first, of its last bytes.
+
+    Beside each whether older ones were left out. Lines that are damaged are passed over.
+    """
+    path, _, files, _ = trail(settings)
+    if path is None:
+        return
+    busy = path.with_name(path.name + BUSY)
+    left = most_bytes
+    for number in range(files):
+        for one in (path, busy):
+            held = one.with_name(f"{one.name}.{number}") if number else one
+            try:
+                with held.open("rb") as file:
+                    start = max(file.seek(0, os.SEEK_END) - max(left, 0), 0)
+                    file.seek(start)
+                    data = file.read()
+            except OSError:
+                continue
+            left -= len(data)
+            for line in reversed(data.split(b"\n")) if mark in data else ():
+                if mark in line and (told := record_of(line)):
+                    yield told, left <= 0
 
 
 def _is_at(path: Path, known: os.stat_result) -> bool:

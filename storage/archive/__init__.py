@@ -6,6 +6,7 @@ from storage.archive.commitments import FailureReason
 from storage.archive.finding import (
     Asked,
     HeaderLimits,
+    LatestStudies,
     QueryAnswer,
     QueryAnswers,
     UnreadableError,
@@ -37,6 +38,7 @@ __all__ = [
     "HeldShare",
     "ImportSource",
     "Importer",
+    "LatestStudies",
     "OnConflict",
     "OnePass",
     "PackedLocations",

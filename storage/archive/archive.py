@@ -1,23 +1,11 @@
 """The archive: `store`, `find` and `locate` over the tree and the index."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
-from storage.archive.finding import (
-    NO_LIMITS,
-    Asked,
-    Entity,
-    HeaderLimits,
-    HeaderSearch,
-    Origins,
-    QueryAnswers,
-    added_tags,
-    found,
-    reading_threads,
-)
+from storage.archive.finding import AnsweringArchive, added_tags
 from storage.archive.received import (
     Received,
     Stored,
@@ -39,19 +27,14 @@ from storage.dicom.values import Uids
 from storage.files import (
     IN_MEMORY_BYTES,
     Bounds,
-    Files,
     IncomingDataSet,
     SupersededLimiter,
     Tree,
 )
 from storage.index import (
     FileFacts,
-    Page,
-    Stop,
-    counts,
     digest_in,
     index_path,
-    never,
     open_index,
     pages,
     record,
@@ -74,7 +57,7 @@ class OnConflict(StrEnum):
     REFUSE = "refuse"
 
 
-class Archive:
+class Archive(AnsweringArchive):
     """A data folder in the hands of one process; safe to use from many threads.
 
     `logged`: small new instances go by the write-ahead log, and it is to be closed. Every method
@@ -90,22 +73,12 @@ class Archive:
         bounds: Bounds = _NO_BOUNDS,
         logged: bool = False,
     ) -> None:
-        self.tree: Files = Tree(data, sync)
-        self.journal = Journal(data, sync)
+        tree, journal = Tree(data, sync), Journal(data, sync)
+        super().__init__(tree, open_index(index_path(data), sync, pooled=True), journal)
         self._log = WriteAheadLog(data, self.journal, self.tree) if logged and sync else None
         self.withdrawals = Withdrawals(self.journal)
-        self.index = open_index(index_path(data), sync, pooled=True)
-        self._is_whole = False
-        self._reading_threads = reading_threads()
         self._copies = SupersededLimiter(self.tree.superseded, bounds)
         self.set_policy(on_conflict, free_bytes, bounds)
-
-    def require_whole(self) -> None:
-        """Raise ResourceError while the index is made anew: it cannot tell what is not held."""
-        with self.index.engine.reading():
-            self._is_whole = self._is_whole or self.index.engine.version() != 0
-        if not self._is_whole:
-            raise ResourceError("The index is being made anew; ask again later")
 
     def set_policy(
         self, on_conflict: OnConflict, free_bytes: int, bounds: Bounds = _NO_BOUNDS
@@ -189,33 +162,6 @@ class Archive:
         intake.check_read_back()
         return header
 
-    def find(
-        self,
-        query: Query,
-        charset: str,
-        stop: Stop = never,
-        limits: HeaderLimits = NO_LIMITS,
-        page: Page | None = None,
-    ) -> QueryAnswers:
-        """The entities that match; `charset` is for stored text that names none.
-
-        `stop` is asked now and then, even while nothing matches; it ends the search by raising.
-        Without a page they come in any order.
-        """
-        self.require_whole()
-        search = HeaderSearch(self.tree, self.index, query, charset, self._reading_threads)
-        return QueryAnswers(self.index, search, stop, limits, page)
-
-    def entities(
-        self, asked_for: Asked, charset: str, limits: HeaderLimits = NO_LIMITS
-    ) -> Iterator[Entity]:
-        """Those that answer what is asked by keywords; as `find`.
-
-        Raises UnreadableError, after the last, where not all headers could be read.
-        """
-        answers = self.find(asked_for.query, charset, never, limits)
-        return found(asked_for, answers, Origins(self.index, self.journal))
-
     def locate(self, query: Query) -> Selected:
         """The instances that the unique keys of a retrieve name; to be closed."""
         self.require_whole()
@@ -227,17 +173,6 @@ class Archive:
         self.require_whole()
         with self.index.engine.reading():
             return Selected(self.index, pages.below(uids))
-
-    def video_syntaxes(self, sop_class_uid: str) -> list[str]:
-        """The transfer syntaxes that instances of a class of video are in, that of the most first.
-
-        Raises ResourceError where the index cannot be read.
-        """
-        return counts.video_syntaxes(self.index, sop_class_uid)
-
-    def close_thread(self) -> None:
-        """Close the calling thread's connection to the index."""
-        self.index.engine.close_thread()
 
     def _commit(self, intake: IncomingDataSet, header: Header, received: Received) -> Stored:
         """Put the staged file into the tree and its row into the index, or neither."""

@@ -107,6 +107,27 @@ def holds_study(index: Index, uid: str) -> bool:
     return bool(_one(index, "SELECT EXISTS (SELECT 1 FROM study WHERE StudyInstanceUID = ?)", uid))
 
 
+def of_study(index: Index, study: str) -> tuple[int, int]:
+    """How many instances of a study are held, and how many of these have a digest."""
+    statement = f"SELECT COUNT(*), COALESCE(SUM(instance.digest <> ''), 0) FROM instance {_STUDY} "
+    with index.engine.reading():
+        ((held, known),) = index.engine.execute(f"{statement} WHERE StudyInstanceUID = ?", (study,))
+    return held, known
+
+
+def series_with_pictures(index: Index, study: str) -> set[str]:
+    """The UIDs of a study's series in which an instance has Rows."""
+    with index.engine.reading():
+        return {uid for (uid,) in index.engine.execute(_PICTURED, (study,))}
+
+
+_PICTURED = (
+    "SELECT SeriesInstanceUID FROM study JOIN series ON series.parent_id = study.id WHERE "
+    "StudyInstanceUID = ? AND EXISTS (SELECT 1 FROM instance WHERE instance.parent_id = series.id "
+    "AND \"Rows\" <> '')"
+)
+
+
 def video_syntaxes(index: Index, sop_class_uid: str) -> list[str]:
     """The transfer syntaxes that instances of a class of video are in, that of the most first."""
     with index.engine.reading():

@@ -17,9 +17,10 @@ from storage.index.search import (
     Location,
     location,
     of_instances,
+    rows,
 )
 from storage.index.tables import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index, column_names
-from storage.query import folded, match_columns
+from storage.query import Query, folded, match_columns
 
 _PAGE = 256
 
@@ -204,6 +205,45 @@ def numbers(index: Index, conditions: Conditions, most: int | None = None) -> It
     statement, values = of_instances(index, "instance.id", conditions)
     statement += f" LIMIT {most}" if most else " ORDER BY instance.arrived, instance.id"
     return (number for (number,) in index.engine.stream(statement, values))
+
+
+def latest(
+    index: Index, query: Query, before: int | None = None, contained: Sequence[tuple[str, str]] = ()
+) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """`search.rows` of a query, what was entered last first; of those below an id, where given.
+
+    `contained`: columns and what is in each, in capitals or not. In this order rows are read as
+    they are asked for: whoever wants some waits for no others.
+    """
+    table = index[query.level]
+    others = [] if before is None else [table.id < before]
+    others += [getattr(table, column).contains(text) for column, text in contained]
+    return rows(index, query, others, order=f' ORDER BY "{TABLES[query.level]}"."id" DESC')
+
+
+def ends(index: Index) -> tuple[int, int]:
+    """The id of the study that was entered last, and when the last instance arrived; 0: none."""
+    with index.engine.reading():
+        (found,) = index.engine.execute(_ENDS, ())
+    return int(found[0] or 0), int(found[1] or 0)
+
+
+_ENDS = "SELECT (SELECT MAX(id) FROM study), (SELECT MAX(arrived) FROM instance)"
+
+
+def arrived_last(index: Index, most: int) -> list[tuple[Uids, int]]:
+    """The instances that arrived last, and when; the last one first."""
+    with index.engine.reading():
+        rows = index.engine.execute(_ARRIVED, (most,))
+    return [((study, series, instance), at) for study, series, instance, at in rows]
+
+
+# First the few, then what is above them.
+_ARRIVED = (
+    "SELECT StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, at FROM (SELECT SOPInstanceUID, "
+    "parent_id AS number, arrived AS at FROM instance ORDER BY arrived DESC LIMIT ?) "
+    "JOIN series ON series.id = number JOIN study ON series.parent_id = study.id ORDER BY at DESC"
+)
 
 
 def kinds(index: Index, conditions: Conditions) -> list[tuple[str, str, str]]:

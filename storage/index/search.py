@@ -78,14 +78,16 @@ class Page:
 
 
 def rows(
-    index: Index, query: Query, others: Sequence[Any] = (), page: Page | None = None
-) -> Iterator[tuple[int, tuple[str, ...]]]:
+    index: Index, query: Query, others: Sequence[Any] = (), page: Page | None = None,
+    order: str = "",
+) -> Iterator[tuple[int, tuple[str, ...]]]:  # fmt: skip
     """The row id and the values of `query.returned` of each entity that matches, and `others`.
 
     Rows are read as they are asked for, so that any number of them takes the same memory; without
-    a page in any order.
+    a page by `order`, or in any.
     """
-    for row in index.engine.stream(*_statement(index, query, others, page)):
+    statement, values = _statement(index, query, others, page)
+    for row in index.engine.stream(statement + order, values):
         yield row[0], tuple(["" if value is None else str(value) for value in row[1:]])
 
 
@@ -145,8 +147,7 @@ def _select(index: Index, query: Query) -> tuple[str, tuple[Any, ...]]:
     return index.prepared[key]
 
 
-# Of a selection of instances, all of which hold of each.
-Conditions = Sequence[Any]
+Conditions = Sequence[Any]  # of a selection of instances, all of which hold of each
 
 
 def named(index: Index, query: Query) -> Conditions:

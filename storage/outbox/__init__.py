@@ -4,7 +4,15 @@ from storage.outbox import commitment_requests, database, overview
 from storage.outbox.arrivals import arrived, end_of_lines, is_held, receipts
 from storage.outbox.commitment_requests import MOST, Asked, CommitmentReport, note_report
 from storage.outbox.database import position_beside
-from storage.outbox.overview import Failed, Standing, standings, standings_beside, studies_under_way
+from storage.outbox.overview import (
+    Failed,
+    Standing,
+    failed_beside,
+    of_study_beside,
+    standings,
+    standings_beside,
+    studies_under_way,
+)
 from storage.outbox.queue import Outbox, QueuedInstance, Wanted, forget_done, opened
 
 __all__ = [
@@ -20,9 +28,11 @@ __all__ = [
     "commitment_requests",
     "database",
     "end_of_lines",
+    "failed_beside",
     "forget_done",
     "is_held",
     "note_report",
+    "of_study_beside",
     "opened",
     "overview",
     "position_beside",

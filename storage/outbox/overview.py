@@ -1,6 +1,8 @@
 """What the queue holds, for a person or a machine; and what has failed, to be sent again."""
 
+import sqlite3
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 
 from storage.dicom.values import Uids
 from storage.outbox.database import errors, path_of, reading
-from storage.outbox.queue import Outbox
+from storage.outbox.queue import Outbox, uids_mark
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,60 @@ def failed(outbox: Outbox, destination: str = "") -> list[Failed]:
         Failed(str(to), (str(study), str(series), str(one)), int(str(attempts)), str(words))
         for to, study, series, one, attempts, words in rows
     ]
+
+
+def failed_beside(data: Path, seconds: float, most: int) -> list[Failed]:
+    """The first of the same, for who only looks. Raises as `standings_beside`."""
+    statement = (
+        "SELECT destination, study, series, instance, attempts, words FROM item "
+        "WHERE state = 'failed' ORDER BY destination, id LIMIT ?"
+    )
+    with errors(), reading(path_of(data), seconds) as db:
+        rows = db.execute(statement, (most,)).fetchall() if db else []
+    return [Failed(row[0], (row[1], row[2], row[3]), row[4], row[5]) for row in rows]
+
+
+@dataclass(frozen=True)
+class OfStudy:
+    """Instances of a study by where they go: `state` is waiting, failed, sent or done.
+
+    What is "sent" has still to be committed to; `words` are those of the last failure.
+    """
+
+    destination: str
+    state: str
+    instances: int
+    words: str = ""
+
+
+def of_study_beside(data: Path, uids: Sequence[Uids], seconds: float) -> list[OfStudy]:
+    """How far instances of one study are, for who only looks. Raises as `standings_beside`."""
+    marks = [uids_mark(one) for one in uids]
+    with errors(), reading(path_of(data), seconds) as db:
+        if db is None or not uids:
+            return []
+        found = [OfStudy(*row) for row in db.execute(_OF_STUDY, (uids[0][0],))]
+        under_way = {one.destination: one.instances for one in found if one.state == "sent"}
+        for (title,) in db.execute("SELECT name FROM destination ORDER BY name").fetchall():
+            count = sum(_taken(db, title, marks[at : at + _AT_ONCE])
+                        for at in range(0, len(marks), _AT_ONCE))  # fmt: skip
+            if count > under_way.get(title, 0):
+                found.append(OfStudy(title, "done", count - under_way.get(title, 0)))
+    return sorted(found, key=lambda one: (one.destination, one.state))
+
+
+_AT_ONCE = 500
+_OF_STUDY = (
+    "SELECT destination, state, COUNT(*), MAX(words) FROM item WHERE study = ? "
+    "GROUP BY destination, state"
+)
+
+
+def _taken(db: sqlite3.Connection, title: str, marks: Sequence[bytes]) -> int:
+    """Of how many of these instances a destination took any content."""
+    asked = ", ".join("?" * len(marks))
+    statement = f"SELECT COUNT(*) FROM done WHERE destination = ? AND uids IN ({asked})"
+    return int(db.execute(statement, (title, *marks)).fetchone()[0])
 
 
 def retry(outbox: Outbox, destination: str = "") -> int:

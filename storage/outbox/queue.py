@@ -171,7 +171,7 @@ def forget_done(data: Path, instances: Collection[Uids]) -> None:
         names = [name for (name,) in outbox.select("SELECT name FROM destination")]
         left = iter(instances)
         while some := list(islice(left, _FORGOTTEN)):
-            rows = [(name, _uids_mark(uids)) for name in names for uids in some]
+            rows = [(name, uids_mark(uids)) for name in names for uids in some]
             with outbox.writing() as db:
                 db.executemany("DELETE FROM done WHERE destination = ? AND uids = ?", rows)
 
@@ -202,10 +202,11 @@ def _key(item: QueuedInstance) -> tuple[int, str]:
 
 
 def _marks(location: Location) -> tuple[bytes, bytes]:
-    return _uids_mark(location.uids), bytes.fromhex(location.digest)[:_KEY_BYTES]
+    return uids_mark(location.uids), bytes.fromhex(location.digest)[:_KEY_BYTES]
 
 
-def _uids_mark(uids: Uids) -> bytes:
+def uids_mark(uids: Uids) -> bytes:
+    """By which an instance is known again in what was sent."""
     return hashlib.sha256("/".join(uids).encode()).digest()[:_KEY_BYTES]
 
 

@@ -84,7 +84,7 @@ def archive(path: Path, data: Path) -> Iterator[Target]:
         with _written(path):
             with file:
                 with zipfile.ZipFile(file, "w", allowZip64=True) as zipped:
-                    yield _Archive(zipped)
+                    yield Zipped(zipped)
                 file.flush()
                 os.fsync(file.fileno())
             part.rename(path)
@@ -117,7 +117,9 @@ class _Folder:
             _sync(one)
 
 
-class _Archive:
+class Zipped:
+    """A zip archive that takes files."""
+
     def __init__(self, zipped: zipfile.ZipFile) -> None:
         self._zipped = zipped
 

@@ -7,10 +7,7 @@ import time
 from scp.config import Settings
 from scp.network.tls import certificates
 from scp.runtime import AssociationSlots, Heartbeats, heartbeat
-from storage.files import why_not
-from storage.index import index_path
-from storage.journal import Journal
-from storage.maintenance.recovery import fault_of_version
+from storage.maintenance.recovery import index_bytes, why_not_usable
 from storage.outbox import Standing, standings_beside
 
 # Who is well shows a sign of life within so many beats.
@@ -56,17 +53,7 @@ class Health:
             return "the node is stopping"
         if fault := self.why_not_alive():
             return fault
-        if fault := why_not(self.settings.storage.path):
-            return fault
-        if fault := fault_of_version(index_path(self.settings.storage.path)):
-            return f"the index is {fault}"
-        if faults := Journal(self.settings.storage.path, sync=False).faults():
-            return faults[0]
-        try:
-            free, least = self.free_bytes(), self.settings.limits.free_bytes
-        except OSError as error:
-            return f"the disk cannot be asked for its free bytes: {error.strerror}"
-        return f"the disk is full: {free} bytes free, free_bytes = {least}" if free < least else ""
+        return why_not_usable(self.settings.storage.path, self.settings.limits.free_bytes)
 
     def free_bytes(self) -> int:
         """What the disk still takes. Raises OSError."""
@@ -74,9 +61,7 @@ class Health:
 
     def index_bytes(self) -> int:
         """What the index takes on the disk. Raises OSError."""
-        path = index_path(self.settings.storage.path).resolve()
-        beside = path.with_name(f"{path.name}-wal")
-        return path.stat().st_size + (beside.stat().st_size if beside.exists() else 0)
+        return index_bytes(self.settings.storage.path)
 
     def forwarding(self, seconds: float) -> dict[str, Standing]:
         """How far each destination of the queue and of [[forward]] is. Raises ResourceError."""

@@ -37,9 +37,10 @@ class WebContext:
     copies: AsCorrected
     audit: AuditTrail
     identity: Identity
+    secret: bytes  # of this node's processes, until it ends
 
     @classmethod
-    def of(cls, settings: Settings) -> "WebContext":
+    def of(cls, settings: Settings, secret: bytes) -> "WebContext":
         """As the settings have it."""
         storage = settings.storage
         archive = Archive(
@@ -48,7 +49,7 @@ class WebContext:
         )  # fmt: skip
         copies = AsCorrected(archive.tree, settings.node.ae_title)
         audit = AuditTrail(*trail(settings))
-        return cls(settings, archive, copies, audit, Identity(settings))
+        return cls(settings, archive, copies, audit, Identity(settings), secret)
 
     @property
     def web(self) -> Web:

@@ -46,8 +46,9 @@ _REMEMBERED_SECONDS = "600"
 class WebService:
     """Answers all that is asked over HTTP, one request a call; safe to use from many threads."""
 
-    def __init__(self, settings: Settings, counters: WebCounters) -> None:
-        self._context = WebContext.of(settings)
+    def __init__(self, settings: Settings, counters: WebCounters, secret: bytes) -> None:
+        """`secret`: 32 bytes, the same in all processes of a node."""
+        self._context = WebContext.of(settings, secret)
         self._counters = counters
         web = self._context.web
         self._routes = Map(
@@ -72,7 +73,9 @@ class WebService:
         asked = Asked(self._context, Request(environ))
         answer = self._answer(asked)
         self._allow_origin(asked.request, answer)
-        # Behind the last byte: what is asked of the archive is asked until then.
+        # Behind the last byte: what is asked of the archive is asked until then. Of an answer that
+        # is passed through werkzeug would call nothing.
+        answer.direct_passthrough = False
         answer.call_on_close(lambda: self._end(asked, answer, started))
         if answer.is_streamed:
             answer.response = _told(asked, answer.response)

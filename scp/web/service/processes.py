@@ -6,6 +6,7 @@ store. Each shares the socket with the others, and opens the archive for itself.
 
 import logging
 import os
+import secrets
 import signal
 import socket
 import threading
@@ -45,6 +46,7 @@ class WebProcesses:
         self._door = door
         self._counters = counters
         self._left_behind = left_behind
+        self._secret = secrets.token_bytes(32)
         self._processes = child.KeptProcesses(
             NAME, self._serve, self._ended, retry_seconds=(_RETRY_SECONDS, _RETRY_SECONDS),
             grace_seconds=_GRACE_SECONDS + _CLOSE_SECONDS,
@@ -99,7 +101,7 @@ class WebProcesses:
         assert self._door is not None
         memory.bound()
         self._counters.adopt(place)
-        service = WebService(self._settings, self._counters)
+        service = WebService(self._settings, self._counters, self._secret)
         server = HttpServer(
             self._door, service, tls=service.tls, spoken_for=service.spoken_for,
             look=lambda: self._counters.put_open(server.connections_open),

@@ -2,10 +2,12 @@
 
 from scp.config import Web
 from scp.web import dicomweb
+from scp.web.page import ROUTES as VIEWS
 from scp.web.request import Route
 from scp.web.viewer import ROUTES as VIEWER
 
 
 def routes_of(web: Web) -> tuple[Route, ...]:
     """The rows of all tables."""
-    return (*dicomweb.ROUTES, *(VIEWER if web.viewer else ()))
+    views = VIEWS if web.page else ()
+    return (*dicomweb.ROUTES, *views, *(VIEWER if web.viewer else ()))

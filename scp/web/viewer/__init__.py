@@ -2,8 +2,10 @@
 
 from scp.web.viewer.answers import ROUTES
 from scp.web.viewer.folder import require_viewer
+from scp.web.viewer.placement import BASE
 
 __all__ = [
+    "BASE",
     "ROUTES",
     "require_viewer",
 ]

@@ -2,8 +2,8 @@
 
 from storage.archive.finding import added_keys, asked_keys, key_filling
 from storage.archive.finding.added_keys import added_tags
+from storage.archive.finding.answering import AnsweringArchive
 from storage.archive.finding.answers import (
-    NO_LIMITS,
     HeaderLimits,
     QueryAnswer,
     QueryAnswers,
@@ -11,23 +11,22 @@ from storage.archive.finding.answers import (
 )
 from storage.archive.finding.entities import (
     Asked,
-    Entity,
     UnreadableError,
     asked,
-    found,
     plain,
 )
 from storage.archive.finding.header_reader import reading_threads
-from storage.archive.finding.header_search import HeaderSearch
-from storage.archive.finding.origins import Origins
+from storage.archive.finding.latest import (
+    LatestStudies,
+    latest_studies,
+    series_arrived,
+)
 
 __all__ = [
-    "NO_LIMITS",
+    "AnsweringArchive",
     "Asked",
-    "Entity",
     "HeaderLimits",
-    "HeaderSearch",
-    "Origins",
+    "LatestStudies",
     "QueryAnswer",
     "QueryAnswers",
     "UnreadableError",
@@ -35,9 +34,10 @@ __all__ = [
     "added_tags",
     "asked",
     "asked_keys",
-    "found",
     "key_filling",
+    "latest_studies",
     "plain",
     "reading_threads",
+    "series_arrived",
     "turns",
 ]

@@ -2,7 +2,15 @@
 
 from storage.dicom.data_sets import elements, reader
 from storage.dicom.data_sets.alike import AlikeDataSets
-from storage.dicom.data_sets.budget import DIRECTORY, MESSAGE, STORED, WHOLE, ReadBudget, heeding
+from storage.dicom.data_sets.budget import (
+    DIRECTORY,
+    MESSAGE,
+    STORED,
+    WHOLE,
+    ReadBudget,
+    ReadLimits,
+    heeding,
+)
 from storage.dicom.data_sets.elements import BULK_VRS, CHARACTER_SET, Element, Elements, read
 from storage.dicom.data_sets.header_scanner import FoundElement, UnusualError, Wanted, scan
 from storage.dicom.data_sets.inflating import Inflater
@@ -33,6 +41,7 @@ __all__ = [
     "FoundElement",
     "Inflater",
     "ReadBudget",
+    "ReadLimits",
     "UnusualError",
     "Wanted",
     "check_lengths",

@@ -1,6 +1,7 @@
 """What makes an archive whole: at a start, after a kill, from the tree."""
 
 from storage.maintenance.recovery import rebuilding, startup
+from storage.maintenance.recovery.condition import index_bytes, why_not_usable
 from storage.maintenance.recovery.logged import bring_in
 from storage.maintenance.recovery.rebuilding import rebuild
 from storage.maintenance.recovery.remedies import with_remedy
@@ -14,7 +15,6 @@ from storage.maintenance.recovery.replay import (
 from storage.maintenance.recovery.startup import (
     UNFINISHED,
     fault_of_index,
-    fault_of_version,
     prepare,
 )
 
@@ -23,7 +23,7 @@ __all__ = [
     "bring_in",
     "catch_up",
     "fault_of_index",
-    "fault_of_version",
+    "index_bytes",
     "is_left_behind",
     "is_settled",
     "prepare",
@@ -32,5 +32,6 @@ __all__ = [
     "received",
     "settle_index",
     "startup",
+    "why_not_usable",
     "with_remedy",
 ]

@@ -1,0 +1,96 @@
+"""The node: whether it is well, what it holds, where things go, who its peers are, what is set."""
+
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from werkzeug.wrappers import Response
+
+from scp.config import TABLES, Settings
+from scp.runtime import lines_told
+from scp.web.page.surface import page
+from scp.web.request import Asked
+from storage import ArchiveError
+from storage.archive import counts
+from storage.maintenance.recovery import index_bytes, why_not_usable
+from storage.outbox import Standing, failed_beside, standings_beside
+
+_QUEUE_SECONDS, _MOST_FAILED = 2.0, 100
+# The end of the audit trail, in which the last contact of each peer is looked for.
+_TRAIL_BYTES = 2 << 20
+# What is set, but not shown: of these names, whatever table they are in.
+_SECRET = re.compile(r"pass|secret|token|hash|^key$")
+_HIDDEN = "•••"
+
+
+def shown(asked: Asked) -> Response:
+    """The view of it."""
+    settings, archive = asked.context.settings, asked.context.archive
+    data = settings.storage.path
+    fault = why_not_usable(data, settings.limits.free_bytes)
+    disk = shutil.disk_usage(data)
+    queue, failed, queue_fault = _queue(settings)
+    return page(
+        asked, "node", faults=[fault] if fault else [], counts=counts(archive), free=disk.free,
+        total=disk.total, index_bytes=index_bytes(data), forwarding=queue,
+        forwarding_fault=queue_fault, failed=failed[:_MOST_FAILED],
+        failed_cut=len(failed) > _MOST_FAILED, peers=_peers(settings),
+        any_peer=settings.access.any_peer, source=settings.source,
+        configuration=list(_configuration(settings)),
+    )  # fmt: skip
+
+
+def _queue(settings: Settings) -> tuple[Mapping[str, Standing], list[Any], str]:
+    """How far each destination is, what has failed, and why that is not known."""
+    data = settings.storage.path
+    titles = {title: Standing() for rule in settings.forward for title in rule.to}
+    try:
+        found = titles | standings_beside(data, _QUEUE_SECONDS)
+        failed = failed_beside(data, _QUEUE_SECONDS, _MOST_FAILED + 1)
+    except ArchiveError as error:
+        return titles, [], str(error)
+    return dict(sorted(found.items())), failed, ""
+
+
+def _peers(settings: Settings) -> list[dict[str, object]]:
+    """Those that are set, and when each of them was heard of last."""
+    last: dict[str, Mapping[str, Any]] = {}
+    for line, _ in lines_told(settings, b'"peer":', _TRAIL_BYTES):
+        last.setdefault(str(line.get("peer", "")), line)
+    for line, _ in lines_told(settings, b'"destination":', _TRAIL_BYTES):
+        held = last.setdefault(str(line.get("destination", "")), line)
+        if str(line.get("at", "")) > str(held.get("at", "")):
+            last[str(line["destination"])] = line
+    return [
+        {
+            "title": title, "address": f"{one.host}:{one.port}" if one.host else "",
+            "tls": one.tls, "allow": sorted(one.allow),
+            "at": str(last.get(title, {}).get("at", "")),
+            "event": str(last.get(title, {}).get("event", "")),
+        }
+        for title, one in sorted(settings.peers.items())
+    ]  # fmt: skip
+
+
+def _configuration(settings: Settings) -> Iterator[dict[str, str]]:
+    """Each value in force, by table and key; those that are secret are not shown."""
+    for name in TABLES:
+        held = getattr(settings, name)
+        if isinstance(held, tuple):
+            tables = {f"[[{name}]] {number}": one for number, one in enumerate(held, 1)}
+        elif isinstance(held, dict):
+            tables = {f"[{name}.{title}]": one for title, one in held.items()}
+        else:
+            tables = {f"[{name}]": held} if held is not None else {}
+        for table, one in tables.items():
+            for field, described in type(one).model_fields.items():
+                key = described.alias or field
+                value = _HIDDEN if _SECRET.search(key) else _shown(getattr(one, field))
+                yield {"table": table, "key": key, "value": value}
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple | frozenset):
+        return ", ".join(sorted(map(str, value)))
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
