@@ -15,11 +15,8 @@ from storage.archive.finding.entities import (
     asked,
     plain,
 )
-from storage.archive.finding.header_reader import reading_threads
 from storage.archive.finding.latest import (
     LatestStudies,
-    latest_studies,
-    series_arrived,
 )
 
 __all__ = [
@@ -35,9 +32,6 @@ __all__ = [
     "asked",
     "asked_keys",
     "key_filling",
-    "latest_studies",
     "plain",
-    "reading_threads",
-    "series_arrived",
     "turns",
 ]
