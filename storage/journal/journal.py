@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -251,10 +251,14 @@ class Journal:
             yield start, stop
             start = stop
 
-    def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[dict[str, Any]]:
+    def read(
+        self, name: str, start: int = 0, end: int | None = None,
+        may_be: Callable[[bytes], bool] = lambda text: True,
+    ) -> Iterator[dict[str, Any]]:  # fmt: skip
         """The records of the file `name` from a position on, in the order of their writing.
 
-        Raises ResourceError where they cannot be read.
+        Of lines that `may_be` wanted, by their text. Raises ResourceError where they cannot be
+        read.
         """
         lines = self._of(name).lines(start, end)
         while True:
@@ -264,7 +268,7 @@ class Journal:
                 raise self._not_read(name, error) from error
             if line is None:
                 return
-            if (record := record_of(line.text)) is not None:
+            if may_be(line.text) and (record := record_of(line.text)) is not None:
                 yield record
 
     def lines(self, name: str, start: int = 0, end: int | None = None) -> Iterator[Line]:

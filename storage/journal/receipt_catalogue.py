@@ -88,8 +88,9 @@ def stretches(journal: Journal, studies: Iterable[str]) -> list[tuple[int, int |
 def receipts_by_digest(journal: Journal, wanted: Set[Uids]) -> dict[Uids, dict[str, Receipt]]:
     """All receipts that were ever written of instances, also those that were withdrawn."""
     found: dict[Uids, dict[str, Receipt]] = {}
+    instances = {instance for _, _, instance in wanted}
     for start, end in stretches(journal, {study for study, _, _ in wanted}):
-        for uids, receipt in in_journal(journal, start, end):
+        for uids, receipt in in_journal(journal, start, end, instances):
             if uids in wanted and isinstance(receipt, Receipt):
                 found.setdefault(uids, {})[receipt.digest] = receipt
     return found

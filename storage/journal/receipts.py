@@ -2,10 +2,12 @@
 
 import json
 import logging
+import re
 import sqlite3
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Set
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from storage.diagnostics import Event
@@ -17,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 # Read at a time by who goes through all: some thousand receipts.
 _PIECE_BYTES = 1 << 20
+# The SOP Instance UID of a line, as it is usually written; inside a text its quotes are escaped.
+_INSTANCE = re.compile(rb'"uids":\["[^"]*","[^"]*","([0-9.]*)"\]')
 _OPEN, _CLOSED = "INSERT OR IGNORE INTO open VALUES (?)", "DELETE FROM open WHERE uids = ?"
 
 
@@ -147,10 +151,14 @@ def add_receipts(
 
 
 def in_journal(
-    journal: Journal, start: int = 0, end: int | None = None
+    journal: Journal, start: int = 0, end: int | None = None, wanted: Set[str] | None = None
 ) -> Iterator[tuple[Uids, Receipt | Withdrawn]]:
-    """What the journal tells of instances, in its order."""
-    for line in journal.read(RECEIPTS, start, end):
+    """What the journal tells of instances, in its order.
+
+    `wanted`: the SOP Instance UIDs of some, of others hardly any: they are not decoded.
+    """
+    may_be = _any if wanted is None else partial(_may_be, wanted)
+    for line in journal.read(RECEIPTS, start, end, may_be):
         try:
             study, series, instance = line["uids"]
             uids = (study, series, instance)
@@ -158,6 +166,15 @@ def in_journal(
         except (KeyError, TypeError, ValueError):
             words = "a line of the journal is damaged, and passed over"
             logger.error(Event(words, f"{line!s:.200}"))
+
+
+def _any(text: bytes) -> bool:
+    return True
+
+
+def _may_be(wanted: Set[str], text: bytes) -> bool:
+    found = _INSTANCE.search(text)
+    return found is None or found[1].decode() in wanted
 
 
 def _receipt(uids: Uids, line: Mapping[str, Any]) -> Receipt:

@@ -26,7 +26,7 @@ from storage.maintenance.changes.selections import AnyUid, Everything, Named, Se
 
 # Instances whose receipts are looked up together: of all they would take twice the memory of the
 # files' names, of fewer the journal would be read more often.
-_BATCH = 8192
+_BATCH = 4096
 
 
 def delete(

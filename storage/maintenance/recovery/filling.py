@@ -32,7 +32,7 @@ _PIECE_BYTES = 128 << 10
 _PIECE_FILES = FEW
 # Whose receipts are looked for together: of all they would take memory without bounds, of fewer
 # the receipts of a large study would be read more often.
-_MANY = 8192
+_MANY = 4096
 
 
 class Filling:

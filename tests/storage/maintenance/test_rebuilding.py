@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from storage import Archive, Level, OnConflict, Query, Received, Root, prepare
 from storage.diagnostics.errors import ResourceError
 from storage.index.sqlite import replacing
 from storage.journal.journal import CORRECTIONS, RECEIPTS, Journal
+from storage.maintenance.changes import deletion
 from storage.maintenance.changes.correction import correct
+from storage.maintenance.changes.selections import Selection, selected
 from storage.maintenance.recovery import filling, headers, rebuilding
 from storage.maintenance.recovery.filling import Filling
 from storage.maintenance.recovery.headers import Stretch
@@ -198,6 +200,59 @@ def test_a_file_is_held_to_its_own_receipt_however_far_the_others_are_from_it(
     assert after == before
 
 
+@pytest.fixture
+def looked_for(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """For how many instances each time all receipts of their studies were read."""
+    found, look = list[int](), filling.receipts_by_digest
+    monkeypatch.setattr(
+        filling, "receipts_by_digest", lambda journal, wanted: found.append(len(wanted))
+        or look(journal, wanted),
+    )  # fmt: skip
+    return found
+
+
+def test_receipts_of_a_study_that_was_deleted_and_came_back_are_read_a_few_times(
+    folder: Folder, stretches: list[tuple[int, int]], looked_for: list[int]
+) -> None:
+    """Not for each piece of the journal: that took as long as all else, of a large study."""
+    folder.store(12)
+    study = Selection(Level.STUDY, STUDY)
+    list(deletion.delete(folder.archive, selected(folder.archive, study)))
+    files = deletion.restorable(folder.archive, study, CHARSET)
+    list(deletion.restore(folder.archive, files, CHARSET))
+    assert rebuild(folder.data, CHARSET) == 12
+    assert len(stretches) > 5
+    assert looked_for == [12]
+    assert damage(folder.archive) == []
+
+
+@pytest.mark.parametrize("often", [1, 3, 99])
+def test_nobody_waits_until_the_receipts_of_what_was_replaced_are_read(
+    folder: Folder, looked_for: list[int], monkeypatch: pytest.MonkeyPatch, often: int
+) -> None:
+    """Where something is replaced just then; each time, they wait in the end."""
+    locked, tries, under_lock = type(folder.archive.tree).all_locked, list[int](), list[int]()
+
+    @contextmanager
+    def late(tree: Any) -> Iterator[None]:
+        tries.append(len(looked_for))
+        if len(tries) <= often:
+            folder.put("1", f"Other^{len(tries)}")
+        before = len(looked_for)
+        with locked(tree):
+            yield
+        under_lock.append(len(looked_for) - before)
+
+    monkeypatch.setattr(type(folder.archive.tree), "all_locked", late)
+    monkeypatch.setattr(rebuilding, "_ROUNDS", 5)
+    folder.store(3)
+    assert rebuild(folder.data, CHARSET) == 3
+    last = 1 if often == 99 else 0
+    assert under_lock == [*[0] * (len(tries) - 1), last]
+    assert len(tries) == min(often, 6) + 1
+    assert damage(folder.archive) == []
+
+
 def _refused(*given: Any) -> None:
     raise ResourceError("The index cannot be written: test")
 
@@ -205,9 +260,6 @@ def _refused(*given: Any) -> None:
 def test_what_was_deleted_meanwhile_is_not_in_it(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from storage.maintenance.changes import deletion
-    from storage.maintenance.changes.selections import Selection, selected
-
     def delete() -> None:
         chosen = selected(folder.archive, Selection(Level.IMAGE, "1.3.2"))
         assert len(list(deletion.delete(folder.archive, chosen))) == 1
