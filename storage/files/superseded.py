@@ -112,6 +112,11 @@ class Superseded:
             raise ResourceError(f"Cannot read {folder}: {error.strerror}") from error
         return [folder / name for name in names if _instance(name) == uids[2]]
 
+    def kept_in(self, study: str, series: str) -> set[str]:
+        """The instances of a series of which something is kept. Raises OSError."""
+        names = (name for _, _, name in instances(self.folder, study, series))
+        return {_instance(f"{name}.dcm") for name in names}
+
     def is_held(self, kept: Path) -> bool:
         """Whether the instance of which a file is kept lies in the tree."""
         folder = self._tree / kept.relative_to(self.folder).parent

@@ -20,6 +20,7 @@ _KEY_BYTES = 16
 # The state of a digest; that of an absent instance is JSON.
 _REPLACED = "replaced"
 _STUDIES = 4096
+_SERIES = 4
 
 
 class _Told(NamedTuple):
@@ -50,6 +51,8 @@ class UnneededReceipts(Unneeded):
     def __init__(self, notes: Notes, archive: Archive) -> None:
         self._notes, self._archive = notes, archive
         self._is_study_held = lru_cache(_STUDIES)(self._holds_study)
+        # Of a series that was deleted; for each instance its folder would be read anew.
+        self._kept_in = lru_cache(_SERIES)(archive.tree.superseded.kept_in)
 
     def see(self, lines: Sequence[Line]) -> bool:
         """Note what the next lines tell; whether any of them may go, as far as can be told."""
@@ -119,7 +122,10 @@ class UnneededReceipts(Unneeded):
         return _Absent(*json.loads(found)) if found else None
 
     def _is_alone(self, uids: Uids) -> bool:
-        """Whether superseded/ has no file of an instance. Raises ResourceError."""
+        """Whether superseded/ has no file of an instance. Raises OSError, ResourceError."""
+        study, series, instance = uids
+        if instance in self._kept_in(study, series):  # what went since goes another time
+            return False
         return not self._archive.tree.superseded.copies_of(uids)
 
     def _is_replaced(self, told: _Told) -> bool:

@@ -339,3 +339,25 @@ def test_the_catalogue_forgets_a_study_that_is_gone_for_good(
     after, studies = catalogue(archive.journal)
     assert studies == {"9.9"}
     assert {study for study, _ in before} > {study for study, _ in after}
+
+
+def test_a_folder_of_what_was_deleted_is_not_read_for_each_instance(
+    tmp_path: Path, opened: list[Archive], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a large series that would take hours; what has its file there stays."""
+    prepare(tmp_path, sync=False, charset=CHARSET)
+    archive = Archive(tmp_path, sync=False)
+    opened.append(archive)
+    for number in range(40):
+        data = encoded(ct("9.9", "2.1", f"9.9.{number}"))
+        archive.store(Received(CT, f"9.9.{number}", EXPLICIT, data, CHARSET))
+    study = Selection(Level.STUDY, "9.9")
+    list(deletion.delete(archive, selected(archive, study)))
+    settle_index(tmp_path)
+    folder, listed, seen = archive.tree.superseded.folder / "9.9/2.1", os.listdir, list[str]()
+    scanned = os.scandir
+    monkeypatch.setattr(os, "listdir", lambda path=".": seen.append(str(path)) or listed(path))
+    monkeypatch.setattr(os, "scandir", lambda path: seen.append(str(path)) or scanned(path))
+    assert not compact(archive).segments
+    assert seen.count(str(folder)) == 1
+    assert len(deletion.restorable(archive, study, CHARSET)) == 40

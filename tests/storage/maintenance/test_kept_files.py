@@ -1,14 +1,17 @@
 """What is to come back from superseded/, or to go for good: any number of files, in little room."""
 
 import os
+import sqlite3
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support import CT, EXPLICIT, ct, encoded
 
 from storage import Archive, Level, Received, prepare
+from storage.diagnostics import ResourceError
 from storage.files import Kept
 from storage.maintenance.changes import (
     AnyUid,
@@ -40,6 +43,12 @@ def test_all_of_an_instance_or_only_the_last_one() -> None:
     assert not KeptFiles(())
 
 
+def test_a_name_may_be_any_that_a_file_has() -> None:
+    odd = [kept("\udcff", 1.0), kept("'1\n\\\"", 2.0), kept("ä" * 60, 3.0)]
+    for only_last in (True, False):
+        assert {*KeptFiles(odd, only_last)} == {*odd}
+
+
 def test_many_take_no_more_memory_than_few() -> None:
     def peak(count: int) -> int:
         tracemalloc.start()
@@ -52,6 +61,25 @@ def test_many_take_no_more_memory_than_few() -> None:
     peak(10)
     few, many = peak(100), peak(10_000)
     assert many < few + 100_000
+
+
+@pytest.mark.parametrize(("free", "place"), [(1 << 30, ""), (0, ":memory:")])
+def test_on_a_full_disk_they_need_none_of_it(
+    free: int, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, connect = list[str](), sqlite3.connect
+    room = SimpleNamespace(f_bavail=free // 4096, f_frsize=4096)
+    monkeypatch.setattr(os, "statvfs", lambda place: room)
+    monkeypatch.setattr(sqlite3, "connect", lambda name: opened.append(name) or connect(name))
+    assert len(KeptFiles([kept("1", 1.0)])) == 1
+    assert opened == [place]
+
+
+def test_where_there_is_no_room_at_all_that_is_said() -> None:
+    files = KeptFiles(())
+    files._db.execute("PRAGMA max_page_count = 4")
+    with pytest.raises(ResourceError, match="no room among temporary files"):
+        files.add(kept(f"{number}", 1.0) for number in range(1000))
 
 
 @pytest.fixture
