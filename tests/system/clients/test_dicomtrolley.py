@@ -1,4 +1,4 @@
-"""dicomtrolley: searches by DICOM-QR, all that it does by DIMSE; it downloads over HTTP alone."""
+"""dicomtrolley: searches by DICOM-QR and DICOMweb, and downloads by that."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 from support import RunningNode, running_node
+from support.checks.dicomweb import TABLES, Web
 from support.data.corpus import fill, uid
 from support.network.installed import output, python_with
 
@@ -14,6 +16,7 @@ pytestmark = pytest.mark.long
 
 REQUIREMENTS = ("dicomtrolley==4.1.0", "pynetdicom==3.0.4", "pydicom==3.0.2")
 PROGRAM = Path(__file__).parent / "programs" / "search.py"
+OVER_HTTP = PROGRAM.with_name("trolley.py")
 CHEST = {
     uid("scout"): [uid("scout.1")],
     uid("axial"): sorted(map(uid, ("axial.1", "axial.2", "axial.mpr"))),
@@ -33,7 +36,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def node(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
-    with running_node(tmp_path_factory.mktemp("node")) as running:
+    with running_node(tmp_path_factory.mktemp("node"), TABLES) as running:
         fill(running, *STUDIES)
         yield running
 
@@ -109,3 +112,24 @@ def test_the_references_that_a_download_needs_are_found(search: Search) -> None:
         [uid("chest"), series, instance] for series, uids in CHEST.items() for instance in uids
     ]
     assert sorted(search(references=uid("chest"))) == sorted(expected)
+
+
+# ---- over HTTP
+
+
+@pytest.mark.parametrize("by", ["rs", "study", "uri"])
+@pytest.mark.parametrize(("query", "found"), [
+    ({"StudyInstanceUID": uid("chest")}, [one for some in CHEST.values() for one in some]),
+    ({"PatientName": "Müller*"}, None), ({"PatientID": "nobody"}, []),
+])  # fmt: skip
+def test_what_it_finds_it_downloads(
+    python: Path, node: RunningNode, tmp_path: Path, by: str, query: dict[str, str],
+    found: list[str] | None,
+) -> None:  # fmt: skip
+    folder = tmp_path / "downloaded"
+    folder.mkdir()
+    asked = {"origin": Web(node).origin, "by": by, "query": query, "folder": str(folder)}
+    uids = json.loads(output([python, OVER_HTTP, json.dumps(asked)]).strip().split("\n")[-1])
+    assert sorted(uids) == sorted(found) if found is not None else uids
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert sorted(str(dcmread(path).SOPInstanceUID) for path in files) == sorted(uids)
