@@ -30,18 +30,16 @@ _OTHER = "application/octet-stream"
 _ZIPPED = {".css", ".js", ".mjs", ".json", ".jsonc", ".map", ".wasm", ".svg", ".ttf", ".txt"}
 _FOR_GOOD, _ASK_AGAIN = "public, max-age=31536000, immutable", "no-cache"
 
-# What OHIF needs, and nothing else: it compiles WebAssembly, sets styles on elements, and shows and
-# runs what it holds in memory.
+# What OHIF needs, and nothing else: it makes functions from text (its decoders, and what reads
+# segmentations), sets styles on elements, and shows and runs what it holds in memory. Scripts
+# within its page are known by their digests.
 _POLICY = (
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{scripts}; worker-src 'self' blob:; "
+    "default-src 'none'; script-src 'self' 'unsafe-eval'{scripts}; worker-src 'self' blob:; "
     "style-src 'self' 'unsafe-inline'; font-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self' blob: data:; media-src 'self' blob:; object-src 'self' blob:; "
     "frame-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'self'"
 )
-# A worker is under the policy of its own script, and its decoders make functions from text. The
-# page is not: scripts within it are known by their digests.
-_OF_WORKERS = " 'unsafe-eval'"
 _SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -84,7 +82,7 @@ def _whole(body: Body, suffix: str) -> Response:
     answer.headers["Content-Length"] = str(len(body.content))
     if body.is_zipped:
         answer.headers["Content-Encoding"] = "gzip"
-    scripts = _inline_scripts(body.content) if suffix == ".html" else _OF_WORKERS
+    scripts = _inline_scripts(body.content) if suffix == ".html" else ""
     answer.headers["Content-Security-Policy"] = _POLICY.format(scripts=scripts)
     # A study's UIDs are in the page's own address.
     answer.headers["Referrer-Policy"] = "same-origin"
