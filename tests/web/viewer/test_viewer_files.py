@@ -167,6 +167,7 @@ def test_a_policy_lets_the_page_run_its_own_scripts_and_nothing_else(viewer: Web
     assert "'unsafe-inline'" not in policy.partition("style-src")[0]
     sources = dict(one.strip().split(" ", 1) for one in policy.split(";"))
     assert sources["default-src"] == "'none'"
+    assert "'unsafe-eval'" in sources["script-src"]  # else OHIF opens no segmentation
     assert not any(where in policy for where in ("http:", "https:", "*"))
     (digest,) = re.findall(r"'sha256-(.*?)'", policy)
     (script,) = re.findall(r"<script>(.*?)</script>", answer.text)
