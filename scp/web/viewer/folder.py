@@ -71,6 +71,20 @@ class ViewerFolder:
 @cache
 def folder_of(path: Path) -> ViewerFolder:
     """The viewer in a folder. Raises ValueError that says what is wrong with it."""
+    try:
+        page = _page_of(path)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from error
+    built_for = placement.built_for(page)
+    if not placement.fits(built_for):
+        raise ValueError(
+            f"{path}: is built to lie at {built_for}, and is given at {placement.BASE}: "
+            f"build it with PUBLIC_URL={placement.BASE}"
+        )
+    return ViewerFolder(path.resolve(), built_for)
+
+
+def _page_of(path: Path) -> bytes:
     if not path.is_dir():
         raise ValueError(f"{path}: there is no such folder; {_GET_IT}")
     missing = [name for name in (PAGE, CONFIGURATION) if not (path / name).is_file()]
@@ -78,16 +92,7 @@ def folder_of(path: Path) -> ViewerFolder:
         inside = path / "dist" / PAGE
         where = f"name {inside.parent} instead" if inside.is_file() else _GET_IT
         raise ValueError(f"{path}: holds no {' and no '.join(missing)}; {where}")
-    try:
-        built_for = placement.built_for((path / PAGE).read_bytes())
-    except OSError as error:
-        raise ValueError(f"{path / PAGE}: cannot be read: {error.strerror}") from error
-    if not placement.fits(built_for):
-        raise ValueError(
-            f"{path}: is built to lie at {built_for}, and is given at {placement.BASE}: "
-            f"build it with PUBLIC_URL={placement.BASE}"
-        )
-    return ViewerFolder(path.resolve(), built_for)
+    return (path / PAGE).read_bytes()
 
 
 def require_viewer(settings: Settings) -> None:

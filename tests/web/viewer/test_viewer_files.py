@@ -212,6 +212,15 @@ def test_a_folder_that_holds_no_viewer_is_named_at_the_start(
     assert words.format(folder=folder) in line
 
 
+def test_a_folder_that_cannot_be_looked_at_is_named_too(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(f'[web]\nport = 0\nviewer = "{"a" * 300}"\n')
+    done = run("serve", "-c", config)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("cannot be read: File name too long")
+
+
 def test_dicomweb_does_not_lie_where_the_viewer_does(dist: Path, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text(f'[web]\nport = 0\nviewer = "{dist}"\nuri_path = "/ohif/wado"\n')
