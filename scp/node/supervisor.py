@@ -50,8 +50,10 @@ class Supervisor:
     """Runs the workers until SIGTERM or SIGINT."""
 
     def __init__(
-        self, settings: Settings, doors: ListeningSockets, tls: Contexts, is_whole: bool
-    ) -> None:
+        self, settings: Settings, doors: ListeningSockets, tls: Contexts, is_whole: bool,
+        statement: Callable[[Settings], str],
+    ) -> None:  # fmt: skip
+        """`statement`: what gives the conformance statement as HTML."""
         self._settings = settings
         self._doors = doors
         self._tls = tls
@@ -67,7 +69,7 @@ class Supervisor:
         self._exporter = Exporter(
             settings, doors.metrics, self._counters, of_web, self._slots, self._beats
         )
-        self._web = WebProcesses(settings, doors.web, of_web, self._clear_of_web)
+        self._web = WebProcesses(settings, doors.web, of_web, self._clear_of_web, statement)
         self._forwarder = Forwarder(settings, tls)
         self._workers: dict[int, int] = {}  # process id -> number
         self._due: dict[int, float] = {}  # number -> when it is started again

@@ -9,6 +9,7 @@ its serializer has a choice between all that is not ASCII and nothing.
 """
 
 import logging
+import mmap
 import sys
 import time
 import warnings
@@ -101,6 +102,45 @@ def _json(log_data: dict[str, Any], **_: Any) -> str:
     return json_text(log_data)
 
 
+class LastWarnings(logging.Handler):
+    """The last warnings and errors of a process, of those that it forks and whom it is forked of.
+
+    In memory that all of them share. Two that warn at the very same time may take one place: a line
+    is lost then, and nobody waits.
+    """
+
+    _LINES, _LINE_BYTES = 64, 512
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._memory = mmap.mmap(-1, self._LINE_BYTES * (self._LINES + 1))
+        self._count = memoryview(self._memory)[:8].cast("q")
+        self.setFormatter(TextFormatter())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line, of a long one the beginning."""
+        number = self._count[0]
+        self._count[0] = number + 1
+        line = self.format(record).partition("\n")[0].encode("utf-8", "replace")
+        start = self._LINE_BYTES * (number % self._LINES + 1)
+        self._memory[start : start + self._LINE_BYTES] = line[: self._LINE_BYTES].ljust(
+            self._LINE_BYTES, b"\0"
+        )
+
+    def lines(self) -> list[str]:
+        """Those that are kept, the last one first."""
+        count = self._count[0]
+        found = []
+        for number in range(count - 1, max(count - self._LINES, 0) - 1, -1):
+            start = self._LINE_BYTES * (number % self._LINES + 1)
+            line = self._memory[start : start + self._LINE_BYTES].rstrip(b"\0")
+            found.append(line.decode("utf-8", "replace"))
+        return found
+
+
+LAST_WARNINGS = LastWarnings()
+
+
 def words_of(record: logging.LogRecord) -> str:
     """What a record says, in one line without its time; of an exception, what that says."""
     text = escaped(record.message)
@@ -132,8 +172,9 @@ def set_up(verbose: bool = False, as_json: bool = False) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if as_json else TextFormatter())
     logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True
-    )
+        level=logging.DEBUG if verbose else logging.INFO, handlers=[handler, LAST_WARNINGS],
+        force=True,
+    )  # fmt: skip
     # pydicom warns of what is odd in a data set. A node keeps it as it is.
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     warnings.simplefilter("ignore")

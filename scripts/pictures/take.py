@@ -46,8 +46,8 @@ def main() -> None:
         try:
             for title, one in _instances():
                 _store(node, title, one)
-            line = next(one for one in node.log if "DICOMweb at " in one)
-            _take(line.partition("DICOMweb at ")[2].partition("/dicom-web")[0] + "/page")
+            line = next(one for one in node.log if "page at " in one)
+            _take(line.partition("page at ")[2])
         finally:
             node.stop()
     print(f"{PICTURE}: {PICTURE.stat().st_size} bytes")

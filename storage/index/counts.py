@@ -1,5 +1,7 @@
 """What the index holds, counted."""
 
+import json
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from storage.dicom.values import VIDEO_CLASSES, Level, Uids
@@ -107,12 +109,45 @@ def holds_study(index: Index, uid: str) -> bool:
     return bool(_one(index, "SELECT EXISTS (SELECT 1 FROM study WHERE StudyInstanceUID = ?)", uid))
 
 
-def of_study(index: Index, study: str) -> tuple[int, int]:
-    """How many instances of a study are held, and how many of these have a digest."""
-    statement = f"SELECT COUNT(*), COALESCE(SUM(instance.digest <> ''), 0) FROM instance {_STUDY} "
+class SenderShare(NamedTuple):
+    """What is held of a study from one sender; `with_digest`: so many instances have theirs.
+
+    Times are those of the first and the last receipt, in milliseconds since 1970; 0: nobody knows.
+    """
+
+    sender: str
+    instances: int
+    bytes: int
+    with_digest: int
+    first: int
+    last: int
+
+
+def of_study(index: Index, study: str) -> list[SenderShare]:
+    """What is held of a study, by sender. Raises ResourceError."""
     with index.engine.reading():
-        ((held, known),) = index.engine.execute(f"{statement} WHERE StudyInstanceUID = ?", (study,))
-    return held, known
+        return [SenderShare(*row) for row in index.engine.execute(_OF_STUDY, (study,))]
+
+
+_OF_STUDY = (
+    "SELECT sender, COUNT(*), SUM(file_bytes), SUM(instance.digest <> ''), MIN(received), "
+    f"MAX(received) FROM instance {_STUDY} WHERE StudyInstanceUID = ? GROUP BY sender "
+    "ORDER BY MIN(received), sender"
+)
+
+
+def senders(index: Index, instances: Sequence[Uids]) -> dict[Uids, str]:
+    """The AE title that each of some instances came from. Raises ResourceError."""
+    asked = json.dumps([uids[2] for uids in instances])
+    with index.engine.reading():
+        found = index.engine.execute(_SENDERS, (asked,))
+    return {(study, series, instance): sender for study, series, instance, sender in found}
+
+
+_SENDERS = (
+    "SELECT StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, sender FROM json_each(?) AS asked "
+    f"CROSS JOIN instance ON SOPInstanceUID = asked.value {_STUDY}"
+)
 
 
 def series_with_pictures(index: Index, study: str) -> set[str]:

@@ -208,17 +208,30 @@ def numbers(index: Index, conditions: Conditions, most: int | None = None) -> It
 
 
 def latest(
-    index: Index, query: Query, before: int | None = None, contained: Sequence[tuple[str, str]] = ()
+    index: Index,
+    query: Query,
+    before: int | None = None,
+    contained: Sequence[tuple[str, str]] = (),
+    sender: str = "",
 ) -> Iterator[tuple[int, tuple[str, ...]]]:
     """`search.rows` of a query, what was entered last first; of those below an id, where given.
 
-    `contained`: columns and what is in each, in capitals or not. In this order rows are read as
-    they are asked for: whoever wants some waits for no others.
+    Of studies, `contained`: columns and what is in each, in capitals or not; `sender`: of whom any
+    instance of it came, with wildcards. In this order rows are read as they are asked for: whoever
+    wants some waits for no others.
     """
     table = index[query.level]
     others = [] if before is None else [table.id < before]
     others += [getattr(table, column).contains(text) for column, text in contained]
+    if sender:
+        others.append(SQL(_CAME_FROM, (sender.upper().replace("[", "[[]"),)))
     return rows(index, query, others, order=f' ORDER BY "{TABLES[query.level]}"."id" DESC')
+
+
+_CAME_FROM = (
+    "EXISTS (SELECT 1 FROM series JOIN received_sum ON received_sum.series = series.id "
+    "WHERE series.parent_id = study.id AND upper(received_sum.sender) GLOB ?)"
+)
 
 
 def ends(index: Index) -> tuple[int, int]:
@@ -231,17 +244,16 @@ def ends(index: Index) -> tuple[int, int]:
 _ENDS = "SELECT (SELECT MAX(id) FROM study), (SELECT MAX(arrived) FROM instance)"
 
 
-def arrived_last(index: Index, most: int) -> list[tuple[Uids, int]]:
-    """The instances that arrived last, and when; the last one first."""
+def arrived_last(index: Index, most: int) -> list[tuple[str, str, int, str]]:
+    """Of the instances that arrived last: study, series, when, from whom; the last one first."""
     with index.engine.reading():
-        rows = index.engine.execute(_ARRIVED, (most,))
-    return [((study, series, instance), at) for study, series, instance, at in rows]
+        return index.engine.execute(_ARRIVED, (most,))
 
 
 # First the few, then what is above them.
 _ARRIVED = (
-    "SELECT StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, at FROM (SELECT SOPInstanceUID, "
-    "parent_id AS number, arrived AS at FROM instance ORDER BY arrived DESC LIMIT ?) "
+    "SELECT StudyInstanceUID, SeriesInstanceUID, at, sender FROM (SELECT parent_id AS number, "
+    "arrived AS at, sender FROM instance ORDER BY arrived DESC LIMIT ?) "
     "JOIN series ON series.id = number JOIN study ON series.parent_id = study.id ORDER BY at DESC"
 )
 

@@ -8,7 +8,7 @@ from typing import Any
 from werkzeug.wrappers import Response
 
 from scp.config import TABLES, Settings
-from scp.runtime import lines_told
+from scp.runtime import lines_told, log
 from scp.web.page.surface import page
 from scp.web.request import Asked
 from storage import ArchiveError
@@ -22,6 +22,7 @@ _TRAIL_BYTES = 2 << 20
 # What is set, but not shown: of these names, whatever table they are in.
 _SECRET = re.compile(r"pass|secret|token|hash|^key$")
 _HIDDEN = "•••"
+_OF_DOCUMENT = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
 def shown(asked: Asked) -> Response:
@@ -36,9 +37,19 @@ def shown(asked: Asked) -> Response:
         total=disk.total, index_bytes=index_bytes(data), forwarding=queue,
         forwarding_fault=queue_fault, failed=failed[:_MOST_FAILED],
         failed_cut=len(failed) > _MOST_FAILED, peers=_peers(settings),
-        any_peer=settings.access.any_peer, source=settings.source,
-        configuration=list(_configuration(settings)),
+        any_peer=settings.access.any_peer, warnings=log.LAST_WARNINGS.lines(),
+        source=settings.source, configuration=list(_configuration(settings)),
     )  # fmt: skip
+
+
+def conformance(asked: Asked) -> Response:
+    """The conformance statement (PS3.2), a document with a style of its own."""
+    answer = Response(
+        asked.context.node.statement(asked.context.settings),
+        content_type="text/html; charset=utf-8",
+    )
+    answer.headers["Content-Security-Policy"] = _OF_DOCUMENT
+    return answer
 
 
 def _queue(settings: Settings) -> tuple[Mapping[str, Standing], list[Any], str]:

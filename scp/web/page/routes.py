@@ -47,6 +47,7 @@ ROUTES: tuple[Route, ...] = (
     _view(_INSTANCE, instance.shown),
     _view(f"{_INSTANCE}/document", instance.document, right=Right.RETRIEVE),
     _view(f"{PREFIX}/node", node.shown),
+    _view(f"{PREFIX}/node/conformance", node.conformance),
     _form(f"{PREFIX}/language", choices.language, right=None),
     _open(f"{PREFIX}/files/<name>", files),
     _open(f"{PREFIX}/<path:rest>", absent),

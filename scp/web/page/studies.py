@@ -46,14 +46,14 @@ def search(asked: Asked) -> Response:
     wanted = {name: text for name, text in given.items() if text}
     if not wanted:
         return seen_other(PREFIX)
-    return seen_other(f"{PREFIX}?q={sealed(asked.context.secret, wanted)}")
+    return seen_other(f"{PREFIX}?q={sealed(asked.context.node.secret, wanted)}")
 
 
 def listed(asked: Asked) -> Response:
     """A page of studies: of all, or of those that match."""
     request = asked.request
     token, before = request.args.get("q", ""), _row(request.args.get("before"))
-    wanted = unsealed(asked.context.secret, token) if token else {}
+    wanted = unsealed(asked.context.node.secret, token) if token else {}
     notice, fault = "", ""
     if wanted is None:
         wanted, notice = {}, "search_ended"
@@ -68,8 +68,6 @@ def listed(asked: Asked) -> Response:
         )  # fmt: skip
     except IdentifierError as error:
         fault = str(error)
-    if found.is_cut:
-        notice = "sender_cut"
     asked.told["answers"] = len(found.studies)
     first = f"{PREFIX}?q={token}" if wanted else PREFIX
     rest = f"{first}{'&' if wanted else '?'}before={found.rest}" if found.rest else ""

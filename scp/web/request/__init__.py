@@ -2,7 +2,7 @@
 
 from scp.web.request.access import ForbiddenError
 from scp.web.request.bodies import MODELS, document, documents, multipart, part
-from scp.web.request.context import Asked, WebContext, warned
+from scp.web.request.context import Asked, OfNode, WebContext, warned
 from scp.web.request.errors import (
     NotFoundError,
     TooLargeError,
@@ -20,6 +20,7 @@ __all__ = [
     "ErrorAnswer",
     "ForbiddenError",
     "NotFoundError",
+    "OfNode",
     "Resource",
     "Route",
     "TooLargeError",

@@ -3,7 +3,7 @@
 import codecs
 import ipaddress
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -29,6 +29,14 @@ _UTF_8 = frozenset({"utf-8", "utf8", "iso_ir 192", "*"})
 
 
 @dataclass(frozen=True)
+class OfNode:
+    """What all processes of a node have of it, until it ends."""
+
+    secret: bytes  # 32
+    statement: Callable[[Settings], str]  # of conformance, as HTML
+
+
+@dataclass(frozen=True)
 class WebContext:
     """What is in force, and what is open: one for all requests of a process."""
 
@@ -37,10 +45,10 @@ class WebContext:
     copies: AsCorrected
     audit: AuditTrail
     identity: Identity
-    secret: bytes  # of this node's processes, until it ends
+    node: OfNode
 
     @classmethod
-    def of(cls, settings: Settings, secret: bytes) -> "WebContext":
+    def of(cls, settings: Settings, node: OfNode) -> "WebContext":
         """As the settings have it."""
         storage = settings.storage
         archive = Archive(
@@ -49,7 +57,7 @@ class WebContext:
         )  # fmt: skip
         copies = AsCorrected(archive.tree, settings.node.ae_title)
         audit = AuditTrail(*trail(settings))
-        return cls(settings, archive, copies, audit, Identity(settings), secret)
+        return cls(settings, archive, copies, audit, Identity(settings), node)
 
     @property
     def web(self) -> Web:

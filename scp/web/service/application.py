@@ -23,7 +23,7 @@ from scp.runtime import one_line
 from scp.web.dicomweb import capabilities
 from scp.web.http import error_answer
 from scp.web.monitoring import WebCounters
-from scp.web.request import Asked, ErrorAnswer, Route, WebContext, status_of
+from scp.web.request import Asked, ErrorAnswer, OfNode, Route, WebContext, status_of
 from scp.web.request.access import AccessError, Connection
 from scp.web.service.tables import routes_of
 from storage.diagnostics import Event
@@ -46,9 +46,8 @@ _REMEMBERED_SECONDS = "600"
 class WebService:
     """Answers all that is asked over HTTP, one request a call; safe to use from many threads."""
 
-    def __init__(self, settings: Settings, counters: WebCounters, secret: bytes) -> None:
-        """`secret`: 32 bytes, the same in all processes of a node."""
-        self._context = WebContext.of(settings, secret)
+    def __init__(self, settings: Settings, counters: WebCounters, of_node: OfNode) -> None:
+        self._context = WebContext.of(settings, of_node)
         self._counters = counters
         web = self._context.web
         self._routes = Map(

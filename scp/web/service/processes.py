@@ -40,13 +40,13 @@ class WebProcesses:
 
     def __init__(
         self, settings: Settings, door: socket.socket | None, counters: WebCounters,
-        left_behind: Callable[[int], None],
+        left_behind: Callable[[int], None], statement: Callable[[Settings], str],
     ) -> None:  # fmt: skip
         self._settings = settings
         self._door = door
         self._counters = counters
         self._left_behind = left_behind
-        self._secret = secrets.token_bytes(32)
+        self._secret, self._statement = secrets.token_bytes(32), statement
         self._processes = child.KeptProcesses(
             NAME, self._serve, self._ended, retry_seconds=(_RETRY_SECONDS, _RETRY_SECONDS),
             grace_seconds=_GRACE_SECONDS + _CLOSE_SECONDS,
@@ -63,6 +63,8 @@ class WebProcesses:
         assert web
         scheme = "https" if web.tls else "http"
         logger.info("DICOMweb at %s://%s:%d%s", scheme, shown, port, web.path)
+        if web.page:
+            logger.info("page at %s://%s:%d/page", scheme, shown, port)
         self.tend()
 
     def tend(self) -> None:
@@ -96,12 +98,14 @@ class WebProcesses:
     def _serve(self, place: int) -> None:
         # Here: a node without [web] needs none of it, and its workers would share 20 MB of it.
         from scp.web.http import HttpServer
+        from scp.web.request import OfNode
         from scp.web.service.application import WebService
 
         assert self._door is not None
         memory.bound()
         self._counters.adopt(place)
-        service = WebService(self._settings, self._counters, self._secret)
+        of_node = OfNode(self._secret, self._statement)
+        service = WebService(self._settings, self._counters, of_node)
         server = HttpServer(
             self._door, service, tls=service.tls, spoken_for=service.spoken_for,
             look=lambda: self._counters.put_open(server.connections_open),

@@ -61,20 +61,16 @@ class AnsweringArchive:
         Raises UnreadableError, after the last, where not all headers could be read.
         """
         answers = self.find(asked_for.query, charset, never, limits)
-        return found(asked_for, answers, self.origins())
+        return found(asked_for, answers, Origins(self.index, self.journal))
 
     def latest_studies(self, query: Query, most: int, **how: Any) -> LatestStudies:
         """The studies that match, of columns alone; `how` as `finding.latest_studies` takes it."""
         self.require_whole()
-        return latest_studies(self.index, self.origins(), query, most, **how)
+        return latest_studies(self.index, query, most, **how)
 
     def series_arrived(self, looked_at: int, most: int) -> list[ArrivedSeries]:
         """The series of the instances that arrived last, of which so many are looked at."""
-        return series_arrived(self.index, self.origins(), looked_at, most)
-
-    def origins(self) -> Origins:
-        """When what is held was received, and from whom."""
-        return Origins(self.index, self.journal)
+        return series_arrived(self.index, looked_at, most)
 
     def series_with_pictures(self, study: str) -> set[str]:
         """The UIDs of a study's series in which an instance has Rows."""

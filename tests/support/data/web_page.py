@@ -11,8 +11,10 @@ from typing import Any
 from pydicom.dataset import Dataset
 from werkzeug.test import Client, TestResponse
 
+from scp.config import Settings
 from scp.config.loader import checked
 from scp.web.monitoring import WebCounters
+from scp.web.request import OfNode
 from scp.web.service.application import WebService
 from storage import Archive, Received, prepare
 from support import EXPLICIT, encoded
@@ -67,6 +69,10 @@ def studies(view: str) -> list[str]:
     return [unescape(one) for one in re.findall(r'data-study="([^"]*)"', view)]
 
 
+def _statement(settings: Settings) -> str:
+    return f"<p>statement of {settings.node.ae_title}</p>"
+
+
 @contextmanager
 def opened_page(folder: Path, **tables: Any) -> Iterator[Page]:
     """The page of a data folder that is made here, by these tables of its configuration."""
@@ -78,5 +84,8 @@ def opened_page(folder: Path, **tables: Any) -> Iterator[Page]:
     }  # fmt: skip
     config = folder / "config.toml"
     archive = Archive(data, sync=False)
-    yield Page(archive, Client(WebService(checked(document, config), WebCounters(), SECRET)))
+    yield Page(
+        archive,
+        Client(WebService(checked(document, config), WebCounters(), OfNode(SECRET, _statement))),
+    )
     archive.close_thread()

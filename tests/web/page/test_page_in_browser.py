@@ -60,8 +60,8 @@ def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.fixture
 def browser(chrome: Any, node: RunningNode) -> Iterator[Any]:
     """A browser at the page; behind the test nothing in it complained."""
-    line = next(one for one in node.log if "DICOMweb at " in one)
-    chrome.get(line.partition("DICOMweb at ")[2].partition("/dicom-web")[0])
+    line = next(one for one in node.log if "page at " in one)
+    chrome.get(line.partition("page at ")[2])
     yield chrome
     assert not [one for one in faults(chrome) if "favicon" not in one]
 

@@ -258,3 +258,48 @@ def test_files_that_are_passed_through_are_in_the_audit_trail(held: Page) -> Non
     trail = Path(held.archive.tree.data, "audit", "audit.jsonl").read_text().splitlines()
     told = json.loads(trail[-1])
     assert (told["event"], told["instances"]) == ("dicomweb", 8)
+
+
+def ecg(**values: Any) -> Dataset:
+    """Two channels of 1 s, of which the first rises by 1 mV in the middle."""
+    units = [item(CodeValue="uV", CodingSchemeDesignator="UCUM", CodeMeaning="microvolt")]
+    lead = {"ChannelSensitivity": "5", "ChannelSensitivityUnitsSequence": units,
+            "ChannelSensitivityCorrectionFactor": "1", "ChannelBaseline": "0"}  # fmt: skip
+    data = [value for number in range(100) for value in (200 * (number > 60), 0)]
+    group = {
+        "NumberOfWaveformChannels": 2, "NumberOfWaveformSamples": 100, "SamplingFrequency": "100",
+        "WaveformBitsAllocated": 16, "WaveformSampleInterpretation": "SS",
+        "WaveformData": b"".join(one.to_bytes(2, "little", signed=True) for one in data),
+        "ChannelDefinitionSequence": [item(ChannelLabel="Lead <I>", **lead), item(**lead)],
+    }  # fmt: skip
+    made = item(**(group | values))
+    made["WaveformData"].VR = "OW"
+    return made
+
+
+def test_a_waveform_is_drawn_to_scale_and_one_that_is_none_is_not(page: Page) -> None:
+    kind = "1.2.840.10008.5.1.4.1.1.9.1.1"
+    groups = [
+        ecg(), ecg(WaveformData=b"\0\0"), ecg(SamplingFrequency="0"),
+        ecg(NumberOfWaveformSamples=4_000_000_000),
+    ]  # fmt: skip
+    held = ct("1.7", "1.7.1", "1.7.1.1", SOPClassUID=kind, Modality="ECG")
+    page.store(without_pixels(held, WaveformSequence=groups))
+    shown = page.get("/page/studies/1.7/series/1.7.1/instances/1.7.1.1")
+    pictures = shown.split("<svg ")[1:]
+    assert len(pictures) == 1
+    assert pictures[0].startswith('viewBox="0 0 100 176"')
+    assert "Lead &lt;I&gt;" in pictures[0]
+    points = re.findall(r'points="([^"]*)"', pictures[0])
+    heights = [float(one.split(",")[1]) for one in points[0].split()]
+    assert (len(heights), heights[0], heights[-1]) == (100, 44, 4)
+    assert {one.split(",")[1] for one in points[1].split()} == {"44.0"}
+
+
+def test_of_frames_without_end_some_are_shown_and_that_is_said(page: Page) -> None:
+    for number, frames in enumerate(("2", "4000000000", "3"), 1):
+        page.store(ct("1.8", "1.8.1", f"1.8.1.{number}", InstanceNumber=str(number),
+                      NumberOfFrames=frames, **IMAGE))  # fmt: skip
+    told = json.loads(page.get("/page/studies/1.8/series/1.8.1/list"))
+    assert told["instances"] == [["1.8.1.1", 2], ["1.8.1.2", 49_998]]
+    assert "larger than is shown" in page.get("/page/studies/1.8/series/1.8.1")

@@ -11,6 +11,8 @@ from support import ct
 from support.data.web_page import Page, opened_page
 
 import scp.web.page.surface as surface
+from scp.config import Right, Web
+from scp.web.page import ROUTES
 from scp.web.page.study.series import PRESETS
 from scp.web.page.surface.formats import clean, date, person, size
 from scp.web.page.surface.strings import LANGUAGES, STRINGS
@@ -156,7 +158,7 @@ def test_a_language_is_chosen_and_leads_back(tmp_path: Path) -> None:
 
 def test_every_string_is_there_in_each_language_and_used() -> None:
     used = set(re.findall(r"\bt\('([a-z_]+)'", "".join(TEMPLATES.values())))
-    used |= {name for name, _, _ in PRESETS} | {"search_ended", "sender_cut"}
+    used |= {name for name, _, _ in PRESETS} | {"search_ended"}
     used = {name for name in used if not name.endswith("_")}
     used |= {f"state_{one}" for one in ("waiting", "failed", "sent", "done")}
     assert used == STRINGS.keys()
@@ -201,3 +203,19 @@ def test_values_that_are_none_are_shown_as_they_are() -> None:
     ]  # fmt: skip
     assert clean("\ud800") == "\ufffd"
     assert json.loads(json.dumps(clean("a\nb\tc"))) == "a\nb\tc"
+
+
+def test_who_may_not_see_the_page_gets_nothing_of_it_but_files_and_words() -> None:
+    open_to_all = {route.rule(Web(port=0)) for route in ROUTES if route.right is None}
+    assert open_to_all == {"/page/language", "/page/files/<name>", "/page/<path:rest>"}
+    rights = {route.right for route in ROUTES} - {None}
+    assert rights == {Right.PAGE, Right.RETRIEVE}
+
+
+def test_while_the_index_is_made_anew_a_view_says_so(tmp_path: Path) -> None:
+    with opened_page(tmp_path) as page:
+        page.archive.index.engine.set_version(0)
+        answer = page.answer("/page")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
+    assert "being made anew" in answer.text
+    assert answer.text.startswith("<!doctype html>")

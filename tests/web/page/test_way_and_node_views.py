@@ -1,5 +1,7 @@
 """The whole way of a study, and the node: by journal, queue, audit trail and configuration."""
 
+import logging
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from support.data.web_page import Page, opened_page
 
 from scp.runtime import AuditTrail
 from scp.runtime.audit import lines_told
-from storage.archive.finding import origins
+from scp.runtime.log import LastWarnings
 from storage.dicom.values import Level
 from storage.index import search
 from storage.journal import pins
@@ -43,13 +45,6 @@ def test_who_sent_what_and_when_is_told(sent: Page) -> None:
     assert re.search(r"CT1 2 .* CT2 1 ", told)
     assert "ELSEWHERE" not in told
     assert "3 of 3 instances have the digest" in told
-
-
-def test_of_a_large_study_the_journal_is_read_in_part(
-    sent: Page, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(origins, "_MOST_BYTES", 300)
-    assert "the study is large" in sent.get("/page/studies/1.1/way")
 
 
 def test_what_was_sent_on_and_what_failed_and_why_is_told(sent: Page) -> None:
@@ -148,3 +143,30 @@ def test_arrivals_are_told_by_series_with_who_sent_them(sent: Page) -> None:
     shown = sent.get("/page/arrivals")
     assert re.findall(r'data-study="([^"]+)"', shown) == ["1.11.1", "1.1.1"]
     assert re.search(r"ELSEWHERE Doe, Jane .* CT2 Doe, Jane", words(shown))
+
+
+def test_the_conformance_statement_is_given_with_its_style(tmp_path: Path) -> None:
+    with opened_page(tmp_path, node={"ae_title": "OURS"}) as page:
+        assert 'href="/page/node/conformance"' in page.get("/page/node")
+        answer = page.answer("/page/node/conformance")
+    assert answer.text == "<p>statement of OURS</p>"
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_the_last_warnings_of_all_processes_are_shown_as_text(sent: Page) -> None:
+    kept = LastWarnings()
+    logger = logging.Logger("of a test")
+    logger.addHandler(kept)
+    logger.info("nothing")
+    for number in range(100):
+        logger.warning("<b>number\x1b %s", number)
+    child = os.fork()
+    if not child:
+        logger.error("of a child " + "x" * 1000)
+        os._exit(0)
+    os.waitpid(child, 0)
+    last, before, *_ = lines = kept.lines()
+    assert len(lines) == 64
+    assert "ERROR   of a child xxx" in last
+    assert before.endswith(r"WARNING <b>number\x1b 99")
+    assert "Last warnings" in sent.get("/page/node")

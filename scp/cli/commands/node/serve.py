@@ -45,7 +45,15 @@ def serve(path: ConfigPath = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
     # A node takes Ctrl-C for itself. The hook of commands is in Python: where a finalizer has no
     # stack left, as within a hostile data set that nests deeply, neither has that.
     sys.unraisablehook = sys.__unraisablehook__
-    Supervisor(settings, doors, tls, is_whole).run()
+    Supervisor(settings, doors, tls, is_whole, _statement).run()
+
+
+def _statement(settings: Settings) -> str:
+    """The conformance statement as HTML, for who looks at the page."""
+    from scp.conformance import conformance_statement
+    from scp.conformance.writing import document
+
+    return document.as_html(conformance_statement(settings))
 
 
 def _require_viewer(settings: Settings) -> None:

@@ -28,7 +28,7 @@ _OF_SERIES = (
 )  # fmt: skip
 _OF_INSTANCE = ("InstanceNumber", "NumberOfFrames", "SOPClassUID", "Rows")
 LAST_HEADER_TAG = 0x7FDFFFFF
-_MOST_FRAMES = 100_000  # of one instance: the number is a stranger's
+_MOST_FRAMES = 50_000  # of a series: the numbers are a stranger's
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class FoundInstance:
         return UID(self.sop_class_uid).name
 
 
-@dataclass(frozen=True)
+@dataclass
 class Instances:
     """Those of a series, in its order: pictures, and what is none; `is_cut`: there are more."""
 
@@ -102,9 +102,14 @@ def instances_of(asked: Asked, study: str, series: str, most: int) -> Instances:
     rows = _entities(asked, Level.IMAGE, where, ("SOPInstanceUID", *_OF_INSTANCE), most + 1)
     if not rows:
         raise NotFoundError(f"the series {series} is not held")
-    made = Instances(is_cut=len(rows) > most)
+    made, left = Instances(is_cut=len(rows) > most), _MOST_FRAMES
     for one in sorted(rows[:most], key=lambda row: _number(row["InstanceNumber"])):
-        frames = min(max(_whole(one["NumberOfFrames"], 1), 1), _MOST_FRAMES) if one["Rows"] else 0
+        frames = max(_whole(one["NumberOfFrames"], 1), 1) if one["Rows"] else 0
+        if frames > left:
+            made.is_cut, frames = True, left
+            if not left:
+                continue
+        left -= frames
         found = FoundInstance(
             one["SOPInstanceUID"], one["InstanceNumber"], frames, one["SOPClassUID"]
         )

@@ -4,15 +4,17 @@ from dataclasses import replace
 from itertools import islice
 
 from pydicom.tag import Tag
-from pydicom.uid import UID, EncapsulatedPDFStorage
+from pydicom.uid import UID, EncapsulatedPDFStorage, ExplicitVRBigEndian
 from werkzeug.wrappers import Response
 
 from scp.web.page.study.elements import CONTENT, Line, Row, report, rows
 from scp.web.page.study.held import LAST_HEADER_TAG, header_of, located_one, path_of, study_of
+from scp.web.page.study.waveforms import WAVEFORMS, Drawn, drawn
 from scp.web.page.surface import page
 from scp.web.request import Asked, NotFoundError
 from storage import ArchiveError, Location
 from storage.dicom.data_sets import STORED
+from storage.index import counts
 
 _MOST_ROWS, _MOST_LINES = 5000, 5000
 _DOCUMENT = Tag("EncapsulatedDocument")
@@ -37,10 +39,11 @@ def shown(asked: Asked, study: str, series: str, instance: str) -> Response:
     here = path_of(study, series, instance)
     return page(
         asked, "instance", study=found, series=series, uid=instance, elements=tree, report=lines,
-        is_cut=is_cut, fault=fault, kind=UID(location.sop_class_uid).name,
+        waveforms=_waveforms(asked, location), is_cut=is_cut, fault=fault,
+        kind=UID(location.sop_class_uid).name,
         syntax=UID(location.transfer_syntax_uid).name, bytes=location.file_bytes,
         arrived=location.arrived, digest=location.digest,
-        sender=asked.context.archive.origins().last_sender(location.uids),
+        sender=counts.senders(asked.context.archive.index, [location.uids])[location.uids],
         document=f"{here}/document" if _is_document(location) else "",
         is_pdf=location.sop_class_uid == EncapsulatedPDFStorage,
         study_path=path_of(study), series_path=path_of(study, series),
@@ -60,6 +63,16 @@ def _read(asked: Asked, location: Location) -> tuple[list[Row], list[Line], bool
     except (ArchiveError, OSError) as error:
         return tree, [], False, str(error)
     return tree[:_MOST_ROWS], lines, len(tree) > _MOST_ROWS, ""
+
+
+def _waveforms(asked: Asked, location: Location) -> list[Drawn]:
+    """Its waveforms, where there are any that can be read."""
+    try:
+        header = header_of(asked, location, [WAVEFORMS], limits=_LARGE)
+        is_big = location.transfer_syntax_uid == ExplicitVRBigEndian
+        return drawn(header, not is_big) if WAVEFORMS in header else []
+    except (ArchiveError, OSError):  # the elements say what is wrong
+        return []
 
 
 def _is_document(location: Location) -> bool:

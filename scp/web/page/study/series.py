@@ -59,7 +59,7 @@ def shown(asked: Asked, study: str, series: str) -> Response:
         current={"number": number, "uid": current.uid, "picture": picture}, others=held.others,
         presets=PRESETS, window_part=f"&window={window}" if window else "",
         study_path=path_of(study), here_path=path_of(study, series),
-        viewer=viewer_of(asked, study),
+        viewer=viewer_of(asked, study), is_cut=held.is_cut,
     )  # fmt: skip
 
 

@@ -33,12 +33,12 @@ def shown(asked: Asked, study: str) -> Response:
     archive = asked.context.archive
     uids = [one.uids for one in islice(archive.locate_below(study),
                                        _MOST_INSTANCES)]  # fmt: skip
-    received, is_whole = archive.origins().shares(study)
-    held, with_digest = counts.of_study(archive.index, study)
+    received = counts.of_study(archive.index, study)
     lines, is_cut = _audit(asked, study)
     return page(
         asked, "way", study=found, study_path=path_of(study), received=received,
-        receipts_cut=not is_whole, with_digest=with_digest, instances=held,
+        with_digest=sum(one.with_digest for one in received),
+        instances=sum(one.instances for one in received),
         forwarded=of_study_beside(archive.tree.data, uids, _QUEUE_SECONDS),
         corrections=list(_corrections(asked, study, uids)),
         pinned=pinned(archive.journal).get(study), audit=lines, audit_cut=is_cut,

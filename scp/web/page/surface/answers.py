@@ -68,6 +68,7 @@ def page(asked: Asked, template: str, status: int = 200, **values: Any) -> Respo
     known = {
         "language": language, "t": partial(text_of, language), "here": asked.request.full_path,
         "node": asked.context.settings.node.ae_title, "dicomweb": web.path,
+        "user": asked.user.name,
     }  # fmt: skip
     body = _ENVIRONMENT.get_template(f"{template}.html").render(**known, **values)
     return _answer(body, status, language)
@@ -77,7 +78,8 @@ def error_page(status: int, words: str) -> Response:
     """What is wrong with a request, for a person."""
     values = {
         "language": "en", "t": partial(text_of, "en"), "here": PREFIX, "node": "minipacs",
-        "dicomweb": "", "status": status, "phrase": HTTPStatus(status).phrase, "words": words,
+        "dicomweb": "", "user": "", "status": status, "phrase": HTTPStatus(status).phrase,
+        "words": words,
     }  # fmt: skip
     return _answer(_ENVIRONMENT.get_template("error.html").render(values), status, "en")
 

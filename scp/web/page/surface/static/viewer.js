@@ -6,7 +6,7 @@
   const picture = document.getElementById("picture");
   const slider = document.getElementById("slider");
   const shown = (name, text) => { document.getElementById(name).textContent = text; };
-  const HELD = 300, AHEAD = 4, AT_ONCE = 4;
+  const HELD_PIXELS = 150e6, AHEAD = 4, AT_ONCE = 4;
 
   const list = await (await fetch(viewer.dataset.list)).json();
   // A step is a frame of an instance.
@@ -27,7 +27,7 @@
 
   // Pictures by URL, the latest used last. What is looked at goes before what may be next.
   const held = new Map();
-  let loading = 0;
+  let loading = 0, pixels = 0;
   function load(address) {
     let found = held.get(address);
     if (found) held.delete(address);
@@ -35,10 +35,23 @@
       const image = new Image();
       loading += 1;
       image.src = address;
-      found = { image, done: image.decode().then(() => true, () => false).finally(() => { loading -= 1; }) };
+      const kept = { pixels: 0, image };
+      kept.done = image.decode().then(() => {
+        if (held.get(address) === kept) { // not let go of meanwhile
+          kept.pixels = image.naturalWidth * image.naturalHeight;
+          pixels += kept.pixels;
+        }
+        return true;
+      }, () => false).finally(() => { loading -= 1; });
+      found = kept;
     }
     held.set(address, found);
-    if (held.size > HELD) held.delete(held.keys().next().value);
+    for (const [old, one] of held) {
+      if (pixels <= HELD_PIXELS || old === address) break;
+      held.delete(old);
+      pixels -= one.pixels;
+      one.pixels = 0;
+    }
     return found.done;
   }
 
