@@ -502,8 +502,8 @@ def standing(kind: str) -> Oracle:
 
 
 def _by_uri() -> Iterator[Row]:
-    yield Row("uri", DICOM, file_in("*"), "uri")
-    yield Row("uri", f"text/x, {DICOM}", file_in("*"), "uri")
+    yield Row("uri", DICOM, file_by_uri, "uri")
+    yield Row("uri", f"text/x, {DICOM}", file_by_uri, "uri")
     yield Row("uri", "", picture_or_file, "uri")
     for kind in FORMATS:
         yield Row("uri", kind, pictured(kind), "uri")
@@ -513,12 +513,25 @@ def _by_uri() -> Iterator[Row]:
     yield Row("uri", "image/webp", refused(406), "uri")
 
 
+def file_by_uri(held: Held, given: Given) -> str:
+    """The file in Explicit VR Little Endian, or as it is stored where it cannot be (PS3.18 9)."""
+    if held.name == UNDECODABLE:
+        return refused(406, "cannot be decoded")(held, given)
+    if given.status != 200 or given.kind != DICOM:
+        return f"{given.status} {given.kind} {given.text[:160]}"
+    made = dcmread(io.BytesIO(given.found[0][1]))
+    wanted = EXPLICIT if EXPLICIT in held.syntaxes else held.stored
+    if made.file_meta.TransferSyntaxUID != wanted:
+        return f"in it is {made.file_meta.TransferSyntaxUID}"
+    return "" if made.SOPInstanceUID == held.sample.uids[2] else "another instance"
+
+
 def picture_or_file(held: Held, given: Given) -> str:
-    """JPEG of an image of one frame, the file of all else (PS3.18 9.1.2.2.1)."""
-    is_picture = held.has_pixels and held.count == 1 and not held.is_video
+    """JPEG of an image, the file of all else (PS3.18 9.1.2.2.1)."""
     if held.name in DAMAGED:
         return "" if given.status in (200, 406) else f"is {given.status}"
-    oracle = pictured("image/jpeg") if is_picture else file_in("*")
+    is_picture = held.has_pixels and not held.is_video
+    oracle = pictured("image/jpeg") if is_picture else file_by_uri
     return oracle(held, given)
 
 

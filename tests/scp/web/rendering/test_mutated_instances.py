@@ -19,7 +19,12 @@ from storage import Location
 from storage.dicom import part10
 
 _MOST_BYTES = 60_000
-_ASKED = ({}, {"window": "10,20"}, {"viewport": "10,10"}, {"annotation": "patient,technique"})
+_ASKED = (
+    {},
+    {"window": "10,20,linear"},
+    {"viewport": "10,10"},
+    {"annotation": "patient,technique"},
+)
 _WORDS = (b"\0\0", b"\xff\xff", b"\1\0", b"\x20\0", b"\0\x40")
 
 
