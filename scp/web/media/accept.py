@@ -13,7 +13,6 @@ from scp.web.media.media_types import (
     OCTETS,
     PLAIN_JSON,
     PLAIN_XML,
-    RENDERED,
     SYNTAXES_OF,
     WADL,
     XML,
@@ -177,7 +176,7 @@ def choose_pixels(
 
 
 def choose_rendered(
-    header: str, parameter: str, media_types: Iterable[str] = RENDERED, is_several: bool = False
+    header: str, parameter: str, media_types: Iterable[str], is_several: bool = False
 ) -> Choice:
     """The media type of pictures (table 8.7.4-1); of several of them each is a part."""
     kinds = list(media_types)

@@ -46,6 +46,3 @@ OTHER_NAMES = {
     "image/j2k": "image/jp2",
     "video/mpeg2": "video/mpeg",
 }
-# Table 8.7.4-1: of images, the default first; what is optional there and is not made here is left
-# out. Several frames in one picture are a GIF.
-RENDERED = ("image/jpeg", "image/png", "image/gif")

@@ -65,7 +65,7 @@ def attributes_of(scope: Scope, wanted: frozenset[int], charset: str = "") -> Da
     named = scope.value(0x00080005, 256).decode("latin-1").strip(" \0")
     try:
         encodings = convert_encodings((named or charset or "ISO_IR 6").split("\\"))
-    except LookupError:
+    except (LookupError, ValueError):
         encodings = ["iso8859"]
     return _data_set(scope, wanted, encodings)
 

@@ -8,8 +8,12 @@ from typing import Any
 from PIL import Image, ImageCms
 
 # Media type -> the name that Pillow has for it, the default first.
-MEDIA_TYPES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF"}
-_QUALITY = 90
+MEDIA_TYPES = {
+    "image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF", "image/jp2": "JPEG2000",
+}  # fmt: skip
+_QUALITY, _MOST_QUALITY = 90, 100
+# Of JPEG 2000 of no quality.
+_DECIBELS = 20
 _FRAME_MILLISECONDS = 100.0
 
 
@@ -25,6 +29,8 @@ def encoded(
         first.save(out, "JPEG", quality=quality or _QUALITY, **coloured)
     elif media_type == "image/png":
         first.save(out, "PNG", compress_level=1, **coloured)
+    elif media_type == "image/jp2":
+        first.save(out, "JPEG2000", **_jpeg_2000(quality))
     else:
         more: dict[str, Any] = {}
         if others:
@@ -32,6 +38,13 @@ def encoded(
                     "duration": _durations(len(pictures), milliseconds)}  # fmt: skip
         first.save(out, "GIF", **more)
     return out.getvalue()
+
+
+def _jpeg_2000(quality: int | None) -> dict[str, Any]:
+    """Without loss, or so many decibels of signal to noise as the quality stands for."""
+    if quality is None or quality == _MOST_QUALITY:
+        return {}
+    return {"irreversible": True, "quality_mode": "dB", "quality_layers": [_DECIBELS + quality / 3]}
 
 
 def as_frame(made: Image.Image) -> Image.Image:

@@ -51,8 +51,8 @@ def picture(header: Dataset, frame: NativeFrame, asked: Viewing) -> Image.Image:
 
     Raises TranscodeError where none can be made, ValueError where it shows nothing of the image.
     """
-    samples = samples_of(frame.data, frame.module, frame.is_by_plane, frame.is_float)
     try:
+        samples = samples_of(frame.data, frame.module, frame.is_by_plane, frame.is_float)
         made = Image.fromarray(_pixels(samples, header, frame.module, asked))
     except TranscodeError:
         raise

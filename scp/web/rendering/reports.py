@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
+from pydicom.datadict import dictionary_description
 from pydicom.dataset import Dataset
 
 from scp.copies.conversion.data_set import Scope
@@ -70,8 +71,8 @@ def _nested(content: list[Line]) -> Iterator[str]:
 
 def _said(header: Dataset) -> Iterator[tuple[str, str]]:
     for name in _HEAD:
-        if value := str(header.get(name, "") or ""):
-            yield header[name].name, value
+        if value := _text(header, name):
+            yield dictionary_description(name), value
 
 
 def _lines(item: Dataset, depth: int) -> Iterator[Line]:

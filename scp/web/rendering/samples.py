@@ -21,8 +21,9 @@ def samples_of(data: bytes, module: PixelModule, is_by_plane: bool, is_float: bo
     if module.bits_allocated == 1:
         bits = np.unpackbits(np.frombuffer(data, "u1"), bitorder="little")
         return bits[: module.rows * module.columns].reshape(shape)
-    if module.bits_allocated not in _DTYPES:
-        raise TranscodeError(f"no picture is made of {module.bits_allocated} bits a sample")
+    if module.bits_allocated not in _DTYPES or module.high_bit >= module.bits_allocated:
+        words = f"{module.bits_allocated} bits a sample, High Bit {module.high_bit}"
+        raise TranscodeError(f"no picture is made of {words}")
     if (
         module.has_shared_chrominance
         and not is_by_plane

@@ -35,6 +35,8 @@ _LARGE, _MOVING = Turns(), Turns()
 # Who waits for a turn has a thread that others would be answered by: so many may, not all.
 _WAITING = {_LARGE: threading.BoundedSemaphore(16), _MOVING: threading.BoundedSemaphore(4)}
 _SECOND = 1000.0
+# Media types whose files tell no ICC profile here.
+_WITHOUT_PROFILE = ("image/gif", "image/jp2")
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Drawing:
         if is_other and self._is_coloured:
             kind = "its own" if self._own_profile else "sRGB"
             found.append(f"iccprofile={asked.profile}: no colours are converted, it is {kind}")
-        if self.profile and media_type == "image/gif":
+        if self.profile and media_type in _WITHOUT_PROFILE:
             found.append(f"iccprofile={asked.profile}: there is none in {media_type}")
         return tuple(found)
 

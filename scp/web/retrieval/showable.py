@@ -21,17 +21,20 @@ PRESENTATION_STATES = ("1.2.840.10008.5.1.4.1.1.11.1", "1.2.840.10008.5.1.4.1.1.
 _MPEG2 = ("1.2.840.10008.1.2.4.100", "1.2.840.10008.1.2.4.101")
 # All that something can be shown as.
 SHOWN_TYPES = (*MEDIA_TYPES, "video/mp4", "video/mpeg", *_DOCUMENTS, *_REPORTS)
-# Of SOP classes beginning so no instance has pixels: presentation states, waveforms, raw data,
-# reports, documents, and plans and structures of radiotherapy.
+# Of SOP classes beginning so no instance has pixels: waveforms, presentation states, registrations,
+# surfaces, reports, documents, and plans and structures of radiotherapy. Of raw data only its own:
+# what begins as that does may be a Segmentation.
+_STORAGE, _RAW_DATA = "1.2.840.10008.5.1.4.1.1.", "1.2.840.10008.5.1.4.1.1.66"
 _WITHOUT_PIXELS = tuple(
-    f"1.2.840.10008.5.1.4.1.1.{end}"
-    for end in ("9.", "11.", "66", "88.", "104.", "481.3", "481.5", "481.8")
-)
+    _STORAGE + end
+    for end in ("9.", "11.", "66.1", "66.2", "66.3", "66.5", "88.", "104.", "481.3", "481.5",
+                "481.8")
+)  # fmt: skip
 
 
 def may_have_pixels(sop_class_uid: str) -> bool:
     """Whether an instance of a class may be an image."""
-    return not sop_class_uid.startswith(_WITHOUT_PIXELS)
+    return sop_class_uid != _RAW_DATA and not sop_class_uid.startswith(_WITHOUT_PIXELS)
 
 
 @dataclass(frozen=True)

@@ -332,7 +332,7 @@ def pictured(kind: str, most: int = 0) -> Oracle:
             return f"{given.status} {given.kind} {given.text[:160]}"
         with Image.open(io.BytesIO(given.found[0][1])) as made:
             made.load()
-            if made.format != kind.partition("/")[2].upper():
+            if made.format != FORMATS[kind]:
                 return f"is {made.format}"
             if most:
                 return "" if max(made.size) == most else f"is of {made.size}"
@@ -366,7 +366,7 @@ class Row:
     resource: str
     accept: str
     wrong: Oracle
-    by: str = "header"  # or "query"
+    by: str = "header"  # or "query", or "uri": by WADO-URI
 
     def __str__(self) -> str:
         return f"{self.resource or 'instance'} {self.by[0]}:{self.accept}"[:90]
@@ -390,6 +390,7 @@ def _rows() -> Iterator[Row]:
     yield from _of_documents()
     yield from _of_pixels()
     yield from _of_pictures()
+    yield from _by_uri()
 
 
 def _of_instances() -> Iterator[Row]:
@@ -461,12 +462,12 @@ def of_bulk(oracle: Oracle) -> Oracle:
     return wrong
 
 
-_KINDS = ("image/jpeg", "image/png", "image/gif")
+FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF", "image/jp2": "JPEG2000"}
 _SR = ("reportsi.dcm", "reportsi_with_empty_number_tags.dcm", "test-SR.dcm")
 
 
 def _of_pictures() -> Iterator[Row]:
-    for kind in _KINDS:
+    for kind in FORMATS:
         yield Row("/rendered", kind, pictured(kind))
         yield Row("/frames/1/rendered", related(kind), pictured(kind))
         yield Row("/thumbnail", kind, pictured(kind, 128))
@@ -482,6 +483,56 @@ def _of_pictures() -> Iterator[Row]:
     for kind in (DICOM, "application/dicom+json", "image/webp"):
         yield Row("/rendered", kind, refused(406))
         yield Row("/thumbnail", kind, refused(406))
+    yield Row("series/thumbnail", "image/png", standing("image/png"))
+    yield Row("study/thumbnail", "*/*", standing("image/jpeg"))
+
+
+def standing(kind: str) -> Oracle:
+    """A thumbnail of what is around an instance: it may be of another that has pixels."""
+
+    def wrong(held: Held, given: Given) -> str:
+        if given.status == 406 and not (held.has_pixels and held.is_decodable):
+            return ""
+        if given.status != 200 or given.kind != kind:
+            return f"{given.status} {given.kind} {given.text[:160]}"
+        with Image.open(io.BytesIO(given.found[0][1])) as made:
+            return "" if max(made.size) == 128 else f"is of {made.size}"
+
+    return wrong
+
+
+def _by_uri() -> Iterator[Row]:
+    yield Row("uri", DICOM, file_by_uri, "uri")
+    yield Row("uri", f"text/x, {DICOM}", file_by_uri, "uri")
+    yield Row("uri", "", picture_or_file, "uri")
+    for kind in FORMATS:
+        yield Row("uri", kind, pictured(kind), "uri")
+    yield Row("uri", "application/pdf", rendered_as("application/pdf", "PDF"), "uri")
+    yield Row("uri", "text/html", rendered_as("text/html", *_SR), "uri")
+    yield Row("uri", "video/mp4", rendered_as("video/mp4", "MP4"), "uri")
+    yield Row("uri", "image/webp", refused(406), "uri")
+
+
+def file_by_uri(held: Held, given: Given) -> str:
+    """The file in Explicit VR Little Endian, or as it is stored where it cannot be (PS3.18 9)."""
+    if held.name == UNDECODABLE:
+        return refused(406, "cannot be decoded")(held, given)
+    if given.status != 200 or given.kind != DICOM:
+        return f"{given.status} {given.kind} {given.text[:160]}"
+    made = dcmread(io.BytesIO(given.found[0][1]))
+    wanted = EXPLICIT if EXPLICIT in held.syntaxes else held.stored
+    if made.file_meta.TransferSyntaxUID != wanted:
+        return f"in it is {made.file_meta.TransferSyntaxUID}"
+    return "" if made.SOPInstanceUID == held.sample.uids[2] else "another instance"
+
+
+def picture_or_file(held: Held, given: Given) -> str:
+    """JPEG of an image, the file of all else (PS3.18 9.1.2.2.1)."""
+    if held.name in DAMAGED:
+        return "" if given.status in (200, 406) else f"is {given.status}"
+    is_picture = held.has_pixels and not held.is_video
+    oracle = pictured("image/jpeg") if is_picture else file_by_uri
+    return oracle(held, given)
 
 
 ROWS = list(_rows())
@@ -515,6 +566,10 @@ def check(web: Web, row: Row, objects: list[Held]) -> None:
     for held in objects:
         path = row.path(held)
         accept = row.accept
+        if row.by == "uri":
+            uids = zip(("studyUID", "seriesUID", "objectUID"), held.sample.uids, strict=True)
+            asked = {"requestType": "WADO", **dict(uids), "contentType": row.accept}
+            path, accept = f"{web.origin}/wado?{urlencode(asked)}", ""
         if row.by == "query":
             path, accept = f"{path}?{urlencode({'accept': row.accept})}", "text/nothing"
         given = Given.of(web.get(path, accept))

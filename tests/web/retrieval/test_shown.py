@@ -243,6 +243,16 @@ def test_a_thumbnail_is_of_the_image_in_the_middle_of_many_that_are_none(web: We
     assert web.get(f"studies/{study}/series/{study}.1/rendered", "image/jpeg").status_code == 406
 
 
+def test_a_segmentation_beside_a_report_has_a_thumbnail(web: Web) -> None:
+    made, study = image("a segmentation", np.eye(8, dtype="u1")), "1.2.826.0.1.3680043.8.498.78.3"
+    made.SOPClassUID = "1.2.840.10008.5.1.4.1.1.66.4"
+    beside = [data_set(f"beside {number}", REPORT) for number in range(2)]
+    for number, one in enumerate((made, *beside)):
+        one.StudyInstanceUID, one.SOPInstanceUID = study, f"{study}.{number}"
+    stored(web, made, *beside)
+    assert web.get(f"studies/{study}/thumbnail").status_code == 200
+
+
 def test_the_pixels_of_a_study_are_those_of_its_images_each_in_its_form(web: Web) -> None:
     study = "1.2.826.0.1.3680043.8.498.78.2"
     native, other = image("native", RAMP), report()
