@@ -20,6 +20,8 @@ from storage.index import Index, Location, pages, search
 
 # So many are read and packed at a time; no more are read at once, without a thread.
 _PAGE = 256
+# To pack so few takes longer than it spares.
+_FEW = 4
 _FASTEST = 1  # of zlib's levels: what is alike on a page takes hardly any room
 
 
@@ -100,6 +102,8 @@ class Selected(PackedLocations):
         return self._total
 
     def _page(self, number: int) -> list[Location]:
+        if self._last:
+            return self._last
         if number >= len(self._pages):
             with self._changed:
                 self._changed.wait_for(lambda: number < len(self._pages) or self._fault)
@@ -134,7 +138,10 @@ class Selected(PackedLocations):
             found += pages.kinds(self._index, self._conditions)
         self.studies = list(dict.fromkeys(study for study, *_ in found))
         self.kinds = list(dict.fromkeys((sop_class, syntax) for _, sop_class, syntax in found))
-        self._add(first)
+        if total > _FEW:
+            self._add(first)
+        else:
+            self._last = first
         with self._changed:
             self._total = total
             self._changed.notify_all()

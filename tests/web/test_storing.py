@@ -2,13 +2,15 @@
 
 import json
 import os
+import signal
 import socket
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
-from support import CT, EXPLICIT, find, minipacs
+from support import CT, EXPLICIT, RunningNode, find, minipacs
 from support.checks.dicomweb import TABLES, Web, parts
 from support.data.samples import ct, encoded
 
@@ -204,3 +206,77 @@ def test_metadata_that_tell_of_no_instance_are_refused(
     answer = stored_as_documents(empty, "application/dicom+json", [document], {})
     assert answer.status_code == status, answer.text
     assert empty.node.files() == []
+
+
+# ---- what was answered with success is in the write-ahead log: it outlasts kills and power cuts
+
+LASTING, COUNT = "1.2.9", 3
+
+
+@pytest.fixture
+def logging_node(tmp_path: Path) -> Iterator[RunningNode]:
+    """Its tree is synced by nothing while the test runs."""
+    node = RunningNode(tmp_path, {"web": {"port": 0, "workers": 1}})
+    node.constants = {"storage.log.log.CHECKPOINT_SECONDS": 600.0}
+    node.start()
+    yield node
+    if node.is_running:
+        node.kill()
+
+
+def stored_and_lost(node: RunningNode) -> list[bytes]:
+    """Files that were stored, and whose bytes in the tree are gone as with the power."""
+    web, number = Web(node), 0
+    while not list(node.data.glob("log/*.log")):  # which the first instances go past
+        number += 1
+        assert web.store([file_of(f"{LASTING}.1.10{number}")]).status_code == 200
+    files = [file_of(f"{LASTING}.1.{number}") for number in range(COUNT)]
+    assert web.store(files).status_code == 200
+    lost = list(node.data.glob(f"tree/{LASTING}/*/{LASTING}.1.[0-9].dcm"))
+    assert len(lost) == COUNT
+    for path in lost:
+        os.truncate(path, 0)
+    return files
+
+
+def held(node: RunningNode) -> list[bytes]:
+    web = Web(node)
+    series = f"studies/{LASTING}/series/{LASTING}.1"
+    uids = [f"{LASTING}.1.{number}" for number in range(COUNT)]
+    accept = "application/dicom; transfer-syntax=*"
+    return [web.get(f"{series}/instances/{uid}", accept).content for uid in uids]
+
+
+def web_processes(node: RunningNode) -> list[int]:
+    supervisor = node.process.pid
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    return [int(one) for one in children
+            if b"web" in Path(f"/proc/{one}/comm").read_bytes()]  # fmt: skip
+
+
+def test_it_is_there_after_the_node_was_killed(logging_node: RunningNode) -> None:
+    files = stored_and_lost(logging_node)
+    logging_node.kill()
+    logging_node.start()
+    logging_node.wait_for_log("log brought in")
+    assert held(logging_node) == files
+    assert logging_node.stop() == 0
+    assert minipacs("check", logging_node).returncode == 0
+
+
+def test_it_is_there_after_the_process_that_took_it_was_killed(logging_node: RunningNode) -> None:
+    files = stored_and_lost(logging_node)
+    (process,) = web_processes(logging_node)
+    os.kill(process, signal.SIGKILL)
+    logging_node.wait_for_log("log brought in")
+    assert held(logging_node) == files
+
+
+def test_a_stop_leaves_nothing_to_be_brought_in(logging_node: RunningNode) -> None:
+    files = [file_of(f"{LASTING}.1.{number}") for number in range(COUNT)]
+    assert Web(logging_node).store(files).status_code == 200
+    assert logging_node.stop() == 0
+    before = logging_node.mark()
+    logging_node.start()
+    assert len(held(logging_node)) == COUNT
+    assert logging_node.logged("log brought in", after=before) == []

@@ -17,6 +17,9 @@ from scp.web.http.streams import Meter, Reader, Writer
 # all of it first, would never read the answer.
 _MOST_UNREAD_BYTES, _UNREAD_SECONDS = 1 << 28, 10.0
 _BLOCK_BYTES = 1 << 16
+# Whoever was answered often asks for more at once, and the thread waits so long for it: to give
+# the connection to another one takes as long as a small answer.
+_NEXT_MILLISECONDS = 10
 _TCP_NOTSENT_LOWAT, _MOST_UNSENT_BYTES = 25, 1 << 17  # <linux/tcp.h>
 _NO_TLS = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nthis port takes HTTPS alone\n"
 
@@ -61,16 +64,33 @@ class HttpRequest(cheroot.HTTPRequest):
         else:
             length = int(self.inheaders.get(b"Content-Length", 0))
             self.rfile = cheroot.KnownLengthRFile(self.conn.rfile, length)
-        self.server.gateway(self).respond()
-        self.ensure_headers_sent()
+        try:
+            self.server.gateway(self).respond()
+            self.ensure_headers_sent()
+        finally:
+            self.conn.wfile.write()  # the head, where there was no body
         if self.chunked_write:
             self.conn.wfile.write(b"0\r\n\r\n")
 
     def send_headers(self) -> None:
-        """Send the head of the answer; what follows a body that is not read is no request."""
+        """Have the head of the answer go with the first of its body.
+
+        What follows a body that is not read is no request.
+        """
         if not self._is_read():
             self.close_connection = True
-        super().send_headers()
+        self.conn.wfile.holds = True
+        try:
+            super().send_headers()
+        finally:
+            self.conn.wfile.holds = False
+
+    def write(self, chunk: bytes) -> None:
+        """Send some of the body; as a chunk where its length was not told (RFC 9112 7.1)."""
+        if self.chunked_write and chunk:
+            self.conn.wfile.write(b"%x\r\n" % len(chunk), chunk, b"\r\n")
+        else:
+            self.conn.wfile.write(chunk)
 
     def _is_read(self) -> bool:
         """Read what is left of the body, where it is not too much; whether that was all."""
@@ -98,7 +118,7 @@ class HttpConnection(cheroot.HTTPConnection):
     server: Any
     # Whom it counts for; and whether others are behind it as well.
     client = ""
-    is_shared = False
+    is_shared = is_of_proxy = False
 
     def __init__(self, server: Any, connection: socket.socket, makefile: Any) -> None:
         self.meter = Meter()
@@ -116,7 +136,21 @@ class HttpConnection(cheroot.HTTPConnection):
         return Writer(connection, self.meter)
 
     def communicate(self) -> bool:
-        """Read a request and answer it; whether the connection is to be kept."""
+        """Read a request and answer it, and others that come at once; whether it is to be kept."""
+        while self._has_answered():
+            if self.held or not self._asks_at_once():
+                return True
+        return False
+
+    def _asks_at_once(self) -> bool:
+        """Whether another request comes before the thread is given back, where nobody needs it."""
+        if self.is_of_proxy or not self.server.has_idle_threads or self.rfile.has_data():
+            return False
+        poller = select.poll()
+        poller.register(self.socket, select.POLLIN)
+        return bool(poller.poll(_NEXT_MILLISECONDS))
+
+    def _has_answered(self) -> bool:
         if not self.is_encrypted:
             if not self._shake_hands():
                 return False

@@ -130,6 +130,12 @@ class HttpServer(wsgi.Server):
         """How many there are, whatever they do."""
         return len(self.silent) + self._turns.qsize() + self._turns.served()
 
+    @property
+    def has_idle_threads(self) -> bool:
+        """Whether nobody waits, and half of the threads or more have nothing to do."""
+        is_idle = self._turns.served() * 2 <= self._bounds.threads
+        return bool(self.ready and is_idle and not self._turns.qsize())
+
     def bind(self, family: int, type: int, proto: int = 0) -> socket.socket:
         """The socket is bound already."""
         self.socket = self._door
@@ -172,7 +178,7 @@ class HttpServer(wsgi.Server):
         """Have a connection count for who is at its other end."""
         conn.client = conn.remote_addr or "?"
         peer = {"REMOTE_ADDR": conn.client}
-        conn.is_shared = bool(self._spoken_for and self._spoken_for(peer))
+        conn.is_shared = conn.is_of_proxy = bool(self._spoken_for and self._spoken_for(peer))
 
     def _await(self, conn: HttpConnection) -> None:
         """Wait until it says something."""

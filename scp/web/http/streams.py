@@ -1,6 +1,7 @@
 """What is read from a client and written to it, and how long it is waited for."""
 
 import socket
+import ssl
 import time
 from typing import Any
 
@@ -54,21 +55,34 @@ class _Metered(socket.SocketIO):
 
 
 class Writer:
-    """Writes a connection, all of what it is given."""
+    """Writes a connection, all of what it is given, in few calls and uncopied."""
 
     def __init__(self, connection: socket.socket, meter: Meter) -> None:
         self._connection = connection
+        self._takes_several = not isinstance(connection, ssl.SSLSocket)
         self._meter = meter
+        self._held: list[bytes] = []
+        self.holds = False  # whether what is written waits for what comes behind it
         self.bytes_written = 0
 
-    def write(self, content: bytes) -> int:
-        """Send it. Raises TimeoutError where the client takes it too slowly."""
-        left = memoryview(content)
+    def write(self, *pieces: bytes) -> None:
+        """Send what is held, and these. Raises TimeoutError where the client is too slow."""
+        self._held += pieces
+        if self.holds:
+            return
+        left: list[bytes | memoryview] = [one for one in self._held if one]
+        self._held = []
         while left:
             started = time.monotonic()
-            count = self._connection.send(left)
+            send = self._connection.sendmsg if self._takes_several else self._send_first
+            count = send(left)
             self._meter.written_bytes += count
             self._meter.add(time.monotonic() - started, count)
-            left = left[count:]
-        self.bytes_written += len(content)
-        return len(content)
+            self.bytes_written += count
+            while left and count >= len(left[0]):
+                count -= len(left.pop(0))
+            if count:
+                left[0] = memoryview(left[0])[count:]
+
+    def _send_first(self, pieces: list[bytes | memoryview]) -> int:
+        return self._connection.send(pieces[0])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from scp.web.media.media_ranges import ANY, MediaRange, media_ranges
 from scp.web.media.media_types import (
@@ -157,6 +158,8 @@ def choose_bulk(header: str, parameter: str) -> Choice:
     return choose(header, parameter, offers)
 
 
+# A viewer asks for each frame by the same words.
+@lru_cache(maxsize=64)
 def choose_pixels(
     header: str, parameter: str, stored: str, can_be_native: bool, is_one: bool = False
 ) -> Choice:

@@ -1,7 +1,9 @@
 """WADO-RS: instances, metadata and bulk data of each of pydicom's samples."""
 
+import json
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import dcmread
@@ -173,3 +175,55 @@ def test_a_series_of_many_pages_is_given_to_its_end(empty: Web, tmp_path: Path, 
     found = parts(empty.get(f"studies/1.2.9/{what}", kind))
     given = [head["Content-Location"].split("/instances/")[1].split("/")[0] for head, _ in found]
     assert sorted(given) == sorted(uids)
+
+
+# ---- metadata is made once, and told anew wherever it became other
+
+KEPT = "1.2.9"
+NAME, DESCRIPTION, INSTANCE = "00100010", "00081030", "00080018"
+
+
+def instance_of(number: int, **values: object) -> bytes:
+    uid = f"{KEPT}.1.{number}"
+    data_set = ct(KEPT, f"{KEPT}.1", uid, **values)
+    return part10.header(CT, uid, EXPLICIT) + encoded(data_set)
+
+
+def told_by_all(web: Web) -> tuple[list[dict[str, Any]], str]:
+    """What is told by each of the processes that answer, and its entity tag: both say the same."""
+    path = f"{web.url}/studies/{KEPT}/metadata"
+    answers = []
+    for _ in range(6):
+        web.session.close()  # the next connection may be another process's
+        answers.append(web.session.get(path, headers={"Accept-Encoding": "identity"}, timeout=60))
+    (body,) = {answer.content for answer in answers}
+    (tag,) = {answer.headers["ETag"] for answer in answers}
+    return json.loads(body), tag
+
+
+def test_what_arrives_is_corrected_replaced_and_deleted_is_told(empty: Web) -> None:
+    empty.store([instance_of(1), instance_of(2)])
+    told, first = told_by_all(empty)
+    assert len(told) == 2
+
+    empty.store([instance_of(3)])
+    told, second = told_by_all(empty)
+    assert [one[INSTANCE]["Value"] for one in told] == [[f"{KEPT}.1.{n}"] for n in (1, 2, 3)]
+
+    done = minipacs("correct", empty.node, "--study", KEPT, "StudyDescription=Other", "--yes")
+    assert done.returncode == 0, done.stderr
+    told, third = told_by_all(empty)
+    assert [one[DESCRIPTION]["Value"] for one in told] == [["Other"]] * 3
+    assert minipacs("undo", empty.node, "1", "--yes").returncode == 0
+    told, fourth = told_by_all(empty)
+    assert all(one.get(DESCRIPTION, {}).get("Value") != ["Other"] for one in told)
+
+    empty.store([instance_of(3, PatientName="Replaced^Anew")])
+    told, fifth = told_by_all(empty)
+    assert told[2][NAME]["Value"] == [{"Alphabetic": "Replaced^Anew"}]
+
+    instance = f"{KEPT}.1.1"
+    assert minipacs("delete", empty.node, "--instance", instance, "--yes").returncode == 0
+    told, sixth = told_by_all(empty)
+    assert len(told) == 2
+    assert len({first, second, third, fourth, fifth, sixth}) == 6
