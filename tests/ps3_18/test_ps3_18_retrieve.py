@@ -7,10 +7,14 @@ from xml.etree import ElementTree
 import pytest
 from pydicom import dcmread
 from support.checks.dicomweb import parts
-from support.data.web_kit import COLUMNS, FRAMES, ROWS, STORED, A, Kit, file_of
+from support.data.samples import encoded
+from support.data.web_kit import COLUMNS, FRAMES, ROWS, STORED, A, Kit, file_of, image
+
+from storage.dicom import part10
 
 DICOM, OCTETS = "application/dicom", "application/octet-stream"
 EXPLICIT, RLE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.5"
+IMPLICIT = "1.2.840.10008.1.2"
 J2K, JPEG, JLS = (f"1.2.840.10008.1.2.4.{end}" for end in ("90", "50", "80"))
 XML = 'multipart/related; type="application/dicom+xml"'
 
@@ -81,7 +85,7 @@ def test_one_instance_comes_alone_where_that_is_asked(kit: Kit, accept: str) -> 
         ("{ct}", many(DICOM, JPEG)), ("{ct}", f"application/dicom; transfer-syntax={J2K}"),
         ("{ct}", many(DICOM, "1.2.3")), ("{ct}", many(DICOM, "1.2.840.10008.1.2")),
         ("{ct}", many(DICOM, "1.2.840.10008.1.2.2")), ("studies/{A}", "application/dicom"),
-        ("studies/{A}", "application/dicom+json"), ("studies/{A}", "*/*;q=0"),
+        ("studies/{A}", "application/dicom+json"), ("studies/{A}", "*/*;q=0"), ("{ct}", OCTETS),
         ("{implicit}", many(DICOM, "1.2.840.10008.1.2")),
         ("{ct}/metadata", "application/dicom"), ("{ct}/metadata", "text/xml"),
         ("{ct}/metadata", "image/*"), ("{ct}/frames/1", "application/dicom"),
@@ -470,6 +474,20 @@ def test_what_may_be_asked_can_be_asked(kit: Kit, path: str, accept: str, kind: 
         assert root.tag == "{http://wadl.dev.java.net/2009/02}application"
         names = [one.get("name") for one in root.iter("{http://wadl.dev.java.net/2009/02}param")]
         assert {"fuzzymatching", "limit", "offset", "includefield"} <= set(names)
+
+
+def test_what_is_damaged_is_given_as_it_is_where_anything_will_do(kit: Kit) -> None:
+    study = "1.2.826.0.1.3680043.9.10"
+    made = image(f"{study}.1", 1, StudyInstanceUID=study)
+    head = part10.header(made.SOPClassUID, made.SOPInstanceUID, IMPLICIT)
+    file = head + encoded(made, implicit=True)[:-900]  # in its pixels
+    assert kit.web.store([file]).status_code == 200
+    path = f"studies/{study}/series/{study}.1/instances/{study}.1.1"
+    for accept in (f"{DICOM}; transfer-syntax=*", DICOM):
+        answer = kit.ask(path, accept)
+        assert answer.content == file
+        assert answer.headers["Content-Type"] == f"{DICOM}; transfer-syntax={IMPLICIT}"
+    assert kit.ask(path, f"{DICOM}; transfer-syntax={EXPLICIT}").status_code == 406
 
 
 def test_each_sample_that_was_stored_is_there(kit: Kit) -> None:

@@ -161,7 +161,7 @@ OF_INSTANCE = {"00080016", "00080018", "00080056", "00081190", "00200013", "0028
         ("studies?PatientID=PAT-1&StudyDescription=CHEST*", {"00081030"}),
         ("studies?PatientID=PAT-1&includefield=OtherPatientIDsSequence", {"00101002"}),
         ("studies?PatientID=PAT-1&includefield=OtherPatientIDsSequence.PatientID", {"00101002"}),
-        ("studies?PatientID=PAT-3&includefield=TimezoneOffsetFromUTC", set()),
+        ("studies?StudyInstanceUID={C}&includefield=TimezoneOffsetFromUTC", {"00080201"}),
         ("studies/{A}/instances?includefield=ImageType,WindowCenter", {"00080008", "00281050"}),
         ("studies/{A}/instances?00230010=AcmeCompany&includefield=00231001,00231002",
          {"00230010", "00231001", "00231002"}),
@@ -285,6 +285,23 @@ def test_of_what_is_not_known_a_warning_tells(kit: Kit, name: str) -> None:
     assert len(answer.json()) == 1
     assert answer.headers["Warning"].startswith("299 ")
     assert name in answer.headers["Warning"]
+
+
+@pytest.mark.parametrize(
+    ("query", "is_told"),
+    [("InstanceAvailability=ONLINE", False), ("00080056=*", False), ("00080056=OFFLINE", True),
+     ("RetrieveURL=x", True), ("includefield=InstanceAvailability,RetrieveURL", False),
+     ("PixelData=1", True), ("TimezoneOffsetFromUTC=%2B0900", True),
+     ("NumberOfStudyRelatedInstances=9", True)],
+)  # fmt: skip
+def test_what_is_told_alone_narrows_nothing_and_that_is_told(
+    kit: Kit, query: str, is_told: bool
+) -> None:
+    answer = kit.ask(f"studies?StudyInstanceUID={A}&{query}")
+    (one,) = answer.json()
+    assert one["00080056"]["Value"] == ["ONLINE"]
+    assert one["00081190"]["Value"] == [f"{kit.web.url}/studies/{A}"]
+    assert ("Warning" in answer.headers) is is_told
 
 
 @pytest.mark.parametrize(

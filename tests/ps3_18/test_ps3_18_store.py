@@ -4,6 +4,7 @@ import json
 import shutil
 import socket
 import subprocess
+import zlib
 from collections.abc import Iterable
 from io import BytesIO
 from itertools import count
@@ -464,3 +465,45 @@ def _plain(value: object) -> object:
     if isinstance(value, float):  # decimal strings too
         return float(value)
     return value
+
+
+def test_very_many_parts_of_nothing_are_refused_in_few_lines(kit: Kit) -> None:
+    before = len(kit.web.node.log)
+    answer = post(kit, b"--b\r\n\r\n\r\n" * 2000 + b"--b--", related())
+    assert answer.status_code == 409
+    assert len(answer.json()[OTHERS]["Value"]) == 2000
+    assert len(kit.web.node.log) - before < 150
+
+
+@pytest.mark.parametrize(("width", "height"), [(65535, 65535), (12000, 12000), (0, 5)])
+def test_a_picture_that_is_a_bomb_is_a_failure(kit: Kit, width: int, height: int) -> None:
+    study, file = fresh()
+    held = dcmread(BytesIO(file)).to_json_dict()
+    held["7FE00010"] = {"vr": "OB", "BulkDataURI": "p"}
+    head = {"Content-Type": "image/png", "Content-Location": "p"}
+    data = bytearray(picture("PNG", "RGB"))
+    data[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    answer = as_documents(kit, JSON, json.dumps([held]).encode(), [(head, bytes(data))])
+    assert answer.status_code == 409, answer.text
+    assert not is_held(kit, study)
+
+
+def test_the_boundary_in_the_pixels_is_pixels(kit: Kit) -> None:
+    study, file = fresh(PixelData=b"\r\n--bx\r\n--b -\r\n--b-\r\n" * 50)
+    body = body_of([({"Content-Type": DICOM}, file)])
+    assert post(kit, body, related()).status_code == 200
+    path = f"studies/{study}/series/{study}.1/instances/{study}.1.1"
+    assert kit.ask(path, DICOM).content == file
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", [related(), DICOM])
+def test_a_body_that_is_cut_anywhere_is_never_a_success(kit: Kit, kind: str) -> None:
+    study, file = fresh()
+    whole = body_of([({}, file)]) if "multipart" in kind else file
+    lines = f"Content-Type: {kind}\r\nAccept: */*\r\nContent-Length: {len(whole)}\r\n"
+    for size in range(0, len(whole) - 2, 5):
+        answer = said(kit, lines, whole[:size])
+        assert not answer or answer[9:12] == b"400", (size, answer)
+    assert "multipart" in kind or not is_held(kit, study)

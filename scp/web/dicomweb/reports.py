@@ -18,6 +18,8 @@ _RETRIEVE_URL = Tag(0x0008, 0x1190)
 _CLASS, _INSTANCE = Tag(0x0008, 0x1150), Tag(0x0008, 0x1155)
 _FAILURE_REASON, _WARNING_REASON = Tag(0x0008, 0x1197), Tag(0x0008, 0x1196)
 _FAILED, _STORED, _OTHERS = Tag(0x0008, 0x1198), Tag(0x0008, 0x1199), Tag(0x0008, 0x119A)
+# Of the refusals of a request so many are lines of the log; the answer tells of each.
+_MOST_LOGGED = 100
 # Referenced Transfer Syntax not supported (PS3.18 table I.2-2), which no DIMSE service has.
 SYNTAX_NOT_SUPPORTED = 0xC122
 
@@ -65,7 +67,8 @@ class Report:
         status = status_of(error)
         self.is_out_of_resources |= status is Status.OUT_OF_RESOURCES
         self.reasons.append(str(error))
-        logger.error(Event("store refused", error, instance=said[1]))
+        if len(self.reasons) <= _MOST_LOGGED:  # a body may have 100,000 parts of nothing
+            logger.error(Event("store refused", error, instance=said[1]))
         number = error.reason if isinstance(error, NotTakenError) else int(status)
         reason = Element("US", str(number))
         if all(said):

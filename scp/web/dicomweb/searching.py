@@ -12,7 +12,7 @@ from scp.web.request import BadRequestError, Resource
 from storage import Level, Options, Query
 from storage.archive import QueryAnswer
 from storage.diagnostics import IdentifierError
-from storage.dicom.data_sets import Element
+from storage.dicom.data_sets import BULK_VRS, Element
 from storage.dicom.values import BY_TAG, TABLE, UNIQUE
 from storage.query import KeyPath, asked_by_keyword, key_path
 
@@ -35,8 +35,6 @@ RETURNED = {
         "NumberOfFrames",
     ),
 }  # fmt: skip
-# What every answer has: Instance Availability, Retrieve URL.
-_OF_ALL, _ONLINE = {Tag(0x0008, 0x0056): "CS", Tag(0x0008, 0x1190): "UR"}, "ONLINE"
 _MODALITIES = Tag(0x0008, 0x0061)
 _UNIQUE_TAGS = [UNIQUE[level].tag for level in list(Level)[1:]]
 _TRUTHS = {"true": True, "false": False}
@@ -57,6 +55,15 @@ _VALUES = {
     "US": re.compile(r"[0-9]{1,5}"),
 }
 _OPEN = ("", "*", '""')
+_ONLINE = "ONLINE"
+_AVAILABILITY, _RETRIEVE_URL = Tag(0x0008, 0x0056), Tag(0x0008, 0x1190)
+_OF_ALL = {_AVAILABILITY: "CS", _RETRIEVE_URL: "UR"}  # what every answer has
+# What is told of entities, and not looked for in what is stored of them.
+_TOLD_ALONE = {
+    _AVAILABILITY: f"is {_ONLINE} of each",
+    _RETRIEVE_URL: "is told alone",
+    Tag("TimezoneOffsetFromUTC"): "is not taken into account: times are compared as stored",
+}
 
 
 @dataclass(frozen=True)
@@ -127,14 +134,28 @@ def _conditions(
         by_tags[path.tags] = name
         # A list of UIDs is written with commas (PS3.18 8.3.4.1), and so OHIF writes one of
         # modalities: no code string has one in it (PS3.5 6.2).
-        where[path] = texts[0].replace(",", "\\") if path.vr in ("UI", "CS") else texts[0]
-        _check(name, path.vr, where[path])
+        text = texts[0].replace(",", "\\") if path.vr in ("UI", "CS") else texts[0]
+        _check(name, path.vr, text)
+        if words := _not_matched(path, text):
+            unknown.append(f"{name} {words}, and narrows nothing")
+            text = ""
+        if path.tags[0] not in _OF_ALL:
+            where[path] = text
     for keyword, uid in resource.named:
         path = key_path(keyword)
         if by_tags.get(path.tags) and where[key_path(by_tags[path.tags])] not in ("", uid):
             raise BadRequestError(f"{keyword}: the path names another")
         where[path] = uid
     return where, unknown
+
+
+def _not_matched(path: KeyPath, text: str) -> str:
+    """Why a key with a value is none that narrows the answers, in words; empty where it is one."""
+    if text in _OPEN:
+        return ""
+    if len(path.tags) == 1 and path.tags[0] in _TOLD_ALONE and text != _ONLINE:
+        return _TOLD_ALONE[path.tags[0]]
+    return "is bulk data, which is not matched" if path.vr in BULK_VRS else ""
 
 
 def _check(name: str, vr: str, text: str) -> None:
@@ -161,7 +182,7 @@ def _shown(resource: Resource, level: Level, included: Sequence[str]) -> list[Ke
         elif name:
             names.append(name)
     paths = [key_path(name) for name in dict.fromkeys(names)]
-    return [path for path in paths if _is_of(path, level)]
+    return [path for path in paths if _is_of(path, level) and path.tags[0] not in _OF_ALL]
 
 
 def _is_of(path: KeyPath, level: Level) -> bool:

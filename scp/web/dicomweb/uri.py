@@ -130,8 +130,11 @@ def _file(asked: Asked, location: Location, given: Mapping[str, str]) -> Respons
     context = asked.context
     profile = Profile() if anonymize else None
     copies = copies_for(context.archive, context.settings.node.ae_title, profile)
-    syntax = _transfer_syntax(given.get("transferSyntax"), location.transfer_syntax_uid)
-    answer = instances.single(asked, location, syntax, copies, anonymize or "")
+    named = given.get("transferSyntax")
+    syntax = _transfer_syntax(named, location.transfer_syntax_uid)
+    answer = instances.single(
+        asked, location, syntax, copies, anonymize or "", can_be_other=named in (None, "*")
+    )
     answer.headers["Content-Type"] = DICOM  # which has no transfer syntax here (9.1.3)
     return answer
 

@@ -165,14 +165,17 @@ def _value(scope: Scope, element: StoredElement, vr: str) -> Iterator[bytes]:
 def instances_or_bulk_data(
     asked: Asked, study: str, series: str | None = None, instance: str | None = None
 ) -> Response:
-    """The instances of a resource; or their bulk data, where octets are asked for (10.4.4)."""
+    """The instances of a resource; or bulk data, where parts of octets are asked for (10.4.4)."""
     try:
         return retrieve(asked, study, series, instance)
     except NotAcceptableError as error:
         try:
-            return all_bulk_data(asked, study, series, instance)
+            is_bulk_data = choose_bulk(*asked.accept).is_multipart
         except NotAcceptableError:
             raise error from None
+        if not is_bulk_data:
+            raise
+    return all_bulk_data(asked, study, series, instance)
 
 
 def all_bulk_data(

@@ -9,7 +9,7 @@ from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 from werkzeug.wrappers import Response
 
 from scp.copies.conversion.codecs import SYNTAXES, Syntax
-from scp.copies.conversion.data_set import DataSetSource, Scope
+from scp.copies.conversion.data_set import DataSetSource, Scope, TranscodeError
 from scp.copies.corrected import Copies, inflated, reachable, transcode_file
 from scp.web.http import body_of_file
 from scp.web.media import DICOM, Part, choose_dicom
@@ -94,9 +94,11 @@ def retrieve(
     )
     given = {one: choice.syntax_of(forms) or "" for one, forms in ways.items()}
     asked.told["instances"] = len(found)
+    can_be_other = choice.asked_syntax in ("", "*")
     if len(found) == 1 and not choice.is_multipart:
-        return single(asked, found[0], given[found[0].transfer_syntax_uid])
-    return _several(asked, resource, found, given)
+        syntax = given[found[0].transfer_syntax_uid]
+        return single(asked, found[0], syntax, can_be_other=can_be_other)
+    return _several(asked, resource, found, given, can_be_other)
 
 
 def forms_of(stored: str) -> tuple[str, ...]:
@@ -105,10 +107,11 @@ def forms_of(stored: str) -> tuple[str, ...]:
 
 
 def single(
-    asked: Asked, location: Location, syntax: str, copies: Copies | None = None, how: str = ""
-) -> Response:
+    asked: Asked, location: Location, syntax: str, copies: Copies | None = None, how: str = "",
+    can_be_other: bool = False,
+) -> Response:  # fmt: skip
     """An instance alone; `how` tells one of other `copies` from the usual one."""
-    made = as_file(copies or asked.context.copies, location, syntax)
+    made = as_file(copies or asked.context.copies, location, syntax, can_be_other)
     kind = f"application/dicom; transfer-syntax={made.transfer_syntax_uid}"
     answer = Response(made.chunks(), content_type=kind, direct_passthrough=True)
     answer.content_length = made.length
@@ -117,7 +120,9 @@ def single(
     return answer.make_conditional(asked.request, accept_ranges=True, complete_length=made.length)
 
 
-def _several(asked: Asked, resource: Resource, found: Selected, given: dict[str, str]) -> Response:
+def _several(
+    asked: Asked, resource: Resource, found: Selected, given: dict[str, str], can_be_other: bool
+) -> Response:
     is_partial = not all(given.values())
 
     def parts() -> Iterator[Part]:
@@ -125,7 +130,7 @@ def _several(asked: Asked, resource: Resource, found: Selected, given: dict[str,
             syntax = given[location.transfer_syntax_uid]
             if not syntax:
                 continue
-            made = as_file(asked.context.copies, location, syntax)
+            made = as_file(asked.context.copies, location, syntax, can_be_other)
             where = resource.of_instance(location.uids).url
             kind = f"application/dicom; transfer-syntax={made.transfer_syntax_uid}"
             yield part(kind, where, made.chunks(), made.length)
@@ -138,14 +143,25 @@ def _several(asked: Asked, resource: Resource, found: Selected, given: dict[str,
     return answer
 
 
-def as_file(copies: Copies, location: Location, syntax: str) -> DicomFile:
-    """An instance in a transfer syntax. Raises ArchiveError, OSError, TranscodeError."""
+def as_file(
+    copies: Copies, location: Location, syntax: str, can_be_other: bool = False
+) -> DicomFile:
+    """An instance in a transfer syntax. Raises ArchiveError, OSError, TranscodeError.
+
+    One that is damaged, and stored as is not used with Web Services, is better had so than not at
+    all, where another transfer syntax will do.
+    """
     copy = copies.open(location)
     if syntax == location.transfer_syntax_uid:
         return DicomFile(syntax, b"", copy.file, copy.file.seek(0, 2))
     with copy.file as file:
         file.seek(0)
-        converted = transcode_file(file, syntax)
+        try:
+            converted = transcode_file(file, syntax)
+        except TranscodeError:
+            if not can_be_other or location.transfer_syntax_uid not in _NOT_OF_THE_WEB:
+                raise
+            return as_file(copies, location, location.transfer_syntax_uid)
     head = part10.header(location.sop_class_uid, copy.sop_instance_uid, syntax)
     return DicomFile(syntax, head, converted, len(head) + converted.seek(0, 2))
 
