@@ -271,12 +271,12 @@ class Tree:
     def last_arrival(self, study: str) -> int | None:
         """The same of the newest file of a study; None: it has none. Raises ResourceError."""
         try:
-            times = [path.stat().st_mtime_ns for path in (self.root / study).glob("*/*.dcm")]
+            held = instances(self.root, study)
+            return max((self.path(uids).stat().st_mtime_ns for uids in held), default=None)
         except FileNotFoundError:  # one is going just now
             return None
         except OSError as error:
             raise ResourceError(f"{error.filename}: {error.strerror}") from error
-        return max(times, default=None)
 
     def walk(self) -> Iterator[Path]:
         """Every file of the tree, in no order that means anything."""

@@ -87,6 +87,7 @@ class Filling:
                     for one in found:
                         self._put(one)
                         self._making.settle(one.uids)
+                self._progress(min(self._done, self._of), self._of)
 
     def _doubtful(self, receipts: list[Receipts], locked: bool) -> Iterator[Doubtful]:
         for start in range(0, len(receipts), _PIECE_FILES):
