@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import requests
-from support import TEST_FILES, RunningNode, StartNode, free_port
+from support import TEST_FILES, RunningNode, StartNode, free_port, minipacs
 from support.checks.dicomweb import Web, parts
 from support.checks.web_access import PASSWORD, basic, kept
 from support.network.certificates import Authority
@@ -125,6 +125,8 @@ def test_what_is_stored_is_told_by_who_sent_it(web: Web) -> None:
     assert stored.store([CT_FILE]).status_code == 200
     line = next(one for one in reversed(audited(web)) if one.get("stored"))
     assert line["user"] == "tool"
+    stats = json.loads(minipacs("stats", web.node, "--json").stdout)
+    assert list(stats["by_sender"]) == ["STOW-RS tool"]
     got = asked(web, CT_STUDY, basic("anna"))
     assert got.status_code == 200
     assert len(parts(got)) == 1
