@@ -327,6 +327,16 @@ def test_what_several_proxies_add_is_one_list() -> None:
     assert "192.0.2.1, 10.0.0.1" in seen
 
 
+def test_who_is_told_to_end_before_it_began_does() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        server = HttpServer(door, App())
+        ending = threading.Thread(target=server.stop_within, args=(SECONDS,))
+        ending.start()
+        server.run()
+        ending.join(SECONDS)
+        assert not ending.is_alive()
+
+
 def test_what_is_under_way_is_done_before_the_end() -> None:
     app = App()
     with socket.create_server(("127.0.0.1", 0)) as door:
