@@ -5,6 +5,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,19 @@ def test_a_password_is_stretched_once_and_guessing_is_slowed(start_node: StartNo
     assert int(last.headers["Retry-After"]) >= 1
     assert asked(web, "studies", basic("bert")).status_code == 200
     assert asked(web, "studies", BEARER).status_code == 200
+
+
+def test_who_begins_with_many_connections_at_one_time_is_let_in(start_node: StartNode) -> None:
+    """No process knows the password yet, which takes its time, and none takes it for guessing."""
+    users = {"anna": {"password": credentials.hashed(PASSWORD)}}
+    web = Web(start_node(**tables(auth="basic") | {"users": users}))
+    headers = {"Authorization": basic("anna")}
+    with ThreadPoolExecutor(40) as threads:
+        asked = [
+            threads.submit(requests.get, f"{web.url}/studies", headers=headers, timeout=60)
+            for _ in range(120)
+        ]
+        assert {one.result().status_code for one in asked} == {200}
 
 
 def test_users_are_taken_at_sighup(start_node: StartNode) -> None:
