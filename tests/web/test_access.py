@@ -5,12 +5,13 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from support import TEST_FILES, RunningNode, StartNode, free_port
+from support import TEST_FILES, RunningNode, StartNode, free_port, minipacs
 from support.checks.dicomweb import Web, parts
 from support.checks.web_access import PASSWORD, basic, kept
 from support.network.certificates import Authority
@@ -125,6 +126,8 @@ def test_what_is_stored_is_told_by_who_sent_it(web: Web) -> None:
     assert stored.store([CT_FILE]).status_code == 200
     line = next(one for one in reversed(audited(web)) if one.get("stored"))
     assert line["user"] == "tool"
+    stats = json.loads(minipacs("stats", web.node, "--json").stdout)
+    assert list(stats["by_sender"]) == ["STOW-RS tool"]
     got = asked(web, CT_STUDY, basic("anna"))
     assert got.status_code == 200
     assert len(parts(got)) == 1
@@ -141,6 +144,19 @@ def test_a_password_is_stretched_once_and_guessing_is_slowed(start_node: StartNo
     assert int(last.headers["Retry-After"]) >= 1
     assert asked(web, "studies", basic("bert")).status_code == 200
     assert asked(web, "studies", BEARER).status_code == 200
+
+
+def test_who_begins_with_many_connections_at_one_time_is_let_in(start_node: StartNode) -> None:
+    """No process knows the password yet, which takes its time, and none takes it for guessing."""
+    users = {"anna": {"password": credentials.hashed(PASSWORD)}}
+    web = Web(start_node(**tables(auth="basic") | {"users": users}))
+    headers = {"Authorization": basic("anna")}
+    with ThreadPoolExecutor(40) as threads:
+        asked = [
+            threads.submit(requests.get, f"{web.url}/studies", headers=headers, timeout=60)
+            for _ in range(120)
+        ]
+        assert {one.result().status_code for one in asked} == {200}
 
 
 def test_users_are_taken_at_sighup(start_node: StartNode) -> None:

@@ -71,7 +71,7 @@ def test_what_is_no_request_is_refused_and_the_next_is_answered(
 
 def test_many_connections_that_say_nothing_hold_nobody_up(web: Web) -> None:
     with ExitStack() as stack:
-        for _ in range(400):
+        for _ in range(500):
             stack.enter_context(connected(web))
         assert web.get("studies?limit=1").status_code == 200
 

@@ -12,7 +12,7 @@ from storage.dicom.data_sets import Element, Elements
 
 logger = logging.getLogger(__name__)
 
-# Who sent it, for the journal and for [[forward]].
+# Who sent it, for the journal and for [[forward]]; behind it comes the user, where there is one.
 SENDER = "STOW-RS"
 _RETRIEVE_URL = Tag(0x0008, 0x1190)
 _CLASS, _INSTANCE = Tag(0x0008, 0x1150), Tag(0x0008, 0x1155)
@@ -37,6 +37,7 @@ class NotTakenError(MismatchError):
 class Report:
     """What became of each instance of a request."""
 
+    sender: str = SENDER
     stored: list[Elements] = field(default_factory=list)
     failed: list[Elements] = field(default_factory=list)
     others: list[Elements] = field(default_factory=list)  # of which no UIDs are known
@@ -87,6 +88,6 @@ class Report:
             item[_WARNING_REASON] = Element("US", str(int(Status.ELEMENTS_DISCARDED)))
         self.stored.append(item)
         self.studies.add(stored.uids[0])
-        logger.info(Event(stored.outcome.value, peer=SENDER, instance=stored.uids[2]))
+        logger.info(Event(stored.outcome.value, peer=self.sender, instance=stored.uids[2]))
         for disagreement in stored.disagreements:
             logger.warning(Event("disagreement", disagreement, instance=stored.uids[2]))

@@ -45,7 +45,7 @@ def store(asked: Asked, study: str | None = None) -> Response:
         raise ForbiddenError("[web] store is false: nothing is stored here")
     asked.resource(study)
     choice = choose_report(*asked.accept)
-    report, (kind, parts) = Report(), _body(asked)
+    report, (kind, parts) = Report(_sender_of(asked)), _body(asked)
     try:
         if kind in KINDS:
             with Documents(KINDS[kind]) as held:
@@ -67,6 +67,11 @@ def store(asked: Asked, study: str | None = None) -> Response:
         raise BadRequestError("there is no part in it")
     asked.told |= {"stored": len(report.stored), "reasons": report.reasons}
     return _answer(asked, report, choice)
+
+
+def _sender_of(asked: Asked) -> str:
+    """Who sends, as the receipts of what is stored have it."""
+    return f"{SENDER} {asked.user.name}".rstrip()
 
 
 def _answer(asked: Asked, report: Report, choice: Choice) -> Response:
@@ -151,7 +156,7 @@ def _stored(
         for block in blocks:
             intake.write(block)
         charset = asked.context.settings.storage.charset
-        received = Received(*named, intake, charset, SENDER)
+        received = Received(*named, intake, charset, _sender_of(asked))
         if study is not None:
             header = archive.header_of(received, intake)
             if header.uids[0] != study:

@@ -24,8 +24,35 @@ _TCP_NOTSENT_LOWAT, _MOST_UNSENT_BYTES = 25, 1 << 17  # <linux/tcp.h>
 _NO_TLS = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nthis port takes HTTPS alone\n"
 
 
+# What there is one of: who is in front may have gone by another than we do (RFC 9112 11.2).
+_ONCE = (b"Host", b"Content-Length", b"Transfer-Encoding", b"Authorization")
+# What each proxy adds to: a list, though it stands in several lines.
+_LISTS = (b"X-Forwarded-For", b"Forwarded")
+
+
+class _Given(dict[bytes, bytes]):
+    """Headers as they come."""
+
+    def __setitem__(self, name: bytes, value: bytes) -> None:
+        if name in self and name in _ONCE:
+            raise ValueError(f"It has several headers {name.decode('latin-1')}.")
+        before = self.get(name)
+        super().__setitem__(
+            name, b", ".join((before, value)) if before and name in _LISTS else value
+        )
+
+
 class _Headers(cheroot.HeaderReader):
     """Reads headers, but for those that WSGI would take for another: X_Forwarded_User."""
+
+    def __call__(self, rfile: Any, hdict: dict[bytes, bytes] | None = None) -> dict[bytes, bytes]:
+        """Read them into a dictionary. Raises ValueError."""
+        given = _Given()
+        super().__call__(rfile, given)
+        if hdict is None:
+            return given
+        hdict.update(given)
+        return hdict
 
     def _allow_header(self, key_name: bytes) -> bool:
         return b"_" not in key_name

@@ -103,7 +103,7 @@ class HttpServer(wsgi.Server):
         self.keep_alive_conn_limit = None  # type: ignore[assignment]  # by `silent`
         self.reading_heads = HeadsAwaited()
         self.counted = counted
-        self._is_stopped = threading.Event()
+        self._has_begun, self._is_stopped = threading.Event(), threading.Event()
         self.ssl_adapter = _Tls(tls) if tls else None
         self._door, self._look, self._spoken_for = door, look, spoken_for
         waiting = min(self._bounds.waiting, files // 4)
@@ -115,12 +115,14 @@ class HttpServer(wsgi.Server):
         self.prepare()
         # Of several processes one accepts a connection: the others must not wait for the next.
         self._door.setblocking(False)
+        self._has_begun.set()
         threading.Thread(target=self._watch, daemon=True, name="watch").start()
         self.serve()
         self._is_stopped.wait()  # until what is under way is done, too
 
     def stop_within(self, seconds: float) -> None:
         """Take no more requests, and end those under way."""
+        self._has_begun.wait()  # what has not begun would not be stopped
         self.shutdown_timeout = seconds
         self.stop()
         self._is_stopped.set()

@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from scp.config import Service, Settings
 from scp.network.association import BOUNDS, COMMITMENTS, KINDS, Counters, Series
-from scp.runtime import AssociationSlots, Heartbeats, child, one_line
+from scp.runtime import AssociationSlots, Heartbeats, child, memory, one_line
 from scp.web.monitoring.health import Health
 from scp.web.monitoring.web_counters import WebCounters
 from storage.diagnostics import ArchiveError, Event, escaped
@@ -36,7 +36,7 @@ _Answer = tuple[int, bytes, str]
 # A client has so long for its request, however it spreads it, and to say anything at all.
 _SECONDS = 10.0
 # Clients that say nothing: the next makes the oldest go. Threads: some may hang with a disk.
-_SILENT, _THREADS = 16, 32
+_SILENT, _THREADS = 16, 12
 # Requests that need the disk, at one time: with a disk that hangs so do they, and no others.
 _OF_DISK = 4
 _DISK_SECONDS = 2.0
@@ -121,6 +121,7 @@ class Exporter:
         from scp.web.http import Bounds, HttpServer
 
         assert self._door is not None
+        memory.bound()
         bounds = Bounds(
             threads=_THREADS, share=_THREADS, silent=_SILENT, silent_seconds=_SECONDS,
             head_seconds=_SECONDS,

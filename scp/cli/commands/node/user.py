@@ -19,6 +19,9 @@ app = Commands(
 _LEAST_CHARACTERS = 8
 _BY_PASSWORD = ("none", "basic")  # of [web] auth; the first is what is left out
 _ALLOW = f"A list of {', '.join(Right)}; left out: what only looks."
+FromPipe = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The user's name.")]
 
 
@@ -26,9 +29,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The user's name.")]
 def add(
     name: Name,
     allow: Annotated[list[str] | None, typer.Option(help=_ALLOW)] = None,
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
-    ] = False,
+    password_stdin: FromPipe = False,
     no_password: Annotated[
         bool, typer.Option("--no-password", help="For who has tokens, or whom a proxy knows.")
     ] = False,
@@ -46,6 +47,16 @@ def add(
         values["allow"] = [word.strip() for one in allow for word in one.split(",") if word.strip()]
     _edited(editing.add_table, path, "users", name, values)
     say(f"{path}: user {name} added", TAKEN)
+
+
+@app.command("password")
+def change_password(
+    name: Name, password_stdin: FromPipe = False, path: ConfigPath = DEFAULT_CONFIG
+) -> None:
+    """Give a user another password."""
+    kept = credentials.hashed(_password(password_stdin))
+    _edited(editing.change_table, path, "users", name, lambda _: {"password": kept})
+    say(f"{path}: password of {name} changed", TAKEN)
 
 
 @app.command()

@@ -79,19 +79,21 @@ class Identity:
         return self._callers[name]
 
     def _verify(self, address: str, name: str, password: str) -> None:
-        self._failures.begin(address, name)
-        user = self._users.get(name)
-        kept = user.password if user else None
         if not self._stretching.acquire(timeout=_WAIT_SECONDS):
             raise BusyError("too many passwords are looked at; try again", _WAIT_SECONDS)
         try:
-            is_right = credentials.is_password(password, kept or credentials.NOBODYS)
+            # By another thread meanwhile: a browser asks over several connections at one time.
+            if self._verified.knows(address, name, password):
+                return
+            self._failures.begin(address, name)
+            user = self._users.get(name)
+            kept = user.password if user else None
+            if not credentials.is_password(password, kept or credentials.NOBODYS):
+                raise self._unauthorized("name or password is wrong")
+            self._failures.forgive(address, name)
+            self._verified.note(address, name, password)
         finally:
             self._stretching.release()
-        if not is_right:
-            raise self._unauthorized("name or password is wrong")
-        self._failures.forgive(address, name)
-        self._verified.note(address, name, password)
 
     def _by_token(self, given: str, connection: Connection) -> Caller:
         # By a digest, whose bytes nobody can choose, there is nothing to be learned from the time.

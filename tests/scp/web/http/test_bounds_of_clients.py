@@ -303,6 +303,60 @@ def test_a_header_that_wsgi_would_take_for_another_is_none() -> None:
         assert b"anna" in asked(port, request("/", head=CLOSE + "X-Forwarded-User: anna\r\n"))
 
 
+@pytest.mark.parametrize(
+    "head",
+    ["Host: y\r\n", "Content-Length: 0\r\nContent-Length: 5\r\n",
+     "Authorization: Bearer a\r\nAuthorization: Bearer b\r\n",
+     "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"],
+)  # fmt: skip
+def test_what_there_is_one_of_is_not_taken_twice(head: str) -> None:
+    with serving(App()) as port:
+        assert asked(port, request("/", head=head + CLOSE)).startswith(b"HTTP/1.1 400")
+
+
+def test_what_several_proxies_add_is_one_list() -> None:
+    seen = list[str]()
+
+    def client(headers: Mapping[str, str]) -> str:
+        seen.append(headers.get("HTTP_X_FORWARDED_FOR", ""))
+        return "192.0.2.1"
+
+    with serving(App(), spoken_for=client) as port:
+        head = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For: 10.0.0.1\r\n"
+        assert asked(port, request("/", head=head + CLOSE)).endswith(b"done")
+    assert "192.0.2.1, 10.0.0.1" in seen
+
+
+def test_who_is_told_to_end_before_it_began_does() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        server = HttpServer(door, App())
+        ending = threading.Thread(target=server.stop_within, args=(SECONDS,))
+        ending.start()
+        server.run()
+        ending.join(SECONDS)
+        assert not ending.is_alive()
+
+
+def test_what_is_under_way_is_done_before_the_end() -> None:
+    app = App()
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        server = HttpServer(door, app)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        with connected(door.getsockname()[1]) as one, connected(door.getsockname()[1]) as idle:
+            one.sendall(request("/wait"))
+            assert app.waiting.acquire(timeout=SECONDS)
+            ending = threading.Thread(target=server.stop_within, args=(SECONDS,))
+            ending.start()
+            assert idle.recv(1) == b""  # who says nothing is not waited for
+            assert thread.is_alive()
+            app.gate.set()
+            assert one.makefile("rb").read().endswith(b"done")
+        ending.join(SECONDS)
+        thread.join(SECONDS)
+        assert not thread.is_alive()
+
+
 def chunked(content: bytes) -> Callable[[], bytes]:
     body = ChunkedBody(io.BufferedReader(io.BytesIO(content)))  # type: ignore[arg-type]
     return lambda: b"".join(iter(lambda: body.read(7) or b"", b""))
