@@ -527,10 +527,12 @@ def file_by_uri(held: Held, given: Given) -> str:
 
 
 def picture_or_file(held: Held, given: Given) -> str:
-    """JPEG of an image, the file of all else (PS3.18 9.1.2.2.1)."""
+    """JPEG of an image, video of that which lies as such, the file of all else (PS3.18 9)."""
     if held.name in DAMAGED:
         return "" if given.status in (200, 406) else f"is {given.status}"
     is_picture = held.has_pixels and not held.is_video
+    if held.is_video and given.kind.startswith("video/"):
+        return "" if given.found[0][1].startswith(held.frames[0][:100]) else "another stream"
     oracle = pictured("image/jpeg") if is_picture else file_by_uri
     return oracle(held, given)
 
