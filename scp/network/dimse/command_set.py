@@ -160,7 +160,7 @@ def encode(command: Command) -> bytes:
 
 
 def encode_plain_response(field: int, request: Command, status: int) -> bytes:
-    """The command set of a response to a C-STORE or C-ECHO, of which there is no more to say.
+    """The command set of a response with an affected SOP class and a status, and no more.
 
     As `encode` has it: most of these is the same for all instances of a SOP class.
     """

@@ -18,7 +18,7 @@ _PDV_OVERHEAD = 6
 _MAX_FRAGMENT_BYTES = 256 * 1024
 # What is read from a file, and given to the kernel, at a time.
 _BLOCK_BYTES = 512 * 1024
-# Requests whose responses say nothing that is theirs alone.
+# Requests whose last responses mostly say no more than a status.
 _PLAIN = (Field.C_STORE_RQ, Field.C_ECHO_RQ, Field.C_FIND_RQ)
 # Of one system call; IOV_MAX is 1024 on Linux.
 _MAX_PIECES = 512

@@ -27,8 +27,17 @@ class _Idle(NamedTuple):
     """An open lock file that nothing is locked by."""
 
     path: str
+    device: int
     inode: int
     descriptor: int
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it is the one that is found at its path."""
+        with suppress(OSError):
+            found = os.stat(self.path)
+            return (found.st_dev, found.st_ino) == (self.device, self.inode)
+        return False
 
 
 _idle: list[_Idle] = []
@@ -68,14 +77,15 @@ def hold(data: Path, places: Iterable[Uids] | None) -> Iterator[None]:
 
 def _opened(path: str) -> _Idle:
     """The lock file that is there now, open for one lock. Raises OSError."""
-    with suppress(IndexError, FileNotFoundError):
+    with suppress(IndexError):  # there is none left
         while True:
             mine = _idle.pop()
-            if mine.path == path and os.stat(path).st_ino == mine.inode:
+            if mine.path == path and mine.is_there:
                 return mine
             os.close(mine.descriptor)
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    return _Idle(path, os.fstat(descriptor).st_ino, descriptor)
+    made = os.fstat(descriptor)
+    return _Idle(path, made.st_dev, made.st_ino, descriptor)
 
 
 def _give_back(mine: _Idle) -> None:

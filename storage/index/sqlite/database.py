@@ -73,15 +73,7 @@ class Connection(sqlite3.Connection):
 
     @contextmanager
     def turn(self, deadline: float | None = None) -> Iterator[None]:
-        """Hold the turn to write, against other threads and processes. Raises OSError."""
-        self.take_turn(deadline)
-        try:
-            yield
-        finally:
-            self.end_turn()
-
-    def take_turn(self, deadline: float | None) -> None:
-        """Have the turn to write, until `end_turn`. Raises OSError.
+        """Hold the turn to write, against other threads and processes. Raises OSError.
 
         SQLite's own wait looks again after many milliseconds, and is not fair among threads.
         """
@@ -98,19 +90,11 @@ class Connection(sqlite3.Connection):
             lock(self._turn, 0, deadline)
             try:
                 self._bound(deadline)
-            except BaseException:
+                yield
+            finally:
                 unlock(self._turn, 0)
-                raise
-        except BaseException:
-            gate.release()
-            raise
-
-    def end_turn(self) -> None:
-        """Give it back. Raises OSError."""
-        try:
-            unlock(self._turn, 0)
         finally:
-            _gates[self.turn_path].release()
+            gate.release()
 
     def _bound(self, deadline: float) -> None:
         """Who has waited for long waits for SQLite's own lock only as long as is left."""
@@ -244,8 +228,7 @@ def writing(
             finally:
                 connection.execute("RELEASE part")
             return
-        connection = _with_turn(database, deadline)
-        try:
+        with _turn(database, deadline) as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -256,8 +239,6 @@ def writing(
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-        finally:
-            connection.end_turn()
     except OSError as error:
         raise not_locked(database, error) from error
     except ERRORS as error:
@@ -271,19 +252,20 @@ def not_locked(database: SqliteDatabase, error: OSError) -> ResourceError:
     return ResourceError(f"The index cannot be locked: {refusal(error, path)}")
 
 
-def _with_turn(database: SqliteDatabase, deadline: float | None) -> Connection:
+@contextmanager
+def _turn(database: SqliteDatabase, deadline: float | None) -> Iterator[Connection]:
     """The calling thread's connection, with the turn to write to the file that is in its place.
 
     It may have been replaced while the turn was waited for. Raises OSError, ResourceError.
     """
     connection: Connection = database.connection()  # type: ignore[no-untyped-call]
     while True:
-        connection.take_turn(deadline)
-        if not connection.is_replaced:
-            return connection
-        connection.end_turn()
-        if connection.streams:  # what it reads is of the file that was there
-            raise ResourceError("The index was made anew meanwhile; try again")
+        with connection.turn(deadline):
+            if not connection.is_replaced:
+                yield connection
+                return
+            if connection.streams:  # what it reads is of the file that was there
+                raise ResourceError("The index was made anew meanwhile; try again")
         connection = connection_of(database)
 
 

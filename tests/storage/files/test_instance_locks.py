@@ -78,9 +78,11 @@ def test_a_file_that_another_took_the_place_of_is_not_locked_any_more(
 ) -> None:
     with hold(tmp_path, [FIRST]):
         pass
+    (before,) = descriptors()
     (tmp_path / "lock").unlink()
     with hold(tmp_path, [FIRST]):
         assert (tmp_path / "lock").exists()
+        assert os.path.samestat(os.fstat(before), (tmp_path / "lock").stat())  # it was closed
         instance_locks._forget()
         assert is_locked(tmp_path, monkeypatch)
 
