@@ -28,7 +28,7 @@ def drawn(data: bytes) -> Image.Image:
         ("{ct}/rendered", "image/png;q=0.5, image/jpeg;q=0.1", "PNG"),
         ("{ct}/rendered", "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5",
          "PNG"),
-        ("{ct}/rendered", "image/jp2, image/png;q=0.1", "PNG"),
+        ("{ct}/rendered", "image/jxl, image/png;q=0.1", "PNG"),
         ("{ct}/rendered?accept=image/png", "*/*", "PNG"),
         ("{ct}/rendered?accept=image/png", "image/jpeg", "PNG"),
         ("{ct}/frames/1/rendered", "image/jpeg", "JPEG"), ("{ct}/thumbnail", "*/*", "JPEG"),

@@ -478,7 +478,8 @@ def test_what_may_be_asked_can_be_asked(kit: Kit, path: str, accept: str, kind: 
 
 def test_what_is_damaged_is_given_as_it_is_where_anything_will_do(kit: Kit) -> None:
     study = "1.2.826.0.1.3680043.9.10"
-    made = image(f"{study}.1", 1, StudyInstanceUID=study)
+    # Of another patient than those that searches of the same node look for.
+    made = image(f"{study}.1", 1, StudyInstanceUID=study, PatientID="DAMAGED", PatientName="Bad")
     head = part10.header(made.SOPClassUID, made.SOPInstanceUID, IMPLICIT)
     file = head + encoded(made, implicit=True)[:-900]  # in its pixels
     assert kit.web.store([file]).status_code == 200

@@ -251,10 +251,12 @@ def test_short_associations_share_threads_and_wake_one_worker_each(told: Running
         told.wait_for_log("association closed", count=number + 1, after=mark)
     threads, known = heard(told, "RECALLED", mark), heard(told, "NEGOTIATED", mark)
     accepted = Counter(heard(told, "ACCEPTED", mark))
-    assert (len(known), len(threads)) == (2, rounds - 2)  # once in each worker
+    assert len(known) in (1, 2)  # once in each worker
+    assert len(threads) == rounds - len(known)
     assert len(set(threads)) <= 4  # of two workers; one may not rest yet when the next comes
     assert sum(accepted.values()) == rounds
-    assert min(accepted.values()) > rounds / 4  # in turn, but for who is busy
+    # One worker has what it needs at hand; another one comes in where that is not done yet.
+    assert max(accepted.values()) > rounds / 2
     assert (
         len(heard(told, "WOKEN", mark)) < rounds / 4
     )  # by twice as many workers each time is none
