@@ -98,7 +98,7 @@ class NodeAssociation(Association):
         self.requestor, self.acceptor = node.users.of(self)
         self.is_established = self.is_rejected = self.is_aborted = self.is_released = False
         self._sent_abort = self._sent_release = self._kill = self._started_dul = False
-        self._has_slot = True  # once the negotiation has taken one
+        self._ended_by = ""  # once its slot is given back
         self._accepted_cx, self._rejected_cx = {}, []
         self._handlers = dict(_DEFAULT_HANDLERS)
         self._dul_ready = self._reactor_checkpoint = _NOBODY_WAITS
@@ -169,7 +169,8 @@ class NodeAssociation(Association):
             if message:
                 self._serve_message(message)
             elif self.acse.is_release_requested():
-                self._give_back_slot()  # first: who is told that it is over may call again at once
+                # First: who is told that it is over may call again at once.
+                self._give_back_slot("release")
                 self.dul.confirm_release()
                 self.is_released, self.is_established = True, False
                 evt.trigger(self, evt.EVT_RELEASED, {})
@@ -233,14 +234,17 @@ class NodeAssociation(Association):
         self._node.archive.close_thread()
         if self._acse.slot is None:
             return  # it was never established, and is in the log as rejected, or was no DICOM
-        self._give_back_slot()
+        self._give_back_slot("release" if self.is_released else "abort")
         seconds = time.monotonic() - self._opened
-        by = "release" if self.is_released else "abort"
-        accounting.ended(self._node, self._acse.identity, self.who, self._traffic, by, seconds)
+        identity, by = self._acse.identity, self._ended_by
+        accounting.ended(self._node, identity, self.who, self._traffic, by, seconds)
 
-    def _give_back_slot(self) -> None:
-        if self._acse.slot is not None and self._has_slot:
-            self._has_slot = False
+    def _give_back_slot(self, by: str) -> None:
+        """Once, and counted at the same time: whose slot is taken yet when its worker is killed
+        is counted as lost."""
+        if self._acse.slot is not None and not self._ended_by:
+            self._ended_by = by
+            self._node.counters.associate(self._acse.identity["peer"], by)
             self._node.slots.give_back(self._acse.slot)
 
     @property

@@ -29,13 +29,12 @@ def ended(
     by: str,
     seconds: float,
 ) -> None:
-    """An association that was established has ended."""
+    """An association that was established has ended, and is counted."""
     traffic.stored.write(node.audit, identity)
     node.audit.write(
         "association", **identity, outcome=by, requests=traffic.requests,
         bytes_in=traffic.bytes_in, bytes_out=traffic.bytes_out, seconds=round(seconds, 3),
     )  # fmt: skip
-    node.counters.associate(identity["peer"], by)
     logger.info(
         Event(
             "association closed",
