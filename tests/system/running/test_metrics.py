@@ -645,12 +645,13 @@ def test_peers_that_a_reload_brings_are_counted_by_name(node: RunningNode) -> No
     store(node, "CT2", 2)
     quiet(node)
     port = door(node)[1]
-    for _ in range(2):  # said each time, as of what else has to wait
+    for number in (1, 2):  # said each time, as of what else has to wait
         node.configure(
             {"metrics": {"port": 1}, "peers": {"CT2": {}, "other": {}}, "node": {"workers": 2}}
         )
         node.reload("[metrics]: takes effect at the next start")
-    until(lambda: len(node.logged("configuration reloaded")) == 4)
+        # By both workers: who is told twice before it looks reads it once.
+        node.wait_for_log("configuration reloaded", count=2 * number)
     store(node, "CT2", 3)
     store(node, "other", 4)
     store(node, "CT1", 5)  # it has been counted by name, and goes on to be
