@@ -4,6 +4,7 @@ from scp.web.request.access import ForbiddenError
 from scp.web.request.bodies import MODELS, document, documents, multipart, part
 from scp.web.request.context import Asked, OfNode, WebContext, warned
 from scp.web.request.errors import (
+    ConflictError,
     NotFoundError,
     TooLargeError,
     UnavailableError,
@@ -11,13 +12,13 @@ from scp.web.request.errors import (
     status_of,
 )
 from scp.web.request.resources import BadRequestError, Resource
-from scp.web.request.routes import ErrorAnswer, Route
+from scp.web.request.routes import Route
 
 __all__ = [
     "MODELS",
     "Asked",
     "BadRequestError",
-    "ErrorAnswer",
+    "ConflictError",
     "ForbiddenError",
     "NotFoundError",
     "OfNode",

@@ -1,18 +1,23 @@
 """Pages as answers: made from templates, in the language that is asked for, with their headers."""
 
 import hashlib
+import re
+from collections.abc import Callable
 from functools import cache, partial
-from http import HTTPStatus
 from importlib.resources import files as resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from werkzeug.wrappers import Request, Response
 
+from scp.config import Right
+from scp.web.page.surface.acts_told import act_of
 from scp.web.page.surface.formats import FILTERS
-from scp.web.page.surface.strings import LANGUAGES, text_of
+from scp.web.page.surface.strings import ERRORS_TOLD, LANGUAGES, text_of
 from scp.web.request import Asked, NotFoundError
 
+# The path of a study, and what is below it.
+_OF_STUDY = re.compile(r"(/page/studies/[0-9.]{1,64})(/.*)?")
 # Below which all views lie.
 PREFIX = "/page"
 LANGUAGE_COOKIE = "minipacs-language"
@@ -65,23 +70,41 @@ def page(asked: Asked, template: str, status: int = 200, **values: Any) -> Respo
     """A view, in the language of who asks."""
     language = _language(asked.request)
     web = asked.context.web
+    act = act_of(asked) if "done" in asked.request.args else None
     known = {
-        "language": language, "t": partial(text_of, language), "here": asked.request.full_path,
+        "act": act, "may": _may(asked), "language": language,
+        "t": partial(text_of, language), "here": asked.request.full_path,
         "node": asked.context.settings.node.ae_title, "dicomweb": web.path,
         "user": asked.user.name,
     }  # fmt: skip
-    body = _ENVIRONMENT.get_template(f"{template}.html").render(**known, **values)
+    body = _ENVIRONMENT.get_template(f"{template}.html").render(known | values)
     return _answer(body, status, language)
 
 
-def error_page(status: int, words: str) -> Response:
-    """What is wrong with a request, for a person."""
+def _may(asked: Asked) -> Callable[[str], bool]:
+    """Whether who asks has a right, for a template: it shows no button that would be refused."""
+    return lambda right: asked.user.may(Right.PAGE) and asked.user.may(Right(right))
+
+
+def error_page(asked: Asked, status: int, words: str) -> Response:
+    """What is wrong with a request, for a person, and what to do."""
+    request = asked.request
+    language = _language(request)
+    told = status if status in ERRORS_TOLD else 400 if status < 500 else 500
+    found = _OF_STUDY.fullmatch(request.path)
+    study = found[1] if found else ""
+    # Of what was sent there is no view to come back to.
+    here = request.full_path if request.method in ("GET", "HEAD") else PREFIX
+    may = _may(asked)
     values = {
-        "language": "en", "t": partial(text_of, "en"), "here": PREFIX, "node": "minipacs",
-        "dicomweb": "", "user": "", "status": status, "phrase": HTTPStatus(status).phrase,
-        "words": words,
+        "act": None, "may": may, "language": language, "t": partial(text_of, language),
+        "here": here,
+        "node": asked.context.settings.node.ae_title, "dicomweb": "", "user": asked.user.name,
+        "status": status, "phrase": text_of(language, f"error_{told}"), "words": words,
+        "next": text_of(language, f"next_{told}"), "study": study if status != 404 else "",
+        "restore": f"{study}/restore" if status == 404 and study and may(Right.DELETE) else "",
     }  # fmt: skip
-    return _answer(_ENVIRONMENT.get_template("error.html").render(values), status, "en")
+    return _answer(_ENVIRONMENT.get_template("error.html").render(values), status, language)
 
 
 def _answer(body: str, status: int, language: str) -> Response:

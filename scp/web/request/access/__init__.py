@@ -1,6 +1,6 @@
 """Who asks over HTTP, from where, and what that one may do."""
 
-from scp.web.request.access.callers import ANYBODY, Caller
+from scp.web.request.access.callers import NOBODY, Caller
 from scp.web.request.access.connections import Connection
 from scp.web.request.access.errors import (
     AccessError,
@@ -12,7 +12,7 @@ from scp.web.request.access.errors import (
 from scp.web.request.access.identity import Identity
 
 __all__ = [
-    "ANYBODY",
+    "NOBODY",
     "AccessError",
     "BusyError",
     "Caller",

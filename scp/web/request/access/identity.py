@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from scp.config import Settings, credentials
-from scp.web.request.access.callers import ANYBODY, Caller
+from scp.web.request.access.callers import Caller
 from scp.web.request.access.connections import Connection
 from scp.web.request.access.errors import BusyError, ForbiddenError, UnauthorizedError
 from scp.web.request.access.failures import Failures
@@ -29,6 +29,7 @@ class Identity:
         assert settings.web
         self._web = settings.web
         self._users = settings.users
+        self._anybody = Caller("", settings.web.allow)
         self._callers = {name: Caller(name, user.allow) for name, user in settings.users.items()}
         self._tokens = {kept: name for name, user in settings.users.items() for kept in user.tokens}
         self._failures, self._verified = Failures(), Verified()
@@ -40,7 +41,7 @@ class Identity:
     def of(self, environ: Mapping[str, Any], connection: Connection) -> Caller:
         """Who asks. Raises UnauthorizedError, ForbiddenError, TooManyError."""
         if self._web.auth == "none":
-            return ANYBODY
+            return self._anybody
         if self._web.auth == "proxy":
             return self._by_proxy(environ, connection)
         if not connection.is_private:  # before it is sent: the browser asks for none then
