@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, partial
 from importlib.resources import files as resources
 from typing import Any
@@ -15,6 +16,7 @@ from scp.web.page.surface.acts_told import act_of
 from scp.web.page.surface.formats import FILTERS
 from scp.web.page.surface.strings import ERRORS_TOLD, LANGUAGES, text_of
 from scp.web.request import Asked, NotFoundError
+from storage import ArchiveError
 
 # The path of a study, and what is below it.
 _OF_STUDY = re.compile(r"(/page/studies/[0-9.]{1,64})(/.*)?")
@@ -102,9 +104,19 @@ def error_page(asked: Asked, status: int, words: str) -> Response:
         "node": asked.context.settings.node.ae_title, "dicomweb": "", "user": asked.user.name,
         "status": status, "phrase": text_of(language, f"error_{told}"), "words": words,
         "next": text_of(language, f"next_{told}"), "study": study if status != 404 else "",
-        "restore": f"{study}/restore" if status == 404 and study and may(Right.DELETE) else "",
+        "restore": f"{study}/restore" if status == 404 and _was_deleted(asked, study) else "",
     }  # fmt: skip
     return _answer(_ENVIRONMENT.get_template("error.html").render(values), status, language)
+
+
+def _was_deleted(asked: Asked, study: str) -> bool:
+    """Whether who asks may have something of a study, which is not here, restored."""
+    if not study or not _may(asked)(Right.DELETE):
+        return False
+    kept = asked.context.archive.tree.superseded.all(study.rpartition("/")[2])
+    with suppress(ArchiveError):  # then nothing is known of it
+        return next(kept, None) is not None
+    return False
 
 
 def _answer(body: str, status: int, language: str) -> Response:
