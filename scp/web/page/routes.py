@@ -38,6 +38,7 @@ ROUTES: tuple[Route, ...] = (
     _view(PREFIX, studies.listed),
     _form(f"{PREFIX}/search", studies.search),
     _view(f"{PREFIX}/latest", arrivals.latest, service=""),
+    _view(f"{PREFIX}/events", arrivals.told, service=""),
     _view(f"{PREFIX}/arrivals", arrivals.listed),
     _view(_STUDY, overview.shown),
     _view(f"{_STUDY}/way", way.shown),

@@ -65,23 +65,22 @@ def page(asked: Asked, template: str, status: int = 200, **values: Any) -> Respo
     """A view, in the language of who asks."""
     language = _language(asked.request)
     web = asked.context.web
+    is_got = asked.request.method in ("GET", "HEAD")
     known = {
-        "language": language, "t": partial(text_of, language), "here": asked.request.full_path,
+        "language": language, "t": partial(text_of, language),
+        "here": asked.request.full_path if is_got else PREFIX,
         "node": asked.context.settings.node.ae_title, "dicomweb": web.path,
         "user": asked.user.name,
     }  # fmt: skip
-    body = _ENVIRONMENT.get_template(f"{template}.html").render(**known, **values)
+    body = _ENVIRONMENT.get_template(f"{template}.html").render(known | values)
     return _answer(body, status, language)
 
 
-def error_page(status: int, words: str) -> Response:
+def error_page(asked: Asked, status: int, words: str) -> Response:
     """What is wrong with a request, for a person."""
-    values = {
-        "language": "en", "t": partial(text_of, "en"), "here": PREFIX, "node": "minipacs",
-        "dicomweb": "", "user": "", "status": status, "phrase": HTTPStatus(status).phrase,
-        "words": words,
-    }  # fmt: skip
-    return _answer(_ENVIRONMENT.get_template("error.html").render(values), status, "en")
+    # Who may not see the page does not see either what node it is of.
+    told = {"code": status, "phrase": HTTPStatus(status).phrase, "words": words}
+    return page(asked, "error", status, node="minipacs", **told)
 
 
 def _answer(body: str, status: int, language: str) -> Response:

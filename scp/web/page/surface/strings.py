@@ -85,6 +85,8 @@ STRINGS: dict[str, tuple[str, str, str]] = {
     "name": ("Patient's name", "Name", "患者姓名"),
     "navigation": ("Views", "Ansichten", "视图"),
     "newest": ("Newest", "Neueste", "最新"),
+    "news_added": ("New: {0}.", "Neu: {0}.", "新到:{0}。"),
+    "news_changed": ("Changed: {0}.", "Geändert: {0}.", "有变化:{0}。"),
     "next": ("Next", "Weiter", "下一张"),
     "no_audit": (
         "Nothing in the audit trail.", "Nichts im Zugriffsprotokoll.", "审计记录中没有相关内容。",
