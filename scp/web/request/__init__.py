@@ -2,7 +2,7 @@
 
 from scp.web.request.access import BusyError, ForbiddenError
 from scp.web.request.bodies import MODELS, document, documents, multipart, part
-from scp.web.request.context import Asked, OfNode, WebContext, warned
+from scp.web.request.context import HARMLESS, Asked, OfNode, WebContext, warned
 from scp.web.request.errors import (
     NotFoundError,
     TooLargeError,
@@ -14,6 +14,7 @@ from scp.web.request.resources import BadRequestError, Resource
 from scp.web.request.routes import ErrorAnswer, Route, error_in_json
 
 __all__ = [
+    "HARMLESS",
     "MODELS",
     "Asked",
     "BadRequestError",

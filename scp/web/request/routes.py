@@ -38,6 +38,8 @@ class Route:
     # What log and audit trail call it; empty: neither tells of it, as of the files of a program.
     service: str = field(default="dicomweb", kw_only=True)
     errors: ErrorAnswer = field(default=error_in_json, kw_only=True)
+    # Whether who has logged in by a browser may change something by it, not look alone.
+    by_session: bool = field(default=False, kw_only=True)
 
     def rule(self, web: Web) -> str:
         """Its path by the settings, for werkzeug's routing."""

@@ -23,6 +23,7 @@ from scp.runtime import one_line
 from scp.web.dicomweb import capabilities
 from scp.web.monitoring import WebCounters
 from scp.web.request import (
+    HARMLESS,
     Asked,
     ErrorAnswer,
     OfNode,
@@ -119,7 +120,8 @@ class WebService:
             asked.request.max_content_length = _MOST_FORM_BYTES
         if found.right is None:
             return
-        asked.user = self._context.identity.of(asked.request.environ, asked.connection)
+        by_session = found.by_session or asked.request.method in HARMLESS
+        asked.user = self._context.identity.of(asked.request.environ, asked.connection, by_session)
         asked.user.require(found.right)
 
     def _match(self, request: Request) -> tuple[Route, dict[str, Any]]:

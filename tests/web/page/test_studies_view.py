@@ -116,7 +116,9 @@ def test_a_name_stands_in_no_url_and_no_line_of_the_audit_trail(page: Page) -> N
     assert "lindqvist" not in trail.lower()
 
 
-@pytest.mark.parametrize("token", ["nonsense", "", sealed(b"o" * 32, {"PatientID": "P1"})])
+@pytest.mark.parametrize(
+    "token", ["nonsense", "", "é", "%00%FF", sealed(b"o" * 32, {"PatientID": "P1"})]
+)
 def test_a_search_of_another_node_or_of_long_ago_is_said_to_have_ended(
     three: Page, token: str
 ) -> None:
