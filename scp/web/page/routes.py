@@ -5,7 +5,7 @@ from collections.abc import Callable
 from werkzeug.wrappers import Response
 
 from scp.config import Right
-from scp.web.page import arrivals, choices, node, studies
+from scp.web.page import arrivals, choices, node, sessions, studies
 from scp.web.page.study import download, instance, overview, series, way
 from scp.web.page.surface import PREFIX, absent, error_page, files
 from scp.web.request import Route
@@ -22,9 +22,13 @@ def _view(
     return Route("Page", path, handler, right=right, service=service, errors=error_page)
 
 
-def _form(path: str, handler: Callable[..., Response], right: Right | None = Right.PAGE) -> Route:
+def _form(
+    path: str, handler: Callable[..., Response], *, right: Right | None = Right.PAGE,
+    service: str = "",
+) -> Route:  # fmt: skip
     return Route(
-        "Page", path, handler, ("POST",), right=right, service="", errors=error_page
+        "Page", path, handler, ("POST",), right=right, service=service, errors=error_page,
+        by_session=True,
     )  # fmt: skip
 
 
@@ -38,6 +42,7 @@ ROUTES: tuple[Route, ...] = (
     _view(PREFIX, studies.listed),
     _form(f"{PREFIX}/search", studies.search),
     _view(f"{PREFIX}/latest", arrivals.latest, service=""),
+    _view(f"{PREFIX}/events", arrivals.told, service=""),
     _view(f"{PREFIX}/arrivals", arrivals.listed),
     _view(_STUDY, overview.shown),
     _view(f"{_STUDY}/way", way.shown),
@@ -49,6 +54,8 @@ ROUTES: tuple[Route, ...] = (
     _view(f"{PREFIX}/node", node.shown),
     _view(f"{PREFIX}/node/conformance", node.conformance),
     _form(f"{PREFIX}/language", choices.language, right=None),
+    _form(f"{PREFIX}/login", sessions.log_in, right=None, service="login"),
+    _form(f"{PREFIX}/logout", sessions.log_out, right=None, service="logout"),
     _open(f"{PREFIX}/files/<name>", files),
     _open(f"{PREFIX}/<path:rest>", absent),
 )

@@ -3,14 +3,21 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from werkzeug.wrappers import Response
 
 from scp.config import Right, Web
 from scp.web.http import error_answer
 
-# An answer of a status and words.
-ErrorAnswer = Callable[[int, str], Response]
+# An answer to what is asked (`Asked`) of a status and words.
+ErrorAnswer = Callable[[Any, int, str], Response]
+
+
+def error_in_json(asked: Any, status: int, words: str) -> Response:
+    """For a program."""
+    return error_answer(status, words)
+
 
 _VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
 
@@ -30,7 +37,9 @@ class Route:
     right: Right | None = field(kw_only=True)  # that who asks needs; None: anybody may ask
     # What log and audit trail call it; empty: neither tells of it, as of the files of a program.
     service: str = field(default="dicomweb", kw_only=True)
-    errors: ErrorAnswer = field(default=error_answer, kw_only=True)
+    errors: ErrorAnswer = field(default=error_in_json, kw_only=True)
+    # Whether who has logged in by a browser may change something by it, not look alone.
+    by_session: bool = field(default=False, kw_only=True)
 
     def rule(self, web: Web) -> str:
         """Its path by the settings, for werkzeug's routing."""

@@ -21,9 +21,17 @@ from scp.config import Right, Settings
 from scp.network.tls import web_context
 from scp.runtime import one_line
 from scp.web.dicomweb import capabilities
-from scp.web.http import error_answer
 from scp.web.monitoring import WebCounters
-from scp.web.request import Asked, ErrorAnswer, OfNode, Route, WebContext, status_of
+from scp.web.request import (
+    HARMLESS,
+    Asked,
+    ErrorAnswer,
+    OfNode,
+    Route,
+    WebContext,
+    error_in_json,
+    status_of,
+)
 from scp.web.request.access import AccessError, Connection
 from scp.web.service.tables import routes_of
 from storage.diagnostics import Event
@@ -86,7 +94,7 @@ class WebService:
 
     def _answer(self, asked: Asked) -> Response:
         request = asked.request
-        told: ErrorAnswer = error_answer
+        told: ErrorAnswer = error_in_json
         try:
             asked.require_host()
             if request.method == "OPTIONS":
@@ -96,14 +104,14 @@ class WebService:
             self._admit(asked, found)
             return _zipped(request, found.handler(asked, **given))
         except HTTPException as error:
-            answer = told(error.code or 500, error.description or "")
+            answer = told(asked, error.code or 500, error.description or "")
             if isinstance(error, MethodNotAllowed):
                 answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
             if isinstance(error, RequestedRangeNotSatisfiable):
                 answer.headers["Content-Range"] = f"bytes */{error.length}"
             return answer
         except Exception as error:
-            return _failed(error, request, told)
+            return _failed(error, asked, told)
 
     def _admit(self, asked: Asked, found: Route) -> None:
         """Raise AccessError unless who asks may ask for that, and from where it does."""
@@ -112,7 +120,8 @@ class WebService:
             asked.request.max_content_length = _MOST_FORM_BYTES
         if found.right is None:
             return
-        asked.user = self._context.identity.of(asked.request.environ, asked.connection)
+        by_session = found.by_session or asked.request.method in HARMLESS
+        asked.user = self._context.identity.of(asked.request.environ, asked.connection, by_session)
         asked.user.require(found.right)
 
     def _match(self, request: Request) -> tuple[Route, dict[str, Any]]:
@@ -166,13 +175,13 @@ class WebService:
         logger.info(Event(asked.service, **who, **told, seconds=seconds))
 
 
-def _failed(error: Exception, request: Request, told: ErrorAnswer) -> Response:
+def _failed(error: Exception, asked: Asked, told: ErrorAnswer) -> Response:
     status = status_of(error)
     if status is None:
-        logger.error(Event("http", one_line(error), path=request.path[:200]))
+        logger.error(Event("http", one_line(error), path=asked.request.path[:200]))
         logger.debug("details", exc_info=True)
-        return told(500, "internal error, see the node's log")
-    answer = told(status, str(error))
+        return told(asked, 500, "internal error, see the node's log")
+    answer = told(asked, status, str(error))
     if status == 503:
         answer.headers["Retry-After"] = _RETRY_SECONDS
     answer.headers.update(error.headers if isinstance(error, AccessError) else {})

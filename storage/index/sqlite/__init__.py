@@ -4,6 +4,7 @@ from storage.index.sqlite.added_keys import AddedKey, AddedKeys
 from storage.index.sqlite.added_values import AddedValues, Filled, candidates
 from storage.index.sqlite.database import ERRORS, connect, index_path, version_of
 from storage.index.sqlite.engine import SqliteEngine
+from storage.index.sqlite.epoch import EPOCH_TABLES
 from storage.index.sqlite.high_water import (
     TABLE,
     applied,
@@ -18,6 +19,7 @@ from storage.index.sqlite.replacing import put_in_place, remove_index, remove_re
 from storage.index.sqlite.shrinking import is_loose, shrink
 
 __all__ = [
+    "EPOCH_TABLES",
     "ERRORS",
     "SUM_TABLES",
     "TABLE",

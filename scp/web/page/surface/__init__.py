@@ -6,6 +6,8 @@ from scp.web.page.surface.answers import (
     absent,
     error_page,
     files,
+    led_back,
+    login_page,
     page,
     seen_other,
 )
@@ -19,6 +21,8 @@ __all__ = [
     "absent",
     "error_page",
     "files",
+    "led_back",
+    "login_page",
     "page",
     "sealed",
     "seen_other",

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Request, Response
 
 from scp.web.page.surface.formats import FILTERS
 from scp.web.page.surface.strings import LANGUAGES, text_of
-from scp.web.request import Asked, NotFoundError
+from scp.web.request import HARMLESS, Asked, NotFoundError
 
 # Below which all views lie.
 PREFIX = "/page"
@@ -65,23 +65,35 @@ def page(asked: Asked, template: str, status: int = 200, **values: Any) -> Respo
     """A view, in the language of who asks."""
     language = _language(asked.request)
     web = asked.context.web
+    is_got = asked.request.method in HARMLESS
     known = {
-        "language": language, "t": partial(text_of, language), "here": asked.request.full_path,
+        "language": language, "t": partial(text_of, language),
+        "here": asked.request.full_path if is_got else PREFIX,
         "node": asked.context.settings.node.ae_title, "dicomweb": web.path,
-        "user": asked.user.name,
+        "user": asked.user.name, "has_session": asked.user.has_session,
     }  # fmt: skip
-    body = _ENVIRONMENT.get_template(f"{template}.html").render(**known, **values)
+    body = _ENVIRONMENT.get_template(f"{template}.html").render(known | values)
     return _answer(body, status, language)
 
 
-def error_page(status: int, words: str) -> Response:
-    """What is wrong with a request, for a person."""
-    values = {
-        "language": "en", "t": partial(text_of, "en"), "here": PREFIX, "node": "minipacs",
-        "dicomweb": "", "user": "", "status": status, "phrase": HTTPStatus(status).phrase,
-        "words": words,
-    }  # fmt: skip
-    return _answer(_ENVIRONMENT.get_template("error.html").render(values), status, "en")
+def error_page(asked: Asked, status: int, words: str) -> Response:
+    """What is wrong with a request, for a person; where one can log in, the form for it."""
+    if status == HTTPStatus.UNAUTHORIZED and asked.context.identity.takes_sessions:
+        is_got = asked.request.method in HARMLESS
+        return login_page(asked, asked.request.full_path if is_got else PREFIX)
+    # Who may not see the page does not see either what node it is of.
+    told = {"code": status, "phrase": HTTPStatus(status).phrase, "words": words}
+    return page(asked, "error", status, node="minipacs", **told)
+
+
+def login_page(asked: Asked, back: str, is_wrong: bool = False) -> Response:
+    """The form by which one logs in; `is_wrong`: what was given is no token of anybody's."""
+    # To who comes by a link of another site its browser gives no cookie: it is to ask once more.
+    is_led = asked.request.headers.get("Sec-Fetch-Site") == "cross-site"
+    status = HTTPStatus.UNAUTHORIZED
+    return page(
+        asked, "login", status, node="minipacs", back=back, is_wrong=is_wrong, is_led=is_led
+    )  # fmt: skip
 
 
 def _answer(body: str, status: int, language: str) -> Response:
@@ -100,6 +112,12 @@ def absent(asked: Asked, rest: str) -> Response:
 def seen_other(path: str) -> Response:
     """The answer that what was asked for lies at another path of ours, to be got by GET."""
     return Response(status=303, headers={**_HEADERS, "Location": path})
+
+
+def led_back(path: str) -> Response:
+    """The same, to where a form says that it stood: nobody is led away from here."""
+    is_ours = path == PREFIX or path.startswith((f"{PREFIX}/", f"{PREFIX}?"))
+    return seen_other(path if is_ours else PREFIX)
 
 
 def files(asked: Asked, name: str) -> Response:

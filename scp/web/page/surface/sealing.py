@@ -22,7 +22,8 @@ def sealed(secret: bytes, values: dict[str, str]) -> str:
 def unsealed(secret: bytes, text: str) -> dict[str, str] | None:
     """What was sealed; None where it is too old, or was sealed by another."""
     try:
-        told = _fernet(secret).decrypt(text[:_MOST_CHARACTERS], ttl=_SECONDS)
+        given = text[:_MOST_CHARACTERS].encode(errors="replace")
+        told = _fernet(secret).decrypt(given, ttl=_SECONDS)
     except InvalidToken:
         return None
     return {str(name): str(value) for name, value in json.loads(told).items()}
