@@ -18,8 +18,8 @@ from support import CT, EXPLICIT, Code, RunningNode, ct, encoded, found, got, se
 from support.checks.faults import Held, Senders, compare, faults
 from support.machine.mounts import Disk, can_mount
 
-from storage.index.sqlite.database import connect, index_path
-from storage.index.sqlite.high_water import write_mark
+from storage.index.engines.sqlite.database import connect, index_path
+from storage.index.engines.sqlite.high_water import write_mark
 from storage.journal.journal import RECEIPTS, Journal
 
 needs_mounts = pytest.mark.skipif(not can_mount(), reason="nothing can be mounted here")
@@ -302,7 +302,7 @@ STAND_INS = {
         "OSError(28, 'No space left on device')",
     ),
     "index full": (
-        "storage.index.sqlite.engine.SqliteEngine.execute",
+        "storage.index.engines.sqlite.engine.SqliteEngine.execute",
         "__import__('sqlite3').OperationalError('database or disk is full')",
     ),
 }

@@ -276,8 +276,8 @@ def test_what_deletions_leave_free_in_the_index_file_is_given_back_unasked(
     node.constants = {
         "scp.node.index_keeper._SETTLE_SECONDS": 0.1,
         "scp.runtime.heartbeat.BEAT_SECONDS": 0.1,
-        "storage.index.sqlite.shrinking._LEAST_SHARE": 0.0,
-        "storage.index.sqlite.shrinking._LEAST_BYTES": 1,
+        "storage.index.engines.sqlite.shrinking._LEAST_SHARE": 0.0,
+        "storage.index.engines.sqlite.shrinking._LEAST_BYTES": 1,
     }
     node.start()
     done = minipacs("delete", node, "--study", "1.1", "--yes")

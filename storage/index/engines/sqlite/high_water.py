@@ -15,7 +15,7 @@ from pathlib import Path
 from peewee import SqliteDatabase
 
 from storage.files import sync_folder
-from storage.index.sqlite.database import (
+from storage.index.engines.sqlite.database import (
     BUSY_SECONDS,
     execute,
     index_path,

@@ -8,9 +8,7 @@ has a row for each key, whoever enters it: as due, until its value is written.
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from peewee import SqliteDatabase
-
-from storage.index.sqlite.database import execute, writing
+from storage.index.engines.statements import Statements
 
 # `decided`: when it was, which tells a key that is added again from the one before. The instances
 # up to the row `last` were there then; of these those up to `reached` have their values.
@@ -65,19 +63,19 @@ class AddedKey(NamedTuple):
 class AddedKeys:
     """Those of one index."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
-        self._database = database
+    def __init__(self, engine: Statements) -> None:
+        self._engine = engine
 
     @property
     def are_there(self) -> bool:
         """Whether there are any, or were until just now."""
-        return bool(execute(self._database, _IS_THERE, ()))
+        return bool(self._engine.execute(_IS_THERE, ()))
 
     def all(self) -> dict[int, AddedKey]:
         """Those that are there, by their tags; also those of which something is left."""
         if not self.are_there:
             return {}
-        rows = execute(self._database, "SELECT * FROM added_key ORDER BY tag", ())
+        rows = self._engine.execute("SELECT * FROM added_key ORDER BY tag", ())
         return {
             tag: AddedKey(tag, decided, reached, last, bool(removed))
             for tag, decided, reached, last, removed in rows
@@ -87,33 +85,33 @@ class AddedKeys:
         """Have the keys be those that are decided on, tag -> when. Raises ResourceError."""
         if self.agree_with(decided):
             return
-        with writing(self._database):
+        with self._engine.writing():
             if not self.are_there:
                 for statement in _TABLES:
-                    execute(self._database, statement, ())
+                    self._engine.execute(statement, ())
             held = self.all()
             for tag, at in decided.items():
                 one = held.get(tag)
                 if one is None or one.is_removed or one.decided != at:
-                    execute(self._database, _ADD, (tag, at))
+                    self._engine.execute(_ADD, (tag, at))
             for tag in held.keys() - decided.keys():
-                execute(self._database, "UPDATE added_key SET removed = 1 WHERE tag = ?", (tag,))
+                self._engine.execute("UPDATE added_key SET removed = 1 WHERE tag = ?", (tag,))
 
     def clear_some(self, tag: int) -> bool:
         """Delete some of what is left of a key that was removed; whether anything was.
 
         Raises ResourceError.
         """
-        with writing(self._database):
+        with self._engine.writing():
             held = self.all()
             if tag not in held or not held[tag].is_removed:
                 return False
-            if execute(self._database, _CLEAR, (tag, _MANY)):
+            if self._engine.execute(_CLEAR, (tag, _MANY)):
                 return True
-            execute(self._database, "DELETE FROM added_key WHERE tag = ?", (tag,))
+            self._engine.execute("DELETE FROM added_key WHERE tag = ?", (tag,))
             if len(held) == 1:
                 for statement in _DROP:
-                    execute(self._database, statement, ())
+                    self._engine.execute(statement, ())
             return False
 
     def agree_with(self, decided: Mapping[int, str]) -> bool:

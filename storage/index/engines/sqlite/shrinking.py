@@ -9,7 +9,7 @@ from pathlib import Path
 
 from peewee import SqliteDatabase
 
-from storage.index.sqlite import database as db
+from storage.index.engines.sqlite import database as db
 
 # It is worth while from this share of the file on, and this size.
 _LEAST_SHARE, _LEAST_BYTES = 0.25, 16 << 20

@@ -8,13 +8,11 @@ from typing import Any
 from peewee import SqliteDatabase
 
 from storage.files import held_for_too_long, require_sound
-from storage.index.sqlite import database as db
-from storage.index.sqlite.added_keys import AddedKeys
-from storage.index.sqlite.added_values import AddedValues
-from storage.index.sqlite.epoch import make_epoch, read_epoch
-from storage.index.sqlite.high_water import Mark, read_mark, write_mark
-from storage.index.sqlite.making import Making
-from storage.index.sqlite.shared_transactions import SharedTransactions
+from storage.index.engines import AddedKeys, AddedValues, SharedTransactions
+from storage.index.engines.sqlite import database as db
+from storage.index.engines.sqlite.epoch import make_epoch, read_epoch
+from storage.index.engines.sqlite.high_water import Mark, read_mark, write_mark
+from storage.index.engines.sqlite.making import Making
 from storage.journal import Journal
 
 
@@ -152,12 +150,12 @@ class SqliteEngine:
     @property
     def added_keys(self) -> AddedKeys:
         """The keys that were added to it."""
-        return AddedKeys(self.database)
+        return AddedKeys(self)
 
     @property
     def added_values(self) -> AddedValues:
         """The values that it holds for these."""
-        return AddedValues(self.database)
+        return AddedValues(self)
 
     @property
     def making(self) -> Making:

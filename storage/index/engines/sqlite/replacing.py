@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from storage.files import sync_folder
-from storage.index.sqlite import database as db
+from storage.index.engines.sqlite import database as db
 
 _NAME_BYTES = 4
 # What SQLite keeps beside a file.

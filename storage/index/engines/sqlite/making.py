@@ -6,7 +6,7 @@ How far it is tell its marks, as those of any index; so one that was cut off can
 from peewee import SqliteDatabase
 
 from storage.dicom.values import Uids
-from storage.index.sqlite.database import execute
+from storage.index.engines.sqlite.database import execute
 
 _TABLES = (
     "CREATE TABLE making (signature INTEGER, charset TEXT)",

@@ -4,12 +4,12 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from peewee import SqliteDatabase, Table
+from peewee import Table
 
 from storage.dicom import HeaderValue
 from storage.dicom.values import Uids, vr_of_tag
-from storage.index.sqlite.added_keys import AddedKey
-from storage.index.sqlite.database import execute, writing
+from storage.index.engines.added_keys import AddedKey
+from storage.index.engines.statements import Statements
 from storage.query import are_alike, form_condition, forms
 
 _NUL = "\0"
@@ -53,8 +53,8 @@ class Filled(NamedTuple):
 class AddedValues:
     """Those of one index."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
-        self._database = database
+    def __init__(self, engine: Statements) -> None:
+        self._engine = engine
 
     def enter(self, number: int, values: Mapping[int, HeaderValue]) -> None:
         """Write the values of an instance, of the keys for which it has a row.
@@ -63,35 +63,35 @@ class AddedValues:
         """
         for tag, value in values.items():
             first, *more = _forms_of(tag, value)
-            if execute(self._database, _SET, (value.vr, value.text, first, number, tag)) and more:
+            if self._engine.execute(_SET, (value.vr, value.text, first, number, tag)) and more:
                 for at, form in enumerate(more, 1):
-                    execute(self._database, _SET_MORE, (number, tag, at, value.vr, form))
+                    self._engine.execute(_SET_MORE, (number, tag, at, value.vr, form))
 
     def fill(self, page: Iterable[Filled], keys: Iterable[AddedKey], reached: int) -> None:
         """Write the values of a page of instances, and how far the keys are with it.
 
         What was replaced or deleted since it was read is left out. Raises ResourceError.
         """
-        with writing(self._database):
+        with self._engine.writing():
             for one in page:
-                if not execute(self._database, _IS_HELD, one[:3]):
+                if not self._engine.execute(_IS_HELD, one[:3]):
                     continue
                 for tag in one.values:
                     more = f"DELETE FROM added_value {_OF_ONE} AND number > 0"
-                    execute(self._database, more, (one.number, tag))
-                    execute(self._database, _MAKE, (tag, one.number))
+                    self._engine.execute(more, (one.number, tag))
+                    self._engine.execute(_MAKE, (tag, one.number))
                 self.enter(one.number, one.values)
             for key in keys:
                 values = min(reached, key.last), key.tag, key.decided
-                execute(self._database, _REACHED, values)
+                self._engine.execute(_REACHED, values)
 
     def behind(self, after: int, last: int, most: int) -> list[int]:
         """The instances behind a row, up to another one; some at most."""
-        return [number for (number,) in execute(self._database, _BEHIND, (after, last, most))]
+        return [number for (number,) in self._engine.execute(_BEHIND, (after, last, most))]
 
     def due(self, after: int, most: int) -> list[int]:
         """Those behind a row whose values are due; some at most."""
-        return [number for (number,) in execute(self._database, _DUE, (after, most))]
+        return [number for (number,) in self._engine.execute(_DUE, (after, most))]
 
     def of(
         self, speaker: str, entities: Sequence[int], tags: Collection[int]
@@ -108,13 +108,13 @@ class AddedValues:
         )
         given = json.dumps(list(entities)), json.dumps(list(tags))
         found: dict[int, tuple[int, dict[int, HeaderValue]]] = {}
-        for entity, instance, tag, vr, text in execute(self._database, statement, given):
+        for entity, instance, tag, vr, text in self._engine.execute(statement, given):
             found.setdefault(entity, (instance, {}))[1][tag] = HeaderValue(vr, text)
         return found
 
     def came_as(self, instances: Sequence[int]) -> dict[int, tuple[Uids, str]]:
         """Of each instance its UIDs, and the Patient ID that it came with."""
-        found = execute(self._database, _CAME, (json.dumps(list(instances)),))
+        found = self._engine.execute(_CAME, (json.dumps(list(instances)),))
         return {
             number: ((study, series, uid), json.loads(came).get(_PATIENT_ID, "") if came else shown)
             for number, study, series, uid, came, shown in found
@@ -123,9 +123,9 @@ class AddedValues:
     def are_few(self, selected: Any, most: int) -> bool:
         """Whether a SELECT of `candidates` gives so many at most."""
         limited = selected.limit(most + 1)
-        context: Any = self._database.get_sql_context()
+        context: Any = self._engine.database.get_sql_context()
         statement, values = context.sql(limited).query()
-        return len(execute(self._database, statement, values)) <= most
+        return len(self._engine.execute(statement, values)) <= most
 
     def count_unread(self, tags: Iterable[int], most: int) -> int:
         """Of how many values the header has to be asked; of more than `most` one more.
@@ -138,7 +138,7 @@ class AddedValues:
             "LIMIT ?)"
         )
         limit = most + 1 if most else -1
-        return int(execute(self._database, statement, (json.dumps(list(tags)), limit))[0][0])
+        return int(self._engine.execute(statement, (json.dumps(list(tags)), limit))[0][0])
 
 
 def candidates(tag: int, key: str, instance: Any = None) -> Any:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from peewee import Database
-
-from storage.index.sqlite import AddedKeys, AddedValues
+from storage.index.engines.added_keys import AddedKeys
+from storage.index.engines.added_values import AddedValues
+from storage.index.engines.statements import Statements
 
 # Ends what is under way by raising.
 Stop = Callable[[], None]
@@ -16,12 +16,8 @@ def never() -> None:
     """Do not stop."""
 
 
-class Engine(Protocol):
+class Engine(Statements, Protocol):
     """A database, with a connection for each thread; safe to use from many threads."""
-
-    @property
-    def database(self) -> Database:
-        """For the query builder."""
 
     @property
     def entered(self) -> dict[Any, Any]:
@@ -42,9 +38,6 @@ class Engine(Protocol):
     def connect(self) -> None:
         """Have a connection for the calling thread. Raises ResourceError."""
 
-    def execute(self, statement: str, values: Sequence[Any]) -> list[Any]:
-        """Run a prepared statement; the rows that it gives. Raises what `reading` turns."""
-
     def execute_each(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run a statement that gives nothing, with each of some rows of values."""
 
@@ -56,12 +49,6 @@ class Engine(Protocol):
 
     def at_one_time(self) -> AbstractContextManager[None]:
         """Have several statements see one state of the index."""
-
-    def writing(self) -> AbstractContextManager[None]:
-        """A transaction that holds the right to write from its start; or a part of a larger one.
-
-        Raises ResourceError where the index cannot be written.
-        """
 
     def write(self, work: Callable[[], None]) -> None:
         """Run what writes in such a transaction, which may be that of other threads' works too.
