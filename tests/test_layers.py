@@ -302,3 +302,21 @@ def test_files_of_instances_are_asked_for_by_their_uids() -> None:
         if {of for _, of in imports(name)} & {"relative_path", "named_by"}
     }
     assert not found | taken
+
+
+def test_what_is_asked_of_an_open_file_of_an_instance_needs_no_descriptor() -> None:
+    """It may lie where there is none: `status_of` tells its size and its arrival."""
+    backup = "storage.maintenance.backup.backup"  # a copy of the folders
+    found = set()
+    for name, path in MODULES.items():
+        calls = [
+            node.func
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        ]
+        opens = {
+            ast.unparse(call.value).rpartition(".")[2] for call in calls if call.attr == "open"
+        }
+        if opens & {"tree", "_tree", "files", "_files", "superseded"} and name != backup:
+            found |= {(name, call.attr) for call in calls if call.attr in ("fileno", "fstat")}
+    assert not found

@@ -21,8 +21,8 @@ from storage.index.engines.sqlite import (
 )
 from storage.index.entities import OF_PERSON, patients
 from storage.index.pages import Chain, Row, shortened
-from storage.index.rows import row_of, shared_header
-from storage.index.search import Location, Page, is_entered
+from storage.index.rows import Location, row_of, shared_header
+from storage.index.search import Page, is_entered
 from storage.index.tables import (
     IDENTITY,
     NAMED_LEVELS,

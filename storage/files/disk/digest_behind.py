@@ -4,8 +4,7 @@ import errno
 import hashlib
 import os
 import threading
-
-from storage.files.files import Files
+from collections.abc import Callable
 
 _READ_BYTES = 1 << 20
 _STEP_BYTES = 4 << 20  # for which the thread is woken
@@ -21,9 +20,11 @@ class DigestBehind:
     by `finish` or `abandon`, which leave no thread behind.
     """
 
-    def __init__(self, tree: Files, path: str, digest: "hashlib._Hash", start: int) -> None:
+    def __init__(
+        self, begin_sync: Callable[[int], None], path: str, digest: "hashlib._Hash", start: int
+    ) -> None:
         """Go on with `digest` at byte `start`. Raises OSError, RuntimeError."""
-        self._tree, self._hash = tree, digest
+        self._begin_sync, self._hash = begin_sync, digest
         self._at = self._synced = self._written = start
         self._is_over = self._is_abandoned = False
         self._error: OSError | None = None
@@ -87,4 +88,4 @@ class DigestBehind:
             self._at = end
         elif end - self._synced >= _SYNC_BYTES:
             self._synced = end
-            self._tree.begin_sync(self._descriptor)
+            self._begin_sync(self._descriptor)
