@@ -10,6 +10,7 @@ from base64 import b32encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_for_tag
 from pydicom.tag import BaseTag, Tag
@@ -55,6 +56,11 @@ class Entry:
     """One that is complete: all of type 1 is there, and the step's sequence has one item."""
 
     elements: Elements
+
+    @cached_property
+    def kept(self) -> dict[Any, Any]:
+        """What others have made of it, for as long as it is held."""
+        return {}
 
     @cached_property
     def step(self) -> Elements:
