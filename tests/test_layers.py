@@ -23,7 +23,7 @@ FLOORS = (
     {"storage.dicom.values"},
     {"storage.dicom.data_sets"},
     {"storage.dicom", "storage.query"},
-    {"storage.files.disk"},
+    {"storage.files.disk", "storage.worklist.entries"},
     {"storage.files.locks"},
     {"storage.files"},
     {"storage.journal.segments"},
@@ -35,6 +35,7 @@ FLOORS = (
     {"storage.index.consistency"},
     {"storage.archive.finding"},
     {"storage.archive"},
+    {"storage.worklist"},
     {"storage.outbox", "storage.maintenance.changes", "storage.maintenance.check"},
     {
         "storage.maintenance.recovery",
@@ -49,7 +50,7 @@ FLOORS = (
     {"scp.copies.conversion.pixels", "scp.copies.deidentify.rules", "scp.network.dimse"},
     {"scp.copies.corrected", "scp.copies.deidentify.elements", "scp.network.association"},
     {"scp.copies.deidentify.pixels", "scp.copies.export", "scp.network.scu"},
-    {"scp.copies.deidentify.instances"},
+    {"scp.copies.deidentify.instances", "scp.network.services.worklist"},
     {"scp.copies.deidentify", "scp.copies.conversion", "scp.node.acts"},
     {"scp.web.media", "scp.web.request.access"},
     {"scp.web.models", "scp.web.http", "scp.web.rendering"},
@@ -80,6 +81,7 @@ FLOORS = (
         "scp.cli.commands.retention",
         "scp.cli.commands.transfer",
         "scp.cli.commands.upkeep",
+        "scp.cli.commands.worklist",
     },
     {"scp.cli"},
     {"scp"},
@@ -93,6 +95,7 @@ CORRIDORS = {
     "scp.cli.commands", "scp.cli.commands.changes", "scp.cli.commands.node",
     "scp.cli.commands.retention", "scp.cli.commands.transfer", "scp.cli.commands.upkeep",
     "scp.node.acts",
+    "scp.cli.commands.worklist",
 }  # fmt: skip
 
 
@@ -270,6 +273,7 @@ def test_a_module_is_short(name: str) -> None:
 def test_the_tables_of_the_index_are_named_in_its_own_rooms() -> None:
     """SQL elsewhere is of a database of its own."""
     own = ("storage.index", "storage.journal", "storage.outbox", "storage.query",
+           "storage.worklist",
            "storage.maintenance.changes.kept_files")  # fmt: skip
     words = ("SELECT ", "INSERT INTO", "DELETE FROM", "UPDATE ", "PRAGMA ")
     found = {

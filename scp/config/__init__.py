@@ -15,6 +15,7 @@ from scp.config.schema import (
     Tls,
     TlsProfile,
     Web,
+    Worklist,
 )
 from scp.config.table import Table
 from scp.config.users import Right, User
@@ -36,6 +37,7 @@ __all__ = [
     "TlsProfile",
     "User",
     "Web",
+    "Worklist",
     "credentials",
     "editing",
     "loader",

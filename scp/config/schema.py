@@ -28,6 +28,10 @@ LogFormat = Literal["text", "json"]
 Hierarchy = Literal["lenient", "strict"]
 Readers = Literal["owner", "group", "everyone"]
 WebAuth = Literal["none", "basic", "token", "proxy"]
+# As storage.worklist has them: PS3.3 C.4.10, and what archives add.
+EntryState = Literal[
+    "SCHEDULED", "ARRIVED", "READY", "STARTED", "COMPLETED", "DISCONTINUED", "CANCELLED", "DEPARTED"
+]
 
 
 class Service(StrEnum):
@@ -35,6 +39,7 @@ class Service(StrEnum):
 
     ECHO, STORE, FIND = "echo", "store", "find"
     MOVE, GET, COMMIT = "move", "get", "commit"
+    WORKLIST, STEP = "worklist", "step"
 
 
 def _path(given: object, info: pydantic.ValidationInfo) -> object:
@@ -92,6 +97,8 @@ _TITLES = takes("a list of AE titles under [peers]", strict=False)
 _PATTERNS = takes('a list of texts, with * and ? as wildcards, such as "CT*"', strict=False)
 _SENDERS = takes(_PATTERNS.description, alias="from", strict=False)
 _RULES = takes("tables", strict=False)
+_STATES = takes(f"a list of {', '.join(get_args(EntryState))}", strict=False)
+_HOURS = takes("a number of hours above 0", gt=0, allow_inf_nan=False)
 Pattern = Annotated[str, Field(min_length=1)]
 
 
@@ -247,6 +254,20 @@ class Web(Table):
     workers: Annotated[int, _integer(0, 16)] = 0
 
 
+class Worklist(Table):
+    """What modalities are told to do, and what they tell of it (PS3.4 K, F)."""
+
+    folder: Annotated[Path | None, BeforeValidator(_path), _FOLDER] = None
+    own_station: Bool = False
+    serve: Annotated[tuple[EntryState, ...], _STATES] = (
+        "SCHEDULED", "ARRIVED", "READY", "STARTED",
+    )  # fmt: skip
+    keep: Annotated[int, _integer(0, 36500, unit=" (days)")] = 7
+    quiet: Seconds = 300
+    abandoned: Annotated[float, _HOURS] = 24
+    lenient: Bool = True
+
+
 class Forward(Table):
     """What is sent on as it arrives, and to which peers; a criterion left out takes any."""
 
@@ -276,6 +297,7 @@ class ConfigDocument(Table):
     web: Web | None = None
     users: dict[UserName, User] = Field(default_factory=dict)
     forward: Annotated[tuple[Forward, ...], _RULES] = ()
+    worklist: Worklist | None = None
 
 
 class Settings(ConfigDocument):
@@ -286,6 +308,12 @@ class Settings(ConfigDocument):
     def peer(self, ae_title: str) -> Peer | None:
         """The peer of that AE title, if there is one under [peers]."""
         return self.peers.get(ae_title.strip(" "))
+
+    @property
+    def worklist_folder(self) -> Path:
+        """Where the entries of the worklist lie, with [worklist] or without."""
+        own = self.worklist and self.worklist.folder
+        return own or self.storage.path / "worklist"
 
 
 TABLES: dict[str, type[Table]] = {

@@ -20,6 +20,7 @@ from scp.node import worker
 from scp.node.compaction import Compactor
 from scp.node.index_keeper import IndexKeeper
 from scp.node.retention import Retainer
+from scp.node.worklist_keeper import WorklistKeeper
 from scp.runtime import (
     AssociationSlots,
     Attempts,
@@ -71,6 +72,7 @@ class Supervisor:
         )
         self._web = WebProcesses(settings, doors.web, of_web, self._clear_of_web, statement)
         self._forwarder = Forwarder(settings, tls)
+        self._worklist = WorklistKeeper(settings)
         self._workers: dict[int, int] = {}  # process id -> number
         self._due: dict[int, float] = {}  # number -> when it is started again
         self._life, self._life_end = os.pipe()
@@ -90,6 +92,7 @@ class Supervisor:
             "metrics": self._exporter.tend,
             "web": self._web.tend,
             "forwarding": self._forwarder.tend,
+            "worklist": self._worklist.tend,
             "certificates": self._renew,
         }
 
@@ -127,6 +130,7 @@ class Supervisor:
         systemd.notify("STOPPING=1")
         self._exporter.stop()
         self._forwarder.stop()
+        self._worklist.stop()
         self._web.stop()
         self._stop()
         self._retainer.end()
@@ -135,6 +139,7 @@ class Supervisor:
         self._exporter.end()
         self._web.end()
         self._forwarder.end()
+        self._worklist.end()
 
     def _seconds_until_due(self) -> float:
         """Seconds until something is to be done."""
@@ -199,6 +204,7 @@ class Supervisor:
         self._exporter.renew(settings)
         self._web.renew(settings)
         self._forwarder.renew(settings, tls)
+        self._worklist.renew(settings)
         self._send(signal.SIGHUP)
 
     def _send(self, number: int) -> None:
