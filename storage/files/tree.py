@@ -15,11 +15,10 @@ from storage.diagnostics import Event, FolderError, ResourceError
 from storage.dicom import part10
 from storage.dicom.values import Uids
 from storage.files.digests import digest_of_rest
-from storage.files.disk import begin_writing, prune, refusal, sync_folder
+from storage.files.disk import UnsyncedFiles, begin_writing, prune, refusal, sync_folder
 from storage.files.locks import claim, claim_folder, hold
 from storage.files.superseded import Superseded
 from storage.files.tree_walk import Stray, entries, instances, relative_path
-from storage.files.unsynced import UnsyncedFiles
 
 logger = logging.getLogger(__name__)
 

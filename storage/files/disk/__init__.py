@@ -9,10 +9,8 @@ from storage.files.disk.database_file import (
 )
 from storage.files.disk.durability import (
     begin_writing,
-    can_sync_file_systems,
     prune,
     sync_file,
-    sync_file_system,
     sync_folder,
 )
 from storage.files.disk.file_system import require_known
@@ -26,12 +24,13 @@ from storage.files.disk.rights import (
     why_not_made,
     words_of,
 )
+from storage.files.disk.unsynced import UnsyncedFiles
 
 __all__ = [
     "MissingRight",
+    "UnsyncedFiles",
     "another_descriptor",
     "begin_writing",
-    "can_sync_file_systems",
     "damage_found",
     "name_of",
     "of_tree",
@@ -42,7 +41,6 @@ __all__ = [
     "rights",
     "sqlite_words",
     "sync_file",
-    "sync_file_system",
     "sync_folder",
     "unusable",
     "why_not",

@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
-from storage.files.disk import (
+from storage.files.disk.durability import (
     begin_writing,
     can_sync_file_systems,
     sync_file,
