@@ -23,7 +23,7 @@ FLOORS = (
     {"storage.dicom.values"},
     {"storage.dicom.data_sets"},
     {"storage.dicom", "storage.query"},
-    {"storage.files.disk"},
+    {"storage.files.disk", "storage.worklist.entries"},
     {"storage.files.locks"},
     {"storage.files"},
     {"storage.journal.segments"},
@@ -34,6 +34,7 @@ FLOORS = (
     {"storage.index.consistency"},
     {"storage.archive.finding"},
     {"storage.archive"},
+    {"storage.worklist"},
     {"storage.outbox", "storage.maintenance.changes", "storage.maintenance.check"},
     {
         "storage.maintenance.recovery",
