@@ -135,6 +135,19 @@ class Documents:
             self._archive.documents.forget(study, series)
 
 
+def series_of(
+    archive: Archive, documents: Documents, study: str
+) -> list[tuple[str, SeriesDocument]]:
+    """The series of a study, by Series Instance UID, each with its document; as they arrived.
+
+    Raises ArchiveError, OSError.
+    """
+    with archive.locate_below(study) as found:
+        series = dict.fromkeys(location.uids[1] for location in found)
+    made = ((one, documents.document(study, one)) for one in series)
+    return [(one, document) for one, document in made if document]
+
+
 @dataclass
 class _Held:
     """The document of a series that instances are asked of, and what it turns out to lack."""
