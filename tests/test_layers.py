@@ -54,6 +54,7 @@ FLOORS = (
     {"scp.copies.deidentify", "scp.copies.conversion", "scp.node.acts"},
     {"scp.web.media", "scp.web.request.access"},
     {"scp.web.models", "scp.web.http", "scp.web.rendering"},
+    {"scp.copies.documents"},
     {
         "scp.copies",
         "scp.forwarding",

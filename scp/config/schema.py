@@ -128,6 +128,7 @@ class Storage(Table):
     charset: Annotated[str, _CHARSET] = "ISO_IR 100"
     superseded_copies: Annotated[int, _integer(0)] = 32
     superseded_percent: Annotated[int, _integer(0, 100)] = 10
+    metadata_bytes: Annotated[int, _integer(0, unit=" (bytes)")] = 1073741824
 
 
 class Access(Table):

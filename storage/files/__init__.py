@@ -31,6 +31,7 @@ from storage.files.locks import (
     turn,
     unlock,
 )
+from storage.files.series_documents import SeriesDocuments
 from storage.files.superseded import Kept
 from storage.files.superseded_bounds import Bounds, SupersededLimiter
 from storage.files.tree import Tree
@@ -45,6 +46,7 @@ __all__ = [
     "InstanceFiles",
     "Kept",
     "MissingRight",
+    "SeriesDocuments",
     "Stray",
     "SupersededLimiter",
     "Tree",
