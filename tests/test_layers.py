@@ -49,7 +49,7 @@ FLOORS = (
     {"scp.copies.corrected", "scp.copies.deidentify.elements", "scp.network.association"},
     {"scp.copies.deidentify.pixels", "scp.copies.export", "scp.network.scu"},
     {"scp.copies.deidentify.instances"},
-    {"scp.copies.deidentify", "scp.copies.conversion"},
+    {"scp.copies.deidentify", "scp.copies.conversion", "scp.node.acts"},
     {"scp.web.media", "scp.web.request.access"},
     {"scp.web.models", "scp.web.http", "scp.web.rendering"},
     {
@@ -62,6 +62,7 @@ FLOORS = (
     {"scp.web.retrieval", "scp.web.viewer"},
     {"scp.web.dicomweb", "scp.web.page.surface"},
     {"scp.web.page.study"},
+    {"scp.web.page.acting"},
     {"scp.web.page"},
     {"scp.web.monitoring"},
     {"scp.web.service"},
@@ -91,6 +92,7 @@ CORRIDORS = {
     "storage.maintenance", "scp.web.retrieval",
     "scp.cli.commands", "scp.cli.commands.changes", "scp.cli.commands.node",
     "scp.cli.commands.retention", "scp.cli.commands.transfer", "scp.cli.commands.upkeep",
+    "scp.node.acts",
 }  # fmt: skip
 
 

@@ -15,8 +15,9 @@ from scp.cli.options import (
 )
 from scp.cli.output import forwarding, say, say_json
 from scp.config import Settings
-from scp.runtime import AuditTrail, trail, user
-from storage.diagnostics import ArchiveError, ResourceError
+from scp.node.acts.actor import Actor
+from scp.node.acts.forwarding import retry
+from storage.diagnostics import ArchiveError
 from storage.outbox import Failed, opened, overview
 
 app = Commands()
@@ -38,7 +39,7 @@ def forward(
             known = f"{settings.source}: no [[forward]] names it"
             raise failure(f"{title}: nothing goes there; {known}")
         if again:
-            count = retry(settings, title)
+            count = retry(Actor.of_command(settings), title)
             if as_json:
                 say_json({"retried": count})
             else:
@@ -54,18 +55,6 @@ def failed(settings: Settings, title: str) -> list[Failed]:
     """What is sent no more by itself, to one destination or to all. Raises ResourceError."""
     with opened(settings.storage.path, settings.storage.sync) as outbox:
         return overview.failed(outbox, title) if outbox else []
-
-
-def retry(settings: Settings, title: str) -> int:
-    """Have what failed sent again; how many instances that are. Raises ResourceError."""
-    with opened(settings.storage.path, settings.storage.sync) as outbox:
-        if outbox is None:
-            raise ResourceError(f"{settings.storage.path}: nothing was ever sent on")
-        count = overview.retry(outbox, title)
-    audit = AuditTrail(*trail(settings))
-    audit.write("forward-retry", user=user(), destination=title or None, instances=count)
-    audit.close()
-    return count
 
 
 def tell(settings: Settings, title: str, in_json: bool) -> bool:
