@@ -65,6 +65,7 @@ FLOORS = (
     {"scp.web.retrieval", "scp.web.viewer"},
     {"scp.web.dicomweb", "scp.web.page.surface"},
     {"scp.web.page.study"},
+    {"scp.web.page.acting"},
     {"scp.web.page"},
     {"scp.web.monitoring"},
     {"scp.web.service"},

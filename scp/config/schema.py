@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from scp.config.table import Table, takes
 from scp.config.transfer_syntaxes import Syntax
-from scp.config.users import User, UserName
+from scp.config.users import ALLOW_RULE, Right, User, UserName
 
 # PS3.3 C.12.1.1.2: what pydicom reads, but for the empty value and two misspellings. Listed here,
 # for to load pydicom takes longer than all else that a configuration needs.
@@ -85,6 +85,9 @@ _URL_PATH = takes('a path such as "/dicom-web"', pattern=r"^(/[A-Za-z0-9._~-]+)+
 _ORIGIN = r"^https?://[A-Za-z0-9.\[\]:_-]+$"
 _URL = takes('a URL without a path such as "https://pacs.example.org"', pattern=_ORIGIN)
 _ORIGINS = takes('a list of origins such as "https://viewer.example.org"', strict=False)
+
+# What anybody may where nobody is asked who it is: no more than a peer may.
+_OF_ANYBODY = frozenset({Right.FIND, Right.RETRIEVE, Right.STORE, Right.PAGE})
 
 AETitle = Annotated[str, AE_TITLE_RULE, AfterValidator(lambda title: title.strip(" "))]
 Bool = Annotated[bool, takes("true or false")]
@@ -246,6 +249,7 @@ class Web(Table):
     url: Annotated[str | None, _URL] = None
     tls: Bool = False
     auth: Annotated[WebAuth, takes(" or ".join(get_args(WebAuth)))] = "none"
+    allow: Annotated[frozenset[Annotated[Right, Field(strict=False)]], ALLOW_RULE] = _OF_ANYBODY
     trusted_proxies: Annotated[tuple[Network, ...], _PROXIES] = ()
     user_header: Annotated[str, _HEADER] = "X-Forwarded-User"
     origins: Annotated[tuple[Annotated[str, Field(pattern=_ORIGIN)], ...], _ORIGINS] = ()

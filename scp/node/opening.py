@@ -7,12 +7,12 @@ from pathlib import Path
 
 from scp.config import Settings
 from scp.copies.conversion.limits import BUDGET
+from scp.node.acts.marked import marked
 from scp.runtime import child
-from storage import Archive, OnConflict, catch_up, prepare
+from storage import Archive, OnConflict, prepare
 from storage.diagnostics import FolderError, InUseError, ResourceError
 from storage.files import Bounds, Tree, is_free
 from storage.index import index_path
-from storage.journal import changes_cut_off, in_progress
 from storage.maintenance.recovery import (
     UNFINISHED,
     bring_in,
@@ -70,12 +70,8 @@ def opened(settings: Settings) -> Iterator[Archive]:
 @contextmanager
 def changing(settings: Settings) -> Iterator[Archive]:
     """The same to change files and rows: what an earlier one left half-done is ended first."""
-    with opened(settings) as archive:
-        data = settings.storage.path
-        if changes_cut_off(data):
-            catch_up(data, settings.storage.charset)
-        with in_progress(data):
-            yield archive
+    with opened(settings) as archive, marked(settings.storage.path, settings.storage.charset):
+        yield archive
 
 
 def open_to_store(settings: Settings, told: Callable[[int, int], None]) -> bool:

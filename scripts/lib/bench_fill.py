@@ -26,6 +26,8 @@ _OF_FILE = {
     "TransferSyntaxUID": "1.2.840.10008.1.2.1",
     "file_bytes": 525_000,
     "charset": "ISO_IR 100",
+    "sender": "BENCH",
+    "received": 0,
 }
 _FILL_CACHE_KIB = 500_000
 _NOTE, _UNFINISHED = "made by bench-find", "unfinished"

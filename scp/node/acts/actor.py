@@ -26,16 +26,19 @@ class StoppedError(ArchiveError):
 
 @dataclass(frozen=True)
 class Actor:
-    """Who it is, for history and audit trail; `origin` is what that says of where it was asked."""
+    """Who it is, for the audit trail, with where it was asked; and as the history of corrections
+    tells it, which has one name for a user of the system and another for one of [users].
+    """
 
     settings: Settings
     name: str
     origin: Mapping[str, str] = field(default_factory=dict)
+    signature: str = ""
 
     @classmethod
     def of_command(cls, settings: Settings) -> "Actor":
         """Who runs a command."""
-        return cls(settings, user())
+        return cls(settings, user(), signature=user())
 
     def tell(self, event: str, **fields: object) -> None:
         """Add a line to the audit trail."""

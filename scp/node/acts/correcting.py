@@ -116,7 +116,7 @@ class CorrectionPlan:
                 raise UncorrectableError(f"{selection}: was corrected meanwhile; look again")
 
         made = correction.correct(
-            archive.tree, entity, self.values, user=actor.name, before=before, reason=reason,
+            archive.tree, entity, self.values, user=actor.signature, before=before, reason=reason,
             merge=self.is_merge, check=check,
         )  # fmt: skip
         actor.tell(
@@ -145,7 +145,7 @@ def parsed(assignments: Sequence[str]) -> dict[str, str]:
 def undo(actor: Actor, archive: Archive, one: Correction) -> None:
     """Take a correction back. Raises ArchiveError, UncorrectableError."""
     level, key = one.entity
-    correction.undo(archive.tree, one.number, actor.name)
+    correction.undo(archive.tree, one.number, actor.signature)
     actor.tell("undo", number=one.number, level=level.name, key=key)
 
 

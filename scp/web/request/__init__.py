@@ -4,6 +4,7 @@ from scp.web.request.access import BusyError, ForbiddenError
 from scp.web.request.bodies import MODELS, document, documents, multipart, part
 from scp.web.request.context import HARMLESS, Asked, OfNode, WebContext, warned
 from scp.web.request.errors import (
+    ConflictError,
     NotFoundError,
     TooLargeError,
     UnavailableError,
@@ -11,7 +12,7 @@ from scp.web.request.errors import (
     status_of,
 )
 from scp.web.request.resources import BadRequestError, Resource
-from scp.web.request.routes import ErrorAnswer, Route, error_in_json
+from scp.web.request.routes import Route
 
 __all__ = [
     "HARMLESS",
@@ -19,7 +20,7 @@ __all__ = [
     "Asked",
     "BadRequestError",
     "BusyError",
-    "ErrorAnswer",
+    "ConflictError",
     "ForbiddenError",
     "NotFoundError",
     "OfNode",

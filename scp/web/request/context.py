@@ -15,10 +15,12 @@ from werkzeug.wrappers import Request, Response
 from scp.config import Settings, Web
 from scp.copies.corrected import AsCorrected
 from scp.copies.documents import Documents
+from scp.node.acts.board import ActBoard
 from scp.runtime import AuditTrail, trail
-from scp.web.request.access import ANYBODY, Caller, Connection, ForbiddenError, Identity
+from scp.web.request.access import NOBODY, Caller, Connection, ForbiddenError, Identity
 from scp.web.request.resources import BadRequestError, Resource
 from scp.web.request.routes import Route
+from scp.web.request.undertakings import Undertakings
 from storage import Archive, OnConflict
 from storage.files import Bounds
 
@@ -35,6 +37,7 @@ class OfNode:
 
     secret: bytes  # 32
     statement: Callable[[Settings], str]  # of conformance, as HTML
+    acts: ActBoard = field(default_factory=ActBoard)  # that were begun on the page
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class WebContext:
     audit: AuditTrail
     identity: Identity
     node: OfNode
+    undertakings: Undertakings = field(default_factory=Undertakings)
 
     @classmethod
     def of(cls, settings: Settings, node: OfNode) -> "WebContext":
@@ -89,7 +93,7 @@ class Asked:
     request: Request
     told: dict[str, Any] = field(default_factory=dict)
     closing: ExitStack = field(default_factory=ExitStack)  # what is open until all is sent
-    user: Caller = ANYBODY
+    user: Caller = NOBODY
     route: Route | None = None  # that was found for it
 
     @property

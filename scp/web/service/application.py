@@ -22,18 +22,9 @@ from scp.network.tls import web_context
 from scp.runtime import one_line
 from scp.web.dicomweb import capabilities
 from scp.web.monitoring import WebCounters
-from scp.web.request import (
-    HARMLESS,
-    Asked,
-    ErrorAnswer,
-    OfNode,
-    Route,
-    WebContext,
-    error_in_json,
-    status_of,
-)
+from scp.web.request import HARMLESS, Asked, OfNode, Route, WebContext, status_of
 from scp.web.request.access import AccessError, Connection
-from scp.web.service.tables import routes_of
+from scp.web.service.tables import ErrorAnswer, errors_at, is_of_page, routes_of
 from storage.diagnostics import Event
 
 logger = logging.getLogger(__name__)
@@ -88,19 +79,27 @@ class WebService:
             answer.response = _told(asked, answer.response)
         return answer(environ, start_response)
 
-    def close(self) -> None:
-        """Have all that was stored be where it belongs, on the disk; nothing is stored then."""
+    def stop_acts(self) -> None:
+        """Have what the page has begun end as soon as it can be left as it is."""
+        self._context.undertakings.stop()
+
+    def close(self, seconds: float = 0) -> None:
+        """Have all that was stored be where it belongs, on the disk; nothing is stored then.
+
+        What the page has begun may take so long, unless it was told to end.
+        """
+        self._context.undertakings.end(seconds)
         self._context.archive.close()
 
     def _answer(self, asked: Asked) -> Response:
         request = asked.request
-        told: ErrorAnswer = error_in_json
+        told = errors_at(self._context.web, request.path)
         try:
             asked.require_host()
             if request.method == "OPTIONS":
                 return self._options(asked)
             found, given = self._match(request)
-            told, asked.route = found.errors, found
+            asked.route = found
             self._admit(asked, found)
             return _zipped(request, found.handler(asked, **given))
         except HTTPException as error:
@@ -120,8 +119,10 @@ class WebService:
             asked.request.max_content_length = _MOST_FORM_BYTES
         if found.right is None:
             return
-        by_session = found.by_session or asked.request.method in HARMLESS
-        asked.user = self._context.identity.of(asked.request.environ, asked.connection, by_session)
+        # By what a browser sends by itself nothing is changed but by the page's own forms.
+        request = asked.request
+        by_session = is_of_page(request.path) or request.method in HARMLESS
+        asked.user = self._context.identity.of(request.environ, asked.connection, by_session)
         asked.user.require(found.right)
 
     def _match(self, request: Request) -> tuple[Route, dict[str, Any]]:
@@ -149,7 +150,8 @@ class WebService:
             return
         answer.headers.add("Vary", "Origin")
         origin = request.headers.get("Origin", "")
-        if origin in origins:
+        # The page is for its own eyes: what it asks for once changes what is held.
+        if origin in origins and not is_of_page(request.path):
             answer.headers["Access-Control-Allow-Origin"] = origin
             answer.headers["Access-Control-Allow-Credentials"] = "true"
             answer.headers["Access-Control-Expose-Headers"] = _EXPOSED

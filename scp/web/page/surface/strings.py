@@ -1,5 +1,9 @@
 """What the page says, in each language: a table. Whoever adds a language adds a column."""
 
+from scp.web.page.surface.act_strings import ACT_STRINGS, ERRORS_TOLD
+
+__all__ = ["ERRORS_TOLD", "LANGUAGES", "STRINGS", "text_of"]
+
 # As each is called in itself; the first one speaks where none of a reader's is here.
 LANGUAGES = {"en": "English", "de": "Deutsch", "zh": "中文"}
 
@@ -219,6 +223,7 @@ STRINGS: dict[str, tuple[str, str, str]] = {
     "zip_media": ("For media, with DICOMDIR", "Für Medien, mit DICOMDIR", "用于介质(含 DICOMDIR)"),
     "zoom": ("Zoom", "Zoom", "缩放"),
 }  # fmt: skip
+STRINGS |= ACT_STRINGS
 
 
 def text_of(language: str, key: str, *values: object) -> str:

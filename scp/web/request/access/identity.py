@@ -10,7 +10,7 @@ from typing import Any
 from werkzeug.http import parse_cookie
 
 from scp.config import Settings, credentials
-from scp.web.request.access.callers import ANYBODY, Caller
+from scp.web.request.access.callers import Caller
 from scp.web.request.access.connections import Connection
 from scp.web.request.access.errors import BusyError, ForbiddenError, UnauthorizedError
 from scp.web.request.access.failures import Failures
@@ -33,6 +33,7 @@ class Identity:
         assert settings.web
         self._web = settings.web
         self._users = settings.users
+        self._anybody = Caller("", settings.web.allow)
         self._callers = {name: Caller(name, user.allow) for name, user in settings.users.items()}
         self._tokens = {kept: name for name, user in settings.users.items() for kept in user.tokens}
         self._sessions = Sessions(secret, self._tokens)
@@ -50,7 +51,7 @@ class Identity:
         Raises UnauthorizedError, ForbiddenError, TooManyError.
         """
         if self._web.auth == "none":
-            return ANYBODY
+            return self._anybody
         if self._web.auth == "proxy":
             return self._by_proxy(environ, connection)
         _require_private(connection)  # before it is sent: the browser asks for none then
