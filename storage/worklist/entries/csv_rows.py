@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from storage.worklist.entries.entry import EntryError
+from storage.worklist.entries.values import is_date
 
 _DELIMITERS = ";,\t"
 _MOST_ROWS = 10_000
@@ -209,9 +210,10 @@ def _date(value: str, order: str) -> str:
     if between == "/" and not order and first != second and max(first, second) <= 12:
         raise ValueError(f'"{value}" may be two dates: --dates dmy or --dates mdy says which')
     day, month = (second, first) if between == "/" and order == "mdy" else (first, second)
-    if not (1 <= month <= 12 and 1 <= day <= 31):
+    found = f"{year}{month:02d}{day:02d}"
+    if not is_date(found):
         raise ValueError(f'"{value}" is no date')
-    return f"{year}{month:02d}{day:02d}"
+    return found
 
 
 def _time(value: str) -> str:

@@ -73,6 +73,10 @@ class Entry:
         """The value of an attribute, wherever it stands; empty where there is none."""
         return (self.step if tag in OF_STEP else self.elements).get(tag, _ABSENT).text
 
+    def text_of(self, keyword: str) -> str:
+        """The same by keyword."""
+        return self.text(Tag(keyword))
+
     @property
     def study_uid(self) -> str:
         """Study Instance UID: what the images will carry."""

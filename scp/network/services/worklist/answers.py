@@ -35,7 +35,7 @@ class AnswerEncoder:
         self._keys = _in_order(query.keys)
         keys = query.step_keys
         self._step_keys = None if keys is None else _in_order(keys)
-        self._empty = {tag: self._element(tag, _empty(key), charsets.charset(""))
+        self._empty = {tag: self._element(tag, _empty(tag, key), charsets.charset(""))
                        for tag, key in (*self._keys, *(self._step_keys or ()))}  # fmt: skip
 
     def encode(self, known: Known) -> bytes:
@@ -105,7 +105,10 @@ def _in_order(keys: Elements) -> list[_Key]:
     return [(tag, keys[tag]) for tag in sorted(keys)]
 
 
-def _empty(key: Element) -> Element:
+def _empty(tag: BaseTag, key: Element) -> Element:
+    """What is answered where an entry has nothing; whose private attributes are asked, as it was."""
+    if tag.is_private and 0x10 <= tag.element <= 0xFF and key.text.isascii():
+        return key
     return Element("SQ", items=()) if key.items is not None else Element(key.vr)
 
 
@@ -114,7 +117,7 @@ def _restricted(held: Element, keys: Elements) -> Element:
     return replace(held, items=tuple(
         {
             tag: _restricted(item[tag], key.items[0]) if tag in item and key.items and key.items[0]
-            else item.get(tag, _empty(key))
+            else item.get(tag, _empty(tag, key))
             for tag, key in keys.items()
         }
         for item in held.items or ()
