@@ -27,6 +27,7 @@ READERS = {"owner": 0o077, "group": 0o027, "everyone": 0o022}
 LogFormat = Literal["text", "json"]
 Hierarchy = Literal["lenient", "strict"]
 Readers = Literal["owner", "group", "everyone"]
+FhirForm = Literal["R4", "R5"]
 WebAuth = Literal["none", "basic", "token", "proxy"]
 # As storage.worklist has them: PS3.3 C.4.10, and what archives add.
 EntryState = Literal[
@@ -40,6 +41,12 @@ class Service(StrEnum):
     ECHO, STORE, FIND = "echo", "store", "find"
     MOVE, GET, COMMIT = "move", "get", "commit"
     WORKLIST, STEP = "worklist", "step"
+
+
+class Notice(StrEnum):
+    """How a peer is told of studies that are here: by DIMSE (PS3.4 R), or as FHIR ImagingStudy."""
+
+    IAN, FHIR = "ian", "fhir"
 
 
 def _path(given: object, info: pydantic.ValidationInfo) -> object:
@@ -69,6 +76,7 @@ AE_TITLE_RULE = takes(
     pattern=r"^ *[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])? *$",
 )
 _ALLOW = takes(f"a list of {', '.join(Service)}", strict=False)
+_NOTIFY = takes(f"a list of {Notice.IAN}", strict=False)
 _CHARSET = takes('a DICOM character set such as "ISO_IR 100"', pattern=f"^({'|'.join(CHARSETS)})$")
 _HIERARCHY = takes(" or ".join(get_args(Hierarchy)))
 _FILE = takes("the path of a file")
@@ -84,6 +92,10 @@ _HOST = takes("a host name or IP address", pattern=r"^[^\s\x00-\x1F\x7F]+$")
 _URL_PATH = takes('a path such as "/dicom-web"', pattern=r"^(/[A-Za-z0-9._~-]+)+$")
 _ORIGIN = r"^https?://[A-Za-z0-9.\[\]:_-]+$"
 _URL = takes('a URL without a path such as "https://pacs.example.org"', pattern=_ORIGIN)
+_FHIR = takes(
+    'the URL of a FHIR server such as "https://fhir.example.org/r4"',
+    pattern=r"^https?://[A-Za-z0-9.\[\]:_-]+(/[A-Za-z0-9._~/-]*)?$",
+)
 _ORIGINS = takes('a list of origins such as "https://viewer.example.org"', strict=False)
 
 # What anybody may where nobody is asked who it is: no more than a peer may.
@@ -174,6 +186,11 @@ class Peer(Table):
     associations: Annotated[int | None, _integer(0, 4096)] = None
     tls: Bool = False
     tls_name: Annotated[str | None, _HOST] = None
+    notify: Annotated[frozenset[Literal["ian"]], _NOTIFY] = frozenset()
+    notify_quiet: Seconds = 60
+    fhir: Annotated[str | None, _FHIR] = None
+    fhir_version: Annotated[FhirForm, takes(" or ".join(get_args(FhirForm)))] = "R4"
+    fhir_token: Annotated[Path | None, BeforeValidator(_path), _FILE] = None
     allow: Annotated[frozenset[Annotated[Service, Field(strict=False)]], _ALLOW] = frozenset(
         Service
     )
@@ -183,9 +200,18 @@ class Peer(Table):
         if (self.host is None) != (self.port is None):
             missing = "host" if self.host is None else "port"
             raise ValueError(f"{missing}: missing; takes host and port together, or neither")
+        if self.notify and self.host is None:
+            raise ValueError("notify: takes host and port, to send notifications to")
+        if self.fhir_token and self.fhir is None:
+            raise ValueError("fhir_token: is for the server that fhir names")
         if self.tls_name and not self.tls:
             raise ValueError("tls_name: is checked only with tls = true")
         return self
+
+    @property
+    def notices(self) -> list[Notice]:
+        """How it is told of studies that are here."""
+        return [Notice.IAN] * bool(self.notify) + [Notice.FHIR] * bool(self.fhir)
 
 
 class Tls(Table):
@@ -319,6 +345,20 @@ class Settings(ConfigDocument):
         """Where the entries of the worklist lie, with [worklist] or without."""
         own = self.worklist and self.worklist.folder
         return own or self.storage.path / "worklist"
+
+    @property
+    def notices(self) -> dict[str, tuple[str, Notice]]:
+        """Who is told of studies that are here, and how, by what the queue calls that.
+
+        No AE title is as long as these names.
+        """
+        told = [(title, kind) for title, peer in self.peers.items() for kind in peer.notices]
+        return {f"notices to {title} ({kind})": (title, kind) for title, kind in told}
+
+    @property
+    def destinations(self) -> list[str]:
+        """What the queue has, of [[forward]] and of notices."""
+        return sorted({*(title for rule in self.forward for title in rule.to), *self.notices})
 
 
 TABLES: dict[str, type[Table]] = {

@@ -105,7 +105,8 @@ class DocumentMaker:
 
 
 def _is_wanted(settings: Settings) -> bool:
-    return bool(settings.storage.metadata_bytes and settings.web)
+    asks = settings.web or any(peer.fhir for peer in settings.peers.values())
+    return bool(settings.storage.metadata_bytes and asks)
 
 
 def _make(settings: Settings, start: int, end: int, tidies: bool) -> None:
