@@ -71,6 +71,7 @@ FLOORS = (
     {"scp.web.service"},
     {"scp.web"},
     {"scp.network"},
+    {"scp.node.upkeep"},
     {"scp.node", "scp.conformance.writing"},
     {"scp.conformance.sections"},
     {"scp.conformance", "scp.cli.output"},
@@ -96,8 +97,7 @@ CORRIDORS = {
     "storage.maintenance", "scp.web.retrieval",
     "scp.cli.commands", "scp.cli.commands.changes", "scp.cli.commands.node",
     "scp.cli.commands.retention", "scp.cli.commands.transfer", "scp.cli.commands.upkeep",
-    "scp.node.acts",
-    "scp.cli.commands.worklist",
+    "scp.cli.commands.worklist", "scp.node.acts", "scp.node.upkeep",
 }  # fmt: skip
 
 

@@ -17,11 +17,11 @@ from scp.forwarding import Forwarder
 from scp.network.association import RESTARTS, Counters
 from scp.network.tls import Contexts, certificates, contexts
 from scp.node import worker
-from scp.node.compaction import Compactor
-from scp.node.document_maker import DocumentMaker
-from scp.node.index_keeper import IndexKeeper
-from scp.node.retention import Retainer
-from scp.node.worklist_keeper import WorklistKeeper
+from scp.node.upkeep.compaction import Compactor
+from scp.node.upkeep.document_maker import DocumentMaker
+from scp.node.upkeep.index_keeper import IndexKeeper
+from scp.node.upkeep.retention import Retainer
+from scp.node.upkeep.worklist_keeper import WorklistKeeper
 from scp.runtime import (
     AssociationSlots,
     Attempts,

@@ -6,8 +6,8 @@ import signal
 import time
 
 from scp.config import Settings
-from scp.node.index_keeper import IndexKeeper
-from scp.node.opening import opened
+from scp.node.acts.opening import opened
+from scp.node.upkeep.index_keeper import IndexKeeper
 from scp.runtime import child
 from storage.diagnostics import Event
 from storage.maintenance.compaction import compact, is_worth_a_look

@@ -7,8 +7,8 @@ import time
 from typing import Protocol
 
 from scp.config import Settings
-from scp.node.index_keeper import IndexKeeper
-from scp.node.opening import changing
+from scp.node.acts.opening import changing
+from scp.node.upkeep.index_keeper import IndexKeeper
 from scp.runtime import MANY, child, tell
 from storage import Archive
 from storage.diagnostics import ArchiveError, Event

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from scp.node.key_filler import KeyFiller
+from scp.node.upkeep.key_filler import KeyFiller
 from scp.runtime import REFUSALS, Attempts, child, log
 from storage import catch_up, is_settled, settle_index
 from storage import received as received_bytes

@@ -12,8 +12,8 @@ import time
 from scp.config import Settings
 from scp.copies.corrected import AsCorrected
 from scp.copies.documents import Documents
-from scp.node.index_keeper import IndexKeeper
-from scp.node.opening import opened
+from scp.node.acts.opening import opened
+from scp.node.upkeep.index_keeper import IndexKeeper
 from scp.runtime import MANY, child, log, memory
 from storage import Archive
 from storage import received as received_bytes
