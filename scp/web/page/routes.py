@@ -6,7 +6,7 @@ from typing import Any
 from werkzeug.wrappers import Response
 
 from scp.config import Right
-from scp.web.page import arrivals, choices, node, studies
+from scp.web.page import arrivals, choices, node, sessions, studies
 from scp.web.page.acting import (
     correcting,
     deleting,
@@ -32,9 +32,12 @@ def _view(
     return Route("Page", path, handler, right=right, service=service)
 
 
-def _form(path: str, handler: Callable[..., Response], right: Right | None = Right.PAGE) -> Route:
+def _form(
+    path: str, handler: Callable[..., Response], right: Right | None = Right.PAGE,
+    service: str = "",
+) -> Route:  # fmt: skip
     return Route(
-        "Page", path, handler, ("POST",), right=right, service=""
+        "Page", path, handler, ("POST",), right=right, service=service
     )  # fmt: skip
 
 
@@ -68,6 +71,7 @@ ROUTES: tuple[Route, ...] = (
     _view(PREFIX, studies.listed),
     _form(f"{PREFIX}/search", studies.search),
     _view(f"{PREFIX}/latest", arrivals.latest, service=""),
+    _view(f"{PREFIX}/events", arrivals.told, service=""),
     _view(f"{PREFIX}/arrivals", arrivals.listed),
     _view(_STUDY, overview.shown),
     _view(f"{_STUDY}/way", way.shown),
@@ -105,6 +109,8 @@ ROUTES: tuple[Route, ...] = (
     _view(f"{PREFIX}/deleted", _of_page(deleting.listed), right=Right.DELETE),
     _view(f"{PREFIX}/acts/<key>", how_far, service=""),
     _form(f"{PREFIX}/language", choices.language, right=None),
+    _form(f"{PREFIX}/login", sessions.log_in, right=None, service="login"),
+    _form(f"{PREFIX}/logout", sessions.log_out, right=None, service="logout"),
     _open(f"{PREFIX}/files/<name>", files),
     _open(f"{PREFIX}/<path:rest>", absent),
 )

@@ -1,8 +1,8 @@
 """What is asked, of what, and what answers are made of."""
 
-from scp.web.request.access import ForbiddenError
+from scp.web.request.access import BusyError, ForbiddenError
 from scp.web.request.bodies import MODELS, document, documents, multipart, part
-from scp.web.request.context import Asked, OfNode, WebContext, warned
+from scp.web.request.context import HARMLESS, Asked, OfNode, WebContext, warned
 from scp.web.request.errors import (
     ConflictError,
     NotFoundError,
@@ -15,9 +15,11 @@ from scp.web.request.resources import BadRequestError, Resource
 from scp.web.request.routes import Route
 
 __all__ = [
+    "HARMLESS",
     "MODELS",
     "Asked",
     "BadRequestError",
+    "BusyError",
     "ConflictError",
     "ForbiddenError",
     "NotFoundError",
@@ -30,6 +32,7 @@ __all__ = [
     "WebContext",
     "document",
     "documents",
+    "error_in_json",
     "multipart",
     "part",
     "status_of",

@@ -22,7 +22,7 @@ from scp.network.tls import web_context
 from scp.runtime import one_line
 from scp.web.dicomweb import capabilities
 from scp.web.monitoring import WebCounters
-from scp.web.request import Asked, OfNode, Route, WebContext, status_of
+from scp.web.request import HARMLESS, Asked, OfNode, Route, WebContext, status_of
 from scp.web.request.access import AccessError, Connection
 from scp.web.service.tables import ErrorAnswer, errors_at, is_of_page, routes_of
 from storage.diagnostics import Event
@@ -119,7 +119,10 @@ class WebService:
             asked.request.max_content_length = _MOST_FORM_BYTES
         if found.right is None:
             return
-        asked.user = self._context.identity.of(asked.request.environ, asked.connection)
+        # By what a browser sends by itself nothing is changed but by the page's own forms.
+        request = asked.request
+        by_session = is_of_page(request.path) or request.method in HARMLESS
+        asked.user = self._context.identity.of(request.environ, asked.connection, by_session)
         asked.user.require(found.right)
 
     def _match(self, request: Request) -> tuple[Route, dict[str, Any]]:

@@ -216,13 +216,15 @@ def test_values_that_are_none_are_shown_as_they_are() -> None:
 
 def test_who_may_not_see_the_page_gets_nothing_of_it_but_files_and_words() -> None:
     open_to_all = {route.rule(Web(port=0)) for route in ROUTES if route.right is None}
-    assert open_to_all == {"/page/language", "/page/files/<name>", "/page/<path:rest>"}
+    assert open_to_all == {
+        "/page/language", "/page/login", "/page/logout", "/page/files/<name>", "/page/<path:rest>",
+    }  # fmt: skip
     looks = {route.right for route in ROUTES if "GET" in route.methods} - {None}
     acts = {Right.SEND, Right.CORRECT, Right.DELETE}
     assert looks == {Right.PAGE, Right.RETRIEVE, *acts}
     posts = {route.rule(Web(port=0)): route.right for route in ROUTES if "POST" in route.methods}
     assert {path for path, right in posts.items() if right not in acts} == {
-        "/page/search", "/page/language",
+        "/page/search", "/page/language", "/page/login", "/page/logout",
     }  # fmt: skip
 
 

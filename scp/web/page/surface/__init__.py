@@ -7,6 +7,8 @@ from scp.web.page.surface.answers import (
     absent,
     error_page,
     files,
+    led_back,
+    login_page,
     page,
     seen_other,
 )
@@ -24,6 +26,8 @@ __all__ = [
     "clean",
     "error_page",
     "files",
+    "led_back",
+    "login_page",
     "number",
     "page",
     "sealed",

@@ -23,7 +23,8 @@ def sealed(secret: bytes, values: dict[str, str]) -> str:
 def unsealed(secret: bytes, text: str, seconds: int = _SECONDS) -> dict[str, str] | None:
     """What was sealed; None where it is older than that, or was sealed by another."""
     try:
-        told = _fernet(secret).decrypt(text[:_MOST_CHARACTERS], ttl=seconds)
+        given = text[:_MOST_CHARACTERS].encode(errors="replace")
+        told = _fernet(secret).decrypt(given, ttl=seconds)
     except InvalidToken:
         return None
     return {str(name): str(value) for name, value in json.loads(told).items()}

@@ -10,9 +10,11 @@ from scp.web.request.access.errors import (
     UnauthorizedError,
 )
 from scp.web.request.access.identity import Identity
+from scp.web.request.access.sessions import SESSION_SECONDS, session_cookie
 
 __all__ = [
     "NOBODY",
+    "SESSION_SECONDS",
     "AccessError",
     "BusyError",
     "Caller",
@@ -21,4 +23,5 @@ __all__ = [
     "Identity",
     "TooManyError",
     "UnauthorizedError",
+    "session_cookie",
 ]

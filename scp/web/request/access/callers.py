@@ -12,6 +12,7 @@ class Caller:
 
     name: str
     rights: frozenset[Right]
+    has_session: bool = False  # it has logged in, and can log out
 
     def may(self, right: Right) -> bool:
         """Whether it has a right."""
