@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support import ct
+from support.checks.web_access import basic, kept
 from support.data.web_page import HOST, Page, opened_page
 from werkzeug.test import TestResponse
 
@@ -49,7 +50,7 @@ def test_it_is_told_in_words_with_what_to_do_next(
     for key in (f"error_{status}", f"next_{status}", "to_studies"):
         assert STRINGS[key][place] in answer.text
     assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
-    assert "MINIPACS" in answer.text  # the bar, and the way back
+    assert "<nav " in answer.text  # the bar, as above each view
     if status == 405:
         assert answer.headers["Allow"]
 
@@ -57,17 +58,17 @@ def test_it_is_told_in_words_with_what_to_do_next(
 def test_who_tries_in_vain_or_has_to_wait_is_told_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    web = {"port": 0, "auth": "token"}
-    with opened_page(tmp_path, web=web, users={"anna": {"allow": ["page"]}}) as page:
+    web = {"port": 0, "auth": "basic"}
+    with opened_page(tmp_path, web=web, users={"anna": {"password": kept()}}) as page:
 
         def ask() -> TestResponse:
             here = {"REMOTE_ADDR": "127.0.0.1"}
-            headers = {**HOST, "Authorization": "Bearer guess"}
+            headers = {**HOST, "Authorization": basic("anna", "a guess")}
             return page.client.get("/page", headers=headers, environ_base=here)
 
         assert (answer := ask()).status_code == 401
         assert STRINGS["next_401"][0] in answer.text
-        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        assert answer.headers["WWW-Authenticate"].startswith("Basic")
 
         def refuse(failures: Failures, address: str, name: str) -> None:
             raise TooManyError("it was tried too often in vain; try again later", 60)
