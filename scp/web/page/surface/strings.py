@@ -106,10 +106,6 @@ STRINGS: dict[str, tuple[str, str, str]] = {
     ),
     "may": ("May", "Darf", "权限"),
     "modality": ("Modality", "Modalität", "设备类型"),
-    "more_series": (
-        "The first {0} series are shown.", "Die ersten {0} Serien werden gezeigt.",
-        "仅显示前 {0} 个序列。",
-    ),
     "n_instances": ("{0} instances", "{0} Instanzen", "{0} 个实例"),
     "name": ("Patient's name", "Name", "患者姓名"),
     "navigation": ("Views", "Ansichten", "视图"),
@@ -117,6 +113,7 @@ STRINGS: dict[str, tuple[str, str, str]] = {
     "news_added": ("New: {0}.", "Neu: {0}.", "新到:{0}。"),
     "news_changed": ("Changed: {0}.", "Geändert: {0}.", "有变化:{0}。"),
     "next": ("Next", "Weiter", "下一张"),
+    "next_series": ("Further series", "Weitere Serien", "更多序列"),
     "no_audit": (
         "Nothing in the audit trail.", "Nichts im Zugriffsprotokoll.", "审计记录中没有相关内容。",
     ),
@@ -197,6 +194,7 @@ STRINGS: dict[str, tuple[str, str, str]] = {
     "size": ("Size", "Größe", "大小"),
     "skip": ("To the content", "Zum Inhalt", "跳到内容"),
     "slice": ("Slice", "Schicht", "层"),
+    "some_series": ("Series {0} to {1}", "Serien {0} bis {1}", "第 {0} 至 {1} 个序列"),
     "space": ("space", "Leertaste", "空格"),
     "speed": ("Speed", "Tempo", "速度"),
     "state": ("State", "Stand", "状态"),
