@@ -1,5 +1,6 @@
 """The index: SQLite tables that answer queries, and how rows get there."""
 
+from storage.files import FileFacts
 from storage.index import corrected_rows, counts, pages, search
 from storage.index.engine import Stop, never
 from storage.index.entities import OF_PERSON, patients
@@ -37,7 +38,6 @@ from storage.index.tables import (
     signature,
 )
 from storage.index.writer import (
-    FileFacts,
     digest_in,
     digests_in,
     facts_in,
