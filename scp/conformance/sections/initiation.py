@@ -3,7 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scp.network.dimse import CONTEXT, STORAGE_CLASSES, STORAGE_SYNTAXES, VERIFICATION
+from scp.network.dimse import (
+    CONTEXT,
+    MODALITY_WORKLIST,
+    STORAGE_CLASSES,
+    STORAGE_SYNTAXES,
+    VERIFICATION,
+)
 from scp.network.scu import SYNTAXES
 
 
@@ -38,6 +44,13 @@ ACTIVITIES = (
         "N-ACTION request of storage commitment",
         frozenset(CONTEXT[:1]),
         CONTEXT[1],
+        "SCU",
+    ),
+    Activity(
+        "`minipacs worklist ask`",
+        "C-FIND request",
+        frozenset({MODALITY_WORKLIST}),
+        SYNTAXES,
         "SCU",
     ),
     Activity("`minipacs peers`", "C-ECHO request", frozenset({VERIFICATION}), SYNTAXES, "SCU"),
