@@ -49,6 +49,10 @@ COMMANDS = {
         "Bring studies of a peer here: what matches, or is named; what is held is not brought "
         "again.",
     ),
+    "show": (
+        "finding.show",
+        "Show a study that is held: what each series says, or all of it as one JSON document.",
+    ),
     "stats": (
         "upkeep.stats",
         "Show what is held: by modality, by sender and by month, and how it grew.",

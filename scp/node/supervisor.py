@@ -17,10 +17,11 @@ from scp.forwarding import Forwarder
 from scp.network.association import RESTARTS, Counters
 from scp.network.tls import Contexts, certificates, contexts
 from scp.node import worker
-from scp.node.compaction import Compactor
-from scp.node.index_keeper import IndexKeeper
-from scp.node.retention import Retainer
-from scp.node.worklist_keeper import WorklistKeeper
+from scp.node.upkeep.compaction import Compactor
+from scp.node.upkeep.document_maker import DocumentMaker
+from scp.node.upkeep.index_keeper import IndexKeeper
+from scp.node.upkeep.retention import Retainer
+from scp.node.upkeep.worklist_keeper import WorklistKeeper
 from scp.runtime import (
     AssociationSlots,
     Attempts,
@@ -81,6 +82,7 @@ class Supervisor:
         self._keeper = IndexKeeper(self._data, is_whole)
         self._retainer = Retainer(self._keeper)
         self._compactor = Compactor(self._keeper)
+        self._documents = DocumentMaker(self._keeper)
         self._certificates = certificates.CertificateWatcher()
         self._next_look = 0.0
         self._attempts = Attempts()
@@ -89,6 +91,7 @@ class Supervisor:
             "index": lambda: self._keeper.tend(self._settings.storage.charset),
             "retention": lambda: self._retainer.tend(self._settings),
             "compaction": lambda: self._compactor.tend(self._settings),
+            "metadata": lambda: self._documents.tend(self._settings),
             "metrics": self._exporter.tend,
             "web": self._web.tend,
             "forwarding": self._forwarder.tend,
@@ -135,6 +138,7 @@ class Supervisor:
         self._stop()
         self._retainer.end()
         self._compactor.end()
+        self._documents.end()
         self._keeper.end()
         self._exporter.end()
         self._web.end()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from scp.forwarding import PROPOSAL
 from scp.network.dimse import (
     CONTEXT,
     MODALITY_WORKLIST,
@@ -51,6 +52,13 @@ ACTIVITIES = (
         "C-FIND request",
         frozenset({MODALITY_WORKLIST}),
         SYNTAXES,
+        "SCU",
+    ),
+    Activity(
+        "`notify` of a peer",
+        "N-CREATE request of Instance Availability Notification",
+        frozenset(PROPOSAL[:1]),
+        PROPOSAL[1],
         "SCU",
     ),
     Activity("`minipacs peers`", "C-ECHO request", frozenset({VERIFICATION}), SYNTAXES, "SCU"),
