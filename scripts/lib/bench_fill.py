@@ -14,8 +14,8 @@ from storage import Level
 from storage.dicom.instance_header import Header
 from storage.dicom.values.attributes import BY_KEYWORD, stored_at
 from storage.files.tree import Tree
+from storage.index.engines.sqlite.database import connect
 from storage.index.rows import insert_statement, name_parts, row_of, shared_header
-from storage.index.sqlite.database import connect
 from storage.index.tables import NAMED_LEVELS, SHARED, column_names, signature
 from storage.maintenance.recovery.startup import new_index
 from storage.query.rules import folded, match_columns

@@ -9,12 +9,11 @@ from typing import Any
 from peewee import SQL
 
 from storage.dicom.values import UNIQUE, Level, Uids, stored_at
-from storage.index.rows import holds_several, name_parts, said_of
+from storage.index.rows import Location, holds_several, name_parts, said_of
 from storage.index.search import (
     INSTANCES,
     LOCATION_COLUMNS,
     Conditions,
-    Location,
     location,
     of_instances,
     rows,

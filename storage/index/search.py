@@ -12,9 +12,9 @@ from storage.dicom.values import (
     UNIQUE,
     Attribute,
     Level,
-    Uids,
     row_level,
 )
+from storage.index.rows import Location
 from storage.index.tables import TABLES, Index, columns_of
 from storage.query import (
     Query,
@@ -30,19 +30,6 @@ from storage.query import (
 
 # More ways to ask for columns than this are not remembered.
 _MAX_PREPARED = 256
-
-
-@dataclass(frozen=True)
-class Location:
-    """A stored instance: its UIDs and class, and what is known of its data set."""
-
-    uids: Uids
-    sop_class_uid: str
-    transfer_syntax_uid: str
-    file_bytes: int
-    digest: str
-    charset: str  # what was assumed for its text that names no Specific Character Set
-    arrived: int = 0  # the time of its file, in nanoseconds since 1970
 
 
 # Computed attributes, PS3.4 C.3.4: keyword -> what is counted, below which level.

@@ -35,9 +35,9 @@ from storage.dicom.values import (
     Level,
     stored_at,
 )
-from storage.index.engine import Engine
-from storage.index.sqlite import EPOCH_TABLES, SUM_TABLES, SqliteEngine, connect
-from storage.index.sqlite import TABLE as MARK_TABLE
+from storage.index.engines import Engine
+from storage.index.engines.sqlite import EPOCH_TABLES, SUM_TABLES, SqliteEngine, connect
+from storage.index.engines.sqlite import TABLE as MARK_TABLE
 from storage.query import NAME_PART_CHARACTERS, match_columns
 
 TABLES = {

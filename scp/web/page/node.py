@@ -57,7 +57,7 @@ def conformance(asked: Asked) -> Response:
 def _queue(settings: Settings) -> tuple[Mapping[str, Standing], list[Any], str]:
     """How far each destination is, what has failed, and why that is not known."""
     data = settings.storage.path
-    titles = {title: Standing() for rule in settings.forward for title in rule.to}
+    titles = {title: Standing() for title in settings.destinations}
     try:
         found = titles | standings_beside(data, _QUEUE_SECONDS)
         failed = failed_beside(data, _QUEUE_SECONDS, _MOST_FAILED + 1)

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Request, Response
 
 from scp.config import Settings, Web
 from scp.copies.corrected import AsCorrected
+from scp.copies.documents import Documents
 from scp.node.acts.board import ActBoard
 from scp.runtime import AuditTrail, trail
 from scp.web.request.access import NOBODY, Caller, Connection, ForbiddenError, Identity
@@ -62,6 +63,11 @@ class WebContext:
         copies = AsCorrected(archive.tree, settings.node.ae_title)
         audit = AuditTrail(*trail(settings))
         return cls(settings, archive, copies, audit, Identity(settings, node.secret), node)
+
+    @cached_property
+    def documents(self) -> Documents:
+        """What instances say, kept."""
+        return Documents(self.archive, self.copies, self.settings.storage.metadata_bytes)
 
     @property
     def web(self) -> Web:

@@ -272,18 +272,18 @@ def _enter_one(tree: Files, index: Index, number: int) -> int:
 
 def _elements(files: Files, one: Location, tags: list[BaseTag]) -> Elements:
     try:
-        with files.open(one.uids) as file:
+        with files.open(one.uids, one.key) as file:
             syntax = part10.read(file).transfer_syntax_uid
             held = read_data_set(file, syntax, list(tags), max(tags))
             return read(held, tags, one.charset, budget=ReadBudget(STORED))
     except OSError as error:
-        raise ResourceError(f"{files.name(one.uids)}: {error.strerror}") from error
+        raise ResourceError(f"{files.name(one.uids, one.key)}: {error.strerror}") from error
 
 
 def _header(files: Files, one: Location) -> Header | None:
     try:
-        with files.open(one.uids) as file:
+        with files.open(one.uids, one.key) as file:
             return header(file, part10.read(file).transfer_syntax_uid, one.charset)
     except (OSError, ArchiveError) as error:
-        logger.error(Event("not corrected", error, file=files.name(one.uids)))
+        logger.error(Event("not corrected", error, file=files.name(one.uids, one.key)))
         return None

@@ -25,7 +25,7 @@ from storage.archive.finding import added_keys, key_filling
 from storage.archive.finding.key_values import KeyValues
 from storage.diagnostics.errors import ArchiveError, ResourceError
 from storage.index import corrected_rows
-from storage.index.sqlite.database import connect, index_path
+from storage.index.engines.sqlite.database import connect, index_path
 from storage.index.tables import SHARED, TABLES, Index, build, column_names, signature
 from storage.journal.corrections.in_effect import in_force
 from storage.journal.journal import Journal

@@ -9,7 +9,7 @@ from support import ct
 from support.data.web_page import Page
 
 import scp.web.page.surface as surface
-from storage.index.sqlite import SqliteEngine
+from storage.index.engines.sqlite import SqliteEngine
 
 TEMPLATES = Path(surface.__file__).parent / "templates"
 
