@@ -29,7 +29,7 @@ def sections(settings: Settings) -> tuple[Section, ...]:
         Section(3, "Basic Worklist Management service", ("Not supported.",)),
         Section(3, "Modality Performed Procedure Step service", ("Not supported.",)),
         Section(3, "Unified Worklist and Procedure Step service", ("Not supported.",)),
-        Section(3, "Instance Availability Notification service", ("Not supported.",)),
+        Section(3, "Instance Availability Notification service", store.notification()),
         *store.sections(settings),
         *store.commitment_sections(settings),
         *query.sections(settings),

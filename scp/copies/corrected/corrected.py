@@ -18,10 +18,14 @@ from storage.journal.corrections import PATIENT_ID, Correction, in_force
 
 @dataclass(frozen=True)
 class Copy:
-    """An instance as a Part 10 file that stands at its start, and under which UID it goes."""
+    """An instance as a Part 10 file that stands at its start, and under which UID it goes.
+
+    `is_corrected`: with other values than those that it came with.
+    """
 
     file: BinaryIO
     sop_instance_uid: str
+    is_corrected: bool = False
 
 
 class Copies(Protocol):
@@ -39,7 +43,7 @@ class AsCorrected:
 
     def __init__(self, files: InstanceFiles, system: str) -> None:
         self._files = files
-        self._system = system
+        self.system = system
 
     def open(self, location: Location) -> Copy:
         """The file itself, or a copy of it with other values. Raises ArchiveError, OSError."""
@@ -62,7 +66,7 @@ class AsCorrected:
         finally:
             if made is None:
                 file.close()
-        return Copy(made, location.uids[2])
+        return Copy(made, location.uids[2], bool(corrections))
 
     def fault_of(self, location: Location) -> str:
         """What is wrong with the file that is held, or nothing; reads all of it."""
@@ -86,7 +90,7 @@ class AsCorrected:
         syntax = meta.transfer_syntax_uid
         is_deflated = syntax in reader.DEFLATED
         data, start = (inflated(file), 0) if is_deflated else (file, meta.data_set_offset)
-        found = amended(data, start, syntax, corrections, self._system, location.charset)
+        found = amended(data, start, syntax, corrections, self.system, location.charset)
         if not is_deflated:
             return chained(head + found.head, data, found.rest, found.end)
         file.close()

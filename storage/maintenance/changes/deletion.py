@@ -46,6 +46,7 @@ def delete(
             if archive.tree.holds(one.uids):
                 archive.tree.superseded.take(one.uids)
             forget(archive.index, one.uids)
+            archive.documents.forget(*one.uids[:2])
         yield one.uids
 
 
