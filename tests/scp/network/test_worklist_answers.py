@@ -64,5 +64,4 @@ def test_what_was_answered_once_is_not_encoded_again(
     monkeypatch.setattr("storage.worklist.entries.folder.read", lambda *_: pytest.fail("read"))
     monkeypatch.setattr("storage.worklist.table.entry_of", lambda *_: pytest.fail("decoded"))
     assert answers(worklist) == first
-    # The character set of each answer, and what an empty element is, once a query.
-    assert len(encoded) == ENTRIES + len(ASKED) + 1
+    assert len(encoded) <= len(ASKED) + 1  # what an empty element is, once a query

@@ -54,7 +54,7 @@ FAULTS = [
     ("Foo\n1\n", {}, 'row 1: column "Foo" is no keyword: --map "Foo=KEYWORD"'),
     ("ID,PatientID\n1,2\n", {}, 'row 1: column "PatientID" is PatientID once more'),
     ("ID\n1\n", {"Nr": "PatientID"}, '--map: there is no column "nr"'),
-    ("ID\n1,2,3\n", {}, "row 2: has 3 columns, the first row names 1"),
+    ("ID,Name\n1,2,3\n", {}, "row 2: has 3 columns, the first row names 2"),
     ('ID\n"1\n', {}, "row 2: "),
     ("", {}, "row 1: is empty"),
 ]
