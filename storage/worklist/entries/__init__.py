@@ -1,10 +1,9 @@
 """Entries of the worklist: what an order has to have, what is filled in, how one is written."""
 
-from storage.worklist.entries import csv_rows
+from storage.worklist.entries import csv_rows, folder
 from storage.worklist.entries.attributes import (
     NEVER_EMPTY,
     NOT_KEYS,
-    OF_STEP,
     STEP_SEQUENCE,
     TABLE,
     WorklistAttribute,
@@ -15,7 +14,6 @@ from storage.worklist.entries.json_form import from_json, to_json
 __all__ = [
     "NEVER_EMPTY",
     "NOT_KEYS",
-    "OF_STEP",
     "STEP_SEQUENCE",
     "TABLE",
     "Entry",
@@ -23,6 +21,7 @@ __all__ = [
     "WorklistAttribute",
     "completed",
     "csv_rows",
+    "folder",
     "from_json",
     "from_values",
     "to_json",
