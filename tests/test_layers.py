@@ -49,7 +49,7 @@ FLOORS = (
     {"scp.copies.conversion.pixels", "scp.copies.deidentify.rules", "scp.network.dimse"},
     {"scp.copies.corrected", "scp.copies.deidentify.elements", "scp.network.association"},
     {"scp.copies.deidentify.pixels", "scp.copies.export", "scp.network.scu"},
-    {"scp.copies.deidentify.instances"},
+    {"scp.copies.deidentify.instances", "scp.network.services.worklist"},
     {"scp.copies.deidentify", "scp.copies.conversion"},
     {"scp.web.media", "scp.web.request.access"},
     {"scp.web.models", "scp.web.http", "scp.web.rendering"},
@@ -81,6 +81,7 @@ FLOORS = (
         "scp.cli.commands.retention",
         "scp.cli.commands.transfer",
         "scp.cli.commands.upkeep",
+        "scp.cli.commands.worklist",
     },
     {"scp.cli"},
     {"scp"},
@@ -93,6 +94,7 @@ CORRIDORS = {
     "storage.maintenance", "scp.web.retrieval",
     "scp.cli.commands", "scp.cli.commands.changes", "scp.cli.commands.node",
     "scp.cli.commands.retention", "scp.cli.commands.transfer", "scp.cli.commands.upkeep",
+    "scp.cli.commands.worklist",
 }  # fmt: skip
 
 
@@ -270,6 +272,7 @@ def test_a_module_is_short(name: str) -> None:
 def test_the_tables_of_the_index_are_named_in_its_own_rooms() -> None:
     """SQL elsewhere is of a database of its own."""
     own = ("storage.index", "storage.journal", "storage.outbox", "storage.query",
+           "storage.worklist",
            "storage.maintenance.changes.kept_files")  # fmt: skip
     words = ("SELECT ", "INSERT INTO", "DELETE FROM", "UPDATE ", "PRAGMA ")
     found = {

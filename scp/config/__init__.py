@@ -2,13 +2,13 @@
 
 from scp.config import credentials, editing, loader
 from scp.config.loader import ConfigError
+from scp.config.notices import Notice
 from scp.config.schema import (
     CHARSETS,
     READERS,
     TABLES,
     Forward,
     Limits,
-    Notice,
     OnConflict,
     Peer,
     Service,
@@ -16,6 +16,7 @@ from scp.config.schema import (
     Tls,
     TlsProfile,
     Web,
+    Worklist,
 )
 from scp.config.table import Table
 from scp.config.users import Right, User
@@ -38,6 +39,7 @@ __all__ = [
     "TlsProfile",
     "User",
     "Web",
+    "Worklist",
     "credentials",
     "editing",
     "loader",

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 import pydantic
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from scp.config.notices import FhirServer, FhirVersion, Notice, Notify, named
 from scp.config.table import Table, takes
 from scp.config.transfer_syntaxes import Syntax
 from scp.config.users import User, UserName
@@ -27,8 +28,11 @@ READERS = {"owner": 0o077, "group": 0o027, "everyone": 0o022}
 LogFormat = Literal["text", "json"]
 Hierarchy = Literal["lenient", "strict"]
 Readers = Literal["owner", "group", "everyone"]
-FhirForm = Literal["R4", "R5"]
 WebAuth = Literal["none", "basic", "token", "proxy"]
+# As storage.worklist has them: PS3.3 C.4.10, and what archives add.
+EntryState = Literal[
+    "SCHEDULED", "ARRIVED", "READY", "STARTED", "COMPLETED", "DISCONTINUED", "CANCELLED", "DEPARTED"
+]
 
 
 class Service(StrEnum):
@@ -36,12 +40,7 @@ class Service(StrEnum):
 
     ECHO, STORE, FIND = "echo", "store", "find"
     MOVE, GET, COMMIT = "move", "get", "commit"
-
-
-class Notice(StrEnum):
-    """How a peer is told of studies that are here: by DIMSE (PS3.4 R), or as FHIR ImagingStudy."""
-
-    IAN, FHIR = "ian", "fhir"
+    WORKLIST, STEP = "worklist", "step"
 
 
 def _path(given: object, info: pydantic.ValidationInfo) -> object:
@@ -71,7 +70,6 @@ AE_TITLE_RULE = takes(
     pattern=r"^ *[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])? *$",
 )
 _ALLOW = takes(f"a list of {', '.join(Service)}", strict=False)
-_NOTIFY = takes(f"a list of {Notice.IAN}", strict=False)
 _CHARSET = takes('a DICOM character set such as "ISO_IR 100"', pattern=f"^({'|'.join(CHARSETS)})$")
 _HIERARCHY = takes(" or ".join(get_args(Hierarchy)))
 _FILE = takes("the path of a file")
@@ -87,10 +85,6 @@ _HOST = takes("a host name or IP address", pattern=r"^[^\s\x00-\x1F\x7F]+$")
 _URL_PATH = takes('a path such as "/dicom-web"', pattern=r"^(/[A-Za-z0-9._~-]+)+$")
 _ORIGIN = r"^https?://[A-Za-z0-9.\[\]:_-]+$"
 _URL = takes('a URL without a path such as "https://pacs.example.org"', pattern=_ORIGIN)
-_FHIR = takes(
-    'the URL of a FHIR server such as "https://fhir.example.org/r4"',
-    pattern=r"^https?://[A-Za-z0-9.\[\]:_-]+(/[A-Za-z0-9._~/-]*)?$",
-)
 _ORIGINS = takes('a list of origins such as "https://viewer.example.org"', strict=False)
 
 AETitle = Annotated[str, AE_TITLE_RULE, AfterValidator(lambda title: title.strip(" "))]
@@ -104,6 +98,8 @@ _TITLES = takes("a list of AE titles under [peers]", strict=False)
 _PATTERNS = takes('a list of texts, with * and ? as wildcards, such as "CT*"', strict=False)
 _SENDERS = takes(_PATTERNS.description, alias="from", strict=False)
 _RULES = takes("tables", strict=False)
+_STATES = takes(f"a list of {', '.join(get_args(EntryState))}", strict=False)
+_HOURS = takes("a number of hours above 0", gt=0, allow_inf_nan=False)
 Pattern = Annotated[str, Field(min_length=1)]
 
 
@@ -176,10 +172,10 @@ class Peer(Table):
     associations: Annotated[int | None, _integer(0, 4096)] = None
     tls: Bool = False
     tls_name: Annotated[str | None, _HOST] = None
-    notify: Annotated[frozenset[Literal["ian"]], _NOTIFY] = frozenset()
+    notify: Notify = frozenset()
     notify_quiet: Seconds = 60
-    fhir: Annotated[str | None, _FHIR] = None
-    fhir_version: Annotated[FhirForm, takes(" or ".join(get_args(FhirForm)))] = "R4"
+    fhir: FhirServer = None
+    fhir_version: FhirVersion = "R4"
     fhir_token: Annotated[Path | None, BeforeValidator(_path), _FILE] = None
     allow: Annotated[frozenset[Annotated[Service, Field(strict=False)]], _ALLOW] = frozenset(
         Service
@@ -274,6 +270,20 @@ class Web(Table):
     workers: Annotated[int, _integer(0, 16)] = 0
 
 
+class Worklist(Table):
+    """What modalities are told to do, and what they tell of it (PS3.4 K, F)."""
+
+    folder: Annotated[Path | None, BeforeValidator(_path), _FOLDER] = None
+    own_station: Bool = False
+    serve: Annotated[tuple[EntryState, ...], _STATES] = (
+        "SCHEDULED", "ARRIVED", "READY", "STARTED",
+    )  # fmt: skip
+    keep: Annotated[int, _integer(0, 36500, unit=" (days)")] = 7
+    quiet: Seconds = 300
+    abandoned: Annotated[float, _HOURS] = 24
+    lenient: Bool = True
+
+
 class Forward(Table):
     """What is sent on as it arrives, and to which peers; a criterion left out takes any."""
 
@@ -303,6 +313,7 @@ class ConfigDocument(Table):
     web: Web | None = None
     users: dict[UserName, User] = Field(default_factory=dict)
     forward: Annotated[tuple[Forward, ...], _RULES] = ()
+    worklist: Worklist | None = None
 
 
 class Settings(ConfigDocument):
@@ -316,17 +327,19 @@ class Settings(ConfigDocument):
 
     @property
     def notices(self) -> dict[str, tuple[str, Notice]]:
-        """Who is told of studies that are here, and how, by what the queue calls that.
-
-        No AE title is as long as these names.
-        """
-        told = [(title, kind) for title, peer in self.peers.items() for kind in peer.notices]
-        return {f"notices to {title} ({kind})": (title, kind) for title, kind in told}
+        """Who is told of studies that are here, and how, by what the queue calls that."""
+        return named((title, kind) for title, peer in self.peers.items() for kind in peer.notices)
 
     @property
     def destinations(self) -> list[str]:
         """What the queue has, of [[forward]] and of notices."""
         return sorted({*(title for rule in self.forward for title in rule.to), *self.notices})
+
+    @property
+    def worklist_folder(self) -> Path:
+        """Where the entries of the worklist lie, with [worklist] or without."""
+        own = self.worklist and self.worklist.folder
+        return own or self.storage.path / "worklist"
 
 
 TABLES: dict[str, type[Table]] = {

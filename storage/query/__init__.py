@@ -1,7 +1,7 @@
 """Identifiers and how they match (PS3.4 C.2.2.2)."""
 
 from storage.query.conditions import joined
-from storage.query.folding import NUMBER_VRS, RANGE_VRS, fold, range_ends
+from storage.query.folding import NUMBER_VRS, RANGE_VRS, fold, in_plain_letters, range_ends
 from storage.query.functions import FUNCTIONS
 from storage.query.fuzzy import sounds_like
 from storage.query.identifier import (
@@ -60,6 +60,7 @@ __all__ = [
     "has_several",
     "identifier_of",
     "in_combined_range",
+    "in_plain_letters",
     "is_key",
     "is_looked_up",
     "is_universal",

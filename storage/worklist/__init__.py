@@ -1,7 +1,14 @@
 """The worklist: what is to be done, what is being done and what became of it (PS3.4 F, K)."""
 
 from storage.worklist.following import Followed, Follower
-from storage.worklist.performed import StepError, StepFault, instances, is_final
+from storage.worklist.performed import (
+    StepError,
+    StepFault,
+    instances,
+    is_final,
+    step_status,
+    studies_of,
+)
 from storage.worklist.progress import By, Rules, State
 from storage.worklist.query import STATUS, WorklistQuery
 from storage.worklist.questions import Question
@@ -29,4 +36,6 @@ __all__ = [
     "day_before",
     "instances",
     "is_final",
+    "step_status",
+    "studies_of",
 ]

@@ -96,6 +96,16 @@ def scheduled_items(held: Elements) -> list[ScheduledItem]:
     ]
 
 
+def studies_of(held: Elements) -> list[str]:
+    """The Study Instance UIDs of the scheduled steps that a performed one is of."""
+    return sorted({item.study_uid for item in scheduled_items(held) if item.study_uid})
+
+
+def step_status(held: Elements) -> str:
+    """The Performed Procedure Step Status."""
+    return held.get(STATUS, _ABSENT).text
+
+
 def instances(held: Elements) -> list[str]:
     """The SOP Instance UIDs that a step says it has made."""
     return [

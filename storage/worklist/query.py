@@ -108,7 +108,7 @@ class WorklistQuery:
     def _narrowing(self, keys: Elements) -> Iterator[tuple[BaseTag, Element]]:
         """The keys that not every entry matches."""
         for tag, key in keys.items():
-            if tag not in self.unmatched and not _is_open(key):
+            if tag not in self.unmatched and not tag.is_private and not _is_open(key):
                 yield tag, key
 
     @cached_property
@@ -152,7 +152,8 @@ def _fits(held: Element | None, key: Element) -> bool:
     if key.items is not None:
         wanted = key.items[0] if key.items else {}
         items = (held and held.items) or ()
-        return any(all(_fits(i.get(t), k) for t, k in wanted.items()) for i in items)
+        asked = [(tag, part) for tag, part in wanted.items() if not tag.is_private]
+        return any(all(_fits(item.get(tag), part) for tag, part in asked) for item in items)
     found = held or _ABSENT
     return matches(found.vr if held else key.vr, found.text, key.text)
 

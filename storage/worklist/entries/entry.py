@@ -10,6 +10,7 @@ from base64 import b32encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_for_tag
 from pydicom.tag import BaseTag, Tag
@@ -57,6 +58,11 @@ class Entry:
     elements: Elements
 
     @cached_property
+    def kept(self) -> dict[Any, Any]:
+        """What others have made of it, for as long as it is held."""
+        return {}
+
+    @cached_property
     def step(self) -> Elements:
         """The item of the Scheduled Procedure Step Sequence."""
         items = self.elements[STEP_SEQUENCE].items
@@ -66,6 +72,10 @@ class Entry:
     def text(self, tag: BaseTag) -> str:
         """The value of an attribute, wherever it stands; empty where there is none."""
         return (self.step if tag in OF_STEP else self.elements).get(tag, _ABSENT).text
+
+    def text_of(self, keyword: str) -> str:
+        """The same by keyword."""
+        return self.text(Tag(keyword))
 
     @property
     def study_uid(self) -> str:

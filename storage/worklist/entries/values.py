@@ -35,6 +35,11 @@ def normal(vr: str, value: str) -> str:
 
 def fault_of(vr: str, value: str) -> str:
     """What is wrong with a single value that is not empty, in words; empty: nothing."""
+    fault = _fault_of(vr, value)
+    return f'{fault}, not "{value[:40]}"' if fault.startswith("takes") else fault
+
+
+def _fault_of(vr: str, value: str) -> str:
     allowed = _LINES if vr in _PROSE else ""
     for character in value:
         if unicodedata.category(character) == "Cc" and character not in allowed:
@@ -56,7 +61,7 @@ def fault_of(vr: str, value: str) -> str:
 def _fault_of_form(vr: str, value: str) -> str:
     match vr:
         case "DA":
-            return "" if _is_date(value) else "takes a date as YYYYMMDD"
+            return "" if is_date(value) else "takes a date as YYYYMMDD"
         case "TM":
             return "" if _is_time(value) else "takes a time as HHMM or HHMMSS"
         case "CS":
@@ -81,7 +86,7 @@ def _is_of_number(vr: str, value: str) -> bool:
     return bool(form.fullmatch(value))
 
 
-def _is_date(value: str) -> bool:
+def is_date(value: str) -> bool:
     match = _DATE.fullmatch(value)
     if not match or match[2]:
         return False

@@ -11,9 +11,7 @@ import time
 
 from scp.config import Settings
 from scp.copies.corrected import AsCorrected
-from scp.copies.documents import Documents
-from scp.node.index_keeper import IndexKeeper
-from scp.node.opening import opened
+from scp.copies.documents.documents import Documents
 from scp.runtime import MANY, child, log, memory
 from storage import Archive
 from storage import received as received_bytes
@@ -36,8 +34,7 @@ _TIDY_SECONDS = 3600.0
 class DocumentMaker:
     """For the supervisor, which calls `tend` every few seconds."""
 
-    def __init__(self, keeper: IndexKeeper) -> None:
-        self._keeper = keeper
+    def __init__(self) -> None:
         self._process = 0
         self._made: int | None = None  # up to which byte of the receipts
         self._size, self._grew = 0, 0.0  # how far these went, and when they were seen to grow
@@ -46,13 +43,16 @@ class DocumentMaker:
         self._next_try, self._next_tidy = 0.0, time.monotonic() + QUIET_SECONDS
         self._tidies = False
 
-    def tend(self, settings: Settings) -> None:
-        """Begin where something came, and it is quiet. Raises ResourceError."""
+    def tend(self, settings: Settings, is_whole: bool) -> None:
+        """Begin where something came, and it is quiet; `is_whole`: so is the index.
+
+        Raises ResourceError.
+        """
         now = time.monotonic()
         if self._process:
             self._reap(now)
         self._look(settings, now)
-        if self._process or self._next_try > now or not self._keeper.is_whole:
+        if self._process or self._next_try > now or not is_whole:
             return
         tidies = self._next_tidy <= now and self._are_any(settings, now)
         start, end = self._made or 0, self._size if self._is_due(now) else self._made or 0
@@ -112,16 +112,12 @@ def _is_wanted(settings: Settings) -> bool:
 def _make(settings: Settings, start: int, end: int, tidies: bool) -> None:
     child.be_nice()
     memory.bound()
-    with opened(settings) as archive:
-        most = settings.storage.metadata_bytes
-        if start < end:
-            _describe(archive, Documents(archive, _copies(settings, archive), most), start, end)
-        if tidies:
-            _tidy(archive, most)
-
-
-def _copies(settings: Settings, archive: Archive) -> AsCorrected:
-    return AsCorrected(archive.tree, settings.node.ae_title)
+    archive, most = Archive(settings.storage.path, sync=False), settings.storage.metadata_bytes
+    copies = AsCorrected(archive.tree, settings.node.ae_title)
+    if start < end:
+        _describe(archive, Documents(archive, copies, most), start, end)
+    if tidies:
+        _tidy(archive, most)
 
 
 def _describe(archive: Archive, documents: Documents, start: int, end: int) -> None:
