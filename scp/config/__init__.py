@@ -1,10 +1,11 @@
 """The configuration file: its tables and keys, read, checked and changed."""
 
 from scp.config import credentials, editing, loader
+from scp.config.charsets import CHARSETS
 from scp.config.loader import ConfigError
 from scp.config.notices import Notice
+from scp.config.orders import Orders
 from scp.config.schema import (
-    CHARSETS,
     READERS,
     TABLES,
     Forward,
@@ -30,6 +31,7 @@ __all__ = [
     "Limits",
     "Notice",
     "OnConflict",
+    "Orders",
     "Peer",
     "Right",
     "Service",

@@ -8,19 +8,13 @@ from typing import Annotated, Any, Literal, Self, get_args
 import pydantic
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from scp.config.charsets import CHARSETS
 from scp.config.notices import FhirServer, FhirVersion, Notice, Notify, named
+from scp.config.orders import Orders
 from scp.config.table import Table, takes
 from scp.config.transfer_syntaxes import Syntax
 from scp.config.users import User, UserName
 
-# PS3.3 C.12.1.1.2: what pydicom reads, but for the empty value and two misspellings. Listed here,
-# for to load pydicom takes longer than all else that a configuration needs.
-_REGISTERED = ("100", "101", "109", "110", "126", "127", "13", "138", "144", "148", "166", "6")
-CHARSETS = frozenset({
-    *(f"ISO_IR {number}" for number in (*_REGISTERED, "192")),
-    *(f"ISO 2022 IR {number}" for number in (*_REGISTERED, "58", "87", "149", "159")),
-    "GB18030", "GBK",
-})  # fmt: skip
 OnConflict = Literal["replace", "keep", "refuse"]
 TlsProfile = Literal["bcp195", "bcp195-modified"]  # PS3.15 B.12, B.13
 # Who may read what is received, and the umask that leaves it so.
@@ -314,6 +308,7 @@ class ConfigDocument(Table):
     users: dict[UserName, User] = Field(default_factory=dict)
     forward: Annotated[tuple[Forward, ...], _RULES] = ()
     worklist: Worklist | None = None
+    orders: Orders | None = None
 
 
 class Settings(ConfigDocument):

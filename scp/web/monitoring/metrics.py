@@ -76,12 +76,13 @@ class Exporter:
         door: socket.socket | None,
         counters: Counters,
         web: WebCounters,
+        orders: OrderCounters,
         slots: AssociationSlots,
         beats: Heartbeats,
     ) -> None:
         self._door = door
         self._health = Health(settings, slots, beats)
-        self._counters, self._web = counters, web
+        self._counters, self._web, self._orders = counters, web, orders
         self._processes = child.KeptProcesses(
             "metrics", lambda _: self._serve(), _tell_end,
             retry_seconds=(_RETRY_SECONDS, _RETRY_SECONDS), grace_seconds=0.0,

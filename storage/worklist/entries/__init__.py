@@ -4,19 +4,33 @@ from storage.worklist.entries import csv_rows
 from storage.worklist.entries.attributes import NEVER_EMPTY, NOT_KEYS, OF_STEP, STEP_SEQUENCE, TABLE
 from storage.worklist.entries.entry import Entry, EntryError, completed, from_values, to_values
 from storage.worklist.entries.json_form import from_json, to_json
+from storage.worklist.entries.orders import (
+    CANCEL,
+    DISCONTINUE,
+    MessageError,
+    Order,
+    parsed,
+    read_orders,
+)
 
 __all__ = [
+    "CANCEL",
+    "DISCONTINUE",
     "NEVER_EMPTY",
     "NOT_KEYS",
     "OF_STEP",
     "STEP_SEQUENCE",
     "TABLE",
     "Entry",
+    "MessageError",
+    "Order",
     "EntryError",
     "completed",
     "csv_rows",
     "from_json",
     "from_values",
+    "parsed",
+    "read_orders",
     "to_json",
     "to_values",
 ]
