@@ -4,7 +4,7 @@ from scp.config import credentials, editing, loader
 from scp.config.charsets import CHARSETS
 from scp.config.loader import ConfigError
 from scp.config.notices import Notice
-from scp.config.orders import Orders
+from scp.config.orders import HL7_CHARSETS, Orders
 from scp.config.schema import (
     READERS,
     TABLES,
@@ -24,6 +24,7 @@ from scp.config.users import Right, User
 
 __all__ = [
     "CHARSETS",
+    "HL7_CHARSETS",
     "READERS",
     "TABLES",
     "ConfigError",

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 from scp.config.table import Table, takes
 
 # MSH-18 (HL7 table 0211) -> what Python calls it.
-CHARSETS = {
+HL7_CHARSETS = {
     "ASCII": "ascii", **{f"8859/{n}": f"iso8859_{n}" for n in (*range(1, 10), 15)},
     "UNICODE": "utf_8", "UNICODE UTF-8": "utf_8", "UTF-8": "utf_8",
     "ISO IR14": "iso2022_jp", "ISO IR87": "iso2022_jp", "ISO IR159": "iso2022_jp",
@@ -19,7 +19,7 @@ _Network = Annotated[IPv4Network | IPv6Network, _to_network]
 _FROM = takes('a list of addresses and networks such as "10.0.0.0/8"', alias="from", strict=False)
 _PORT = takes("an integer from 0 to 65535", ge=0, le=65535)
 _HOST = takes("a host name or IP address", pattern=r"^[^\s\x00-\x1F\x7F]+$")
-_CHARSET = takes(f"one of {', '.join(CHARSETS)}", pattern=f"^({'|'.join(CHARSETS)})$")
+_CHARSET = takes(f"one of {', '.join(HL7_CHARSETS)}", pattern=f"^({'|'.join(HL7_CHARSETS)})$")
 _STATIONS = takes(
     'a table of AE titles by modality, or by what a message names in their place: { CT = "CT01" }'
 )

@@ -2,6 +2,8 @@
 
 from storage.worklist.following import Followed, Follower
 from storage.worklist.performed import (
+    NEEDED,
+    NOT_SET,
     StepError,
     StepFault,
     instances,
@@ -18,6 +20,8 @@ from storage.worklist.worklist import EVER, Known, SetStep, Worklist, day_before
 
 __all__ = [
     "EVER",
+    "NEEDED",
+    "NOT_SET",
     "STATUS",
     "By",
     "FileFault",

@@ -4,7 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scp.forwarding import PROPOSAL
-from scp.network.dimse import CONTEXT, STORAGE_CLASSES, STORAGE_SYNTAXES, VERIFICATION
+from scp.network.dimse import (
+    CONTEXT,
+    MODALITY_WORKLIST,
+    STORAGE_CLASSES,
+    STORAGE_SYNTAXES,
+    VERIFICATION,
+)
 from scp.network.scu import SYNTAXES
 
 
@@ -46,6 +52,13 @@ ACTIVITIES = (
         "N-CREATE request of Instance Availability Notification",
         frozenset(PROPOSAL[:1]),
         PROPOSAL[1],
+        "SCU",
+    ),
+    Activity(
+        "`minipacs worklist ask`",
+        "C-FIND request",
+        frozenset({MODALITY_WORKLIST}),
+        SYNTAXES,
         "SCU",
     ),
     Activity("`minipacs peers`", "C-ECHO request", frozenset({VERIFICATION}), SYNTAXES, "SCU"),

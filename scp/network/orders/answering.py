@@ -8,8 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scp.config import Orders
-from scp.config.orders import CHARSETS
+from scp.config import HL7_CHARSETS, Orders
 from scp.runtime import AuditTrail
 from storage.diagnostics import ArchiveError, Event
 from storage.worklist import By, Known, Rules, State, Worklist, day_before
@@ -183,14 +182,14 @@ def _head(message: bytes, charset: str) -> _Head:
     # MSH-1 is the separator itself.
     fields = ("MSH", separator, *(part.decode("latin-1") for part in parts[1:]))
     told = fields[18].partition(encoding[1])[0].strip() if len(fields) > 18 else ""
-    codec = CHARSETS.get((told or charset).upper(), "")
+    codec = HL7_CHARSETS.get((told or charset).upper(), "")
     return _Head(separator, encoding, fields, codec, told)
 
 
 def _text(message: bytes, head: _Head) -> str:
     """The message as text. Raises MessageError."""
     if not head.codec:
-        words = f'MSH-18 is "{head.charset[:40]}": takes {", ".join(CHARSETS)}'
+        words = f'MSH-18 is "{head.charset[:40]}": takes {", ".join(HL7_CHARSETS)}'
         raise MessageError(words, is_rejected=True)
     try:
         return message.decode(head.codec)

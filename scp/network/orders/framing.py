@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator
 from socket import socket
 
 _BEGIN, _END = b"\x0b", b"\x1c\r"
-# Between frames some senders have line ends, and none of them many.
-_MOST_BETWEEN = 64
+_BETWEEN = b"\r\n"  # as some senders have it
 _READ_BYTES = 64 * 1024
 
 
@@ -31,18 +30,13 @@ def frames(
     held = bytearray()
     since = time.monotonic()
     while True:
-        while (end := held.find(_END)) >= 0:
-            begin = _begin(held)
-            if begin < 0 or begin > end:
-                raise FrameError("the end of a frame without its beginning")
-            yield bytes(held[begin + 1 : end])
+        while _begins(held) and (end := held.find(_END)) >= 0:
+            yield bytes(held[len(_BEGIN) : end])
             del held[: end + len(_END)]
             since = time.monotonic()
-        if _begin(held) < 0 and len(held) > _MOST_BETWEEN:
-            raise FrameError("no frame begins where one should")
         if len(held) > most:
             raise FrameError(f"a frame of more than {most} bytes")
-        is_amid = bool(held.strip(b"\r\n"))
+        is_amid = bool(held)
         if time.monotonic() - since > (seconds if is_amid else idle):
             words = f"a frame has not ended within {seconds:g} s" if is_amid else "idle"
             raise FrameError(words)
@@ -61,9 +55,9 @@ def frames(
         held += more
 
 
-def _begin(held: bytearray) -> int:
-    """Where a frame begins; what is not line ends in front of it is none."""
-    begin = held.find(_BEGIN)
-    if begin > 0 and held[:begin].strip(b"\r\n"):
+def _begins(held: bytearray) -> bool:
+    """Whether a frame begins, behind line ends, which are dropped. Raises FrameError."""
+    del held[: len(held) - len(held.lstrip(_BETWEEN))]
+    if held and not held.startswith(_BEGIN):
         raise FrameError("no frame begins where one should")
-    return begin
+    return bool(held)

@@ -16,7 +16,7 @@ from scp.network.orders.answering import Answerer
 from scp.network.orders.counters import OrderCounters
 from scp.network.orders.framing import FrameError, framed, frames
 from scp.network.services.worklist import rules_of
-from scp.runtime import AuditTrail, child, memory, one_line, trail
+from scp.runtime import AuditTrail, child, memory, trail
 from storage.diagnostics import Event, Sentence
 from storage.journal import Journal
 from storage.worklist import Worklist
@@ -148,7 +148,7 @@ class _Listener:
                 self._answer(connection, address)
         except (FrameError, OSError) as error:
             self._counters.refused()
-            logger.warning(Event("orders ended", one_line(error), address=address))
+            logger.warning(Event("orders ended", error, address=address))
         finally:
             with self._lock:
                 self._clients.discard(threading.current_thread())

@@ -1,7 +1,14 @@
 """Entries of the worklist: what an order has to have, what is filled in, how one is written."""
 
 from storage.worklist.entries import csv_rows
-from storage.worklist.entries.attributes import NEVER_EMPTY, NOT_KEYS, OF_STEP, STEP_SEQUENCE, TABLE
+from storage.worklist.entries.attributes import (
+    NEVER_EMPTY,
+    NOT_KEYS,
+    OF_STEP,
+    STEP_SEQUENCE,
+    TABLE,
+    WorklistAttribute,
+)
 from storage.worklist.entries.entry import Entry, EntryError, completed, from_values, to_values
 from storage.worklist.entries.json_form import from_json, to_json
 from storage.worklist.entries.orders import (
@@ -9,7 +16,6 @@ from storage.worklist.entries.orders import (
     DISCONTINUE,
     MessageError,
     Order,
-    parsed,
     read_orders,
 )
 
@@ -22,14 +28,14 @@ __all__ = [
     "STEP_SEQUENCE",
     "TABLE",
     "Entry",
+    "EntryError",
     "MessageError",
     "Order",
-    "EntryError",
+    "WorklistAttribute",
     "completed",
     "csv_rows",
     "from_json",
     "from_values",
-    "parsed",
     "read_orders",
     "to_json",
     "to_values",

@@ -14,7 +14,7 @@ from fhir.resources.R4B.imagingstudy import ImagingStudy as ImagingStudyR4
 from pydicom.dataset import Dataset
 from support import CT, EXPLICIT, RunningNode, ct, encoded, minipacs, send
 from support.network.destinations import Gate
-from support.network.notified import FhirServer, Request, Ward
+from system.forwarding.notified import FhirServer, Request, Ward
 
 STUDY, SERIES = "1.2.9", "1.2.9.1"
 QUICK = {

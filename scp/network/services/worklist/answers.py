@@ -106,7 +106,7 @@ def _in_order(keys: Elements) -> list[_Key]:
 
 
 def _empty(tag: BaseTag, key: Element) -> Element:
-    """What is answered where an entry has nothing; whose private attributes are asked, as it was."""
+    """What is answered where an entry has nothing; the creator of private attributes as asked."""
     if tag.is_private and 0x10 <= tag.element <= 0xFF and key.text.isascii():
         return key
     return Element("SQ", items=()) if key.items is not None else Element(key.vr)

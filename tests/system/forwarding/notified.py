@@ -10,7 +10,6 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
-
 from support import CLIENT_SECONDS
 
 NOTIFICATION = "1.2.840.10008.5.1.4.33"
