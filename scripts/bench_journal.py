@@ -19,7 +19,7 @@ from storage import Archive, prepare
 from storage.archive import commitments
 from storage.dicom.values.attributes import Level
 from storage.files.tree import Tree
-from storage.index.sqlite.high_water import fault_of_marks
+from storage.index.engines.sqlite.high_water import fault_of_marks
 from storage.journal import commitments as commitment_lines
 from storage.journal import pins, receipt_catalogue
 from storage.journal.commitments import Commitment

@@ -1,24 +1,10 @@
 """The configuration file: its tables and keys, read, checked and changed."""
 
 from scp.config import credentials, editing, loader
-from scp.config.charsets import CHARSETS
+from scp.config.choices import CHARSETS, READERS, Notice, OnConflict, Service, TlsProfile
 from scp.config.loader import ConfigError
-from scp.config.notices import Notice
 from scp.config.orders import HL7_CHARSETS, Orders
-from scp.config.schema import (
-    READERS,
-    TABLES,
-    Forward,
-    Limits,
-    OnConflict,
-    Peer,
-    Service,
-    Settings,
-    Tls,
-    TlsProfile,
-    Web,
-    Worklist,
-)
+from scp.config.schema import TABLES, Forward, Limits, Peer, Settings, Tls, Web, Worklist
 from scp.config.table import Table
 from scp.config.users import Right, User
 

@@ -97,6 +97,8 @@ def _open_doors(document: ConfigDocument) -> Iterator[str]:
     is_outside, is_proxied = not is_loopback(web.host), bool(web.trusted_proxies)
     if web.tls and document.tls is None:
         yield "[web] tls: is true, and there is no [tls] whose certificate could be shown"
+    if web.auth != "none" and "allow" in web.model_fields_set:
+        yield '[web] allow: is for auth = "none"; what a user may stands in allow of [users]'
     if web.auth == "proxy" and not is_proxied:
         yield '[web] auth: "proxy" takes the addresses of the proxies in trusted_proxies'
     if not is_outside:

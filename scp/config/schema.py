@@ -1,6 +1,5 @@
 """The tables and keys of config.toml: what each takes, in words and as rules, and its default."""
 
-from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -8,33 +7,23 @@ from typing import Annotated, Any, Literal, Self, get_args
 import pydantic
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from scp.config.charsets import CHARSETS
-from scp.config.notices import FhirServer, FhirVersion, Notice, Notify, named
+from scp.config.choices import (
+    CHARSETS,
+    EntryState,
+    FhirForm,
+    Hierarchy,
+    LogFormat,
+    Notice,
+    OnConflict,
+    Readers,
+    Service,
+    TlsProfile,
+    WebAuth,
+)
 from scp.config.orders import Orders
 from scp.config.table import Table, takes
 from scp.config.transfer_syntaxes import Syntax
-from scp.config.users import User, UserName
-
-OnConflict = Literal["replace", "keep", "refuse"]
-TlsProfile = Literal["bcp195", "bcp195-modified"]  # PS3.15 B.12, B.13
-# Who may read what is received, and the umask that leaves it so.
-READERS = {"owner": 0o077, "group": 0o027, "everyone": 0o022}
-LogFormat = Literal["text", "json"]
-Hierarchy = Literal["lenient", "strict"]
-Readers = Literal["owner", "group", "everyone"]
-WebAuth = Literal["none", "basic", "token", "proxy"]
-# As storage.worklist has them: PS3.3 C.4.10, and what archives add.
-EntryState = Literal[
-    "SCHEDULED", "ARRIVED", "READY", "STARTED", "COMPLETED", "DISCONTINUED", "CANCELLED", "DEPARTED"
-]
-
-
-class Service(StrEnum):
-    """What a peer may be allowed to ask for."""
-
-    ECHO, STORE, FIND = "echo", "store", "find"
-    MOVE, GET, COMMIT = "move", "get", "commit"
-    WORKLIST, STEP = "worklist", "step"
+from scp.config.users import ALLOW_RULE, Right, User, UserName
 
 
 def _path(given: object, info: pydantic.ValidationInfo) -> object:
@@ -64,6 +53,7 @@ AE_TITLE_RULE = takes(
     pattern=r"^ *[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])? *$",
 )
 _ALLOW = takes(f"a list of {', '.join(Service)}", strict=False)
+_NOTIFY = takes(f"a list of {Notice.IAN}", strict=False)
 _CHARSET = takes('a DICOM character set such as "ISO_IR 100"', pattern=f"^({'|'.join(CHARSETS)})$")
 _HIERARCHY = takes(" or ".join(get_args(Hierarchy)))
 _FILE = takes("the path of a file")
@@ -79,7 +69,14 @@ _HOST = takes("a host name or IP address", pattern=r"^[^\s\x00-\x1F\x7F]+$")
 _URL_PATH = takes('a path such as "/dicom-web"', pattern=r"^(/[A-Za-z0-9._~-]+)+$")
 _ORIGIN = r"^https?://[A-Za-z0-9.\[\]:_-]+$"
 _URL = takes('a URL without a path such as "https://pacs.example.org"', pattern=_ORIGIN)
+_FHIR = takes(
+    'the URL of a FHIR server such as "https://fhir.example.org/r4"',
+    pattern=r"^https?://[A-Za-z0-9.\[\]:_-]+(/[A-Za-z0-9._~/-]*)?$",
+)
 _ORIGINS = takes('a list of origins such as "https://viewer.example.org"', strict=False)
+
+# What anybody may where nobody is asked who it is: no more than a peer may.
+_OF_ANYBODY = frozenset({Right.FIND, Right.RETRIEVE, Right.STORE, Right.PAGE})
 
 AETitle = Annotated[str, AE_TITLE_RULE, AfterValidator(lambda title: title.strip(" "))]
 Bool = Annotated[bool, takes("true or false")]
@@ -166,10 +163,10 @@ class Peer(Table):
     associations: Annotated[int | None, _integer(0, 4096)] = None
     tls: Bool = False
     tls_name: Annotated[str | None, _HOST] = None
-    notify: Notify = frozenset()
+    notify: Annotated[frozenset[Literal["ian"]], _NOTIFY] = frozenset()
     notify_quiet: Seconds = 60
-    fhir: FhirServer = None
-    fhir_version: FhirVersion = "R4"
+    fhir: Annotated[str | None, _FHIR] = None
+    fhir_version: Annotated[FhirForm, takes(" or ".join(get_args(FhirForm)))] = "R4"
     fhir_token: Annotated[Path | None, BeforeValidator(_path), _FILE] = None
     allow: Annotated[frozenset[Annotated[Service, Field(strict=False)]], _ALLOW] = frozenset(
         Service
@@ -255,6 +252,7 @@ class Web(Table):
     url: Annotated[str | None, _URL] = None
     tls: Bool = False
     auth: Annotated[WebAuth, takes(" or ".join(get_args(WebAuth)))] = "none"
+    allow: Annotated[frozenset[Annotated[Right, Field(strict=False)]], ALLOW_RULE] = _OF_ANYBODY
     trusted_proxies: Annotated[tuple[Network, ...], _PROXIES] = ()
     user_header: Annotated[str, _HEADER] = "X-Forwarded-User"
     origins: Annotated[tuple[Annotated[str, Field(pattern=_ORIGIN)], ...], _ORIGINS] = ()
@@ -321,20 +319,24 @@ class Settings(ConfigDocument):
         return self.peers.get(ae_title.strip(" "))
 
     @property
+    def worklist_folder(self) -> Path:
+        """Where the entries of the worklist lie, with [worklist] or without."""
+        own = self.worklist and self.worklist.folder
+        return own or self.storage.path / "worklist"
+
+    @property
     def notices(self) -> dict[str, tuple[str, Notice]]:
-        """Who is told of studies that are here, and how, by what the queue calls that."""
-        return named((title, kind) for title, peer in self.peers.items() for kind in peer.notices)
+        """Who is told of studies that are here, and how, by what the queue calls that.
+
+        No AE title is as long as these names.
+        """
+        told = [(title, kind) for title, peer in self.peers.items() for kind in peer.notices]
+        return {f"notices to {title} ({kind})": (title, kind) for title, kind in told}
 
     @property
     def destinations(self) -> list[str]:
         """What the queue has, of [[forward]] and of notices."""
         return sorted({*(title for rule in self.forward for title in rule.to), *self.notices})
-
-    @property
-    def worklist_folder(self) -> Path:
-        """Where the entries of the worklist lie, with [worklist] or without."""
-        own = self.worklist and self.worklist.folder
-        return own or self.storage.path / "worklist"
 
 
 TABLES: dict[str, type[Table]] = {

@@ -13,16 +13,16 @@ from collections.abc import Callable
 
 from scp.config import ConfigError, Settings, loader
 from scp.copies.conversion.limits import BUDGET
-from scp.copies.documents import DocumentMaker
 from scp.forwarding import Forwarder
 from scp.network.association import RESTARTS, Counters
 from scp.network.orders import OrderCounters, OrderProcess
 from scp.network.tls import Contexts, certificates, contexts
 from scp.node import worker
-from scp.node.compaction import Compactor
-from scp.node.index_keeper import IndexKeeper
-from scp.node.retention import Retainer
-from scp.node.worklist_keeper import WorklistKeeper
+from scp.node.upkeep.compaction import Compactor
+from scp.node.upkeep.document_maker import DocumentMaker
+from scp.node.upkeep.index_keeper import IndexKeeper
+from scp.node.upkeep.retention import Retainer
+from scp.node.upkeep.worklist_keeper import WorklistKeeper
 from scp.runtime import (
     AssociationSlots,
     Attempts,
@@ -84,7 +84,7 @@ class Supervisor:
         self._keeper = IndexKeeper(self._data, is_whole)
         self._retainer = Retainer(self._keeper)
         self._compactor = Compactor(self._keeper)
-        self._documents = DocumentMaker()
+        self._documents = DocumentMaker(self._keeper)
         self._certificates = certificates.CertificateWatcher()
         self._next_look = 0.0
         self._attempts = Attempts()
@@ -93,7 +93,7 @@ class Supervisor:
             "index": lambda: self._keeper.tend(self._settings.storage.charset),
             "retention": lambda: self._retainer.tend(self._settings),
             "compaction": lambda: self._compactor.tend(self._settings),
-            "metadata": lambda: self._documents.tend(self._settings, self._keeper.is_whole),
+            "metadata": lambda: self._documents.tend(self._settings),
             "metrics": self._exporter.tend,
             "web": self._web.tend,
             "forwarding": self._forwarder.tend,

@@ -244,9 +244,9 @@ def user() -> str:
 
 
 def tell(settings: Settings, event: str, **fields: Any) -> None:
-    """Add the line of an act of a command: who ran it, and what it did."""
+    """Add the line of an act: who had it done, as a rule who runs this, and what it did."""
     audit = AuditTrail(*trail(settings))
-    audit.write(event, user=user(), **fields)
+    audit.write(event, **{"user": user(), **fields})
     audit.close()
 
 

@@ -14,8 +14,8 @@ from storage import Level
 from storage.dicom.instance_header import Header
 from storage.dicom.values.attributes import BY_KEYWORD, stored_at
 from storage.files.tree import Tree
+from storage.index.engines.sqlite.database import connect
 from storage.index.rows import insert_statement, name_parts, row_of, shared_header
-from storage.index.sqlite.database import connect
 from storage.index.tables import NAMED_LEVELS, SHARED, column_names, signature
 from storage.maintenance.recovery.startup import new_index
 from storage.query.rules import folded, match_columns
@@ -26,6 +26,8 @@ _OF_FILE = {
     "TransferSyntaxUID": "1.2.840.10008.1.2.1",
     "file_bytes": 525_000,
     "charset": "ISO_IR 100",
+    "sender": "BENCH",
+    "received": 0,
 }
 _FILL_CACHE_KIB = 500_000
 _NOTE, _UNFINISHED = "made by bench-find", "unfinished"

@@ -1,6 +1,6 @@
 """The folder tree: files by UID, written durably, locked, with the rights that they need."""
 
-from storage.files.digests import copy_of_rest, digest_of_rest
+from storage.files.digests import copy_of_rest, digest_of_rest, status_of
 from storage.files.disk import (
     MissingRight,
     another_descriptor,
@@ -20,7 +20,7 @@ from storage.files.disk import (
     why_not_made,
     words_of,
 )
-from storage.files.files import Files
+from storage.files.files import Files, InstanceFiles
 from storage.files.incoming import IN_MEMORY_BYTES, IncomingDataSet
 from storage.files.locks import (
     LOCK_SECONDS,
@@ -43,6 +43,7 @@ __all__ = [
     "Bounds",
     "Files",
     "IncomingDataSet",
+    "InstanceFiles",
     "Kept",
     "MissingRight",
     "SeriesDocuments",
@@ -68,6 +69,7 @@ __all__ = [
     "require_sound",
     "rights",
     "sqlite_words",
+    "status_of",
     "sync_folder",
     "turn",
     "unlock",

@@ -1,12 +1,31 @@
-"""The bytes of a stored data set: compared, and digested."""
+"""The bytes of a stored data set: compared, digested, and what is known of their file."""
 
 import hashlib
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from storage.dicom import part10
 
 _COMPARE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class FileStatus:
+    """How large a file is, in bytes, and when it arrived, in nanoseconds since 1970."""
+
+    bytes: int
+    arrived: int
+
+
+def status_of(file: BinaryIO) -> FileStatus:
+    """That of an open file of an instance, wherever it lies. Raises OSError."""
+    known = getattr(file, "status", None)
+    if isinstance(known, FileStatus):
+        return known
+    found = os.fstat(file.fileno())
+    return FileStatus(found.st_size, found.st_mtime_ns)
 
 
 def is_rest(file: BinaryIO, data: bytes | bytearray | memoryview) -> bool:

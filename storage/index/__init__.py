@@ -1,17 +1,10 @@
 """The index: SQLite tables that answer queries, and how rows get there."""
 
 from storage.index import corrected_rows, counts, pages, search
-from storage.index.engine import Stop, never
-from storage.index.entities import OF_PERSON, patients
-from storage.index.pages import Chain, Row, shortened
-from storage.index.rows import row_of, shared_header
-from storage.index.search import Location, Page, is_entered
-from storage.index.sqlite import (
+from storage.index.engines import AddedKey, Filled, Stop, candidates, never
+from storage.index.engines.sqlite import (
     ERRORS,
-    AddedKey,
-    Filled,
     applied,
-    candidates,
     fault_of_marks,
     index_path,
     is_loose,
@@ -26,6 +19,10 @@ from storage.index.sqlite import (
     write_settled,
     writers_held,
 )
+from storage.index.entities import OF_PERSON, patients
+from storage.index.pages import Chain, Row, shortened
+from storage.index.rows import Location, row_of, shared_header
+from storage.index.search import Page, is_entered
 from storage.index.tables import (
     IDENTITY,
     NAMED_LEVELS,

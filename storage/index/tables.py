@@ -35,9 +35,9 @@ from storage.dicom.values import (
     Level,
     stored_at,
 )
-from storage.index.engine import Engine
-from storage.index.sqlite import SUM_TABLES, SqliteEngine, connect
-from storage.index.sqlite import TABLE as MARK_TABLE
+from storage.index.engines import Engine
+from storage.index.engines.sqlite import EPOCH_TABLES, SUM_TABLES, SqliteEngine, connect
+from storage.index.engines.sqlite import TABLE as MARK_TABLE
 from storage.query import NAME_PART_CHARACTERS, match_columns
 
 TABLES = {
@@ -107,7 +107,7 @@ class Index:
     def create(self) -> None:
         """Make the tables."""
         self.database.create_tables([*self.models.values(), *self.others])
-        for statement in (MARK_TABLE, *SUM_TABLES):
+        for statement in (MARK_TABLE, *EPOCH_TABLES, *SUM_TABLES):
             self.database.execute_sql(statement)  # type: ignore[no-untyped-call]
 
 
@@ -228,7 +228,7 @@ def signature() -> int:
     parts += [f"{a.column} {a.indexed} {a.inside}" for a in TABLE]
     parts.append(f"name_part {NAME_PART_CHARACTERS} of {NAMED_LEVELS}")
     parts += ["shared_header", *SHARED.values(), "came"]
-    parts += [MARK_TABLE, *SUM_TABLES, f"matching {_MATCHING}"]
+    parts += [MARK_TABLE, *EPOCH_TABLES, *SUM_TABLES, f"matching {_MATCHING}"]
     tables = zlib.crc32("\n".join(parts).encode()) & 0x7FFFFFFF
     return tables >> _READING_BITS << _READING_BITS | _READING
 

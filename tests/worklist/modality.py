@@ -1,12 +1,14 @@
 """A modality: asks a worklist, and tells what it does."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
 from pynetdicom.association import Association
 from support import RunningNode
+from support.program import run
 
 WORKLIST = "1.2.840.10008.5.1.4.31"
 STEP = "1.2.840.10008.3.1.2.3.3"
@@ -41,6 +43,13 @@ def write_entries(node: RunningNode, name: str, entries: list[Keys] | Keys) -> P
     path = folder / name
     path.write_text(json.dumps(entries, ensure_ascii=False))
     return path
+
+
+def worklist(
+    node: RunningNode, command: str, *options: object, answer: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    """`minipacs worklist COMMAND` on the configuration of a node."""
+    return run("worklist", command, "-c", node.config, *options, answer=answer)
 
 
 class Modality:

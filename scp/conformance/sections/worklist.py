@@ -7,7 +7,7 @@ from scp.conformance.sections.query import kinds
 from scp.conformance.writing import Section, StatementTable, code, table, value
 from scp.network.dimse import Status
 from storage.worklist import NEEDED, NOT_SET
-from storage.worklist.entries import TABLE, WorklistAttribute
+from storage.worklist.entries import NOT_KEYS, TABLE, WorklistAttribute
 
 _OFF = "Supported where `[worklist]` is configured, which it is not."
 
@@ -92,6 +92,6 @@ def _name(attribute: WorklistAttribute) -> str:
 
 
 def _matching(attribute: WorklistAttribute) -> str:
-    if attribute.matching == "-":
+    if attribute.tag in NOT_KEYS and not attribute.inside:
         return "-"
     return "sequence" if attribute.vr == "SQ" else ", ".join(kinds(attribute.vr))

@@ -2,13 +2,11 @@
 
 from scp.copies.documents.documents import BULK_DATA, Documents, series_of
 from scp.copies.documents.fhir import FhirVersion, imaging_study
-from scp.copies.documents.maker import DocumentMaker
 from scp.copies.documents.series_document import SeriesDocument
 from scp.copies.documents.whole_study import factored
 
 __all__ = [
     "BULK_DATA",
-    "DocumentMaker",
     "Documents",
     "FhirVersion",
     "SeriesDocument",

@@ -27,10 +27,10 @@ Roles = tuple[bool, bool]
 
 VERIFICATION = "1.2.840.10008.1.1"
 STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"  # Push Model (PS3.4 J.3)
-AVAILABILITY_NOTIFICATION = "1.2.840.10008.5.1.4.33"  # as SCU (PS3.4 R.3)
 MODALITY_WORKLIST = "1.2.840.10008.5.1.4.31"  # PS3.4 K.7
 PERFORMED_STEP = "1.2.840.10008.3.1.2.3.3"  # PS3.4 F.7
 PERFORMED_STEP_RETRIEVE = "1.2.840.10008.3.1.2.3.4"  # PS3.4 F.8
+AVAILABILITY_NOTIFICATION = "1.2.840.10008.5.1.4.33"  # as SCU (PS3.4 R.3)
 
 # The Query/Retrieve SOP classes (PS3.4 C.6): information model and service.
 QUERY_RETRIEVE: dict[str, tuple[Root, Service]] = {

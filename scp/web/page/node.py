@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from scp.config import TABLES, Settings
 from scp.runtime import lines_told, log
-from scp.web.page.surface import page
+from scp.web.page.acting import confirmation, on_node
 from scp.web.request import Asked
 from storage import ArchiveError
 from storage.archive import counts
@@ -32,8 +32,9 @@ def shown(asked: Asked) -> Response:
     fault = why_not_usable(data, settings.limits.free_bytes)
     disk = shutil.disk_usage(data)
     queue, failed, queue_fault = _queue(settings)
-    return page(
-        asked, "node", faults=[fault] if fault else [], counts=counts(archive), free=disk.free,
+    return confirmation(
+        asked, "node", path=on_node.ECHO_PATH, rights=sorted(asked.user.rights),
+        faults=[fault] if fault else [], counts=counts(archive), free=disk.free,
         total=disk.total, index_bytes=index_bytes(data), forwarding=queue,
         forwarding_fault=queue_fault, failed=failed[:_MOST_FAILED],
         failed_cut=len(failed) > _MOST_FAILED, peers=_peers(settings),

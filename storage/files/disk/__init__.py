@@ -7,6 +7,7 @@ from storage.files.disk.database_file import (
     require_sound,
     sqlite_words,
 )
+from storage.files.disk.digest_behind import DigestBehind
 from storage.files.disk.durability import (
     begin_writing,
     prune,
@@ -27,6 +28,7 @@ from storage.files.disk.rights import (
 from storage.files.disk.unsynced import UnsyncedFiles
 
 __all__ = [
+    "DigestBehind",
     "MissingRight",
     "UnsyncedFiles",
     "another_descriptor",

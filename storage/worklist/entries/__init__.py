@@ -1,10 +1,9 @@
 """Entries of the worklist: what an order has to have, what is filled in, how one is written."""
 
-from storage.worklist.entries import csv_rows
+from storage.worklist.entries import csv_rows, folder
 from storage.worklist.entries.attributes import (
     NEVER_EMPTY,
     NOT_KEYS,
-    OF_STEP,
     STEP_SEQUENCE,
     TABLE,
     WorklistAttribute,
@@ -24,7 +23,6 @@ __all__ = [
     "DISCONTINUE",
     "NEVER_EMPTY",
     "NOT_KEYS",
-    "OF_STEP",
     "STEP_SEQUENCE",
     "TABLE",
     "Entry",
@@ -34,6 +32,7 @@ __all__ = [
     "WorklistAttribute",
     "completed",
     "csv_rows",
+    "folder",
     "from_json",
     "from_values",
     "read_orders",

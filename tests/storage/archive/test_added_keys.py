@@ -326,7 +326,7 @@ def test_a_file_that_was_replaced_while_it_was_read_is_left_out(
 
 
 def test_a_key_that_is_removed_leaves_nothing(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
-    from storage.index.sqlite import added_keys as tables
+    from storage.index.engines import added_keys as tables
 
     monkeypatch.setattr(tables, "_MANY", 3)
     held.add("KVP", "ScanOptions")

@@ -25,7 +25,7 @@ from storage.diagnostics.errors import (
 )
 from storage.dicom import instance_header
 from storage.dicom.values.uids import Uids
-from storage.index.sqlite.database import MAX_IDLE, connection_of
+from storage.index.engines.sqlite.database import MAX_IDLE, connection_of
 from storage.index.writer import record
 from storage.maintenance.check.checking import check
 from storage.maintenance.check.faults import FaultKind
@@ -473,7 +473,7 @@ def test_a_system_call_that_fails_is_told_and_leaves_all_as_it_was(
 def test_a_locked_index_is_told_and_leaves_no_trace(
     data: Path, open_archive: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.index.sqlite.database.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("storage.index.engines.sqlite.database.BUSY_SECONDS", 0.05)
     archive = open_archive()
     archive.store(OLD)
     before, held = rows(archive), everything(archive)

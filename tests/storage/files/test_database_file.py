@@ -14,8 +14,8 @@ from storage import prepare
 from storage.diagnostics.errors import FolderError, ResourceError
 from storage.files.disk import database_file
 from storage.files.disk.database_file import damage_found, is_damage, require_sound, sqlite_words
-from storage.index.sqlite import high_water
-from storage.index.sqlite.engine import SqliteEngine
+from storage.index.engines.sqlite import high_water
+from storage.index.engines.sqlite.engine import SqliteEngine
 from storage.journal.catalogue import Unavailable, faults_told
 from storage.journal.journal import Journal
 from storage.maintenance.recovery.startup import fault_of_index

@@ -16,8 +16,8 @@ from support import CT, ct, encoded
 from storage.diagnostics import ResourceError
 from storage.dicom import Header, instance_header
 from storage.index import FileFacts, SqliteIndex, open_index, record
-from storage.index.sqlite import database as db
-from storage.index.sqlite.shared_transactions import MOST_WORKS, SharedTransactions
+from storage.index.engines.shared_transactions import MOST_WORKS, SharedTransactions
+from storage.index.engines.sqlite import database as db
 
 SECONDS = 30
 CROWD = 12
@@ -108,7 +108,7 @@ def test_a_leader_does_so_many_and_no_more() -> None:
 
 
 def test_a_leader_begins_no_work_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.index.sqlite.shared_transactions._MOST_SECONDS", 0.0)
+    monkeypatch.setattr("storage.index.engines.shared_transactions._MOST_SECONDS", 0.0)
     transactions = Transactions()
     threads = crowd(transactions, 3)
     transactions.may_begin.set()

@@ -17,7 +17,7 @@ from support.checks.faults import damage
 
 from storage import Archive, Level, OnConflict, Query, Received, Root, prepare
 from storage.diagnostics.errors import ResourceError
-from storage.index.sqlite import replacing
+from storage.index.engines.sqlite import replacing
 from storage.journal.journal import CORRECTIONS, RECEIPTS, Journal
 from storage.maintenance.changes import deletion
 from storage.maintenance.changes.correction import correct
@@ -397,12 +397,12 @@ def test_where_there_are_no_symbolic_links_the_file_stays(
 
 # What takes the place of an index calls, in its order, and whether the new one is there by then.
 STEPS = [
-    ("storage.index.sqlite.replacing.os.rename", 1, "before", False),
-    ("storage.index.sqlite.replacing.os.rename", 1, "after", False),
-    ("storage.index.sqlite.replacing.Path.symlink_to", 1, "before", False),
-    ("storage.index.sqlite.replacing.Path.symlink_to", 1, "after", False),
-    ("storage.index.sqlite.replacing.os.rename", 2, "before", False),
-    ("storage.index.sqlite.replacing.os.rename", 2, "after", True),
+    ("storage.index.engines.sqlite.replacing.os.rename", 1, "before", False),
+    ("storage.index.engines.sqlite.replacing.os.rename", 1, "after", False),
+    ("storage.index.engines.sqlite.replacing.Path.symlink_to", 1, "before", False),
+    ("storage.index.engines.sqlite.replacing.Path.symlink_to", 1, "after", False),
+    ("storage.index.engines.sqlite.replacing.os.rename", 2, "before", False),
+    ("storage.index.engines.sqlite.replacing.os.rename", 2, "after", True),
     ("storage.maintenance.recovery.rebuilding.remove_replaced", 2, "before", True),
     ("storage.maintenance.recovery.rebuilding.settle_index", 1, "before", True),
 ]

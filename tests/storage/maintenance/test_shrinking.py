@@ -8,8 +8,8 @@ import pytest
 from support import CT, EXPLICIT, ct, encoded
 
 from storage import Archive, Received, prepare
-from storage.index.sqlite import shrinking
-from storage.index.sqlite.database import connect, execute, index_path
+from storage.index.engines.sqlite import shrinking
+from storage.index.engines.sqlite.database import connect, execute, index_path
 from storage.index.writer import forget
 from storage.maintenance.check import check
 

@@ -13,7 +13,7 @@ from storage.dicom.instance_header import Header
 from storage.dicom.values.attributes import BY_KEYWORD, Attribute, Level
 from storage.dicom.values.conversion import strip
 from storage.index import writer
-from storage.index.sqlite.database import connect
+from storage.index.engines.sqlite.database import connect
 from storage.index.tables import Index, build, column_names, columns_of
 from storage.index.writer import FileFacts
 from storage.query.folding import RANGE_VRS

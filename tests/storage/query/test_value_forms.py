@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from peewee import SqliteDatabase, Table
 
-from storage.index.sqlite.database import connect
+from storage.index.engines.sqlite.database import connect
 from storage.query import form_condition, forms, has_form, matches
 
 # What values and keys are put together of: where folding, wildcards and groups meet.

@@ -311,7 +311,7 @@ STEPS = [
     ("storage.index.corrected_rows.Recorrection.__init__", 1),
     ("storage.index.entities.update_shared", 2),
     ("storage.index.entities.refresh", 1),
-    ("storage.index.sqlite.engine.SqliteEngine.mark", 1),
+    ("storage.index.engines.sqlite.engine.SqliteEngine.mark", 1),
 ]
 
 

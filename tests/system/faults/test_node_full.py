@@ -18,8 +18,8 @@ from support import CT, EXPLICIT, Code, RunningNode, ct, encoded, found, got, se
 from support.checks.faults import Held, Senders, compare, faults
 from support.machine.mounts import Disk, can_mount
 
-from storage.index.sqlite.database import connect, index_path
-from storage.index.sqlite.high_water import write_mark
+from storage.index.engines.sqlite.database import connect, index_path
+from storage.index.engines.sqlite.high_water import write_mark
 from storage.journal.journal import RECEIPTS, Journal
 
 needs_mounts = pytest.mark.skipif(not can_mount(), reason="nothing can be mounted here")
@@ -191,7 +191,7 @@ def test_a_node_starts_on_a_full_disk(tmp_path: Path) -> None:
         assert store(node, 0).Status == 0x0000
         node.kill()
         node.constants = {
-            "scp.node.index_keeper._RETRY_SECONDS": 0.2,
+            "scp.node.upkeep.index_keeper._RETRY_SECONDS": 0.2,
             "scp.runtime.heartbeat.BEAT_SECONDS": 0.2,
         }
         lose_rows(node)
@@ -302,7 +302,7 @@ STAND_INS = {
         "OSError(28, 'No space left on device')",
     ),
     "index full": (
-        "storage.index.sqlite.engine.SqliteEngine.execute",
+        "storage.index.engines.sqlite.engine.SqliteEngine.execute",
         "__import__('sqlite3').OperationalError('database or disk is full')",
     ),
 }

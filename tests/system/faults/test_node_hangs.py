@@ -268,7 +268,7 @@ LOCKS: dict[str, Callable[[RunningNode], Any]] = {
     "an instance's place": lambda node: held_by_a_stopped_process(node, "lock"),
 }
 BUSY = {
-    "storage.index.sqlite.database.BUSY_SECONDS": BUSY_SECONDS,
+    "storage.index.engines.sqlite.database.BUSY_SECONDS": BUSY_SECONDS,
     "storage.files.locks.instance_locks.LOCK_SECONDS": BUSY_SECONDS,
 }
 

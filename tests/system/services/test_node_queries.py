@@ -59,7 +59,7 @@ from support.data.corpus import (
 )
 
 from storage import Level
-from storage.index.sqlite.database import connect
+from storage.index.engines.sqlite.database import connect
 from storage.index.tables import Index, build
 
 SUCCESS, CANCEL, OUT_OF_RESOURCES = 0x0000, 0xFE00, 0xA700

@@ -10,15 +10,19 @@ import pytest
 from support import ct
 from support.data.web_page import Page, opened_page
 
+import scp.web.page.acting as acting
 import scp.web.page.surface as surface
 from scp.config import Right, Web
+from scp.node.acts.board import FAILED, INTERRUPTED, UNDER_WAY
 from scp.web.page import ROUTES
+from scp.web.page.acting.correcting import FIELDS
 from scp.web.page.study.series import PRESETS
 from scp.web.page.surface.formats import clean, date, person, size
-from scp.web.page.surface.strings import LANGUAGES, STRINGS
+from scp.web.page.surface.strings import ERRORS_TOLD, LANGUAGES, STRINGS
 
 FOLDER = Path(surface.__file__).parent
-TEMPLATES = {one.name: one.read_text() for one in (FOLDER / "templates").iterdir()}
+TEMPLATES = {one.name: one.read_text() for one in (FOLDER / "templates").rglob("*.html")}
+ACTING = [one.read_text() for one in Path(acting.__file__).parent.glob("*.py")]
 # What peers have sent elsewhere, or could.
 MARKUP = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
 TURNED = "\u202eevil\u202c \u2067x"
@@ -130,8 +134,8 @@ def test_files_are_kept_by_browsers_until_they_are_others(hostile: Page, name: s
 
 def test_every_file_and_template_is_in_a_wheel() -> None:
     project = (FOLDER.parents[3] / "pyproject.toml").read_text()
-    assert '"scp.web.page.surface" = ["static/*", "templates/*"]' in project
-    assert not [one for one in FOLDER.rglob("*/*/*") if "__pycache__" not in one.parts]
+    assert '"scp.web.page.surface" = ["static/*", "templates/*", "templates/*/*"]' in project
+    assert not [one for one in FOLDER.rglob("*/*/*/*") if "__pycache__" not in one.parts]
 
 
 @pytest.mark.parametrize(
@@ -161,6 +165,11 @@ def test_every_string_is_there_in_each_language_and_used() -> None:
     used |= {name for name, _, _ in PRESETS} | {"search_ended"}
     used = {name for name in used if not name.endswith("_")}
     used |= {f"state_{one}" for one in ("waiting", "failed", "sent", "done")}
+    used |= {f"act_{one}" for one in (UNDER_WAY, FAILED, INTERRUPTED)}
+    used |= {f"{word}_{status}" for word in ("error", "next") for status in ERRORS_TOLD}
+    used |= {f"value_{keyword}" for keyword in FIELDS} | {"pin_means", "unpin_means"}
+    # What a view or an outcome of an act is to say, it names.
+    used |= {name for text in ACTING for name in re.findall(r'"([a-z_]+)"', text)} & STRINGS.keys()
     assert used == STRINGS.keys()
     for key, texts in STRINGS.items():
         assert len(texts) == len(LANGUAGES), key
@@ -207,9 +216,16 @@ def test_values_that_are_none_are_shown_as_they_are() -> None:
 
 def test_who_may_not_see_the_page_gets_nothing_of_it_but_files_and_words() -> None:
     open_to_all = {route.rule(Web(port=0)) for route in ROUTES if route.right is None}
-    assert open_to_all == {"/page/language", "/page/files/<name>", "/page/<path:rest>"}
-    rights = {route.right for route in ROUTES} - {None}
-    assert rights == {Right.PAGE, Right.RETRIEVE}
+    assert open_to_all == {
+        "/page/language", "/page/login", "/page/logout", "/page/files/<name>", "/page/<path:rest>",
+    }  # fmt: skip
+    looks = {route.right for route in ROUTES if "GET" in route.methods} - {None}
+    acts = {Right.SEND, Right.CORRECT, Right.DELETE}
+    assert looks == {Right.PAGE, Right.RETRIEVE, *acts}
+    posts = {route.rule(Web(port=0)): route.right for route in ROUTES if "POST" in route.methods}
+    assert {path for path, right in posts.items() if right not in acts} == {
+        "/page/search", "/page/language", "/page/login", "/page/logout",
+    }  # fmt: skip
 
 
 def test_while_the_index_is_made_anew_a_view_says_so(tmp_path: Path) -> None:

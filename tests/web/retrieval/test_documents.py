@@ -158,7 +158,7 @@ def test_without_a_document_that_is_whole_the_answer_is_the_same(
 
 def test_a_document_is_made_once_it_is_quiet(tmp_path: Path) -> None:
     node = RunningNode(tmp_path, TABLES)
-    node.constants = {"scp.copies.documents.maker.QUIET_SECONDS": 0.2,
+    node.constants = {"scp.node.upkeep.document_maker.QUIET_SECONDS": 0.2,
                       "scp.runtime.heartbeat.BEAT_SECONDS": 0.2}  # fmt: skip
     node.start()
     try:

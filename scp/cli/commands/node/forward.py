@@ -16,8 +16,9 @@ from scp.cli.options import (
 )
 from scp.cli.output import forwarding, say, say_json
 from scp.config import Settings
-from scp.runtime import AuditTrail, trail, user
-from storage.diagnostics import ArchiveError, ResourceError
+from scp.node.acts.actor import Actor
+from scp.node.acts.forwarding import retry
+from storage.diagnostics import ArchiveError
 from storage.outbox import Failed, opened, overview
 
 app = Commands()
@@ -40,7 +41,8 @@ def forward(
             known = f"{settings.source}: no [[forward]], notify or fhir names it"
             raise failure(f"{title}: nothing goes there; {known}")
         if again:
-            count = sum(retry(settings, name) for name in names or [""])
+            actor = Actor.of_command(settings)
+            count = sum(retry(actor, name) for name in names or [""])
             if as_json:
                 say_json({"retried": count})
             else:
@@ -67,18 +69,6 @@ def failed(settings: Settings, names: Collection[str] = ()) -> list[Failed]:
     with opened(settings.storage.path, settings.storage.sync) as outbox:
         found = overview.failed(outbox) if outbox else []
     return [one for one in found if not names or one.destination in names]
-
-
-def retry(settings: Settings, title: str) -> int:
-    """Have what failed sent again; how many instances that are. Raises ResourceError."""
-    with opened(settings.storage.path, settings.storage.sync) as outbox:
-        if outbox is None:
-            raise ResourceError(f"{settings.storage.path}: nothing was ever sent on")
-        count = overview.retry(outbox, title)
-    audit = AuditTrail(*trail(settings))
-    audit.write("forward-retry", user=user(), destination=title or None, instances=count)
-    audit.close()
-    return count
 
 
 def tell(settings: Settings, names: Collection[str], in_json: bool) -> bool:

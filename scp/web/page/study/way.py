@@ -23,7 +23,6 @@ _QUEUE_SECONDS = 2.0
 _WHO = ("peer", "user", "destination")
 _ELSEWHERE = frozenset({
     "at", "event", "address", "agent", "called", "study", "studies", "path", "StudyInstanceUID",
-    *_WHO,
 })  # fmt: skip
 
 
@@ -83,14 +82,16 @@ def _audit(asked: Asked, study: str) -> tuple[list[_Told], bool]:
         if not _is_of(line, study):
             continue
         event, address, at = (str(line.get(name, "")) for name in ("event", "address", "at"))
-        who = next((str(line[name]) for name in _WHO if line.get(name)), "")
-        key = event, who, address, at[:10]
+        of = next((name for name in _WHO if line.get(name)), "")
+        who = str(line.get(of, ""))
+        # What people did is told one by one.
+        key = event, who, address, at if "by" in line else at[:10]
         if held := found.get(key):
             held.first, held.count = at, held.count + 1
         elif len(found) == _MOST_LINES:
             return list(found.values()), True
         else:
-            found[key] = _Told(event, who, address, at, at, _what(line))
+            found[key] = _Told(event, who, address, at, at, _what(line, of))
     return list(found.values()), is_cut
 
 
@@ -105,10 +106,11 @@ def _is_of(line: Mapping[str, Any], study: str) -> bool:
     return study in named
 
 
-def _what(line: Mapping[str, Any]) -> str:
-    """The other fields of a line."""
+def _what(line: Mapping[str, Any], of: str) -> str:
+    """The other fields of a line than who, which is the field `of`."""
     told = ((name, value) for name, value in line.items()
-            if name not in _ELSEWHERE and value not in ("", None, [], {}))  # fmt: skip
+            if name not in _ELSEWHERE and name != of
+            and value not in ("", None, [], {}))  # fmt: skip
     return ", ".join(f"{name}={_text(value)}" for name, value in told)
 
 

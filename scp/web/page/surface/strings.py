@@ -1,5 +1,9 @@
 """What the page says, in each language: a table. Whoever adds a language adds a column."""
 
+from scp.web.page.surface.act_strings import ACT_STRINGS, ERRORS_TOLD
+
+__all__ = ["ERRORS_TOLD", "LANGUAGES", "STRINGS", "text_of"]
+
 # As each is called in itself; the first one speaks where none of a reader's is here.
 LANGUAGES = {"en": "English", "de": "Deutsch", "zh": "中文"}
 
@@ -75,6 +79,17 @@ STRINGS: dict[str, tuple[str, str, str]] = {
     "last": ("Last", "Zuletzt", "最近"),
     "last_contact": ("Last contact", "Letzter Kontakt", "最近联系"),
     "last_error": ("Last error", "Letzter Fehler", "最近错误"),
+    "log_in": ("Log in", "Anmelden", "登录"),
+    "log_in_how": (
+        "With a token that `minipacs user token` has made for you.",
+        "Mit einem Token, das `minipacs user token` für Sie gemacht hat.",
+        "使用由 `minipacs user token` 为您生成的令牌。",
+    ),
+    "log_in_wrong": (
+        "That is no token of a user here.", "Das ist kein Token eines Benutzers hier.",
+        "这不是此处任何用户的令牌。",
+    ),
+    "log_out": ("Log out", "Abmelden", "退出"),
     "may": ("May", "Darf", "权限"),
     "modality": ("Modality", "Modalität", "设备类型"),
     "more_series": (
@@ -85,6 +100,8 @@ STRINGS: dict[str, tuple[str, str, str]] = {
     "name": ("Patient's name", "Name", "患者姓名"),
     "navigation": ("Views", "Ansichten", "视图"),
     "newest": ("Newest", "Neueste", "最新"),
+    "news_added": ("New: {0}.", "Neu: {0}.", "新到:{0}。"),
+    "news_changed": ("Changed: {0}.", "Geändert: {0}.", "有变化:{0}。"),
     "next": ("Next", "Weiter", "下一张"),
     "no_audit": (
         "Nothing in the audit trail.", "Nichts im Zugriffsprotokoll.", "审计记录中没有相关内容。",
@@ -180,6 +197,7 @@ STRINGS: dict[str, tuple[str, str, str]] = {
     "to_series": ("To the series", "Zur Serie", "返回序列"),
     "to_studies": ("To the studies", "Zu den Studien", "返回检查列表"),
     "today": ("Today", "Heute", "今天"),
+    "token": ("Token", "Token", "令牌"),
     "tool_pan": ("Drag to pan", "Ziehen verschiebt", "拖动平移"),
     "tool_scroll": ("Drag to scroll", "Ziehen blättert", "拖动翻页"),
     "tool_window": ("Drag to window", "Ziehen fenstert", "拖动调窗"),
@@ -205,6 +223,7 @@ STRINGS: dict[str, tuple[str, str, str]] = {
     "zip_media": ("For media, with DICOMDIR", "Für Medien, mit DICOMDIR", "用于介质(含 DICOMDIR)"),
     "zoom": ("Zoom", "Zoom", "缩放"),
 }  # fmt: skip
+STRINGS |= ACT_STRINGS
 
 
 def text_of(language: str, key: str, *values: object) -> str:

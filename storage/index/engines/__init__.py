@@ -1,0 +1,18 @@
+"""The databases that the index may lie in: what it asks of them, and what they share."""
+
+from storage.index.engines.added_keys import AddedKey, AddedKeys
+from storage.index.engines.added_values import AddedValues, Filled, candidates
+from storage.index.engines.engine import Engine, Stop, never
+from storage.index.engines.shared_transactions import SharedTransactions
+
+__all__ = [
+    "AddedKey",
+    "AddedKeys",
+    "AddedValues",
+    "Engine",
+    "Filled",
+    "SharedTransactions",
+    "Stop",
+    "candidates",
+    "never",
+]
