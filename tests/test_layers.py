@@ -63,7 +63,7 @@ FLOORS = (
         "scp.network.services",
         "scp.web.request",
     },
-    {"scp.web.retrieval", "scp.web.viewer"},
+    {"scp.web.retrieval", "scp.web.viewer", "scp.network.orders"},
     {"scp.web.dicomweb", "scp.web.page.surface"},
     {"scp.web.page.study"},
     {"scp.web.page.acting"},
