@@ -7,19 +7,19 @@ from typing import Any
 import pytest
 from support import CT, EXPLICIT, RunningNode, ct, running_node
 from support.checks.browser import chromium
-from support.checks.dicomweb import TABLES
 from support.network.installed import node_with
 
-from scp.config import credentials
+from scp.config import Right, credentials
 from scp.web.page.surface import LANGUAGES
 
 pytestmark = pytest.mark.long
 _PATHS = (
     "", "/arrivals", "/node", "/studies/1.1", "/studies/1.1/way", "/studies/1.1/series/1.1.1",
-    "/studies/1.1/series/1.1.1/instances/1.1.1.1", "/studies/9.9", "/studies/1.1/send",
-    "/studies/1.1/correct", "/studies/1.1/merge", "/studies/1.1/pin", "/studies/1.1/delete",
-    "/deleted", "/node/retry",
+    "/studies/1.1/series/1.1.1/instances/1.1.1.1", "/studies/9.9",
+    "/studies/1.1/send", "/studies/1.1/send?to=BIG", "/studies/1.1/correct", "/studies/1.1/merge",
+    "/studies/1.1/pin", "/studies/1.1/delete", "/deleted", "/node/retry",
 )  # fmt: skip
+PEERS = {"BIG": {"host": "127.0.0.1", "port": 104}}
 _RUN = """
 const done = arguments[0];
 axe.run(document).then((found) => done(found.violations.map(
@@ -36,7 +36,8 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
-    with running_node(tmp_path_factory.mktemp("node"), TABLES) as node:
+    tables = {"web": {"port": 0, "allow": [*Right]}, "peers": PEERS}
+    with running_node(tmp_path_factory.mktemp("node"), tables) as node:
         with node.association((CT, EXPLICIT)) as association:
             one = ct("1.1", "1.1.1", "1.1.1.1", StudyDescription="Chest")
             one.ensure_file_meta()
