@@ -137,7 +137,8 @@ def _store(port: int, title: str, held: Sequence[Dataset]) -> None:
     association = entity.associate("127.0.0.1", port, ae_title=title)
     assert association.is_established
     for one in held:
-        assert association.send_c_store(one).Status == 0x0000
+        status = association.send_c_store(one).get("Status")
+        assert status == 0x0000, f"a store was answered {status}"
     association.release()
 
 

@@ -109,6 +109,7 @@ ROUTES: tuple[Route, ...] = (
     _view(f"{PREFIX}/deleted", _of_page(deleting.listed), right=Right.DELETE),
     _view(f"{PREFIX}/acts/<key>", how_far, service=""),
     _form(f"{PREFIX}/language", choices.language, right=None),
+    _open(f"{PREFIX}/login", studies.lead),
     _form(f"{PREFIX}/login", sessions.log_in, right=None, service="login"),
     _form(f"{PREFIX}/logout", sessions.log_out, right=None, service="logout"),
     _open(f"{PREFIX}/files/<name>", files),

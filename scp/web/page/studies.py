@@ -13,7 +13,7 @@ from scp.web.page.surface import PREFIX, harmless, page, sealed, seen_other, uns
 from scp.web.page.watching import state
 from scp.web.request import Asked, BadRequestError
 from storage import Level
-from storage.archive import LatestStudies, counts
+from storage.archive import LatestStudies
 from storage.archive import asked as asked_for
 from storage.diagnostics import IdentifierError
 
@@ -80,7 +80,7 @@ def listed(asked: Asked) -> Response:
         asked, "studies", 400 if fault else 200, studies=found.studies, is_search=bool(wanted),
         notice=notice, fault=fault, given={name: wanted.get(name, "") for name in _FIELDS},
         before=before, first=first, rest=rest, latest=latest,
-        held=None if wanted else counts(archive)["study"],
+        held=None if wanted else archive.studies_held(),
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from storage.archive.finding.latest import (
 )
 from storage.archive.finding.origins import Origins
 from storage.diagnostics import ResourceError
+from storage.dicom.values import Level
 from storage.files import Files
 from storage.index import Index, Page, Stop, counts, never, pages
 from storage.journal import Journal
@@ -67,6 +68,10 @@ class AnsweringArchive:
         """The studies that match, of columns alone; `how` as `finding.latest_studies` takes it."""
         self.require_whole()
         return latest_studies(self.index, query, most, **how)
+
+    def studies_held(self) -> int:
+        """How many there are."""
+        return counts.entities(self.index, Level.STUDY)
 
     def series_arrived(self, looked_at: int, most: int) -> list[ArrivedSeries]:
         """The series of the instances that arrived last, of which so many are looked at."""

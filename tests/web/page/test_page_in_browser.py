@@ -244,6 +244,8 @@ def test_a_keyboard_is_enough(browser: Any) -> None:
     def focused() -> Any:
         return browser.switch_to.active_element
 
+    one(browser, "input[name=PatientName]").send_keys("lindq", Keys.ENTER)
+    until(browser, lambda: "?q=" in browser.current_url)
     browser.execute_script("document.activeElement.blur()")
     press(browser, Keys.TAB)
     assert focused().get_attribute("class") == "skip"

@@ -150,6 +150,11 @@ def test_log_ins_are_told_of_without_the_token(asked: Page) -> None:
     assert "wrong-one" not in trail
 
 
+def test_the_address_of_the_form_leads_to_the_page(asked: Page) -> None:
+    answer = asked.answer("/page/login")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/page")
+
+
 def test_who_comes_from_another_site_is_asked_once_more_with_its_cookie(asked: Page) -> None:
     assert 'http-equiv="refresh"' in asked.get("/page", 401, Sec_Fetch_Site="cross-site")
     assert 'http-equiv="refresh"' not in asked.get("/page", 401, Sec_Fetch_Site="same-origin")

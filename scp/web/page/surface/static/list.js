@@ -7,7 +7,7 @@
   const news = document.getElementById("news");
   const body = () => list.querySelector("tbody");
   const rows = (of) => [...of.querySelectorAll("tr[data-study]")];
-  let source = null, timer = 0, giveUp = null, isLooking = false, missed = "";
+  let source = null, timer = 0, retry = 0, giveUp = null, isLooking = false, missed = "";
 
   // ---- What is new, put in its place
   async function show(state) {
@@ -57,7 +57,7 @@
   // ---- How it is heard of
   async function poll() {
     const answer = await fetch(list.dataset.watch, { cache: "no-cache" });
-    if (answer.ok) await show(await answer.text());
+    if (answer.ok) await heard(await answer.text());
     else if (answer.status === 401) location.reload();
   }
   function pollOn() {
@@ -67,22 +67,24 @@
 
   const channel = "BroadcastChannel" in window ? new BroadcastChannel("minipacs-arrivals") : null;
   if (channel) channel.onmessage = (event) => show(event.data);
+  function heard(state) {
+    if (state !== list.dataset.latest) channel?.postMessage(state);
+    return show(state);
+  }
 
   function open() {
     source = new EventSource(`${list.dataset.events}?known=${encodeURIComponent(list.dataset.latest)}`);
-    source.addEventListener("arrived", (event) => {
-      channel?.postMessage(event.data);
-      show(event.data);
-    });
+    source.addEventListener("arrived", (event) => heard(event.data));
     source.addEventListener("error", () => {
       if (!source || source.readyState !== EventSource.CLOSED) return; // it tries again by itself
       source = null; // there is no room, or nobody may: look now and then, and try later
       pollOn();
-      timer && setTimeout(() => { if (!document.hidden && !source) { clearTimeout(timer); open(); } }, AGAIN_SECONDS * 1000);
+      retry = setTimeout(() => { clearTimeout(timer); open(); }, AGAIN_SECONDS * 1000);
     });
   }
   function close() {
     clearTimeout(timer);
+    clearTimeout(retry);
     source?.close();
     source = null;
     giveUp?.();
