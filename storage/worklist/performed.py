@@ -126,16 +126,15 @@ def check_created(held: Elements, lenient: bool) -> tuple[BaseTag, ...]:
     if status and status != IN_PROGRESS:
         words = f"A step begins as {IN_PROGRESS}, not as {status[:16]}"
         raise StepError(StepFault.VALUE, words, STATUS)
-    wanting = [*_wanting(held, NEEDED), *_wanting_in_items(held)]
-    if not wanting:
-        return ()
-    if lenient and any(item.is_told for item in scheduled_items(held)):
-        return tuple(dict.fromkeys(wanting))
-    missing = [tag for tag in wanting if tag not in held]
+    found = [*_wanting(held, NEEDED), *_wanting_in_items(held)]
+    wanting = tuple(dict.fromkeys(tag for tag, _ in found))
+    if not wanting or (lenient and any(item.is_told for item in scheduled_items(held))):
+        return wanting
+    missing = tuple(dict.fromkeys(tag for tag, is_there in found if not is_there))
     fault = StepFault.MISSING if missing else StepFault.EMPTY
     words = "Missing" if missing else "Without a value"
-    named = ", ".join(keyword_for_tag(tag) for tag in dict.fromkeys(missing or wanting))
-    raise StepError(fault, f"{words}: {named}", *dict.fromkeys(missing or wanting))
+    named = ", ".join(keyword_for_tag(tag) for tag in missing or wanting)
+    raise StepError(fault, f"{words}: {named}", *(missing or wanting))
 
 
 def check_set(held: Elements, changes: Elements, lenient: bool) -> tuple[BaseTag, ...]:
@@ -176,14 +175,15 @@ def is_final(held: Elements) -> bool:
     return held.get(STATUS, _ABSENT).text in FINAL
 
 
-def _wanting(held: Elements, tags: Iterable[BaseTag]) -> Iterator[BaseTag]:
+def _wanting(held: Elements, tags: Iterable[BaseTag]) -> Iterator[tuple[BaseTag, bool]]:
+    """Those without a value, and whether they are there."""
     for tag in tags:
         element = held.get(tag)
         if element is None or not (element.items or element.text):
-            yield tag
+            yield tag, element is not None
 
 
-def _wanting_in_items(held: Elements) -> Iterator[BaseTag]:
+def _wanting_in_items(held: Elements) -> Iterator[tuple[BaseTag, bool]]:
     for sequence, tags in NEEDED_IN_ITEMS.items():
         for item in held.get(sequence, _ABSENT).items or ():
             yield from _wanting(item, tags)

@@ -1,19 +1,21 @@
 """A modality: asks a worklist, and tells what it does."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import subprocess
 from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pynetdicom.association import Association
 from support import RunningNode
+from support.program import run
 
 WORKLIST = "1.2.840.10008.5.1.4.31"
 STEP = "1.2.840.10008.3.1.2.3.3"
 STEP_RETRIEVE = "1.2.840.10008.3.1.2.3.4"
 EXPLICIT = "1.2.840.10008.1.2.1"
 
+Context = tuple[str, str]
 Answers = list[tuple[int, Dataset]]
 Keys = dict[str, Any]
 
@@ -43,20 +45,43 @@ def write_entries(node: RunningNode, name: str, entries: list[Keys] | Keys) -> P
     return path
 
 
+def worklist(
+    node: RunningNode, command: str, *options: object, answer: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    """`minipacs worklist COMMAND` on the configuration of a node."""
+    return run("worklist", command, "-c", node.config, *options, answer=answer)
+
+
 class Modality:
     """Asks and tells by pynetdicom."""
 
     def __init__(self, node: RunningNode, ae_title: str = "CT01") -> None:
         self.node, self.ae_title = node, ae_title
+        self._open: dict[tuple[Context, ...], Association] = {}
+
+    def close(self) -> None:
+        """Release what is open."""
+        for association in self._open.values():
+            association.release()
+        self._open.clear()
+
+    def _associated(self, *contexts: Context) -> Association:
+        """An association that is kept: to open one takes longer than to ask."""
+        held = self._open.get(contexts)
+        if held is None or not held.is_established:
+            held = self.node.associate(*contexts, ae_title=self.ae_title)
+            assert held.is_established, "\n".join(self.node.log[-20:])
+            self._open[contexts] = held
+        return held
 
     def find(self, keys: Keys | Dataset, syntax: str = EXPLICIT) -> Answers:
         """Status and identifier of each response; of the last one an empty data set."""
         asked = keys if isinstance(keys, Dataset) else data_set(keys)
-        with self.node.association((WORKLIST, syntax), ae_title=self.ae_title) as association:
-            return [
-                (status.Status, found or Dataset())
-                for status, found in association.send_c_find(asked, WORKLIST)
-            ]
+        association = self._associated((WORKLIST, syntax))
+        return [
+            (status.Status, found or Dataset())
+            for status, found in association.send_c_find(asked, WORKLIST)
+        ]
 
     def found(self, keys: Keys | Dataset) -> list[Dataset]:
         """The answers of a query that ends well."""
@@ -65,12 +90,9 @@ class Modality:
         assert {status for status, _ in pending} <= {0xFF00}
         return [identifier for _, identifier in pending]
 
-    @contextmanager
-    def steps(self) -> "Iterator[Steps]":
-        """An association on which performed steps are told."""
-        contexts = ((STEP, EXPLICIT), (STEP_RETRIEVE, EXPLICIT))
-        with self.node.association(*contexts, ae_title=self.ae_title) as association:
-            yield Steps(association)
+    def steps(self) -> "Steps":
+        """What it tells of performed steps."""
+        return Steps(self._associated((STEP, EXPLICIT), (STEP_RETRIEVE, EXPLICIT)))
 
 
 class Steps:

@@ -76,7 +76,9 @@ def modality(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Modality]:
     with running_node(tmp_path_factory.mktemp("worklist"), tables) as node:
         write_entries(node, "entries.json", ENTRIES)
         write_entries(node, "broken.json", {"PatientName": "Broken^File"})
-        yield Modality(node)
+        asking = Modality(node)
+        yield asking
+        asking.close()
 
 
 def _days(key: str) -> Keys:

@@ -4,7 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scp.forwarding import PROPOSAL
-from scp.network.dimse import CONTEXT, STORAGE_CLASSES, STORAGE_SYNTAXES, VERIFICATION
+from scp.network.dimse import (
+    CONTEXT,
+    MODALITY_WORKLIST,
+    STORAGE_CLASSES,
+    STORAGE_SYNTAXES,
+    VERIFICATION,
+)
 from scp.network.scu import SYNTAXES
 
 
@@ -39,6 +45,13 @@ ACTIVITIES = (
         "N-ACTION request of storage commitment",
         frozenset(CONTEXT[:1]),
         CONTEXT[1],
+        "SCU",
+    ),
+    Activity(
+        "`minipacs worklist ask`",
+        "C-FIND request",
+        frozenset({MODALITY_WORKLIST}),
+        SYNTAXES,
         "SCU",
     ),
     Activity(

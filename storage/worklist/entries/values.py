@@ -87,6 +87,7 @@ def _is_of_number(vr: str, value: str) -> bool:
 
 
 def is_date(value: str) -> bool:
+    """Whether it is a day that there is, as YYYYMMDD."""
     match = _DATE.fullmatch(value)
     if not match or match[2]:
         return False

@@ -4,7 +4,7 @@ import logging
 import uuid
 from typing import Any
 
-from pydicom.datadict import dictionary_VR
+from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.tag import Tag
 
 from scp.network.association import Request
@@ -61,7 +61,8 @@ def create(request: Request) -> None:
         _refuse(request, error)
         return
     status = Status.ATTRIBUTE_LIST_ERROR if wanting else Status.SUCCESS
-    request.respond(status, sop_instance=uid, attributes=tuple(map(int, wanting)))
+    words = f"Wanting: {', '.join(map(keyword_for_tag, wanting))}" if wanting else ""
+    request.respond(status, words, sop_instance=uid, attributes=tuple(map(int, wanting)))
     logger.info(
         Event(
             "performed step begun",
