@@ -26,7 +26,7 @@ from storage.files.objects.ranges import FIRST_BYTES
 from storage.files.objects.remote import RemoteStore
 from storage.files.objects.s3 import Bucket, open_bucket
 from storage.files.objects.shared_folder import SharedFolder
-from storage.files.objects.store_faults import TakenError
+from storage.files.objects.store_faults import StoreError, TakenError
 
 UIDS = "1.2.3", "1.2.3.4", "1.2.3.4.5"
 ARCHIVE = "0123456789abcdef"
@@ -302,11 +302,31 @@ def test_who_reads_a_header_asks_once(seaweed: ScratchSeaweed) -> None:
             assert len(file.read(100 << 10)) == 100 << 10
 
 
-def test_threads_end_with_their_store() -> None:
+def test_what_failed_before_it_was_asked_for_is_asked_again() -> None:
     store = RemoteStore(MemoryStore(), "memory")
-    put(store, b"one")
-    store.expect([new_key(UIDS)])
+    key = put(store, b"one")
+    begun = threading.Event()
+
+    def fail(*_: object) -> None:
+        begun.set()
+        raise StoreError("The object store is busy")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "_begin", fail)
+        store.expect([key])
+        assert begun.wait(30)
+    assert read(store, key) == b"one"
     store.close()
+
+
+def test_threads_end_with_their_store_and_its_files_are_read_to_their_end() -> None:
+    store = RemoteStore(MemoryStore(), "memory")
+    data = bytes_of(3_000_000)
+    key = put(store, data)
+    store.expect([new_key(UIDS)])
+    with store.open(key) as file:
+        store.close()
+        assert file.read(100_000) + file.read() == data
     for thread in threading.enumerate():
         if thread.name.startswith("objects"):
             thread.join(30)

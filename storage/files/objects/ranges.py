@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from typing import Any, Protocol
 
 from storage.files import FileStatus
@@ -145,4 +146,5 @@ class _Ranges(io.RawIOBase):
         if 2 * (self._at - self._start) >= len(self._held):
             self._step = min(2 * self._step, MOST_BYTES)
             start, end = self._end, min(self._end + self._step, self._size)
-            self._coming = start, self._ahead.submit(self._read, start, end)
+            with suppress(RuntimeError):  # the store was closed: its files can be read to their end
+                self._coming = start, self._ahead.submit(self._read, start, end)

@@ -94,9 +94,7 @@ class RemoteStore:
         """An object; raises FileNotFoundError, StoreError."""
         if self._cache and (kept := self._cache.open(key)):
             return kept
-        with self._lock:
-            expected = self._expected.pop(key, None)
-        begun = expected.result() if expected else self._begin(key)
+        begun = self._as_expected(key) or self._begin(key)
 
         def read(start: int, end: int) -> memoryview:
             return self._asked(lambda: self._range(key, start, end))
@@ -113,6 +111,14 @@ class RemoteStore:
                     self._expected[key] = self._readers.submit(self._begin, key)
                 while len(self._expected) > _EXPECTED:
                     self._expected.popitem(last=False)[1].cancel()
+
+    def _as_expected(self, key: str) -> _Beginning | None:
+        """What was read before it was asked for; None: nothing, or the store failed then."""
+        with self._lock:
+            expected = self._expected.pop(key, None)
+        with suppress(StoreError):
+            return expected.result() if expected else None
+        return None
 
     def held(self, key: str) -> HeldObject:
         """By asking for no bytes of it. Raises FileNotFoundError, StoreError."""
