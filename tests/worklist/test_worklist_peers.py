@@ -20,8 +20,8 @@ from worklist.test_worklist_queries import ENTRIES, MATCHING
 pytestmark = pytest.mark.long
 
 _PLUGIN = Path("/usr/share/orthanc/plugins/libModalityWorklists.so")
-# What each answers otherwise than the node, of the cases of the table; case and accents of names are
-# left to who answers (PS3.4 C.2.2.2.1.1).
+# What each answers otherwise than the node, of the cases of the table; case and accents of names
+# are left to who answers (PS3.4 C.2.2.2.1.1).
 WRONG: dict[str, set[str]] = {
     # Keys that are optional are not matched, though answered FF00; names by their very bytes.
     "wlmscpfs": {
@@ -47,7 +47,8 @@ WRONG: dict[str, set[str]] = {
         "K.6-1: status",
         "K.6-1: status of what is not served",
     },
-    # Of several stations none is found, times by their digits, dates and times apart, codes not at all.
+    # Entries of several stations are not found, times by their digits alone, dates and times apart,
+    # codes not at all.
     "Orthanc": {
         "C.2.2.2.3: * finds an absent value too",
         "K.2.2.3: the first of an entry's stations",
