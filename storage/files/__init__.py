@@ -1,6 +1,6 @@
 """The folder tree: files by UID, written durably, locked, with the rights that they need."""
 
-from storage.files.digests import copy_of_rest, digest_of_rest, status_of
+from storage.files.digests import FileFacts, FileStatus, copy_of_rest, digest_of_rest, status_of
 from storage.files.disk import (
     MissingRight,
     another_descriptor,
@@ -14,6 +14,7 @@ from storage.files.disk import (
     require_sound,
     rights,
     sqlite_words,
+    sync_file,
     sync_folder,
     unusable,
     why_not,
@@ -32,15 +33,18 @@ from storage.files.locks import (
     unlock,
 )
 from storage.files.series_documents import SeriesDocuments
+from storage.files.staging import write_all
 from storage.files.superseded import Kept
 from storage.files.superseded_bounds import Bounds, SupersededLimiter
 from storage.files.tree import Tree
-from storage.files.tree_walk import Stray, named_by, relative_path
+from storage.files.tree_walk import Stray, instances, named_by, relative_path
 
 __all__ = [
     "IN_MEMORY_BYTES",
     "LOCK_SECONDS",
     "Bounds",
+    "FileFacts",
+    "FileStatus",
     "Files",
     "IncomingDataSet",
     "InstanceFiles",
@@ -57,6 +61,7 @@ __all__ = [
     "damage_found",
     "digest_of_rest",
     "held_for_too_long",
+    "instances",
     "is_free",
     "lock",
     "name_of",
@@ -70,6 +75,7 @@ __all__ = [
     "rights",
     "sqlite_words",
     "status_of",
+    "sync_file",
     "sync_folder",
     "turn",
     "unlock",
@@ -77,4 +83,5 @@ __all__ = [
     "why_not",
     "why_not_made",
     "words_of",
+    "write_all",
 ]

@@ -19,6 +19,23 @@ class FileStatus:
     arrived: int
 
 
+@dataclass(frozen=True)
+class FileFacts:
+    """What is known of a file beside its header; bytes and digest are the data set's.
+
+    `arrived` is the time of the file, in nanoseconds since 1970, `received` that of its receipt, in
+    milliseconds; 0 without one.
+    """
+
+    transfer_syntax_uid: str
+    file_bytes: int
+    digest: str
+    charset: str = ""
+    arrived: int = 0
+    sender: str = ""
+    received: int = 0
+
+
 def status_of(file: BinaryIO) -> FileStatus:
     """That of an open file of an instance, wherever it lies. Raises OSError."""
     known = getattr(file, "status", None)

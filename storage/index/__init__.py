@@ -1,5 +1,6 @@
 """The index: SQLite tables that answer queries, and how rows get there."""
 
+from storage.files import FileFacts
 from storage.index import corrected_rows, counts, pages, search
 from storage.index.engines import AddedKey, Filled, Stop, candidates, never
 from storage.index.engines.sqlite import (
@@ -34,7 +35,6 @@ from storage.index.tables import (
     signature,
 )
 from storage.index.writer import (
-    FileFacts,
     digest_in,
     digests_in,
     facts_in,

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 
 from werkzeug.wrappers import Response
 
-from scp.web.page.surface import PREFIX, page, sealed, seen_other, unsealed
+from scp.web.page.surface import PREFIX, harmless, page, sealed, seen_other, unsealed
 from scp.web.page.watching import state
 from scp.web.request import Asked, BadRequestError
 from storage import Level
@@ -41,7 +41,9 @@ def lead(asked: Asked) -> Response:
 def search(asked: Asked) -> Response:
     """Take a search, and lead to its answers."""
     form = asked.request.form
-    given = {name: form.get(name, "").strip()[:_MOST_CHARACTERS] for name in _FIELDS}
+    given = {
+        name: harmless(form.get(name, "")).strip()[:_MOST_CHARACTERS] for name in _FIELDS
+    }  # fmt: skip
     days = form.get("days", "")
     if days.isdecimal() and 0 < int(days[:6]) <= _MOST_DAYS:
         given["From"], given["To"] = str(date.today() - timedelta(int(days) - 1)), ""

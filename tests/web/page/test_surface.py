@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import ct
@@ -28,7 +29,21 @@ MARKUP = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
 TURNED = "\u202eevil\u202c \u2067x"
 CONTROLS = "a\x00b\x1b[31mc\x07\x85"
 LONG = "x" * 10240
-HOSTILE = [MARKUP, TURNED, CONTROLS, LONG, "{{ 7 * 7 }}", "&amp;<b>", "' onclick='x"]
+HARMFUL = "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]"
+# Of four bytes in UTF-8; joined, beyond what a font has; halves of pairs, as UTF-8 has none.
+WIDE = "\U0001fa7b\U00020bb7 \u0301\u200d\u200f\ufeff\uffff"
+HALVES = b"\xed\xa0\x80\xed\xb0\x80 \xff\xfe"
+HOSTILE: list[Any] = [
+    MARKUP,
+    TURNED,
+    CONTROLS,
+    LONG,
+    "{{ 7 * 7 }}",
+    "&amp;<b>",
+    "' onclick='x",
+    WIDE,
+    HALVES,
+]
 
 
 class Reader(HTMLParser):
@@ -53,11 +68,12 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     with opened_page(tmp_path_factory.mktemp("hostile")) as page:
         for number, text in enumerate(HOSTILE, 1):
             study = f"1.{number}"
+            raw, text = text, text if isinstance(text, str) else text.decode(errors="replace")
             plain = text[:16].encode("ascii", "replace").decode()
             page.store(
                 ct(
                     study, f"{study}.1", f"{study}.1.1", SpecificCharacterSet="ISO_IR 192",
-                    PatientName=text, PatientID=text, StudyDescription=text,
+                    PatientName=raw, PatientID=text, StudyDescription=text,
                     SeriesDescription=text, AccessionNumber=text, PatientSex=plain,
                     BodyPartExamined=plain, StationName=text, Modality=plain,
                     ReferringPhysicianName=text, StudyDate="2024", PatientBirthDate="garbage",
@@ -87,7 +103,7 @@ def test_what_a_peer_sent_is_shown_as_text_and_breaks_nothing(hostile: Page) -> 
             assert not [name for name in named if name.startswith("on") or name == "style"], path
             assert tag not in ("b", "style", "object", "embed", "base"), path
             assert tag != "img" or (named["src"] or "").startswith(("/page/files/", "/dicom-web/"))
-        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", view), path
+        assert not re.search(HARMFUL, view), path
 
 
 def test_the_whole_of_a_long_text_can_be_reached(hostile: Page) -> None:
@@ -103,12 +119,15 @@ def test_the_whole_text_of_a_peer_is_read_in_a_view(hostile: Page, text: str) ->
     assert clean(text.replace("\x1b", "")) in view.text  # which begins a code extension
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", [one for one in HOSTILE if isinstance(one, str)])
 def test_a_search_for_what_a_peer_sent_is_a_search(hostile: Page, text: str) -> None:
-    for name in ("PatientName", "PatientID", "StudyDescription", "Sender", "Modality"):
+    for name in ("PatientName", "PatientID", "StudyDescription", "Sender", "Modality", "From"):
         where = hostile.post("/page/search", **{name: text})
         if where != "/page":
-            assert hostile.answer(where).status_code in (200, 400)
+            answer = hostile.answer(where)
+            assert answer.status_code in (200, 400)
+            assert not re.search(HARMFUL, answer.text)
+            assert "<img src=x" not in answer.text
 
 
 @pytest.mark.parametrize("path", ["/page", "/page/node", "/page/studies/9.9", "/page/nothing"])

@@ -77,7 +77,7 @@ def sent(asked: Asked, study: str, series: str = "", instance: str = "") -> Resp
 
 
 def _told(fault: str, uids: list[str], is_deidentified: bool) -> str:
-    """What was said of an instance, which is named, or of how many; not of a copy, by its UID."""
+    """What was said of an instance, which is named unless it is a copy; or of how many."""
     if len(uids) > 1:
         return f"{fault} (instances={len(uids)})"
     return fault if is_deidentified else f"{uids[0]}: {fault}"

@@ -12,7 +12,7 @@ from scp.web.page.surface.answers import (
     page,
     seen_other,
 )
-from scp.web.page.surface.formats import clean, number, size
+from scp.web.page.surface.formats import clean, harmless, number, size
 from scp.web.page.surface.sealing import sealed, unsealed
 from scp.web.page.surface.strings import LANGUAGES
 
@@ -26,6 +26,7 @@ __all__ = [
     "clean",
     "error_page",
     "files",
+    "harmless",
     "led_back",
     "login_page",
     "number",

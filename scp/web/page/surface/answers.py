@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, partial
 from http import HTTPStatus
 from importlib.resources import files as resources
@@ -16,6 +17,7 @@ from scp.web.page.surface.acts_told import act_of
 from scp.web.page.surface.formats import FILTERS
 from scp.web.page.surface.strings import ERRORS_TOLD, LANGUAGES, text_of
 from scp.web.request import HARMLESS, Asked, NotFoundError
+from storage import ArchiveError
 
 # The path of a study, and what is below it.
 _OF_STUDY = re.compile(r"(/page/studies/[0-9.]{1,64})(/.*)?")
@@ -97,7 +99,7 @@ def error_page(asked: Asked, status: int, words: str) -> Response:
     told = status if status in ERRORS_TOLD else 400 if status < 500 else 500
     found = _OF_STUDY.fullmatch(request.path)
     study = found[1] if found else ""
-    is_gone = status == HTTPStatus.NOT_FOUND and study and _may(asked)(Right.DELETE)
+    is_gone = status == HTTPStatus.NOT_FOUND and _was_deleted(asked, study)
     return page(
         asked, "error", status, act=None, code=status, phrase=text_of(language, f"error_{told}"),
         words=words, next=text_of(language, f"next_{told}"),
@@ -116,6 +118,16 @@ def login_page(asked: Asked, back: str, is_wrong: bool = False) -> Response:
         asked, "login", HTTPStatus.UNAUTHORIZED, act=None, node="minipacs", back=back,
         is_wrong=is_wrong, is_led=is_led,
     )  # fmt: skip
+
+
+def _was_deleted(asked: Asked, study: str) -> bool:
+    """Whether who asks may have something of a study, which is not here, restored."""
+    if not study or not _may(asked)(Right.DELETE):
+        return False
+    kept = asked.context.archive.tree.superseded.all(study.rpartition("/")[2])
+    with suppress(ArchiveError):  # then nothing is known of it
+        return next(kept, None) is not None
+    return False
 
 
 def _answer(body: str, status: int, language: str) -> Response:

@@ -25,10 +25,15 @@ STRINGS: dict[str, tuple[str, str, str]] = {
     ),
     "attribute": ("Attribute", "Attribut", "属性"),
     "audit": ("Audit trail", "Zugriffsprotokoll", "审计记录"),
+    "audit_all": ("Look through all of it", "Alles durchsehen", "查看全部记录"),
     "audit_cut": (
-        "Older lines of the audit trail were not looked at.",
-        "Ältere Zeilen des Zugriffsprotokolls wurden nicht durchgesehen.",
-        "未查看更早的审计记录。",
+        "Lines of the audit trail from before {0} were not looked at.",
+        "Zeilen des Zugriffsprotokolls von vor {0} wurden nicht durchgesehen.",
+        "未查看 {0} 之前的审计记录。",
+    ),
+    "audit_more": (
+        "There are more lines than these {0}.", "Es gibt mehr Zeilen als diese {0}.",
+        "记录多于所示的 {0} 行。",
     ),
     "audit_off": (
         "The audit trail is off: [audit] enabled.",
@@ -39,6 +44,10 @@ STRINGS: dict[str, tuple[str, str, str]] = {
     "committed": ("Committed", "Zugesichert", "已确认存储"),
     "configuration": ("Configuration", "Konfiguration", "配置"),
     "conformance": ("Conformance statement", "Conformance Statement", "一致性声明"),
+    "contact_since": (
+        "Contacts by the audit trail since {0}.", "Kontakte nach dem Zugriffsprotokoll seit {0}.",
+        "联系信息来自 {0} 以来的审计记录。",
+    ),
     "corrections": ("Corrections", "Korrekturen", "更正"),
     "date": ("Date", "Datum", "日期"),
     "description": ("Description", "Beschreibung", "描述"),
@@ -90,12 +99,13 @@ STRINGS: dict[str, tuple[str, str, str]] = {
         "这不是此处任何用户的令牌。",
     ),
     "log_out": ("Log out", "Abmelden", "退出"),
+    "looked_at": (
+        "The study is larger: this is of {0} of its instances.",
+        "Die Studie ist größer: das gilt für {0} ihrer Instanzen.",
+        "该检查更大:以上仅涉及其中 {0} 个实例。",
+    ),
     "may": ("May", "Darf", "权限"),
     "modality": ("Modality", "Modalität", "设备类型"),
-    "more_series": (
-        "The first {0} series are shown.", "Die ersten {0} Serien werden gezeigt.",
-        "仅显示前 {0} 个序列。",
-    ),
     "n_instances": ("{0} instances", "{0} Instanzen", "{0} 个实例"),
     "name": ("Patient's name", "Name", "患者姓名"),
     "navigation": ("Views", "Ansichten", "视图"),
@@ -103,6 +113,7 @@ STRINGS: dict[str, tuple[str, str, str]] = {
     "news_added": ("New: {0}.", "Neu: {0}.", "新到:{0}。"),
     "news_changed": ("Changed: {0}.", "Geändert: {0}.", "有变化:{0}。"),
     "next": ("Next", "Weiter", "下一张"),
+    "next_series": ("Further series", "Weitere Serien", "更多序列"),
     "no_audit": (
         "Nothing in the audit trail.", "Nichts im Zugriffsprotokoll.", "审计记录中没有相关内容。",
     ),
@@ -183,6 +194,7 @@ STRINGS: dict[str, tuple[str, str, str]] = {
     "size": ("Size", "Größe", "大小"),
     "skip": ("To the content", "Zum Inhalt", "跳到内容"),
     "slice": ("Slice", "Schicht", "层"),
+    "some_series": ("Series {0} to {1}", "Serien {0} bis {1}", "第 {0} 至 {1} 个序列"),
     "space": ("space", "Leertaste", "空格"),
     "speed": ("Speed", "Tempo", "速度"),
     "state": ("State", "Stand", "状态"),
