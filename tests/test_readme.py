@@ -82,7 +82,7 @@ def run_script(lines: list[str], folder: Path, **environment: str) -> list[list[
     tools = f"{Path(dcmtk('storescu')).parent}:{Path(sys.executable).parent}"
     done = subprocess.run(
         ["bash", "-c", "\n".join(lines)], cwd=folder, text=True, check=False, errors="replace",
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=CLIENT_SECONDS,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=3 * CLIENT_SECONDS,
         env={**os.environ, **environment, "PATH": f"{tools}:{os.environ['PATH']}"},
     )  # fmt: skip
     return [part.splitlines()[1:] for part in done.stdout.split(_MARK)[1:]]
@@ -239,6 +239,6 @@ def test_the_test_of_a_program_passes(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", tmp_path], cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
-        timeout=CLIENT_SECONDS,
+        timeout=3 * CLIENT_SECONDS,
     )  # fmt: skip
     assert "1 passed" in done.stdout, done.stdout + done.stderr
