@@ -297,6 +297,7 @@ def test_settings_are_taken_while_the_node_runs(node: RunningNode) -> None:
     node.configure({"orders": {"port": 0, "station": {"CT": "OTHER"}}, "worklist": {},
                     "node": {"workers": 1}, "metrics": {"port": 0}})  # fmt: skip
     node.reload()
+    node.wait_for_log("orders taken", count=2)
     with connected(node) as client:
         assert client.ask(order())[1] == "AA"
     (entry,) = listed(node)

@@ -216,6 +216,25 @@ class _Collected(Collector):
         yield self._seconds(sums)
         yield from self._gauges(sums)
         yield from self._forwarding()
+        yield from self._worklist()
+
+    def _worklist(self) -> Iterator[Metric]:
+        """Today's entries; nothing where there is no worklist."""
+        try:
+            found = self._health.worklist()
+        except ArchiveError as error:  # the other figures are as good as ever
+            logger.warning(Event("metrics without worklist", error))
+            return
+        if found is None:
+            return
+        states, faults = found
+        words = "Entries of the worklist of today, by what became of them"
+        family = GaugeMetricFamily("minipacs_worklist_entries", words, labels=("state",))
+        for state, count in states.items():
+            family.add_metric((state,), count)
+        yield family
+        words = "Files and entries of the worklist that are not taken"
+        yield GaugeMetricFamily("minipacs_worklist_faults", words, value=faults)
 
     def _forwarding(self) -> Iterator[Metric]:
         """How far each destination of [[forward]] is; nothing where there is no queue."""
