@@ -108,6 +108,7 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_BLOCK, (*_SIGNALS, worker.RENEW))
         self._keeper.begin(self._settings.storage.charset)
         self._forwarder.begin()
+        self._worklist.begin()
         for number in range(self._count):
             self._start(number)
         self._await_start()

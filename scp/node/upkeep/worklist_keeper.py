@@ -38,6 +38,19 @@ class WorklistKeeper:
             takes_turns=True,
         )  # fmt: skip
 
+    def begin(self) -> None:
+        """Make the folder of entries where it is ours; before anybody is told that the node serves.
+
+        Another one is for who set it to make: that it is gone must not look as if it were empty.
+        """
+        folder = self._settings.worklist_folder
+        if self._settings.worklist is None or folder.parent != self._settings.storage.path:
+            return
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            logger.error("no folder for the worklist: %s: %s", folder, error.strerror)
+
     def tend(self) -> None:
         """Start it where it does not run, and see to its end where it should."""
         self._processes.tend(1 if self._settings.worklist else 0)
@@ -45,6 +58,7 @@ class WorklistKeeper:
     def renew(self, settings: Settings) -> None:
         """Go by these settings from now on."""
         self._settings = settings
+        self.begin()
         self._processes.restart()
 
     def stop(self) -> None:

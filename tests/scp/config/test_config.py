@@ -5,15 +5,17 @@ import shutil
 import tomllib
 from ipaddress import ip_network
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 from support import ROOT
 
-from scp.config.choices import CHARSETS, Service
+from scp.config.choices import CHARSETS, EntryState, Service
 from scp.config.loader import ConfigError, load, warnings
 from scp.config.schema import TABLES, ConfigDocument, Forward, Peer, Settings, Table, Tls
 from scp.config.transfer_syntaxes import transfer_syntaxes
+from storage.worklist import State
 
 SHIPPED = ROOT / "config.toml"
 
@@ -113,7 +115,11 @@ BAD = [
     (PEER + "from = [10]", "[peers.WS] from", "not 10"),
     (PEER + 'sources = ["10.0.0.0/8"]', "[peers.WS] sources", "takes host, port, from, charset"),
     (PEER + 'charset = "utf8"', "[peers.WS] charset", 'not "utf8"'),
-    (PEER + 'allow = ["destroy"]', "[peers.WS] allow", "echo, store, find, move, get, commit, not"),
+    (PEER + 'allow = ["destroy"]', "[peers.WS] allow", "get, commit, worklist, step, not"),
+    ("[worklist]\nserve = ['DONE']", "[worklist] serve", "takes a list of SCHEDULED, ARRIVED"),
+    ("[worklist]\nquiet = 0", "[worklist] quiet", "takes a number of seconds above 0, not 0"),
+    ("[worklist]\nkeep = -1", "[worklist] keep", "takes an integer from 0 to 36500 (days)"),
+    ("[worklist]\nfolders = 'x'", "[worklist] folders", "unknown key; [worklist] takes folder"),
     (PEER + 'allow = "echo"', "[peers.WS] allow", "a list of echo, store, find, move, get, commit"),
     (PEER + "allow = [1]", "[peers.WS] allow", "not 1"),
     ('[peers."TWO WORDS"]\nallow = 1', '[peers."TWO WORDS"] allow', "not 1"),
@@ -365,6 +371,10 @@ def test_only_the_examples_of_what_is_off_are_commented_out() -> None:
     assert tables.keys() == keys_of(ConfigDocument) - {
         "peers", "tls", "metrics", "web", "users", "forward", "worklist", "orders",
     }  # fmt: skip
+
+
+def test_the_states_of_a_worklist_are_those_that_it_has() -> None:
+    assert get_args(EntryState) == tuple(State)
 
 
 def test_every_key_says_what_it_takes() -> None:

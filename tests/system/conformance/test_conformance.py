@@ -754,11 +754,14 @@ def test_the_overview_is_of_what_the_sections_say(printed: Printed) -> None:
     initiated = {row["Content"]: row["Role"] for row in printed.rows("Association initiation")}
     assert initiated == {
         "C-STORE requests": "SCU", "N-EVENT-REPORT request": "SCP", "C-ECHO request": "SCU",
-        "N-ACTION request of storage commitment": "SCU",
+        "N-ACTION request of storage commitment": "SCU", "C-FIND request": "SCU",
+        "N-CREATE request of Instance Availability Notification": "SCU",
     }  # fmt: skip
-    for title in ("Basic Worklist Management service", "Print Management service",
+    assert printed.words("Print Management service") == "Not supported."
+    off = "Supported where `[worklist]` is configured, which it is not."
+    for title in ("Basic Worklist Management service",
                   "Modality Performed Procedure Step service"):  # fmt: skip
-        assert printed.words(title) == "Not supported."
+        assert printed.words(title) == off
 
 
 def test_the_sections_are_those_of_the_template(printed: Printed, text: str) -> None:
