@@ -1,5 +1,6 @@
 """The session that the README shows, run as it stands there; and what else it claims of files."""
 
+import json
 import os
 import re
 import shutil
@@ -19,6 +20,8 @@ from support import (
     minipacs,
     running_node,
 )
+
+from scp.config.loader import load
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -191,6 +194,37 @@ def test_each_command_on_the_worklist_says_what_is_shown(
 ) -> None:
     assert len(told) == len(steps(TOLD))
     assert follows(steps(TOLD)[number].shown, told[number]) == "", "\n".join(told[number])
+
+
+# ---- a study as one document
+
+DOCUMENT = "A study as one document, and who is told of it"
+
+
+def test_a_study_is_shown_as_it_says(tmp_path: Path) -> None:
+    node = RunningNode(tmp_path, {})
+    done = minipacs("import", node, str(TEST_FILES / "dicomdirtests" / "98892003"))
+    assert done.returncode == 0, done.stderr
+    shown = steps(DOCUMENT)
+    script = [line for step in shown for line in (f"echo '{_MARK}'", step.command)]
+    said = run_script(script, tmp_path, MINIPACS_CONFIG=str(node.config))
+    for step, lines in zip(shown, said, strict=True):
+        assert follows(step.shown, lines) == "", "\n".join(lines)
+    study = json.loads((tmp_path / "study.json").read_text())
+    assert [len(one["instances"]) for one in study["series"]] == [1, 3, 7]
+    resource = json.loads((tmp_path / "imaging-study.json").read_text())
+    assert resource["modality"][0]["coding"][0]["code"] == "MR"
+
+
+def test_the_settings_that_are_shown_for_notices_and_orders_are_taken(tmp_path: Path) -> None:
+    section = README.split(f"\n## {DOCUMENT}\n")[1].split("\n## ")[0]
+    shown = re.findall(r"^```toml\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    assert len(shown) == 2
+    (tmp_path / "config.toml").write_text("\n".join(shown))
+    settings = load(tmp_path / "config.toml")
+    assert list(settings.notices) == ["notices to RIS (ian)", "notices to RIS (fhir)"]
+    assert settings.orders
+    assert settings.orders.station == {"CT": "CT01", "ROOM 3": "MR03"}
 
 
 def programs() -> list[str]:

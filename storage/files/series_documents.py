@@ -51,6 +51,15 @@ class SeriesDocuments:
             return None
         return text if reader.eof else None
 
+    def stamp(self, study: str, series: str) -> object:
+        """What is another one once another text is kept; None where there is none."""
+        path = self._path(study, series)
+        try:
+            found = path.stat() if path else None
+        except OSError:
+            return None
+        return found and (found.st_mtime_ns, found.st_ino, found.st_size)
+
     def write(self, study: str, series: str, text: bytes) -> None:
         """Keep the text of a series in the place of what was kept. Raises ResourceError."""
         path = self._path(study, series)

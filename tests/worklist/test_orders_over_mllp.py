@@ -200,7 +200,7 @@ def test_messages_may_come_in_one_segment_or_byte_by_byte(node: RunningNode) -> 
     with connected(node) as client:
         client.send(frames)
         assert [client.answer() for _ in many] == [["MSA", "AA", str(n)] for n in range(3)]
-        for byte in b"\x0b" + order(number="9") + b"\x1c\r":
+        for byte in b"\x0b" + order(number="9", accession="A9") + b"\x1c\r":
             client.send(bytes([byte]))
         assert client.answer() == ["MSA", "AA", "9"]
     assert len(found(node)) == 4
@@ -297,6 +297,7 @@ def test_settings_are_taken_while_the_node_runs(node: RunningNode) -> None:
     node.configure({"orders": {"port": 0, "station": {"CT": "OTHER"}}, "worklist": {},
                     "node": {"workers": 1}, "metrics": {"port": 0}})  # fmt: skip
     node.reload()
+    node.wait_for_log("orders taken", count=2)
     with connected(node) as client:
         assert client.ask(order())[1] == "AA"
     (entry,) = listed(node)

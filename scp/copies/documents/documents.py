@@ -6,6 +6,8 @@ right after instances were replaced, deleted and restored, and after the index w
 """
 
 import logging
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -29,6 +31,8 @@ BULK_DATA = b'"BulkDataURI":"bulkdata/'
 _FORM = f"1 {pydicom.__version__}"
 # Of a series: what says more of each instance is as quickly read again.
 _MOST_BYTES = 32 << 20
+# Of documents that lie read in memory; in a process that asks again and again.
+_MOST_PARSED_BYTES = 8 << 20
 _PATIENT_ID = b"00100020"
 
 Members = Sequence[bytes]
@@ -56,6 +60,8 @@ class Documents:
     def __init__(self, archive: Archive, copies: AsCorrected, most_bytes: int) -> None:
         self._archive, self._copies, self._most_bytes = archive, copies, most_bytes
         self._model = json_model()
+        self._lock = threading.Lock()
+        self._parsed: OrderedDict[Series, tuple[object, Basis, SeriesDocument]] = OrderedDict()
         # Of what was corrected, the name of the node is a part (PS3.3 C.12.1).
         self._form = f"{_FORM} {copies.system}"
 
@@ -100,13 +106,34 @@ class Documents:
         return Basis(self._form, journal, in_force(self._archive.tree.data).last_number)
 
     def _read(self, series: Series, basis: Basis) -> tuple[Basis, SeriesDocument]:
+        stamp = self._archive.documents.stamp(*series)
+        with self._lock:
+            parsed = self._parsed.get(series)
+        if parsed and parsed[0] == stamp and parsed[1].is_alike(basis):
+            return parsed[1:]
         text = self._archive.documents.read(*series, 2 * _MOST_BYTES)
         if text:
             try:
-                return SeriesDocument.read(text, {"form": basis.form, "journal": basis.journal})
+                read = SeriesDocument.read(text, {"form": basis.form, "journal": basis.journal})
             except (ValueError, KeyError, TypeError, AttributeError):
                 pass  # of another version, or another journal: it is made anew
+            else:
+                self._remember(series, stamp, *read)
+                return read
         return basis, SeriesDocument()
+
+    def _remember(
+        self, series: Series, stamp: object, basis: Basis, document: SeriesDocument
+    ) -> None:
+        """Spare the next one to read it, for some that were asked for last."""
+        with self._lock:
+            self._parsed[series] = stamp, basis, document
+            self._parsed.move_to_end(series)
+            while (
+                len(self._parsed) > 1
+                and sum(one.size for _, _, one in self._parsed.values()) > _MOST_PARSED_BYTES
+            ):
+                self._parsed.popitem(last=False)
 
     def _made(self, location: Location) -> tuple[Facts, Members]:
         copy = self._copies.open(location)

@@ -8,6 +8,7 @@ all instances share, the third the tags of all others; then a line an instance, 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 _TAG = slice(1, 9)  # of a member of an object: "00080005":...
@@ -34,6 +35,10 @@ class Basis:
     form: str
     journal: str
     corrections: int
+
+    def is_alike(self, other: "Basis") -> bool:
+        """Whether another one differs in corrections at most."""
+        return (self.form, self.journal) == (other.form, other.journal)
 
 
 @dataclass
@@ -119,7 +124,7 @@ class SeriesDocument:
                 return "\\".join("" if value is None else str(value) for value in values)
         return ""
 
-    @property
+    @cached_property
     def size(self) -> int:
         """How many bytes it holds, about."""
         held = sum(map(len, self.shared))

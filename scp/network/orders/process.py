@@ -78,6 +78,7 @@ class OrderProcess:
         assert self._door
         assert self._settings.orders
         listener = _Listener(self._settings, self._settings.orders, self._door, self._counters)
+        logger.info(Event("orders taken", stations=len(self._settings.orders.station)))
         threading.Thread(target=listener.stop_when_told, daemon=True, name="end").start()
         listener.run()
 

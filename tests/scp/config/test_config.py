@@ -369,7 +369,7 @@ def test_the_examples_in_the_shipped_config_can_be_uncommented(config: Path) -> 
 def test_only_the_examples_of_what_is_off_are_commented_out() -> None:
     tables = tomllib.loads(SHIPPED.read_text("utf-8"))
     assert tables.keys() == keys_of(ConfigDocument) - {
-        "peers", "tls", "metrics", "web", "users", "forward", "worklist",
+        "peers", "tls", "metrics", "web", "users", "forward", "worklist", "orders",
     }  # fmt: skip
 
 
