@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from storage.dicom.values import Attribute, Level
     from storage.files import IncomingDataSet
     from storage.index import Location
+    from storage.maintenance.records import ArchiveReader, Record, open_archive
     from storage.maintenance.recovery import catch_up, is_settled, prepare, received, settle_index
     from storage.query import Options, Query, Root
-    from storage.records import ArchiveReader, Record, open_archive
 else:
     # A room is loaded when it is asked for: who needs an error's name or to escape a text comes
     # through here too, and all together take 0.5 s, pydicom and numpy for the most part.
@@ -27,7 +27,8 @@ else:
         "prepare": "maintenance.recovery", "received": "maintenance.recovery",
         "settle_index": "maintenance.recovery",
         "Options": "query", "Query": "query", "Root": "query",
-        "ArchiveReader": "records", "Record": "records", "open_archive": "records",
+        "ArchiveReader": "maintenance.records", "Record": "maintenance.records",
+        "open_archive": "maintenance.records",
     }  # fmt: skip
 
     def __getattr__(name):

@@ -1,6 +1,7 @@
 """The rooms: packages in floors, each imported by its door, and imports that run one way."""
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -23,10 +24,10 @@ FLOORS = (
     {"storage.dicom.values"},
     {"storage.dicom.data_sets"},
     {"storage.dicom", "storage.query"},
-    {"storage.files.disk"},
+    {"storage.files.disk", "storage.worklist.entries"},
     {"storage.files.locks"},
     {"storage.files"},
-    {"storage.journal.segments"},
+    {"storage.files.objects", "storage.journal.segments"},
     {"storage.journal"},
     {"storage.journal.corrections", "storage.log"},
     {"storage.index.engines"},
@@ -35,6 +36,7 @@ FLOORS = (
     {"storage.index.consistency"},
     {"storage.archive.finding"},
     {"storage.archive"},
+    {"storage.worklist"},
     {"storage.outbox", "storage.maintenance.changes", "storage.maintenance.check"},
     {
         "storage.maintenance.recovery",
@@ -49,10 +51,11 @@ FLOORS = (
     {"scp.copies.conversion.pixels", "scp.copies.deidentify.rules", "scp.network.dimse"},
     {"scp.copies.corrected", "scp.copies.deidentify.elements", "scp.network.association"},
     {"scp.copies.deidentify.pixels", "scp.copies.export", "scp.network.scu"},
-    {"scp.copies.deidentify.instances"},
-    {"scp.copies.deidentify", "scp.copies.conversion"},
+    {"scp.copies.deidentify.instances", "scp.network.services.worklist"},
+    {"scp.copies.deidentify", "scp.copies.conversion", "scp.node.acts"},
     {"scp.web.media", "scp.web.request.access"},
     {"scp.web.models", "scp.web.http", "scp.web.rendering"},
+    {"scp.copies.documents"},
     {
         "scp.copies",
         "scp.forwarding",
@@ -63,11 +66,13 @@ FLOORS = (
     {"scp.web.retrieval", "scp.web.viewer"},
     {"scp.web.dicomweb", "scp.web.page.surface"},
     {"scp.web.page.study"},
+    {"scp.web.page.acting"},
     {"scp.web.page"},
     {"scp.web.monitoring"},
     {"scp.web.service"},
     {"scp.web"},
     {"scp.network"},
+    {"scp.node.upkeep"},
     {"scp.node", "scp.conformance.writing"},
     {"scp.conformance.sections"},
     {"scp.conformance", "scp.cli.output"},
@@ -80,6 +85,7 @@ FLOORS = (
         "scp.cli.commands.retention",
         "scp.cli.commands.transfer",
         "scp.cli.commands.upkeep",
+        "scp.cli.commands.worklist",
     },
     {"scp.cli"},
     {"scp"},
@@ -89,9 +95,10 @@ FLOORS = (
 CORRIDORS = {
     "scp", "scp.network", "scp.copies", "scp.copies.conversion", "scp.copies.deidentify",
     "scp.web.media", "scp.web.models",
-    "storage.maintenance", "scp.web.retrieval",
+    "storage.files.objects", "storage.maintenance", "scp.web.retrieval",
     "scp.cli.commands", "scp.cli.commands.changes", "scp.cli.commands.node",
     "scp.cli.commands.retention", "scp.cli.commands.transfer", "scp.cli.commands.upkeep",
+    "scp.cli.commands.worklist", "scp.node.acts", "scp.node.upkeep",
 }  # fmt: skip
 
 
@@ -269,6 +276,7 @@ def test_a_module_is_short(name: str) -> None:
 def test_the_tables_of_the_index_are_named_in_its_own_rooms() -> None:
     """SQL elsewhere is of a database of its own."""
     own = ("storage.index", "storage.journal", "storage.outbox", "storage.query",
+           "storage.worklist",
            "storage.maintenance.changes.kept_files")  # fmt: skip
     words = ("SELECT ", "INSERT INTO", "DELETE FROM", "UPDATE ", "PRAGMA ")
     found = {
@@ -301,3 +309,24 @@ def test_files_of_instances_are_asked_for_by_their_uids() -> None:
         if {of for _, of in imports(name)} & {"relative_path", "named_by"}
     }
     assert not found | taken
+
+
+def test_what_is_asked_of_an_open_file_of_an_instance_needs_no_descriptor() -> None:
+    """It may lie where there is none: `status_of` tells its size and its arrival."""
+    backup = "storage.maintenance.backup.backup"  # a copy of the folders
+    found = set()
+    for name, path in MODULES.items():
+        text = path.read_text()
+        if ".open(" not in text or not re.search(r"\.(fileno|fstat)\(", text):
+            continue
+        calls = [
+            node.func
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        ]
+        opens = {
+            ast.unparse(call.value).rpartition(".")[2] for call in calls if call.attr == "open"
+        }
+        if opens & {"tree", "_tree", "files", "_files", "superseded"} and name != backup:
+            found |= {(name, call.attr) for call in calls if call.attr in ("fileno", "fstat")}
+    assert not found

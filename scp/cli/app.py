@@ -32,6 +32,10 @@ COMMANDS = {
         "node.forward",
         "Show what goes on to other nodes, and what failed and why; exit code 1 with any.",
     ),
+    "worklist": (
+        "worklist.group",
+        "Tell modalities what is to be done, and see what became of it.",
+    ),
     "find": (
         "finding.find",
         "Find what is held, by any attribute: Modality=CT StudyDate=20260101- PatientName='doe*'.",
@@ -44,6 +48,10 @@ COMMANDS = {
         "finding.fetch",
         "Bring studies of a peer here: what matches, or is named; what is held is not brought "
         "again.",
+    ),
+    "show": (
+        "finding.show",
+        "Show a study that is held: what each series says, or all of it as one JSON document.",
     ),
     "stats": (
         "upkeep.stats",

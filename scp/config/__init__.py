@@ -1,21 +1,9 @@
 """The configuration file: its tables and keys, read, checked and changed."""
 
 from scp.config import credentials, editing, loader
+from scp.config.choices import CHARSETS, READERS, Notice, OnConflict, Service, TlsProfile
 from scp.config.loader import ConfigError
-from scp.config.schema import (
-    CHARSETS,
-    READERS,
-    TABLES,
-    Forward,
-    Limits,
-    OnConflict,
-    Peer,
-    Service,
-    Settings,
-    Tls,
-    TlsProfile,
-    Web,
-)
+from scp.config.schema import TABLES, Forward, Limits, Peer, Settings, Tls, Web, Worklist
 from scp.config.table import Table
 from scp.config.users import Right, User
 
@@ -26,6 +14,7 @@ __all__ = [
     "ConfigError",
     "Forward",
     "Limits",
+    "Notice",
     "OnConflict",
     "Peer",
     "Right",
@@ -36,6 +25,7 @@ __all__ = [
     "TlsProfile",
     "User",
     "Web",
+    "Worklist",
     "credentials",
     "editing",
     "loader",

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pydantic
 from pydantic_core import ErrorDetails
@@ -93,6 +94,8 @@ def _open_doors(document: ConfigDocument) -> Iterator[str]:
     is_outside, is_proxied = not is_loopback(web.host), bool(web.trusted_proxies)
     if web.tls and document.tls is None:
         yield "[web] tls: is true, and there is no [tls] whose certificate could be shown"
+    if web.auth != "none" and "allow" in web.model_fields_set:
+        yield '[web] allow: is for auth = "none"; what a user may stands in allow of [users]'
     if web.auth == "proxy" and not is_proxied:
         yield '[web] auth: "proxy" takes the addresses of the proxies in trusted_proxies'
     if not is_outside:
@@ -174,11 +177,22 @@ def warnings(settings: Settings) -> list[str]:
             f"[metrics] host is {settings.metrics.host}: any machine that reaches it may read how "
             "much comes and goes, and the AE titles of [peers]."
         )
+    found += _of_fhir(settings)
     if settings.web:
         found += _of_web(settings, settings.web)
     if not settings.storage.sync:
         found.append("[storage] sync is false: a power cut can lose instances answered Success.")
     return found
+
+
+def _of_fhir(settings: Settings) -> Iterator[str]:
+    for title, peer in settings.peers.items():
+        url = urlsplit(peer.fhir or "")
+        if url.scheme == "http" and not is_loopback(url.hostname or ""):
+            yield (
+                f"[{key_of('peers', title)}] fhir is {peer.fhir}: patient data travels there "
+                "unencrypted; https keeps it."
+            )
 
 
 def _of_web(settings: Settings, web: Web) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """The tables and keys of config.toml: what each takes, in words and as rules, and its default."""
 
-from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -8,33 +7,22 @@ from typing import Annotated, Any, Literal, Self, get_args
 import pydantic
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from scp.config.choices import (
+    CHARSETS,
+    EntryState,
+    FhirForm,
+    Hierarchy,
+    LogFormat,
+    Notice,
+    OnConflict,
+    Readers,
+    Service,
+    TlsProfile,
+    WebAuth,
+)
 from scp.config.table import Table, takes
 from scp.config.transfer_syntaxes import Syntax
-from scp.config.users import User, UserName
-
-# PS3.3 C.12.1.1.2: what pydicom reads, but for the empty value and two misspellings. Listed here,
-# for to load pydicom takes longer than all else that a configuration needs.
-_REGISTERED = ("100", "101", "109", "110", "126", "127", "13", "138", "144", "148", "166", "6")
-CHARSETS = frozenset({
-    *(f"ISO_IR {number}" for number in (*_REGISTERED, "192")),
-    *(f"ISO 2022 IR {number}" for number in (*_REGISTERED, "58", "87", "149", "159")),
-    "GB18030", "GBK",
-})  # fmt: skip
-OnConflict = Literal["replace", "keep", "refuse"]
-TlsProfile = Literal["bcp195", "bcp195-modified"]  # PS3.15 B.12, B.13
-# Who may read what is received, and the umask that leaves it so.
-READERS = {"owner": 0o077, "group": 0o027, "everyone": 0o022}
-LogFormat = Literal["text", "json"]
-Hierarchy = Literal["lenient", "strict"]
-Readers = Literal["owner", "group", "everyone"]
-WebAuth = Literal["none", "basic", "token", "proxy"]
-
-
-class Service(StrEnum):
-    """What a peer may be allowed to ask for."""
-
-    ECHO, STORE, FIND = "echo", "store", "find"
-    MOVE, GET, COMMIT = "move", "get", "commit"
+from scp.config.users import ALLOW_RULE, Right, User, UserName
 
 
 def _path(given: object, info: pydantic.ValidationInfo) -> object:
@@ -64,6 +52,7 @@ AE_TITLE_RULE = takes(
     pattern=r"^ *[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])? *$",
 )
 _ALLOW = takes(f"a list of {', '.join(Service)}", strict=False)
+_NOTIFY = takes(f"a list of {Notice.IAN}", strict=False)
 _CHARSET = takes('a DICOM character set such as "ISO_IR 100"', pattern=f"^({'|'.join(CHARSETS)})$")
 _HIERARCHY = takes(" or ".join(get_args(Hierarchy)))
 _FILE = takes("the path of a file")
@@ -79,7 +68,14 @@ _HOST = takes("a host name or IP address", pattern=r"^[^\s\x00-\x1F\x7F]+$")
 _URL_PATH = takes('a path such as "/dicom-web"', pattern=r"^(/[A-Za-z0-9._~-]+)+$")
 _ORIGIN = r"^https?://[A-Za-z0-9.\[\]:_-]+$"
 _URL = takes('a URL without a path such as "https://pacs.example.org"', pattern=_ORIGIN)
+_FHIR = takes(
+    'the URL of a FHIR server such as "https://fhir.example.org/r4"',
+    pattern=r"^https?://[A-Za-z0-9.\[\]:_-]+(/[A-Za-z0-9._~/-]*)?$",
+)
 _ORIGINS = takes('a list of origins such as "https://viewer.example.org"', strict=False)
+
+# What anybody may where nobody is asked who it is: no more than a peer may.
+_OF_ANYBODY = frozenset({Right.FIND, Right.RETRIEVE, Right.STORE, Right.PAGE})
 
 AETitle = Annotated[str, AE_TITLE_RULE, AfterValidator(lambda title: title.strip(" "))]
 Bool = Annotated[bool, takes("true or false")]
@@ -92,6 +88,8 @@ _TITLES = takes("a list of AE titles under [peers]", strict=False)
 _PATTERNS = takes('a list of texts, with * and ? as wildcards, such as "CT*"', strict=False)
 _SENDERS = takes(_PATTERNS.description, alias="from", strict=False)
 _RULES = takes("tables", strict=False)
+_STATES = takes(f"a list of {', '.join(get_args(EntryState))}", strict=False)
+_HOURS = takes("a number of hours above 0", gt=0, allow_inf_nan=False)
 Pattern = Annotated[str, Field(min_length=1)]
 
 
@@ -121,6 +119,7 @@ class Storage(Table):
     charset: Annotated[str, _CHARSET] = "ISO_IR 100"
     superseded_copies: Annotated[int, _integer(0)] = 32
     superseded_percent: Annotated[int, _integer(0, 100)] = 10
+    metadata_bytes: Annotated[int, _integer(0, unit=" (bytes)")] = 1073741824
 
 
 class Access(Table):
@@ -163,6 +162,11 @@ class Peer(Table):
     associations: Annotated[int | None, _integer(0, 4096)] = None
     tls: Bool = False
     tls_name: Annotated[str | None, _HOST] = None
+    notify: Annotated[frozenset[Literal["ian"]], _NOTIFY] = frozenset()
+    notify_quiet: Seconds = 60
+    fhir: Annotated[str | None, _FHIR] = None
+    fhir_version: Annotated[FhirForm, takes(" or ".join(get_args(FhirForm)))] = "R4"
+    fhir_token: Annotated[Path | None, BeforeValidator(_path), _FILE] = None
     allow: Annotated[frozenset[Annotated[Service, Field(strict=False)]], _ALLOW] = frozenset(
         Service
     )
@@ -172,9 +176,18 @@ class Peer(Table):
         if (self.host is None) != (self.port is None):
             missing = "host" if self.host is None else "port"
             raise ValueError(f"{missing}: missing; takes host and port together, or neither")
+        if self.notify and self.host is None:
+            raise ValueError("notify: takes host and port, to send notifications to")
+        if self.fhir_token and self.fhir is None:
+            raise ValueError("fhir_token: is for the server that fhir names")
         if self.tls_name and not self.tls:
             raise ValueError("tls_name: is checked only with tls = true")
         return self
+
+    @property
+    def notices(self) -> list[Notice]:
+        """How it is told of studies that are here."""
+        return [Notice.IAN] * bool(self.notify) + [Notice.FHIR] * bool(self.fhir)
 
 
 class Tls(Table):
@@ -238,6 +251,7 @@ class Web(Table):
     url: Annotated[str | None, _URL] = None
     tls: Bool = False
     auth: Annotated[WebAuth, takes(" or ".join(get_args(WebAuth)))] = "none"
+    allow: Annotated[frozenset[Annotated[Right, Field(strict=False)]], ALLOW_RULE] = _OF_ANYBODY
     trusted_proxies: Annotated[tuple[Network, ...], _PROXIES] = ()
     user_header: Annotated[str, _HEADER] = "X-Forwarded-User"
     origins: Annotated[tuple[Annotated[str, Field(pattern=_ORIGIN)], ...], _ORIGINS] = ()
@@ -245,6 +259,20 @@ class Web(Table):
     viewer: Annotated[Path | None, BeforeValidator(_path), _FOLDER] = None
     page: Bool = True
     workers: Annotated[int, _integer(0, 16)] = 0
+
+
+class Worklist(Table):
+    """What modalities are told to do, and what they tell of it (PS3.4 K, F)."""
+
+    folder: Annotated[Path | None, BeforeValidator(_path), _FOLDER] = None
+    own_station: Bool = False
+    serve: Annotated[tuple[EntryState, ...], _STATES] = (
+        "SCHEDULED", "ARRIVED", "READY", "STARTED",
+    )  # fmt: skip
+    keep: Annotated[int, _integer(0, 36500, unit=" (days)")] = 7
+    quiet: Seconds = 300
+    abandoned: Annotated[float, _HOURS] = 24
+    lenient: Bool = True
 
 
 class Forward(Table):
@@ -276,6 +304,7 @@ class ConfigDocument(Table):
     web: Web | None = None
     users: dict[UserName, User] = Field(default_factory=dict)
     forward: Annotated[tuple[Forward, ...], _RULES] = ()
+    worklist: Worklist | None = None
 
 
 class Settings(ConfigDocument):
@@ -286,6 +315,26 @@ class Settings(ConfigDocument):
     def peer(self, ae_title: str) -> Peer | None:
         """The peer of that AE title, if there is one under [peers]."""
         return self.peers.get(ae_title.strip(" "))
+
+    @property
+    def worklist_folder(self) -> Path:
+        """Where the entries of the worklist lie, with [worklist] or without."""
+        own = self.worklist and self.worklist.folder
+        return own or self.storage.path / "worklist"
+
+    @property
+    def notices(self) -> dict[str, tuple[str, Notice]]:
+        """Who is told of studies that are here, and how, by what the queue calls that.
+
+        No AE title is as long as these names.
+        """
+        told = [(title, kind) for title, peer in self.peers.items() for kind in peer.notices]
+        return {f"notices to {title} ({kind})": (title, kind) for title, kind in told}
+
+    @property
+    def destinations(self) -> list[str]:
+        """What the queue has, of [[forward]] and of notices."""
+        return sorted({*(title for rule in self.forward for title in rule.to), *self.notices})
 
 
 TABLES: dict[str, type[Table]] = {

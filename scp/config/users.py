@@ -23,7 +23,7 @@ USER_NAME_RULE = takes(
 UserName = Annotated[str, USER_NAME_RULE]
 _PASSWORD = takes("what `minipacs user add` makes of a password", pattern=PASSWORD_FORM)
 _TOKENS = takes("a list of what `minipacs user token` makes", strict=False)
-_ALLOW = takes(f"a list of {', '.join(Right)}", strict=False)
+ALLOW_RULE = takes(f"a list of {', '.join(Right)}", strict=False)
 # What only looks.
 _USUAL = frozenset({Right.FIND, Right.RETRIEVE, Right.PAGE})
 
@@ -33,4 +33,4 @@ class User(Table):
 
     password: Annotated[str | None, _PASSWORD] = None
     tokens: Annotated[tuple[Annotated[str, Field(pattern=TOKEN_FORM)], ...], _TOKENS] = ()
-    allow: Annotated[frozenset[Annotated[Right, Field(strict=False)]], _ALLOW] = _USUAL
+    allow: Annotated[frozenset[Annotated[Right, Field(strict=False)]], ALLOW_RULE] = _USUAL

@@ -2,13 +2,14 @@
 
 import logging
 import time
+from collections.abc import Iterator
 
 from scp.forwarding.rules import destinations
 from scp.forwarding.shared import ForwardingContext
 from scp.runtime import Attempts, one_line
 from storage.diagnostics import ArchiveError, DataSetError, Event, ResourceError
 from storage.journal import RECEIPTS
-from storage.outbox import Wanted, arrived, end_of_lines, receipts
+from storage.outbox import Wanted, arrived, end_of_lines, notice, receipts
 
 logger = logging.getLogger(__name__)
 
@@ -51,19 +52,27 @@ class JournalFollower:
 
         Raises ArchiveError.
         """
-        archive, rules = self._post.archive, self._post.settings.forward
+        archive, settings = self._post.archive, self._post.settings
         end = end_of_lines(archive, self._position)
         if end == self._position:
             return None
         found = receipts(archive, self._position, end)
-        wanted = []
-        for one in arrived(archive, found):
+        studies = {receipt.uids[0] for receipt in found}
+        wanted = [*self._notices(studies, end)]
+        for one in arrived(archive, found) if settings.forward else ():
             if isinstance(one, DataSetError):
                 logger.error(Event("not forwarded", one))
                 continue
-            if to := destinations(rules, one.header, one.sender):
+            if to := destinations(settings.forward, one.header, one.sender):
                 wanted.append(Wanted(one.location, to))
-        return wanted, {receipt.uids[0] for receipt in found}, end, self._tail(end)
+        return wanted, studies, end, self._tail(end)
+
+    def _notices(self, studies: set[str], end: int) -> Iterator[Wanted]:
+        """What is to be told of studies of which something came: the last of each study counts."""
+        peers = self._post.settings.peers
+        told = self._post.settings.notices.items()
+        if to := {name: peers[title].notify_quiet for name, (title, _) in told}:
+            yield from (Wanted(notice(one, f"{end:032x}"), dict(to)) for one in studies)
 
     def _tail(self, position: int) -> str:
         """What lies before a position of the journal. Raises ResourceError where nothing does."""

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from scp.config import Settings
 from scp.forwarding.destination import DestinationSender
 from scp.forwarding.journal_follower import JournalFollower
+from scp.forwarding.notices import NoticeSender
 from scp.forwarding.shared import ForwardingContext
+from scp.forwarding.tellers import TELLERS
 from scp.network.association import access
 from scp.network.tls import Contexts
 from scp.runtime import AuditTrail, child, log, memory, trail
@@ -50,7 +52,7 @@ class Forwarder:
         """Take the place in the journal where it begins; before the workers store."""
         data = self._settings.storage.path
         try:
-            if self._settings.forward:
+            if self._settings.destinations:
                 database.prepare(data, self._settings.storage.sync)
             else:
                 database.leave(data)
@@ -59,13 +61,13 @@ class Forwarder:
 
     def tend(self) -> None:
         """Start it where it does not run, and see to its end where it should."""
-        self._processes.tend(1 if self._settings.forward else 0)
+        self._processes.tend(1 if self._settings.destinations else 0)
 
     def renew(self, settings: Settings, tls: Contexts) -> None:
         """Go by these settings from now on."""
-        began = bool(self._settings.forward)
+        began = bool(self._settings.destinations)
         self._settings, self._tls = settings, tls
-        if began != bool(settings.forward):
+        if began != bool(settings.destinations):
             self.begin()
         self._processes.restart()
 
@@ -94,10 +96,14 @@ def _run(settings: Settings, tls: Contexts) -> None:
         settings, tls, Archive(storage.path, storage.sync), Outbox(storage.path, storage.sync),
         AuditTrail(*trail(settings)),
     )  # fmt: skip
+    if gone := post.outbox.drop_notices(settings.notices):
+        logger.warning(Event("notices dropped", "nobody is to be told any more", to=",".join(gone)))
     waiting = {title: one.waiting for title, one in standings(post.outbox).items() if one.waiting}
     rules = sorted({title for rule in settings.forward for title in rule.to})
     work: list[Callable[[], None]] = [JournalFollower(post).run]
-    for title in sorted({*rules, *waiting}):
+    for name, (title, kind) in settings.notices.items():
+        work.append(NoticeSender(post, name, title, TELLERS[kind](post, title)).run)
+    for title in sorted({*rules, *waiting} - settings.notices.keys()):
         peer = access.destination(settings, title)
         if peer is None:
             logger.warning(
@@ -110,7 +116,9 @@ def _run(settings: Settings, tls: Contexts) -> None:
             )
             continue
         work.append(DestinationSender(post, title, peer).run)
-    logger.info(Event("forwarding", to=",".join(rules), waiting=sum(waiting.values())))
+    logger.info(
+        Event("forwarding", to=",".join(settings.destinations), waiting=sum(waiting.values()))
+    )
     _run_all(post, work)
 
 

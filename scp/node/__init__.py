@@ -4,16 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scp.node.opening import archive_to_store, changing, open_to_store, opened
-    from scp.node.retention import Retaining, is_wanted, planned
+    from scp.node.acts.opening import archive_to_store, changing, open_to_store, opened
     from scp.node.supervisor import Supervisor
+    from scp.node.upkeep.retention import Retaining, is_wanted, planned
 else:
     # A room is loaded when it is asked for: a command that opens the archive needs no network,
     # which is 0.2 s of its start.
     _ROOMS = {
-        "archive_to_store": "opening", "changing": "opening", "open_to_store": "opening",
-        "opened": "opening", "Retaining": "retention", "is_wanted": "retention",
-        "planned": "retention", "Supervisor": "supervisor",
+        "archive_to_store": "acts.opening", "changing": "acts.opening",
+        "open_to_store": "acts.opening",
+        "opened": "acts.opening", "Retaining": "upkeep.retention", "is_wanted": "upkeep.retention",
+        "planned": "upkeep.retention", "Supervisor": "supervisor",
     }  # fmt: skip
 
     def __getattr__(name):

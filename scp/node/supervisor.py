@@ -17,9 +17,11 @@ from scp.forwarding import Forwarder
 from scp.network.association import RESTARTS, Counters
 from scp.network.tls import Contexts, certificates, contexts
 from scp.node import worker
-from scp.node.compaction import Compactor
-from scp.node.index_keeper import IndexKeeper
-from scp.node.retention import Retainer
+from scp.node.upkeep.compaction import Compactor
+from scp.node.upkeep.document_maker import DocumentMaker
+from scp.node.upkeep.index_keeper import IndexKeeper
+from scp.node.upkeep.retention import Retainer
+from scp.node.upkeep.worklist_keeper import WorklistKeeper
 from scp.runtime import (
     AssociationSlots,
     Attempts,
@@ -71,6 +73,7 @@ class Supervisor:
         )
         self._web = WebProcesses(settings, doors.web, of_web, self._clear_of_web, statement)
         self._forwarder = Forwarder(settings, tls)
+        self._worklist = WorklistKeeper(settings)
         self._workers: dict[int, int] = {}  # process id -> number
         self._due: dict[int, float] = {}  # number -> when it is started again
         self._life, self._life_end = os.pipe()
@@ -79,6 +82,7 @@ class Supervisor:
         self._keeper = IndexKeeper(self._data, is_whole)
         self._retainer = Retainer(self._keeper)
         self._compactor = Compactor(self._keeper)
+        self._documents = DocumentMaker(self._keeper)
         self._certificates = certificates.CertificateWatcher()
         self._next_look = 0.0
         self._attempts = Attempts()
@@ -87,9 +91,11 @@ class Supervisor:
             "index": lambda: self._keeper.tend(self._settings.storage.charset),
             "retention": lambda: self._retainer.tend(self._settings),
             "compaction": lambda: self._compactor.tend(self._settings),
+            "metadata": lambda: self._documents.tend(self._settings),
             "metrics": self._exporter.tend,
             "web": self._web.tend,
             "forwarding": self._forwarder.tend,
+            "worklist": self._worklist.tend,
             "certificates": self._renew,
         }
 
@@ -127,14 +133,17 @@ class Supervisor:
         systemd.notify("STOPPING=1")
         self._exporter.stop()
         self._forwarder.stop()
+        self._worklist.stop()
         self._web.stop()
         self._stop()
         self._retainer.end()
         self._compactor.end()
+        self._documents.end()
         self._keeper.end()
         self._exporter.end()
         self._web.end()
         self._forwarder.end()
+        self._worklist.end()
 
     def _seconds_until_due(self) -> float:
         """Seconds until something is to be done."""
@@ -199,6 +208,7 @@ class Supervisor:
         self._exporter.renew(settings)
         self._web.renew(settings)
         self._forwarder.renew(settings, tls)
+        self._worklist.renew(settings)
         self._send(signal.SIGHUP)
 
     def _send(self, number: int) -> None:

@@ -3,7 +3,7 @@
 from scp.runtime import child, heartbeat, log, memory, pynetdicom_log, systemd
 from scp.runtime.association_slots import AssociationSlots, site
 from scp.runtime.attempts import REFUSALS, Attempts
-from scp.runtime.audit import MANY, AuditTrail, StoreTally, lines_told, tell, trail, user
+from scp.runtime.audit import MANY, AuditTrail, LinesTold, StoreTally, tell, trail, user
 from scp.runtime.heartbeat import HangDetector, Heartbeats
 from scp.runtime.log import one_line
 from scp.runtime.shared_lock import SharedLock
@@ -17,6 +17,7 @@ __all__ = [
     "AuditTrail",
     "HangDetector",
     "Heartbeats",
+    "LinesTold",
     "ListeningSockets",
     "SharedLock",
     "StartError",
@@ -25,7 +26,6 @@ __all__ = [
     "bound",
     "child",
     "heartbeat",
-    "lines_told",
     "log",
     "memory",
     "one_line",

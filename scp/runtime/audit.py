@@ -15,10 +15,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from scp.config import Settings
 from storage.diagnostics import Sentence, json_text, value_of
@@ -32,6 +33,8 @@ MANY = 100
 # Of a text; longer ones are cut, and say so. A key of several UIDs fits, and any reason.
 MOST_CHARACTERS = 512
 _HOUR = 3600.0
+# Of the trail so many are read at once, from its end.
+_BLOCK_BYTES = 1 << 22
 # What is added to the name of the file for those who write too many lines.
 BUSY = ".busy"
 
@@ -199,32 +202,50 @@ class _File:
             os.close(held)
 
 
-def lines_told(
-    settings: Settings, mark: bytes, most_bytes: int
-) -> Iterator[tuple[dict[str, Any], bool]]:
+class LinesTold:
     """The lines of the trail that have `mark` in them, the newest first, of its last bytes.
 
-    Beside each whether older ones were left out. Lines that are damaged are passed over.
+    Those of the file beside it stand by themselves. Lines that are damaged are passed over. Once
+    gone through, `is_cut` says whether older ones were not looked at.
     """
-    path, _, files, _ = trail(settings)
-    if path is None:
-        return
-    busy = path.with_name(path.name + BUSY)
-    left = most_bytes
-    for number in range(files):
-        for one in (path, busy):
-            held = one.with_name(f"{one.name}.{number}") if number else one
-            try:
-                with held.open("rb") as file:
-                    start = max(file.seek(0, os.SEEK_END) - max(left, 0), 0)
-                    file.seek(start)
-                    data = file.read()
-            except OSError:
-                continue
-            left -= len(data)
-            for line in reversed(data.split(b"\n")) if mark in data else ():
-                if mark in line and (told := record_of(line)):
-                    yield told, left <= 0
+
+    def __init__(self, settings: Settings, mark: bytes, most_bytes: int) -> None:
+        path, _, files, _ = trail(settings)
+        self._paths = [] if path is None else [
+            one.with_name(f"{one.name}.{number}") if number else one
+            for number in range(files) for one in (path, path.with_name(path.name + BUSY))
+        ]  # fmt: skip
+        self._mark, self._left = mark, most_bytes
+        self.is_cut = False
+        self._oldest: dict[bool, str] = {}
+
+    @property
+    def since(self) -> str:
+        """Since when all lines were looked at, so far; empty where there were none."""
+        return max(self._oldest.values(), default="")
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for path in self._paths:
+            with suppress(FileNotFoundError), path.open("rb") as file:
+                yield from self._of(file, BUSY in path.name)
+
+    def _of(self, file: BinaryIO, is_busy: bool) -> Iterator[dict[str, Any]]:
+        end = file.seek(0, os.SEEK_END)
+        rest = b""  # of a line whose beginning is still to be read
+        while end and self._left > 0:
+            begin = max(end - min(_BLOCK_BYTES, self._left), 0)
+            file.seek(begin)
+            block = file.read(end - begin) + rest
+            self._left -= end - begin
+            end = begin
+            if begin:
+                rest, _, block = block.partition(b"\n")
+            first = record_of(block.partition(b"\n")[0]) or {}
+            self._oldest[is_busy] = str(first.get("at", "")) or self._oldest.get(is_busy, "")
+            for line in reversed(block.split(b"\n")) if self._mark in block else ():
+                if self._mark in line and (told := record_of(line)):
+                    yield told
+        self.is_cut = self.is_cut or end > 0
 
 
 def _is_at(path: Path, known: os.stat_result) -> bool:
@@ -244,9 +265,9 @@ def user() -> str:
 
 
 def tell(settings: Settings, event: str, **fields: Any) -> None:
-    """Add the line of an act of a command: who ran it, and what it did."""
+    """Add the line of an act: who had it done, as a rule who runs this, and what it did."""
     audit = AuditTrail(*trail(settings))
-    audit.write(event, user=user(), **fields)
+    audit.write(event, **{"user": user(), **fields})
     audit.close()
 
 

@@ -26,6 +26,8 @@ _OF_FILE = {
     "TransferSyntaxUID": "1.2.840.10008.1.2.1",
     "file_bytes": 525_000,
     "charset": "ISO_IR 100",
+    "sender": "BENCH",
+    "received": 0,
 }
 _FILL_CACHE_KIB = 500_000
 _NOTE, _UNFINISHED = "made by bench-find", "unfinished"
@@ -35,13 +37,13 @@ class NotOursError(Exception):
     """The folder holds something that the benchmark did not make."""
 
 
-def filled(folder: Path, studies: int) -> Path:
+def filled(folder: Path, studies: int, is_thin: bool = False) -> Path:
     """The data folder of an archive of so many studies, in `folder`: made, if it is not there.
 
-    Raises NotOursError rather than touch an index that someone else made; FolderError, OSError
-    and PeeweeException or sqlite3.Error where it cannot be made.
+    `is_thin`: of an image a series. Raises NotOursError rather than touch an index that someone
+    else made; FolderError, OSError and PeeweeException or sqlite3.Error where it cannot be made.
     """
-    data = folder / f"{studies}-studies"
+    data = folder / f"{studies}-{'thin-' * is_thin}studies"
     note = data / _NOTE
     if not data.exists():
         data.mkdir(parents=True)
@@ -62,7 +64,7 @@ def filled(folder: Path, studies: int) -> Path:
         connection.execute("PRAGMA journal_mode = OFF").fetchall()
         connection.execute(f"PRAGMA cache_size = -{_FILL_CACHE_KIB}")
         with database.atomic():
-            _fill(connection, studies)
+            _fill(connection, studies, is_thin)
         connection.execute("PRAGMA journal_mode = WAL").fetchall()
     note.write_text(wanted)
     return data
@@ -95,7 +97,7 @@ def _opened(data: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
 
 
-def _fill(connection: sqlite3.Connection, studies: int) -> None:
+def _fill(connection: sqlite3.Connection, studies: int, is_thin: bool) -> None:
     known: dict[str, int] = {}  # Patient ID -> row
     statement = insert_statement(Level.IMAGE).removesuffix(" RETURNING id")
     for number in range(studies):
@@ -110,7 +112,8 @@ def _fill(connection: sqlite3.Connection, studies: int) -> None:
             of_series = texts | in_series
             row_id = _insert(connection, Level.SERIES, of_series, parent)
             shared = _share(connection, of_series, row_id)
-            connection.executemany(statement, _images(of_series, images, row_id, shared))
+            count = 1 if is_thin else images
+            connection.executemany(statement, _images(of_series, count, row_id, shared))
 
 
 def _insert(

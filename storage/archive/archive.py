@@ -28,6 +28,7 @@ from storage.files import (
     IN_MEMORY_BYTES,
     Bounds,
     IncomingDataSet,
+    SeriesDocuments,
     SupersededLimiter,
     Tree,
 )
@@ -76,6 +77,7 @@ class Archive(AnsweringArchive):
         super().__init__(tree, index_of(data, sync, pooled=True), journal)
         self._log = WriteAheadLog(data, self.journal, self.tree) if logged and sync else None
         self.withdrawals = Withdrawals(self.journal)
+        self.documents = SeriesDocuments(data)
         self._copies = SupersededLimiter(self.tree.superseded, bounds)
         self.set_policy(on_conflict, free_bytes, bounds)
 

@@ -1,13 +1,12 @@
 """A file of the tree: read for an index, by what the journal tells of it, and held to its row."""
 
-import os
 from dataclasses import replace
 
 from storage.archive.finding import added_tags
 from storage.diagnostics import ArchiveError, DataSetError
 from storage.dicom import Header, header_values, instance_header, part10
 from storage.dicom.values import Uids
-from storage.files import Files, digest_of_rest
+from storage.files import Files, InstanceFiles, digest_of_rest, status_of
 from storage.index import FileFacts, Index, Location, record
 from storage.journal import Receipts
 from storage.journal.corrections import in_force
@@ -36,8 +35,8 @@ def read_file(
                 source.seek(meta.data_set_offset)
                 added = header_values(source, meta.transfer_syntax_uid, charset, tags)
                 header = replace(header, added=added)
-            held = os.fstat(source.fileno())
-            file_bytes = held.st_size - meta.data_set_offset
+            held = status_of(source)
+            file_bytes = held.bytes - meta.data_set_offset
     except OSError as error:
         raise DataSetError(f"cannot be read: {error.strerror}") from error
     if header.uids != uids:
@@ -48,15 +47,15 @@ def read_file(
     told = (receipt.sender, receipt.received) if receipt else ("", 0)
     digest = receipt.digest if receipt else ""
     syntax = meta.transfer_syntax_uid
-    return header, FileFacts(syntax, file_bytes, digest, charset, held.st_mtime_ns, *told)
+    return header, FileFacts(syntax, file_bytes, digest, charset, held.arrived, *told)
 
 
-def fault_of(files: Files, held: Location) -> str:
+def fault_of(files: InstanceFiles, held: Location) -> str:
     """What in the file of an instance is not as its row says, or nothing; reads all of it."""
     try:
-        with files.open(held.uids) as file:
+        with files.open(held.uids, held.key) as file:
             meta = part10.read(file)
-            found = os.fstat(file.fileno()).st_size - meta.data_set_offset
+            found = status_of(file).bytes - meta.data_set_offset
             digest = digest_of_rest(file) if held.digest else ""
     except FileNotFoundError:
         return "in the index, but not in the tree"

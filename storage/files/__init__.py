@@ -1,6 +1,6 @@
 """The folder tree: files by UID, written durably, locked, with the rights that they need."""
 
-from storage.files.digests import copy_of_rest, digest_of_rest
+from storage.files.digests import FileFacts, FileStatus, copy_of_rest, digest_of_rest, status_of
 from storage.files.disk import (
     MissingRight,
     another_descriptor,
@@ -14,13 +14,14 @@ from storage.files.disk import (
     require_sound,
     rights,
     sqlite_words,
+    sync_file,
     sync_folder,
     unusable,
     why_not,
     why_not_made,
     words_of,
 )
-from storage.files.files import Files
+from storage.files.files import Files, InstanceFiles
 from storage.files.incoming import IN_MEMORY_BYTES, IncomingDataSet
 from storage.files.locks import (
     LOCK_SECONDS,
@@ -31,19 +32,25 @@ from storage.files.locks import (
     turn,
     unlock,
 )
+from storage.files.series_documents import SeriesDocuments
+from storage.files.staging import write_all
 from storage.files.superseded import Kept
 from storage.files.superseded_bounds import Bounds, SupersededLimiter
 from storage.files.tree import Tree
-from storage.files.tree_walk import Stray, named_by, relative_path
+from storage.files.tree_walk import Stray, instances, named_by, relative_path
 
 __all__ = [
     "IN_MEMORY_BYTES",
     "LOCK_SECONDS",
     "Bounds",
+    "FileFacts",
+    "FileStatus",
     "Files",
     "IncomingDataSet",
+    "InstanceFiles",
     "Kept",
     "MissingRight",
+    "SeriesDocuments",
     "Stray",
     "SupersededLimiter",
     "Tree",
@@ -54,6 +61,7 @@ __all__ = [
     "damage_found",
     "digest_of_rest",
     "held_for_too_long",
+    "instances",
     "is_free",
     "lock",
     "name_of",
@@ -66,6 +74,8 @@ __all__ = [
     "require_sound",
     "rights",
     "sqlite_words",
+    "status_of",
+    "sync_file",
     "sync_folder",
     "turn",
     "unlock",
@@ -73,4 +83,5 @@ __all__ = [
     "why_not",
     "why_not_made",
     "words_of",
+    "write_all",
 ]

@@ -1,12 +1,48 @@
-"""The bytes of a stored data set: compared, and digested."""
+"""The bytes of a stored data set: compared, digested, and what is known of their file."""
 
 import hashlib
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from storage.dicom import part10
 
 _COMPARE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class FileStatus:
+    """How large a file is, in bytes, and when it arrived, in nanoseconds since 1970."""
+
+    bytes: int
+    arrived: int
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What is known of a file beside its header; bytes and digest are the data set's.
+
+    `arrived` is the time of the file, in nanoseconds since 1970, `received` that of its receipt, in
+    milliseconds; 0 without one.
+    """
+
+    transfer_syntax_uid: str
+    file_bytes: int
+    digest: str
+    charset: str = ""
+    arrived: int = 0
+    sender: str = ""
+    received: int = 0
+
+
+def status_of(file: BinaryIO) -> FileStatus:
+    """That of an open file of an instance, wherever it lies. Raises OSError."""
+    known = getattr(file, "status", None)
+    if isinstance(known, FileStatus):
+        return known
+    found = os.fstat(file.fileno())
+    return FileStatus(found.st_size, found.st_mtime_ns)
 
 
 def is_rest(file: BinaryIO, data: bytes | bytearray | memoryview) -> bool:

@@ -6,21 +6,42 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from storage.dicom.values import Uids
+from storage.files.staging import Staging
 from storage.files.superseded import Superseded
 from storage.files.tree_walk import Stray
 
 
-class Files(Protocol):
-    """The files of instances, each by its UIDs; safe to use from many threads and processes.
+class InstanceFiles(Protocol):
+    """The files of instances for who reads one, by what its row says; safe to use by many threads.
 
-    What is `staged` is a file that nobody finds by UIDs until it is placed. UIDs must have passed
-    `check_uid`, but for those that `entries` and `instances` give.
+    A row names a file by the UIDs of its instance and, where several of one instance lie side by
+    side, by a `key` (`Location.key`), which is for who gave it to read.
     """
 
-    data: Path  # the folder of journal and index, with which all processes agree on locks
+    data: Path  # the folder of this node: of journal and index, and of what arrives
+
+    def open(self, uids: Uids, key: str) -> BinaryIO:
+        """The file of an instance, for the caller to close. Raises OSError.
+
+        It can be read and sought in, has no descriptor that could be asked for, and no path:
+        `status_of` tells what these would.
+        """
+
+    def name(self, uids: Uids, key: str) -> str:
+        """What a user finds the file of an instance by."""
+
+
+class Files(InstanceFiles, Staging, Protocol):
+    """The files of instances, one each, by UIDs alone; safe to use by many threads and processes.
+
+    What is `staged` is a file that nobody finds by UIDs until it is placed. UIDs must have passed
+    `check_uid`, but for those that `entries` and `instances` give. With `data` all processes
+    agree on locks.
+    """
+
     superseded: Superseded
 
-    def open(self, uids: Uids) -> BinaryIO:
+    def open(self, uids: Uids, key: str = "") -> BinaryIO:
         """The file of an instance, for the caller to close. Raises OSError."""
 
     def holds(self, uids: Uids) -> bool:
@@ -38,7 +59,7 @@ class Files(Protocol):
     def last_arrival(self, study: str) -> int | None:
         """The same of the newest file of a study; None: it has none. Raises ResourceError."""
 
-    def name(self, uids: Uids) -> str:
+    def name(self, uids: Uids, key: str = "") -> str:
         """What a user finds the file of an instance by."""
 
     def refusal(self, error: OSError, uids: Uids) -> str:
@@ -57,21 +78,6 @@ class Files(Protocol):
         self, *parts: bytes | bytearray | memoryview, arrived: int = 0, sync: bool = True
     ) -> Path:
         """Write `parts` to a new staged file, as `close_staged`. Raises ResourceError."""
-
-    def open_staged(self) -> tuple[str, int]:
-        """A new staged file, and a descriptor to write it. Raises ResourceError."""
-
-    def begin_sync(self, descriptor: int) -> None:
-        """Have what was written to a staged file begin its way to where it lasts."""
-
-    def close_staged(self, path: str, descriptor: int, arrived: int = 0, sync: bool = True) -> int:
-        """Close a staged file, durable unless that comes later; returns its arrival.
-
-        That is now, unless it is given. Raises ResourceError.
-        """
-
-    def discard(self, staged: Path | str) -> None:
-        """Remove a staged file, if it is still there."""
 
     def place(self, staged: Path | str, uids: Uids, sync: bool = True) -> None:
         """Have `staged` be the file of an instance; durable, or left to who syncs it later.
@@ -108,9 +114,6 @@ class Files(Protocol):
 
     def is_there(self) -> bool:
         """Whether instances were ever kept here."""
-
-    def free_bytes(self) -> int:
-        """What there is still room for, in bytes. Raises ResourceError."""
 
     def stay_beside(self) -> None:
         """Let what this process and its children stage outlast the start of a node.

@@ -10,10 +10,9 @@ from typing import BinaryIO
 
 from storage.diagnostics import ArchiveError, DataSetError, ResourceError
 from storage.dicom import part10
-from storage.files.digest_behind import DigestBehind
-from storage.files.digests import digest_of_rest, is_rest
-from storage.files.files import Files
-from storage.files.tree import write_all
+from storage.files.digests import digest_of_rest, is_rest, status_of
+from storage.files.disk import DigestBehind
+from storage.files.staging import Staging, write_all
 
 # What is written at once; more goes to the file while the rest is still on the wire.
 IN_MEMORY_BYTES = 64 * 1024
@@ -61,12 +60,12 @@ class IncomingDataSet:
     """
 
     def __init__(
-        self, tree: Files, head: bytes, least_free: int = 0, in_memory: int = IN_MEMORY_BYTES
+        self, staging: Staging, head: bytes, least_free: int = 0, in_memory: int = IN_MEMORY_BYTES
     ) -> None:
         self.size = 0
         self.is_placed = False
         self.arrived = 0  # the time of its file, in nanoseconds since 1970, once that is whole
-        self._tree = tree
+        self._staging = staging
         self._head = head
         self._least_free = least_free
         self._held = bytearray()
@@ -132,7 +131,7 @@ class IncomingDataSet:
         """
         self._write_all()
         if self._descriptor >= 0:
-            self._tree.begin_sync(self._descriptor)
+            self._staging.begin_sync(self._descriptor)
 
     def finish(self) -> Path:
         """The whole file, synced, in `incoming/`. Raises ResourceError."""
@@ -148,7 +147,7 @@ class IncomingDataSet:
         path = self._staged
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
-            self.arrived = self._tree.close_staged(path, descriptor, arrived, sync)
+            self.arrived = self._staging.close_staged(path, descriptor, arrived, sync)
         return path
 
     @property
@@ -188,7 +187,7 @@ class IncomingDataSet:
 
     def is_rest_of(self, file: BinaryIO, offset: int) -> bool:
         """Whether what lies in `file` from `offset` on is the same. Raises OSError."""
-        if os.fstat(file.fileno()).st_size - offset != self.size:
+        if status_of(file).bytes - offset != self.size:
             return False
         file.seek(offset)
         if self._path is None:
@@ -198,7 +197,7 @@ class IncomingDataSet:
     def check_room(self) -> None:
         """Raise ResourceError where the disk would be left with less than it has to keep."""
         to_come = 0 if self._path else len(self._held)
-        free = self._tree.free_bytes() - to_come
+        free = self._staging.free_bytes() - to_come
         if free < self._least_free:
             raise ResourceError(f"Disk full: {max(free, 0)} bytes would be left")
         self._has_room = self._path is None  # for what is held by now
@@ -212,7 +211,7 @@ class IncomingDataSet:
             os.close(self._descriptor)
             self._descriptor = -1
         if self._path and not self.is_placed:
-            self._tree.discard(self._path)
+            self._staging.discard(self._path)
         self._give_back()
 
     def _may_hold(self, size: int) -> bool:
@@ -247,7 +246,7 @@ class IncomingDataSet:
         if self.size > _DIGESTED_HERE_BYTES and self._behind is None and self._path:
             with suppress(OSError, RuntimeError):  # there are too many files, or threads
                 start = end - len(fragment)
-                self._behind = DigestBehind(self._tree, self._path, self._hash, start)
+                self._behind = DigestBehind(self._staging.begin_sync, self._path, self._hash, start)
         if self._behind:
             self._behind.written(end)
         else:
@@ -256,7 +255,7 @@ class IncomingDataSet:
     def _spill(self) -> None:
         if not self._has_room:
             self.check_room()
-        self._path, self._descriptor = self._tree.open_staged()
+        self._path, self._descriptor = self._staging.open_staged()
         if len(self._held) <= IN_MEMORY_BYTES:  # one call takes less than a copy
             write_all(self._descriptor, memoryview(self._head + self._held))
         else:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from storage.diagnostics import ResourceError
 from storage.dicom.values import Uids
@@ -87,6 +88,10 @@ class Superseded:
         for kept in self._place_for(path).parent.glob(f"{path.stem}.*.dcm"):
             if kept.stat().st_ino == held.st_ino:
                 self._forget(kept)
+
+    def open(self, kept: Kept) -> BinaryIO:
+        """What is kept, for the caller to close. Raises OSError."""
+        return kept.path.open("rb")
 
     def remove(self, kept: Path) -> None:
         """Delete what is kept, for good. Raises ResourceError."""

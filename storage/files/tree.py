@@ -1,34 +1,27 @@
 """The folder tree: UID -> path, and writes that are whole and durable or not there at all."""
 
-import fcntl
 import itertools
-import logging
 import os
 import stat
-import time
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from storage.diagnostics import Event, FolderError, ResourceError
+from storage.diagnostics import FolderError, ResourceError
 from storage.dicom import part10
 from storage.dicom.values import Uids
 from storage.files.digests import digest_of_rest
-from storage.files.disk import begin_writing, prune, refusal, sync_folder
-from storage.files.locks import claim, claim_folder, hold
+from storage.files.disk import UnsyncedFiles, prune, refusal, sync_folder
+from storage.files.locks import claim_folder, hold
+from storage.files.staging import StagingFolder
 from storage.files.superseded import Superseded
 from storage.files.tree_walk import Stray, entries, instances, relative_path
-from storage.files.unsynced import UnsyncedFiles
-
-logger = logging.getLogger(__name__)
 
 _KNOWN_FOLDERS = 4096
-# Begins the names of what is staged by processes beside the node.
-_BESIDE = "beside-"
 
 
-class Tree:
+class Tree(StagingFolder):
     """The files under one data folder.
 
     With `sync` a file and the folders that lead to it are on the disk before a call returns.
@@ -36,15 +29,10 @@ class Tree:
     """
 
     def __init__(self, data: Path, sync: bool) -> None:
-        self.data = data
+        super().__init__(data, sync)
         self.root = data / "tree"
         self._root_text = str(self.root)
-        self._incoming = data / "incoming"
-        self._incoming_text = str(self._incoming)
         self.superseded = Superseded(data, sync)
-        self._sync = sync
-        self._mark = ""
-        self._numbers = itertools.count()
         self._unsynced = UnsyncedFiles(self.root)
         self._durable: dict[Path, int] = {}  # folder -> inode, its way from the root is on disk
 
@@ -59,30 +47,9 @@ class Tree:
                 folder.mkdir(parents=True, exist_ok=True)
             self._sync_folder(self.data)
             claim_folder(self.data)  # open, and so held, until the process ends
-            kept = _BESIDE if self._others_beside() else "/"
-            leftovers = [one for one in self._incoming.iterdir() if not one.name.startswith(kept)]
-            for leftover in leftovers:
-                leftover.unlink()
+            return self.clear()
         except OSError as error:
             raise FolderError(f"{error.filename or self.data}: {error.strerror}") from error
-        return len(leftovers)
-
-    def stay_beside(self) -> None:
-        """Let what this process and its children stage outlast the start of a node.
-
-        Raises FolderError.
-        """
-        try:
-            descriptor = self._beside_lock()
-            fcntl.flock(descriptor, fcntl.LOCK_SH)  # open, and so held, until the process ends
-        except OSError as error:
-            raise FolderError(f"{error.filename or self.data}: {error.strerror}") from error
-        self._mark = _BESIDE
-
-    def clear_of(self, process: int) -> None:
-        """Clear what a process that was killed left half-received. Raises OSError."""
-        for leftover in self._incoming.glob(f"{process}-*.part"):
-            leftover.unlink(missing_ok=True)
 
     def path(self, uids: Uids) -> Path:
         """Where the instance lies. The UIDs must have passed `check_uid`."""
@@ -93,12 +60,12 @@ class Tree:
         study, series, instance = uids
         return f"{self._root_text}/{study}/{series}/{instance}.dcm"
 
-    def name(self, uids: Uids) -> str:
+    def name(self, uids: Uids, key: str = "") -> str:
         """What a user finds the file of an instance by."""
         return str(self.path(uids))
 
-    def open(self, uids: Uids) -> BinaryIO:
-        """The file of an instance, for the caller to close. Raises OSError."""
+    def open(self, uids: Uids, key: str = "") -> BinaryIO:
+        """The file of an instance, for the caller to close: it has no other. Raises OSError."""
         return open(self._text(uids), "rb")
 
     def holds(self, uids: Uids) -> bool:
@@ -122,66 +89,6 @@ class Tree:
         with self.open(uids) as file:
             part10.read(file)
             return digest_of_rest(file)
-
-    def stage(
-        self, *parts: bytes | bytearray | memoryview, arrived: int = 0, sync: bool = True
-    ) -> Path:
-        """Write `parts` to a new file in `incoming/`, as `close_staged`. Raises ResourceError."""
-        path, descriptor = self.open_staged()
-        try:
-            for part in parts:
-                write_all(descriptor, memoryview(part))
-        except OSError as error:
-            os.close(descriptor)
-            self.discard(path)
-            raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
-        self.close_staged(path, descriptor, arrived, sync)
-        return Path(path)
-
-    def open_staged(self) -> tuple[str, int]:
-        """A new file in `incoming/`, and a descriptor to write it. Raises ResourceError."""
-        name = f"{self._mark}{os.getpid()}-{next(self._numbers)}.part"
-        path = f"{self._incoming_text}/{name}"
-        try:
-            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-            return path, os.open(path, flags, 0o666)
-        except OSError as error:
-            self.discard(path)
-            raise ResourceError(f"Cannot write to disk: {refusal(error, Path(path))}") from error
-
-    def begin_sync(self, descriptor: int) -> None:
-        """Have what was written to a file in `incoming/` begin its way to the disk."""
-        if self._sync:
-            begin_writing(descriptor)
-
-    def close_staged(self, path: str, descriptor: int, arrived: int = 0, sync: bool = True) -> int:
-        """Sync and close a file in `incoming/`; gone where that fails. Raises ResourceError.
-
-        Returns its time, in nanoseconds since 1970: that of its arrival. The system's own would
-        be the same for all that are written within a few milliseconds.
-        """
-        try:
-            try:
-                now = arrived or time.time_ns()
-                os.utime(descriptor, ns=(now, now))
-                arrived = os.fstat(descriptor).st_mtime_ns  # as exact as the file system has it
-                if not sync:
-                    self._unsynced.watch()
-                elif self._sync:
-                    os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            self.discard(path)
-            raise ResourceError(f"Cannot write to disk: {error.strerror}") from error
-        return arrived
-
-    def discard(self, staged: Path | str) -> None:
-        """Remove a staged file, if it is still there; what cannot be goes at the next start."""
-        try:
-            Path(staged).unlink(missing_ok=True)
-        except OSError as error:
-            logger.warning(Event("left in incoming", error.strerror, file=Path(staged).name))
 
     def locked(self, *places: Uids) -> AbstractContextManager[None]:
         """Hold the places of instances in the tree against other threads and processes.
@@ -253,14 +160,6 @@ class Tree:
         """Remove the folders of an instance that has no file, as far as they are empty."""
         prune(self.path(uids))
 
-    def free_bytes(self) -> int:
-        """What the disk still takes, in bytes. Raises ResourceError."""
-        try:
-            disk = os.statvfs(self.data)
-        except OSError as error:
-            raise ResourceError(f"Cannot ask for free space: {error.strerror}") from error
-        return disk.f_bavail * disk.f_frsize
-
     def arrived(self, uids: Uids) -> int:
         """When an instance's file arrived, in nanoseconds since 1970. Raises ResourceError."""
         try:
@@ -311,16 +210,8 @@ class Tree:
                 folder.parent.rmdir()
         return True
 
-    def _others_beside(self) -> bool:
-        descriptor = self._beside_lock()
-        try:
-            return not claim(descriptor)
-        finally:
-            os.close(descriptor)
-
-    def _beside_lock(self) -> int:
-        flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
-        return os.open(self.data / "beside.lock", flags, 0o600)
+    def _left_unsynced(self) -> None:
+        self._unsynced.watch()
 
     def _make_folder(self, folder: Path) -> None:
         """Make the series' folder and see that the way to it is durable."""
@@ -337,9 +228,3 @@ class Tree:
     def _sync_folder(self, folder: Path) -> None:
         if self._sync:
             sync_folder(folder)
-
-
-def write_all(descriptor: int, data: memoryview) -> None:
-    """Write all of `data`. Raises OSError."""
-    while data:
-        data = data[os.write(descriptor, data) :]

@@ -1,5 +1,6 @@
 """The index: SQLite tables that answer queries, and how rows get there."""
 
+from storage.files import FileFacts
 from storage.index import corrected_rows, counts, pages, search
 from storage.index.engines import AddedKey, Filled, Stop, candidates, never
 from storage.index.engines.sqlite import (
@@ -22,8 +23,8 @@ from storage.index.engines.sqlite import (
 from storage.index.entities import OF_PERSON, patients
 from storage.index.opening import index_of
 from storage.index.pages import Chain, Row, shortened
-from storage.index.rows import row_of, shared_header
-from storage.index.search import Location, Page, is_entered
+from storage.index.rows import Location, row_of, shared_header
+from storage.index.search import Page, is_entered
 from storage.index.tables import (
     IDENTITY,
     NAMED_LEVELS,
@@ -35,7 +36,6 @@ from storage.index.tables import (
     signature,
 )
 from storage.index.writer import (
-    FileFacts,
     digest_in,
     digests_in,
     facts_in,

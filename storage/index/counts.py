@@ -152,6 +152,52 @@ _OF_STUDY = (
 )
 
 
+class StudyArrivals(NamedTuple):
+    """Whose a study is, and what is held of it of one modality.
+
+    Times are those of the first and the last instance, in milliseconds since 1970.
+    """
+
+    study: str
+    modality: str
+    accession: str
+    patient_id: str
+    patient_name: str
+    first: int
+    last: int
+    instances: int
+
+
+def arrivals_of(index: Index, studies: Sequence[str]) -> list[StudyArrivals]:
+    """What is held of studies, by their UIDs. Raises ResourceError."""
+    return _arrivals(index, "StudyInstanceUID", studies)
+
+
+def arrivals_for(index: Index, accessions: Sequence[str]) -> list[StudyArrivals]:
+    """What is held of the studies of these Accession Numbers. Raises ResourceError."""
+    return _arrivals(index, "AccessionNumber", accessions)
+
+
+def _arrivals(index: Index, column: str, texts: Sequence[str]) -> list[StudyArrivals]:
+    if not texts:
+        return []
+    dialect = index.engine.dialect
+    statement = f"{_ARRIVALS} WHERE {dialect.is_in_texts.format(f'study.{column}')} {_EACH}"
+    with index.engine.reading():
+        found = index.engine.execute(statement, (dialect.listed(texts),))
+    return [StudyArrivals(*row) for row in found]
+
+
+# Of a file without a receipt its own time is all that is known.
+_CAME = "(CASE received WHEN 0 THEN arrived / 1000000 ELSE received END)"
+_ARRIVALS = (
+    "SELECT StudyInstanceUID, Modality, AccessionNumber, PatientID, study.PatientName, "
+    f"MIN({_CAME}), MAX({_CAME}), COUNT(*) FROM study JOIN patient ON patient.id = study.parent_id "
+    "JOIN series ON series.parent_id = study.id JOIN instance ON instance.parent_id = series.id"
+)
+_EACH = "GROUP BY study.id, patient.id, Modality ORDER BY study.id, Modality"
+
+
 def senders(index: Index, instances: Sequence[Uids]) -> dict[Uids, str]:
     """The AE title that each of some instances came from. Raises ResourceError."""
     dialect = index.engine.dialect

@@ -8,25 +8,23 @@ from typing import Any
 from peewee import SQL
 
 from storage.dicom.values import UNIQUE, Level, Uids, stored_at
-from storage.index.rows import holds_several, name_parts, said_of
+from storage.index.rows import Location, holds_several, name_parts, said_of
 from storage.index.search import (
     INSTANCES,
     LOCATION_COLUMNS,
     Conditions,
-    Location,
+    came_from,
     location,
     of_instances,
     rows,
 )
 from storage.index.tables import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index, column_names
 from storage.query import (
-    ByDialect,
     Dialect,
     Query,
     folded,
     kept_columns,
     kept_forms,
-    like_pattern,
     match_columns,
 )
 
@@ -223,48 +221,57 @@ def numbers(index: Index, conditions: Conditions, most: int | None = None) -> It
     return (number for (number,) in index.engine.stream(statement, values))
 
 
+# What came of a study, and which row it is: by that they stand, the last one first.
+Arrival = tuple[int, int]
+
+
 def latest(
     index: Index,
     query: Query,
-    before: int | None = None,
+    before: Arrival | None = None,
     contained: Sequence[tuple[str, str]] = (),
     sender: str = "",
 ) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """`search.rows` of a query, what was entered last first; of those below an id, where given.
+    """`search.rows` of a query for studies, those first of which an instance arrived last.
 
-    Of studies, `contained`: columns and what is in each, in capitals or not; `sender`: of whom any
-    instance of it came, with wildcards. In this order rows are read as they are asked for: whoever
-    wants some waits for no others.
+    `before`: those alone that stand behind this one. `contained`: columns and what is in each, in
+    capitals or not; `sender`: of whom any instance of it came, with wildcards. In this order rows
+    are read as they are asked for: whoever wants some waits for no others.
     """
     table = index[query.level]
-    others = [] if before is None else [table.id < before]
+    others: list[Any] = [] if before is None else [SQL(_BEHIND, before)]
     others += [getattr(table, column).contains(text) for column, text in contained]
     if sender:
-        others.append(_came_from(sender.upper()))
-    return rows(index, query, others, order=f' ORDER BY "{TABLES[query.level]}"."id" DESC')
+        others.append(came_from(sender))
+    return rows(index, query, others, joins=_ARRIVALS, order=_LAST_FIRST)
 
 
-def _came_from(sender: str) -> Any:
-    return ByDialect(
-        SQL(_CAME_FROM.format("GLOB"), (sender.replace("[", "[[]"),)),
-        lambda: SQL(_CAME_FROM.format("LIKE"), (like_pattern(sender),)),
-    )
+_ARRIVALS = " JOIN study_arrival ON study_arrival.study = study.id"
+_LAST_FIRST = " ORDER BY study_arrival.arrived DESC, study_arrival.study DESC"
+_BEHIND = "(study_arrival.arrived, study_arrival.study) < (?, ?)"
 
 
-_CAME_FROM = (
-    "EXISTS (SELECT 1 FROM series JOIN received_sum ON received_sum.series = series.id "
-    "WHERE series.parent_id = study.id AND upper(received_sum.sender) {} ?)"
-)
+def arrival(index: Index, row_id: int) -> Arrival:
+    """Where a study stands among all, by the id of its row."""
+    statement = "SELECT arrived, study FROM study_arrival WHERE study = ?"
+    ((arrived, study),) = index.engine.execute(statement, (row_id,))
+    return int(arrived), int(study)
 
 
-def ends(index: Index) -> tuple[int, int]:
-    """The id of the study that was entered last, and when the last instance arrived; 0: none."""
+def state(index: Index) -> tuple[int, ...]:
+    """Other numbers whenever an instance has arrived, or a row above instances is another one.
+
+    Raises ResourceError.
+    """
     with index.engine.reading():
-        (found,) = index.engine.execute(_ENDS, ())
-    return int(found[0] or 0), int(found[1] or 0)
+        ((epoch, *first),) = index.engine.execute(_STATE, ())
+    return (*(number or 0 for number in first), epoch)
 
 
-_ENDS = "SELECT (SELECT MAX(id) FROM study), (SELECT MAX(arrived) FROM instance)"
+_STATE = (
+    "SELECT number, arrived, study FROM epoch LEFT JOIN (SELECT arrived, study FROM study_arrival "
+    "ORDER BY arrived DESC, study DESC LIMIT 1) AS latest ON 1 = 1"
+)
 
 
 def arrived_last(index: Index, most: int) -> list[tuple[str, str, int, str]]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from storage.dicom import Header
-from storage.dicom.values import LONG_CHARACTERS, Attribute, Level, stored_at
+from storage.dicom.values import LONG_CHARACTERS, Attribute, Level, Uids, stored_at
 from storage.index.tables import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index, column_names
 from storage.query import (
     NAME_PART_CHARACTERS,
@@ -42,6 +42,20 @@ class SharedHeader:
         """Tells it from others of a series."""
         whole = "\0".join((*self.texts, str(self.corrected), self.came))
         return hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True)
+class Location:
+    """A stored instance: its UIDs and class, and what is known of its data set."""
+
+    uids: Uids
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    file_bytes: int
+    digest: str
+    charset: str  # what was assumed for its text that names no Specific Character Set
+    arrived: int = 0  # the time of its file, in nanoseconds since 1970
+    key: str = ""  # names its file, where the UIDs alone do not
 
 
 def row_of(level: Level, header: Header) -> dict[str, Any]:

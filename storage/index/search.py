@@ -5,19 +5,20 @@ from dataclasses import dataclass
 from operator import and_
 from typing import Any
 
-from peewee import OP, EnclosedNodeList, Expression
+from peewee import OP, SQL, EnclosedNodeList, Expression
 
 from storage.dicom.values import (
     UNIQUE,
     Attribute,
     Key,
     Level,
-    Uids,
     row_level,
 )
 from storage.index.counts import computed, listed_condition
+from storage.index.rows import Location
 from storage.index.tables import TABLES, Index, columns_of
 from storage.query import (
+    ByDialect,
     Query,
     combined_pairs,
     combined_range,
@@ -25,6 +26,7 @@ from storage.query import (
     fuzzy_condition,
     joined,
     keys_in_items,
+    like_pattern,
     one_uid_each,
 )
 
@@ -35,24 +37,8 @@ _MAX_PREPARED = 256
 
 
 @dataclass(frozen=True)
-class Location:
-    """A stored instance: its UIDs and class, and what is known of its data set."""
-
-    uids: Uids
-    sop_class_uid: str
-    transfer_syntax_uid: str
-    file_bytes: int
-    digest: str
-    charset: str  # what was assumed for its text that names no Specific Character Set
-    arrived: int = 0  # the time of its file, in nanoseconds since 1970
-
-
-@dataclass(frozen=True)
 class Page:
-    """Of what matches `most` behind the first `offset`, in the order in which it was entered.
-
-    So what comes meanwhile moves nothing from one page to another.
-    """
+    """Of what matches `most` behind the first `offset`, by when it was entered: nothing moves."""
 
     offset: int = 0
     most: int | None = None
@@ -65,29 +51,31 @@ class Page:
 
 def rows(
     index: Index, query: Query, others: Sequence[Any] = (), page: Page | None = None,
-    order: str = "",
+    joins: str = "", order: str = "",
 ) -> Iterator[tuple[int, tuple[str, ...]]]:  # fmt: skip
     """The row id and the values of `query.returned` of each entity that matches, and `others`.
 
-    Rows are read as they are asked for, so that any number of them takes the same memory; without
-    a page by `order`, or in any.
+    Rows are read as they are asked for, so that any number of them takes the same memory; without a
+    page by `order`, or in any. `joins`: other tables, of which `others` and `order` may speak.
     """
-    statement, values = _statement(index, query, others, page)
+    statement, values = _statement(index, query, others, page, joins)
     for row in index.engine.stream(statement + order, values):
         yield row[0], tuple(["" if value is None else str(value) for value in row[1:]])
 
 
 def _statement(
-    index: Index, query: Query, others: Sequence[Any], page: Page | None
+    index: Index, query: Query, others: Sequence[Any], page: Page | None, joins: str
 ) -> tuple[str, tuple[Any, ...]]:
     """What gives these rows, and its values."""
-    whole = _select(index, query)
-    if not (others or page) and (named := one_uid_each(query)):
+    selected, given = _select(index, query)
+    if not (others or page or joins) and (named := one_uid_each(query)):
         # What is asked the most; to build it takes ten times as long.
         where = " AND ".join(f'"{TABLES[a.level]}"."{a.column}" = ?' for a in named)
-        return f"{whole[0]} WHERE {where}", (*whole[1], *map(query.text, named))
+        return f"{selected} WHERE {where}", (*given, *map(query.text, named))
     conditions = [*_conditions(index, query), *others]
-    return _paged(index, query, conditions, page) if page else _narrowed(index, conditions, whole)
+    if page:
+        return _paged(index, query, conditions, page)
+    return _narrowed(index, conditions, (selected + joins, given))
 
 
 def _narrowed(index: Index, conditions: "Conditions", selected: tuple[str, Any]) -> tuple[str, Any]:
@@ -160,6 +148,21 @@ def by_uid(index: Index, level: Level, uid: str) -> list[Location]:
 def of_instances(index: Index, columns: str, conditions: Conditions) -> tuple[str, Any]:
     """A statement for columns of instances, and of what is above them; and its values."""
     return _narrowed(index, conditions, (f"SELECT {columns} FROM {INSTANCES}", ()))
+
+
+def came_from(sender: str) -> Any:
+    """The condition that any instance of a study came from whom, with wildcards."""
+    sender = sender.upper()
+    return ByDialect(
+        SQL(_CAME_FROM.format("GLOB"), (sender.replace("[", "[[]"),)),
+        lambda: SQL(_CAME_FROM.format("LIKE"), (like_pattern(sender),)),
+    )
+
+
+_CAME_FROM = (
+    "EXISTS (SELECT 1 FROM series JOIN received_sum ON received_sum.series = series.id "
+    "WHERE series.parent_id = study.id AND upper(received_sum.sender) {} ?)"
+)
 
 
 # What a location is made of.

@@ -36,7 +36,7 @@ from storage.dicom.values import (
     stored_at,
 )
 from storage.index.engines import Engine
-from storage.index.engines.sqlite import SUM_TABLES, SqliteEngine, connect
+from storage.index.engines.sqlite import EPOCH_TABLES, SUM_TABLES, SqliteEngine, connect
 from storage.index.engines.sqlite import TABLE as MARK_TABLE
 from storage.query import (
     NAME_PART_CHARACTERS,
@@ -136,7 +136,7 @@ class SqliteIndex(Index):
 
     def statements(self) -> tuple[str, ...]:
         """What makes all that stands beside the models."""
-        return (MARK_TABLE, *SUM_TABLES)
+        return (MARK_TABLE, *EPOCH_TABLES, *SUM_TABLES)
 
 
 def open_index(path: Path, sync: bool, pooled: bool = False) -> SqliteIndex:
@@ -257,7 +257,7 @@ def signature() -> int:
     parts += [f"{a.column} {a.indexed} {a.inside}" for a in TABLE]
     parts.append(f"name_part {NAME_PART_CHARACTERS} of {NAMED_LEVELS}")
     parts += ["shared_header", *SHARED.values(), "came"]
-    parts += [MARK_TABLE, *SUM_TABLES, f"matching {_MATCHING}"]
+    parts += [MARK_TABLE, *EPOCH_TABLES, *SUM_TABLES, f"matching {_MATCHING}"]
     tables = zlib.crc32("\n".join(parts).encode()) & 0x7FFFFFFF
     return tables >> _READING_BITS << _READING_BITS | _READING
 

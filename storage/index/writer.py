@@ -12,6 +12,7 @@ from typing import Any
 
 from storage.dicom import Header
 from storage.dicom.values import Level, Uids
+from storage.files import FileFacts
 from storage.index import entities
 from storage.index.rows import insert_instance, insert_row, renew_name, row_of
 from storage.index.tables import Index
@@ -35,23 +36,6 @@ def _of_instances(columns: str, dialect: Dialect) -> str:
     """The same of some instances of a series."""
     asked = dialect.is_in_texts.format("instance.SOPInstanceUID")
     return f"SELECT {columns} {_OF_INSTANCE}".replace("instance.SOPInstanceUID = ?", asked)
-
-
-@dataclass(frozen=True)
-class FileFacts:
-    """What the index holds of a file beside its header; bytes and digest are the data set's.
-
-    `arrived` is the time of the file, in nanoseconds since 1970, `received` that of its receipt, in
-    milliseconds; 0 without one.
-    """
-
-    transfer_syntax_uid: str
-    file_bytes: int
-    digest: str
-    charset: str = ""
-    arrived: int = 0
-    sender: str = ""
-    received: int = 0
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 RECEIPTS, COMMITMENTS = "receipts", "commitments"
 CORRECTIONS, PINS = "corrections", "pins"
 ACCEPTED = "accepted"
+STEPS = "steps"
 _IDENTITY, COMPACTED = "identity", "compacted"
 _IDENTITY_BYTES = 16
 

@@ -4,6 +4,7 @@ While there is a mark the index is not settled: who comes next replays the journ
 brings to its end what a kill left half-done.
 """
 
+import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from storage.diagnostics import ResourceError
 from storage.files import claim
 
 _NAME = "doing-"
+_numbers = itertools.count()
 
 
 @contextmanager
@@ -22,7 +24,8 @@ def in_progress(data: Path) -> Iterator[None]:
     Raises ResourceError.
     """
     folder = data / "journal"
-    mark, fresh = folder / f"{_NAME}{os.getpid()}", folder / f"new-{_NAME}{os.getpid()}"
+    name = f"{_NAME}{os.getpid()}-{next(_numbers)}"  # a process may have several under way
+    mark, fresh = folder / name, folder / f"new-{name}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         descriptor = os.open(fresh, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)

@@ -13,7 +13,7 @@ from storage.outbox.overview import (
     standings_beside,
     studies_under_way,
 )
-from storage.outbox.queue import Outbox, QueuedInstance, Wanted, forget_done, opened
+from storage.outbox.queue import Outbox, QueuedInstance, Wanted, forget_done, notice, opened
 
 __all__ = [
     "MOST",
@@ -32,6 +32,7 @@ __all__ = [
     "forget_done",
     "is_held",
     "note_report",
+    "notice",
     "of_study_beside",
     "opened",
     "overview",

@@ -1,13 +1,12 @@
 """What has arrived, by the journal: receipts whose instance is held with just that content."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from storage.archive import Archive
 from storage.diagnostics import DataSetError, MismatchError, ResourceError
 from storage.dicom import Header, instance_header, part10
-from storage.files import Files
+from storage.files import Files, status_of
 from storage.index import Location, digest_in
 from storage.journal import RECEIPTS, Receipt, in_journal
 
@@ -85,7 +84,7 @@ def _holds(archive: Archive, uids: tuple[str, str, str], digest: str) -> bool:
 def _arrival(files: Files, receipt: Receipt) -> Arrival:
     with files.open(receipt.uids) as file:
         meta = part10.read(file)
-        size = os.fstat(file.fileno()).st_size - meta.data_set_offset
+        size = status_of(file).bytes - meta.data_set_offset
         header = instance_header.header(file, meta.transfer_syntax_uid, receipt.charset)
     location = Location(
         receipt.uids, header["SOPClassUID"], meta.transfer_syntax_uid, size, receipt.digest,

@@ -120,6 +120,16 @@ class Outbox:
         with self.writing() as db:
             db.execute("DELETE FROM item WHERE id = ? AND digest = ?", _key(item))
 
+    def drop_notices(self, told: Collection[str]) -> list[str]:
+        """Forget notices to others than who is told now; returns to whom there were any."""
+        rows = self.select("SELECT DISTINCT destination FROM item WHERE instance = ''")
+        gone = [str(name) for (name,) in rows if name not in told]
+        with self.writing() as db:
+            for name in gone:
+                db.execute("DELETE FROM item WHERE destination = ? AND instance = ''", (name,))
+                db.execute("DELETE FROM destination WHERE name = ?", (name,))
+        return gone
+
     def sent(self, destination: str, item: QueuedInstance, to_be_committed: bool) -> None:
         """Note that a destination has acknowledged it."""
         with self.writing() as db:
@@ -128,8 +138,9 @@ class Outbox:
                            "attempts = 0 WHERE id = ? AND digest = ?", _key(item))  # fmt: skip
             else:
                 db.execute("DELETE FROM item WHERE id = ? AND digest = ?", _key(item))
-            uids, digest = _marks(item.location)
-            db.execute("INSERT OR REPLACE INTO done VALUES (?, ?, ?)", (destination, uids, digest))
+            if not _is_notice(item.location):  # of which each is another one
+                marks = _marks(item.location)
+                db.execute("INSERT OR REPLACE INTO done VALUES (?, ?, ?)", (destination, *marks))
             count(db, destination, "sent", 1)
             db.execute("UPDATE destination SET sent_at = ? WHERE name = ? "
                        "AND sent_at IS NULL AND error_at IS NOT NULL",
@@ -199,6 +210,18 @@ def _location(row: Sequence[object]) -> Location:
 def _key(item: QueuedInstance) -> tuple[int, str]:
     # With other content it is another one, which came meanwhile.
     return item.number, item.location.digest
+
+
+def notice(study: str, mark: str) -> Location:
+    """What is to be told of a study, in the place of an instance; `mark` tells it from others.
+
+    `mark` is hexadecimal, as a digest is.
+    """
+    return Location((study, "", ""), "", "", 0, mark, "")
+
+
+def _is_notice(location: Location) -> bool:
+    return not location.uids[2]
 
 
 def _marks(location: Location) -> tuple[bytes, bytes]:

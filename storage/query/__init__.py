@@ -13,12 +13,21 @@ from storage.query.dialect import (
     like_pattern,
     put_together,
 )
-from storage.query.folding import NUMBER_VRS, RANGE_VRS, fold
+from storage.query.folding import NUMBER_VRS, RANGE_VRS, fold, in_plain_letters, range_ends
 from storage.query.fuzzy import sounds_like
-from storage.query.identifier import MAX_IDENTIFIER_BYTES, Options, Query, Root, is_key
+from storage.query.identifier import (
+    MAX_IDENTIFIER_BYTES,
+    Options,
+    Query,
+    Root,
+    check_lists,
+    identifier_of,
+    is_key,
+    keys_of,
+)
 from storage.query.key_groups import combined_pairs, keys_in_items, one_uid_each
 from storage.query.keywords import KeyPath, asked_by_keyword, key_path
-from storage.query.ranges import combined_range
+from storage.query.ranges import combined_range, in_combined_range
 from storage.query.rules import (
     MAX_VALUES,
     NAME_PART_CHARACTERS,
@@ -55,6 +64,7 @@ __all__ = [
     "are_alike",
     "asked_by_keyword",
     "by_letters",
+    "check_lists",
     "combined_pairs",
     "combined_range",
     "condition",
@@ -67,6 +77,9 @@ __all__ = [
     "fuzzy_condition",
     "has_form",
     "has_several",
+    "identifier_of",
+    "in_combined_range",
+    "in_plain_letters",
     "is_key",
     "is_looked_up",
     "is_universal",
@@ -75,11 +88,13 @@ __all__ = [
     "kept_forms",
     "key_path",
     "keys_in_items",
+    "keys_of",
     "like_pattern",
     "match_columns",
     "matches",
     "one_uid_each",
     "put_together",
+    "range_ends",
     "rule_for",
     "single_keys",
     "sounds_like",

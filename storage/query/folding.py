@@ -29,6 +29,12 @@ _OFFSET = re.compile(r"[+-]\d{4}$", re.ASCII)
 _DATE_TIME = re.compile(r"(\d{4,14}?)(?:(\.\d{1,6})\d*)?([+-]\d{4})?", re.ASCII)
 # Letters whose stroke or ligature Unicode does not decompose.
 _STROKES = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "æ": "ae", "œ": "oe"})
+# The same for who is to read it, in both cases.
+_PLAIN_LETTERS = str.maketrans({
+    **dict(zip("øłđħØŁĐĦı", "oldhOLDHi", strict=True)),
+    "æ": "ae", "œ": "oe", "ß": "ss", "Æ": "AE", "Œ": "OE", "ẞ": "SS", "þ": "th", "Þ": "Th",
+    "ð": "d", "Ð": "D",
+})  # fmt: skip
 _NUMBER = re.compile(r"[+-]?(\d{1,64}\.?\d{0,64}|\.\d{1,64})([eE][+-]?\d{1,6})?", re.ASCII)
 # Two DT values, with room for padding: each dash of a key is tried.
 _MAX_RANGE_CHARACTERS = 256
@@ -157,6 +163,19 @@ def fold_name(name: str) -> str:
         for group in plain.split("=")
     ]
     return "=".join(groups).rstrip("=")
+
+
+def in_plain_letters(vr: str, text: str) -> str | None:
+    """A text without accents, for who can show no others than ASCII; None where it has no such.
+
+    Of a name the component groups that have: a reading in letters stands for all.
+    """
+    plain = _COMBINING.sub("", unicodedata.normalize("NFKD", text).translate(_PLAIN_LETTERS))
+    if vr == "PN" and not plain.isascii():
+        names = ["=".join(part if part.isascii() else "" for part in name.split("=")).rstrip("=")
+                 for name in plain.split("\\")]  # fmt: skip
+        plain = "\\".join(names) if all(names) else plain
+    return plain if plain.isascii() else None
 
 
 # A letter, and the marks behind it that it is one with; those of half-width kana as well.

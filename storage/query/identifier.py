@@ -102,23 +102,17 @@ class Query:
         Raises DataSetError where it cannot be read, and IdentifierError where its level is
         missing, unknown, or not one of the model.
         """
-        if len(data) > MAX_IDENTIFIER_BYTES:
-            raise DataSetError(f"Identifier longer than {MAX_IDENTIFIER_BYTES} bytes")
-        budget = ReadBudget(MESSAGE)
-        identifier, oddity = _decoded(data, transfer_syntax, budget)
-        keys = elements.read(identifier, None, charset, unknown_vr="LO", budget=budget)
+        keys, bulk, oddity = identifier_of(data, transfer_syntax, charset)
         root, level = _level(root, keys, lenient)
-        _check_lists(keys)
+        check_lists(keys)
         asked = keys.get(elements.CHARACTER_SET, _ABSENT).text
         available = keys.get(_INSTANCE_AVAILABILITY)
         excludes = available is not None and not _is_among(_AVAILABLE, available.text)
-        others = identifier.keys() - keys.keys() - _OF_ENCODING
-        bulk = sorted(tag for tag in others if _has_value(identifier, tag))
         unheeded = [tag for tag in keys if _is_not_heeded(tag) and keys[tag].text]
         if offset := keys.get(_TIMEZONE_OFFSET):
             keys[_TIMEZONE_OFFSET] = replace(offset, text="")
         query = cls(
-            root, level, _keys(keys), asked, available is not None, options,
+            root, level, keys_of(keys), asked, available is not None, options,
             unheeded=(*bulk, *unheeded), excludes_all=excludes, oddity=oddity,
         )  # fmt: skip
         if lenient and not options.relational and any(map(query._is_universal, query.upper)):
@@ -232,6 +226,22 @@ _ABSENT = Element("UN")
 _OTHER_NAMES = {"INSTANCE": "IMAGE"}
 
 
+def identifier_of(
+    data: bytes, transfer_syntax: str, charset: str
+) -> tuple[Elements, list[BaseTag], str]:
+    """An identifier's elements, those of bulk data that have a value, and what is odd about it.
+
+    `charset` is for text that names none. Raises DataSetError where it cannot be read.
+    """
+    if len(data) > MAX_IDENTIFIER_BYTES:
+        raise DataSetError(f"Identifier longer than {MAX_IDENTIFIER_BYTES} bytes")
+    budget = ReadBudget(MESSAGE)
+    identifier, oddity = _decoded(data, transfer_syntax, budget)
+    keys = elements.read(identifier, None, charset, unknown_vr="LO", budget=budget)
+    others = identifier.keys() - keys.keys() - _OF_ENCODING
+    return keys, sorted(tag for tag in others if _has_value(identifier, tag)), oddity
+
+
 def _decoded(data: bytes, transfer_syntax: str, budget: ReadBudget) -> tuple[Dataset, str]:
     """The data set that an identifier is, and what is odd about it. Raises DataSetError.
 
@@ -267,7 +277,7 @@ def _level(root: Root, keys: Elements, lenient: bool) -> tuple[Root, Level]:
     return root, levels[name]
 
 
-def _check_lists(keys: Elements) -> None:
+def check_lists(keys: Elements) -> None:
     """Raise IdentifierError where a key has more values, or a longer one, than are looked for."""
     for tag, key in keys.items():
         # Not of UIDs: a retrieve names each instance of a study (PS3.4 C.4.2.1.4.1).
@@ -278,7 +288,7 @@ def _check_lists(keys: Elements) -> None:
             name = keyword_for_tag(tag) or str(tag)
             raise IdentifierError(f"Over {_MAX_KEY_CHARACTERS} characters in {name}", tag)
         for item in key.items or ():
-            _check_lists(item)
+            check_lists(item)
 
 
 def _longest(key: Element) -> int:
@@ -292,10 +302,10 @@ def _has_value(identifier: Dataset, tag: BaseTag) -> bool:
     return bool(held and held.value)
 
 
-def _keys(found: Elements) -> Elements:
+def keys_of(found: Elements) -> Elements:
     """What of an identifier, or of an item in it, is a key."""
     return {
-        tag: key if key.items is None else replace(key, items=tuple(map(_keys, key.items)))
+        tag: key if key.items is None else replace(key, items=tuple(map(keys_of, key.items)))
         for tag, key in found.items()
         if is_key(tag)
     }

@@ -11,12 +11,28 @@ _FIRST_MOMENT, _LAST_MOMENT = "0", "9" * 20
 
 def combined_range(date: Any, time: Any, date_key: str, time_key: str) -> Any:
     """The SQL condition that a moment lies within a range of moments (PS3.4 C.2.2.2.5.4)."""
+    moments = _combined(date_key, time_key)
+    if moments is None:
+        return date == _MALFORMED_KEY
+    return (date != "") & (time != "") & date.concat(time).between(*moments)
+
+
+def in_combined_range(date: str, time: str, date_key: str, time_key: str) -> bool:
+    """Whether a folded date and time lie within it: the same in Python."""
+    moments = _combined(date_key, time_key)
+    if moments is None or not (date and time):
+        return False
+    return moments[0] <= date + time <= moments[1]
+
+
+def _combined(date_key: str, time_key: str) -> tuple[str, str] | None:
+    """The first and the last moment; None where one of the keys is none."""
     days, times = _range("DA", date_key), _range("TM", time_key)
     if days is None or times is None:
-        return date == _MALFORMED_KEY
+        return None
     first = days[0] + times[0] if days[0] != _FIRST_MOMENT else _FIRST_MOMENT
     last = days[1] + times[1] if days[1] != _LAST_MOMENT else _LAST_MOMENT
-    return (date != "") & (time != "") & date.concat(time).between(first, last)
+    return first, last
 
 
 def range_form(key: str) -> tuple[bool, bool] | None:

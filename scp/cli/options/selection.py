@@ -1,7 +1,6 @@
 """What a command is about: what is named, described, listed in a file, or all."""
 
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,10 +11,8 @@ from scp.cli.options.options import failure, refusals_shown
 from scp.cli.output import say
 
 if TYPE_CHECKING:
-    from storage import Archive, Location
     from storage.maintenance.changes import Matching, Named, Selection
 
-_KEY_BYTES = 16  # of an instance: by which one is known again that is named twice
 _AGAIN = "May be given several times."
 Patients = Annotated[
     list[str] | None,
@@ -63,7 +60,6 @@ _COLUMNS = (
     "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "AccessionNumber", "PatientID",
 )  # fmt: skip
 _ACCESSION, _PATIENT = _COLUMNS[-2:]
-_MOST_NAMED = 10
 _WILDCARDS = "*?\\"
 
 
@@ -174,44 +170,7 @@ def _of_value(keyword: str, value: str, where: str, patient: str = "") -> "Named
     return _matching([(keyword, value)], f"{keyword}={value}")
 
 
-def held(
-    archive: "Archive", named: "Sequence[Named]", charset: str
-) -> "tuple[Sequence[Location], list[Named]]":
-    """The instances of all that is named, each once, and what of it is not held.
-
-    Raises ResourceError, and UnreadableError where it cannot be told what is meant.
-    """
-    from storage.archive import PackedLocations
-    from storage.maintenance import changes
-
-    if len(named) == 1:
-        found = changes.selected(archive, named[0], charset)
-        return found, [] if found else list(named)
-    absent: list[Named] = []
-
-    def each_once() -> "Iterator[Location]":
-        seen: set[bytes] = set()
-        for one in named:
-            found = changes.selected(archive, one, charset)
-            if not found:
-                absent.append(one)
-            for location in found:
-                key = blake2b("\0".join(location.uids).encode(), digest_size=_KEY_BYTES).digest()
-                if key not in seen:
-                    seen.add(key)
-                    yield location
-
-    return PackedLocations(each_once()), absent
-
-
 def tell_absent(absent: "Sequence[Named]", err: bool = False) -> None:
     """Say of each that it is not held."""
     for one in absent:
         say(f"{one}: nothing is held", err=err)
-
-
-def words(named: "Sequence[Named]") -> str:
-    """All that is named, in words."""
-    more = len(named) - _MOST_NAMED
-    texts = [str(one) for one in named[:_MOST_NAMED]]
-    return ", ".join(texts) + (f" and {more} more" if more > 0 else "")

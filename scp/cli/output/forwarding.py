@@ -14,11 +14,10 @@ _DONE = {"sending": "sent", "asking": "asked"}
 
 
 def standings(settings: Settings) -> dict[str, Standing]:
-    """By destination: those in the queue, and those of the rules. Raises ResourceError."""
+    """By destination: those in the queue, and those of rules and notices. Raises ResourceError."""
     with opened(settings.storage.path, settings.storage.sync) as outbox:
         found = overview.standings(outbox) if outbox else {}
-    titles = sorted({*found, *(title for rule in settings.forward for title in rule.to)})
-    return {title: found.get(title, Standing()) for title in titles}
+    return {to: found.get(to, Standing()) for to in sorted({*found, *settings.destinations})}
 
 
 def as_json(found: dict[str, Standing]) -> dict[str, object]:

@@ -3,7 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scp.network.dimse import CONTEXT, STORAGE_CLASSES, STORAGE_SYNTAXES, VERIFICATION
+from scp.forwarding import PROPOSAL
+from scp.network.dimse import (
+    CONTEXT,
+    MODALITY_WORKLIST,
+    STORAGE_CLASSES,
+    STORAGE_SYNTAXES,
+    VERIFICATION,
+)
 from scp.network.scu import SYNTAXES
 
 
@@ -38,6 +45,20 @@ ACTIVITIES = (
         "N-ACTION request of storage commitment",
         frozenset(CONTEXT[:1]),
         CONTEXT[1],
+        "SCU",
+    ),
+    Activity(
+        "`minipacs worklist ask`",
+        "C-FIND request",
+        frozenset({MODALITY_WORKLIST}),
+        SYNTAXES,
+        "SCU",
+    ),
+    Activity(
+        "`notify` of a peer",
+        "N-CREATE request of Instance Availability Notification",
+        frozenset(PROPOSAL[:1]),
+        PROPOSAL[1],
         "SCU",
     ),
     Activity("`minipacs peers`", "C-ECHO request", frozenset({VERIFICATION}), SYNTAXES, "SCU"),

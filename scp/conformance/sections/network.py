@@ -7,7 +7,7 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 from scp.config import Settings
 from scp.conformance.sections.initiation import ACTIVITIES
-from scp.conformance.sections.overview import OTHER_CLASSES
+from scp.conformance.sections.overview import classes_of
 from scp.conformance.writing import (
     Section,
     StatementTable,
@@ -65,7 +65,7 @@ def sections(settings: Settings) -> tuple[Section, ...]:
             "Query/Retrieve Deflated Explicit VR Little Endian behind all others, and where "
             "the requestor is to be SCP of a Storage SOP class, for C-GET, uncompressed ones "
             "before others (of video the one that most of the SOP class is held in).",
-            table(("SOP class", "UID", "Transfer syntaxes", "Role"), _accepted()),
+            table(("SOP class", "UID", "Transfer syntaxes", "Role"), _accepted(settings)),
             "A service that is denied to a caller has its presentation contexts refused: user "
             "rejection. Another transfer syntax or SOP class is refused as not supported.",
             "Beyond PS3.8: items that are unknown or of a wrong size are left out, titles end at "
@@ -122,9 +122,11 @@ def _initiated() -> list[tuple[str, str, str, str, str]]:
     ]
 
 
-def _accepted() -> list[tuple[str, str, str, str]]:
+def _accepted(settings: Settings) -> list[tuple[str, str, str, str]]:
     storage = min(STORAGE_CLASSES)  # one stands for all: they differ in nothing here
-    rows = [(name_of(uid), uid, _listed(syntaxes_of(uid)), _role(uid)) for uid in OTHER_CLASSES]
+    rows = [
+        (name_of(uid), uid, _listed(syntaxes_of(uid)), _role(uid)) for uid in classes_of(settings)
+    ]
     return [*rows, (_ALL_STORAGE, "-", _listed(syntaxes_of(storage)), _role(storage))]
 
 

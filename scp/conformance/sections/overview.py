@@ -16,13 +16,18 @@ from scp.conformance.writing import (
 )
 from scp.copies.corrected import reachable
 from scp.copies.deidentify.rules import CODES
+from scp.network.association import access
 from scp.network.dimse import (
+    MODALITY_WORKLIST,
+    PERFORMED_STEP,
+    PERFORMED_STEP_RETRIEVE,
     QUERY_RETRIEVE,
     STORAGE_CLASSES,
     STORAGE_COMMITMENT,
     STORAGE_SYNTAXES,
     UNCOMPRESSED_SYNTAXES,
     VERIFICATION,
+    service_of,
 )
 from scp.web.dicomweb import ROUTES
 from storage.dicom import IMPLEMENTATION_VERSION_NAME
@@ -35,7 +40,10 @@ _PROFILES = (
     "are known to be safe: numbers, terms of PS3.3, codes of PS3.16, UIDs of PS3.6. Samples are "
     "not cleaned; what is beside them in Pixel Data is removed."
 )
-OTHER_CLASSES = (VERIFICATION, STORAGE_COMMITMENT, *QUERY_RETRIEVE)
+OTHER_CLASSES = (
+    VERIFICATION, STORAGE_COMMITMENT, *QUERY_RETRIEVE,
+    MODALITY_WORKLIST, PERFORMED_STEP, PERFORMED_STEP_RETRIEVE,
+)  # fmt: skip
 _WHO_ASKS = frozenset(uid for one in ACTIVITIES if one.role == "SCU" for uid in one.sop_classes)
 
 
@@ -62,7 +70,7 @@ def overview(settings: Settings) -> tuple[Section, ...]:
                 _classes(by_name(STORAGE_CLASSES)),
             ),
         ),
-        Section(2, "DIMSE services", ("Roles of the node:", _classes(OTHER_CLASSES))),
+        Section(2, "DIMSE services", ("Roles of the node:", _classes(classes_of(settings)))),
         *_not_dimse(settings),
         Section(
             2,
@@ -85,6 +93,12 @@ def overview(settings: Settings) -> tuple[Section, ...]:
         Section(1, "Table of contents", (Contents(),)),
         *_introduction(settings),
     )
+
+
+def classes_of(settings: Settings) -> tuple[str, ...]:
+    """The SOP classes beside those of Storage that are served as configured."""
+    served = access.served(settings)
+    return tuple(uid for uid in OTHER_CLASSES if service_of(uid) in served)
 
 
 def _classes(uids: list[str] | tuple[str, ...]) -> StatementTable:

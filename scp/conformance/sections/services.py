@@ -1,9 +1,10 @@
 """Which service is whose, and what is not supported: the frame of PS3.2 N.5."""
 
 from scp.config import Service, Settings
-from scp.conformance.sections import query, retrieve, store, web
+from scp.conformance.sections import query, store, web, worklist
 from scp.conformance.sections.overview import OTHER_CLASSES
 from scp.conformance.writing import Section, is_provider, literal, table, yes
+from scp.network.association import access
 from scp.network.dimse import STORAGE_CLASSES, service_of
 
 _NAMES = {
@@ -13,6 +14,8 @@ _NAMES = {
     Service.MOVE: "Query/Retrieve, C-MOVE",
     Service.GET: "Query/Retrieve, C-GET",
     Service.COMMIT: "Storage Commitment",
+    Service.WORKLIST: "Modality Worklist",
+    Service.STEP: "Modality Performed Procedure Step",
 }
 
 
@@ -26,14 +29,13 @@ def sections(settings: Settings) -> tuple[Section, ...]:
             (table(("Service", "Application Entity", "Provider (SCP)"), _mapping(settings)),),
         ),
         Section(2, "DIMSE services in detail"),
-        Section(3, "Basic Worklist Management service", ("Not supported.",)),
-        Section(3, "Modality Performed Procedure Step service", ("Not supported.",)),
+        *worklist.sections(settings),
         Section(3, "Unified Worklist and Procedure Step service", ("Not supported.",)),
-        Section(3, "Instance Availability Notification service", ("Not supported.",)),
+        Section(3, "Instance Availability Notification service", store.notification()),
         *store.sections(settings),
         *store.commitment_sections(settings),
         *query.sections(settings),
-        *retrieve.sections(settings),
+        *query.retrieve_sections(settings),
         Section(3, "Print Management service", ("Not supported.",)),
         Section(
             3,
@@ -79,6 +81,7 @@ def sections(settings: Settings) -> tuple[Section, ...]:
 
 
 def _mapping(settings: Settings) -> list[tuple[str, str, str]]:
-    served = {service_of(uid) for uid in (*OTHER_CLASSES, *STORAGE_CLASSES) if is_provider(uid)}
+    known = (*OTHER_CLASSES, *STORAGE_CLASSES)
+    served = {service_of(uid) for uid in known if is_provider(uid)} & access.served(settings)
     return [(name, literal(settings.node.ae_title), yes(service in served))
             for service, name in _NAMES.items()]  # fmt: skip

@@ -24,6 +24,7 @@ def sections(settings: Settings) -> tuple[Section, ...]:
         Section(4, "Statuses of C-STORE", (statuses(Service.STORE),)),
         Section(4, "Statuses of C-STORE, as received", (_received(),)),
         Section(4, "Statuses of C-FIND", (statuses(Service.FIND),)),
+        *_of_worklist(settings),
         Section(4, "Statuses of C-MOVE", (statuses(Service.MOVE),)),
         Section(4, "Statuses of C-GET", (statuses(Service.GET),)),
         Section(
@@ -44,6 +45,16 @@ def sections(settings: Settings) -> tuple[Section, ...]:
                 ),
             ),
         ),
+    )
+
+
+def _of_worklist(settings: Settings) -> tuple[Section, ...]:
+    if settings.worklist is None:
+        return ()
+    words = "Statuses of N-CREATE, N-SET and N-GET, Modality Performed Procedure Step"
+    return (
+        Section(4, "Statuses of C-FIND, Modality Worklist", (statuses(Service.WORKLIST),)),
+        Section(4, words, (statuses(Service.STEP),)),
     )
 
 

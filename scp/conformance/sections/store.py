@@ -149,3 +149,17 @@ def commitment_sections(settings: Settings) -> tuple[Section, ...]:
             ),
         ),
     )
+
+
+def notification() -> tuple[str, ...]:
+    """Instance Availability Notification (PS3.4 annex R)."""
+    retries = ", ".join(f"{seconds:g}" for seconds in FORWARD_SECONDS)
+    return (
+        'As SCU. A peer with `notify = ["ian"]` is told of a study once nothing of it came for its '
+        "`notify_quiet` seconds, by an N-CREATE request with all instances of the study that are "
+        "held, each with Instance Availability ONLINE and the AE title of the node as Retrieve AE "
+        "Title; what comes later is told of by another one. The Referenced Performed Procedure "
+        "Step Sequence is empty. Success and warnings are taken for told. A notification waits on "
+        f"the disk until then: a peer that is not there is tried again after {retries} seconds, "
+        f"the last of these again and again; what it refuses is sent {ATTEMPTS} times.",
+    )

@@ -1,6 +1,5 @@
 """What a receiver gets of an instance that is held."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
@@ -13,16 +12,20 @@ from storage.archive import fault_of
 from storage.diagnostics import DataSetError
 from storage.dicom import instance_header, part10
 from storage.dicom.data_sets import reader
-from storage.files import Files
+from storage.files import InstanceFiles, status_of
 from storage.journal.corrections import PATIENT_ID, Correction, in_force
 
 
 @dataclass(frozen=True)
 class Copy:
-    """An instance as a Part 10 file that stands at its start, and under which UID it goes."""
+    """An instance as a Part 10 file that stands at its start, and under which UID it goes.
+
+    `is_corrected`: with other values than those that it came with.
+    """
 
     file: BinaryIO
     sop_instance_uid: str
+    is_corrected: bool = False
 
 
 class Copies(Protocol):
@@ -38,17 +41,17 @@ class Copies(Protocol):
 class AsCorrected:
     """Byte for byte what was received, but for what was corrected since; by `system`, the node."""
 
-    def __init__(self, tree: Files, system: str) -> None:
-        self._tree = tree
-        self._system = system
+    def __init__(self, files: InstanceFiles, system: str) -> None:
+        self._files = files
+        self.system = system
 
     def open(self, location: Location) -> Copy:
-        """The file in the tree, or a copy of it with other values. Raises ArchiveError, OSError."""
-        file = self._tree.open(location.uids)
+        """The file itself, or a copy of it with other values. Raises ArchiveError, OSError."""
+        file = self._files.open(location.uids, location.key)
         made = None
         try:
             meta = part10.read(file)
-            held = os.fstat(file.fileno()).st_size - meta.data_set_offset
+            held = status_of(file).bytes - meta.data_set_offset
             if held != location.file_bytes:
                 words = f"its file holds {held} bytes, {location.file_bytes} were received"
                 raise DataSetError(words)
@@ -63,14 +66,14 @@ class AsCorrected:
         finally:
             if made is None:
                 file.close()
-        return Copy(made, location.uids[2])
+        return Copy(made, location.uids[2], bool(corrections))
 
     def fault_of(self, location: Location) -> str:
-        """What is wrong with the file in the tree, or nothing; reads all of it."""
-        return fault_of(self._tree, location)
+        """What is wrong with the file that is held, or nothing; reads all of it."""
+        return fault_of(self._files, location)
 
     def _corrections(self, location: Location, file: BinaryIO, syntax: str) -> list[Correction]:
-        corrections = in_force(self._tree.data)
+        corrections = in_force(self._files.data)
         if not corrections:
             return []
         patient_id = ""
@@ -87,7 +90,7 @@ class AsCorrected:
         syntax = meta.transfer_syntax_uid
         is_deflated = syntax in reader.DEFLATED
         data, start = (inflated(file), 0) if is_deflated else (file, meta.data_set_offset)
-        found = amended(data, start, syntax, corrections, self._system, location.charset)
+        found = amended(data, start, syntax, corrections, self.system, location.charset)
         if not is_deflated:
             return chained(head + found.head, data, found.rest, found.end)
         file.close()

@@ -3,13 +3,14 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pynetdicom import evt
 from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
 
 from scp.config import Service
 from scp.network.association import accounting
@@ -45,7 +46,8 @@ class Handler:
     handle: Callable[[Request], None]
 
 
-Handlers = Mapping[Field, Handler]
+# Of each kind of request those of the services that it is of; the first also refuses.
+Handlers = Mapping[Field, Sequence[Handler]]
 
 # As pynetdicom has them: what answers an event that nobody has bound another handler to.
 _DEFAULT_HANDLERS = {
@@ -259,7 +261,7 @@ class NodeAssociation(Association):
         """Hand a request to its handler; whatever happens, the peer gets an answer."""
         command = message.command
         context = self._accepted_cx.get(message.context_id)
-        handler = self._request_handlers.get(command.field)
+        handler = self._handler(command.field, context)
         if command.field is Field.N_EVENT_REPORT_RSP:
             return  # to a report of commitment that was waited for no longer
         # A request without what else it should have is answered, by its handler.
@@ -289,6 +291,14 @@ class NodeAssociation(Association):
             self._last_served - started, before,
         )  # fmt: skip
         self.dul._idle_timer.restart()  # who waited for a long answer was not silent
+
+    def _handler(self, field: Field, context: PresentationContext | None) -> Handler | None:
+        """What serves a request on a context: that of the context's service, if there is one."""
+        found = self._request_handlers.get(field, ())
+        if len(found) > 1 and context is not None:
+            service = service_of(str(context.abstract_syntax))
+            found = [one for one in found if one.service is service] or found
+        return found[0] if found else None
 
     def _answer(self, handler: Handler, request: Request) -> None:
         said, agreed = request.sop_class, str(request.context.abstract_syntax)

@@ -64,6 +64,11 @@ def rights(settings: Settings, calling: str) -> frozenset[Service]:
     return EVERYTHING if peer is None else peer.allow
 
 
+def served(settings: Settings) -> frozenset[Service]:
+    """What the node gives at all, by its tables."""
+    return EVERYTHING if settings.worklist else EVERYTHING - {Service.WORKLIST, Service.STEP}
+
+
 def most_associations(settings: Settings, calling: str) -> tuple[int, str]:
     """How many associations a caller may have open (0: no limit of its own), and who says so."""
     peer = settings.peer(calling)
@@ -94,6 +99,12 @@ def charset(settings: Settings, calling: str) -> str:
     """The Specific Character Set of a caller's text that names none."""
     peer = settings.peer(calling)
     return (peer and peer.charset) or settings.storage.charset
+
+
+def own_charset(settings: Settings, calling: str) -> str:
+    """The same where it is told for just this caller; else empty."""
+    peer = settings.peer(calling)
+    return (peer and peer.charset) or ""
 
 
 def is_lenient(settings: Settings, calling: str) -> bool:

@@ -183,19 +183,20 @@ class NodeACSE(ACSE):
 
     def _negotiate_contexts(self, request: A_ASSOCIATE) -> None:
         allowed = access.rights(self.node.settings, request.calling_ae_title)
+        served = access.served(self.node.settings)
         reports = access.is_forwarded_to(self.node.settings, request.calling_ae_title)
         roles = {
             str(uid): (bool(item.scu_role), bool(item.scp_role))
             for uid, item in self.requestor.role_selection.items()
         }
         answers = [
-            sop_classes.negotiate(proposed, roles, allowed, reports, self._held_video)
+            sop_classes.negotiate(proposed, roles, allowed, reports, self._held_video, served)
             for proposed in request.presentation_context_definition_list
         ]
         accepted = [answer for answer in answers if answer.result == sop_classes.ACCEPTED]
         self.assoc._accepted_cx = {cast(int, cx.context_id): cx for cx in accepted}
         self.assoc._rejected_cx = [cx for cx in answers if cx.result != sop_classes.ACCEPTED]
-        self._log_denied(allowed)
+        self._log_denied(served - allowed)
         if logger.isEnabledFor(logging.DEBUG):
             for line in _lines(request, answers):
                 logger.debug(Event("negotiation", line, peer=self._who["peer"]))
@@ -214,10 +215,10 @@ class NodeACSE(ACSE):
             logger.warning(Event("index not read", str(error), **self._who))
             return []
 
-    def _log_denied(self, allowed: frozenset[Service]) -> None:
+    def _log_denied(self, not_allowed: frozenset[Service]) -> None:
         """Say which services were asked for and not granted."""
         asked = {sop_classes.service_of(str(cx.abstract_syntax)) for cx in self.assoc._rejected_cx}
-        denied = sorted({service for service in asked if service} - allowed)
+        denied = sorted({service for service in asked if service} & not_allowed)
         if denied:
             logger.warning(
                 Event(

@@ -151,8 +151,12 @@ class Request:
         offending: Iterable[BaseTag] = (),
         identifier: bytes | None = None,
         counts: Mapping[str, int] | None = None,
+        **further: Any,
     ) -> None:
-        """Send a response; `counts` are those of sub-operations, by attribute of Command."""
+        """Send a response; `counts` are those of sub-operations, by attribute of Command.
+
+        `further`: other attributes of Command that it is to have.
+        """
         response = writer.response(
             self.command,
             status,
@@ -160,6 +164,7 @@ class Request:
             offending=tuple(map(int, offending))[:_MAX_OFFENDING],
             has_data_set=identifier is not None,
             counts=counts,
+            **further,
         )
         if status not in (Status.PENDING, Status.PENDING_KEYS_UNSUPPORTED):
             self.final_status = int(status)

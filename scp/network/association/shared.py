@@ -14,6 +14,7 @@ from scp.network.tls import Contexts
 from scp.runtime import AssociationSlots, AuditTrail
 from storage import Archive
 from storage.journal import Commitment
+from storage.worklist import Worklist
 
 
 class CommitmentReporter(Protocol):
@@ -41,6 +42,13 @@ class WorkerContext:
     # Never carried over: `replace` makes a new one, so that what was agreed on under other
     # settings is forgotten.
     negotiations: Negotiations = field(default_factory=Negotiations, init=False)
+
+    @cached_property
+    def worklist(self) -> Worklist:
+        """What [worklist] serves; opened when it is asked for."""
+        data, settings = self.archive.tree.data, self.settings
+        charset = settings.storage.charset
+        return Worklist(data, self.archive.journal, settings.worklist_folder, charset)
 
     @cached_property
     def users(self) -> ServiceUsers:

@@ -12,6 +12,10 @@ from scp.network.dimse.command_set import Command, Field
 from scp.network.dimse.extended_negotiation import SUPPORT, options_of
 from scp.network.dimse.reader import Message, NodeDIMSE, OpenSink, Sink, messages_of, next_message
 from scp.network.dimse.sop_classes import (
+    AVAILABILITY_NOTIFICATION,
+    MODALITY_WORKLIST,
+    PERFORMED_STEP,
+    PERFORMED_STEP_RETRIEVE,
     QUERY_RETRIEVE,
     STORAGE_CLASSES,
     STORAGE_COMMITMENT,
@@ -35,7 +39,11 @@ from scp.network.dimse.storage_commitment import (
 
 __all__ = [
     "ANSWERS",
+    "AVAILABILITY_NOTIFICATION",
     "CONTEXT",
+    "MODALITY_WORKLIST",
+    "PERFORMED_STEP",
+    "PERFORMED_STEP_RETRIEVE",
     "QUERY_RETRIEVE",
     "REQUEST_STORAGE_COMMITMENT",
     "STORAGE_CLASSES",

@@ -82,6 +82,8 @@ class Command:
     originator_message_id: int | None = None
     event_type: int | None = None
     action_type: int | None = None
+    error_id: int | None = None
+    attributes: tuple[int, ...] = ()
     remaining: int | None = None
     completed: int | None = None
     failed: int | None = None
@@ -107,9 +109,11 @@ _ELEMENTS: dict[int, tuple[str, str]] = {
     0x0900: ("status", "US"),
     0x0901: ("offending", "AT"),
     0x0902: ("comment", "LO"),
+    0x0903: ("error_id", "US"),
     0x1000: ("sop_instance", "UI"),
     0x1001: ("sop_instance", "UI"),
     0x1002: ("event_type", "US"),
+    0x1005: ("attributes", "AT"),
     0x1008: ("action_type", "US"),
     0x1020: ("remaining", "US"),
     0x1021: ("completed", "US"),

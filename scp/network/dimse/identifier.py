@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -38,10 +38,8 @@ def encode(held: Elements, transfer_syntax: str, asked_charset: str = "") -> byt
     term = charsets.choose(_texts(held), asked_charset)
     if term:
         held = {**held, CHARACTER_SET: Element("CS", term)}
-    implicit = transfer_syntax == ImplicitVRLittleEndian
-    little_endian = transfer_syntax != ExplicitVRBigEndian
-    data = _encode(held, charsets.charset(term), implicit, little_endian)
-    return _deflate(data) if transfer_syntax == DeflatedExplicitVRLittleEndian else data
+    data = _encode(held, charsets.charset(term), *form_of(transfer_syntax))
+    return finished(data, transfer_syntax)
 
 
 class AnswerEncoder:
@@ -58,8 +56,7 @@ class AnswerEncoder:
         self._constant = constant
         self._transfer_syntax = transfer_syntax
         self._asked_charset = asked_charset
-        self._implicit = transfer_syntax == ImplicitVRLittleEndian
-        self._little_endian = transfer_syntax != ExplicitVRBigEndian
+        self._implicit, self._little_endian = form_of(transfer_syntax)
         self._slots = _slots(tuple(columns), tuple(constant.items()), transfer_syntax)
 
     def encode(self, texts: tuple[str, ...], extra: Elements) -> bytes:
@@ -85,8 +82,7 @@ class AnswerEncoder:
                     value += pad
             parts += head, length.pack(len(value)), value
         data = b"".join(parts)
-        deflated = self._transfer_syntax == DeflatedExplicitVRLittleEndian
-        return _deflate(data) if deflated else data
+        return finished(data, self._transfer_syntax)
 
     def _encode_any(self, texts: tuple[str, ...], extra: Elements) -> bytes:
         held = {a.tag: Element(a.vr, text) for a, text in zip(self._columns, texts, strict=True)}
@@ -111,8 +107,7 @@ def _slots(
     transfer_syntax: str,
 ) -> list[_Slot]:
     """The elements of an answer, in the order of their tags."""
-    implicit = transfer_syntax == ImplicitVRLittleEndian
-    little_endian = transfer_syntax != ExplicitVRBigEndian
+    implicit, little_endian = form_of(transfer_syntax)
     slots = {}
     for tag, held in constant:
         value = to_bytes(held.vr, held.text, _ASCII, little_endian)
@@ -136,19 +131,28 @@ _ASCII = charsets.charset("")
 
 
 def _encode(held: Elements, named: Charset, implicit: bool, little_endian: bool) -> bytes:
-    parts = []
-    for tag in sorted(held):
-        vr, text, items = held[tag].vr, held[tag].text, held[tag].items
-        if items is None:
-            value = to_bytes(vr, text, named, little_endian)
-        else:
-            encoded = (_encode(item, named, implicit, little_endian) for item in items)
-            value = b"".join(
-                element(_ITEM, "", item, implicit_vr=True, little_endian=little_endian)
-                for item in encoded
-            )
-        parts.append(element(tag, vr, value, implicit, little_endian))
-    return b"".join(parts)
+    return b"".join(
+        encode_element(tag, held[tag], named, implicit, little_endian) for tag in sorted(held)
+    )
+
+
+def encode_element(
+    tag: int, held: Element, named: Charset, implicit: bool, little_endian: bool
+) -> bytes:
+    """One element, in a character set that can hold it."""
+    if held.items is None:
+        value = to_bytes(held.vr, held.text, named, little_endian)
+        return element(tag, held.vr, value, implicit, little_endian)
+    items = [_encode(item, named, implicit, little_endian) for item in held.items]
+    return encode_items(tag, items, implicit, little_endian)
+
+
+def encode_items(tag: int, items: Iterable[bytes], implicit: bool, little_endian: bool) -> bytes:
+    """A sequence whose items are encoded."""
+    value = b"".join(
+        element(_ITEM, "", item, implicit_vr=True, little_endian=little_endian) for item in items
+    )
+    return element(tag, "SQ", value, implicit, little_endian)
 
 
 def _texts(held: Elements) -> Iterator[str]:
@@ -156,6 +160,17 @@ def _texts(held: Elements) -> Iterator[str]:
         yield found.text
         for item in found.items or ():
             yield from _texts(item)
+
+
+def form_of(transfer_syntax: str) -> tuple[bool, bool]:
+    """Whether its VRs are implicit, and whether it is little endian."""
+    is_implicit = transfer_syntax == ImplicitVRLittleEndian
+    return is_implicit, transfer_syntax != ExplicitVRBigEndian
+
+
+def finished(data: bytes, transfer_syntax: str) -> bytes:
+    """An encoded data set as its transfer syntax has it, which may deflate it."""
+    return _deflate(data) if transfer_syntax == DeflatedExplicitVRLittleEndian else data
 
 
 def _deflate(data: bytes) -> bytes:

@@ -27,6 +27,10 @@ Roles = tuple[bool, bool]
 
 VERIFICATION = "1.2.840.10008.1.1"
 STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"  # Push Model (PS3.4 J.3)
+MODALITY_WORKLIST = "1.2.840.10008.5.1.4.31"  # PS3.4 K.7
+PERFORMED_STEP = "1.2.840.10008.3.1.2.3.3"  # PS3.4 F.7
+PERFORMED_STEP_RETRIEVE = "1.2.840.10008.3.1.2.3.4"  # PS3.4 F.8
+AVAILABILITY_NOTIFICATION = "1.2.840.10008.5.1.4.33"  # as SCU (PS3.4 R.3)
 
 # The Query/Retrieve SOP classes (PS3.4 C.6): information model and service.
 QUERY_RETRIEVE: dict[str, tuple[Root, Service]] = {
@@ -38,6 +42,9 @@ QUERY_RETRIEVE: dict[str, tuple[Root, Service]] = {
 _SERVICES: dict[str, Service] = {
     VERIFICATION: Service.ECHO,
     STORAGE_COMMITMENT: Service.COMMIT,
+    MODALITY_WORKLIST: Service.WORKLIST,
+    PERFORMED_STEP: Service.STEP,
+    PERFORMED_STEP_RETRIEVE: Service.STEP,
     **{uid: service for uid, (_, service) in QUERY_RETRIEVE.items()},
 }
 
@@ -106,8 +113,11 @@ def negotiate(
     allowed: frozenset[Service],
     reports: bool = False,
     held: Callable[[str], Sequence[str]] = lambda _: (),
+    served: frozenset[Service] = frozenset(Service),
 ) -> PresentationContext:
     """The answer to one proposed presentation context, for a peer with the rights `allowed`.
+
+    `served`: what the node gives at all; a SOP class of another service is one it does not know.
 
     Of identifiers deflated ones are the last choice: they are short, and some requestors send them
     as they are. `reports`: it may be asked for storage commitment, and so may report on that.
@@ -119,10 +129,11 @@ def negotiate(
     answer = PresentationContext()
     answer._context_id = proposed.context_id  # of any number, as it was proposed
     answer.abstract_syntax = UID(abstract_syntax)
-    syntaxes = syntaxes_of(abstract_syntax)
+    is_served = service_of(abstract_syntax) in served
+    syntaxes = syntaxes_of(abstract_syntax) if is_served else frozenset()
     granted = granted_roles(abstract_syntax, roles, allowed, reports)
     offered = [str(syntax) for syntax in proposed.transfer_syntax]
-    if abstract_syntax in QUERY_RETRIEVE:
+    if abstract_syntax in QUERY_RETRIEVE or abstract_syntax == MODALITY_WORKLIST:
         offered.sort(key=lambda syntax: syntax in DEFLATED)
     elif granted[1]:
         _put_first_what_carries_most(offered, abstract_syntax, held)

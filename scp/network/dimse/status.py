@@ -18,10 +18,14 @@ class Status(IntEnum):
     """Status (0000,0900), PS3.7 annex C and the service classes of PS3.4."""
 
     SUCCESS = 0x0000
+    INVALID_ATTRIBUTE_VALUE = 0x0106  # PS3.7 C.5.11
+    ATTRIBUTE_LIST_ERROR = 0x0107  # PS3.7 C.4.2
     PROCESSING_FAILURE = 0x0110  # PS3.7 C.5.17
     DUPLICATE_SOP_INSTANCE = 0x0111  # PS3.7 C.5.6
     NO_SUCH_SOP_INSTANCE = 0x0112  # PS3.7 C.5.16
     INVALID_ARGUMENT_VALUE = 0x0115  # PS3.7 C.5.10
+    MISSING_ATTRIBUTE = 0x0120  # PS3.7 C.5.13
+    MISSING_ATTRIBUTE_VALUE = 0x0121  # PS3.7 C.5.12
     NO_SUCH_ACTION = 0x0123  # PS3.7 C.5.14
     RESOURCE_LIMITATION = 0x0213  # PS3.7 C.5.19
     SOP_CLASS_NOT_SUPPORTED = 0x0122  # PS3.7 C.5.20
@@ -60,6 +64,7 @@ class AnsweredStatus:
 
 _STORE, _FIND = Service.STORE, Service.FIND
 _MOVE, _GET, _COMMIT = Service.MOVE, Service.GET, Service.COMMIT
+_WORKLIST, _STEP = Service.WORKLIST, Service.STEP
 _ALL = tuple(Service)
 ANSWERS: tuple[AnsweredStatus, ...] = (
     AnsweredStatus(Status.SUCCESS, (Service.ECHO,), "always"),
@@ -69,14 +74,29 @@ ANSWERS: tuple[AnsweredStatus, ...] = (
         Status.SUCCESS, (_MOVE, _GET), "every sub-operation ended in Success; or none matched"
     ),
     AnsweredStatus(Status.SUCCESS, (_COMMIT,), "the request is written down"),
-    AnsweredStatus(Status.PENDING, (_FIND,), "a match"),
+    AnsweredStatus(Status.SUCCESS, (_WORKLIST,), "every entry that matches was answered"),
+    AnsweredStatus(
+        Status.SUCCESS, (_STEP,), "what was said is written down, on the disk; or is answered"
+    ),
+    AnsweredStatus(Status.PENDING, (_FIND, _WORKLIST), "a match"),
     AnsweredStatus(Status.PENDING, (_MOVE, _GET), "sub-operations go on"),
     AnsweredStatus(
         Status.PENDING_KEYS_UNSUPPORTED,
         (_FIND,),
         "a match; not all keys, or not all stored headers, can be matched or returned",
     ),
-    AnsweredStatus(Status.CANCEL, (_FIND, _MOVE, _GET), "a C-CANCEL came"),
+    AnsweredStatus(
+        Status.PENDING_KEYS_UNSUPPORTED,
+        (_WORKLIST,),
+        "a match; of bulk data, private attributes, documents or a time zone keys were given",
+    ),
+    AnsweredStatus(Status.CANCEL, (_FIND, _MOVE, _GET, _WORKLIST), "a C-CANCEL came"),
+    AnsweredStatus(
+        Status.ATTRIBUTE_LIST_ERROR,
+        (_STEP,),
+        "written down, though attributes of type 1 were missing where the entry could be told, or "
+        "some were repeated that must not be set; these are named",
+    ),
     AnsweredStatus(
         Status.ELEMENTS_DISCARDED, (_STORE,), "held with other content, and on_conflict is keep"
     ),
@@ -100,6 +120,11 @@ ANSWERS: tuple[AnsweredStatus, ...] = (
         "most_headers, a stored header cannot be read, or the index is locked or made anew",
     ),
     AnsweredStatus(
+        Status.OUT_OF_RESOURCES,
+        (_WORKLIST,),
+        "more match than [limits] find_responses, or folder or tables of entries cannot be read",
+    ),
+    AnsweredStatus(
         Status.UNABLE_TO_COUNT_MATCHES, (_MOVE, _GET), "the index is locked or being made anew"
     ),
     AnsweredStatus(
@@ -121,11 +146,37 @@ ANSWERS: tuple[AnsweredStatus, ...] = (
         "the identifier does not fit the level or the information model",
     ),
     AnsweredStatus(
+        Status.DOES_NOT_MATCH_SOP_CLASS,
+        (_WORKLIST,),
+        "a sequence of the identifier has several items, or a key is too long",
+    ),
+    AnsweredStatus(
         Status.CANNOT_UNDERSTAND,
-        (_STORE, _FIND, _MOVE, _GET),
+        (_STORE, _FIND, _MOVE, _GET, _WORKLIST),
         "the data set or identifier cannot be read, or is more than is read of one",
     ),
     AnsweredStatus(Status.NO_SUCH_SOP_INSTANCE, (_COMMIT,), "not the well-known SOP Instance"),
+    AnsweredStatus(
+        Status.NO_SUCH_SOP_INSTANCE, (_STEP,), "there is no such performed procedure step"
+    ),
+    AnsweredStatus(
+        Status.DUPLICATE_SOP_INSTANCE, (_STEP,), "the performed procedure step is there already"
+    ),
+    AnsweredStatus(
+        Status.MISSING_ATTRIBUTE, (_STEP,), "an attribute of type 1 is missing, and named"
+    ),
+    AnsweredStatus(
+        Status.MISSING_ATTRIBUTE_VALUE, (_STEP,), "an attribute of type 1 is empty, and named"
+    ),
+    AnsweredStatus(
+        Status.INVALID_ATTRIBUTE_VALUE,
+        (_STEP,),
+        "a status that is none or not the one to begin with, or an attribute that must not be set; "
+        "nothing is set, and they are named",
+    ),
+    AnsweredStatus(
+        Status.INVALID_ARGUMENT_VALUE, (_STEP,), "the data set cannot be read, or a UID is none"
+    ),
     AnsweredStatus(Status.NO_SUCH_ACTION, (_COMMIT,), "not the action of requesting commitment"),
     AnsweredStatus(
         Status.INVALID_ARGUMENT_VALUE,
@@ -133,7 +184,9 @@ ANSWERS: tuple[AnsweredStatus, ...] = (
         "no reference, or no Transaction UID; of a report: none that was asked for",
     ),
     AnsweredStatus(
-        Status.RESOURCE_LIMITATION, (_COMMIT,), "it cannot be written down, or names too much"
+        Status.RESOURCE_LIMITATION,
+        (_COMMIT, _STEP),
+        "it cannot be written down, or names too much",
     ),
     AnsweredStatus(
         Status.SOP_CLASS_NOT_SUPPORTED,
@@ -149,6 +202,11 @@ ANSWERS: tuple[AnsweredStatus, ...] = (
         Status.UNRECOGNIZED_OPERATION, _ALL, "the presentation context is not for such a request"
     ),
     AnsweredStatus(Status.PROCESSING_FAILURE, _ALL, "an internal error, which is in the log"),
+    AnsweredStatus(
+        Status.PROCESSING_FAILURE,
+        (_STEP,),
+        "with Error ID A710: the step was completed or discontinued, and is not updated any more",
+    ),
 )
 
 

@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Mapping
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pynetdicom.association import Association
 
@@ -32,9 +32,13 @@ def response(
     offending: tuple[int, ...] = (),
     has_data_set: bool = False,
     counts: Mapping[str, int] | None = None,
+    **further: Any,
 ) -> bytes:
-    """The command set of a response to `request`; `counts` of sub-operations by attribute."""
-    is_plain = not (comment or offending or has_data_set or counts)
+    """The command set of a response to `request`; `counts` of sub-operations by attribute.
+
+    `further` attributes of Command that it has, as they are.
+    """
+    is_plain = not (comment or offending or has_data_set or counts or further)
     if is_plain and request.field in _PLAIN and request.message_id is not None:
         return command.encode_plain_response(request.field | 0x8000, request, int(status))
     answer = Command(
@@ -48,8 +52,8 @@ def response(
         comment=comment,
         offending=offending,
     )
-    for name, count in (counts or {}).items():
-        setattr(answer, name, count)
+    for name, held in {**(counts or {}), **further}.items():
+        setattr(answer, name, held)
     return command.encode(answer)
 
 

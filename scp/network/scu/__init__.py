@@ -15,6 +15,7 @@ from scp.network.scu.outcomes import (
 from scp.network.scu.requests import Ending, Inquirer, PeerError
 from scp.network.scu.retrieval import Getting, Moving, RetrieveOrigin
 from scp.network.scu.store import Sender
+from scp.network.scu.worklist_scu import ask_worklist
 
 __all__ = [
     "FEW",
@@ -37,5 +38,6 @@ __all__ = [
     "SubOperationOutcome",
     "Supply",
     "Unsent",
+    "ask_worklist",
     "echo",
 ]

@@ -6,9 +6,12 @@ from scp.web.http.answers import (
     in_pieces,
     not_modified,
 )
-from scp.web.http.server import Bounds, HttpServer
+from scp.web.http.event_streams import EVENT_STREAM
+from scp.web.http.server import HAND_OVER, Bounds, HttpServer
 
 __all__ = [
+    "EVENT_STREAM",
+    "HAND_OVER",
     "Bounds",
     "HttpServer",
     "body_of_file",

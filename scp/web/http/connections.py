@@ -11,6 +11,7 @@ from typing import Any
 from cheroot import server as cheroot
 
 from scp.web.http.bodies import ChunkedBody
+from scp.web.http.event_streams import News
 from scp.web.http.streams import Meter, Reader, Writer
 
 # Of a body that nobody wants so much is read before it is said so: else the client, which sends
@@ -64,6 +65,7 @@ class HttpRequest(cheroot.HTTPRequest):
     header_reader = _Headers()
     server: Any  # that of `server`
     conn: "HttpConnection"
+    news: News | None = None  # to be told once the answer has begun
 
     def parse_request(self) -> None:
         """Read the head, unless that was done before it had to wait."""
@@ -96,8 +98,19 @@ class HttpRequest(cheroot.HTTPRequest):
             self.ensure_headers_sent()
         finally:
             self.conn.wfile.write()  # the head, where there was no body
-        if self.chunked_write:
+        if self.news:
+            self.conn.stream = self.news, self.chunked_write
+        elif self.chunked_write:
             self.conn.wfile.write(b"0\r\n\r\n")
+
+    def hand_over(self, news: News) -> bool:
+        """Have the answer go on with news behind what it begins with, and no thread wait for them.
+
+        False where so many are told already that it has to end.
+        """
+        if self.server.events.reserve(self.conn, self.conn.client):
+            self.news = news
+        return bool(self.news)
 
     def send_headers(self) -> None:
         """Have the head of the answer go with the first of its body.
@@ -155,6 +168,7 @@ class HttpConnection(cheroot.HTTPConnection):
         # Else the kernel takes megabytes, and who reads them slowly seems to read nothing.
         connection.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _MOST_UNSENT_BYTES)
         self.held: HttpRequest | None = None
+        self.stream: tuple[News, bool] | None = None  # as `EventStreams.add` takes it
         self.is_encrypted = not isinstance(connection, ssl.SSLSocket)
 
     def _stream(self, connection: socket.socket, mode: str, buffer_bytes: int) -> Reader | Writer:
@@ -165,7 +179,7 @@ class HttpConnection(cheroot.HTTPConnection):
     def communicate(self) -> bool:
         """Read a request and answer it, and others that come at once; whether it is to be kept."""
         while self._has_answered():
-            if self.held or not self._asks_at_once():
+            if self.held or self.stream or not self._asks_at_once():
                 return True
         return False
 
@@ -193,7 +207,7 @@ class HttpConnection(cheroot.HTTPConnection):
             self.__dict__.pop("RequestHandlerClass", None)
             read, written = self.meter.read_bytes - before[0], self.meter.written_bytes - before[1]
             self.server.counted(read, written, 0)
-        return bool(kept or self.held)
+        return bool(kept or self.held or self.stream)
 
     def head_awaited(self) -> Any:
         """A context in which the head of a request is waited for, with a bound."""
@@ -226,6 +240,7 @@ class HttpConnection(cheroot.HTTPConnection):
     def close(self) -> None:
         """Close it."""
         self.server.silent.discard(self)
+        self.server.events.discard(self)
         super().close()
 
     def _shake_hands(self) -> bool:

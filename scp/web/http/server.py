@@ -17,6 +17,7 @@ from cheroot import wsgi
 from scp.runtime import memory
 from scp.web.http.clients import ClientQueue, SilentConnections
 from scp.web.http.connections import HttpConnection, HttpRequest, wsgi_headers
+from scp.web.http.event_streams import EventStreams
 from storage.diagnostics import Event
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 # where it is none. Without headers: whether it may be one.
 SpokenFor = Callable[[Mapping[str, str]], str]
 
+# Where a WSGI application finds `HttpRequest.hand_over`.
+HAND_OVER = "scp.hand_over"
 _MOST_HEAD_BYTES = 64 * 1024
 _LOOK_SECONDS = 0.2
 # So long the head of a request may take whatever others want.
@@ -44,6 +47,7 @@ class Bounds:
     waiting: int = 1024  # connections with a request that wait for their turn, 3/4 of one client
     silent: int = 1024  # connections that are open and say nothing
     silent_seconds: float = 30.0
+    events: int = 512  # connections that are told of what happens, 3/4 of one client
     head_seconds: float = 10.0  # for the head of a request, however it is spread
 
 
@@ -96,12 +100,14 @@ class HttpServer(wsgi.Server):
             door.getsockname()[:2], application, numthreads=self._bounds.threads,
             server_name="minipacs", request_queue_size=self._bounds.waiting,
         )  # fmt: skip
+        self.gateway = _Gateway
         self.timeout = self._bounds.silent_seconds
         # Each is a file: those that are answered need some too.
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self.silent = SilentConnections(min(self._bounds.silent, files // 2))
         self.keep_alive_conn_limit = None  # type: ignore[assignment]  # by `silent`
         self.reading_heads = HeadsAwaited()
+        self.events = EventStreams(min(self._bounds.events, files // 8))
         self.counted = counted
         self._has_begun, self._is_stopped = threading.Event(), threading.Event()
         self.ssl_adapter = _Tls(tls) if tls else None
@@ -123,6 +129,7 @@ class HttpServer(wsgi.Server):
     def stop_within(self, seconds: float) -> None:
         """Take no more requests, and end those under way."""
         self._has_begun.wait()  # what has not begun would not be stopped
+        self.events.end()  # they have no end of their own, and are asked for again
         self.shutdown_timeout = seconds
         self.stop()
         self._is_stopped.set()
@@ -130,7 +137,7 @@ class HttpServer(wsgi.Server):
     @property
     def connections_open(self) -> int:
         """How many there are, whatever they do."""
-        return len(self.silent) + self._turns.qsize() + self._turns.served()
+        return len(self.silent) + self._turns.qsize() + self._turns.served() + len(self.events)
 
     @property
     def has_idle_threads(self) -> bool:
@@ -155,7 +162,9 @@ class HttpServer(wsgi.Server):
 
     def put_conn(self, conn: HttpConnection) -> None:
         """Take a connection back from a thread."""
-        if not self.ready:
+        if conn.stream:
+            self.events.add(conn, *conn.stream)
+        elif not self.ready:
             conn.close()
         elif conn.held:
             self._enqueue(conn)
@@ -204,6 +213,15 @@ class HttpServer(wsgi.Server):
             self.reading_heads.cut(self._bounds.head_seconds, self._bounds.threads)
             if waiting := self._turns.qsize():
                 self.reading_heads.cut(_FREE_HEAD_SECONDS, waiting)
+
+
+class _Gateway(wsgi.Gateway_10):
+    """Asks the application, which finds in what it is asked how an answer goes on for hours."""
+
+    def get_environ(self) -> Any:
+        """What it is asked (PEP 3333)."""
+        asked = super().get_environ()  # type: ignore[no-untyped-call]
+        return {**asked, HAND_OVER: self.req.hand_over}
 
 
 class _Tls:

@@ -50,12 +50,19 @@ class Model:
         Meta Information and Group Lengths are left out. Raises DataSetError where it cannot be
         read, of that BudgetError where it is too much.
         """
+        members = self.members(file, start, transfer_syntax_uid, charset, bulk_uri)
+        return self._form.document(self._form.item(members))
+
+    def members(
+        self, file: BinaryIO, start: int, transfer_syntax_uid: str, charset: str, bulk_uri: BulkUri
+    ) -> list[bytes]:
+        """What the same document is made of: its elements, in the order of their tags."""
         try:
             if transfer_syntax_uid in DEFLATED:
                 file.seek(start)
                 with inflated(file) as whole:
-                    return self._data_set(whole, 0, transfer_syntax_uid, charset, bulk_uri)
-            return self._data_set(file, start, transfer_syntax_uid, charset, bulk_uri)
+                    return self._members(whole, 0, transfer_syntax_uid, charset, bulk_uri)
+            return self._members(file, start, transfer_syntax_uid, charset, bulk_uri)
         except TranscodeError as error:
             raise DataSetError(f"The data set cannot be read: {error}") from error
 
@@ -67,31 +74,32 @@ class Model:
         """An element of a value as text, for a document."""
         return text_fragment(self._form, head, text)
 
-    def _data_set(
+    def _members(
         self, file: BinaryIO, start: int, syntax_uid: str, charset: str, bulk_uri: BulkUri
-    ) -> bytes:
+    ) -> list[bytes]:
         end = file.seek(0, 2)
         syntax = SYNTAXES.get(syntax_uid, Syntax())
         if syntax.little_endian:
             with suppress(UnusualError):
                 scan = Scan(self._form, self._memory, bulk_uri, syntax.implicit_vr, charset)
-                return self.document(scan.data_set(file, start, end))
+                return self._in_utf_8(scan.data_set(file, start, end))
         form = syntax.implicit_vr, syntax.little_endian
         source = DataSetSource(file, start, end, *form, ReadBudget(_LIMITS))
-        return self.document(Walk(self._form, bulk_uri).data_set(source, charset))
+        return self._in_utf_8(Walk(self._form, bulk_uri).data_set(source, charset))
 
     def document(self, fragments: list[bytes]) -> bytes:
-        """The document of elements that are written, in the order of their tags.
+        """The document of elements that are written, in the order of their tags."""
+        return self._form.document(self._form.item(self._in_utf_8(fragments)))
 
-        All text is UTF-8, which is said where it tells (PS3.3 C.12.1.1.2).
-        """
-        item = self._form.item(fragments)
-        if not item.isascii():
-            own = character_set(self._form)
-            at = bisect_left(fragments, own)
-            if fragments[at : at + 1] != [own]:
-                item = self._form.item([*fragments[:at], own, *fragments[at:]])
-        return self._form.document(item)
+    def _in_utf_8(self, fragments: list[bytes]) -> list[bytes]:
+        """The same elements; that all text is UTF-8 is said where it tells (PS3.3 C.12.1.1.2)."""
+        if all(map(bytes.isascii, fragments)):
+            return fragments
+        own = character_set(self._form)
+        at = bisect_left(fragments, own)
+        if fragments[at : at + 1] == [own]:
+            return fragments
+        return [*fragments[:at], own, *fragments[at:]]
 
     def _made(self, elements: Elements) -> list[bytes]:
         creators = {int(tag): one.text for tag, one in elements.items() if is_creator(tag)}

@@ -64,10 +64,10 @@ class Health:
         return index_bytes(self.settings.storage.path)
 
     def forwarding(self, seconds: float) -> dict[str, Standing]:
-        """How far each destination of the queue and of [[forward]] is. Raises ResourceError."""
+        """How far each destination is, of [[forward]] and of notices. Raises ResourceError."""
         found = standings_beside(self.settings.storage.path, seconds)
-        titles = sorted({*found, *(title for rule in self.settings.forward for title in rule.to)})
-        return {title: found.get(title, Standing()) for title in titles}
+        names = sorted({*found, *self.settings.destinations})
+        return {name: found.get(name, Standing()) for name in names}
 
     def expiry(self) -> float | None:
         """Until when the certificate is valid, in seconds since 1970. Raises OSError."""

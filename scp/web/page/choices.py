@@ -6,7 +6,7 @@ from scp.web.page.surface import (
     LANGUAGE_COOKIE,
     LANGUAGES,
     PREFIX,
-    seen_other,
+    led_back,
 )
 from scp.web.request import Asked, BadRequestError
 
@@ -18,9 +18,7 @@ def language(asked: Asked) -> Response:
     wanted, back = (asked.request.form.get(name, "") for name in ("language", "back"))
     if wanted not in LANGUAGES:
         raise BadRequestError(f"language={wanted[:20]}: takes {', '.join(LANGUAGES)}")
-    # Nobody is led away from here.
-    answer = seen_other(back if back == PREFIX or back.startswith((f"{PREFIX}/", f"{PREFIX}?"))
-                        else PREFIX)  # fmt: skip
+    answer = led_back(back)
     answer.set_cookie(
         LANGUAGE_COOKIE, wanted, max_age=_YEAR, path=PREFIX, httponly=True, samesite="Strict",
         secure=asked.origin.startswith("https:"),

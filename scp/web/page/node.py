@@ -8,8 +8,8 @@ from typing import Any
 from werkzeug.wrappers import Response
 
 from scp.config import TABLES, Settings
-from scp.runtime import lines_told, log
-from scp.web.page.surface import page
+from scp.runtime import LinesTold, log
+from scp.web.page.acting import confirmation, on_node
 from scp.web.request import Asked
 from storage import ArchiveError
 from storage.archive import counts
@@ -18,7 +18,7 @@ from storage.outbox import Standing, failed_beside, standings_beside
 
 _QUEUE_SECONDS, _MOST_FAILED = 2.0, 100
 # The end of the audit trail, in which the last contact of each peer is looked for.
-_TRAIL_BYTES = 2 << 20
+_TRAIL_BYTES = 4 << 20
 # What is set, but not shown: of these names, whatever table they are in.
 _SECRET = re.compile(r"pass|secret|token|hash|^key$")
 _HIDDEN = "•••"
@@ -32,11 +32,13 @@ def shown(asked: Asked) -> Response:
     fault = why_not_usable(data, settings.limits.free_bytes)
     disk = shutil.disk_usage(data)
     queue, failed, queue_fault = _queue(settings)
-    return page(
-        asked, "node", faults=[fault] if fault else [], counts=counts(archive), free=disk.free,
+    peers, since = _peers(settings)
+    return confirmation(
+        asked, "node", path=on_node.ECHO_PATH, rights=sorted(asked.user.rights),
+        faults=[fault] if fault else [], counts=counts(archive), free=disk.free,
         total=disk.total, index_bytes=index_bytes(data), forwarding=queue,
         forwarding_fault=queue_fault, failed=failed[:_MOST_FAILED],
-        failed_cut=len(failed) > _MOST_FAILED, peers=_peers(settings),
+        failed_cut=len(failed) > _MOST_FAILED, peers=peers, peers_since=since,
         any_peer=settings.access.any_peer, warnings=log.LAST_WARNINGS.lines(),
         source=settings.source, configuration=list(_configuration(settings)),
     )  # fmt: skip
@@ -55,7 +57,7 @@ def conformance(asked: Asked) -> Response:
 def _queue(settings: Settings) -> tuple[Mapping[str, Standing], list[Any], str]:
     """How far each destination is, what has failed, and why that is not known."""
     data = settings.storage.path
-    titles = {title: Standing() for rule in settings.forward for title in rule.to}
+    titles = {title: Standing() for title in settings.destinations}
     try:
         found = titles | standings_beside(data, _QUEUE_SECONDS)
         failed = failed_beside(data, _QUEUE_SECONDS, _MOST_FAILED + 1)
@@ -64,16 +66,19 @@ def _queue(settings: Settings) -> tuple[Mapping[str, Standing], list[Any], str]:
     return dict(sorted(found.items())), failed, ""
 
 
-def _peers(settings: Settings) -> list[dict[str, object]]:
-    """Those that are set, and when each of them was heard of last."""
+def _peers(settings: Settings) -> tuple[list[dict[str, object]], str]:
+    """Those that are set, and when each of them was heard of last.
+
+    Beside them since when the audit trail was looked at, where that is not all of it.
+    """
     last: dict[str, Mapping[str, Any]] = {}
-    for line, _ in lines_told(settings, b'"peer":', _TRAIL_BYTES):
-        last.setdefault(str(line.get("peer", "")), line)
-    for line, _ in lines_told(settings, b'"destination":', _TRAIL_BYTES):
-        held = last.setdefault(str(line.get("destination", "")), line)
+    lines = LinesTold(settings, b'"at":', _TRAIL_BYTES)
+    for line in lines:
+        title = str(line.get("peer") or line.get("destination") or "")
+        held = last.setdefault(title, line)
         if str(line.get("at", "")) > str(held.get("at", "")):
-            last[str(line["destination"])] = line
-    return [
+            last[title] = line
+    found: list[dict[str, object]] = [
         {
             "title": title, "address": f"{one.host}:{one.port}" if one.host else "",
             "tls": one.tls, "allow": sorted(one.allow),
@@ -82,6 +87,7 @@ def _peers(settings: Settings) -> list[dict[str, object]]:
         }
         for title, one in sorted(settings.peers.items())
     ]  # fmt: skip
+    return found, lines.since if lines.is_cut else ""
 
 
 def _configuration(settings: Settings) -> Iterator[dict[str, str]]:

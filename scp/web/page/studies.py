@@ -9,8 +9,8 @@ from datetime import date, timedelta
 
 from werkzeug.wrappers import Response
 
-from scp.web.page.arrivals import state
-from scp.web.page.surface import PREFIX, page, sealed, seen_other, unsealed
+from scp.web.page.surface import PREFIX, harmless, page, sealed, seen_other, unsealed
+from scp.web.page.watching import state
 from scp.web.request import Asked, BadRequestError
 from storage import Level
 from storage.archive import LatestStudies, counts
@@ -28,6 +28,8 @@ _FIELDS = ("PatientName", "PatientID", "AccessionNumber", "StudyDescription", "M
            "To", "Sender")  # fmt: skip
 _MOST_CHARACTERS, _MOST_DAYS = 200, 36500
 _BETWEEN_WORDS = re.compile(r"[\s,^]+")
+# When something of the last study of a page arrived, and its row.
+_PLACE, _MOST_NUMBER = re.compile(r"[0-9]{1,19}-[0-9]{1,18}"), 2**63 - 1
 _WILDCARDS = frozenset("*?")
 
 
@@ -39,7 +41,9 @@ def lead(asked: Asked) -> Response:
 def search(asked: Asked) -> Response:
     """Take a search, and lead to its answers."""
     form = asked.request.form
-    given = {name: form.get(name, "").strip()[:_MOST_CHARACTERS] for name in _FIELDS}
+    given = {
+        name: harmless(form.get(name, "")).strip()[:_MOST_CHARACTERS] for name in _FIELDS
+    }  # fmt: skip
     days = form.get("days", "")
     if days.isdecimal() and 0 < int(days[:6]) <= _MOST_DAYS:
         given["From"], given["To"] = str(date.today() - timedelta(int(days) - 1)), ""
@@ -52,7 +56,7 @@ def search(asked: Asked) -> Response:
 def listed(asked: Asked) -> Response:
     """A page of studies: of all, or of those that match."""
     request = asked.request
-    token, before = request.args.get("q", ""), _row(request.args.get("before"))
+    token, before = request.args.get("q", ""), _place(request.args.get("before"))
     wanted = unsealed(asked.context.node.secret, token) if token else {}
     notice, fault = "", ""
     if wanted is None:
@@ -70,7 +74,8 @@ def listed(asked: Asked) -> Response:
         fault = str(error)
     asked.told["answers"] = len(found.studies)
     first = f"{PREFIX}?q={token}" if wanted else PREFIX
-    rest = f"{first}{'&' if wanted else '?'}before={found.rest}" if found.rest else ""
+    place = "-".join(map(str, found.rest or ()))
+    rest = f"{first}{'&' if wanted else '?'}before={place}" if place else ""
     return page(
         asked, "studies", 400 if fault else 200, studies=found.studies, is_search=bool(wanted),
         notice=notice, fault=fault, given={name: wanted.get(name, "") for name in _FIELDS},
@@ -79,12 +84,13 @@ def listed(asked: Asked) -> Response:
     )  # fmt: skip
 
 
-def _row(text: str | None) -> int | None:
+def _place(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
-    if not (text.isascii() and text.isdecimal() and len(text) < 19):
-        raise BadRequestError(f"before={text[:40]}: takes a number")
-    return int(text)
+    if not _PLACE.fullmatch(text):
+        raise BadRequestError(f"before={text[:40]}: takes two numbers, as in a link to older ones")
+    arrived, _, row = text.partition("-")
+    return min(int(arrived), _MOST_NUMBER), int(row)
 
 
 def _conditions(given: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -1,9 +1,10 @@
 """What is asked, of what, and what answers are made of."""
 
-from scp.web.request.access import ForbiddenError
+from scp.web.request.access import BusyError, ForbiddenError
 from scp.web.request.bodies import MODELS, document, documents, multipart, part
-from scp.web.request.context import Asked, OfNode, WebContext, warned
+from scp.web.request.context import HARMLESS, Asked, OfNode, WebContext, warned
 from scp.web.request.errors import (
+    ConflictError,
     NotFoundError,
     TooLargeError,
     UnavailableError,
@@ -11,13 +12,15 @@ from scp.web.request.errors import (
     status_of,
 )
 from scp.web.request.resources import BadRequestError, Resource
-from scp.web.request.routes import ErrorAnswer, Route
+from scp.web.request.routes import Route
 
 __all__ = [
+    "HARMLESS",
     "MODELS",
     "Asked",
     "BadRequestError",
-    "ErrorAnswer",
+    "BusyError",
+    "ConflictError",
     "ForbiddenError",
     "NotFoundError",
     "OfNode",
@@ -29,6 +32,7 @@ __all__ = [
     "WebContext",
     "document",
     "documents",
+    "error_in_json",
     "multipart",
     "part",
     "status_of",

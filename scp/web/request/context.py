@@ -14,15 +14,18 @@ from werkzeug.wrappers import Request, Response
 
 from scp.config import Settings, Web
 from scp.copies.corrected import AsCorrected
+from scp.copies.documents import Documents
+from scp.node.acts.board import ActBoard
 from scp.runtime import AuditTrail, trail
-from scp.web.request.access import ANYBODY, Caller, Connection, ForbiddenError, Identity
+from scp.web.request.access import NOBODY, Caller, Connection, ForbiddenError, Identity
 from scp.web.request.resources import BadRequestError, Resource
 from scp.web.request.routes import Route
+from scp.web.request.undertakings import Undertakings
 from storage import Archive, OnConflict
 from storage.files import Bounds
 
 # Methods that change nothing (RFC 9110 9.2.1).
-_HARMLESS = ("GET", "HEAD", "OPTIONS")
+HARMLESS = ("GET", "HEAD", "OPTIONS")
 _USUAL_PORTS = {"http": 80, "https": 443}
 # By which the one character set goes that text of answers is in (PS3.18 8.8).
 _UTF_8 = frozenset({"utf-8", "utf8", "iso_ir 192", "*"})
@@ -34,6 +37,7 @@ class OfNode:
 
     secret: bytes  # 32
     statement: Callable[[Settings], str]  # of conformance, as HTML
+    acts: ActBoard = field(default_factory=ActBoard)  # that were begun on the page
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class WebContext:
     audit: AuditTrail
     identity: Identity
     node: OfNode
+    undertakings: Undertakings = field(default_factory=Undertakings)
 
     @classmethod
     def of(cls, settings: Settings, node: OfNode) -> "WebContext":
@@ -57,7 +62,12 @@ class WebContext:
         )  # fmt: skip
         copies = AsCorrected(archive.tree, settings.node.ae_title)
         audit = AuditTrail(*trail(settings))
-        return cls(settings, archive, copies, audit, Identity(settings), node)
+        return cls(settings, archive, copies, audit, Identity(settings, node.secret), node)
+
+    @cached_property
+    def documents(self) -> Documents:
+        """What instances say, kept."""
+        return Documents(self.archive, self.copies, self.settings.storage.metadata_bytes)
 
     @property
     def web(self) -> Web:
@@ -83,7 +93,7 @@ class Asked:
     request: Request
     told: dict[str, Any] = field(default_factory=dict)
     closing: ExitStack = field(default_factory=ExitStack)  # what is open until all is sent
-    user: Caller = ANYBODY
+    user: Caller = NOBODY
     route: Route | None = None  # that was found for it
 
     @property
@@ -163,7 +173,7 @@ class Asked:
         The browser says whose page it is; who is no browser says nothing (RFC 6454 7.3).
         """
         request = self.request
-        if request.method in _HARMLESS:
+        if request.method in HARMLESS:
             return
         origin = request.headers.get("Origin")
         is_foreign = request.headers.get("Sec-Fetch-Site", "") in ("cross-site", "same-site")

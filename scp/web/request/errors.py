@@ -25,6 +25,10 @@ class UnsupportedTypeError(Exception):
     """What was sent is of a media type that is not taken; the text names what is."""
 
 
+class ConflictError(Exception):
+    """It is another state than the one that was meant; the text says what it is now."""
+
+
 class UnavailableError(Exception):
     """It is there, and not in any form that was asked for."""
 
@@ -42,6 +46,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (NotFoundError, 404),
     (FileNotFoundError, 404),
     (UnavailableError, 406),
+    (ConflictError, 409),
     (NotAcceptableError, 406),
     (TooLargeError, 413),
     (UnsupportedTypeError, 415),

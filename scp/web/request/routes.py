@@ -7,10 +7,6 @@ from dataclasses import dataclass, field
 from werkzeug.wrappers import Response
 
 from scp.config import Right, Web
-from scp.web.http import error_answer
-
-# An answer of a status and words.
-ErrorAnswer = Callable[[int, str], Response]
 
 _VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
 
@@ -20,7 +16,7 @@ class Route:
     """A path with its variables, by the rules of werkzeug's routing.
 
     `handler` takes what is asked (`Asked`) and the variables of the path; HEAD goes with GET. What
-    it raises becomes an answer by `errors`, from a status (`request.errors`) and words.
+    it raises becomes an answer by its status (`request.errors`).
     """
 
     name: str  # in the figures of /metrics
@@ -30,7 +26,6 @@ class Route:
     right: Right | None = field(kw_only=True)  # that who asks needs; None: anybody may ask
     # What log and audit trail call it; empty: neither tells of it, as of the files of a program.
     service: str = field(default="dicomweb", kw_only=True)
-    errors: ErrorAnswer = field(default=error_answer, kw_only=True)
 
     def rule(self, web: Web) -> str:
         """Its path by the settings, for werkzeug's routing."""

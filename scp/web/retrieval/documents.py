@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 
 from werkzeug.wrappers import Response
 
@@ -16,6 +16,7 @@ from scp.copies.conversion.data_set import (
     swapped,
     unit,
 )
+from scp.copies.documents import BULK_DATA
 from scp.web.http import in_pieces, not_modified
 from scp.web.media import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -38,13 +39,10 @@ from scp.web.request import (
 )
 from scp.web.retrieval import frames
 from scp.web.retrieval.instances import data_set_of, located, retrieve, tag_of, tag_of_all
-from scp.web.retrieval.kept import KeptAnswers
-from storage import Location
+from storage import Level, Location
 from storage.archive import Selected
 from storage.dicom import part10
 
-# Of series that are opened again: to make it takes ten times as long as to send it.
-_KEPT = KeptAnswers()
 _TAG, _NUMBER = re.compile(r"[0-9A-Fa-f]{8}"), re.compile(r"[1-9][0-9]{0,6}")
 # A value is Little Endian, however it is stored (PS3.18 8.7.3.5).
 _VALUE = f"{OCTETS}; transfer-syntax={EXPLICIT_VR_LITTLE_ENDIAN}"
@@ -74,18 +72,22 @@ def _json_answer(asked: Asked, resource: Resource, found: Selected) -> Response:
     tag = tag_of_all(asked, found, JSON)
     if unchanged := not_modified(asked.request, tag):
         return unchanged
-    pieces: Iterable[bytes] | None = _KEPT.get(tag)
-    if pieces is None:
-        pieces = _KEPT.keeping(tag, in_pieces(_json(asked, resource, found)))
-    answer = Response(iter(pieces), content_type=JSON)
+    # So that what is wrong with the first instance is told by a status.
+    pieces = in_pieces(_json(asked, resource, found))
+    answer = Response(chain([next(pieces)], pieces), content_type=JSON)
     answer.set_etag(tag)
     return answer
 
 
 def _json(asked: Asked, resource: Resource, found: Iterable[Location]) -> Iterator[bytes]:
+    if resource.level is Level.IMAGE:  # alone it is as quickly read
+        where = resource.url
+        yield from (b"[%s]\n" % _document(asked, one, JSON, where) for one in found)
+        return
     before = b"["
-    for location in found:
-        yield before + _document(asked, location, JSON, resource.of_instance(location.uids).url)
+    for one in asked.context.documents.of(found):
+        where = resource.of_instance(one.location.uids).url
+        yield before + one.text.replace(BULK_DATA, b'"BulkDataURI":"%s/bulkdata/' % where.encode())
         before = b",\n"
     yield b"]\n"
 

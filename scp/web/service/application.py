@@ -21,11 +21,10 @@ from scp.config import Right, Settings
 from scp.network.tls import web_context
 from scp.runtime import one_line
 from scp.web.dicomweb import capabilities
-from scp.web.http import error_answer
 from scp.web.monitoring import WebCounters
-from scp.web.request import Asked, ErrorAnswer, OfNode, Route, WebContext, status_of
+from scp.web.request import HARMLESS, Asked, OfNode, Route, WebContext, status_of
 from scp.web.request.access import AccessError, Connection
-from scp.web.service.tables import routes_of
+from scp.web.service.tables import ErrorAnswer, errors_at, is_of_page, routes_of
 from storage.diagnostics import Event
 
 logger = logging.getLogger(__name__)
@@ -80,30 +79,38 @@ class WebService:
             answer.response = _told(asked, answer.response)
         return answer(environ, start_response)
 
-    def close(self) -> None:
-        """Have all that was stored be where it belongs, on the disk; nothing is stored then."""
+    def stop_acts(self) -> None:
+        """Have what the page has begun end as soon as it can be left as it is."""
+        self._context.undertakings.stop()
+
+    def close(self, seconds: float = 0) -> None:
+        """Have all that was stored be where it belongs, on the disk; nothing is stored then.
+
+        What the page has begun may take so long, unless it was told to end.
+        """
+        self._context.undertakings.end(seconds)
         self._context.archive.close()
 
     def _answer(self, asked: Asked) -> Response:
         request = asked.request
-        told: ErrorAnswer = error_answer
+        told = errors_at(self._context.web, request.path)
         try:
             asked.require_host()
             if request.method == "OPTIONS":
                 return self._options(asked)
             found, given = self._match(request)
-            told, asked.route = found.errors, found
+            asked.route = found
             self._admit(asked, found)
             return _zipped(request, found.handler(asked, **given))
         except HTTPException as error:
-            answer = told(error.code or 500, error.description or "")
+            answer = told(asked, error.code or 500, error.description or "")
             if isinstance(error, MethodNotAllowed):
                 answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
             if isinstance(error, RequestedRangeNotSatisfiable):
                 answer.headers["Content-Range"] = f"bytes */{error.length}"
             return answer
         except Exception as error:
-            return _failed(error, request, told)
+            return _failed(error, asked, told)
 
     def _admit(self, asked: Asked, found: Route) -> None:
         """Raise AccessError unless who asks may ask for that, and from where it does."""
@@ -112,7 +119,10 @@ class WebService:
             asked.request.max_content_length = _MOST_FORM_BYTES
         if found.right is None:
             return
-        asked.user = self._context.identity.of(asked.request.environ, asked.connection)
+        # By what a browser sends by itself nothing is changed but by the page's own forms.
+        request = asked.request
+        by_session = is_of_page(request.path) or request.method in HARMLESS
+        asked.user = self._context.identity.of(request.environ, asked.connection, by_session)
         asked.user.require(found.right)
 
     def _match(self, request: Request) -> tuple[Route, dict[str, Any]]:
@@ -140,7 +150,8 @@ class WebService:
             return
         answer.headers.add("Vary", "Origin")
         origin = request.headers.get("Origin", "")
-        if origin in origins:
+        # The page is for its own eyes: what it asks for once changes what is held.
+        if origin in origins and not is_of_page(request.path):
             answer.headers["Access-Control-Allow-Origin"] = origin
             answer.headers["Access-Control-Allow-Credentials"] = "true"
             answer.headers["Access-Control-Expose-Headers"] = _EXPOSED
@@ -166,13 +177,13 @@ class WebService:
         logger.info(Event(asked.service, **who, **told, seconds=seconds))
 
 
-def _failed(error: Exception, request: Request, told: ErrorAnswer) -> Response:
+def _failed(error: Exception, asked: Asked, told: ErrorAnswer) -> Response:
     status = status_of(error)
     if status is None:
-        logger.error(Event("http", one_line(error), path=request.path[:200]))
+        logger.error(Event("http", one_line(error), path=asked.request.path[:200]))
         logger.debug("details", exc_info=True)
-        return told(500, "internal error, see the node's log")
-    answer = told(status, str(error))
+        return told(asked, 500, "internal error, see the node's log")
+    answer = told(asked, status, str(error))
     if status == 503:
         answer.headers["Retry-After"] = _RETRY_SECONDS
     answer.headers.update(error.headers if isinstance(error, AccessError) else {})

@@ -14,12 +14,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from scp.config import Settings
+from scp.node.acts.board import ActBoard
 from scp.runtime import child, memory
 from scp.web.monitoring import WebCounters
 from storage.diagnostics import Sentence
 
 if TYPE_CHECKING:
     from scp.web.http import HttpServer
+    from scp.web.service.application import WebService
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ class WebProcesses:
         self._door = door
         self._counters = counters
         self._left_behind = left_behind
-        self._secret, self._statement = secrets.token_bytes(32), statement
+        self._secret, self._statement, self._acts = secrets.token_bytes(32), statement, ActBoard()
         self._processes = child.KeptProcesses(
             NAME, self._serve, self._ended, retry_seconds=(_RETRY_SECONDS, _RETRY_SECONDS),
             grace_seconds=_GRACE_SECONDS + _CLOSE_SECONDS,
@@ -90,6 +92,7 @@ class WebProcesses:
 
     def _ended(self, process: int, place: int, status: int, seconds: float | None) -> None:
         self._counters.leave(place)
+        self._acts.cut_off(process)
         if status:
             words = "a process of DICOMweb died" + (", starting another" if seconds else "")
             logger.error(Sentence(words, process=process))
@@ -104,21 +107,31 @@ class WebProcesses:
         assert self._door is not None
         memory.bound()
         self._counters.adopt(place)
-        of_node = OfNode(self._secret, self._statement)
+        of_node = OfNode(self._secret, self._statement, self._acts)
         service = WebService(self._settings, self._counters, of_node)
         server = HttpServer(
             self._door, service, tls=service.tls, spoken_for=service.spoken_for,
             look=lambda: self._counters.put_open(server.connections_open),
             counted=self._counters.add_connections,
         )  # fmt: skip
-        threading.Thread(target=_stop_when_told, args=(server,), daemon=True, name="end").start()
+        telling = threading.Thread(target=_stop_when_told, args=(server, service), daemon=True)
+        telling.start()
         try:
             server.run()
         finally:
-            service.close()
+            service.close(_RENEWAL_SECONDS - _GRACE_SECONDS)
 
 
-def _stop_when_told(server: "HttpServer") -> None:
-    is_renewed = signal.sigwait(_SIGNALS) == signal.SIGHUP
-    # Where the node is to end meanwhile, its supervisor has no more patience than with the others.
-    server.stop_within(_RENEWAL_SECONDS if is_renewed else _GRACE_SECONDS)
+def _stop_when_told(server: "HttpServer", service: "WebService") -> None:
+    if signal.sigwait(_SIGNALS) == signal.SIGHUP:
+        # Where the node is to end meanwhile, its supervisor has no more patience than with others.
+        threading.Thread(target=_stop_acts_when_told, args=(service,), daemon=True).start()
+        server.stop_within(_RENEWAL_SECONDS)
+    else:
+        service.stop_acts()
+        server.stop_within(_GRACE_SECONDS)
+
+
+def _stop_acts_when_told(service: "WebService") -> None:
+    signal.sigwait(_SIGNALS - {signal.SIGHUP})
+    service.stop_acts()

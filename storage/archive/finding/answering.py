@@ -76,9 +76,12 @@ class AnsweringArchive:
         """The UIDs of a study's series in which an instance has Rows."""
         return counts.series_with_pictures(self.index, study)
 
-    def latest_arrival(self) -> tuple[int, int]:
-        """Other numbers whenever something has arrived: a row of a study, a time."""
-        return pages.ends(self.index)
+    def state(self) -> tuple[int, ...]:
+        """Other numbers whenever something has arrived, was corrected, or a series has gone.
+
+        Raises ResourceError.
+        """
+        return pages.state(self.index)
 
     def video_syntaxes(self, sop_class_uid: str) -> list[str]:
         """The transfer syntaxes that instances of a class of video are in, that of the most first.

@@ -121,7 +121,7 @@ class KeyFilling:
         """A file that is in the place of another has its own row, once its lock is free again."""
         with self._files.locked(held.uids):
             try:
-                with self._files.open(held.uids) as source:
+                with self._files.open(held.uids, held.key) as source:
                     syntax = part10.read(source).transfer_syntax_uid
                     return header_values(source, syntax, held.charset, tags)
             except (DataSetError, OSError):

@@ -25,14 +25,14 @@ class FoundStudy:
 
 @dataclass(frozen=True)
 class LatestStudies:
-    """Some of those that match; `rest`: before what row there are others, None: there are none."""
+    """Some of those that match; `rest`: behind what there are others, None: there are none."""
 
     studies: tuple[FoundStudy, ...]
-    rest: int | None
+    rest: pages.Arrival | None
 
 
 def latest_studies(index: Index, query: Query, most: int, **how: Any) -> LatestStudies:
-    """Those that match, the last to come first; `how` as `pages.latest` takes it.
+    """Those that match, first that of which something arrived last; `how` as for `pages.latest`.
 
     Raises ResourceError, also where it takes too long.
     """
@@ -42,13 +42,14 @@ def latest_studies(index: Index, query: Query, most: int, **how: Any) -> LatestS
         has_more = len(rows) > most
         rows = rows[:most]
         newest = pages.newest(index, Level.STUDY, [row_id for row_id, _ in rows])
+        rest = pages.arrival(index, rows[-1][0]) if has_more else None
     senders = counts.senders(index, [one.uids for one in newest.values()])
     found = []
     for row_id, texts in rows:
         last = newest.get(row_id)
         values = dict(zip(keywords, texts, strict=True))
         found.append(FoundStudy(values, last, senders.get(last.uids, "") if last else ""))
-    return LatestStudies(tuple(found), rows[-1][0] if has_more else None)
+    return LatestStudies(tuple(found), rest)
 
 
 @dataclass

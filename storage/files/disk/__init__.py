@@ -7,12 +7,11 @@ from storage.files.disk.database_file import (
     require_sound,
     sqlite_words,
 )
+from storage.files.disk.digest_behind import DigestBehind
 from storage.files.disk.durability import (
     begin_writing,
-    can_sync_file_systems,
     prune,
     sync_file,
-    sync_file_system,
     sync_folder,
 )
 from storage.files.disk.file_system import require_known
@@ -26,12 +25,14 @@ from storage.files.disk.rights import (
     why_not_made,
     words_of,
 )
+from storage.files.disk.unsynced import UnsyncedFiles
 
 __all__ = [
+    "DigestBehind",
     "MissingRight",
+    "UnsyncedFiles",
     "another_descriptor",
     "begin_writing",
-    "can_sync_file_systems",
     "damage_found",
     "name_of",
     "of_tree",
@@ -42,7 +43,6 @@ __all__ = [
     "rights",
     "sqlite_words",
     "sync_file",
-    "sync_file_system",
     "sync_folder",
     "unusable",
     "why_not",

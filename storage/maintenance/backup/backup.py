@@ -22,6 +22,7 @@ from storage.journal.segments import unchanged
 from storage.maintenance.backup.backup_folder import claimed
 from storage.maintenance.backup.file_copies import FileCopies, UnreadableFileError, open_source
 from storage.maintenance.backup.journal_copy import JournalCopy, states
+from storage.maintenance.backup.worklist_copy import bring_entries
 
 _FOLDERS = ("tree", "superseded")
 # Of the journal: looked at in one go, and so little that stores may wait for it.
@@ -64,15 +65,21 @@ class _Change(NamedTuple):
     source: BinaryIO | None
 
 
-def back_up(archive: Archive, to: Path, progress: BackupProgress) -> Backup:
+def back_up(
+    archive: Archive, to: Path, progress: BackupProgress, worklist: Path | None = None
+) -> Backup:
     """Bring the backup `to` up to the archive; only what changed is copied.
 
-    Raises FolderError where `to` cannot be one, ResourceError where it cannot go on: what is
-    there then is brought to its end by the next one.
+    `worklist`: the folder of entries, which goes to worklist/ there, wherever it lies. Raises
+    FolderError where `to` cannot be one, ResourceError where it cannot go on: what is there then
+    is brought to its end by the next one.
     """
     try:
         with claimed(archive.tree.data, to), unchanged(archive.journal.folder):
-            return _Copy(archive, to, progress).run()
+            done = _Copy(archive, to, progress).run()
+            if worklist is not None:
+                bring_entries(worklist, to / "worklist")
+            return done
     except OSError as error:
         raise ResourceError(f"{error.filename or to}: {error.strerror}") from error
 

@@ -11,7 +11,9 @@ from storage.maintenance.changes.selections import (
     Matching,
     Named,
     Selection,
+    all_held,
     at_level,
+    in_words,
     selected,
 )
 
@@ -25,11 +27,13 @@ __all__ = [
     "Rules",
     "Selection",
     "UncorrectableError",
+    "all_held",
     "at_level",
     "catch_up_corrections",
     "checked",
     "correction",
     "deletion",
+    "in_words",
     "retention",
     "selected",
     "swapping",

@@ -7,7 +7,7 @@ a kill in between knows what is left to do.
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from storage.journal.corrections import (
     entities_since,
     in_force,
 )
+from storage.maintenance.changes.correctable import UncorrectableError
 
 logger = logging.getLogger(__name__)
 
@@ -58,17 +59,20 @@ def correct(
     before: Mapping[str, list[str]],
     reason: str = "",
     merge: bool = False,
+    check: Callable[[Corrections], None] = lambda known: None,
 ) -> Correction:
     """Have an entity be shown with other values; `before` is for who asks later what there was.
 
-    Raises ResourceError: where it is written down already, it is brought into the index later.
+    `check` is called with the corrections that there are while nobody can make another one; what it
+    raises ends it. Raises ResourceError: where it is written down already, it is brought into the
+    index later.
     """
     level, key = entity
     told = {
         "level": level.name, "key": key, "values": dict(values), "before": dict(before),
         "user": user, "reason": reason, "merge": merge,
     }  # fmt: skip
-    number = _write(tree, told)
+    number = _write(tree, told, check)
     made = in_force(tree.data).by_number(number)
     assert made is not None  # its line is there
     return made
@@ -113,8 +117,22 @@ def _shown_of_files(
 
 
 def undo(tree: Files, number: int, user: str) -> None:
-    """Take a correction back. Raises ResourceError."""
-    _write(tree, {"undoes": number, "user": user})
+    """Take a correction back. Raises ResourceError, UncorrectableError where there is none."""
+    _write(tree, {"undoes": number, "user": user}, lambda known: _require(known, number))
+
+
+def to_undo(data: Path, number: int) -> Correction:
+    """The correction of that number. Raises UncorrectableError where it cannot be undone."""
+    return _require(in_force(data), number)
+
+
+def _require(known: Corrections, number: int) -> Correction:
+    found = known.by_number(number)
+    if found is None:
+        raise UncorrectableError(f"{number}: no correction has this number; `minipacs history`")
+    if found.undone:
+        raise UncorrectableError(f"{number}: is undone already: {found.undone}")
+    return found
 
 
 def catch_up_corrections(data: Path) -> None:
@@ -143,11 +161,13 @@ def swapping(tree: Files, start: int) -> Iterator[None]:
         _apply(tree, start)
 
 
-def _write(tree: Files, told: dict[str, Any]) -> int:
+def _write(tree: Files, told: dict[str, Any], check: Callable[[Corrections], object]) -> int:
     with alone(tree.data):
         _apply(tree, applied(tree.data, CORRECTIONS))  # what a kill left: the number goes by all
+        known = in_force(tree.data)
+        check(known)
+        number = known.last_number + 1
         journal = Journal(tree.data, sync=True)
-        number = in_force(tree.data).last_number + 1
         # Who stores has his row made by now, or sees the line.
         with closing(journal), tree.all_locked():
             journal.append(CORRECTIONS, number=number, **told)
@@ -251,18 +271,18 @@ def _enter_one(tree: Files, index: Index, number: int) -> int:
 
 def _elements(files: Files, one: Location, tags: list[BaseTag]) -> Elements:
     try:
-        with files.open(one.uids) as file:
+        with files.open(one.uids, one.key) as file:
             syntax = part10.read(file).transfer_syntax_uid
             held = read_data_set(file, syntax, list(tags), max(tags))
             return read(held, tags, one.charset, budget=ReadBudget(STORED))
     except OSError as error:
-        raise ResourceError(f"{files.name(one.uids)}: {error.strerror}") from error
+        raise ResourceError(f"{files.name(one.uids, one.key)}: {error.strerror}") from error
 
 
 def _header(files: Files, one: Location) -> Header | None:
     try:
-        with files.open(one.uids) as file:
+        with files.open(one.uids, one.key) as file:
             return header(file, part10.read(file).transfer_syntax_uid, one.charset)
     except (OSError, ArchiveError) as error:
-        logger.error(Event("not corrected", error, file=files.name(one.uids)))
+        logger.error(Event("not corrected", error, file=files.name(one.uids, one.key)))
         return None

@@ -1,6 +1,5 @@
 """What is deleted goes to superseded/, comes back from there, and leaves it after a time."""
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -10,7 +9,7 @@ from storage.archive import Archive, record_file
 from storage.diagnostics import ArchiveError, DataSetError, ResourceError
 from storage.dicom import header, part10
 from storage.dicom.values import Level, Uids, are_uids
-from storage.files import Kept, digest_of_rest, prune
+from storage.files import Kept, digest_of_rest, prune, status_of
 from storage.index import Location, forget
 from storage.journal import (
     RECEIPTS,
@@ -47,6 +46,7 @@ def delete(
             if archive.tree.holds(one.uids):
                 archive.tree.superseded.take(one.uids)
             forget(archive.index, one.uids)
+            archive.documents.forget(*one.uids[:2])
         yield one.uids
 
 
@@ -63,7 +63,7 @@ def restorable(archive: Archive, named: Named, charset: str) -> KeptFiles:
     found = (
         one
         for one in archive.tree.superseded.all(*_folder_of(named))
-        if _is_of(one, named, charset) and not archive.tree.holds(one.uids)
+        if _is_of(archive, one, named, charset) and not archive.tree.holds(one.uids)
     )
     return KeptFiles(found, only_last=True)
 
@@ -104,7 +104,7 @@ def _folder_of(named: Named) -> tuple[str, ...]:
     return (named.uid,) if are_uids((named.uid,)) else ()
 
 
-def _is_of(one: Kept, named: Named, charset: str) -> bool:
+def _is_of(archive: Archive, one: Kept, named: Named, charset: str) -> bool:
     if isinstance(named, Everything):
         return True
     if isinstance(named, AnyUid):
@@ -114,7 +114,7 @@ def _is_of(one: Kept, named: Named, charset: str) -> bool:
     if named.level is not Level.PATIENT:
         return one.uids[named.level - 1] == named.uid
     try:
-        with one.path.open("rb") as file:
+        with archive.tree.superseded.open(one) as file:
             meta = part10.read(file)
             return header(file, meta.transfer_syntax_uid, charset)["PatientID"] == named.uid
     except (ArchiveError, OSError):
@@ -123,7 +123,7 @@ def _is_of(one: Kept, named: Named, charset: str) -> bool:
 
 def _place(archive: Archive, one: Kept, known: dict[str, Receipt], charset: str) -> None:
     try:
-        receipt = _receipt_of(one, charset)
+        receipt = _receipt_of(archive, one, charset)
     except (OSError, DataSetError) as error:
         raise ResourceError(f"{one.path}: {error}") from error
     # One that was put into the tree by hand never had any; from now on it is held to its bytes,
@@ -142,10 +142,10 @@ def _place(archive: Archive, one: Kept, known: dict[str, Receipt], charset: str)
     record_file(archive.tree, one.uids, archive.index, charset, receipts)
 
 
-def _receipt_of(one: Kept, charset: str) -> Receipt:
+def _receipt_of(archive: Archive, one: Kept, charset: str) -> Receipt:
     """What a file itself tells of its receipt. Raises OSError, DataSetError."""
-    with one.path.open("rb") as file:
+    with archive.tree.superseded.open(one) as file:
         meta = part10.read(file)
-        held = os.fstat(file.fileno()).st_size - meta.data_set_offset
+        held = status_of(file).bytes - meta.data_set_offset
         digest = digest_of_rest(file)
     return Receipt(one.uids, held, digest, charset, meta.transfer_syntax_uid)

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from storage.archive import Archive, Asked, PackedLocations, Selected
 from storage.dicom.values import UNIQUE, Level
 from storage.index import Location, search
+
+_MOST_NAMED = 10
+_KEY_BYTES = 16  # of an instance: by which one is known again that is named twice
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,40 @@ def selected(archive: Archive, named: Named, charset: str = "") -> Sequence[Loca
             found = (Selected(index, search.having(index, level, named.uid)) for level in levels)
             return next(filter(None, found), [])
         return PackedLocations(_matching(archive, named.asked, charset))
+
+
+def all_held(
+    archive: Archive, named: Sequence[Named], charset: str
+) -> tuple[Sequence[Location], list[Named]]:
+    """The instances of all that is named, each once, and what of it is not held.
+
+    Raises ResourceError, and UnreadableError where it cannot be told what is meant.
+    """
+    if len(named) == 1:
+        found = selected(archive, named[0], charset)
+        return found, [] if found else list(named)
+    absent: list[Named] = []
+
+    def each_once() -> Iterator[Location]:
+        seen: set[bytes] = set()
+        for one in named:
+            found = selected(archive, one, charset)
+            if not found:
+                absent.append(one)
+            for location in found:
+                key = blake2b("\0".join(location.uids).encode(), digest_size=_KEY_BYTES).digest()
+                if key not in seen:
+                    seen.add(key)
+                    yield location
+
+    return PackedLocations(each_once()), absent
+
+
+def in_words(named: Sequence[Named]) -> str:
+    """All that is named, the first of many."""
+    more = len(named) - _MOST_NAMED
+    texts = [str(one) for one in named[:_MOST_NAMED]]
+    return ", ".join(texts) + (f" and {more} more" if more > 0 else "")
 
 
 def _matching(archive: Archive, asked_for: Asked, charset: str) -> Iterator[Location]:

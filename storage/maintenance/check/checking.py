@@ -6,6 +6,7 @@ Whatever looks wrong is looked at again while nobody can store it: a node may se
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Protocol
 
 from storage.archive import Archive, held_bytes
@@ -22,6 +23,7 @@ from storage.maintenance.check.file_reader import Share
 from storage.maintenance.check.instances import InstanceCheck
 from storage.maintenance.check.lost import LostInstances
 from storage.maintenance.check.repair import Mended, mend_row, mend_stray, mending
+from storage.worklist import Worklist
 
 # Files without a row that are looked up in the journal together.
 _BATCH = 100_000
@@ -57,14 +59,28 @@ def check(
     repair: bool = False,
     progress: CheckProgress | None = None,
     share: Share | None = None,
+    worklist: Path | None = None,
 ) -> Iterator[Fault]:
     """Find what is wrong, and with `repair` mend it; `charset` is for text that names none.
 
-    Of the files of instances that the index has, those of `share` are read. Raises ArchiveError
-    where it cannot go on.
-    """  # fmt: skip
+    Of the files of instances that the index has, those of `share` are read; `worklist`: the folder
+    of entries, if there is one. Raises ArchiveError where it cannot go on.
+    """
     with unchanged(archive.journal.folder):
         yield from _Check(archive, charset, repair, progress or _Silent(), share or Share()).run()
+        if worklist is not None:
+            yield from _of_worklist(archive, worklist, charset, repair)
+
+
+def _of_worklist(archive: Archive, folder: Path, charset: str, repair: bool) -> Iterator[Fault]:
+    """The files of entries that are not taken, each with why."""
+    worklist = Worklist(archive.tree.data, archive.journal, folder, charset)
+    try:
+        for one in worklist.faults():
+            fault = Fault(FaultKind.WORKLIST, str(folder / one.file), detail=one.words)
+            yield mending(fault, repair, _nothing)
+    finally:
+        worklist.close()
 
 
 class _Check:

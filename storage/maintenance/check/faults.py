@@ -33,6 +33,7 @@ class FaultKind(Enum):
     NO_PARENT = "no_parent", "a row in the index without its {}", True
     UIDS_DISAGREE = "uids_disagree", "{}", False
     PATIENTS_DISAGREE = "patients_disagree", "{}", False
+    WORKLIST = "worklist", "a file of the worklist that is not taken: {}", False
 
     def __init__(self, code: str, sentence: str, repairable: bool) -> None:
         self.code = code

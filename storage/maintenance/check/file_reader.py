@@ -1,6 +1,5 @@
 """One file looked at: its header, and in one pass its digest, its length and its Pixel Data."""
 
-import os
 import time
 import zlib
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from storage.diagnostics import ArchiveError, DataSetError
 from storage.dicom import Header, instance_header, part10
 from storage.dicom.data_sets import Damage, Digested, damage
 from storage.dicom.values import Uids
-from storage.files import Files
+from storage.files import Files, status_of
 from storage.maintenance.check.faults import FaultKind
 
 Passed = Callable[[int], None]  # how many bytes were read
@@ -80,7 +79,7 @@ def examine(files: Files, uids: Uids, charset: str, passed: Passed) -> Examined 
             data_set = Digested(raw, passed)
             found = damage(data_set, meta.transfer_syntax_uid)
             digest = data_set.digest()
-            arrived = os.fstat(raw.fileno()).st_mtime_ns
+            arrived = status_of(raw).arrived
             return Examined(
                 header, meta.transfer_syntax_uid, data_set.position, digest, found, arrived
             )

@@ -29,6 +29,7 @@ _ALONE = {
     FaultKind.PATIENTS_DISAGREE: "left alone: which is right cannot be told from here",
     FaultKind.PIXEL_DATA: "left alone: it is kept as it came",
     FaultKind.RIGHTS: "left alone: that is for root to do",
+    FaultKind.WORKLIST: "left alone: who wrote it knows what it is to say",
     FaultKind.CUT_SHORT: "left alone: what is there is kept",
     FaultKind.CHANGED: "left alone: it may be the only copy",
 }

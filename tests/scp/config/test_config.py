@@ -10,18 +10,9 @@ import pytest
 from pydantic import ValidationError
 from support import ROOT
 
+from scp.config.choices import CHARSETS, Service
 from scp.config.loader import ConfigError, load, warnings
-from scp.config.schema import (
-    CHARSETS,
-    TABLES,
-    ConfigDocument,
-    Forward,
-    Peer,
-    Service,
-    Settings,
-    Table,
-    Tls,
-)
+from scp.config.schema import TABLES, ConfigDocument, Forward, Peer, Settings, Table, Tls
 from scp.config.transfer_syntaxes import transfer_syntaxes
 
 SHIPPED = ROOT / "config.toml"

@@ -8,7 +8,7 @@ from pynetdicom import sop_class
 from pynetdicom.presentation import PresentationContext, build_context
 from support import CT, ECHO, EXPLICIT, FIND, GET, IMPLICIT, MOVE
 
-from scp.config.schema import Service
+from scp.config.choices import Service
 from scp.network.association.access import EVERYTHING
 from scp.network.dimse.sop_classes import (
     ACCEPTED,

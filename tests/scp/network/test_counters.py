@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from scp.config.schema import Service
+from scp.config.choices import Service
 from scp.network.association.counters import (
     BOUNDS,
     OTHER,

@@ -284,6 +284,16 @@ def rows(index: Index) -> dict[str, list[tuple[Any, ...]]]:
         "LEFT JOIN series ON series.id = instance.parent_id",
     )  # fmt: skip
     found["parts"] = _sorted(index, "SELECT COUNT(*) FROM name_part")
+    last = _sorted(index, "SELECT study, arrived FROM study_arrival")
+    assert last == _sorted(
+        index, "SELECT series.parent_id, MAX(arrived) FROM instance "
+        "JOIN series ON series.id = instance.parent_id GROUP BY series.parent_id",
+    )  # fmt: skip
+    found["arrivals"] = _sorted(
+        index, "SELECT StudyInstanceUID, PatientID, IssuerOfPatientID, of_study, arrived FROM "
+        "study_arrival LEFT JOIN study ON study.id = study LEFT JOIN patient "
+        "ON patient.id = study.parent_id",
+    )  # fmt: skip
     return found
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from storage.diagnostics import ResourceError
-from storage.files import Tree, digest_behind, incoming
+from storage.files import Tree, incoming
+from storage.files.disk import digest_behind
 from storage.files.incoming import IncomingDataSet
 
 HEAD = b"head" * 75

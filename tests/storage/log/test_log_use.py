@@ -264,7 +264,7 @@ def test_what_cannot_be_synced_stays_and_is_written_anew(
 
     with monkeypatch.context() as patch:
         if step == "file":
-            patch.setattr("storage.files.unsynced.sync_file", fail)
+            patch.setattr("storage.files.disk.unsynced.sync_file", fail)
         elif step == "journal":
             patch.setattr(node.archive.journal, "sync", refuse)
         else:

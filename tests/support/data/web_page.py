@@ -51,6 +51,15 @@ class Page:
         assert answer.status_code == code, answer.text
         return answer.headers.get("Location", "")
 
+    def form(self, path: str) -> tuple[str, dict[str, str]]:
+        """Where the form of a view is sent to, and what it is filled in with."""
+        return form_of(self.get(path))
+
+    def act(self, path: str, code: int = 303, **form: str) -> str:
+        """Confirm what a view says will be done; where that leads."""
+        action, ticket = self.form(path)
+        return self.post(action, code, **ticket, **form)
+
     def store(self, *held: Dataset, sender: str = "CT1") -> None:
         """Have instances arrive."""
         for one in held:
@@ -62,6 +71,15 @@ class Page:
     def found(self, **form: str) -> list[str]:
         """The studies that a search finds, in their order."""
         return studies(self.get(self.post("/page/search", **form)))
+
+
+def form_of(view: str) -> tuple[str, dict[str, str]]:
+    """Of the form of a view that is no search: where it is sent to, and its fields."""
+    (found,) = re.findall(
+        r'<form method="post" action="(/page/(?!language|search)[^"]*)"(.*?)</form>', view, re.S
+    )
+    fields = re.findall(r'<(?:input[^>]*|textarea) name="([^"]+)"[^>]*? value="([^"]*)"', found[1])
+    return unescape(found[0]), {unescape(name): unescape(value) for name, value in fields}
 
 
 def studies(view: str) -> list[str]:

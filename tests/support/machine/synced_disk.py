@@ -67,7 +67,7 @@ class SyncedDisk:
             for name in ("fsync", "fdatasync", "pwritev"):  # the last one waits for the disk
                 patch.setattr(os, name, wrapped(getattr(os, name), taken))
             patch.setattr(
-                "storage.files.unsynced.sync_file_system",
+                "storage.files.disk.unsynced.sync_file_system",
                 wrapped(lambda *_: None, lambda *_: self.sync_all()),
             )
             for name in ("unlink", "rmdir", "rename", "replace"):

@@ -324,8 +324,8 @@ def test_wrong_usage_is_told_and_changes_nothing(start_node: StartNode, name: st
 def test_the_node_applies_its_rules_by_itself_and_takes_over_changed_ones(tmp_path: Path) -> None:
     node = RunningNode(tmp_path)
     node.constants = {
-        "scp.node.retention._FIRST_SECONDS": 0.0,
-        "scp.node.retention._EVERY_SECONDS": 1.0,
+        "scp.node.upkeep.retention._FIRST_SECONDS": 0.0,
+        "scp.node.upkeep.retention._EVERY_SECONDS": 1.0,
     }
     node.start()
     try:

@@ -214,7 +214,7 @@ def test_a_node_that_is_killed_while_it_applies_its_rules_loses_nothing(
     make_old(node.data, 400, OLD)
     node.stop()
     node.constants = {
-        "scp.node.retention._FIRST_SECONDS": 0.0,
+        "scp.node.upkeep.retention._FIRST_SECONDS": 0.0,
         f"storage.maintenance.changes.deletion.{step}": Code(
             "lambda *given: __import__('os').killpg(0, 9)"
         ),
@@ -228,7 +228,7 @@ def test_a_node_that_is_killed_while_it_applies_its_rules_loses_nothing(
     assert held | superseded(node) == set(SENT)
     assert len(held) == len(SENT) - (step == "forget")
     make_old(node.data, 400, OLD)
-    node.constants = {"scp.node.retention._FIRST_SECONDS": 0.0}
+    node.constants = {"scp.node.upkeep.retention._FIRST_SECONDS": 0.0}
     node.stop()
     node.start()
     node.wait_for_log("retention done studies=1")

@@ -191,7 +191,7 @@ def test_a_node_starts_on_a_full_disk(tmp_path: Path) -> None:
         assert store(node, 0).Status == 0x0000
         node.kill()
         node.constants = {
-            "scp.node.index_keeper._RETRY_SECONDS": 0.2,
+            "scp.node.upkeep.index_keeper._RETRY_SECONDS": 0.2,
             "scp.runtime.heartbeat.BEAT_SECONDS": 0.2,
         }
         lose_rows(node)

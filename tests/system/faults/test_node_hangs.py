@@ -145,8 +145,8 @@ def test_a_worker_in_a_loop_that_never_yields_is_replaced(start: Start) -> None:
     """In C code that keeps the interpreter's lock: no thread of it runs any more."""
     loop = "lambda request: __import__('re').match('(a+)+$', 'a' * 64 + 'b')"
     replaced = f"__import__('dataclasses').replace(handler, handle={loop})"
-    every = "field, handler in scp.network.services.HANDLERS.items()"
-    handlers = f"{{field: {replaced} if field == 0x30 else handler for {every}}}"
+    every = "field, (handler, *others) in scp.network.services.HANDLERS.items()"
+    handlers = f"{{field: ({replaced},) if field == 0x30 else (handler, *others) for {every}}}"
     node = start(2, **SHORT, **{"scp.network.services.HANDLERS": Code(handlers)})
     association = node.associate((ECHO, IMPLICIT))
     assert association.is_established

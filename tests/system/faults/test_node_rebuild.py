@@ -249,7 +249,7 @@ def test_the_catalogue_of_receipts_is_kept_near_the_journal_unasked(
     node = start_node()
     node.stop()
     node.constants = {
-        "scp.node.index_keeper._SETTLE_SECONDS": 0.1,
+        "scp.node.upkeep.index_keeper._SETTLE_SECONDS": 0.1,
         "scp.runtime.heartbeat.BEAT_SECONDS": 0.1,
     }
     node.start()
@@ -274,7 +274,7 @@ def test_what_deletions_leave_free_in_the_index_file_is_given_back_unasked(
             assert send(association, CT, uids[2], data).Status == 0x0000
     node.stop()
     node.constants = {
-        "scp.node.index_keeper._SETTLE_SECONDS": 0.1,
+        "scp.node.upkeep.index_keeper._SETTLE_SECONDS": 0.1,
         "scp.runtime.heartbeat.BEAT_SECONDS": 0.1,
         "storage.index.engines.sqlite.shrinking._LEAST_SHARE": 0.0,
         "storage.index.engines.sqlite.shrinking._LEAST_BYTES": 1,

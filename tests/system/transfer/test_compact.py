@@ -16,9 +16,9 @@ SMALL = {
     "storage.journal.segments.rewriting.BLOCK_BYTES": 64,
 }
 OFTEN = {
-    "scp.node.compaction._FIRST_SECONDS": 0.0,
-    "scp.node.compaction._EVERY_SECONDS": 0.2,
-    "scp.node.index_keeper._SETTLE_SECONDS": 0.2,
+    "scp.node.upkeep.compaction._FIRST_SECONDS": 0.0,
+    "scp.node.upkeep.compaction._EVERY_SECONDS": 0.2,
+    "scp.node.upkeep.index_keeper._SETTLE_SECONDS": 0.2,
 }
 GONE, STAYS = "1.1", "1.2"
 

@@ -43,6 +43,17 @@ def test_what_came_last_comes_first(three: Page) -> None:
     assert studies(three.get("/page")) == ["1.3", "1.2", "1.1"]
 
 
+def test_what_gets_more_comes_first_again(page: Page) -> None:
+    filled(page)
+    page.store(ct("1.2", "1.2.1", "1.2.1.2", PatientID="P2"))
+    assert studies(page.get("/page")) == ["1.2", "1.3", "1.1"]
+    page.store(ct("1.1", "1.1.1", "1.1.1.1", PatientName=NAME, PatientID="P1"))  # it is there
+    assert studies(page.get("/page")) == ["1.2", "1.3", "1.1"]
+    held = list(selected(page.archive, Selection(Level.IMAGE, "1.2.1.2")))
+    assert list(deletion.delete(page.archive, held))
+    assert studies(page.get("/page")) == ["1.3", "1.2", "1.1"]
+
+
 def test_the_address_alone_leads_to_the_page(three: Page) -> None:
     answer = three.answer("/")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/page")
@@ -105,7 +116,9 @@ def test_a_name_stands_in_no_url_and_no_line_of_the_audit_trail(page: Page) -> N
     assert "lindqvist" not in trail.lower()
 
 
-@pytest.mark.parametrize("token", ["nonsense", "", sealed(b"o" * 32, {"PatientID": "P1"})])
+@pytest.mark.parametrize(
+    "token", ["nonsense", "", "é", "%00%FF", sealed(b"o" * 32, {"PatientID": "P1"})]
+)
 def test_a_search_of_another_node_or_of_long_ago_is_said_to_have_ended(
     three: Page, token: str
 ) -> None:
@@ -149,9 +162,9 @@ def test_a_date_that_is_none_is_said_to_be_so(three: Page, form: dict[str, str])
     assert studies(shown) == []
 
 
-@pytest.mark.parametrize("before", ["x", "-1", "1" * 30, "²"])
+@pytest.mark.parametrize("before", ["x", "-1", "1", "1" * 30 + "-1", "1-", "²-1"])
 def test_a_page_that_is_none_is_refused(three: Page, before: str) -> None:
-    assert "takes a number" in three.get(f"/page?before={before}", 400)
+    assert "takes two numbers" in three.get(f"/page?before={before}", 400)
 
 
 def test_who_asks_whether_anything_arrived_is_told_so_once(page: Page) -> None:

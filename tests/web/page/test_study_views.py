@@ -14,6 +14,8 @@ from pydicom.dataset import Dataset
 from support import ct
 from support.data.web_page import Page, opened_page
 
+from scp.web.page.study import overview
+
 STUDY, SERIES = "1.1", "1.1.1"
 REPORT = "1.2.840.10008.5.1.4.1.1.88.11"
 PDF = "1.2.840.10008.5.1.4.1.1.104.1"
@@ -211,6 +213,63 @@ def test_a_series_without_pictures_lists_what_it_holds(held: Page) -> None:
     assert "viewer.js" not in shown
 
 
+def test_the_series_of_a_study_of_very_many_are_gone_through(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview, "_MOST_SERIES", 4)
+    for number in range(1, 11):
+        page.store(ct("1.7", f"1.7.{number}", f"1.7.{number}.1", SeriesNumber=str(number)))
+    path, found = "/page/studies/1.7", []
+    while path:
+        shown = page.get(path)
+        found += re.findall(r'class="card" href="/page/studies/1.7/series/([^"]+)"', shown)
+        _, _, behind = shown.partition('rel="next" href="')
+        path = behind.partition('"')[0]
+    assert found == [f"1.7.{number}" for number in range(1, 11)]
+    assert "Series 9 to 10" in shown
+    page.get("/page/studies/1.7?from=-1", 400)
+
+
+def test_a_study_of_a_thousand_series_is_shown(page: Page) -> None:
+    page.store(*(
+        ct("1.7", f"1.7.{number}", f"1.7.{number}.1", SeriesNumber=str(number))
+        for number in range(1000)
+    ))  # fmt: skip
+    assert page.get("/page/studies/1.7").count('class="card"') == 500
+    assert "?from=500" in page.get("/page/studies/1.7")
+    assert "1.7.77" in page.get("/page/studies/1.7/series/1.7.77")
+
+
+def test_an_instance_of_65535_frames_is_gone_through_to_its_end(page: Page) -> None:
+    frames = 65535
+    page.store(ct("1.8", "1.8.1", "1.8.1.1", NumberOfFrames=str(frames),
+                  **IMAGE | {"PixelData": bytes(16 * frames)}))  # fmt: skip
+    told = json.loads(page.get("/page/studies/1.8/series/1.8.1/list"))
+    assert told["instances"] == [["1.8.1.1", frames]]
+    shown = page.get(f"/page/studies/1.8/series/1.8.1?slice={frames}")
+    assert f"/frames/{frames}/rendered" in shown
+    assert "larger than is shown" not in shown
+
+
+def test_a_study_without_a_date_or_a_name_is_shown(page: Page) -> None:
+    page.store(ct("1.9", "1.9.1", "1.9.1.1", PatientName="", StudyDate="", PatientID=""))
+    for path in ("", "/arrivals", "/studies/1.9", "/studies/1.9/way", "/studies/1.9/series/1.9.1"):
+        assert "1.9" in page.get(f"/page{path}")
+
+
+def test_names_in_a_zip_are_those_of_uids_whatever_a_peer_sent(page: Page) -> None:
+    hostile = "../../etc/passwd\x00<b>"
+    page.store(ct("1.10", "1.10.1", "1.10.1.1", PatientName=hostile, PatientID=hostile,
+                  StudyDescription=hostile, SeriesDescription=hostile))  # fmt: skip
+    for asked in ("", "?media=1", "?deidentified=1"):
+        answer = page.answer(f"/page/studies/1.10/zip{asked}")
+        for name in ZipFile(BytesIO(answer.data)).namelist():
+            assert re.fullmatch(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*", name)
+            assert ".." not in name
+        told = answer.headers["Content-Disposition"]
+        assert re.fullmatch(r'attachment; filename="[a-z0-9.-]+"', told)
+
+
 @pytest.fixture
 def zipped(held: Page) -> Iterator[Any]:
     def get(asked: str = "") -> ZipFile:
@@ -301,5 +360,5 @@ def test_of_frames_without_end_some_are_shown_and_that_is_said(page: Page) -> No
         page.store(ct("1.8", "1.8.1", f"1.8.1.{number}", InstanceNumber=str(number),
                       NumberOfFrames=frames, **IMAGE))  # fmt: skip
     told = json.loads(page.get("/page/studies/1.8/series/1.8.1/list"))
-    assert told["instances"] == [["1.8.1.1", 2], ["1.8.1.2", 49_998]]
+    assert told["instances"] == [["1.8.1.1", 2], ["1.8.1.2", 99_998]]
     assert "larger than is shown" in page.get("/page/studies/1.8/series/1.8.1")

@@ -5,26 +5,45 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import ct
 from support.data.web_page import Page, opened_page
 
+import scp.web.page.acting as acting
 import scp.web.page.surface as surface
 from scp.config import Right, Web
+from scp.node.acts.board import FAILED, INTERRUPTED, UNDER_WAY
 from scp.web.page import ROUTES
+from scp.web.page.acting.correcting import FIELDS
 from scp.web.page.study.series import PRESETS
 from scp.web.page.surface.formats import clean, date, person, size
-from scp.web.page.surface.strings import LANGUAGES, STRINGS
+from scp.web.page.surface.strings import ERRORS_TOLD, LANGUAGES, STRINGS
 
 FOLDER = Path(surface.__file__).parent
-TEMPLATES = {one.name: one.read_text() for one in (FOLDER / "templates").iterdir()}
+TEMPLATES = {one.name: one.read_text() for one in (FOLDER / "templates").rglob("*.html")}
+ACTING = [one.read_text() for one in Path(acting.__file__).parent.glob("*.py")]
 # What peers have sent elsewhere, or could.
 MARKUP = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
 TURNED = "\u202eevil\u202c \u2067x"
 CONTROLS = "a\x00b\x1b[31mc\x07\x85"
 LONG = "x" * 10240
-HOSTILE = [MARKUP, TURNED, CONTROLS, LONG, "{{ 7 * 7 }}", "&amp;<b>", "' onclick='x"]
+HARMFUL = "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]"
+# Of four bytes in UTF-8; joined, beyond what a font has; halves of pairs, as UTF-8 has none.
+WIDE = "\U0001fa7b\U00020bb7 \u0301\u200d\u200f\ufeff\uffff"
+HALVES = b"\xed\xa0\x80\xed\xb0\x80 \xff\xfe"
+HOSTILE: list[Any] = [
+    MARKUP,
+    TURNED,
+    CONTROLS,
+    LONG,
+    "{{ 7 * 7 }}",
+    "&amp;<b>",
+    "' onclick='x",
+    WIDE,
+    HALVES,
+]
 
 
 class Reader(HTMLParser):
@@ -49,11 +68,12 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     with opened_page(tmp_path_factory.mktemp("hostile")) as page:
         for number, text in enumerate(HOSTILE, 1):
             study = f"1.{number}"
+            raw, text = text, text if isinstance(text, str) else text.decode(errors="replace")
             plain = text[:16].encode("ascii", "replace").decode()
             page.store(
                 ct(
                     study, f"{study}.1", f"{study}.1.1", SpecificCharacterSet="ISO_IR 192",
-                    PatientName=text, PatientID=text, StudyDescription=text,
+                    PatientName=raw, PatientID=text, StudyDescription=text,
                     SeriesDescription=text, AccessionNumber=text, PatientSex=plain,
                     BodyPartExamined=plain, StationName=text, Modality=plain,
                     ReferringPhysicianName=text, StudyDate="2024", PatientBirthDate="garbage",
@@ -83,7 +103,7 @@ def test_what_a_peer_sent_is_shown_as_text_and_breaks_nothing(hostile: Page) -> 
             assert not [name for name in named if name.startswith("on") or name == "style"], path
             assert tag not in ("b", "style", "object", "embed", "base"), path
             assert tag != "img" or (named["src"] or "").startswith(("/page/files/", "/dicom-web/"))
-        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", view), path
+        assert not re.search(HARMFUL, view), path
 
 
 def test_the_whole_of_a_long_text_can_be_reached(hostile: Page) -> None:
@@ -99,12 +119,15 @@ def test_the_whole_text_of_a_peer_is_read_in_a_view(hostile: Page, text: str) ->
     assert clean(text.replace("\x1b", "")) in view.text  # which begins a code extension
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", [one for one in HOSTILE if isinstance(one, str)])
 def test_a_search_for_what_a_peer_sent_is_a_search(hostile: Page, text: str) -> None:
-    for name in ("PatientName", "PatientID", "StudyDescription", "Sender", "Modality"):
+    for name in ("PatientName", "PatientID", "StudyDescription", "Sender", "Modality", "From"):
         where = hostile.post("/page/search", **{name: text})
         if where != "/page":
-            assert hostile.answer(where).status_code in (200, 400)
+            answer = hostile.answer(where)
+            assert answer.status_code in (200, 400)
+            assert not re.search(HARMFUL, answer.text)
+            assert "<img src=x" not in answer.text
 
 
 @pytest.mark.parametrize("path", ["/page", "/page/node", "/page/studies/9.9", "/page/nothing"])
@@ -130,8 +153,8 @@ def test_files_are_kept_by_browsers_until_they_are_others(hostile: Page, name: s
 
 def test_every_file_and_template_is_in_a_wheel() -> None:
     project = (FOLDER.parents[3] / "pyproject.toml").read_text()
-    assert '"scp.web.page.surface" = ["static/*", "templates/*"]' in project
-    assert not [one for one in FOLDER.rglob("*/*/*") if "__pycache__" not in one.parts]
+    assert '"scp.web.page.surface" = ["static/*", "templates/*", "templates/*/*"]' in project
+    assert not [one for one in FOLDER.rglob("*/*/*/*") if "__pycache__" not in one.parts]
 
 
 @pytest.mark.parametrize(
@@ -161,6 +184,11 @@ def test_every_string_is_there_in_each_language_and_used() -> None:
     used |= {name for name, _, _ in PRESETS} | {"search_ended"}
     used = {name for name in used if not name.endswith("_")}
     used |= {f"state_{one}" for one in ("waiting", "failed", "sent", "done")}
+    used |= {f"act_{one}" for one in (UNDER_WAY, FAILED, INTERRUPTED)}
+    used |= {f"{word}_{status}" for word in ("error", "next") for status in ERRORS_TOLD}
+    used |= {f"value_{keyword}" for keyword in FIELDS} | {"pin_means", "unpin_means"}
+    # What a view or an outcome of an act is to say, it names.
+    used |= {name for text in ACTING for name in re.findall(r'"([a-z_]+)"', text)} & STRINGS.keys()
     assert used == STRINGS.keys()
     for key, texts in STRINGS.items():
         assert len(texts) == len(LANGUAGES), key
@@ -207,9 +235,16 @@ def test_values_that_are_none_are_shown_as_they_are() -> None:
 
 def test_who_may_not_see_the_page_gets_nothing_of_it_but_files_and_words() -> None:
     open_to_all = {route.rule(Web(port=0)) for route in ROUTES if route.right is None}
-    assert open_to_all == {"/page/language", "/page/files/<name>", "/page/<path:rest>"}
-    rights = {route.right for route in ROUTES} - {None}
-    assert rights == {Right.PAGE, Right.RETRIEVE}
+    assert open_to_all == {
+        "/page/language", "/page/login", "/page/logout", "/page/files/<name>", "/page/<path:rest>",
+    }  # fmt: skip
+    looks = {route.right for route in ROUTES if "GET" in route.methods} - {None}
+    acts = {Right.SEND, Right.CORRECT, Right.DELETE}
+    assert looks == {Right.PAGE, Right.RETRIEVE, *acts}
+    posts = {route.rule(Web(port=0)): route.right for route in ROUTES if "POST" in route.methods}
+    assert {path for path, right in posts.items() if right not in acts} == {
+        "/page/search", "/page/language", "/page/login", "/page/logout",
+    }  # fmt: skip
 
 
 def test_while_the_index_is_made_anew_a_view_says_so(tmp_path: Path) -> None:

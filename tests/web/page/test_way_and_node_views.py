@@ -10,9 +10,10 @@ import pytest
 from support import ct
 from support.data.web_page import Page, opened_page
 
-from scp.runtime import AuditTrail
-from scp.runtime.audit import lines_told
+from scp.runtime import AuditTrail, audit
+from scp.runtime.audit import LinesTold
 from scp.runtime.log import LastWarnings
+from scp.web.page.study import way
 from storage.dicom.values import Level
 from storage.index import search
 from storage.journal import pins
@@ -105,12 +106,58 @@ def test_the_trail_is_read_from_its_end_over_all_its_files(sent: Page) -> None:
     for number in range(100):
         trail.write("move", peer="WS", address="10.0.0.1", study="1.1", number=number)
     assert len(list(path.parent.iterdir())) > 1
-    told = [line["number"] for line, _ in lines_told(settings, b'"1.1"', 1 << 20)]
-    assert told == list(range(99, -1, -1))
-    few = list(lines_told(settings, b'"1.1"', 2000))
-    assert few[0][0]["number"] == 99
-    assert few[-1][1]
-    assert len(few) < 30
+    whole = LinesTold(settings, b'"1.1"', 1 << 20)
+    assert [line["number"] for line in whole] == list(range(99, -1, -1))
+    assert not whole.is_cut
+    few = LinesTold(settings, b'"1.1"', 2000)
+    numbers = [line["number"] for line in few]
+    assert numbers == list(range(99, 99 - len(numbers), -1))
+    assert 0 < len(numbers) < 30
+    assert few.is_cut
+    none = LinesTold(settings, b'"9.9"', 2000)  # of which nothing is told there
+    assert list(none) == []
+    assert (none.is_cut, none.since) == (True, few.since)
+
+
+def test_lines_longer_than_a_block_and_cut_ones_are_read(
+    sent: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "_BLOCK_BYTES", 64)
+    settings = sent.client.application._context.settings
+    path = sent.archive.tree.data / "audit/audit.jsonl"
+    trail = AuditTrail(path, 1 << 20, 20)
+    for number in range(20):
+        trail.write("move", study="1.1", number=number, reason="x" * number * 10)
+    with path.open("a") as file:
+        file.write('{"study":"1.1","num')
+    assert [line["number"] for line in LinesTold(settings, b'"1.1"', 1 << 20)] == [
+        *range(19, -1, -1)
+    ]
+
+
+def test_what_was_not_looked_at_is_said_and_can_be(
+    sent: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trail = AuditTrail(sent.archive.tree.data / "audit/audit.jsonl", 1 << 20, 5)
+    trail.write("move", peer="LONG_AGO", study="1.1")
+    for _ in range(50):
+        trail.write("move", peer="OTHER", study="1.7")
+    monkeypatch.setattr(way, "_FEW_BYTES", 1000)
+    shown = sent.get("/page/studies/1.1/way")
+    assert "LONG_AGO" not in shown
+    assert "were not looked at" in shown
+    assert 'href="?trail=all"' in shown
+    whole = sent.get("/page/studies/1.1/way?trail=all")
+    assert "LONG_AGO" in whole
+    assert "were not looked at" not in whole
+
+
+def test_what_is_counted_of_a_part_is_said_to_be(
+    sent: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "The study is larger" not in sent.get("/page/studies/1.1/way")
+    monkeypatch.setattr(way, "_MOST_INSTANCES", 2)
+    assert "this is of 2 of its instances" in sent.get("/page/studies/1.1/way")
 
 
 def test_the_node_tells_what_it_holds_and_who_its_peers_are(sent: Page) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import typer
 
-from scp.cli.commands.changes.audited import each
 from scp.cli.options import (
     DEFAULT_CONFIG,
     AsJson,
@@ -24,8 +23,9 @@ from scp.cli.options import (
 from scp.cli.output import say, say_json, shown, size
 from scp.config import Settings
 from scp.node import changing, opened
-from storage import Archive, Location
-from storage.maintenance.changes import Named, deletion
+from scp.node.acts.actor import Actor
+from scp.node.acts.deleting import Deletion
+from storage.maintenance.changes import Named, in_words
 
 app = Commands()
 
@@ -55,13 +55,16 @@ def run(
     Whether it was done, or would be. Raises ArchiveError.
     """
     with (opened if dry_run else changing)(settings) as archive:
-        instances, absent = selection.held(archive, named, settings.storage.charset)
-        studies = len({one.uids[0] for one in instances})
-        held = sum(one.file_bytes for one in instances)
+        plan = Deletion.planned(archive, named, settings.storage.charset)
+        instances, absent = plan.instances, plan.absent
+        studies, held = plan.studies, plan.bytes
         counts = f"studies={studies}, instances={len(instances)}, {size(held)}"
-        text = f"{selection.words(named)}: {counts}"
+        text = f"{in_words(named)}: {counts}"
         is_wanted = not absent and not dry_run and ask(f"{text}. Delete?")
-        done = _deleted(settings, archive, instances) if is_wanted else 0
+        done = 0
+        if is_wanted:
+            with shown("delete") as progress:
+                done = plan.run(Actor.of_command(settings), archive, progress)
     if as_json:
         say_json({
             "studies": studies, "instances": len(instances), "bytes": held, "deleted": done,
@@ -76,10 +79,3 @@ def run(
         if instances:
             say("nothing deleted")
     return is_wanted or (dry_run and not absent)
-
-
-def _deleted(settings: Settings, archive: Archive, instances: Sequence[Location]) -> int:
-    """How many instances that were."""
-    with shown("delete") as progress:
-        progress.begin("deleting", len(instances), "files")
-        return each(settings, "delete", deletion.delete(archive, instances), progress)

@@ -22,7 +22,7 @@ from storage import Archive, Level
 from storage.index import corrected_rows
 from storage.journal.corrections import Correction, Entity, in_force
 from storage.maintenance import changes
-from storage.maintenance.changes import Named, Selection
+from storage.maintenance.changes import Named, Selection, all_held
 
 app = Commands()
 
@@ -55,7 +55,7 @@ def run(settings: Settings, named: Sequence[Named], as_json: bool) -> bool:
             known = {one.entity for one in found}
             absent = [
                 one
-                for one in selection.held(archive, named, charset)[1]
+                for one in all_held(archive, named, charset)[1]
                 if not isinstance(one, Selection) or (one.level, one.uid) not in known
             ]
             wanted = set[Entity]().union(*entities.values())

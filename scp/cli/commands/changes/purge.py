@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from scp.cli.commands.changes.audited import each
 from scp.cli.options import (
     DEFAULT_CONFIG,
     AsJson,
@@ -23,6 +22,7 @@ from scp.cli.options import (
 from scp.cli.output import say, say_json, shown, size
 from scp.config import Settings
 from scp.node import opened
+from scp.node.acts.actor import Actor
 from storage.maintenance.changes import KeptFiles, deletion
 
 app = Commands()
@@ -68,7 +68,7 @@ def run(settings: Settings, age: float, dry_run: bool, ask: Ask, as_json: bool =
         with shown("purge") as progress:
             progress.begin("purging", len(files), "files")
             purged = (one.uids for one in deletion.purge(files, archive))
-            done = each(settings, "purge", purged, progress)
+            done = Actor.of_command(settings).each("purge", purged, progress)
     if as_json:
         say_json({"due": due, "purged": due})
     else:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import typer
 
-from scp.cli.commands.changes.audited import each
 from scp.cli.options import (
     DEFAULT_CONFIG,
     AsJson,
@@ -19,8 +18,9 @@ from scp.cli.options import (
 from scp.cli.output import say, say_json, shown
 from scp.config import Settings
 from scp.node import changing
-from storage import Archive
-from storage.maintenance.changes import KeptFiles, Matching, Named, deletion
+from scp.node.acts.actor import Actor
+from scp.node.acts.deleting import Restoration
+from storage.maintenance.changes import Matching, Named
 
 app = Commands()
 
@@ -47,25 +47,15 @@ def run(settings: Settings, named: Sequence[Named], as_json: bool = False) -> bo
     """Bring back what is selected; whether there was some of each. Raises ArchiveError."""
     charset = settings.storage.charset
     with changing(settings) as archive:
-        files = KeptFiles((), only_last=True)
-        absent: list[str] = []
-        for one in named:
-            found = deletion.restorable(archive, one, charset)
-            files.add(found)
-            absent += [] if found else [str(one)]
-        for words in () if as_json else absent:
+        plan = Restoration.planned(archive, named, charset)
+        for words in () if as_json else plan.absent:
             say(f"{words}: nothing in superseded/ that is not held")
-        done = _restored(settings, archive, files) if files else 0
+        done = 0
+        if plan.files:
+            with shown("restore") as progress:
+                done = plan.run(Actor.of_command(settings), archive, charset, progress)
     if as_json:
-        say_json({"restored": done, "absent": absent})
-    elif files:
+        say_json({"restored": done, "absent": list(plan.absent)})
+    elif plan.files:
         say(f"restored instances={done}")
-    return not absent
-
-
-def _restored(settings: Settings, archive: Archive, files: KeptFiles) -> int:
-    """How many instances that were."""
-    with shown("restore") as progress:
-        progress.begin("restoring", len(files), "files")
-        restored = deletion.restore(archive, files, settings.storage.charset)
-        return each(settings, "restore", restored, progress)
+    return not plan.absent

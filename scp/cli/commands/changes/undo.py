@@ -17,9 +17,9 @@ from scp.cli.options import (
 from scp.cli.output import say
 from scp.config import Settings
 from scp.node import opened
-from scp.runtime import tell, user
-from storage.journal.corrections import in_force
-from storage.maintenance.changes import UncorrectableError, correction
+from scp.node.acts.actor import Actor
+from scp.node.acts.correcting import undo as undo_correction
+from storage.maintenance.changes import correction
 
 app = Commands()
 
@@ -40,15 +40,10 @@ def run(settings: Settings, number: int, ask: Ask) -> None:
     """Take a correction back. Raises ArchiveError, UncorrectableError."""
     with opened(settings) as archive:
         archive.require_whole()
-        found = in_force(archive.tree.data).by_number(number)
-        if found is None:
-            raise UncorrectableError(f"{number}: no correction has this number; `minipacs history`")
-        if found.undone:
-            raise UncorrectableError(f"{number}: is undone already: {found.undone}")
+        found = correction.to_undo(archive.tree.data, number)
         say(*words_of(found))
         if not ask("Undo?"):
             say("nothing undone")
             return
-        correction.undo(archive.tree, number, user())
-        tell(settings, "undo", number=number, level=found.entity[0].name, key=found.entity[1])
+        undo_correction(Actor.of_command(settings), archive, found)
         say(f"undone {number}")

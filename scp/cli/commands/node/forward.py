@@ -1,5 +1,6 @@
 """`minipacs forward`: what goes on to other nodes by [[forward]]."""
 
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Annotated
 
@@ -15,8 +16,9 @@ from scp.cli.options import (
 )
 from scp.cli.output import forwarding, say, say_json
 from scp.config import Settings
-from scp.runtime import AuditTrail, trail, user
-from storage.diagnostics import ArchiveError, ResourceError
+from scp.node.acts.actor import Actor
+from scp.node.acts.forwarding import retry
+from storage.diagnostics import ArchiveError
 from storage.outbox import Failed, opened, overview
 
 app = Commands()
@@ -34,44 +36,46 @@ def forward(
     """Show what goes on to other nodes, and what failed and why; exit code 1 with any."""
     settings = settings_as_owner(path)
     try:
-        if title and title not in forwarding.standings(settings):
-            known = f"{settings.source}: no [[forward]] names it"
+        names = _named(settings, title)
+        if title and not names:
+            known = f"{settings.source}: no [[forward]], notify or fhir names it"
             raise failure(f"{title}: nothing goes there; {known}")
         if again:
-            count = retry(settings, title)
+            actor = Actor.of_command(settings)
+            count = sum(retry(actor, name) for name in names or [""])
             if as_json:
                 say_json({"retried": count})
             else:
                 say(f"sent again instances={count}")
             return
-        whole = tell(settings, title, as_json)
+        whole = tell(settings, names, as_json)
     except ArchiveError as error:
         raise failure(str(error)) from None
     raise typer.Exit(0 if whole else 1)
 
 
-def failed(settings: Settings, title: str) -> list[Failed]:
-    """What is sent no more by itself, to one destination or to all. Raises ResourceError."""
+def _named(settings: Settings, title: str) -> list[str]:
+    """What the queue has of an AE title, which is none, or notices to it too; without one, none.
+
+    Raises ResourceError.
+    """
+    notices = settings.notices
+    known = forwarding.standings(settings) if title else ()
+    return [one for one in known if title in (one, notices.get(one, ("",))[0])]
+
+
+def failed(settings: Settings, names: Collection[str] = ()) -> list[Failed]:
+    """What is sent no more by itself, to some destinations or to all. Raises ResourceError."""
     with opened(settings.storage.path, settings.storage.sync) as outbox:
-        return overview.failed(outbox, title) if outbox else []
+        found = overview.failed(outbox) if outbox else []
+    return [one for one in found if not names or one.destination in names]
 
 
-def retry(settings: Settings, title: str) -> int:
-    """Have what failed sent again; how many instances that are. Raises ResourceError."""
-    with opened(settings.storage.path, settings.storage.sync) as outbox:
-        if outbox is None:
-            raise ResourceError(f"{settings.storage.path}: nothing was ever sent on")
-        count = overview.retry(outbox, title)
-    audit = AuditTrail(*trail(settings))
-    audit.write("forward-retry", user=user(), destination=title or None, instances=count)
-    audit.close()
-    return count
-
-
-def tell(settings: Settings, title: str, in_json: bool) -> bool:
+def tell(settings: Settings, names: Collection[str], in_json: bool) -> bool:
     """Print how far each destination is and what has failed; whether nothing has."""
-    found = {to: one for to, one in forwarding.standings(settings).items() if title in ("", to)}
-    lost = failed(settings, title)
+    told = forwarding.standings(settings)
+    found = {to: one for to, one in told.items() if not names or to in names}
+    lost = failed(settings, names)
     if in_json:
         document = {
             "forwarding": forwarding.as_json(found),
@@ -85,6 +89,7 @@ def tell(settings: Settings, title: str, in_json: bool) -> bool:
         if one.last_error:
             say(f"  {forwarding.last_error(one)}")
     for one_lost in lost:
-        say(f"{one_lost.destination}: study {one_lost.uids[0]}, instance {one_lost.uids[2]}: "
+        instance = f", instance {one_lost.uids[2]}" if one_lost.uids[2] else ""
+        say(f"{one_lost.destination}: study {one_lost.uids[0]}{instance}: "
                    f"{one_lost.words} (attempts={one_lost.attempts})")  # fmt: skip
     return not lost

@@ -11,17 +11,17 @@ from scp.cli.options import (
     failure,
     refusals_shown,
     selected,
-    selection,
     settings_as_owner,
     takes,
 )
 from scp.cli.output import say, say_json
 from scp.config import Settings
 from scp.node import opened
-from scp.runtime import tell
+from scp.node.acts.actor import Actor
+from scp.node.acts.pinning import pin as pin_study
 from storage.diagnostics import FolderError
 from storage.journal import pins
-from storage.maintenance.changes import Named
+from storage.maintenance.changes import Named, all_held, in_words
 
 app = Commands()
 
@@ -44,18 +44,18 @@ def pin(
 
 def run(settings: Settings, named: Sequence[Named]) -> None:
     """Pin studies. Raises ArchiveError, before any is pinned, where one is not held."""
+    actor = Actor.of_command(settings)
     with opened(settings) as archive:
-        locations, absent = selection.held(archive, named, settings.storage.charset)
+        locations, absent = all_held(archive, named, settings.storage.charset)
         if absent:
-            raise FolderError(f"{selection.words(absent)}: nothing is held")
+            raise FolderError(f"{in_words(absent)}: nothing is held")
         held = Counter(one.uids[0] for one in locations)
         pinned = pins.pinned(archive.journal)
         for study, instances in held.items():
             if study in pinned:
                 say(f"study {study} is pinned already")
                 continue
-            pins.pin(archive.journal, study)
-            tell(settings, "pin", studies=[study], instances=instances)
+            pin_study(actor, archive, study, instances)
             say(f"study {study} pinned, instances={instances}")
 
 

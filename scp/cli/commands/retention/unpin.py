@@ -8,18 +8,25 @@ from scp.cli.options import (
     ConfigPath,
     refusals_shown,
     required,
-    selection,
     settings_as_owner,
     takes,
 )
 from scp.cli.output import say
 from scp.config import Settings
 from scp.node import opened
-from scp.runtime import tell
+from scp.node.acts.actor import Actor
+from scp.node.acts.pinning import unpin as unpin_study
 from storage import Archive, Level
 from storage.diagnostics import FolderError
 from storage.journal import pins
-from storage.maintenance.changes import Everything, Matching, Named, Selection
+from storage.maintenance.changes import (
+    Everything,
+    Matching,
+    Named,
+    Selection,
+    all_held,
+    in_words,
+)
 
 app = Commands()
 
@@ -35,6 +42,7 @@ def unpin(named: "Sequence[Named]", path: ConfigPath = DEFAULT_CONFIG) -> None:
 
 def run(settings: Settings, named: Sequence[Named]) -> None:
     """Take the pin from studies. Raises ArchiveError, before any is, where one has none."""
+    actor = Actor.of_command(settings)
     with opened(settings) as archive:
         pinned = pins.pinned(archive.journal)
         studies = _studies(archive, named, settings.storage.charset, pinned)
@@ -44,8 +52,7 @@ def run(settings: Settings, named: Sequence[Named]) -> None:
                 f"study {without}: is not pinned; `minipacs pin` lists those that are"
             )
         for study in studies:
-            pins.unpin(archive.journal, study)
-            tell(settings, "unpin", studies=[study])
+            unpin_study(actor, archive, study)
             say(f"study {study} unpinned")
 
 
@@ -58,9 +65,9 @@ def _studies(
         if isinstance(one, Selection) and one.level is Level.STUDY:
             found[one.uid] = None
             continue
-        locations, absent = selection.held(archive, [one], charset)
+        locations, absent = all_held(archive, [one], charset)
         if absent:
-            raise FolderError(f"{selection.words(absent)}: nothing is held")
+            raise FolderError(f"{in_words(absent)}: nothing is held")
         studies = dict.fromkeys(location.uids[0] for location in locations)
         if isinstance(one, Matching | Everything):
             studies = {study: None for study in studies if study in pinned}

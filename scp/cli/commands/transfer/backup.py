@@ -58,14 +58,20 @@ def run(settings: Settings, to: Path, as_json: bool = False) -> bool:
     started = time.monotonic()
     with opened(settings) as archive, shown("backup") as progress:
         kept = _Kept(progress)
-        done = back_up(archive, to, kept if as_json else progress)
+        told = kept if as_json else progress
+        done = back_up(archive, to, told, settings.worklist_folder)
     seconds = time.monotonic() - started
     counts = {"copied": done.copied, "unchanged": done.unchanged, "removed": done.removed,
               "faults": done.faults}  # fmt: skip
     tell(settings, "backup", to=str(to), bytes=done.bytes, **counts, seconds=round(seconds, 3))
     if as_json:
-        told = {**counts, "faults": kept.lines, "bytes": done.bytes, "seconds": round(seconds, 3)}
-        say_json({"to": str(to), **told})
+        document = {
+            **counts,
+            "faults": kept.lines,
+            "bytes": done.bytes,
+            "seconds": round(seconds, 3),
+        }
+        say_json({"to": str(to), **document})
         return not done.faults
     words = ", ".join(f"{name}={count}" for name, count in counts.items())
     say(f"backup of {settings.storage.path} to {to}: {words}, {size(done.bytes)}, "

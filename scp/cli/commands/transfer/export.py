@@ -33,7 +33,7 @@ from scp.node import opened
 from scp.runtime import MANY, tell
 from storage import Archive, Location
 from storage.diagnostics import ArchiveError, ResourceError
-from storage.maintenance.changes import Named
+from storage.maintenance.changes import Named, all_held, in_words
 
 app = Commands()
 
@@ -96,7 +96,7 @@ def run(
 ) -> bool:  # fmt: skip
     """Export, and show what becomes of it; whether all is there. Raises ArchiveError."""
     started = time.monotonic()
-    locations, absent = selection.held(held, wanted.named, settings.storage.charset)
+    locations, absent = all_held(held, wanted.named, settings.storage.charset)
     done, outcome = _Done(), "done"
     if not wanted.as_json:
         selection.tell_absent(absent)
@@ -135,7 +135,7 @@ def _show(
             "absent": [str(one) for one in absent], "deidentification": report.lines(),
         })  # fmt: skip
         return
-    say(f"{selection.words(wanted.named)} to {wanted.to}: exported={done.instances}, "
+    say(f"{in_words(wanted.named)} to {wanted.to}: exported={done.instances}, "
                f"failed={done.failed}, {size(done.bytes)}, seconds={seconds:.1f}")  # fmt: skip
     for line in report.lines():
         say(line)

@@ -1,7 +1,7 @@
 """`minipacs send`: what is named goes to a peer, on associations as a C-MOVE would open them."""
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -26,17 +26,15 @@ from scp.config import Peer, Settings
 from scp.copies.deidentify.elements import DeidentificationReport
 from scp.copies.deidentify.instances import copies_for
 from scp.copies.deidentify.rules import Profile
-from scp.network.scu import Delivery, Origin, Originator, Pause, Result, SubOperationOutcome
+from scp.network.scu import SubOperationOutcome
 from scp.network.tls import Contexts, contexts
 from scp.node import opened
-from scp.runtime import MANY, tell
-from storage import Archive, Location
-from storage.diagnostics import ArchiveError
-from storage.maintenance.changes import Named
+from scp.node.acts.actor import Actor
+from scp.node.acts.sending import Sending
+from storage import Archive
+from storage.maintenance.changes import Named, all_held, in_words
 
 app = Commands()
-
-_UNASKED = Originator("", 0, 0, named=False)
 
 
 @app.command()
@@ -69,8 +67,7 @@ def run(
     as_json: bool = False,
 ) -> bool:  # fmt: skip
     """Send, and show what becomes of it; whether all arrived. Raises ArchiveError."""
-    started = time.monotonic()
-    locations, absent = selection.held(archive, named, settings.storage.charset)
+    locations, absent = all_held(archive, named, settings.storage.charset)
     report = report or DeidentificationReport()
     document: dict[str, object] = {
         "to": title, "sent": 0, "warned": 0, "failed": 0, "bytes": 0, "seconds": 0.0,
@@ -83,43 +80,32 @@ def run(
     if not locations:
         return False
     copies = copies_for(archive, settings.node.ae_title, profile, report)
-    origin = Origin(settings, tls, copies, _UNASKED)
-    found = dict.fromkeys(Result, 0)
-    sent, ended = 0, "done"
+    sending = Sending(
+        Actor.of_command(settings), tls, title, peer, copies, locations,
+        str(profile) if profile else "",
+    )  # fmt: skip
     problems: list[dict[str, str]] = []
-    try:
-        with shown("send") as progress:
-            progress.begin(f"sending to {title}", sum(one.file_bytes for one in locations))
-            for outcome in _outcomes(origin, title, peer, locations):
-                found[outcome.result] += 1
-                sent += outcome.location.file_bytes if outcome.result is not Result.FAILED else 0
-                progress.advance(outcome.location.file_bytes)
-                if outcome.words and as_json:
-                    problems.append(_plain(outcome))
-                elif outcome.words:
-                    progress.say(f"{outcome.location.uids[2]}: {outcome.words}")
-    except (ArchiveError, KeyboardInterrupt) as error:
-        ended = str(error) or "interrupted"
-        raise
-    finally:
-        seconds = time.monotonic() - started
-        studies = list(dict.fromkeys(one.uids[0] for one in locations))[:MANY]
-        how = {"deidentified": str(profile)} if profile else {}
-        tell(
-            settings, "send", destination=title, studies=studies, **how, **_counts(found),
-            outcome=ended, seconds=round(seconds, 3),
-        )  # fmt: skip
+    with shown("send") as progress, closing(sending.outcomes()) as outcomes:
+        progress.begin(f"sending to {title}", sum(one.file_bytes for one in locations))
+        for outcome in outcomes:
+            progress.advance(outcome.location.file_bytes)
+            if outcome.words and as_json:
+                problems.append(_plain(outcome))
+            elif outcome.words:
+                progress.say(f"{outcome.location.uids[2]}: {outcome.words}")
+    failed = sending.counts["failed"]
     if as_json:
-        say_json(document | _counts(found) | {
-            "bytes": sent, "seconds": round(seconds, 3), "problems": problems,
+        say_json(document | sending.counts | {
+            "bytes": sending.bytes, "seconds": round(sending.seconds, 3), "problems": problems,
             "deidentification": report.lines(),
         })  # fmt: skip
-        return not found[Result.FAILED] and not absent
-    words = ", ".join(f"{name}={count}" for name, count in _counts(found).items())
-    say(f"{selection.words(named)} to {title}: {words}, {size(sent)}, seconds={seconds:.1f}")
+        return not failed and not absent
+    words = ", ".join(f"{name}={count}" for name, count in sending.counts.items())
+    took = f"{size(sending.bytes)}, seconds={sending.seconds:.1f}"
+    say(f"{in_words(named)} to {title}: {words}, {took}")
     for line in report.lines():
         say(line)
-    return not found[Result.FAILED] and not absent
+    return not failed and not absent
 
 
 def _plain(outcome: SubOperationOutcome) -> dict[str, str]:
@@ -129,18 +115,3 @@ def _plain(outcome: SubOperationOutcome) -> dict[str, str]:
         "study": study, "series": series, "instance": instance,
         "result": outcome.result.name.lower(), "reason": outcome.words,
     }  # fmt: skip
-
-
-def _counts(found: dict[Result, int]) -> dict[str, int]:
-    return {"sent": found[Result.COMPLETED], "warned": found[Result.WARNED],
-            "failed": found[Result.FAILED]}  # fmt: skip
-
-
-def _outcomes(
-    origin: Origin, title: str, peer: Peer, locations: Sequence[Location]
-) -> Iterator[SubOperationOutcome]:
-    delivery = Delivery(origin, title, peer, locations, Pause())
-    try:
-        yield from (outcome for outcome in delivery if outcome)
-    finally:
-        delivery.stop()

@@ -151,7 +151,9 @@ def run(
             say(f"journal: {words}", err=True)
         acceptances = Acceptances(archive)
         with shown("check") as progress:
-            for fault in faults_of(archive, storage.charset, repair, progress, share):
+            entries = settings.worklist_folder
+            folder = entries if settings.worklist or entries.is_dir() else None
+            for fault in faults_of(archive, storage.charset, repair, progress, share, folder):
                 found.add(acceptances.marked(fault), progress)
         held, size = counts(archive), held_bytes(archive)
         if not as_json:

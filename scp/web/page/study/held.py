@@ -28,7 +28,7 @@ _OF_SERIES = (
 )  # fmt: skip
 _OF_INSTANCE = ("InstanceNumber", "NumberOfFrames", "SOPClassUID", "Rows")
 LAST_HEADER_TAG = 0x7FDFFFFF
-_MOST_FRAMES = 50_000  # of a series: the numbers are a stranger's
+_MOST_FRAMES = 100_000  # of a series: the numbers are a stranger's
 
 
 @dataclass(frozen=True)

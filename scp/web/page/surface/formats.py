@@ -20,6 +20,11 @@ def clean(text: object) -> str:
     return _HARMFUL.sub(_symbol, str(text))
 
 
+def harmless(text: str) -> str:
+    """The same without that: for what is searched for, where it can mean nothing."""
+    return _HARMFUL.sub("", text)
+
+
 def _symbol(found: re.Match[str]) -> str:
     code = ord(found[0])
     if code < 0x20:

@@ -11,18 +11,20 @@ from cryptography.fernet import Fernet, InvalidToken
 
 # So long a URL answers; then it is asked again.
 _SECONDS = 12 * 3600
-_MOST_CHARACTERS = 8192
+_MOST_CHARACTERS = 16384
 
 
 def sealed(secret: bytes, values: dict[str, str]) -> str:
     """The values as a text for a URL; `secret` has 32 bytes."""
-    return _fernet(secret).encrypt(json.dumps(values).encode()).decode()
+    text = json.dumps(values, ensure_ascii=False)
+    return _fernet(secret).encrypt(text.encode(errors="surrogatepass")).decode()
 
 
-def unsealed(secret: bytes, text: str) -> dict[str, str] | None:
-    """What was sealed; None where it is too old, or was sealed by another."""
+def unsealed(secret: bytes, text: str, seconds: int = _SECONDS) -> dict[str, str] | None:
+    """What was sealed; None where it is older than that, or was sealed by another."""
     try:
-        told = _fernet(secret).decrypt(text[:_MOST_CHARACTERS], ttl=_SECONDS)
+        given = text[:_MOST_CHARACTERS].encode(errors="replace")
+        told = _fernet(secret).decrypt(given, ttl=seconds)
     except InvalidToken:
         return None
     return {str(name): str(value) for name, value in json.loads(told).items()}

@@ -1,5 +1,9 @@
 """What the page says, in each language: a table. Whoever adds a language adds a column."""
 
+from scp.web.page.surface.act_strings import ACT_STRINGS, ERRORS_TOLD
+
+__all__ = ["ERRORS_TOLD", "LANGUAGES", "STRINGS", "text_of"]
+
 # As each is called in itself; the first one speaks where none of a reader's is here.
 LANGUAGES = {"en": "English", "de": "Deutsch", "zh": "中文"}
 
@@ -21,10 +25,15 @@ STRINGS: dict[str, tuple[str, str, str]] = {
     ),
     "attribute": ("Attribute", "Attribut", "属性"),
     "audit": ("Audit trail", "Zugriffsprotokoll", "审计记录"),
+    "audit_all": ("Look through all of it", "Alles durchsehen", "查看全部记录"),
     "audit_cut": (
-        "Older lines of the audit trail were not looked at.",
-        "Ältere Zeilen des Zugriffsprotokolls wurden nicht durchgesehen.",
-        "未查看更早的审计记录。",
+        "Lines of the audit trail from before {0} were not looked at.",
+        "Zeilen des Zugriffsprotokolls von vor {0} wurden nicht durchgesehen.",
+        "未查看 {0} 之前的审计记录。",
+    ),
+    "audit_more": (
+        "There are more lines than these {0}.", "Es gibt mehr Zeilen als diese {0}.",
+        "记录多于所示的 {0} 行。",
     ),
     "audit_off": (
         "The audit trail is off: [audit] enabled.",
@@ -35,6 +44,10 @@ STRINGS: dict[str, tuple[str, str, str]] = {
     "committed": ("Committed", "Zugesichert", "已确认存储"),
     "configuration": ("Configuration", "Konfiguration", "配置"),
     "conformance": ("Conformance statement", "Conformance Statement", "一致性声明"),
+    "contact_since": (
+        "Contacts by the audit trail since {0}.", "Kontakte nach dem Zugriffsprotokoll seit {0}.",
+        "联系信息来自 {0} 以来的审计记录。",
+    ),
     "corrections": ("Corrections", "Korrekturen", "更正"),
     "date": ("Date", "Datum", "日期"),
     "description": ("Description", "Beschreibung", "描述"),
@@ -75,17 +88,32 @@ STRINGS: dict[str, tuple[str, str, str]] = {
     "last": ("Last", "Zuletzt", "最近"),
     "last_contact": ("Last contact", "Letzter Kontakt", "最近联系"),
     "last_error": ("Last error", "Letzter Fehler", "最近错误"),
+    "log_in": ("Log in", "Anmelden", "登录"),
+    "log_in_how": (
+        "With a token that `minipacs user token` has made for you.",
+        "Mit einem Token, das `minipacs user token` für Sie gemacht hat.",
+        "使用由 `minipacs user token` 为您生成的令牌。",
+    ),
+    "log_in_wrong": (
+        "That is no token of a user here.", "Das ist kein Token eines Benutzers hier.",
+        "这不是此处任何用户的令牌。",
+    ),
+    "log_out": ("Log out", "Abmelden", "退出"),
+    "looked_at": (
+        "The study is larger: this is of {0} of its instances.",
+        "Die Studie ist größer: das gilt für {0} ihrer Instanzen.",
+        "该检查更大:以上仅涉及其中 {0} 个实例。",
+    ),
     "may": ("May", "Darf", "权限"),
     "modality": ("Modality", "Modalität", "设备类型"),
-    "more_series": (
-        "The first {0} series are shown.", "Die ersten {0} Serien werden gezeigt.",
-        "仅显示前 {0} 个序列。",
-    ),
     "n_instances": ("{0} instances", "{0} Instanzen", "{0} 个实例"),
     "name": ("Patient's name", "Name", "患者姓名"),
     "navigation": ("Views", "Ansichten", "视图"),
     "newest": ("Newest", "Neueste", "最新"),
+    "news_added": ("New: {0}.", "Neu: {0}.", "新到:{0}。"),
+    "news_changed": ("Changed: {0}.", "Geändert: {0}.", "有变化:{0}。"),
     "next": ("Next", "Weiter", "下一张"),
+    "next_series": ("Further series", "Weitere Serien", "更多序列"),
     "no_audit": (
         "Nothing in the audit trail.", "Nichts im Zugriffsprotokoll.", "审计记录中没有相关内容。",
     ),
@@ -166,6 +194,7 @@ STRINGS: dict[str, tuple[str, str, str]] = {
     "size": ("Size", "Größe", "大小"),
     "skip": ("To the content", "Zum Inhalt", "跳到内容"),
     "slice": ("Slice", "Schicht", "层"),
+    "some_series": ("Series {0} to {1}", "Serien {0} bis {1}", "第 {0} 至 {1} 个序列"),
     "space": ("space", "Leertaste", "空格"),
     "speed": ("Speed", "Tempo", "速度"),
     "state": ("State", "Stand", "状态"),
@@ -180,6 +209,7 @@ STRINGS: dict[str, tuple[str, str, str]] = {
     "to_series": ("To the series", "Zur Serie", "返回序列"),
     "to_studies": ("To the studies", "Zu den Studien", "返回检查列表"),
     "today": ("Today", "Heute", "今天"),
+    "token": ("Token", "Token", "令牌"),
     "tool_pan": ("Drag to pan", "Ziehen verschiebt", "拖动平移"),
     "tool_scroll": ("Drag to scroll", "Ziehen blättert", "拖动翻页"),
     "tool_window": ("Drag to window", "Ziehen fenstert", "拖动调窗"),
@@ -205,6 +235,7 @@ STRINGS: dict[str, tuple[str, str, str]] = {
     "zip_media": ("For media, with DICOMDIR", "Für Medien, mit DICOMDIR", "用于介质(含 DICOMDIR)"),
     "zoom": ("Zoom", "Zoom", "缩放"),
 }  # fmt: skip
+STRINGS |= ACT_STRINGS
 
 
 def text_of(language: str, key: str, *values: object) -> str:

@@ -1,6 +1,6 @@
 """Who asks over HTTP, from where, and what that one may do."""
 
-from scp.web.request.access.callers import ANYBODY, Caller
+from scp.web.request.access.callers import NOBODY, Caller
 from scp.web.request.access.connections import Connection
 from scp.web.request.access.errors import (
     AccessError,
@@ -10,9 +10,11 @@ from scp.web.request.access.errors import (
     UnauthorizedError,
 )
 from scp.web.request.access.identity import Identity
+from scp.web.request.access.sessions import SESSION_SECONDS, session_cookie
 
 __all__ = [
-    "ANYBODY",
+    "NOBODY",
+    "SESSION_SECONDS",
     "AccessError",
     "BusyError",
     "Caller",
@@ -21,4 +23,5 @@ __all__ = [
     "Identity",
     "TooManyError",
     "UnauthorizedError",
+    "session_cookie",
 ]

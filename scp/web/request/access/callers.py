@@ -12,6 +12,7 @@ class Caller:
 
     name: str
     rights: frozenset[Right]
+    has_session: bool = False  # it has logged in, and can log out
 
     def may(self, right: Right) -> bool:
         """Whether it has a right."""
@@ -20,10 +21,12 @@ class Caller:
     def require(self, right: Right) -> None:
         """Raise ForbiddenError unless it has a right."""
         if not self.may(right):
-            words = f"{self.name} may not {_VERBS.get(right, right)} here"
-            raise ForbiddenError(f'{words}: [users] {self.name} has no "{right}" in allow')
+            who = f"{self.name} may not" if self.name else "nobody may"
+            where = f"[users] {self.name}" if self.name else "[web]"
+            words = f"{who} {_VERBS.get(right, right)} here"
+            raise ForbiddenError(f'{words}: {where} has no "{right}" in allow')
 
 
 _VERBS = {Right.PAGE: "see the pages"}
-# Whom nobody asked who it is.
-ANYBODY = Caller("", frozenset(Right))
+# Before it is known who asks.
+NOBODY = Caller("", frozenset())

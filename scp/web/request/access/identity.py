@@ -4,13 +4,17 @@ import binascii
 import threading
 from base64 import b64decode
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from werkzeug.http import parse_cookie
+
 from scp.config import Settings, credentials
-from scp.web.request.access.callers import ANYBODY, Caller
+from scp.web.request.access.callers import Caller
 from scp.web.request.access.connections import Connection
 from scp.web.request.access.errors import BusyError, ForbiddenError, UnauthorizedError
 from scp.web.request.access.failures import Failures
+from scp.web.request.access.sessions import Sessions, session_cookie
 from scp.web.request.access.verified import Verified
 
 _CHALLENGES = {
@@ -25,26 +29,34 @@ _MOST_CHARACTERS = 1024  # of what proves it
 class Identity:
     """Finds who asks; safe to use from many threads."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, secret: bytes) -> None:
         assert settings.web
         self._web = settings.web
         self._users = settings.users
+        self._anybody = Caller("", settings.web.allow)
         self._callers = {name: Caller(name, user.allow) for name, user in settings.users.items()}
         self._tokens = {kept: name for name, user in settings.users.items() for kept in user.tokens}
+        self._sessions = Sessions(secret, self._tokens)
         self._failures, self._verified = Failures(), Verified()
         self._stretching = threading.BoundedSemaphore(_STRETCHED_AT_ONCE)
         self._ways: Mapping[str, Callable[[str, Connection], Caller]] = {
             "basic": self._by_password, "bearer": self._by_token,
         } if self._web.auth == "basic" else {"bearer": self._by_token}  # fmt: skip
 
-    def of(self, environ: Mapping[str, Any], connection: Connection) -> Caller:
-        """Who asks. Raises UnauthorizedError, ForbiddenError, TooManyError."""
+    def of(
+        self, environ: Mapping[str, Any], connection: Connection, by_session: bool = False
+    ) -> Caller:
+        """Who asks; `by_session`: whether that may be proved by having logged in.
+
+        Raises UnauthorizedError, ForbiddenError, TooManyError.
+        """
         if self._web.auth == "none":
-            return ANYBODY
+            return self._anybody
         if self._web.auth == "proxy":
             return self._by_proxy(environ, connection)
-        if not connection.is_private:  # before it is sent: the browser asks for none then
-            raise ForbiddenError("ask by HTTPS: what proves who asks would travel unencrypted")
+        _require_private(connection)  # before it is sent: the browser asks for none then
+        if by_session and "HTTP_AUTHORIZATION" not in environ:
+            return self._by_session(environ)
         scheme, _, given = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
         way = self._ways.get(scheme.lower())
         if way is None:
@@ -52,6 +64,26 @@ class Identity:
         if len(given) > _MOST_CHARACTERS:
             raise self._unauthorized("what proves it is too long")
         return way(given.strip(), connection)
+
+    @property
+    def takes_sessions(self) -> bool:
+        """Whether one can log in: where a browser has no other way to prove who asks."""
+        return self._web.auth == "token"
+
+    def log_in(self, token: str, connection: Connection) -> tuple[Caller, str]:
+        """Whose token it is, and what the cookie of the session is to hold. Raises as `of`."""
+        _require_private(connection)
+        given = token.strip()[:_MOST_CHARACTERS]
+        caller = self._by_token(given, connection)
+        return caller, self._sessions.begin(credentials.digest_of_token(given))
+
+    def _by_session(self, environ: Mapping[str, Any]) -> Caller:
+        cookies = parse_cookie(str(environ.get("HTTP_COOKIE", "")))
+        held = cookies.get(session_cookie(str(environ.get("SERVER_PORT", ""))), "")
+        name = self._sessions.user_of(held) if self.takes_sessions else None
+        if name is None:
+            raise self._unauthorized("it has to be proved who asks")
+        return replace(self._callers[name], has_session=True)
 
     def _by_proxy(self, environ: Mapping[str, Any], connection: Connection) -> Caller:
         if not connection.is_proxied:
@@ -105,3 +137,8 @@ class Identity:
 
     def _unauthorized(self, words: str) -> UnauthorizedError:
         return UnauthorizedError(words, _CHALLENGES[self._web.auth])
+
+
+def _require_private(connection: Connection) -> None:
+    if not connection.is_private:
+        raise ForbiddenError("ask by HTTPS: what proves who asks would travel unencrypted")

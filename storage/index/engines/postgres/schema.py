@@ -30,19 +30,48 @@ END $sum$""",
     "sender, received ON instance FOR EACH ROW EXECUTE FUNCTION sum_received()",
 )
 
+# When something of each study came last; of a study that is left without any it goes.
+_ARRIVALS = (
+    "CREATE TABLE study_arrival (study BIGINT PRIMARY KEY, arrived BIGINT)",
+    "CREATE INDEX study_arrival_arrived ON study_arrival (arrived, study)",
+    """CREATE FUNCTION note_arrival() RETURNS trigger LANGUAGE plpgsql AS $note$
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        UPDATE study_arrival SET arrived = (
+            SELECT MAX(instance.arrived) FROM series
+            JOIN instance ON instance.parent_id = series.id
+            WHERE series.parent_id = study_arrival.study
+        ) WHERE study = (SELECT parent_id FROM series WHERE id = OLD.parent_id)
+        AND arrived <= OLD.arrived;
+        DELETE FROM study_arrival WHERE arrived IS NULL
+        AND study = (SELECT parent_id FROM series WHERE id = OLD.parent_id);
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO study_arrival AS held
+        SELECT parent_id, NEW.arrived FROM series WHERE id = NEW.parent_id
+        ON CONFLICT (study) DO UPDATE SET arrived = excluded.arrived
+        WHERE excluded.arrived > held.arrived;
+    END IF;
+    RETURN NULL;
+END $note$""",
+    "CREATE TRIGGER study_arrival AFTER INSERT OR DELETE OR UPDATE OF parent_id, arrived "
+    "ON instance FOR EACH ROW EXECUTE FUNCTION note_arrival()",
+)
+
 # A sequence, which takes no lock and is never taken back: who looks at it holds the right to write.
 # It begins with a number that is no other schema's: one that takes the place of this has another.
 _EPOCH = (
-    "DO $epoch$ BEGIN EXECUTE format('CREATE SEQUENCE epoch START %s', "
-    "1 + floor(random() * 9e15)::bigint); END $epoch$",
+    "DO $epoch$ BEGIN EXECUTE format('CREATE SEQUENCE epoch_count START %s', "
+    "1 + floor(random() * 4e15)::bigint); END $epoch$",
+    "CREATE VIEW epoch AS SELECT 2 * last_value + is_called::int AS number FROM epoch_count",
     "CREATE FUNCTION raise_epoch() RETURNS trigger LANGUAGE plpgsql AS $raise$ "
-    "BEGIN PERFORM nextval('epoch'); RETURN NULL; END $raise$",
+    "BEGIN PERFORM nextval('epoch_count'); RETURN NULL; END $raise$",
 )
 _RAISES = (
     "CREATE TRIGGER epoch AFTER UPDATE OR DELETE ON {} "
     "FOR EACH STATEMENT EXECUTE FUNCTION raise_epoch()"
 )
-READ_EPOCH = "SELECT last_value, is_called FROM epoch"
+READ_EPOCH = "SELECT number FROM epoch"
 
 MAKE_META = (
     "CREATE TABLE IF NOT EXISTS meta (one INTEGER PRIMARY KEY CHECK (one = 1), version BIGINT)"
@@ -55,7 +84,7 @@ WRITE_VERSION = (
 
 def beside_tables(above: tuple[str, ...]) -> tuple[str, ...]:
     """The statements that make it, once the tables are there; `above`: those of the epoch."""
-    return (*_SUMS, *_EPOCH, *(_RAISES.format(table) for table in above), MAKE_META)
+    return (*_SUMS, *_ARRIVALS, *_EPOCH, *(_RAISES.format(table) for table in above), MAKE_META)
 
 
 _ADDED = (

@@ -2,6 +2,7 @@
 
 from storage.index.engines.sqlite.database import ERRORS, connect, index_path, version_of
 from storage.index.engines.sqlite.engine import SqliteEngine
+from storage.index.engines.sqlite.epoch import EPOCH_TABLES
 from storage.index.engines.sqlite.high_water import (
     TABLE,
     applied,
@@ -21,6 +22,7 @@ from storage.index.engines.sqlite.replacing import (
 from storage.index.engines.sqlite.shrinking import is_loose, shrink
 
 __all__ = [
+    "EPOCH_TABLES",
     "ERRORS",
     "SUM_TABLES",
     "TABLE",

@@ -11,6 +11,7 @@ _READ = "SELECT number FROM epoch"
 _TABLE = "CREATE TABLE IF NOT EXISTS epoch (number INTEGER)"
 # Of no other file: one that takes its place is then at another number.
 _BEGIN = "INSERT INTO epoch SELECT ABS(RANDOM() >> 16) WHERE NOT EXISTS (SELECT 1 FROM epoch)"
+EPOCH_TABLES = _TABLE, _BEGIN
 _TRIGGER = (
     "CREATE TRIGGER IF NOT EXISTS epoch_{table}_{event} AFTER {event} ON {table} "
     "BEGIN UPDATE epoch SET number = number + 1; END"

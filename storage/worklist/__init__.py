@@ -1,0 +1,45 @@
+"""The worklist: what is to be done, what is being done and what became of it (PS3.4 F, K)."""
+
+from storage.worklist.following import Followed, Follower
+from storage.worklist.performed import (
+    NEEDED,
+    NOT_SET,
+    StepError,
+    StepFault,
+    instances,
+    is_final,
+    step_status,
+    studies_of,
+)
+from storage.worklist.progress import By, Rules, State
+from storage.worklist.query import STATUS, WorklistQuery
+from storage.worklist.questions import Question
+from storage.worklist.steps import Step
+from storage.worklist.table import FileFault
+from storage.worklist.worklist import EVER, Known, SetStep, Worklist, day_before
+
+__all__ = [
+    "EVER",
+    "NEEDED",
+    "NOT_SET",
+    "STATUS",
+    "By",
+    "FileFault",
+    "Followed",
+    "Follower",
+    "Known",
+    "Question",
+    "Rules",
+    "SetStep",
+    "State",
+    "Step",
+    "StepError",
+    "StepFault",
+    "Worklist",
+    "WorklistQuery",
+    "day_before",
+    "instances",
+    "is_final",
+    "step_status",
+    "studies_of",
+]

@@ -1,0 +1,14 @@
+"""Engines that run on other hosts elsewhere, started here for as long as there are tests."""
+
+from collections.abc import Iterator
+
+import pytest
+from support.machine.seaweed import ScratchSeaweed, running_seaweed
+
+
+@pytest.fixture(scope="session")
+def seaweed() -> Iterator[ScratchSeaweed]:
+    """An object store with the bucket `shared`, for tests that let it run."""
+    with running_seaweed() as server:
+        server.make_bucket("shared")
+        yield server
