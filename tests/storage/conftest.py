@@ -11,6 +11,20 @@ from storage.index import Index, open_index
 from storage.index.opening import open_postgres, put_elsewhere
 
 NewIndex = Callable[[], Index]
+# With PostgreSQL these take a minute or more, beside what they take with SQLite.
+_LONG = {
+    "test_added_keys.py", "test_header_search.py", "test_matching_properties.py",
+    "test_value_forms.py",
+}  # fmt: skip
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have what takes long in PostgreSQL be a long test there."""
+    for item in items:
+        of = getattr(item, "callspec", None)
+        if item.path.name in _LONG and of and of.params.get("database") == "postgresql":
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +36,7 @@ def postgres() -> Iterator[ScratchPostgres]:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> str:
-    """What the index lies in. A module whose tests take long has PostgreSQL marked as long."""
+    """What the index lies in."""
     name: str = request.param
     return name
 
