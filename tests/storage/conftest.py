@@ -14,7 +14,7 @@ NewIndex = Callable[[], Index]
 # With PostgreSQL these take a minute or more, beside what they take with SQLite.
 _LONG = {
     "test_added_keys.py", "test_header_search.py", "test_matching_properties.py",
-    "test_value_forms.py",
+    "test_query_limits.py", "test_value_forms.py",
 }  # fmt: skip
 
 
