@@ -27,6 +27,7 @@ _MARK = "@@ command"
 _VARIES = [
     (re.compile(r"seconds=[0-9.]+"), "seconds=*"),
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:*"),
+    (re.compile(r"study=2\.25\.\d+"), "study=*"),
     (re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ +"), ""),
 ]
 
@@ -165,6 +166,31 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
 def test_each_command_of_the_walk_says_what_is_shown(walk: list[list[str]], number: int) -> None:
     assert len(walk) == len(steps(WALK))
     assert follows(steps(WALK)[number].shown, walk[number]) == "", "\n".join(walk[number])
+
+
+# ---- a worklist
+
+TOLD = "A worklist"
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
+    """What each command of its section says."""
+    with running_node(tmp_path_factory.mktemp("worklist"), {"worklist": {}}) as node:
+        script = []
+        for step in steps(TOLD):
+            command = step.command.replace("127.0.0.1 11112", f"127.0.0.1 {node.port}")
+            script += [f"echo '{_MARK}'", command]
+        folder = tmp_path_factory.mktemp("work")
+        return run_script(script, folder, MINIPACS_CONFIG=str(node.config))
+
+
+@pytest.mark.parametrize("number", range(len(steps(TOLD))))
+def test_each_command_on_the_worklist_says_what_is_shown(
+    told: list[list[str]], number: int
+) -> None:
+    assert len(told) == len(steps(TOLD))
+    assert follows(steps(TOLD)[number].shown, told[number]) == "", "\n".join(told[number])
 
 
 def programs() -> list[str]:

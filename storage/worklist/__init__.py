@@ -14,9 +14,7 @@ from storage.worklist.performed import (
 from storage.worklist.progress import By, Rules, State
 from storage.worklist.query import STATUS, WorklistQuery
 from storage.worklist.questions import Question
-from storage.worklist.steps import Step
-from storage.worklist.table import FileFault
-from storage.worklist.worklist import EVER, Known, SetStep, Worklist, day_before
+from storage.worklist.worklist import EVER, Known, Worklist, day_before
 
 __all__ = [
     "EVER",
@@ -24,15 +22,12 @@ __all__ = [
     "NOT_SET",
     "STATUS",
     "By",
-    "FileFault",
     "Followed",
     "Follower",
     "Known",
     "Question",
     "Rules",
-    "SetStep",
     "State",
-    "Step",
     "StepError",
     "StepFault",
     "Worklist",

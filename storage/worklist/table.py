@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storage.diagnostics import DataSetError
-from storage.worklist import folder as files
 from storage.worklist.database import writing
 from storage.worklist.entries import Entry, EntryError, from_json, to_json
-from storage.worklist.folder import Stamp
+from storage.worklist.entries import folder as files
 
 
 @dataclass(frozen=True)
@@ -39,17 +38,17 @@ def bring_up(db: sqlite3.Connection, folder: Path, identity: str, charset: str) 
     return True
 
 
-def _changed(db: sqlite3.Connection, found: dict[str, Stamp]) -> list[str]:
+def _changed(db: sqlite3.Connection, found: dict[str, files.Stamp]) -> list[str]:
     """The names of the files that were written, added or taken away since they were read."""
     rows = db.execute("SELECT name, written, size FROM file").fetchall()
-    held = {name: Stamp(written, size) for name, written, size in rows}
+    held = {name: files.Stamp(written, size) for name, written, size in rows}
     if held == found:
         return []
     return sorted(name for name in held.keys() | found.keys() if held.get(name) != found.get(name))
 
 
 def _read(
-    db: sqlite3.Connection, path: Path, stamp: Stamp, now: int, identity: str, charset: str
+    db: sqlite3.Connection, path: Path, stamp: files.Stamp, now: int, identity: str, charset: str
 ) -> None:
     entries: list[Entry] = []
     fault = ""

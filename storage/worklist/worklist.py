@@ -13,9 +13,9 @@ from pydicom.tag import BaseTag
 
 from storage.dicom.data_sets import Elements
 from storage.journal import STEPS, Journal
-from storage.worklist import database, evidence, folder, questions, steps, table
+from storage.worklist import database, evidence, questions, steps, table
 from storage.worklist.database import errors, writing
-from storage.worklist.entries import Entry, EntryError
+from storage.worklist.entries import Entry, EntryError, folder
 from storage.worklist.evidence import Held
 from storage.worklist.performed import StepError, StepFault, check_created, check_set
 from storage.worklist.progress import Arrivals, By, Evidence, Rules, Standing, State, standing

@@ -1,14 +1,19 @@
 """Whether the node is alive, and whether it can serve."""
 
 import mmap
+import os
 import shutil
 import time
+from collections import Counter
 
 from scp.config import Settings
+from scp.network.services.worklist import rules_of
 from scp.network.tls import certificates
 from scp.runtime import AssociationSlots, Heartbeats, heartbeat
+from storage.journal import Journal
 from storage.maintenance.recovery import index_bytes, why_not_usable
 from storage.outbox import Standing, standings_beside
+from storage.worklist import State, Worklist, day_before
 
 # Who is well shows a sign of life within so many beats.
 _BEATS = 3
@@ -53,7 +58,37 @@ class Health:
             return "the node is stopping"
         if fault := self.why_not_alive():
             return fault
-        return why_not_usable(self.settings.storage.path, self.settings.limits.free_bytes)
+        storage, limits = self.settings.storage, self.settings.limits
+        return why_not_usable(storage.path, limits.free_bytes) or self._why_no_worklist()
+
+    def _why_no_worklist(self) -> str:
+        """Empty where modalities can be answered, or are not to be."""
+        folder = self.settings.worklist_folder
+        if self.settings.worklist is None or os.access(folder, os.R_OK | os.X_OK):
+            return ""
+        return f"the worklist's folder cannot be read: {folder}"
+
+    def worklist(self) -> tuple[Counter[str], int] | None:
+        """Entries of today by state, and how many files are not taken; None: there is no worklist.
+
+        Raises ResourceError.
+        """
+        settings = self.settings
+        if settings.worklist is None:
+            return None
+        storage = settings.storage
+        worklist = Worklist(
+            storage.path, Journal(storage.path, sync=False), settings.worklist_folder,
+            storage.charset,
+        )  # fmt: skip
+        try:
+            today, rules = day_before(0), rules_of(settings.worklist)
+            known = [one for one in worklist.known(today, rules) if one.entry.day == today]
+            states = Counter({str(state): 0 for state in State})
+            states.update(str(one.state) for one in known)
+            return states, len(worklist.faults())
+        finally:
+            worklist.close()
 
     def free_bytes(self) -> int:
         """What the disk still takes. Raises OSError."""

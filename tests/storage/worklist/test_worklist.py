@@ -196,6 +196,8 @@ def test_a_thousand_files_are_read_once(folder, worklist, monkeypatch) -> None:
     for number in range(1000):
         write(folder, f"{number}.json", ORDER | {"AccessionNumber": str(number)}, at=10**18)
     assert len(told(worklist)) == 1000
-    monkeypatch.setattr("storage.worklist.folder.read", lambda *_: pytest.fail("was read again"))
+    monkeypatch.setattr(
+        "storage.worklist.entries.folder.read", lambda *_: pytest.fail("was read again")
+    )
     assert len(told(worklist)) == 1000
     assert len(told(opened(folder))) == 1000

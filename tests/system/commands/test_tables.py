@@ -83,7 +83,7 @@ def test_without_a_terminal_nothing_is_cut_or_folded(node: RunningNode) -> None:
     assert "Connection refused" in peer
     (allow, _) = [line for line in into_file("config", "-c", config).splitlines()
                   if "allow" in line]  # fmt: skip
-    assert "['commit', 'echo', 'find', 'get', 'move', 'store']" in allow
+    assert "['commit', 'echo', 'find', 'get', 'move', 'step', 'store', 'worklist']" in allow
 
 
 def test_times_have_the_zone_that_they_are_told_in(node: RunningNode) -> None:

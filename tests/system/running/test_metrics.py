@@ -59,6 +59,8 @@ from support.network.receivers import Receiver, call, report_on
 from support.network.requestor import HELD, Requestor
 from support.network.wire import request_of
 
+from scp.config import Service
+
 SECONDS = 30
 OUTCOMES = ("accepted", "release", "abort", "rejected", "refused", "lost")
 _ADDRESS = re.compile(r"metrics at (http://\S+)/metrics")
@@ -127,7 +129,7 @@ def check_consistent(samples: Samples) -> None:
     for (name, labels), value in samples.items():
         if name == "request_seconds_bucket":
             buckets[dict(labels)["service"]].append((float(dict(labels)["le"]), value))
-    assert buckets.keys() == {"echo", "store", "find", "move", "get", "commit"}
+    assert buckets.keys() == set(Service)
     for service, counts in buckets.items():
         bounds, heights = zip(*counts, strict=True)
         assert list(bounds) == sorted(set(bounds))

@@ -1,7 +1,8 @@
 """Identifiers of worklist answers: what was asked of an entry, encoded piece by piece and kept.
 
-A modality asks every minute, and mostly finds what it found before: of an entry each element is
-encoded once for as long as it is held.
+A modality asks every minute for the same, and mostly finds what it found before: of an entry each
+element is encoded once for as long as it is held, and so is what was answered to who asks for just
+that.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,9 @@ from storage.worklist.entries import NEVER_EMPTY, STEP_SEQUENCE, Entry
 # Those of ASCII alone, by whichever name (PS3.3 C.12.1.1.2).
 _ASCII_TERMS = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
 _Key = tuple[BaseTag, Element]
+# Of an entry so many answers are kept: modalities that ask for other attributes are few.
+_MOST_KEPT = 8
+_ANSWERS = "answers"
 
 
 class AnswerEncoder:
@@ -38,8 +42,22 @@ class AnswerEncoder:
         self._empty = {tag: self._element(tag, _empty(tag, key), charsets.charset(""))
                        for tag, key in (*self._keys, *(self._step_keys or ()))}  # fmt: skip
 
+        how = transfer_syntax, self._asked, self._takes_ascii_alone
+        self._plan = (*how, _shape(query.keys))
+
     def encode(self, known: Known) -> bytes:
         """The identifier for an entry; the status of its step is what it is now."""
+        kept: dict[object, bytes] = known.entry.kept.setdefault(_ANSWERS, {})
+        of = self._plan, known.state
+        found = kept.get(of)
+        if found is None:
+            found = self._encode(known)
+            if len(kept) >= _MOST_KEPT:
+                kept.clear()
+            kept[of] = found
+        return found
+
+    def _encode(self, known: Known) -> bytes:
         entry = known.entry
         term = ""
         if not _is_ascii(entry):
@@ -99,6 +117,15 @@ class AnswerEncoder:
                 yield from _texts_of(entry.elements.get(tag))
         for tag in [t for t, _ in self._step_keys] if self._step_keys else entry.step:
             yield from _texts_of(entry.step.get(tag))
+
+
+def _shape(keys: Elements) -> tuple[object, ...]:
+    """What of keys an answer depends on: which they are, and not their values."""
+    return tuple(
+        (int(tag), key.vr, key.text if tag.is_private else "",
+         None if key.items is None else tuple(map(_shape, key.items)))
+        for tag, key in keys.items()
+    )  # fmt: skip
 
 
 def _in_order(keys: Elements) -> list[_Key]:

@@ -29,6 +29,7 @@ def handle(request: Request) -> None:
         for known in _matches(request, query):
             request.respond_match(status, encoder.encode(known))
             sent += 1
+        _keep(request, query, sent)
         request.respond(Status.SUCCESS)
     except Cancelled:
         request.respond(Status.CANCEL)
@@ -47,7 +48,6 @@ def handle(request: Request) -> None:
             seconds=time.monotonic() - started,
         )
     )
-    _keep(request, query, sent)
 
 
 def settings_of(request: Request) -> WorklistSettings:

@@ -20,15 +20,14 @@ from storage.diagnostics import DataSetError
 from storage.dicom import part10
 from storage.dicom.data_sets import MESSAGE, Elements, ReadBudget, elements, reader
 from storage.files import sync_folder
-from storage.worklist.entries import (
+from storage.worklist.entries.entry import (
     Entry,
     EntryError,
     completed,
-    from_json,
     from_values,
-    to_json,
     to_values,
 )
+from storage.worklist.entries.json_form import from_json, to_json
 
 FILES = (".wl", ".json")
 # Of a file; an import of a thousand rows has less than one.
