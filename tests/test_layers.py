@@ -31,7 +31,7 @@ FLOORS = (
     {"storage.journal"},
     {"storage.journal.corrections", "storage.log"},
     {"storage.index.engines"},
-    {"storage.index.engines.sqlite"},
+    {"storage.index.engines.postgres", "storage.index.engines.sqlite"},
     {"storage.index"},
     {"storage.index.consistency"},
     {"storage.archive.finding"},

@@ -35,8 +35,7 @@ from storage.files import (
 from storage.index import (
     FileFacts,
     digest_in,
-    index_path,
-    open_index,
+    index_of,
     pages,
     record,
     search,
@@ -75,7 +74,7 @@ class Archive(AnsweringArchive):
         logged: bool = False,
     ) -> None:
         tree, journal = Tree(data, sync), Journal(data, sync)
-        super().__init__(tree, open_index(index_path(data), sync, pooled=True), journal)
+        super().__init__(tree, index_of(data, sync, pooled=True), journal)
         self._log = WriteAheadLog(data, self.journal, self.tree) if logged and sync else None
         self.withdrawals = Withdrawals(self.journal)
         self.documents = SeriesDocuments(data)

@@ -21,6 +21,7 @@ from storage.index.engines.sqlite import (
     writers_held,
 )
 from storage.index.entities import OF_PERSON, patients
+from storage.index.opening import index_of
 from storage.index.pages import Chain, Row, shortened
 from storage.index.rows import Location, row_of, shared_header
 from storage.index.search import Page, is_entered
@@ -71,6 +72,7 @@ __all__ = [
     "facts_in",
     "fault_of_marks",
     "forget",
+    "index_of",
     "index_path",
     "is_entered",
     "is_loose",

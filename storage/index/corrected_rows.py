@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 
 from storage.dicom import Header
@@ -18,6 +18,7 @@ from storage.dicom.values import PATIENT_IDENTITY, UID_KEYWORDS, UNIQUE, Level
 from storage.index import entities
 from storage.index.rows import ABOVE, SharedHeader, row_of, shared_header
 from storage.index.tables import IDENTITY, SHARED, TABLES, Index
+from storage.query import Dialect
 
 Corrected = Callable[[Header], Header]
 
@@ -169,15 +170,18 @@ class Recorrection:
 
 def studies_of(index: Index, level: Level, keys: Iterable[str]) -> list[int]:
     """The numbers of the studies of what has one of some keys at a level. Raises ResourceError."""
+    dialect = index.engine.dialect
+    statement = _of_one(level, "DISTINCT study.id", dialect, level is Level.IMAGE)
     with index.engine.reading():
-        found = (row[0] for key in keys for row in index.engine.execute(_STUDIES[level], (key,)))
+        found = (row[0] for key in keys for row in index.engine.execute(statement, (key,)))
         return list(dict.fromkeys(found))
 
 
 def instances_of(index: Index, level: Level, keys: Iterable[str]) -> list[int]:
     """The numbers of the instances, as they arrived. Raises ResourceError."""
+    statement = _of_one(level, "arrived, instance.id", index.engine.dialect)
     with index.engine.reading():
-        rows = (row for key in keys for row in index.engine.execute(_INSTANCES[level], (key,)))
+        rows = (row for key in keys for row in index.engine.execute(statement, (key,)))
         return [number for _, number in sorted(rows)]
 
 
@@ -197,7 +201,7 @@ def texts_of(index: Index, level: Level, key: str, column: str, most: int) -> li
         if column in ABOVE:
             texts = (held.shown.get(column, "") for held in _shared_headers(index, level, key))
             return list(islice(dict.fromkeys(texts), most))
-        statement = f"SELECT instance.{column} {_JOINED} WHERE {_UNIQUE[level]} "
+        statement = _of_one(level, f"instance.{column}", index.engine.dialect) + " "
         grouped = f"GROUP BY instance.{column} ORDER BY MIN(arrived) LIMIT ?"
         return [text for (text,) in index.engine.execute(statement + grouped, (key, most))]
 
@@ -205,7 +209,7 @@ def texts_of(index: Index, level: Level, key: str, column: str, most: int) -> li
 def _shared_headers(index: Index, level: Level, key: str) -> Iterator[_Held]:
     """Those of the instances of an entity."""
     if level is Level.IMAGE:
-        of_one = f"SELECT DISTINCT shared_id {_JOINED} WHERE {_UNIQUE[level]}"
+        of_one = _of_one(level, "DISTINCT shared_id", index.engine.dialect)
         wanted = {number for (number,) in index.engine.execute(of_one, (key,))}
     for study in studies_of(index, level, [key]):
         after = 0
@@ -246,13 +250,11 @@ _JOINED = (
     "FROM patient JOIN study ON study.parent_id = patient.id "
     "JOIN series ON series.parent_id = study.id JOIN instance ON instance.parent_id = series.id"
 )
-_UNIQUE = {level: f"{TABLES[level]}.{UNIQUE[level].column} = ?" for level in Level}
-_STUDIES = {
-    level: f"SELECT DISTINCT study.id {_JOINED if level is Level.IMAGE else joined} "
-    f"WHERE {_UNIQUE[level]}"
-    for level in Level
-    for joined in [_JOINED.rpartition(" JOIN ")[0]]
-}
-_INSTANCES = {
-    level: f"SELECT arrived, instance.id {_JOINED} WHERE {_UNIQUE[level]}" for level in Level
-}
+
+
+@lru_cache
+def _of_one(level: Level, columns: str, dialect: Dialect, to_instances: bool = True) -> str:
+    """The statement for columns of what has a unique key, which may be used twice."""
+    joined = _JOINED if to_instances else _JOINED.rpartition(" JOIN ")[0]
+    asked = dialect.is_text.format(f"{TABLES[level]}.{UNIQUE[level].column}")
+    return f"SELECT {columns} {joined} WHERE {asked}"

@@ -1,11 +1,25 @@
-"""What the index holds, counted."""
+"""What the index holds, counted; and what is counted and listed for a query (PS3.4 C.3.4)."""
 
-import json
 from collections.abc import Sequence
-from typing import NamedTuple
+from operator import and_
+from typing import Any, NamedTuple
 
-from storage.dicom.values import VIDEO_CLASSES, Level, Uids
-from storage.index.tables import TABLES, Index
+from peewee import SQL, fn
+
+from storage.dicom.values import BY_KEYWORD, VIDEO_CLASSES, Attribute, Level, Uids
+from storage.index.tables import TABLES, Index, columns_of
+from storage.query import (
+    ByDialect,
+    Decided,
+    Query,
+    condition,
+    equals_any,
+    is_universal,
+    joined,
+    matches,
+    put_together,
+    single_keys,
+)
 
 _BY_MODALITY = """
 SELECT series.Modality, COUNT(DISTINCT series.parent_id), COUNT(*), SUM(instances), SUM(bytes)
@@ -16,7 +30,8 @@ FROM (
 GROUP BY series.Modality ORDER BY SUM(bytes) DESC, series.Modality
 """
 _BY_STUDY = (
-    "SELECT study.StudyInstanceUID, SUM(instances), SUM(bytes), SUM(instances * (month = '')) "
+    "SELECT study.StudyInstanceUID, SUM(instances), SUM(bytes), "
+    "SUM(CASE WHEN month = '' THEN instances ELSE 0 END) "
     "FROM received_sum JOIN series ON received_sum.series = series.id "
     "JOIN study ON series.parent_id = study.id GROUP BY study.StudyInstanceUID"
 )
@@ -132,9 +147,10 @@ def of_study(index: Index, study: str) -> list[SenderShare]:
 
 
 _OF_STUDY = (
-    "SELECT sender, COUNT(*), SUM(file_bytes), SUM(instance.digest <> ''), MIN(received), "
-    f"MAX(received) FROM instance {_STUDY} WHERE StudyInstanceUID = ? GROUP BY sender "
-    "ORDER BY MIN(received), sender"
+    "SELECT sender, COUNT(*), SUM(file_bytes), "
+    "SUM(CASE WHEN instance.digest <> '' THEN 1 ELSE 0 END), "
+    f"MIN(received), MAX(received) FROM instance {_STUDY} WHERE StudyInstanceUID = ? "
+    "GROUP BY sender ORDER BY MIN(received), sender"
 )
 
 
@@ -167,11 +183,11 @@ def arrivals_for(index: Index, accessions: Sequence[str]) -> list[StudyArrivals]
 def _arrivals(index: Index, column: str, texts: Sequence[str]) -> list[StudyArrivals]:
     if not texts:
         return []
-    statement = f"{_ARRIVALS} WHERE study.{column} IN (SELECT value FROM json_each(?)) {_EACH}"
+    dialect = index.engine.dialect
+    statement = f"{_ARRIVALS} WHERE {dialect.is_in_texts.format(f'study.{column}')} {_EACH}"
     with index.engine.reading():
-        return [
-            StudyArrivals(*row) for row in index.engine.execute(statement, (json.dumps(texts),))
-        ]
+        found = index.engine.execute(statement, (dialect.listed(texts),))
+    return [StudyArrivals(*row) for row in found]
 
 
 # Of a file without a receipt its own time is all that is known.
@@ -181,21 +197,21 @@ _ARRIVALS = (
     f"MIN({_CAME}), MAX({_CAME}), COUNT(*) FROM study JOIN patient ON patient.id = study.parent_id "
     "JOIN series ON series.parent_id = study.id JOIN instance ON instance.parent_id = series.id"
 )
-_EACH = "GROUP BY study.id, Modality ORDER BY study.id, Modality"
+_EACH = "GROUP BY study.id, patient.id, Modality ORDER BY study.id, Modality"
 
 
 def senders(index: Index, instances: Sequence[Uids]) -> dict[Uids, str]:
     """The AE title that each of some instances came from. Raises ResourceError."""
-    asked = json.dumps([uids[2] for uids in instances])
+    dialect = index.engine.dialect
+    statement = (
+        "SELECT StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, sender "
+        f"FROM {dialect.texts.format('asked')} "
+        f"{dialect.then_join} instance ON SOPInstanceUID = asked.value {_STUDY}"
+    )
     with index.engine.reading():
-        found = index.engine.execute(_SENDERS, (asked,))
+        asked = dialect.listed([uids[2] for uids in instances])
+        found = index.engine.execute(statement, (asked,))
     return {(study, series, instance): sender for study, series, instance, sender in found}
-
-
-_SENDERS = (
-    "SELECT StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, sender FROM json_each(?) AS asked "
-    f"CROSS JOIN instance ON SOPInstanceUID = asked.value {_STUDY}"
-)
 
 
 def series_with_pictures(index: Index, study: str) -> set[str]:
@@ -222,3 +238,102 @@ _VIDEO_SYNTAXES = (
     f"SELECT TransferSyntaxUID FROM instance WHERE SOPClassUID IN {VIDEO_CLASSES} AND "
     "SOPClassUID = ? GROUP BY TransferSyntaxUID ORDER BY COUNT(*) DESC, TransferSyntaxUID"
 )
+
+
+# ---- what a query asks of the entities below another
+
+# Computed attributes, PS3.4 C.3.4: keyword -> what is counted, below which level.
+_COUNTS = {
+    "NumberOfPatientRelatedStudies": (Level.STUDY, Level.PATIENT),
+    "NumberOfPatientRelatedSeries": (Level.SERIES, Level.PATIENT),
+    "NumberOfPatientRelatedInstances": (Level.IMAGE, Level.PATIENT),
+    "NumberOfStudyRelatedSeries": (Level.SERIES, Level.STUDY),
+    "NumberOfStudyRelatedInstances": (Level.IMAGE, Level.STUDY),
+    "NumberOfSeriesRelatedInstances": (Level.IMAGE, Level.SERIES),
+}
+# More keys for what is listed of a study are matched with its different values at once.
+_FEW = 4
+# keyword -> the attribute of the study's series or instances whose values it lists.
+_IN_STUDY = {
+    "ModalitiesInStudy": (Level.SERIES, "Modality"),
+    "SOPClassesInStudy": (Level.IMAGE, "SOPClassUID"),
+}
+
+
+def computed(index: Index, attribute: Attribute) -> Any:
+    """What is answered for such an attribute of an entity of its level."""
+    if attribute.keyword in _COUNTS:
+        below, above = _COUNTS[attribute.keyword]
+        return _below(index, index.models[below].alias(), below, above, fn.COUNT(SQL("*")))
+    level, keyword = _IN_STUDY[attribute.keyword]
+    rows_below = index.models[level].alias()
+    value = getattr(rows_below, keyword)
+    distinct = _below(index, rows_below, level, Level.STUDY, value.alias("value"))
+    listed = distinct.where(value != "").distinct().order_by(value)
+    return listed.alias("listed").select_from(put_together(SQL("value")))
+
+
+def listed_condition(
+    index: Index, study: Any, attribute: Attribute, query: Query, empty: bool
+) -> Any:
+    """The condition on what is listed of a study; None where everything matches.
+
+    `empty`: that it is nothing.
+    """
+    if empty:
+        return ~_any_in_study(index, study, attribute, "?*")
+    key = query.text(attribute)
+    keys = single_keys(attribute.vr, key) if query.options.multiple_values else [key]
+    found = [_any_in_study(index, study, attribute, one) for one in keys or [key]]
+    if any(one is None for one in found):
+        return None
+    every = joined(and_, found)
+    # PostgreSQL would look for the best order in which to join all that they are about.
+    return ByDialect(
+        every,
+        lambda: every if len(keys) <= _FEW else _every_in_study(index, study, attribute, keys),
+    )
+
+
+def _any_in_study(index: Index, study: Any, attribute: Attribute, key: str) -> Any:
+    if is_universal(attribute.vr, key):
+        return None
+    level, keyword = _IN_STUDY[attribute.keyword]
+    below = index.models[level].alias()
+    listed = BY_KEYWORD[keyword]
+    found = condition(listed, columns_of(below, listed), below, key)
+    return fn.EXISTS(_below(index, below, level, Level.STUDY, SQL("1"), study).where(found))
+
+
+def _every_in_study(index: Index, study: Any, attribute: Attribute, keys: Sequence[str]) -> Any:
+    """Whether each of many keys matches any of a study: by the different values that there are."""
+    level, keyword = _IN_STUDY[attribute.keyword]
+    table, below = index.models[level], index.models[level].alias()
+
+    def made(texts: Sequence[str]) -> Any:
+        matched = {frozenset(t for t in texts if matches(attribute.vr, t, key)) for key in keys}
+        return joined(and_, [
+            fn.EXISTS(
+                _below(index, below, level, Level.STUDY, SQL("1"), study)
+                .where(equals_any(getattr(below, keyword), sorted(one)))
+            )
+            for one in matched
+        ])  # fmt: skip
+
+    return Decided(table.select(getattr(table, keyword)).distinct(), made)
+
+
+def _below(
+    index: Index, alias: Any, level: Level, above: Level, selected: Any, outer: Any = None
+) -> Any:
+    """A subquery on the rows of `level` below the row of `above` of the outer query.
+
+    `outer` is that query's table where it is not the level's own.
+    """
+    found, child = alias.select(selected), alias
+    for between in range(level - 1, above, -1):
+        parent = index.models[Level(between)].alias()
+        found = found.join_from(child, parent, on=(child.parent == parent.id))
+        child = parent
+    top = index[above] if outer is None else outer
+    return found.where(child.parent == top.id)

@@ -36,6 +36,7 @@ from storage.index.rows import (
     update_row,
 )
 from storage.index.tables import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index
+from storage.query import Dialect
 
 # Rows that a process remembers: each who sends has one patient, study and series at a time.
 _MAX_ENTERED = 256
@@ -167,7 +168,7 @@ def refresh(index: Index, level: Level, number: int) -> bool:
 def entity(index: Index, level: Level, row: Mapping[str, Any]) -> tuple[int, bool]:
     """The id of the row of the same identity, or of a new one; whether it says anything else."""
     identity = [row[name] for name in (*parent_column(level), *IDENTITY[level])]
-    found = index.engine.execute(_select(level), identity)
+    found = index.engine.execute(_select(level, index.engine.dialect), identity)
     if not found:
         return insert_row(index, level, row), False
     number, *texts = found[0]
@@ -247,14 +248,17 @@ def parents(index: Index, series: int) -> dict[Level, int]:
 
 def patients(index: Index, patient_id: str) -> list[tuple[str, ...]]:
     """What is known, in the order of `OF_PERSON`, of each that has a Patient ID."""
-    statement = f"SELECT {', '.join(OF_PERSON)} FROM patient WHERE PatientID = ?"
+    asked = index.engine.dialect.is_text.format("PatientID")
+    statement = f"SELECT {', '.join(OF_PERSON)} FROM patient WHERE {asked}"
     with index.engine.reading():
         return [tuple(row) for row in index.engine.execute(statement, (patient_id,))]
 
 
 @lru_cache
-def _select(level: Level) -> str:
-    same = " AND ".join(f"{name} = ?" for name in (*parent_column(level), *IDENTITY[level]))
+def _select(level: Level, dialect: Dialect) -> str:
+    is_first = dialect.is_text if level is Level.PATIENT else "{} = ?"  # of any length
+    first, *others = (*parent_column(level), *IDENTITY[level])
+    same = " AND ".join((is_first.format(first), *(f"{name} = ?" for name in others)))
     names = ", ".join(("id", *told_columns(level)))
     return f"SELECT {names} FROM {TABLES[level]} WHERE {same}"
 

@@ -1,6 +1,5 @@
 """The rows of the index one by one, in reads so short that nobody who writes waits for them."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,12 +13,20 @@ from storage.index.search import (
     INSTANCES,
     LOCATION_COLUMNS,
     Conditions,
+    came_from,
     location,
     of_instances,
     rows,
 )
 from storage.index.tables import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index, column_names
-from storage.query import Query, folded, match_columns
+from storage.query import (
+    Dialect,
+    Query,
+    folded,
+    kept_columns,
+    kept_forms,
+    match_columns,
+)
 
 _PAGE = 256
 
@@ -122,6 +129,9 @@ def _unfounded(index: Index, row: Row) -> list[str]:
     wrong = []
     for attribute in stored_at(row.level):
         names, forms = match_columns(attribute), folded(attribute, row.values[attribute.column])
+        if not index.engine.dialect.calls_python:
+            names += kept_columns(attribute)
+            forms += kept_forms(attribute, row.values[attribute.column])
         wrong += [n for n, form in zip(names, forms, strict=True) if row.values[n] != form]
     if bool(row.values["several"]) != bool(holds_several(row.level, row.values)):
         wrong.append("several")
@@ -143,8 +153,10 @@ def settled_inconsistencies(index: Index, row: Row) -> dict[str, str]:
 
 def _read(index: Index, level: Level, where: str, values: tuple[Any, ...]) -> list[Row]:
     with index.engine.reading():
-        found = index.engine.execute(f"{_select(level)} WHERE {where} LIMIT {_PAGE}", values)
-    names = column_names(level)
+        found = index.engine.execute(
+            f"{_select(level, index.engine.dialect)} WHERE {where} LIMIT {_PAGE}", values
+        )
+    names = index.column_names(level)
     return [
         Row(level, number, dict(zip(names, values, strict=True)), shared or "")
         for number, shared, *values in found
@@ -152,15 +164,18 @@ def _read(index: Index, level: Level, where: str, values: tuple[Any, ...]) -> li
 
 
 @lru_cache
-def _select(level: Level) -> str:
-    shared = _SHARED if level is Level.IMAGE else "NULL"
-    return f"SELECT id, {shared}, {', '.join(column_names(level))} FROM {TABLES[level]}"
+def _select(level: Level, dialect: Dialect) -> str:
+    shared = _shared(dialect) if level is Level.IMAGE else "NULL"
+    return f"SELECT id, {shared}, {', '.join(column_names(level, dialect))} FROM {TABLES[level]}"
 
 
-_SHARED = (
-    f"(SELECT json_array(shared_header.parent_id, corrected, came, {', '.join(SHARED.values())}) "
-    "FROM shared_header WHERE shared_header.id = instance.shared_id)"
-)
+def _shared(dialect: Dialect) -> str:
+    told = dialect.json_array.format(
+        ", ".join(("shared_header.parent_id", "corrected", "came", *SHARED.values()))
+    )
+    return f"(SELECT {told} FROM shared_header WHERE shared_header.id = instance.shared_id)"
+
+
 # Of a value in a fault.
 _MAX_TEXT = 40
 
@@ -227,7 +242,7 @@ def latest(
     others: list[Any] = [] if before is None else [SQL(_BEHIND, before)]
     others += [getattr(table, column).contains(text) for column, text in contained]
     if sender:
-        others.append(SQL(_CAME_FROM, (sender.upper().replace("[", "[[]"),)))
+        others.append(came_from(sender))
     return rows(index, query, others, joins=_ARRIVALS, order=_LAST_FIRST)
 
 
@@ -243,12 +258,6 @@ def arrival(index: Index, row_id: int) -> Arrival:
     return int(arrived), int(study)
 
 
-_CAME_FROM = (
-    "EXISTS (SELECT 1 FROM series JOIN received_sum ON received_sum.series = series.id "
-    "WHERE series.parent_id = study.id AND upper(received_sum.sender) GLOB ?)"
-)
-
-
 def state(index: Index) -> tuple[int, ...]:
     """Other numbers whenever an instance has arrived, or a row above instances is another one.
 
@@ -261,7 +270,7 @@ def state(index: Index) -> tuple[int, ...]:
 
 _STATE = (
     "SELECT number, arrived, study FROM epoch LEFT JOIN (SELECT arrived, study FROM study_arrival "
-    "ORDER BY arrived DESC, study DESC LIMIT 1)"
+    "ORDER BY arrived DESC, study DESC LIMIT 1) AS latest ON 1 = 1"
 )
 
 
@@ -274,7 +283,7 @@ def arrived_last(index: Index, most: int) -> list[tuple[str, str, int, str]]:
 # First the few, then what is above them.
 _ARRIVED = (
     "SELECT StudyInstanceUID, SeriesInstanceUID, at, sender FROM (SELECT parent_id AS number, "
-    "arrived AS at, sender FROM instance ORDER BY arrived DESC LIMIT ?) "
+    "arrived AS at, sender FROM instance ORDER BY arrived DESC LIMIT ?) AS latest "
     "JOIN series ON series.id = number JOIN study ON series.parent_id = study.id ORDER BY at DESC"
 )
 
@@ -287,16 +296,20 @@ def kinds(index: Index, conditions: Conditions) -> list[tuple[str, str, str]]:
 
 def locations(index: Index, rows: Sequence[int]) -> list[Location]:
     """The instances whose rows have these ids, in this order."""
-    found = index.engine.execute(_LOCATIONS, (json.dumps(list(rows)),))
+    dialect = index.engine.dialect
+    found = index.engine.execute(_locations(dialect), (dialect.listed(rows),))
     return [location(row) for row in found]
 
 
-_LOCATIONS = (
-    f"SELECT {LOCATION_COLUMNS} FROM json_each(?) AS wanted "
-    "CROSS JOIN instance ON instance.id = wanted.value "
-    "CROSS JOIN series ON instance.parent_id = series.id "
-    "CROSS JOIN study ON series.parent_id = study.id ORDER BY wanted.key"
-)
+@lru_cache
+def _locations(dialect: Dialect) -> str:
+    then = dialect.then_join
+    return (
+        f"SELECT {LOCATION_COLUMNS} FROM {dialect.numbers.format('wanted')} "
+        f"{then} instance ON instance.id = wanted.value "
+        f"{then} series ON instance.parent_id = series.id "
+        f"{then} study ON series.parent_id = study.id ORDER BY wanted.key"
+    )
 
 
 def newest(index: Index, level: Level, row_ids: Sequence[int]) -> dict[int, Location]:
@@ -305,11 +318,12 @@ def newest(index: Index, level: Level, row_ids: Sequence[int]) -> dict[int, Loca
     For a patient what was corrected of one study alone speaks last.
     """
     # In this order: to look for each that is asked for, and not for each that there is.
+    dialect = index.engine.dialect
     statement = (
-        f"SELECT asked.value, {LOCATION_COLUMNS} FROM json_each(?) AS asked "
+        f"SELECT asked.value, {LOCATION_COLUMNS} FROM {dialect.numbers.format('asked')} "
         f"CROSS JOIN {INSTANCES} WHERE instance.id = {NEWEST[level]}"
     )
-    found = index.engine.execute(statement, (f"[{','.join(map(str, row_ids))}]",))
+    found = index.engine.execute(statement, (dialect.listed(row_ids),))
     return {row[0]: location(row[1:]) for row in found}
 
 

@@ -10,7 +10,16 @@ from typing import Any
 from storage.dicom import Header
 from storage.dicom.values import LONG_CHARACTERS, Attribute, Level, Uids, stored_at
 from storage.index.tables import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index, column_names
-from storage.query import NAME_PART_CHARACTERS, folded, has_several, match_columns
+from storage.query import (
+    NAME_PART_CHARACTERS,
+    SQLITE,
+    Dialect,
+    folded,
+    has_several,
+    kept_columns,
+    kept_forms,
+    match_columns,
+)
 
 # The columns that say something of an instance's patient, study or series.
 ABOVE = tuple(a.column for level in SHARED for a in stored_at(level) if a.level is level)
@@ -145,10 +154,26 @@ def holds_several(level: Level, texts: Mapping[str, Any]) -> int:
     return int(any(has_several(a, texts[a.column]) for a in stored_at(level)))
 
 
+def _kept(dialect: Dialect, level: Level, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row, with what a database keeps that cannot call the rules of matching."""
+    if dialect.calls_python:
+        return row
+    return {**row, **{
+        column: form
+        for attribute in stored_at(level) if kept_columns(attribute)
+        for column, form in _kept_often(attribute, row[attribute.column])
+    }}  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _kept_often(attribute: Attribute, text: str) -> tuple[tuple[str, str], ...]:
+    return tuple(zip(kept_columns(attribute), kept_forms(attribute, text), strict=True))
+
+
 @lru_cache
-def insert_statement(level: Level) -> str:
+def insert_statement(level: Level, dialect: Dialect = SQLITE) -> str:
     """The INSERT of a row: the parent's id where there is a level above, then the columns."""
-    names = (*parent_column(level), *column_names(level))
+    names = (*parent_column(level), *column_names(level, dialect))
     places = ", ".join("?" * len(names))
     return f"INSERT INTO {TABLES[level]} ({', '.join(names)}) VALUES ({places}) RETURNING id"
 
@@ -160,8 +185,10 @@ def parent_column(level: Level) -> tuple[str, ...]:
 
 def insert_row(index: Index, level: Level, row: Mapping[str, Any]) -> int:
     """Enter a row, column -> value; returns its id."""
-    values = [row[name] for name in (*parent_column(level), *column_names(level))]
-    number = int(index.engine.execute(insert_statement(level), values)[0][0])
+    dialect = index.engine.dialect
+    row = _kept(dialect, level, row)
+    values = [row[name] for name in (*parent_column(level), *column_names(level, dialect))]
+    number = int(index.engine.execute(insert_statement(level, dialect), values)[0][0])
     if level in NAMED_LEVELS:
         _enter_name(index, level, number, row)
     return number
@@ -169,19 +196,21 @@ def insert_row(index: Index, level: Level, row: Mapping[str, Any]) -> int:
 
 def insert_instance(index: Index, row: Mapping[str, Any]) -> None:
     """Enter the row of an instance; nobody asks for its id, which costs half as much again."""
-    names, statement = _insert_instance()
+    dialect = index.engine.dialect
+    names, statement = _insert_instance(dialect)
+    row = _kept(dialect, Level.IMAGE, row)
     index.engine.execute(statement, [row[name] for name in names])
 
 
 @lru_cache
-def _insert_instance() -> tuple[tuple[str, ...], str]:
-    names = (*parent_column(Level.IMAGE), *column_names(Level.IMAGE))
-    return names, insert_statement(Level.IMAGE).removesuffix(" RETURNING id")
+def _insert_instance(dialect: Dialect) -> tuple[tuple[str, ...], str]:
+    names = (*parent_column(Level.IMAGE), *column_names(Level.IMAGE, dialect))
+    return names, insert_statement(Level.IMAGE, dialect).removesuffix(" RETURNING id")
 
 
 def held_row(index: Index, level: Level, number: int) -> dict[str, Any]:
     """A row's columns, or nothing where it is not there."""
-    names = column_names(level)
+    names = index.column_names(level)
     statement = f"SELECT {', '.join(names)} FROM {TABLES[level]} WHERE id = ?"
     found = index.engine.execute(statement, (number,))
     return dict(zip(names, found[0], strict=True)) if found else {}
@@ -191,7 +220,8 @@ def update_row(
     index: Index, level: Level, number: int, texts: Mapping[str, Any], speaker: int
 ) -> None:
     """Give a row these texts of its attributes, and what follows from them."""
-    held, row = held_row(index, level, number), row_from(level, texts)
+    held = held_row(index, level, number)
+    row = _kept(index.engine.dialect, level, row_from(level, texts))
     changed = {name: value for name, value in row.items() if held[name] != value}
     if level in NAMED_LEVELS and changed:
         forget_name(index, level, number, held)
@@ -220,7 +250,9 @@ def name_parts(level: Level, row: Mapping[str, Any]) -> set[str]:
 
 
 def _enter_name(index: Index, level: Level, number: int, row: Mapping[str, Any]) -> None:
-    statement = "INSERT OR IGNORE INTO name_part (level, part, entity) VALUES (?, ?, ?)"
+    statement = (
+        "INSERT INTO name_part (level, part, entity) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+    )
     parts = [(int(level), part, number) for part in name_parts(level, row)]
     index.engine.execute_each(statement, parts)
 
@@ -251,7 +283,7 @@ def told_columns(level: Level) -> tuple[str, ...]:
 _SAID = {
     level: f"SELECT * FROM (SELECT shared.id, {told}, "
     "(SELECT MAX(arrived) FROM instance WHERE shared_id = shared.id) AS last "
-    f"FROM shared_header AS shared {joins} WHERE {key} = ?) "
+    f"FROM shared_header AS shared {joins} WHERE {key} = ?) AS said "
     f"WHERE last IS NOT NULL ORDER BY {order}"
     for level, told, joins, key, order in (
         (Level.SERIES, "shared.series AS told", "", "shared.parent_id", "last, told"),

@@ -5,47 +5,35 @@ from dataclasses import dataclass
 from operator import and_
 from typing import Any
 
-from peewee import OP, SQL, EnclosedNodeList, Expression, fn
+from peewee import OP, SQL, EnclosedNodeList, Expression
 
 from storage.dicom.values import (
-    BY_KEYWORD,
     UNIQUE,
     Attribute,
+    Key,
     Level,
     row_level,
 )
+from storage.index.counts import computed, listed_condition
 from storage.index.rows import Location
 from storage.index.tables import TABLES, Index, columns_of
 from storage.query import (
+    ByDialect,
     Query,
     combined_pairs,
     combined_range,
     condition,
-    is_universal,
+    fuzzy_condition,
     joined,
     keys_in_items,
+    like_pattern,
     one_uid_each,
-    single_keys,
 )
 
+# What LIMIT takes for no limit.
+_ALL = (1 << 63) - 1
 # More ways to ask for columns than this are not remembered.
 _MAX_PREPARED = 256
-
-
-# Computed attributes, PS3.4 C.3.4: keyword -> what is counted, below which level.
-_COUNTS = {
-    "NumberOfPatientRelatedStudies": (Level.STUDY, Level.PATIENT),
-    "NumberOfPatientRelatedSeries": (Level.SERIES, Level.PATIENT),
-    "NumberOfPatientRelatedInstances": (Level.IMAGE, Level.PATIENT),
-    "NumberOfStudyRelatedSeries": (Level.SERIES, Level.STUDY),
-    "NumberOfStudyRelatedInstances": (Level.IMAGE, Level.STUDY),
-    "NumberOfSeriesRelatedInstances": (Level.IMAGE, Level.SERIES),
-}
-# keyword -> the attribute of the study's series or instances whose values it lists.
-_IN_STUDY = {
-    "ModalitiesInStudy": (Level.SERIES, "Modality"),
-    "SOPClassesInStudy": (Level.IMAGE, "SOPClassUID"),
-}
 
 
 @dataclass(frozen=True)
@@ -106,7 +94,7 @@ def _paged(
     key = f"{TABLES[query.level]}.id"
     statement, values = _select(index, query)
     numbers, more = _narrowed(index, conditions, _numbers(index, query.level))
-    most = -1 if page.most is None else page.most
+    most = _ALL if page.most is None else page.most
     numbers += f" ORDER BY {key} LIMIT ? OFFSET ?"
     found = f"{statement} WHERE {key} IN ({numbers}) ORDER BY {key}"
     return found, (*values, *more, most, page.offset)
@@ -162,6 +150,21 @@ def of_instances(index: Index, columns: str, conditions: Conditions) -> tuple[st
     return _narrowed(index, conditions, (f"SELECT {columns} FROM {INSTANCES}", ()))
 
 
+def came_from(sender: str) -> Any:
+    """The condition that any instance of a study came from whom, with wildcards."""
+    sender = sender.upper()
+    return ByDialect(
+        SQL(_CAME_FROM.format("GLOB"), (sender.replace("[", "[[]"),)),
+        lambda: SQL(_CAME_FROM.format("LIKE"), (like_pattern(sender),)),
+    )
+
+
+_CAME_FROM = (
+    "EXISTS (SELECT 1 FROM series JOIN received_sum ON received_sum.series = series.id "
+    "WHERE series.parent_id = study.id AND upper(received_sum.sender) {} ?)"
+)
+
+
 # What a location is made of.
 LOCATION_COLUMNS = (
     "StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, SOPClassUID, TransferSyntaxUID, "
@@ -186,7 +189,9 @@ def count(index: Index, query: Query, most: int, others: Conditions = ()) -> int
     conditions = [*_conditions(index, query), *others]
     statement, values = _narrowed(index, conditions, _numbers(index, query.level))
     limit = f" LIMIT {most + 1}" if most else ""
-    ((number,),) = index.engine.execute(f"SELECT COUNT(*) FROM ({statement}{limit})", values)
+    ((number,),) = index.engine.execute(
+        f"SELECT COUNT(*) FROM ({statement}{limit}) AS found", values
+    )
     return int(number)
 
 
@@ -252,12 +257,8 @@ def _all_of(
 def _condition(index: Index, model: Any, attribute: Attribute, query: Query) -> Any:
     key, options = query.text(attribute), query.options
     empty = options.empty_value and key == '""'  # PS3.4 C.2.2.2.7
-    if attribute.keyword in _IN_STUDY:
-        if empty:
-            return ~_any_in_study(index, model, attribute, "?*")
-        keys = single_keys(attribute.vr, key) if options.multiple_values else [key]
-        found = [_any_in_study(index, model, attribute, one) for one in keys or [key]]
-        return None if any(one is None for one in found) else joined(and_, found)
+    if attribute.key is Key.LISTED:
+        return listed_condition(index, model, attribute, query, empty)
     if not attribute.stored:
         return None
     if empty:
@@ -266,7 +267,7 @@ def _condition(index: Index, model: Any, attribute: Attribute, query: Query) -> 
     level = row_level(attribute, query.level)
     found_by_rule = condition(attribute, columns_of(model, attribute), model, key, every, level)
     if found_by_rule is not None and options.fuzzy_names and attribute.vr == "PN":
-        return found_by_rule | fn.dicom_fuzzy(getattr(model, attribute.column), key)
+        return found_by_rule | fuzzy_condition(attribute, model, key)
     return found_by_rule
 
 
@@ -299,38 +300,4 @@ def _row_of(index: Index, attribute: Attribute, asked: Level) -> Any:
 def _selected(index: Index, attribute: Attribute, asked: Level) -> Any:
     if attribute.stored:
         return getattr(_row_of(index, attribute, asked), attribute.keyword)
-    if attribute.keyword in _COUNTS:
-        below, above = _COUNTS[attribute.keyword]
-        return _below(index, index.models[below].alias(), below, above, fn.COUNT(SQL("*")))
-    level, keyword = _IN_STUDY[attribute.keyword]
-    rows_below = index.models[level].alias()
-    value = getattr(rows_below, keyword)
-    distinct = _below(index, rows_below, level, Level.STUDY, value.alias("value"))
-    listed = distinct.where(value != "").distinct().order_by(value)
-    return listed.alias("listed").select_from(fn.GROUP_CONCAT(SQL("value"), "\\"))
-
-
-def _any_in_study(index: Index, study: Any, attribute: Attribute, key: str) -> Any:
-    if is_universal(attribute.vr, key):
-        return None
-    level, keyword = _IN_STUDY[attribute.keyword]
-    below = index.models[level].alias()
-    listed = BY_KEYWORD[keyword]
-    found = condition(listed, columns_of(below, listed), below, key)
-    return fn.EXISTS(_below(index, below, level, Level.STUDY, SQL("1"), study).where(found))
-
-
-def _below(
-    index: Index, alias: Any, level: Level, above: Level, selected: Any, outer: Any = None
-) -> Any:
-    """A subquery on the rows of `level` below the row of `above` of the outer query.
-
-    `outer` is that query's table where it is not the level's own.
-    """
-    found, child = alias.select(selected), alias
-    for between in range(level - 1, above, -1):
-        parent = index.models[Level(between)].alias()
-        found = found.join_from(child, parent, on=(child.parent == parent.id))
-        child = parent
-    top = index[above] if outer is None else outer
-    return found.where(child.parent == top.id)
+    return computed(index, attribute)

@@ -38,7 +38,13 @@ from storage.dicom.values import (
 from storage.index.engines import Engine
 from storage.index.engines.sqlite import EPOCH_TABLES, SUM_TABLES, SqliteEngine, connect
 from storage.index.engines.sqlite import TABLE as MARK_TABLE
-from storage.query import NAME_PART_CHARACTERS, match_columns
+from storage.query import (
+    NAME_PART_CHARACTERS,
+    SQLITE,
+    Dialect,
+    kept_columns,
+    match_columns,
+)
 
 TABLES = {
     Level.PATIENT: "patient",
@@ -82,6 +88,9 @@ NAMED_LEVELS = tuple(level for level in Level if any(a.inside for a in stored_at
 # Above the instances: the columns of `shared_header`, each a JSON object of column -> text.
 SHARED = {level: TABLES[level] for level in (Level.PATIENT, Level.STUDY, Level.SERIES)}
 
+# The tables whose rows an instance relies on that is entered: a change of one is told.
+ABOVE = (*SHARED.values(), "shared_header")
+
 
 @dataclass(frozen=True)
 class Index:
@@ -107,8 +116,16 @@ class Index:
     def create(self) -> None:
         """Make the tables."""
         self.database.create_tables([*self.models.values(), *self.others])
-        for statement in (MARK_TABLE, *EPOCH_TABLES, *SUM_TABLES):
+        for statement in self.statements():
             self.database.execute_sql(statement)  # type: ignore[no-untyped-call]
+
+    def statements(self) -> tuple[str, ...]:
+        """What makes all that stands beside the models."""
+        raise NotImplementedError
+
+    def column_names(self, level: Level) -> tuple[str, ...]:
+        """The columns of a level's table, without the row's id, its parent's and its speaker's."""
+        return column_names(level, self.engine.dialect)
 
 
 @dataclass(frozen=True)
@@ -116,6 +133,10 @@ class SqliteIndex(Index):
     """An index in a SQLite file: what makes it, brings it up to date and replaces it, asks that."""
 
     engine: SqliteEngine
+
+    def statements(self) -> tuple[str, ...]:
+        """What makes all that stands beside the models."""
+        return (MARK_TABLE, *EPOCH_TABLES, *SUM_TABLES)
 
 
 def open_index(path: Path, sync: bool, pooled: bool = False) -> SqliteIndex:
@@ -129,6 +150,12 @@ def open_index(path: Path, sync: bool, pooled: bool = False) -> SqliteIndex:
 
 def build(database: SqliteDatabase) -> SqliteIndex:
     """The models of an index that lies in `database`."""
+    engine = SqliteEngine(database, ABOVE)
+    return SqliteIndex(engine, *built(database, engine.dialect))
+
+
+def built(database: Database, dialect: Dialect) -> tuple[Any, ...]:
+    """The models of an index, the tables in queries, and the other models."""
     models: dict[Level, Any] = {}
     parent: Any = None
     for level in Level:
@@ -139,8 +166,9 @@ def build(database: SqliteDatabase) -> SqliteIndex:
                 parent, backref="children", on_delete="RESTRICT", index=False
             )
         for attribute in stored_at(level):
-            for name in _columns(attribute):
-                fields[name] = TextField(default="", index=_is_indexed(attribute, name))
+            for name in columns_kept(attribute, dialect):
+                is_indexed = dialect.calls_python and is_indexed_column(attribute, name)
+                fields[name] = TextField(default="", index=is_indexed)
         for name, kind in _EXTRA.get(level, {}).items():
             fields[name] = kind(default="" if kind is TextField else 0)
         fields["several"] = IntegerField(default=0)
@@ -148,10 +176,13 @@ def build(database: SqliteDatabase) -> SqliteIndex:
             # Of `shared_header`: see `storage.index.entities`.
             fields["speaker"] = IntegerField(constraints=[SQL("DEFAULT 0")])
         unique = (*(("parent",) if parent is not None else ()), *IDENTITY[level])
+        # A Patient ID may be longer than what PostgreSQL takes into an index.
+        is_short = dialect.calls_python or level is not Level.PATIENT
+        indexes = ((unique, True),) if is_short else ()
         meta = type(
             "Meta",
             (),
-            {"database": database, "table_name": TABLES[level], "indexes": ((unique, True),)},
+            {"database": database, "table_name": TABLES[level], "indexes": indexes},
         )
         parent = type(TABLES[level].capitalize(), (Model,), {"Meta": meta, **fields})
         # The rows in which an attribute of one value holds several: few, if any.
@@ -165,18 +196,16 @@ def build(database: SqliteDatabase) -> SqliteIndex:
     is_video = image.SOPClassUID.in_(VIDEO_CLASSES)
     image.add_index(image.SOPClassUID, image.TransferSyntaxUID, where=is_video)
     tables = {level: model.alias(TABLES[level]) for level, model in models.items()}
-    others = _name_part(database), _shared_header(database, models)
-    engine = SqliteEngine(database, (*SHARED.values(), "shared_header"))
-    return SqliteIndex(engine, models, tables, others)
+    return models, tables, (_name_part(database, dialect), _shared_header(database, models))
 
 
-def _name_part(database: SqliteDatabase) -> Any:
+def _name_part(database: Database, dialect: Dialect) -> Any:
     """The parts of patients' names as the rows of a level have them, and these rows' ids."""
     meta = {
         "database": database,
         "table_name": "name_part",
         "primary_key": CompositeKey("level", "part", "entity"),
-        "without_rowid": True,
+        "without_rowid": dialect.calls_python,
     }
     fields: dict[str, Any] = {
         "level": IntegerField(),
@@ -187,7 +216,7 @@ def _name_part(database: SqliteDatabase) -> Any:
     return type("NamePart", (Model,), fields)
 
 
-def _shared_header(database: SqliteDatabase, models: dict[Level, Any]) -> Any:
+def _shared_header(database: Database, models: dict[Level, Any]) -> Any:
     """What instances of a series say alike; `corrected`: by a correction below the patient.
 
     `came`: the same as it came, where any of it was corrected: so an undone correction, too, takes
@@ -215,9 +244,9 @@ def columns_of(model: Any, attribute: Attribute) -> tuple[Any, ...]:
 
 
 @lru_cache
-def column_names(level: Level) -> tuple[str, ...]:
+def column_names(level: Level, dialect: Dialect = SQLITE) -> tuple[str, ...]:
     """The columns of a level's table, without the row's id, its parent's and its speaker's."""
-    attributes = [name for a in stored_at(level) for name in _columns(a)]
+    attributes = [name for a in stored_at(level) for name in columns_kept(a, dialect)]
     return (*attributes, *_EXTRA.get(level, {}), "several")
 
 
@@ -238,11 +267,14 @@ def can_answer(version: int) -> bool:
     return version >> _READING_BITS == signature() >> _READING_BITS
 
 
-def _columns(attribute: Attribute) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((attribute.column, *match_columns(attribute))))
+def columns_kept(attribute: Attribute, dialect: Dialect) -> tuple[str, ...]:
+    """The columns of an attribute: its own, and what is matched."""
+    kept = () if dialect.calls_python else kept_columns(attribute)
+    return tuple(dict.fromkeys((attribute.column, *match_columns(attribute), *kept)))
 
 
-def _is_indexed(attribute: Attribute, column: str) -> bool:
+def is_indexed_column(attribute: Attribute, column: str) -> bool:
+    """Whether a key for the attribute is looked up in this column of its."""
     if attribute is UNIQUE[attribute.level]:
         return attribute.level is not Level.PATIENT  # the unique index begins with Patient ID
     return attribute.indexed and column in match_columns(attribute)

@@ -4,10 +4,9 @@ Statements are prepared once: built by the query builder for every row they took
 the time that a store takes.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import groupby
 from typing import Any
 
@@ -17,6 +16,7 @@ from storage.files import FileFacts
 from storage.index import entities
 from storage.index.rows import insert_instance, insert_row, renew_name, row_of
 from storage.index.tables import Index
+from storage.query import Dialect
 
 _OF_INSTANCE = (
     "FROM instance JOIN series ON instance.parent_id = series.id "
@@ -25,14 +25,17 @@ _OF_INSTANCE = (
     "AND instance.SOPInstanceUID = ?"
 )
 
-_ENTERED = f"SELECT instance.SOPInstanceUID {_OF_INSTANCE}".replace(
-    "instance.SOPInstanceUID = ?", "instance.SOPInstanceUID IN (SELECT value FROM json_each(?))"
-)
 _FACTS = (
     "SELECT TransferSyntaxUID, file_bytes, instance.digest, charset, arrived, sender, received "
     f"{_OF_INSTANCE}"
 )
-_DIGESTS = _ENTERED.replace("SOPInstanceUID", "SOPInstanceUID, instance.digest", 1)
+
+
+@lru_cache
+def _of_instances(columns: str, dialect: Dialect) -> str:
+    """The same of some instances of a series."""
+    asked = dialect.is_in_texts.format("instance.SOPInstanceUID")
+    return f"SELECT {columns} {_OF_INSTANCE}".replace("instance.SOPInstanceUID = ?", asked)
 
 
 @dataclass(frozen=True)
@@ -137,8 +140,7 @@ def without_row(index: Index, instances: Sequence[Uids]) -> list[Uids]:
     found: list[Uids] = []
     for (study, series), of_series in groupby(instances, lambda uids: uids[:2]):
         wanted = [instance for _, _, instance in of_series]
-        with index.engine.reading():
-            rows = index.engine.execute(_ENTERED, (study, series, json.dumps(wanted)))
+        rows = _asked_of_series(index, "instance.SOPInstanceUID", study, series, wanted)
         held = {instance for (instance,) in rows}
         found += [(study, series, instance) for instance in wanted if instance not in held]
     return found
@@ -151,11 +153,20 @@ def digests_in(index: Index, instances: Sequence[Uids]) -> dict[Uids, str]:
     """
     found: dict[Uids, str] = {}
     for (study, series), of_series in groupby(instances, lambda uids: uids[:2]):
-        wanted = json.dumps([instance for _, _, instance in of_series])
-        with index.engine.reading():
-            rows = index.engine.execute(_DIGESTS, (study, series, wanted))
+        wanted = [instance for _, _, instance in of_series]
+        columns = "instance.SOPInstanceUID, instance.digest"
+        rows = _asked_of_series(index, columns, study, series, wanted)
         found |= {(study, series, instance): str(digest) for instance, digest in rows}
     return found
+
+
+def _asked_of_series(
+    index: Index, columns: str, study: str, series: str, instances: Sequence[str]
+) -> list[Any]:
+    dialect = index.engine.dialect
+    with index.engine.reading():
+        values = study, series, dialect.listed(instances)
+        return index.engine.execute(_of_instances(columns, dialect), values)
 
 
 def _delete(index: Index, uids: Uids) -> list[_Deleted]:

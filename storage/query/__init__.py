@@ -1,8 +1,19 @@
 """Identifiers and how they match (PS3.4 C.2.2.2)."""
 
-from storage.query.conditions import joined
+from storage.query.conditions import condition, fuzzy_condition, kept_columns, kept_forms
+from storage.query.dialect import (
+    POSTGRESQL,
+    SHORT_CHARACTERS,
+    SQLITE,
+    ByDialect,
+    Decided,
+    Dialect,
+    equals_any,
+    joined,
+    like_pattern,
+    put_together,
+)
 from storage.query.folding import NUMBER_VRS, RANGE_VRS, fold, in_plain_letters, range_ends
-from storage.query.functions import FUNCTIONS
 from storage.query.fuzzy import sounds_like
 from storage.query.identifier import (
     MAX_IDENTIFIER_BYTES,
@@ -21,7 +32,7 @@ from storage.query.rules import (
     MAX_VALUES,
     NAME_PART_CHARACTERS,
     RULES,
-    condition,
+    by_letters,
     folded,
     has_several,
     is_universal,
@@ -34,28 +45,36 @@ from storage.query.value_forms import are_alike, form_condition, forms, has_form
 from storage.query.wildcards import fits
 
 __all__ = [
-    "FUNCTIONS",
     "MAX_IDENTIFIER_BYTES",
     "MAX_VALUES",
     "NAME_PART_CHARACTERS",
     "NUMBER_VRS",
+    "POSTGRESQL",
     "RANGE_VRS",
     "RULES",
+    "SHORT_CHARACTERS",
+    "SQLITE",
+    "ByDialect",
+    "Decided",
+    "Dialect",
     "KeyPath",
     "Options",
     "Query",
     "Root",
     "are_alike",
     "asked_by_keyword",
+    "by_letters",
     "check_lists",
     "combined_pairs",
     "combined_range",
     "condition",
+    "equals_any",
     "fits",
     "fold",
     "folded",
     "form_condition",
     "forms",
+    "fuzzy_condition",
     "has_form",
     "has_several",
     "identifier_of",
@@ -65,12 +84,16 @@ __all__ = [
     "is_looked_up",
     "is_universal",
     "joined",
+    "kept_columns",
+    "kept_forms",
     "key_path",
     "keys_in_items",
     "keys_of",
+    "like_pattern",
     "match_columns",
     "matches",
     "one_uid_each",
+    "put_together",
     "range_ends",
     "rule_for",
     "single_keys",

@@ -17,8 +17,6 @@ NUMBER_VRS = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "U
 # A DT value is folded by its key, which may tell an offset or not.
 FOLDED_VRS = frozenset({"DA", "TM"}) | NUMBER_VRS | WHOLE_TEXT_VRS | {"PN"}
 
-# Behind all that begins with a text: the end of a range of such.
-LAST_CHARACTER = "\U0010ffff"
 # What is not a date, time or number sorts before all that are, so that no range finds it.
 _MALFORMED = "!"
 _DATE = re.compile(r"(\d{4})(?:(\d{2})(?:(\d{2}))?)?", re.ASCII)

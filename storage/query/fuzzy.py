@@ -11,22 +11,29 @@ _MAX_WORDS = 96
 
 def sounds_like(name: str, key: str) -> bool:
     """Whether every word of the key begins or sounds like a word of the name, in any order."""
-    words, asked = _words(fold_name(name)), _words(fold_name(key))
-    return 0 < len(asked) <= _MAX_WORDS and all(
-        any(word.startswith(wanted) or _sound(word) == _sound(wanted) for word in words)
+    words, asked = words_of(name), asked_words(key)
+    return bool(asked) and all(
+        any(word.startswith(wanted) or sound(word) == sound(wanted) for word in words)
         for wanted in asked
     )
 
 
-def _words(name: str) -> list[str]:
-    return [word for word in re.split(r"[\^=\s,*?\\]+", name) if word]
+def words_of(name: str) -> list[str]:
+    """The words of a name, folded: of all its values and component groups."""
+    return [word for word in re.split(r"[\^=\s,*?\\]+", fold_name(name)) if word]
+
+
+def asked_words(key: str) -> list[str]:
+    """The words of a key; none where it has more than a name may have: nothing sounds like it."""
+    words = words_of(key)
+    return words if len(words) <= _MAX_WORDS else []
 
 
 _SOUNDS = str.maketrans("bfpvcgjkqsxzdtlmnr", "111122222222334556")
 
 
 @kept(8192)
-def _sound(word: str) -> str:
+def sound(word: str) -> str:
     """Soundex, of any length: the first letter and the consonants that follow, by kind."""
     coded = re.sub(r"[hw]", "", word[1:]).translate(_SOUNDS)
     joined = re.sub(r"(.)\1+", r"\1", word[0].translate(_SOUNDS) + coded)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from storage.dicom.values import kept
+from storage.query.dialect import is_between, is_text
 from storage.query.folding import fold_key, fold_moment, has_offset, range_ends, span
 
 _FIRST_MOMENT, _LAST_MOMENT = "0", "9" * 20
@@ -69,7 +70,7 @@ def in_range(vr: str, value: str, key: str) -> bool:
 def in_range_sql(vr: str, column: Any, key: str) -> Any:
     """The SQL condition for the same, on a column of folded values."""
     moments = _range(vr, key)
-    return column.between(*moments) if moments else column == fold_key(vr, key)
+    return is_between(column, *moments) if moments else is_text(column, fold_key(vr, key))
 
 
 def is_range(vr: str, key: str) -> bool:

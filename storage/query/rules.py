@@ -9,16 +9,15 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import and_, or_
+from operator import or_
 from typing import Any, TypeVar
 
-from peewee import SQL, fn
+from peewee import SQL
 
-from storage.dicom.values import LONG_CHARACTERS, WHOLE_TEXT_VRS, Attribute, Key, Level
-from storage.query.conditions import joined
+from storage.dicom.values import LONG_CHARACTERS, WHOLE_TEXT_VRS, Attribute
+from storage.query.dialect import ByDialect, begins, equals_any, is_text, joined
 from storage.query.folding import (
     FOLDED_VRS,
-    LAST_CHARACTER,
     RANGE_VRS,
     Letters,
     fold,
@@ -38,7 +37,7 @@ MAX_VALUES = 6000
 NAME_PART_CHARACTERS = 16
 _MAX_FORMS = 16  # a name has five components (PS3.5 6.2.1.1): a key may leave out no more
 # More keys than an expression or a statement of SQLite takes go to it as one JSON array.
-_MAX_ALTERNATIVES = 100
+MAX_ALTERNATIVES = 100
 # A kana that is one with a voicing mark behind it, which a wildcard may stand for; and such a mark.
 _VOICED = "".join(
     kana for kana in map(chr, range(0x30A1, 0x30FB))
@@ -92,65 +91,6 @@ def has_several(attribute: Attribute, text: str) -> bool:
     return not attribute.multiple and "\\" in text and attribute.vr not in WHOLE_TEXT_VRS
 
 
-def condition(
-    attribute: Attribute,
-    columns: tuple[Any, ...],
-    model: Any,
-    key: str,
-    every: bool = False,
-    level: Level | None = None,
-) -> Any:
-    """The SQL condition for `key` on `columns` of `model`, or None where everything matches.
-
-    `model` has the rows of `level`, of the attribute's own where none is given.
-
-    An attribute of several values matches where any of them does (PS3.4 C.2.2.2); that is asked
-    of `matches`, which the database knows as `dicom_matches`. The few rows where an attribute
-    of one value holds several are marked, and found by an index of their own.
-
-    With `every`, which has to be negotiated, all values of the key must be there (PS3.4
-    C.2.2.2.8).
-    """
-    vr = attribute.vr
-    if is_universal(vr, key):
-        return None
-    singles = single_keys(vr, key)
-    if every and 1 < len(singles) <= _MAX_ALTERNATIVES:
-        return joined(
-            and_, [condition(attribute, columns, model, one, level=level) for one in singles]
-        )
-    by_value = fn.dicom_matches(vr, getattr(model, attribute.column), key, every)
-    # SQLite's GLOB takes a NUL for the end of a pattern; a DT value is folded by its key.
-    if attribute.multiple or vr == "DT" or len(singles) > _MAX_ALTERNATIVES or "\0" in key:
-        return by_value
-    parts, of = [], attribute.level if level is None else level
-    for single in singles:
-        one = _name_sql(columns, single) if vr == "PN" else _sql(vr, columns[0], single)
-        if vr == "PN" and is_by_letters(single):
-            written = fn.dicom_by_letters(getattr(model, attribute.column), single)
-            one = one | (begins_sql(columns, single) & written)
-        parts.append(_narrowed_by_part(model, of, single, one) if attribute.inside else one)
-    found = joined(or_, parts)
-    if attribute.key is Key.UNIQUE or vr in WHOLE_TEXT_VRS:
-        return found
-    return ((model.several == 0) & found) | ((model.several == 1) & by_value)
-
-
-def _narrowed_by_part(model: Any, level: Level, key: str, found: Any) -> Any:
-    """`found`, among the few whose name holds the key's longest stretch between wildcards.
-
-    Only where the key begins with a wildcard: else the index of the name itself serves.
-    """
-    pattern = _kept_by_folding(key)
-    if not pattern.startswith(("*", "?")):
-        return found
-    part = max(re.split(r"[*?=]", pattern), key=len)[:NAME_PART_CHARACTERS]
-    if not part:
-        return found
-    holding = "(SELECT entity FROM name_part WHERE level = ? AND part >= ? AND part < ?)"
-    return model.id.in_(SQL(holding, (int(level), part, part + LAST_CHARACTER))) & found
-
-
 def matches(vr: str, text: str, key: str, every: bool = False) -> bool:
     """Whether any of the values in `text` matches any of the keys in `key`, or `every`."""
     if is_universal(vr, key):
@@ -180,7 +120,7 @@ def by_letters(text: str, key: str) -> bool:
 
 
 def _letters_accept(group: Letters, key: str) -> bool:
-    return any(fits_letters(form, group) for form in _forms(key))
+    return any(fits_letters(form, group) for form in forms_of_group(key))
 
 
 def is_by_letters(key: str) -> bool:
@@ -236,15 +176,15 @@ def _groups_accept(
 
 
 def _group_accepts(group: str, key: str) -> bool:
-    return any(_accepts("PN", group, form) for form in _forms(key))
+    return any(_accepts("PN", group, form) for form in forms_of_group(key))
 
 
 def group_sql(column: Any, key: str) -> Any:
     """The SQL condition for a component group of a folded key, on a column of folded groups."""
-    return joined(or_, [_sql("PN", column, form) for form in _forms(key)])
+    return joined(or_, [_sql("PN", column, form) for form in forms_of_group(key)])
 
 
-def _forms(key: str) -> list[str]:
+def forms_of_group(key: str) -> list[str]:
     """A component group's key, and without a star behind a caret: trailing carets do not count."""
     forms = [key]
     while forms[-1].endswith("^*") and len(forms) < _MAX_FORMS and len(key) <= LONG_CHARACTERS:
@@ -254,22 +194,22 @@ def _forms(key: str) -> list[str]:
 
 def begins_sql(columns: tuple[Any, ...], key: str) -> Any:
     """What a key begins with, in any of the groups that it may be for: an index serves that."""
-    first = _kept_by_folding(key).split("=")[0]
+    first = kept_by_folding(key).split("=")[0]
     # A mark alone, which `?` stands for, folds to nothing: then what is before it counts no more.
     prefix = re.split(r"[*?]", first, maxsplit=1)[0].rstrip("^ ")
     groups = columns if "=" not in key else columns[:1]
     if not prefix:
         return columns[0] >= ""
-    ranges = [(one >= prefix) & (one < prefix + LAST_CHARACTER) for one in groups]
-    return joined(or_, ranges)
+    return joined(or_, [begins(one, prefix) for one in groups])
 
 
-def _kept_by_folding(key: str) -> str:
+def kept_by_folding(key: str) -> str:
     """A key with a star for all that may be another letter in a folded name that it finds."""
     return _BESIDE_WILDCARD.sub("*", fold_key("PN", key))
 
 
-def _name_sql(columns: tuple[Any, ...], key: str) -> Any:
+def name_sql(columns: tuple[Any, ...], key: str) -> Any:
+    """The SQL condition for a name's key, on the columns of its folded component groups."""
     wanted = fold_key("PN", key).split("=")
     if len(wanted) == 1:
         return joined(or_, [group_sql(column, wanted[0]) for column in columns])
@@ -288,11 +228,15 @@ def _uids(key: str) -> frozenset[str]:
 
 def _uids_sql(vr: str, column: Any, key: str) -> Any:
     uids = _uids(key)
-    if len(uids) <= _MAX_ALTERNATIVES:
+    if len(uids) <= MAX_ALTERNATIVES:
         return column.in_(sorted(uids))
     # UIDs are digits and dots; whatever else is in the key is no one's UID.
-    listed = ",".join(f'"{uid}"' for uid in uids if re.fullmatch(r"[0-9.]+", uid))
-    return column.in_(SQL("(SELECT value FROM json_each(?))", (f"[{listed}]",)))
+    plain = [uid for uid in uids if re.fullmatch(r"[0-9.]+", uid)]
+    listed = ",".join(f'"{uid}"' for uid in plain)
+    return ByDialect(
+        column.in_(SQL("(SELECT value FROM json_each(?))", (f"[{listed}]",))),
+        lambda: equals_any(column, plain),
+    )
 
 
 RULES: tuple[Rule, ...] = (
@@ -338,6 +282,6 @@ RULES: tuple[Rule, ...] = (
         "by value.",
         applies=lambda vr, key: True,
         accepts=lambda vr, value, key: value == fold_key(vr, key),
-        sql=lambda vr, column, key: column == fold_key(vr, key),
+        sql=lambda vr, column, key: is_text(column, fold_key(vr, key)),
     ),
 )

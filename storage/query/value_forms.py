@@ -7,7 +7,7 @@ from operator import or_
 from typing import Any
 
 from storage.dicom.values import WHOLE_TEXT_VRS, split
-from storage.query.conditions import joined
+from storage.query.dialect import joined
 from storage.query.folding import NUMBER_VRS, fold, fold_key
 from storage.query.rules import (
     NAME_GROUPS,

@@ -8,7 +8,8 @@ from typing import Any
 from peewee import fn
 
 from storage.dicom.values import kept
-from storage.query.folding import LAST_CHARACTER, fold_key
+from storage.query.dialect import LAST_CHARACTER, ByDialect, begins, like
+from storage.query.folding import fold_key
 
 # SQLite's GLOB tries every way to spread characters over wildcards: more go to Python.
 _MAX_GLOB_STARS, _MAX_GLOB_LENGTH = 2, 1000
@@ -39,16 +40,20 @@ def fits_sql(vr: str, column: Any, key: str) -> Any:
     """The SQL condition for the same, on a column of folded values.
 
     GLOB knows DICOM's wildcards and one more, `[`; the bounds let an index serve a prefix.
+    PostgreSQL's LIKE goes on from where it is with each star, and so takes any number of them.
     """
     pattern = fold_key(vr, key)
     if pattern.count("*") > _MAX_GLOB_STARS or len(pattern) > _MAX_GLOB_LENGTH:
-        like = fn.dicom_wildcard(pattern, column)
+        glob = fn.dicom_wildcard(pattern, column)
     else:
-        like = column % pattern.replace("[", "[[]")
+        glob = column % pattern.replace("[", "[[]")
     prefix = re.split(r"[*?]", pattern, maxsplit=1)[0]
     if not prefix:
-        return like
-    return (column >= prefix) & (column < prefix + LAST_CHARACTER) & like
+        return ByDialect(glob, lambda: like(column, pattern))
+    return ByDialect(
+        (column >= prefix) & (column < prefix + LAST_CHARACTER) & glob,
+        lambda: begins(column, prefix) & like(column, pattern),
+    )
 
 
 def fits_letters(key: str, letters: Iterable[tuple[str, ...]]) -> bool:

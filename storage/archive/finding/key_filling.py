@@ -13,7 +13,7 @@ from storage.diagnostics import DataSetError
 from storage.dicom import HeaderValue, header_values, part10
 from storage.dicom.values import Level
 from storage.files import Files, Tree
-from storage.index import AddedKey, Filled, Index, Location, index_path, open_index, pages
+from storage.index import AddedKey, Filled, Index, Location, index_of, pages
 from storage.journal import Journal
 
 # Told with each page: how far it is, and of how much.
@@ -33,7 +33,7 @@ def is_due(data: Path) -> bool:
     journal = Journal(data, sync=False)
     if not journal.size(added_keys.KEYS):
         return False
-    index = open_index(index_path(data), sync=True)
+    index = index_of(data)
     with index.engine.connected(), index.engine.reading():
         keys = index.engine.added_keys.all()
         if not added_keys.is_brought_up(index, journal):
@@ -70,7 +70,7 @@ def fill(data: Path, progress: Progress) -> None:
 
     Raises ResourceError.
     """
-    index = open_index(index_path(data), sync=True)
+    index = index_of(data)
     with index.engine.connected():
         added_keys.bring_up(index, Journal(data, sync=False))
         for done, of in KeyFilling(Tree(data, sync=False), index).steps():

@@ -37,7 +37,7 @@ def _select_about(level: Level, other: Level) -> str:
     allowed = 1 if level is other else 0
     return (
         f"SELECT {int(level)}, {int(other)} WHERE (SELECT COUNT(*) FROM "
-        f"(SELECT 1 FROM {_NAMES[other]} WHERE {column} = ? LIMIT 2)) > {allowed}"
+        f"(SELECT 1 FROM {_NAMES[other]} WHERE {column} = ? LIMIT 2) AS two) > {allowed}"
     )
 
 

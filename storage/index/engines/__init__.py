@@ -1,6 +1,6 @@
 """The databases that the index may lie in: what it asks of them, and what they share."""
 
-from storage.index.engines.added_keys import AddedKey, AddedKeys
+from storage.index.engines.added_keys import AddedKey, AddedKeys, KeyTables
 from storage.index.engines.added_values import AddedValues, Filled, candidates
 from storage.index.engines.engine import Engine, Stop, never
 from storage.index.engines.shared_transactions import SharedTransactions
@@ -11,6 +11,7 @@ __all__ = [
     "AddedValues",
     "Engine",
     "Filled",
+    "KeyTables",
     "SharedTransactions",
     "Stop",
     "candidates",

@@ -6,36 +6,15 @@ has a row for each key, whoever enters it: as due, until its value is written.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from storage.index.engines.statements import Statements
 
-# `decided`: when it was, which tells a key that is added again from the one before. The instances
-# up to the row `last` were there then; of these those up to `reached` have their values.
-# `added_value`: several forms have several rows, of which the one with number 0 has the text; that
-# is NULL where the header has to be asked, and so is the VR as long as the value is due. Without a
-# form it is a candidate whatever the key is.
-_TABLES = (
-    "CREATE TABLE added_key (tag INTEGER PRIMARY KEY, decided TEXT, reached INTEGER, "
-    "last INTEGER, removed INTEGER)",
-    "CREATE TABLE added_value (instance INTEGER, tag INTEGER, number INTEGER, vr TEXT, text TEXT, "
-    "form TEXT, PRIMARY KEY (instance, tag, number)) WITHOUT ROWID",
-    "CREATE INDEX added_value_form ON added_value (tag, form)",
-    "CREATE INDEX added_value_due ON added_value (instance) WHERE vr IS NULL",
-    "CREATE TRIGGER added_value_of_new AFTER INSERT ON instance BEGIN "
-    "INSERT INTO added_value (instance, tag, number) "
-    "SELECT NEW.id, tag, 0 FROM added_key WHERE NOT removed; END",
-    "CREATE TRIGGER added_value_of_deleted AFTER DELETE ON instance BEGIN "
-    "DELETE FROM added_value WHERE instance = OLD.id; END",
-)
-_DROP = (
-    "DROP TRIGGER added_value_of_new", "DROP TRIGGER added_value_of_deleted",
-    "DROP TABLE added_value", "DROP TABLE added_key",
-)  # fmt: skip
-_IS_THERE = "SELECT 1 FROM sqlite_master WHERE name = 'added_key'"
 _ADD = (
-    "INSERT OR REPLACE INTO added_key "
-    "VALUES (?, ?, 0, (SELECT COALESCE(MAX(id), 0) FROM instance), 0)"
+    "INSERT INTO added_key VALUES (?, ?, 0, (SELECT COALESCE(MAX(id), 0) FROM instance), 0) "
+    "ON CONFLICT (tag) DO UPDATE SET decided = excluded.decided, reached = 0, "
+    "last = excluded.last, removed = 0"
 )
 _CLEAR = (
     "DELETE FROM added_value WHERE (instance, tag, number) IN "
@@ -60,16 +39,32 @@ class AddedKey(NamedTuple):
         return self.reached >= self.last and not self.is_removed
 
 
+@dataclass(frozen=True)
+class KeyTables:
+    """The statements that make their tables and triggers, take them away, and look for them.
+
+    Of `added_key`, `decided`: when it was, which tells a key that is added again from the one
+    before. The instances up to the row `last` were there then; of these those up to `reached` have
+    their values. Of `added_value`: several forms have several rows, of which the one with number 0
+    has the text; that is NULL where the header has to be asked, and so is the VR as long as the
+    value is due. Without a form it is a candidate whatever the key is.
+    """
+
+    make: tuple[str, ...]
+    drop: tuple[str, ...]
+    are_there: str
+
+
 class AddedKeys:
     """Those of one index."""
 
-    def __init__(self, engine: Statements) -> None:
-        self._engine = engine
+    def __init__(self, engine: Statements, tables: KeyTables) -> None:
+        self._engine, self._tables = engine, tables
 
     @property
     def are_there(self) -> bool:
         """Whether there are any, or were until just now."""
-        return bool(self._engine.execute(_IS_THERE, ()))
+        return bool(self._engine.execute(self._tables.are_there, ()))
 
     def all(self) -> dict[int, AddedKey]:
         """Those that are there, by their tags; also those of which something is left."""
@@ -87,7 +82,7 @@ class AddedKeys:
             return
         with self._engine.writing():
             if not self.are_there:
-                for statement in _TABLES:
+                for statement in self._tables.make:
                     self._engine.execute(statement, ())
             held = self.all()
             for tag, at in decided.items():
@@ -110,7 +105,7 @@ class AddedKeys:
                 return True
             self._engine.execute("DELETE FROM added_key WHERE tag = ?", (tag,))
             if len(held) == 1:
-                for statement in _DROP:
+                for statement in self._tables.drop:
                     self._engine.execute(statement, ())
             return False
 

@@ -17,12 +17,12 @@ _OF_ONE = "WHERE instance = ? AND tag = ?"
 _SET = f"UPDATE added_value SET vr = ?, text = ?, form = ? {_OF_ONE} AND number = 0 RETURNING 1"
 _SET_MORE = "INSERT INTO added_value (instance, tag, number, vr, form) VALUES (?, ?, ?, ?, ?)"
 _MAKE = (
-    "INSERT OR IGNORE INTO added_value (instance, tag, number) "
-    "SELECT id, ?, 0 FROM instance WHERE id = ?"
+    "INSERT INTO added_value (instance, tag, number) "
+    "SELECT id, ?, 0 FROM instance WHERE id = ? ON CONFLICT DO NOTHING"
 )
 _IS_HELD = "SELECT 1 FROM instance WHERE id = ? AND arrived = ? AND digest = ?"
 _REACHED = (
-    "UPDATE added_key SET reached = MAX(reached, ?) WHERE tag = ? AND decided = ? AND NOT removed"
+    "UPDATE added_key SET reached = ? WHERE tag = ? AND decided = ? AND removed = 0 AND reached < ?"
 )
 _BEHIND = "SELECT id FROM instance WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
 _DUE = (
@@ -32,7 +32,7 @@ _DUE = (
 # What an instance said before any correction lies with what it is shown with: see `rows`.
 _CAME = (
     "SELECT instance.id, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, came, PatientID "
-    "FROM json_each(?) AS asked CROSS JOIN instance ON instance.id = asked.value "
+    "FROM {} {} instance ON instance.id = asked.value "
     "JOIN shared_header ON shared_header.id = instance.shared_id "
     "JOIN series ON instance.parent_id = series.id JOIN study ON series.parent_id = study.id "
     "JOIN patient ON study.parent_id = patient.id"
@@ -82,8 +82,8 @@ class AddedValues:
                     self._engine.execute(_MAKE, (tag, one.number))
                 self.enter(one.number, one.values)
             for key in keys:
-                values = min(reached, key.last), key.tag, key.decided
-                self._engine.execute(_REACHED, values)
+                to = min(reached, key.last)
+                self._engine.execute(_REACHED, (to, key.tag, key.decided, to))
 
     def behind(self, after: int, last: int, most: int) -> list[int]:
         """The instances behind a row, up to another one; some at most."""
@@ -100,13 +100,15 @@ class AddedValues:
 
         `speaker` is the SQL expression for that instance's row, of `asked.value`.
         """
+        dialect = self._engine.dialect
         statement = (
             f"WITH spoken AS MATERIALIZED (SELECT asked.value AS entity, {speaker} AS instance "
-            "FROM json_each(?) AS asked) SELECT entity, spoken.instance, tag, vr, text "
-            "FROM spoken CROSS JOIN added_value ON added_value.instance = spoken.instance "
-            "AND tag IN (SELECT value FROM json_each(?)) AND number = 0 WHERE text IS NOT NULL"
+            f"FROM {dialect.numbers.format('asked')}) "
+            "SELECT entity, spoken.instance, tag, vr, text FROM spoken "
+            f"{dialect.then_join} added_value ON added_value.instance = spoken.instance "
+            f"AND {_is_one(tags)} AND number = 0 WHERE text IS NOT NULL"
         )
-        given = json.dumps(list(entities)), json.dumps(list(tags))
+        given = (dialect.listed(entities),)
         found: dict[int, tuple[int, dict[int, HeaderValue]]] = {}
         for entity, instance, tag, vr, text in self._engine.execute(statement, given):
             found.setdefault(entity, (instance, {}))[1][tag] = HeaderValue(vr, text)
@@ -114,7 +116,9 @@ class AddedValues:
 
     def came_as(self, instances: Sequence[int]) -> dict[int, tuple[Uids, str]]:
         """Of each instance its UIDs, and the Patient ID that it came with."""
-        found = self._engine.execute(_CAME, (json.dumps(list(instances)),))
+        dialect = self._engine.dialect
+        statement = _CAME.format(dialect.numbers.format("asked"), dialect.then_join)
+        found = self._engine.execute(statement, (dialect.listed(instances),))
         return {
             number: ((study, series, uid), json.loads(came).get(_PATIENT_ID, "") if came else shown)
             for number, study, series, uid, came, shown in found
@@ -132,13 +136,17 @@ class AddedValues:
 
         0: all are counted.
         """
+        limit = f" LIMIT {most + 1}" if most else ""
         statement = (
-            "SELECT COUNT(*) FROM (SELECT 1 FROM added_value WHERE tag IN "
-            "(SELECT value FROM json_each(?)) AND form IS NULL AND number = 0 AND text IS NULL "
-            "LIMIT ?)"
+            f"SELECT COUNT(*) FROM (SELECT 1 FROM added_value WHERE {_is_one(tags)} "
+            f"AND form IS NULL AND number = 0 AND text IS NULL{limit}) AS unread"
         )
-        limit = most + 1 if most else -1
-        return int(self._engine.execute(statement, (json.dumps(list(tags)), limit))[0][0])
+        return int(self._engine.execute(statement, ())[0][0])
+
+
+def _is_one(tags: Iterable[int]) -> str:
+    """The condition that a value is of any of some keys."""
+    return f"tag IN ({', '.join(str(int(tag)) for tag in tags)})"
 
 
 def candidates(tag: int, key: str, instance: Any = None) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from storage.index.engines.added_keys import AddedKeys
 from storage.index.engines.added_values import AddedValues
 from storage.index.engines.statements import Statements
+from storage.journal import Journal
 
 # Ends what is under way by raising.
 Stop = Callable[[], None]
@@ -68,6 +69,12 @@ class Engine(Statements, Protocol):
 
     def sync_commits(self) -> None:
         """Have a commit of the calling thread outlast a power cut, from now on."""
+
+    def mark(self, journal: Journal, name: str, position: int) -> None:
+        """Note how far it holds the lines `name` of a journal, where that lies apart from it.
+
+        Raises OSError, ResourceError.
+        """
 
     def version(self) -> int:
         """The number that tells which tables these are; 0: they are not whole yet."""

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 from peewee import Database
 
+from storage.query import Dialect
+
 
 class Statements(Protocol):
     """A database, asked by statements with `?` for each value."""
@@ -13,6 +15,10 @@ class Statements(Protocol):
     @property
     def database(self) -> Database:
         """For the query builder."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """How statements are written."""
 
     def execute(self, statement: str, values: Sequence[Any]) -> list[Any]:
         """Run a prepared statement; the rows that it gives. Raises what `reading` turns."""

@@ -27,8 +27,7 @@ from storage.index import (
     applied,
     corrected_rows,
     facts_in,
-    index_path,
-    open_index,
+    index_of,
     pages,
     record,
 )
@@ -202,7 +201,7 @@ def _apply(tree: Files, start: int) -> None:
     if start == end:
         return
     entities = dict.fromkeys(entities_since(tree.data, start if start < end else 0))
-    index = open_index(index_path(tree.data), sync=True)
+    index = index_of(tree.data)
     try:
         with index.engine.connected():
             changed = sum(_enter(tree, index, entity) for entity in entities)

@@ -29,8 +29,9 @@ COMMENT = 64
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Iterator[Archive]:
+def empty(tmp_path: Path, place_index: Callable[[Path], None]) -> Iterator[Archive]:
     prepare(tmp_path / "data", sync=False, charset=CHARSET)
+    place_index(tmp_path / "data")
     archive = Archive(tmp_path / "data", sync=False)
     yield archive
     archive.close_thread()
@@ -41,10 +42,13 @@ def store(archive: Archive, instance: str, data: bytes, sop_class: str = CT) -> 
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+def archive(
+    tmp_path_factory: pytest.TempPathFactory, place_index: Callable[[Path], None]
+) -> Iterator[Archive]:
     """A series of each instance; the KVP of every third is 120."""
     data = tmp_path_factory.mktemp("headers") / "data"
     prepare(data, sync=False, charset=CHARSET)
+    place_index(data)
     archive = Archive(data, sync=False)
     for number in range(SERIES):
         item = Dataset()

@@ -1,6 +1,6 @@
 """Pages of answers, while others store: nothing is left out, and nothing comes twice."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,8 +25,9 @@ def store(archive: Archive, study: str, number: int) -> None:
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Iterator[Archive]:
+def archive(tmp_path: Path, place_index: Callable[[Path], None]) -> Iterator[Archive]:
     prepare(tmp_path, sync=False, charset=CHARSET)
+    place_index(tmp_path)
     archive = Archive(tmp_path, sync=False)
     for number in range(FIRST):
         store(archive, f"5{number}", number)

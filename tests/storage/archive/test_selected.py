@@ -1,12 +1,12 @@
 """Selections of any number of instances: of one state of the index, and read by pages."""
 
-import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from peewee import OperationalError as PeeweeOperationalError
 from support import CT, EXPLICIT, ct, encoded
 
 from storage import Archive, Received, prepare
@@ -19,16 +19,19 @@ COUNT, PAGE = 20, 6
 
 
 @pytest.fixture
-def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
+def archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place_index: Callable[[Path], None]
+) -> Iterator[Archive]:
     monkeypatch.setattr(selected, "_PAGE", PAGE)
     prepare(tmp_path, sync=False, charset="ISO_IR 100")
+    place_index(tmp_path)
     archive = Archive(tmp_path, sync=False)
     for number in reversed(range(COUNT)):
         store(archive, number)
     yield archive
     for thread in reading():  # whose connection must not be closed while it uses it
         thread.join(60)
-    archive.index.database.close_all()
+    archive.close_thread()
 
 
 def store(archive: Archive, number: int, **values: Any) -> None:
@@ -136,7 +139,7 @@ def test_an_index_that_cannot_be_read_is_told(
     def locations(index: Any, rows: Any) -> Any:
         calls.append(rows)
         if len(calls) > page:
-            raise sqlite3.OperationalError("disk I/O error")
+            raise PeeweeOperationalError("disk I/O error")
         return real(index, rows)
 
     monkeypatch.setattr(pages, "locations", locations)

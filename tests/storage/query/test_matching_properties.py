@@ -7,6 +7,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, given, settings
@@ -252,9 +253,12 @@ KINDS = (
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+def archive(
+    tmp_path_factory: pytest.TempPathFactory, place_index: Callable[[Path], None]
+) -> Iterator[Archive]:
     data = tmp_path_factory.mktemp("properties") / "data"
     prepare(data, sync=False, charset="ISO_IR 100")
+    place_index(data)
     opened = Archive(data, sync=False)
     yield opened
     opened.close_thread()

@@ -1,7 +1,7 @@
 """Identifiers: which are refused, which keys match, and exactly one answer an entity."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -393,9 +393,12 @@ HELD: dict[str, tuple[str, dict[str, tuple[str, list[str]]]]] = {
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+def archive(
+    tmp_path_factory: pytest.TempPathFactory, place_index: Callable[[Path], None]
+) -> Iterator[Archive]:
     data = tmp_path_factory.mktemp("query") / "data"
     prepare(data, sync=False, charset=CHARSET)
+    place_index(data)
     opened = Archive(data, sync=False)
     for study, (patient, series) in HELD.items():
         for series_uid, (modality, classes) in series.items():

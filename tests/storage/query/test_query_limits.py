@@ -1,5 +1,8 @@
 """Identifiers that ask for very much: answered like any other, or refused with the key named."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from pydicom.tag import Tag
 from support import EXPLICIT, IMPLICIT, ct, encoded
@@ -17,9 +20,12 @@ PLAIN, NEGOTIATED = Options(), Options(relational=True, multiple_values=True)
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
+def archive(
+    tmp_path_factory: pytest.TempPathFactory, place_index: Callable[[Path], None]
+) -> Archive:
     data = tmp_path_factory.mktemp("limits")
     prepare(data, sync=False, charset=CHARSET)
+    place_index(data)
     archive = Archive(data, sync=False)
     instance = ct("1.1", "1.1.1", "1.1.1.1", PatientName="Doe^Jane", StudyID="S7")
     archive.store(Received(instance.SOPClassUID, "1.1.1.1", EXPLICIT, encoded(instance), CHARSET))

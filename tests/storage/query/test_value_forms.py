@@ -1,13 +1,14 @@
 """The forms of values that an index is looked up in: none that matches a key is passed over."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from peewee import SqliteDatabase, Table
+from peewee import Table
 
-from storage.index.engines.sqlite.database import connect
+from storage.index import Index
+from storage.index.engines import Engine
 from storage.query import form_condition, forms, has_form, matches
 
 # What values and keys are put together of: where folding, wildcards and groups meet.
@@ -34,25 +35,25 @@ def texts(chance: random.Random, pieces: list[str]) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteDatabase]:
-    made = connect(tmp_path_factory.mktemp("forms") / "forms.sqlite", sync=False)
-    with made.connection_context():
-        made.execute_sql("CREATE TABLE held (form TEXT)")
-        yield made
+def engine(new_index: Callable[[], Index]) -> Engine:
+    made = new_index().engine
+    made.execute('CREATE TABLE held (form TEXT COLLATE "C")' if not made.dialect.calls_python
+                 else "CREATE TABLE held (form TEXT)", ())  # fmt: skip
+    return made
 
 
-def is_found(database: SqliteDatabase, vr: str, value: str, key: str) -> bool:
+def is_found(engine: Engine, vr: str, value: str, key: str) -> bool:
     held: Any = Table("held", ("form",))
-    with database.atomic():
-        database.execute_sql("DELETE FROM held")
+    with engine.at_one_time():
+        engine.execute("DELETE FROM held", ())
         for form in forms(vr, value):
-            database.execute_sql("INSERT INTO held VALUES (?)", (form,))
+            engine.execute("INSERT INTO held VALUES (?)", (form,))
         asked = held.select(held.form).where(form_condition(vr, held.form, key))
-        return bool(list(asked.execute(database)))
+        return bool(list(asked.execute(engine.database)))
 
 
 @pytest.mark.parametrize("vr", PIECES)
-def test_what_matches_is_found_by_a_form(database: SqliteDatabase, vr: str) -> None:
+def test_what_matches_is_found_by_a_form(engine: Engine, vr: str) -> None:
     chance = random.Random(vr)
     values, keys = texts(chance, PIECES[vr]), texts(chance, PIECES[vr] + WILDCARDS)
     found = passed = 0
@@ -66,7 +67,7 @@ def test_what_matches_is_found_by_a_form(database: SqliteDatabase, vr: str) -> N
             key = "".join(parts)
         if not has_form(vr, key):
             continue
-        is_there = is_found(database, vr, value, key)
+        is_there = is_found(engine, vr, value, key)
         if matches(vr, value, key):
             assert is_there, (value, key)
             found += 1

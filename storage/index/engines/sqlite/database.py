@@ -23,7 +23,7 @@ from storage.files import (
     sqlite_words,
     unlock,
 )
-from storage.query import FUNCTIONS
+from storage.index.engines.sqlite.functions import FUNCTIONS
 
 # How long a writer waits for another before it gives up with A700, in seconds.
 BUSY_SECONDS = 30

@@ -12,8 +12,10 @@ from storage.index.engines import AddedKeys, AddedValues, SharedTransactions
 from storage.index.engines.sqlite import database as db
 from storage.index.engines.sqlite.epoch import make_epoch, read_epoch
 from storage.index.engines.sqlite.high_water import Mark, read_mark, write_mark
+from storage.index.engines.sqlite.key_tables import TABLES as KEY_TABLES
 from storage.index.engines.sqlite.making import Making
 from storage.journal import Journal
+from storage.query import SQLITE, Dialect
 
 
 class SqliteEngine:
@@ -28,6 +30,11 @@ class SqliteEngine:
         # Of which file, and at which epoch of that.
         self._entered: tuple[Any, int, dict[Any, Any]] = (None, 0, {})
         self._transactions = SharedTransactions(self._writing, self._not_locked)
+
+    @property
+    def dialect(self) -> Dialect:
+        """How statements are written."""
+        return SQLITE
 
     @property
     def path(self) -> Path:
@@ -150,7 +157,7 @@ class SqliteEngine:
     @property
     def added_keys(self) -> AddedKeys:
         """The keys that were added to it."""
-        return AddedKeys(self)
+        return AddedKeys(self, KEY_TABLES)
 
     @property
     def added_values(self) -> AddedValues:

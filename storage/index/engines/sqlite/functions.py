@@ -1,8 +1,6 @@
 """The rules of matching, as functions that queries call."""
 
-from storage.query.fuzzy import sounds_like
-from storage.query.rules import by_letters, matches
-from storage.query.wildcards import fits
+from storage.query import by_letters, fits, matches, sounds_like
 
 
 def dicom_matches(vr: str, text: str, key: str, every: bool) -> bool:

@@ -1,0 +1,199 @@
+"""Connections to PostgreSQL: opened when they are asked for, few, and each of one process."""
+
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.types.numeric import Int8Dumper, IntLoader
+from psycopg.waiting import Ready, Wait
+
+from storage.diagnostics import ResourceError
+
+# How long anything is waited for before it is given up with A700: a lock, a connection that
+# somebody else has, a server that does not answer.
+BUSY_SECONDS = 30
+# Of one process: so many at one time, of which half may be read from row by row.
+MOST_CONNECTIONS = 12
+# Between two questions whether to stop, in seconds.
+_LOOK_SECONDS = 0.05
+_CANCEL_SECONDS = 5.0
+
+# Unless the address says otherwise. A server that is gone without a word is noticed; one that is
+# asked for a name of several hosts is tried one by one.
+_DEFAULTS = {
+    "connect_timeout": 10,
+    "application_name": "minipacs",
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": BUSY_SECONDS * 1000,
+    "client_encoding": "UTF8",
+}
+
+# What a process took over from the one that it was forked from: never used, and never closed, for
+# that would end what the other one is saying.
+_inherited: list[object] = []
+
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection whose statements can be stopped: `stop` is asked while one runs."""
+
+    stop: Callable[[], None] | None = None
+    is_used = False  # it answered before: where it does not now, another one may
+
+    def wait(self, gen: Any, *given: Any, **named: Any) -> Any:
+        """Wait for what the server says; what `stop` raises ends the statement."""
+        if self.stop is None:
+            return super().wait(gen, *given, **named)
+        try:
+            return self._asking(gen, self.stop)
+        except BaseException:
+            if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+                self._end(gen)
+            raise
+
+    def _asking(self, gen: Any, stop: Callable[[], None]) -> Any:
+        poll = select.poll()
+        try:
+            wanted = next(gen)
+            while True:
+                readable = select.POLLIN if wanted & Wait.R else 0
+                poll.register(self.pgconn.socket, readable | (wanted & Wait.W and select.POLLOUT))
+                found = poll.poll(_LOOK_SECONDS * 1000)
+                if not found:
+                    stop()
+                ready = int(Ready.NONE)
+                for _, event in found:
+                    ready |= Ready.R if event & ~select.POLLOUT else 0
+                    ready |= Ready.W if event & select.POLLOUT else 0
+                wanted = gen.send(ready)
+        except StopIteration as ended:
+            return ended.value
+
+    def _end(self, gen: Any) -> None:
+        """End the statement that runs; where that does not help the connection itself."""
+        self.stop = None
+        try:
+            self.cancel_safe(timeout=_CANCEL_SECONDS)
+            super().wait(gen, timeout=_CANCEL_SECONDS)
+        except psycopg.errors.QueryCanceled:
+            pass
+        except BaseException:
+            self.pgconn.finish()
+
+
+class Connections:
+    """Those of a process to one database; `configuration` are settings that each begins with."""
+
+    def __init__(self, url: str, configuration: dict[str, str]) -> None:
+        """Raises ResourceError where the address is none."""
+        try:
+            given: dict[str, Any] = {**_DEFAULTS, **conninfo_to_dict(url)}
+        except psycopg.Error as error:
+            raise ResourceError(f"The address of PostgreSQL is none: {words_of(error)}") from error
+        options = " ".join(f"-c {name}={value}" for name, value in configuration.items())
+        given["options"] = f"{given.get('options', '')} {options}".strip()
+        self._conninfo = make_conninfo(**given)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._idle: list[Connection] = []
+        self._lock = threading.Lock()
+        self._free = threading.Semaphore(MOST_CONNECTIONS)
+        self._streams = threading.Semaphore(MOST_CONNECTIONS // 2)
+
+    @contextmanager
+    def leased(self, is_stream: bool = False) -> Iterator[Connection]:
+        """Have a connection for the block, outside of a transaction.
+
+        `is_stream`: others may be asked for within. Raises ResourceError, psycopg.Error.
+        """
+        if self._pid != os.getpid():
+            _inherited.append(self._idle)
+            self._begin()
+        turns = (self._streams, self._free) if is_stream else (self._free,)
+        for number, turn in enumerate(turns):
+            if not turn.acquire(timeout=BUSY_SECONDS):
+                for had in turns[:number]:
+                    had.release()
+                raise ResourceError(
+                    f"All {MOST_CONNECTIONS} connections to PostgreSQL have been in use for "
+                    f"{BUSY_SECONDS} s"
+                )
+        try:
+            connection = self._taken()
+            try:
+                yield connection
+            finally:
+                self._give_back(connection)
+        finally:
+            for turn in turns:
+                turn.release()
+
+    def _taken(self) -> Connection:
+        with self._lock:
+            while self._idle:
+                connection = self._idle.pop()
+                if not connection.closed:
+                    connection.is_used = True
+                    return connection
+        return self._opened()
+
+    @contextmanager
+    def opened(self) -> Iterator[Connection]:
+        """A new connection, within a block that has one which was cut off."""
+        connection = self._opened()
+        try:
+            yield connection
+        finally:
+            self._give_back(connection)
+
+    def _opened(self) -> Connection:
+        connection = Connection.connect(
+            self._conninfo, autocommit=True, cursor_factory=psycopg.RawCursor
+        )
+        assert isinstance(connection, Connection)
+        # One type for whole numbers, so that a statement is prepared once; sums are whole as well.
+        connection.adapters.register_dumper(int, Int8Dumper)
+        connection.adapters.register_loader("numeric", IntLoader)
+        return connection
+
+    def _give_back(self, connection: Connection) -> None:
+        connection.stop = None
+        is_idle = connection.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        if connection.closed or not is_idle:
+            connection.close()
+            return
+        with self._lock:
+            self._idle.append(connection)
+
+    def close_idle(self) -> None:
+        """Close those that nobody has: as after one of them was found to be cut off."""
+        if self._pid != os.getpid():
+            return
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            with suppress(psycopg.Error):
+                connection.close()
+
+
+def words_of(error: BaseException) -> str:
+    """What an error says, in a line."""
+    if isinstance(error, psycopg.Error) and error.diag.message_primary:
+        detail = error.diag.message_detail
+        return error.diag.message_primary + (f" ({detail})" if detail else "")
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))
+
+
+def pause(attempt: int) -> None:
+    """Wait a moment before what others were in the way of is tried again."""
+    chance = int.from_bytes(os.urandom(2)) / 65536
+    time.sleep((0.5 + chance) * 0.005 * 2**attempt)

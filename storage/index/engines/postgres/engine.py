@@ -1,0 +1,192 @@
+"""The engine for who outgrows one machine: PostgreSQL, a schema for each archive.
+
+Whoever writes holds an advisory lock of the archive for the whole transaction, as SQLite has one
+writer: so what is read in it stays true until it is committed, on whatever node. Threads of a
+process share transactions.
+"""
+
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import psycopg
+from peewee import PeeweeException
+
+from storage.diagnostics import ResourceError
+from storage.index.engines import AddedKeys, AddedValues, SharedTransactions
+from storage.index.engines.postgres.connections import (
+    BUSY_SECONDS,
+    Connections,
+    pause,
+    words_of,
+)
+from storage.index.engines.postgres.database import QueryDatabase
+from storage.index.engines.postgres.schema import (
+    KEY_TABLES,
+    MAKE_META,
+    READ_EPOCH,
+    READ_VERSION,
+    WRITE_VERSION,
+)
+from storage.index.engines.postgres.session import Session
+from storage.journal import Journal
+from storage.query import POSTGRESQL, Dialect
+
+ERRORS = (PeeweeException, psycopg.Error)
+
+# What another transaction may bring about, and is gone the next time; so is a connection.
+_PASSING = (
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.ForeignKeyViolation,
+    psycopg.errors.UniqueViolation,
+    psycopg.errors.FeatureNotSupported,  # a plan of before the tables were replaced
+)
+_ATTEMPTS = 6
+# What the settings of a connection are, beside its schema. `jit` takes seconds for a list of all.
+_SETTINGS = {"jit": "off", "lock_timeout": f"{BUSY_SECONDS}s"}
+
+
+_SCHEMA = re.compile("[a-z_][a-z0-9_]{0,50}")
+
+
+class _PassingError(ResourceError):
+    """What may go well the next time."""
+
+
+class PostgresEngine(Session):
+    """An `Engine`. `above`: the tables whose rows `entered` speaks of."""
+
+    def __init__(self, url: str, schema: str, above: Iterable[str]) -> None:
+        if not _SCHEMA.fullmatch(schema):
+            raise ResourceError(f"{schema}: a schema's name is of small letters, digits and _")
+        self.url, self.schema = url, schema
+        super().__init__(Connections(url, _SETTINGS | {"search_path": schema}))
+        self.database = QueryDatabase(self.statement, self.execute)
+        self._above = tuple(above)
+        self._lock_key = zlib.crc32(schema.removesuffix("_new").encode())
+        self._entered: tuple[object, dict[Any, Any]] = (None, {})
+        self._transactions = SharedTransactions(self._writing, self._refused)
+
+    @property
+    def dialect(self) -> Dialect:
+        """How statements are written."""
+        return POSTGRESQL
+
+    @property
+    def entered(self) -> dict[Any, Any]:
+        """What was entered while no row of the tables was changed or deleted.
+
+        Only in a transaction that writes, which sees what was done by all before it.
+        """
+        if self._thread.epoch is None:
+            self._thread.epoch = tuple(self.execute(READ_EPOCH, ())[0])
+        if self._entered[0] != self._thread.epoch:
+            self._entered = self._thread.epoch, {}
+        return self._entered[1]
+
+    def connect(self) -> None:
+        """Have a connection, or see that there is one to be had. Raises ResourceError."""
+        with self.reading(), self._connections.leased():
+            pass
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Turn a failure to read the index into ResourceError."""
+        try:
+            yield
+        except ERRORS as error:
+            raise ResourceError(f"The index cannot be read: {words_of(error)}") from error
+
+    def at_one_time(self) -> AbstractContextManager[None]:
+        """Have several statements see one state of the index, or make one change."""
+        return self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ")
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """A transaction that holds the right to write from its start. Raises ResourceError."""
+        try:
+            if self._thread.connection and not self._thread.is_writing:
+                self.execute(f"SELECT pg_advisory_xact_lock({self._lock_key})", ())
+            begin = f"BEGIN; SELECT pg_advisory_xact_lock({self._lock_key})"
+            with self._transaction(begin, is_writing=True):
+                yield
+        except ERRORS as error:
+            words = f"The index cannot be written: {words_of(error)}"
+            is_cut_off = isinstance(error, psycopg.OperationalError) and not error.sqlstate
+            if is_cut_off or isinstance(error, _PASSING):
+                raise _PassingError(words) from error
+            raise ResourceError(words) from error
+
+    def write(self, work: Callable[[], None]) -> None:
+        """Run what writes, in one transaction with what other threads write now.
+
+        It is run again where others were in the way, and where it is not known whether it was
+        committed: a work does the same twice. Raises ResourceError.
+        """
+        if self._thread.connection:
+            with self.writing():
+                work()
+            return
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._transactions.run(work, BUSY_SECONDS)
+                return
+            except _PassingError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+            pause(attempt)
+
+    def _writing(self, deadline: float) -> AbstractContextManager[None]:
+        return self.writing()
+
+    def _forget(self) -> None:
+        """Forget what was entered and is taken back: its rows have other ids then, or none."""
+        self._entered, self._thread.epoch = (None, {}), None
+
+    def _refused(self) -> Exception:
+        return ResourceError(f"The index cannot be written: others have for {BUSY_SECONDS} s")
+
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Nothing is to be ended: a thread has a connection as long as a statement."""
+        yield
+
+    def close_thread(self) -> None:
+        """Nothing is to be closed, as in `connected`."""
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        self._connections.close_idle()
+
+    def sync_commits(self) -> None:
+        """Nothing is to be done: a commit outlasts a power cut, unless the server is told else."""
+
+    def mark(self, journal: Journal, name: str, position: int) -> None:
+        """Nothing is to be noted: what is committed outlasts a power cut."""
+
+    def version(self) -> int:
+        """The number that tells which tables these are; 0: they are not whole yet."""
+        try:
+            found = self.execute(READ_VERSION, ())
+        except psycopg.errors.UndefinedTable:
+            return 0
+        return int(found[0][0]) if found else 0
+
+    def set_version(self, version: int) -> None:
+        """Set it."""
+        with self.writing():
+            self.execute(MAKE_META, ())
+            self.execute(WRITE_VERSION, (version,))
+
+    @property
+    def added_keys(self) -> AddedKeys:
+        """The keys that were added to it."""
+        return AddedKeys(self, KEY_TABLES)
+
+    @property
+    def added_values(self) -> AddedValues:
+        """The values that it holds for these."""
+        return AddedValues(self)

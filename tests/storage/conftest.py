@@ -1,0 +1,75 @@
+"""Fixtures: the databases that an index may lie in, one after the other."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from support.machine.postgres import ScratchPostgres, running_postgres
+
+from storage.index import Index, open_index
+from storage.index.opening import open_postgres, put_elsewhere
+
+NewIndex = Callable[[], Index]
+# With PostgreSQL these take a minute or more, beside what they take with SQLite.
+_LONG = {
+    "test_added_keys.py", "test_header_search.py", "test_matching_properties.py",
+    "test_query_limits.py", "test_value_forms.py",
+}  # fmt: skip
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have what takes long in PostgreSQL be a long test there."""
+    for item in items:
+        of = getattr(item, "callspec", None)
+        if item.path.name in _LONG and of and of.params.get("database") == "postgresql":
+            item.add_marker(pytest.mark.long)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[ScratchPostgres]:
+    """A server for all tests of a process; none of which may be about its end."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> str:
+    """What the index lies in."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module")
+def new_index(
+    database: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NewIndex]:
+    """Make empty indexes."""
+    folder, held = tmp_path_factory.mktemp("index"), []
+
+    def make() -> Index:
+        if database == "sqlite":
+            held.append(open_index(folder / f"{len(held)}.sqlite", sync=False))
+        else:
+            server: ScratchPostgres = request.getfixturevalue("postgres")
+            held.append(open_postgres(server.url, f"index_{uuid4().hex}"))
+        held[-1].create()
+        held[-1].engine.set_version(1)
+        return held[-1]
+
+    yield make
+    for one in held:
+        one.engine.close_thread()
+
+
+@pytest.fixture(scope="module")
+def place_index(database: str, request: pytest.FixtureRequest) -> Callable[[Path], None]:
+    """Have the index of a data folder, of which nothing is open yet, lie there."""
+
+    def place(data: Path) -> None:
+        if database == "postgresql":
+            index = request.getfixturevalue("new_index")()
+            put_elsewhere(data, lambda: index)
+
+    return place

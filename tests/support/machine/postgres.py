@@ -1,0 +1,123 @@
+"""A PostgreSQL of its own for tests: made in a folder, on a free port of 127.0.0.1, and ended."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.node import free_port
+
+_PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin")
+_SECONDS = 60
+HOW_TO_HAVE_IT = "PostgreSQL is not installed (on Debian and Ubuntu: apt-get install postgresql)"
+
+
+def programs() -> Path | None:
+    """The folder of initdb and postgres, of the newest version that is installed."""
+    found = [path for place in _PLACES for path in Path("/").glob(f"{place[1:]}/initdb")]
+    if not found and (on_path := shutil.which("initdb")):
+        found = [Path(on_path)]
+    return max(found, key=_version).parent if found else None
+
+
+def _version(path: Path) -> float:
+    numbers = [part for part in path.parts if part.replace(".", "").isdigit()]
+    return float(numbers[0]) if numbers else 0.0
+
+
+def require_postgres() -> Path:
+    """The same; else the test is skipped, and fails where nobody would notice that: in CI."""
+    if found := programs():
+        return found
+    if os.environ.get("CI"):
+        pytest.fail(HOW_TO_HAVE_IT)
+    pytest.skip(HOW_TO_HAVE_IT)
+
+
+class ScratchPostgres:
+    """A server in `folder`, which belongs to a user without rights where root runs the tests.
+
+    Without `durable` nothing of it is synced.
+    """
+
+    def __init__(self, folder: Path, durable: bool = False) -> None:
+        self.folder, self._bin = folder, require_postgres()
+        self._user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        if self._user:
+            os.chown(folder, self._user.pw_uid, self._user.pw_gid)
+        self._run("initdb", "-D", "data", "-U", "minipacs", "-A", "trust", "-E", "UTF8",
+                  "--locale=C", "--no-sync", "--no-instructions")  # fmt: skip
+        self._settings = {
+            "port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "",
+            "shared_buffers": "32MB", "max_connections": 60, "statement_timeout": "120s",
+        }  # fmt: skip
+        if not durable:
+            self._settings |= {"fsync": "off", "full_page_writes": "off"}
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"postgresql://minipacs@127.0.0.1:{self.port}/postgres"
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run([self._bin / program, *arguments], check=True, cwd=self.folder,
+                       capture_output=True, timeout=_SECONDS, **self._rights())  # fmt: skip
+
+    def _rights(self) -> dict[str, int]:
+        return {"user": self._user.pw_uid, "group": self._user.pw_gid} if self._user else {}
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        given = [f"-c{name}={value}" for name, value in self._settings.items()]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._bin / "postgres", "-D", "data", *given],
+                cwd=self.folder, stdout=log, stderr=log, **self._rights(),
+            )  # fmt: skip
+        end = time.monotonic() + _SECONDS
+        ready = [
+            self._bin / "pg_isready",
+            "-q",
+            "-U",
+            "minipacs",
+            "-d",
+            "postgres",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+        ]
+        while subprocess.run(ready, check=False).returncode:
+            ended = self._process.poll() is not None
+            if ended or time.monotonic() > end:
+                raise AssertionError((self.folder / "log").read_text()[-2000:])
+            time.sleep(0.05)
+
+    def stop(self, signal: int = 2) -> None:
+        """End it: at once, unless another signal is given (SIGINT: as it is, SIGKILL: a crash)."""
+        if self._process:
+            self._process.send_signal(signal)
+            self._process.wait(_SECONDS)
+            self._process = None
+
+
+@contextmanager
+def running_postgres(durable: bool = False) -> Iterator[ScratchPostgres]:
+    """One for the time of the block, in a folder that its user may enter."""
+    require_postgres()
+    with tempfile.TemporaryDirectory(prefix="minipacs-postgres-") as name:
+        server = ScratchPostgres(Path(name), durable)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
