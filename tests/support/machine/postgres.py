@@ -1,8 +1,10 @@
 """A PostgreSQL of its own for tests: made in a folder, on a free port of 127.0.0.1, and ended."""
 
+import ctypes
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -16,6 +18,7 @@ from support.node import free_port
 
 _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin")
 _SECONDS = 60
+_PR_SET_PDEATHSIG = 1
 HOW_TO_HAVE_IT = "PostgreSQL is not installed (on Debian and Ubuntu: apt-get install postgresql)"
 
 
@@ -39,6 +42,11 @@ def require_postgres() -> Path:
     if os.environ.get("CI"):
         pytest.fail(HOW_TO_HAVE_IT)
     pytest.skip(HOW_TO_HAVE_IT)
+
+
+def _end_with_tests() -> None:
+    """Have the server be ended where the tests are killed."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 class ScratchPostgres:
@@ -81,7 +89,8 @@ class ScratchPostgres:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._bin / "postgres", "-D", "data", *given],
-                cwd=self.folder, stdout=log, stderr=log, **self._rights(),
+                cwd=self.folder, stdout=log, stderr=log, preexec_fn=_end_with_tests,
+                **self._rights(),
             )  # fmt: skip
         end = time.monotonic() + _SECONDS
         ready = [
@@ -102,10 +111,10 @@ class ScratchPostgres:
                 raise AssertionError((self.folder / "log").read_text()[-2000:])
             time.sleep(0.05)
 
-    def stop(self, signal: int = 2) -> None:
+    def stop(self, number: int = signal.SIGINT) -> None:
         """End it: at once, unless another signal is given (SIGINT: as it is, SIGKILL: a crash)."""
         if self._process:
-            self._process.send_signal(signal)
+            self._process.send_signal(number)
             self._process.wait(_SECONDS)
             self._process = None
 
