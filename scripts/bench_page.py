@@ -132,6 +132,7 @@ def _slice(number: int) -> Dataset:
 
 def _store(port: int, title: str, held: Sequence[Dataset]) -> None:
     entity = AE("BENCH")
+    entity.dimse_timeout = entity.network_timeout = entity.acse_timeout = 300
     entity.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
     association = entity.associate("127.0.0.1", port, ae_title=title)
     assert association.is_established

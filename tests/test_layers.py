@@ -63,7 +63,7 @@ FLOORS = (
         "scp.network.services",
         "scp.web.request",
     },
-    {"scp.web.retrieval", "scp.web.viewer"},
+    {"scp.web.retrieval", "scp.web.viewer", "scp.network.orders"},
     {"scp.web.dicomweb", "scp.web.page.surface"},
     {"scp.web.page.study"},
     {"scp.web.page.acting"},
@@ -293,10 +293,11 @@ def test_the_tables_of_the_index_are_named_in_its_own_rooms() -> None:
 def test_files_of_instances_are_asked_for_by_their_uids() -> None:
     """Nobody else makes a path in the tree: but for the backup, which is a copy of the folders."""
     backup = "storage.maintenance.backup.backup"
+    own = ("storage.files", "storage.files.disk")
     found = {
         (name, ast.unparse(node))
         for name, path in MODULES.items()
-        if package_of(name) != "storage.files" and name != backup
+        if package_of(name) not in own and name != backup
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute)
         if node.attr in ("path", "root", "walk")
@@ -305,7 +306,7 @@ def test_files_of_instances_are_asked_for_by_their_uids() -> None:
     taken = {
         name
         for name in MODULES
-        if package_of(name) != "storage.files" and name != backup
+        if package_of(name) not in own and name != backup
         if {of for _, of in imports(name)} & {"relative_path", "named_by"}
     }
     assert not found | taken

@@ -3,12 +3,14 @@
 from scp.config import credentials, editing, loader
 from scp.config.choices import CHARSETS, READERS, Notice, OnConflict, Service, TlsProfile
 from scp.config.loader import ConfigError
+from scp.config.orders import HL7_CHARSETS, Orders
 from scp.config.schema import TABLES, Forward, Limits, Peer, Settings, Tls, Web, Worklist
 from scp.config.table import Table
 from scp.config.users import Right, User
 
 __all__ = [
     "CHARSETS",
+    "HL7_CHARSETS",
     "READERS",
     "TABLES",
     "ConfigError",
@@ -16,6 +18,7 @@ __all__ = [
     "Limits",
     "Notice",
     "OnConflict",
+    "Orders",
     "Peer",
     "Right",
     "Service",

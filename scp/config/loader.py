@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pydantic
 from pydantic_core import ErrorDetails
 
+from scp.config.orders import Orders
 from scp.config.schema import AE_TITLE_RULE, TABLES, ConfigDocument, Settings, Tls, Web
 from scp.config.users import USER_NAME_RULE
 
@@ -38,6 +39,8 @@ def checked(document: dict[str, Any], path: Path) -> Settings:
         found = ConfigDocument.model_validate(raw, context=context, by_alias=True, by_name=False)
         faults += _same_ports(found)
         faults += _no_destinations(found)
+        if found.orders and not found.worklist:
+            faults.append("[orders]: is for [worklist], which is left out")
         faults += _open_doors(found)
     except pydantic.ValidationError as error:
         faults += [_fault(detail) for detail in error.errors()]
@@ -177,12 +180,20 @@ def warnings(settings: Settings) -> list[str]:
             f"[metrics] host is {settings.metrics.host}: any machine that reaches it may read how "
             "much comes and goes, and the AE titles of [peers]."
         )
-    found += _of_fhir(settings)
+    found += [*_of_fhir(settings), *_of_orders(settings)]
     if settings.web:
         found += _of_web(settings, settings.web)
     if not settings.storage.sync:
         found.append("[storage] sync is false: a power cut can lose instances answered Success.")
     return found
+
+
+def _of_orders(settings: Settings) -> Iterator[str]:
+    if settings.orders and not is_loopback(settings.orders.host):
+        yield (
+            f"[orders] host is {settings.orders.host}: HL7 messages travel unencrypted, and who "
+            "sends them is not proven; from keeps it to addresses."
+        )
 
 
 def _of_fhir(settings: Settings) -> Iterator[str]:
@@ -232,6 +243,8 @@ def fixed(old: Settings, new: Settings) -> list[str]:
     ]
     if old.web != new.web and _web(old, new, _tls(old, new)) is old.web:
         found.append(f"{new.source}: [web] host, port: take effect at the next start, and so all")
+    if old.orders != new.orders and _orders(old, new) is old.orders:
+        found.append(f"{new.source}: [orders] host, port: take effect at the next start")
     if _tls_port(old) != _tls_port(new):
         found.append(
             f"{new.source}: [tls] port: takes effect at the next start, and so all of [tls]"
@@ -247,7 +260,14 @@ def renewed(old: Settings, new: Settings) -> Settings:
     tables = {t: getattr(new, t).model_copy(update=values) for t, values in kept.items()}
     tls = _tls(old, new)
     whole = {table: getattr(old, table) for table in _WHOLE}
-    return new.model_copy(update={**tables, "tls": tls, "web": _web(old, new, tls), **whole})
+    web, orders = _web(old, new, tls), _orders(old, new)
+    return new.model_copy(update={**tables, "tls": tls, "web": web, "orders": orders, **whole})
+
+
+def _orders(old: Settings, new: Settings) -> Orders | None:
+    was, wanted = old.orders, new.orders
+    is_same = was and wanted and (was.host, was.port) == (wanted.host, wanted.port)
+    return wanted if is_same else was
 
 
 def _tls(old: Settings, new: Settings) -> Tls | None:

@@ -20,6 +20,7 @@ from scp.config.choices import (
     TlsProfile,
     WebAuth,
 )
+from scp.config.orders import Orders
 from scp.config.table import Table, takes
 from scp.config.transfer_syntaxes import Syntax
 from scp.config.users import ALLOW_RULE, Right, User, UserName
@@ -305,6 +306,7 @@ class ConfigDocument(Table):
     users: dict[UserName, User] = Field(default_factory=dict)
     forward: Annotated[tuple[Forward, ...], _RULES] = ()
     worklist: Worklist | None = None
+    orders: Orders | None = None
 
 
 class Settings(ConfigDocument):

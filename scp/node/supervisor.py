@@ -15,6 +15,7 @@ from scp.config import ConfigError, Settings, loader
 from scp.copies.conversion.limits import BUDGET
 from scp.forwarding import Forwarder
 from scp.network.association import RESTARTS, Counters
+from scp.network.orders import OrderCounters, OrderProcess
 from scp.network.tls import Contexts, certificates, contexts
 from scp.node import worker
 from scp.node.upkeep.compaction import Compactor
@@ -67,10 +68,11 @@ class Supervisor:
         self._watch = HangDetector(self._beats)
         self._counters = Counters(self._count)
         self._counters.name(settings.peers)
-        of_web = WebCounters()
+        of_web, of_orders = WebCounters(), OrderCounters()
         self._exporter = Exporter(
-            settings, doors.metrics, self._counters, of_web, self._slots, self._beats
+            settings, doors.metrics, self._counters, of_web, of_orders, self._slots, self._beats
         )
+        self._orders = OrderProcess(settings, doors.orders, of_orders)
         self._web = WebProcesses(settings, doors.web, of_web, self._clear_of_web, statement)
         self._forwarder = Forwarder(settings, tls)
         self._worklist = WorklistKeeper(settings)
@@ -95,6 +97,7 @@ class Supervisor:
             "metrics": self._exporter.tend,
             "web": self._web.tend,
             "forwarding": self._forwarder.tend,
+            "orders": self._orders.tend,
             "worklist": self._worklist.tend,
             "certificates": self._renew,
         }
@@ -112,6 +115,7 @@ class Supervisor:
         self._beats.beat()
         self._exporter.begin()
         self._web.begin()
+        self._orders.begin()
         host, port = self._doors.main.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         secure = f" and TLS on port={self._doors.tls.getsockname()[1]}" if self._doors.tls else ""
@@ -134,6 +138,7 @@ class Supervisor:
         systemd.notify("STOPPING=1")
         self._exporter.stop()
         self._forwarder.stop()
+        self._orders.stop()
         self._worklist.stop()
         self._web.stop()
         self._stop()
@@ -144,6 +149,7 @@ class Supervisor:
         self._exporter.end()
         self._web.end()
         self._forwarder.end()
+        self._orders.end()
         self._worklist.end()
 
     def _seconds_until_due(self) -> float:
@@ -209,6 +215,7 @@ class Supervisor:
         self._exporter.renew(settings)
         self._web.renew(settings)
         self._forwarder.renew(settings, tls)
+        self._orders.renew(settings)
         self._worklist.renew(settings)
         self._send(signal.SIGHUP)
 

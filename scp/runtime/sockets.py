@@ -18,6 +18,7 @@ class ListeningSockets:
     tls: socket.socket | None = None  # beside the main one, which is plain then
     metrics: socket.socket | None = None  # which speaks HTTP
     web: socket.socket | None = None  # the same, for DICOMweb
+    orders: socket.socket | None = None  # for HL7 messages
 
     @property
     def all(self) -> tuple[socket.socket, ...]:
@@ -36,7 +37,7 @@ class StartError(Exception):
 def bind(settings: Settings) -> ListeningSockets:
     """The listening sockets. Raises StartError where an address cannot be had."""
     host, tls = settings.node.host, settings.tls
-    metrics, web = settings.metrics, settings.web
+    metrics, web, orders = settings.metrics, settings.web, settings.orders
     given = systemd.inherited()
     secure = given.pop("tls", [None])[0]
     plain = next((one for some in given.values() for one in some), None)
@@ -52,6 +53,7 @@ def bind(settings: Settings) -> ListeningSockets:
         secure,
         _bind(settings, metrics.host, metrics.port, "[metrics] host, port") if metrics else None,
         _bind(settings, web.host, web.port, "[web] host, port") if web else None,
+        _bind(settings, orders.host, orders.port, "[orders] host, port") if orders else None,
     )
 
 

@@ -3,13 +3,17 @@
 from storage.files.digests import FileFacts, FileStatus, copy_of_rest, digest_of_rest, status_of
 from storage.files.disk import (
     MissingRight,
+    Stray,
     another_descriptor,
     begin_writing,
     damage_found,
+    instances,
     name_of,
+    named_by,
     of_tree,
     prune,
     refusal,
+    relative_path,
     require_known,
     require_sound,
     rights,
@@ -37,7 +41,6 @@ from storage.files.staging import write_all
 from storage.files.superseded import Kept
 from storage.files.superseded_bounds import Bounds, SupersededLimiter
 from storage.files.tree import Tree
-from storage.files.tree_walk import Stray, instances, named_by, relative_path
 
 __all__ = [
     "IN_MEMORY_BYTES",

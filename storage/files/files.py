@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from storage.dicom.values import Uids
+from storage.files.disk import Stray
 from storage.files.staging import Staging
 from storage.files.superseded import Superseded
-from storage.files.tree_walk import Stray
 
 
 class InstanceFiles(Protocol):

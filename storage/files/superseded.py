@@ -10,8 +10,7 @@ from typing import BinaryIO
 
 from storage.diagnostics import ResourceError
 from storage.dicom.values import Uids
-from storage.files.disk import prune, sync_file, sync_folder
-from storage.files.tree_walk import instances, relative_path
+from storage.files.disk import instances, prune, relative_path, sync_file, sync_folder
 
 _INSTANCE_DEPTH = 3  # study, series, file
 _NANOSECONDS = 1_000_000_000

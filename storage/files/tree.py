@@ -12,11 +12,19 @@ from storage.diagnostics import FolderError, ResourceError
 from storage.dicom import part10
 from storage.dicom.values import Uids
 from storage.files.digests import digest_of_rest
-from storage.files.disk import UnsyncedFiles, prune, refusal, sync_folder
+from storage.files.disk import (
+    Stray,
+    UnsyncedFiles,
+    entries,
+    instances,
+    prune,
+    refusal,
+    relative_path,
+    sync_folder,
+)
 from storage.files.locks import claim_folder, hold
 from storage.files.staging import StagingFolder
 from storage.files.superseded import Superseded
-from storage.files.tree_walk import Stray, entries, instances, relative_path
 
 _KNOWN_FOLDERS = 4096
 

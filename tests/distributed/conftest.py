@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from support.machine.ceph import ScratchCeph, running_ceph
 from support.machine.seaweed import ScratchSeaweed, running_seaweed
 
 
@@ -12,3 +13,11 @@ def seaweed() -> Iterator[ScratchSeaweed]:
     with running_seaweed() as server:
         server.make_bucket("shared")
         yield server
+
+
+@pytest.fixture(scope="session")
+def ceph() -> Iterator[ScratchCeph]:
+    """The same of Ceph, which syncs."""
+    with running_ceph() as cluster:
+        cluster.make_bucket("shared")
+        yield cluster

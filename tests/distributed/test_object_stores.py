@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 from obstore.store import MemoryStore
+from support.machine.ceph import ScratchCeph
 from support.machine.seaweed import ScratchSeaweed
 
 from storage.diagnostics import FolderError, ResourceError
@@ -34,7 +35,8 @@ FACTS = FileFacts(
     1_700_000_000_123_456_789, "CT 1/Ä", 1_700_000_000_123,
 )  # fmt: skip
 STORES = ["folder", "bucket", "memory",
-          pytest.param("bucket with a cache", marks=pytest.mark.long)]  # fmt: skip
+          *(pytest.param(name, marks=pytest.mark.long)
+            for name in ("bucket with a cache", "bucket of Ceph"))]  # fmt: skip
 
 
 @pytest.fixture
@@ -46,7 +48,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStor
     elif kind == "memory":
         made = RemoteStore(MemoryStore(), "memory")
     else:
-        server: ScratchSeaweed = request.getfixturevalue("seaweed")
+        server: ScratchSeaweed | ScratchCeph = request.getfixturevalue(
+            "ceph" if "Ceph" in kind else "seaweed"
+        )
         cache = CacheFolder(tmp_path / "cache", 1 << 30) if "cache" in kind else None
         made = open_bucket(server.bucket("shared", f"{uuid4()}/of-test"), cache)
     made.adopt(ARCHIVE)

@@ -47,8 +47,8 @@ WRONG: dict[str, set[str]] = {
         "K.6-1: status",
         "K.6-1: status of what is not served",
     },
-    # Entries of several stations are not found, times by their digits alone, dates and times apart,
-    # codes not at all.
+    # Of several stations none is found, times by their digits, dates and times apart, codes not at
+    # all.
     "Orthanc": {
         "C.2.2.2.3: * finds an absent value too",
         "K.2.2.3: the first of an entry's stations",

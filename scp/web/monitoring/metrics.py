@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from scp.config import Service, Settings
 from scp.network.association import BOUNDS, COMMITMENTS, KINDS, Counters, Series
+from scp.network.orders import OrderCounters
 from scp.runtime import AssociationSlots, Heartbeats, child, memory, one_line
 from scp.web.monitoring.health import Health
 from scp.web.monitoring.web_counters import WebCounters
@@ -76,12 +77,13 @@ class Exporter:
         door: socket.socket | None,
         counters: Counters,
         web: WebCounters,
+        orders: OrderCounters,
         slots: AssociationSlots,
         beats: Heartbeats,
     ) -> None:
         self._door = door
         self._health = Health(settings, slots, beats)
-        self._counters, self._web = counters, web
+        self._counters, self._web, self._orders = counters, web, orders
         self._processes = child.KeptProcesses(
             "metrics", lambda _: self._serve(), _tell_end,
             retry_seconds=(_RETRY_SECONDS, _RETRY_SECONDS), grace_seconds=0.0,
@@ -126,7 +128,7 @@ class Exporter:
             threads=_THREADS, share=_THREADS, silent=_SILENT, silent_seconds=_SECONDS,
             head_seconds=_SECONDS,
         )  # fmt: skip
-        pages = Pages(self._counters, self._web, self._health)
+        pages = Pages(self._counters, self._web, self._orders, self._health)
         HttpServer(self._door, pages, bounds, look=self._health.look).run()
 
 
@@ -138,12 +140,16 @@ def _tell_end(process: int, place: int, status: int, seconds: float | None) -> N
 class Pages:
     """What there is to be asked for: a WSGI application."""
 
-    def __init__(self, counters: Counters, web: WebCounters, health: Health) -> None:
+    def __init__(
+        self, counters: Counters, web: WebCounters, orders: OrderCounters, health: Health
+    ) -> None:
         self._health = health
         self._registry = CollectorRegistry()
         self._registry.register(_Collected(counters, health))
         if health.settings.web:
             self._registry.register(web)
+        if health.settings.orders:
+            self._registry.register(orders)
         self._of_disk = threading.BoundedSemaphore(_OF_DISK)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -32,7 +32,6 @@ __all__ = [
     "WebContext",
     "document",
     "documents",
-    "error_in_json",
     "multipart",
     "part",
     "status_of",

@@ -25,19 +25,25 @@ from storage.files.disk.rights import (
     why_not_made,
     words_of,
 )
+from storage.files.disk.tree_walk import Stray, entries, instances, named_by, relative_path
 from storage.files.disk.unsynced import UnsyncedFiles
 
 __all__ = [
     "DigestBehind",
     "MissingRight",
+    "Stray",
     "UnsyncedFiles",
     "another_descriptor",
     "begin_writing",
     "damage_found",
+    "entries",
+    "instances",
     "name_of",
+    "named_by",
     "of_tree",
     "prune",
     "refusal",
+    "relative_path",
     "require_known",
     "require_sound",
     "rights",

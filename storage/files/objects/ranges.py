@@ -98,6 +98,17 @@ class _Ranges(io.RawIOBase):
         self._look_ahead()
         return len(part)
 
+    def readall(self) -> bytes:
+        """All that is left, without a copy on the way."""
+        parts = []
+        while self._at < self._size:
+            if not self._start <= self._at < self._end:
+                self._fetch()
+            parts.append(self._held[self._at - self._start :])
+            self._at = self._end
+            self._look_ahead()
+        return b"".join(parts)
+
     def close(self) -> None:
         """Let go of what was read, and of what is being read."""
         if not self.closed:

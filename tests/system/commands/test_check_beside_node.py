@@ -15,7 +15,7 @@ from storage import Archive, prepare
 from storage.archive import archive
 from storage.diagnostics.errors import ResourceError
 from storage.dicom.values.uids import Uids
-from storage.files import tree_walk
+from storage.files.disk import tree_walk
 from storage.files.tree import Tree
 from storage.maintenance.check import checking, instances
 from storage.maintenance.check.checking import check

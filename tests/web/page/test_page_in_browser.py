@@ -198,6 +198,70 @@ def test_what_arrives_appears_by_itself(browser: Any, node: RunningNode) -> None
     assert len(browser.find_elements("css selector", "#studies tbody tr")) == known + 1
 
 
+def test_what_arrives_respects_the_search_the_focus_and_who_listens(
+    browser: Any, node: RunningNode
+) -> None:
+    one(browser, "input[name=PatientID]").send_keys("S*\n")
+    until(browser, lambda: "?q=" in browser.current_url)
+    assert one(browser, "#studies .empty").is_displayed()
+    store(node, ct("1.41", "1.41.1", "1.41.1.1", PatientName="In^Search", PatientID="S1"))
+    link = until(browser, lambda: one(browser, "#studies tbody a"))
+    assert one(browser, "#news").text or one(browser, "#news").get_attribute("textContent")
+    browser.execute_script("arguments[0].focus()", link)
+    store(node, ct("1.42", "1.42.1", "1.42.1.1", PatientName="Not^Found", PatientID="P9"))
+    store(node, ct("1.43", "1.43.1", "1.43.1.1", PatientName="Found^Too", PatientID="S2"))
+    names = "return [...document.querySelectorAll('#studies .name')].map((one) => one.textContent)"
+    until(browser, lambda: browser.execute_script(names) == ["Found, Too", "In, Search"])
+    focused = "return document.activeElement.closest('tr').dataset.study"
+    assert browser.execute_script(focused) == "1.41"
+    # More of the first: it comes to the front, and is told of as changed.
+    store(node, ct("1.41", "1.41.1", "1.41.1.2", PatientName="In^Search", PatientID="S1"))
+    until(browser, lambda: browser.execute_script(names) == ["In, Search", "Found, Too"])
+    assert browser.execute_script(focused) == "1.41"
+    said = one(browser, "#news").get_attribute("textContent")
+    assert said == "Changed: 1."
+
+
+def test_all_windows_of_a_browser_listen_by_one(browser: Any, node: RunningNode) -> None:
+    """A browser opens few connections to a server: streams would take them all."""
+    first, url = browser.current_window_handle, browser.current_url
+    taken = "return navigator.locks.query().then((all) => [all.held.length, all.pending.length])"
+    until(browser, lambda: browser.execute_script(taken) == [1, 0])
+    browser.switch_to.new_window("window")
+    try:
+        browser.get(url)
+        held, pending = until(browser, lambda: browser.execute_script(taken))
+        assert held == 1
+        assert pending <= 1
+    finally:
+        browser.close()
+        browser.switch_to.window(first)
+
+
+def test_a_keyboard_is_enough(browser: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    def focused() -> Any:
+        return browser.switch_to.active_element
+
+    browser.execute_script("document.activeElement.blur()")
+    press(browser, Keys.TAB)
+    assert focused().get_attribute("class") == "skip"
+    focused().send_keys(Keys.ENTER)
+    for _ in range(40):  # through the form to the list
+        focused().send_keys(Keys.TAB)
+        if "/studies/" in (focused().get_attribute("href") or ""):
+            break
+    focused().send_keys(Keys.ENTER)
+    until(browser, lambda: "/page/studies/" in browser.current_url)
+    for _ in range(40):
+        focused().send_keys(Keys.TAB)
+        if focused().get_attribute("class") == "card":
+            break
+    focused().send_keys(Keys.ENTER)
+    until(browser, lambda: "/series/" in browser.current_url)
+
+
 def test_elements_are_found_by_what_is_in_them(browser: Any) -> None:
     opened(browser)
     one(browser, "#elements").click()
@@ -207,18 +271,19 @@ def test_elements_are_found_by_what_is_in_them(browser: Any) -> None:
     until(browser, lambda: len([row for row in rows if row.is_displayed()]) == 1)
 
 
-def test_a_phone_shows_all_of_it_without_scrolling_aside(browser: Any) -> None:
+@pytest.mark.parametrize("width", [390, 700])  # of a phone, and of 1400 at 200 %
+def test_nothing_has_to_be_scrolled_aside(browser: Any, width: int) -> None:
     opened(browser)
     paths = [browser.current_url, browser.current_url.partition("/series/")[0]]
     base = paths[1].partition("/page/")[0] + "/page"
     for path in (*paths, base, f"{base}/node", f"{base}/arrivals", f"{paths[1]}/way"):
         browser.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
-            {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True},
+            {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": True},
         )
         try:
             browser.get(path)
             wide = "return document.documentElement.scrollWidth"
-            assert browser.execute_script(wide) <= 390, path
+            assert browser.execute_script(wide) <= width, path
         finally:
             browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

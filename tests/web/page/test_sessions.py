@@ -97,7 +97,10 @@ def test_who_logs_out_has_to_log_in_again(asked: Page) -> None:
     asked.get("/page", 401)
 
 
-@pytest.mark.parametrize("token", ["", "nonsense", TOKEN[:-1], KEPT, "x" * 5000])
+@pytest.mark.parametrize(
+    "token", ["", "nonsense", TOKEN[:-1], KEPT, "x" * 5000],
+    ids=["empty", "nonsense", "cut", "as it is kept", "long"],
+)  # fmt: skip
 def test_what_is_no_token_opens_nothing(asked: Page, token: str) -> None:
     assert (
         "no token of a user"
@@ -174,6 +177,7 @@ def test_a_session_is_of_a_token_that_is_kept_still(monkeypatch: pytest.MonkeyPa
         sealed(SECRET, {"name": "anna", "token": KEPT}),
         Fernet(Fernet.generate_key()).encrypt(b"{}").decode(),
     ],
+    ids=["empty", "short", "no ASCII", "long", "of another purpose", "of another key"],
 )  # fmt: skip
 def test_what_we_have_not_made_is_no_session(text: str) -> None:
     assert Sessions(SECRET, {KEPT: "anna"}).user_of(text) is None
