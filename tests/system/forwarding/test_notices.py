@@ -106,7 +106,7 @@ def test_a_peer_is_told_of_all_that_is_held_once_it_is_quiet(start: Start, ward:
     trail = (node.data / "audit/audit.jsonl").read_text().splitlines()
     told = [one for one in map(json.loads, trail) if one["event"] == "notify"]
     assert [(one["studies"], one["instances"]) for one in told] == [([STUDY], 3), ([STUDY], 4)]
-    at = re.search(r"metrics at (http\S+)", "\n".join(node.log))
+    at = re.search(r"metrics at (http\S+/metrics)", "\n".join(node.log))
     assert at
     metrics = requests.get(at[1], timeout=10).text
     assert 'minipacs_forward_sent_total{destination="notices to WARD (ian)"} 2.0' in metrics
