@@ -30,6 +30,7 @@ from storage.index.tables import SHARED, TABLES, Index, build, column_names, sig
 from storage.journal.corrections.in_effect import in_force
 from storage.journal.journal import Journal
 from storage.maintenance.changes import deletion, retention
+from storage.maintenance.changes.correctable import UncorrectableError
 from storage.maintenance.changes.correction import correct, undo
 from storage.maintenance.changes.retention import Rules
 from storage.maintenance.changes.selections import Selection, selected
@@ -382,7 +383,8 @@ def _run_at_once(data: Path, seed: int) -> None:
         operations.chance = random.Random(seed * 10 + thread)
         try:
             for _ in range(8):
-                with suppress(ArchiveError):  # what another has deleted meanwhile, and the like
+                # What another has deleted or corrected meanwhile, and the like.
+                with suppress(ArchiveError, UncorrectableError):
                     operations.chance.choice(_AT_ONCE)(operations)
         except BaseException as error:
             failed.append(error)
