@@ -64,6 +64,8 @@ COMMANDS = [
             has_data_set=True, event_type=2),
     Command(Field.N_EVENT_REPORT_RSP, None, 4, COMMIT, COMMIT_INSTANCE, status=0, event_type=2),
     Command(Field.N_GET_RQ, 5, sop_class="1.2", sop_instance="1.2.3"),
+    Command(Field.N_GET_RQ, 5, sop_class="1.2", sop_instance="1.2.3",
+            attributes=(0x00400252, 0x00400241)),
     Command(Field.N_GET_RSP, None, 5, "1.2", "1.2.3", has_data_set=True, status=0),
     Command(Field.N_SET_RQ, 6, sop_class="1.2", sop_instance="1.2.3", has_data_set=True),
     Command(Field.N_SET_RSP, None, 6, "1.2", "1.2.3", status=0x0106),
@@ -200,7 +202,7 @@ def test_any_elements_are_a_command_set_or_refused(
     assert isinstance(command, Command)
     assert command.field in Field
     for field in fields(command):
-        assert field.name in ("field", "offending") or isinstance(
+        assert field.name in ("field", "offending", "attributes") or isinstance(
             getattr(command, field.name), str | int | None
         )
 
@@ -393,7 +395,7 @@ READ: dict[str, tuple[Any, Command]] = {
     "N_GET_RQ": (
         primitive(N_GET, MessageID=7, RequestedSOPClassUID="1.2", RequestedSOPInstanceUID="1.3",
                   AttributeIdentifierList=[0x00100010]),
-        Command(Field.N_GET_RQ, 7, sop_class="1.2", sop_instance="1.3"),
+        Command(Field.N_GET_RQ, 7, sop_class="1.2", sop_instance="1.3", attributes=(0x00100010,)),
     ),
     "N_SET_RQ": (
         primitive(N_SET, MessageID=8, RequestedSOPClassUID="1.2", RequestedSOPInstanceUID="1.3",

@@ -12,8 +12,11 @@ from scp.config.choices import Service
 from scp.network.association.access import EVERYTHING
 from scp.network.dimse.sop_classes import (
     ACCEPTED,
+    MODALITY_WORKLIST,
     NO_ABSTRACT_SYNTAX,
     NO_TRANSFER_SYNTAX,
+    PERFORMED_STEP,
+    PERFORMED_STEP_RETRIEVE,
     QUERY_RETRIEVE,
     STORAGE_COMMITMENT,
     STORAGE_SYNTAXES,
@@ -33,7 +36,7 @@ JPEG, JPEG_2000 = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.90"
 UNKNOWN_SYNTAX = "1.2.840.10008.1.2.4.999"
 PRIVATE_SYNTAX = "1.2.840.113619.5.2"
 PRIVATE = "1.3.12.2.1107.5.9.1"  # Siemens CSA Non-Image Storage
-WORKLIST = "1.2.840.10008.5.1.4.31"
+RELEVANT_PATIENT = "1.2.840.10008.5.1.4.37.1"  # General Relevant Patient Information Query
 STORAGE_CLASSES = dict(sop_class._STORAGE_CLASSES)
 NON_PATIENT = dict(sop_class._NON_PATIENT_OBJECT_CLASSES)
 NO_RIGHTS: frozenset[Service] = frozenset()
@@ -92,7 +95,7 @@ def test_private_retired_and_newer_classes_are_storage(uid: str) -> None:
 
 
 @pytest.mark.parametrize("uid", [
-    ECHO, STORAGE_COMMITMENT, WORKLIST, *FIND.values(), *MOVE.values(), *GET.values(),
+    ECHO, STORAGE_COMMITMENT, RELEVANT_PATIENT, *FIND.values(), *MOVE.values(), *GET.values(),
     *NON_PATIENT.values(),
     "1.2.840.10008.1.3.10",  # Media Storage Directory
     "1.2.840.10008.1.9",  # Basic Study Content Notification (Retired)
@@ -120,7 +123,9 @@ def test_query_retrieve_classes_are_those_of_their_models(root: Root) -> None:
 def test_the_other_classes_have_their_services() -> None:
     assert service_of(ECHO) is Service.ECHO
     assert service_of(STORAGE_COMMITMENT) is Service.COMMIT
-    assert service_of(WORKLIST) is None
+    assert service_of(MODALITY_WORKLIST) is Service.WORKLIST
+    assert service_of(PERFORMED_STEP) is service_of(PERFORMED_STEP_RETRIEVE) is Service.STEP
+    assert service_of(RELEVANT_PATIENT) is None
 
 
 # ---- negotiation
@@ -153,14 +158,14 @@ ANSWERS: list[tuple[str, str, list[str], int]] = [
     ("move", MOVE["PATIENT_STUDY_ONLY"], [IMPLICIT], ACCEPTED),
     ("get", GET["STUDY"], [IMPLICIT], ACCEPTED),
     ("commitment", STORAGE_COMMITMENT, [IMPLICIT], ACCEPTED),
-    ("worklist", WORKLIST, [IMPLICIT], NO_ABSTRACT_SYNTAX),
+    ("a query of another kind", RELEVANT_PATIENT, [IMPLICIT], NO_ABSTRACT_SYNTAX),
     ("what is no UID", "hello", [IMPLICIT], NO_ABSTRACT_SYNTAX),
     ("what stands for no UID", "0.0", [IMPLICIT], NO_ABSTRACT_SYNTAX),
     ("a UID without an end", "1.2.840.113619.", [EXPLICIT], NO_ABSTRACT_SYNTAX),
     ("private storage with leading zeros", "1.2.840.0113619.4", [EXPLICIT], ACCEPTED),
     ("print", "1.2.840.10008.5.1.1.9", [IMPLICIT], NO_ABSTRACT_SYNTAX),
     ("objects of no patient", next(iter(NON_PATIENT.values())), [EXPLICIT], NO_ABSTRACT_SYNTAX),
-    ("neither class nor syntax is known", WORKLIST, [UNKNOWN_SYNTAX], NO_ABSTRACT_SYNTAX),
+    ("neither class nor syntax is known", RELEVANT_PATIENT, [UNKNOWN_SYNTAX], NO_ABSTRACT_SYNTAX),
 ]
 
 
@@ -310,5 +315,5 @@ def test_the_roles_of_another_class_do_not_count() -> None:
 
 def test_a_class_nobody_knows_is_told_before_rights_and_syntaxes() -> None:
     for allowed in (NO_RIGHTS, EVERYTHING):
-        assert ask(WORKLIST, UNKNOWN_SYNTAX, allowed=allowed).result == NO_ABSTRACT_SYNTAX
+        assert ask(RELEVANT_PATIENT, UNKNOWN_SYNTAX, allowed=allowed).result == NO_ABSTRACT_SYNTAX
     assert ask(CT, UNKNOWN_SYNTAX, allowed=NO_RIGHTS).result == USER_REJECTION

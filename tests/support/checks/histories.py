@@ -135,7 +135,7 @@ def told(archive: Archive, folder: Path, opened: list[Archive]) -> dict[str, Any
     clock, last = arrivals(copy.journal)
     times, wrong = _times(copy.journal)
     kept = sorted(deletion.all_superseded(copy), key=lambda one: one.path)
-    digests = {one: deletion._receipt_of(one, CHARSET).digest for one in kept}
+    digests = {one: deletion._receipt_of(copy, one, CHARSET).digest for one in kept}
     known = receipts_by_digest(copy.journal, {one.uids for one in kept})
     origins = Origins(copy.index, copy.journal)
     rows = copy.index.database.execute_sql("SELECT id FROM instance ORDER BY id").fetchall()

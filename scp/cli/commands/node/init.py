@@ -16,7 +16,7 @@ from pydantic_core import PydanticUndefined
 from scp.cli.commands.node import units
 from scp.cli.options import DEFAULT_CONFIG, Commands, ConfigPath, failure
 from scp.cli.output import answer, plain_value, say
-from scp.config import TABLES, ConfigError, Settings, loader
+from scp.config import TABLES, ConfigError, Settings, Table, loader
 from scp.runtime import bound
 from storage.diagnostics import FolderError
 from storage.files import require_known
@@ -110,7 +110,8 @@ def text_of(chosen: dict[tuple[str, str], Any]) -> str:
         if name in _NAMED:
             name, off = _NAMED[name], "# "
         else:
-            off = "# " if name in ("tls", "metrics", "web", "forward") else ""
+            left_out = Settings.model_fields[name].get_default(call_default_factory=True)
+            off = "" if isinstance(left_out, Table) else "# "
         lines.append(f"{off}[[{name}]]" if name == "forward" else f"{off}[{name}]")
         for key, field in table.model_fields.items():
             value = chosen.get((name, key), field.get_default(call_default_factory=True))
@@ -165,6 +166,9 @@ def _require_new(path: Path, force: bool) -> None:
 
 def _toml(value: object) -> str:
     """A value as TOML: as JSON, but for halves of pairs of UTF-16 and DEL, which TOML refuses."""
+    if isinstance(value, dict):
+        pairs = (f"{_toml(key)} = {_toml(one)}" for key, one in value.items())
+        return f"{{ {', '.join(pairs)} }}" if value else "{}"
     return json.dumps(plain_value(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
