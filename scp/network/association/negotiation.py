@@ -60,7 +60,7 @@ class NodeACSE(ACSE):
         self.assoc._rejected_cx = [*known.rejected]
         upper_layer_of(self.assoc).tell_oddities("A-ASSOCIATE-RQ", known.oddities)
         if known.rejected:
-            self._log_denied(access.rights(self.node.settings, known.calling_title))
+            self._log_denied(known.calling_title)
         self._establish()
         return known.answer
 
@@ -196,7 +196,7 @@ class NodeACSE(ACSE):
         accepted = [answer for answer in answers if answer.result == sop_classes.ACCEPTED]
         self.assoc._accepted_cx = {cast(int, cx.context_id): cx for cx in accepted}
         self.assoc._rejected_cx = [cx for cx in answers if cx.result != sop_classes.ACCEPTED]
-        self._log_denied(served - allowed)
+        self._log_denied(request.calling_ae_title)
         if logger.isEnabledFor(logging.DEBUG):
             for line in _lines(request, answers):
                 logger.debug(Event("negotiation", line, peer=self._who["peer"]))
@@ -215,8 +215,10 @@ class NodeACSE(ACSE):
             logger.warning(Event("index not read", str(error), **self._who))
             return []
 
-    def _log_denied(self, not_allowed: frozenset[Service]) -> None:
-        """Say which services were asked for and not granted."""
+    def _log_denied(self, calling: str) -> None:
+        """Say which services that the node gives were asked for and not granted."""
+        settings = self.node.settings
+        not_allowed = access.served(settings) - access.rights(settings, calling)
         asked = {sop_classes.service_of(str(cx.abstract_syntax)) for cx in self.assoc._rejected_cx}
         denied = sorted({service for service in asked if service} & not_allowed)
         if denied:

@@ -696,11 +696,6 @@ BAD_MESSAGES = {
         command(CommandField=0x8001, MessageIDBeingRespondedTo=7, CommandDataSetType=0x0101,
                 Status=0)
     ),
-    "N-SET on a storage class": p_data(
-        command(RequestedSOPClassUID=CT, CommandField=0x0120, MessageID=1,
-                CommandDataSetType=0x0001, RequestedSOPInstanceUID="1.9.3"),
-        b"\x02" + WHOLE,
-    ),
 }  # fmt: skip
 
 
@@ -740,6 +735,20 @@ def test_a_store_without_a_data_set(held: Held, pdu: bytes) -> None:
         assert response is not None
         assert response.Status in FAILURES
         assert response.ErrorComment
+        assert association.send_c_echo().Status == 0x0000
+    assert held.everything() == before
+
+
+def test_an_operation_of_another_service_than_the_contexts_is_refused(held: Held) -> None:
+    before = held.everything()
+    n_set = command(RequestedSOPClassUID=CT, CommandField=0x0120, MessageID=1,
+                    CommandDataSetType=0x0001, RequestedSOPInstanceUID="1.9.3")  # fmt: skip
+    with held.node.association((CT, EXPLICIT), (ECHO, IMPLICIT)) as association:
+        with at_rest(association):
+            association.dul.socket.socket.sendall(p_data(n_set, b"\x02" + WHOLE))
+            response = next_message(association)
+        assert response is not None
+        assert response.Status == 0x0211  # PS3.7 C.4.4: unrecognized operation
         assert association.send_c_echo().Status == 0x0000
     assert held.everything() == before
 

@@ -30,6 +30,8 @@ def test_each_key_of_a_peer_is_an_option(config: Path) -> None:
         "--hierarchy", "strict", "--transfer-syntaxes", "ExplicitVRLittleEndian",
         "--pdu-bytes", 8192, "--acse-timeout", 5, "--dimse-timeout", 2.5, "--sends", 2,
         "--associations", 0, "--tls", "--tls-name", "pacs.local", "--allow", "echo, find",
+        "--notify", "ian", "--notify-quiet", 5, "--fhir", "https://fhir.example.org/r4",
+        "--fhir-version", "R5", "--fhir-token", "fhir.token",
     )  # fmt: skip
     told = said("peers", "add", "MY WS", "[::1]:104", *options, "-c", config)
     first, second = told.splitlines()
