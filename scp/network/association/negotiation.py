@@ -16,7 +16,6 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.presentation import PresentationContext
 
-from scp.config import Service
 from scp.network.association import access
 from scp.network.association.remembered import Negotiation
 from scp.network.association.shared import WorkerContext
