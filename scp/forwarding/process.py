@@ -20,7 +20,7 @@ from scp.network.association import access
 from scp.network.tls import Contexts
 from scp.runtime import AuditTrail, child, log, memory, trail
 from storage import Archive
-from storage.diagnostics import Event, ResourceError, Sentence
+from storage.diagnostics import Event, ResourceError
 from storage.outbox import Outbox, database, standings
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Forwarder:
         self._settings, self._tls = settings, tls
         # One at a time: two would send the same.
         self._processes = child.KeptProcesses(
-            NAME, lambda _: _run(self._settings, self._tls), _tell_end,
+            NAME, lambda _: _run(self._settings, self._tls), child.tell_end(NAME, logger),
             retry_seconds=(_RETRY_SECONDS, _MOST_RETRY_SECONDS), grace_seconds=GRACE_SECONDS + 1,
             takes_turns=True,
         )  # fmt: skip
@@ -78,12 +78,6 @@ class Forwarder:
     def end(self) -> None:
         """Wait for its end."""
         self._processes.end()
-
-
-def _tell_end(process: int, place: int, status: int, seconds: float | None) -> None:
-    if seconds is not None:
-        words = f"{NAME} ended, starting again in seconds={seconds:g}"
-        logger.error(Sentence(words, seconds=seconds))
 
 
 def _run(settings: Settings, tls: Contexts) -> None:

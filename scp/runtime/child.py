@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from scp.runtime import log
-from storage.diagnostics import ResourceError
+from storage.diagnostics import ResourceError, Sentence
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, ProcessPoolExecutor
@@ -48,6 +48,17 @@ def fork(name: str, work: Callable[[], None]) -> int:
         logging.shutdown()
         # Not sys.exit: threads of associations that hang would be waited for.
         os._exit(code)
+
+
+def tell_end(name: str, told_by: logging.Logger) -> Ended:
+    """Have it told of processes of a name that one has ended, and when another comes."""
+
+    def told(process: int, place: int, status: int, seconds: float | None) -> None:
+        if seconds is not None:
+            words = f"{name} ended, starting again in seconds={seconds:g}"
+            told_by.error(Sentence(words, seconds=seconds))
+
+    return told
 
 
 class KeptProcesses:

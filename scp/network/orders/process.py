@@ -17,7 +17,7 @@ from scp.network.orders.counters import OrderCounters
 from scp.network.orders.framing import FrameError, framed, frames
 from scp.network.services.worklist import rules_of
 from scp.runtime import AuditTrail, child, memory, trail
-from storage.diagnostics import Event, Sentence
+from storage.diagnostics import Event
 from storage.journal import Journal
 from storage.worklist import Worklist
 
@@ -43,8 +43,9 @@ class OrderProcess:
         self._settings, self._door, self._counters = settings, door, counters
         # One at a time: what a client repeats meanwhile is answered by who has answered it.
         self._processes = child.KeptProcesses(
-            NAME, lambda _: self._run(), _tell_end, grace_seconds=_GRACE_SECONDS + 1,
-            retry_seconds=(_RETRY_SECONDS, _MOST_RETRY_SECONDS), takes_turns=True,
+            NAME, lambda _: self._run(), child.tell_end(NAME, logger),
+            retry_seconds=(_RETRY_SECONDS, _MOST_RETRY_SECONDS),
+            grace_seconds=_GRACE_SECONDS + 1, takes_turns=True,
         )  # fmt: skip
 
     def begin(self) -> None:
@@ -81,12 +82,6 @@ class OrderProcess:
         logger.info(Event("orders taken", stations=len(self._settings.orders.station)))
         threading.Thread(target=listener.stop_when_told, daemon=True, name="end").start()
         listener.run()
-
-
-def _tell_end(process: int, place: int, status: int, seconds: float | None) -> None:
-    if seconds is not None:
-        words = f"{NAME} ended, starting again in seconds={seconds:g}"
-        logger.error(Sentence(words, seconds=seconds))
 
 
 class _Listener:

@@ -11,7 +11,7 @@ from scp.config import Settings
 from scp.network.services.worklist import rules_of
 from scp.runtime import Attempts, AuditTrail, child, memory, trail
 from storage import Archive
-from storage.diagnostics import ArchiveError, Event, Sentence
+from storage.diagnostics import ArchiveError, Event
 from storage.worklist import Followed, Follower, Worklist, day_before
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class WorklistKeeper:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._processes = child.KeptProcesses(
-            NAME, lambda _: _run(self._settings), _tell_end,
+            NAME, lambda _: _run(self._settings), child.tell_end(NAME, logger),
             retry_seconds=(_RETRY_SECONDS, _MOST_RETRY_SECONDS), grace_seconds=_GRACE_SECONDS,
             takes_turns=True,
         )  # fmt: skip
@@ -68,12 +68,6 @@ class WorklistKeeper:
     def end(self) -> None:
         """Wait for its end."""
         self._processes.end()
-
-
-def _tell_end(process: int, place: int, status: int, seconds: float | None) -> None:
-    if seconds is not None:
-        words = f"{NAME} ended, starting again in seconds={seconds:g}"
-        logger.error(Sentence(words, seconds=seconds))
 
 
 def _run(settings: Settings) -> None:
