@@ -32,15 +32,10 @@ class Key(StrEnum):
 
 
 @dataclass(frozen=True)
-class Attribute:
-    """One attribute of an entity of `level`."""
+class DictionaryAttribute:
+    """An attribute of PS3.6, by its keyword."""
 
     keyword: str
-    level: Level
-    key: Key = Key.OPTIONAL
-    sequence: str = ""  # the keyword of the sequence in whose items it lies
-    indexed: bool = False  # a key for it alone is looked up, not searched for
-    inside: bool = False  # so is a stretch of it, as in `*name*`
 
     @cached_property
     def tag(self) -> BaseTag:
@@ -54,6 +49,22 @@ class Attribute:
     def vr(self) -> str:
         """The value representation; the first where PS3.6 leaves a choice."""
         return dictionary_VR(self.tag).split(" ")[0]
+
+    @cached_property
+    def multiple(self) -> bool:
+        """Whether it may hold several values."""
+        return dictionary_VM(self.tag) != "1"
+
+
+@dataclass(frozen=True)
+class Attribute(DictionaryAttribute):
+    """One attribute of an entity of `level`."""
+
+    level: Level
+    key: Key = Key.OPTIONAL
+    sequence: str = ""  # the keyword of the sequence in whose items it lies
+    indexed: bool = False  # a key for it alone is looked up, not searched for
+    inside: bool = False  # so is a stretch of it, as in `*name*`
 
     @cached_property
     def multiple(self) -> bool:

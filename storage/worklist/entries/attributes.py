@@ -5,10 +5,10 @@ conformance statement says derive from it. VRs come from the data dictionary (PS
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
-from pydicom.datadict import dictionary_VM, dictionary_VR, tag_for_keyword
 from pydicom.tag import BaseTag, Tag
+
+from storage.dicom.values import DictionaryAttribute
 
 STEP_SEQUENCE = Tag("ScheduledProcedureStepSequence")
 _STEP = "ScheduledProcedureStepSequence"
@@ -18,31 +18,12 @@ _SPECIMEN = "ScheduledSpecimenSequence"
 
 
 @dataclass(frozen=True)
-class WorklistAttribute:
+class WorklistAttribute(DictionaryAttribute):
     """One row: `matching` R, O or - (not a key), `returned` its type in an answer."""
 
-    keyword: str
     matching: str
     returned: str
     inside: str = ""  # keywords of the sequences that it lies in, from outside in, with / between
-
-    @cached_property
-    def tag(self) -> BaseTag:
-        """The tag, of PS3.6."""
-        number = tag_for_keyword(self.keyword)
-        if number is None:
-            raise LookupError(f"{self.keyword} is not in the data dictionary")
-        return Tag(number)
-
-    @cached_property
-    def vr(self) -> str:
-        """The value representation; the first where PS3.6 leaves a choice."""
-        return dictionary_VR(self.tag).split(" ")[0]
-
-    @cached_property
-    def multiple(self) -> bool:
-        """Whether it may hold several values."""
-        return dictionary_VM(self.tag) != "1"
 
     @property
     def is_of_step(self) -> bool:
