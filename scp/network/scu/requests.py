@@ -96,6 +96,11 @@ class Conversation:
             cut(self.association)
         self._is_over = True
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it was ended here."""
+        return self._is_over
+
     def has_ended(self) -> bool:
         """Whether its peer has ended it, or wants to."""
         layer = upper_layer_of(self.association)
@@ -136,6 +141,21 @@ class Conversation:
         finally:
             if not ended:
                 self.cut()
+
+    def find(self, context: PresentationContext, keys: Elements, most: int) -> Iterator[Elements]:
+        """The answers to an identifier, as they come.
+
+        Raises PeerError where the peer does not answer to the end, or more than `most` times.
+        """
+        for number, message in enumerate(self.ask(Field.C_FIND_RQ, context, keys)):
+            status = message.command.status or 0
+            if number >= most:
+                self.give_up(f"answers more than {most:,} times: ask for less")
+            if status in _PENDING:
+                yield self.read(message, context)
+            elif status != Status.SUCCESS:
+                words = f"{status:04X} {message.command.comment}".strip()
+                raise PeerError(f"answers the query by status {words}")
 
     def send(self, context_id: int, command: bytes, data: bytes | None = None) -> bool:
         """Send a message; whether the peer took it."""
@@ -218,17 +238,11 @@ class Inquirer:
         conversation = self._conversation()
         context = self._context(conversation.association, level)
         asked = keys | {identifier.QUERY_RETRIEVE_LEVEL: Element("CS", level.name)}
-        for number, message in enumerate(conversation.ask(Field.C_FIND_RQ, context, asked)):
-            status = message.command.status or 0
-            if number >= _MOST_ANSWERS:
-                conversation.give_up(f"answers more than {_MOST_ANSWERS:,} times: ask for less")
-            if status in _PENDING:
-                yield conversation.read(message, context)
-            elif status != Status.SUCCESS:
+        try:
+            yield from conversation.find(context, asked, _MOST_ANSWERS)
+        finally:
+            if not conversation.is_over:
                 self._idle.append(conversation)
-                words = f"{status:04X} {message.command.comment}".strip()
-                raise PeerError(f"answers the query by status {words}")
-        self._idle.append(conversation)
 
     def _conversation(self) -> Conversation:
         """An association that is there, or a new one."""

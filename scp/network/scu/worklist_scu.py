@@ -5,7 +5,7 @@ from functools import partial
 
 from scp.config import Peer, Settings
 from scp.network.association import associate
-from scp.network.dimse import MODALITY_WORKLIST, Field, Status
+from scp.network.dimse import MODALITY_WORKLIST
 from scp.network.scu.patience import when_free
 from scp.network.scu.requests import (
     IDENTIFIER_SYNTAXES,
@@ -16,7 +16,6 @@ from scp.network.scu.requests import (
 from scp.network.tls import Contexts
 from storage.dicom.data_sets import Elements
 
-_PENDING = (Status.PENDING, Status.PENDING_KEYS_UNSUPPORTED)
 _MOST_ANSWERS = 100_000
 
 
@@ -34,14 +33,6 @@ def ask_worklist(
         context = context_of(conversation.association, MODALITY_WORKLIST)
         if context is None:
             raise PeerError("takes no worklist queries")
-        for number, message in enumerate(conversation.ask(Field.C_FIND_RQ, context, keys)):
-            status = message.command.status or 0
-            if number >= _MOST_ANSWERS:
-                conversation.give_up(f"answers more than {_MOST_ANSWERS:,} times: ask for less")
-            if status in _PENDING:
-                yield conversation.read(message, context)
-            elif status != Status.SUCCESS:
-                words = f"{status:04X} {message.command.comment}".strip()
-                raise PeerError(f"answers the query by status {words}")
+        yield from conversation.find(context, keys, _MOST_ANSWERS)
     finally:
         conversation.close()
