@@ -8,7 +8,6 @@ words in a file, which is what browser and machine take.
 import argparse
 import multiprocessing
 import os
-import shutil
 import socketserver
 import statistics
 import sys
@@ -22,21 +21,17 @@ from typing import Any
 
 import numpy as np
 from lib.bench_fill import NotOursError, copied, filled
+from lib.headless import chromium
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE
-from selenium import webdriver
 
 from scp.testing import NodeProcess
 
 _STUDIES, _RUNS, _SLICES, _SIDE, _SENDERS = 100_000, 15, 500, 512, 4
 # What each view is to stay below, in seconds.
 _MOST = {"list": 0.3, "series": 0.5}
-_ARGUMENTS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--disable-dev-shm-usage", "--host-resolver-rules=MAP * 127.0.0.1", "--window-size=1400,900",
-)  # fmt: skip
+_ARGUMENTS = ("--disable-dev-shm-usage", "--window-size=1400,900")
 # From when the address was asked for: the first paint, and the end of the first picture, if any.
 _PAINTED = """
 const done = arguments[0];
@@ -78,7 +73,8 @@ def _run(options: argparse.Namespace, folder: Path) -> None:
             "list": page,
             "series": f"{page}/studies/{one.StudyInstanceUID}/series/{one.SeriesInstanceUID}",
         }
-        browser = stack.enter_context(_browser())
+        browser = stack.enter_context(chromium(*_ARGUMENTS))
+        browser.set_script_timeout(60)
         rows = [("nothing else", _measured(browser, views, options.runs))]
         with _senders(node.port, node.title):
             rows.append((f"{_SENDERS} senders", _measured(browser, views, options.runs)))
@@ -182,21 +178,6 @@ def _words(folder: Path) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}/index.html"
         server.shutdown()
-
-
-@contextmanager
-def _browser() -> Iterator[Any]:
-    options: Any = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for argument in _ARGUMENTS:
-        options.add_argument(argument)
-    service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
-    browser = webdriver.Chrome(options=options, service=service)
-    try:
-        browser.set_script_timeout(60)
-        yield browser
-    finally:
-        browser.quit()
 
 
 def _options() -> argparse.Namespace:

@@ -1,6 +1,5 @@
 """Take the picture of the page that the README shows, of a node with made-up studies."""
 
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -15,20 +14,17 @@ from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from pynetdicom import AE
-from selenium import webdriver
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from lib.headless import chromium
 
 from scp.testing import NodeProcess
 
 PICTURE = Path(__file__).with_name("page.png")
 _SIDE, _SLICES = 256, 40
 _WIDTH, _HEIGHT, _COLORS = 1240, 560, 160
-_ARGUMENTS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--hide-scrollbars", "--host-resolver-rules=MAP * 127.0.0.1",
-)  # fmt: skip
 _PEOPLE = (
     "Okonkwo^Chidi", "García^Lucía", "O'Neill^Siobhán", "Kowalska^Ewa", "Haddad^Layla",
     "Müller^Jörg^^Dr.", "Tanaka^Yui", "Dubois^Élodie", "Silva^João", "Lindqvist^Astrid",
@@ -122,13 +118,7 @@ def _store(node: NodeProcess, title: str, one: Dataset) -> None:
 
 def _take(page: str) -> None:
     """The list of studies, and before it a slice of the CT in the viewer."""
-    options: Any = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for argument in _ARGUMENTS:
-        options.add_argument(argument)
-    service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
-    browser = webdriver.Chrome(options=options, service=service)
-    try:
+    with chromium("--hide-scrollbars") as browser:
         size = {"width": _WIDTH, "height": _HEIGHT, "deviceScaleFactor": 1, "mobile": False}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         browser.implicitly_wait(30)
@@ -139,8 +129,6 @@ def _take(page: str) -> None:
         browser.get(f"{card}?slice={_SLICES // 2}&window=-100,1400")
         browser.find_element("css selector", "#picture[data-shown]")
         viewer = _shot(browser)
-    finally:
-        browser.quit()
     whole = Image.new("RGB", (_WIDTH, 2 * _HEIGHT + 12), "white")
     whole.paste(studies, (0, 0))
     whole.paste(viewer, (0, _HEIGHT + 12))
