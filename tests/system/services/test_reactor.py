@@ -326,6 +326,9 @@ def test_associations_that_wait_take_no_cpu_time(served: RunningNode) -> None:
 # ---- nothing stays behind
 
 ROUNDS = 200
+# A worker keeps some threads for the associations that come next, with what these have open: how
+# many is the machine's to say. What one round in ten leaves behind is more than that.
+MOST_KEPT = ROUNDS // 10
 SETTLE_SECONDS = 15.0
 
 
@@ -405,9 +408,10 @@ def test_associations_leave_nothing_behind(
     before = at_rest(served)
     for _ in range(ROUNDS):
         kind(served)
-    threads, descriptors = settled(served, before)
-    assert threads <= before[0]
-    assert descriptors <= before[1]
+    most = (before[0] + MOST_KEPT, before[1] + MOST_KEPT)
+    threads, descriptors = settled(served, most)
+    assert threads <= most[0]
+    assert descriptors <= most[1]
     assert served.incoming() == []
 
 
