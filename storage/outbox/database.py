@@ -10,7 +10,7 @@ from pathlib import Path
 
 from storage.diagnostics import ResourceError
 from storage.files import damage_found, require_sound, sqlite_words
-from storage.journal import RECEIPTS, Journal
+from storage.journal import RECEIPTS, Journal, journal_of
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def prepare(data: Path, sync: bool) -> None:
 
     Raises ResourceError. Nobody else may have it open.
     """
-    path, journal = path_of(data), Journal(data, sync)
+    path, journal = path_of(data), journal_of(data, sync)
     if path.exists() and (fault := _fault_of(path)):
         for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
             if (old := path.with_name(name)).exists():

@@ -12,7 +12,7 @@ from support import CT, IMPLICIT
 
 from storage.diagnostics import ResourceError
 from storage.index.search import Location
-from storage.journal.journal import Journal
+from storage.journal import FolderJournal
 from storage.outbox import commitment_requests, database, overview
 from storage.outbox.commitment_requests import CommitmentReport
 from storage.outbox.overview import Standing, standings, standings_beside
@@ -25,7 +25,7 @@ FIRST = Location(("1.1", "1.2", "1.3.1"), CT, IMPLICIT, 8, "ab" * 32, "")
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """A queue in which three wait for WARD, one has failed, and two are at BIG, one committed."""
-    Journal(tmp_path, sync=False).prepare()
+    FolderJournal(tmp_path, sync=False).prepare()
     database.prepare(tmp_path, sync=False)
     with closing(Outbox(tmp_path, sync=False)) as outbox:
         take(outbox, {"WARD": None}, 1, 2, 3, 4)
@@ -167,7 +167,7 @@ OVER: dict[tuple[str, ...], tuple[str, bool]] = {
 @pytest.mark.parametrize("happened", OVER, ids=", ".join)
 def test_an_error_that_is_over_is_told_as_over(tmp_path: Path, happened: tuple[str, ...]) -> None:
     kind, is_over = OVER[happened]
-    Journal(tmp_path, sync=False).prepare()
+    FolderJournal(tmp_path, sync=False).prepare()
     database.prepare(tmp_path, sync=False)
     with closing(Outbox(tmp_path, sync=False)) as outbox:
         take(outbox, {"WARD": None}, 1, 2)
