@@ -4,7 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scp.node.acts.opening import archive_to_store, changing, open_to_store, opened
+    from scp.node.acts.opening import (
+        archive_to_store,
+        changing,
+        open_to_store,
+        opened,
+        prepare_to_serve,
+    )
     from scp.node.supervisor import Supervisor
     from scp.node.upkeep.retention import Retaining, is_wanted, planned
 else:
@@ -13,7 +19,8 @@ else:
     _ROOMS = {
         "archive_to_store": "acts.opening", "changing": "acts.opening",
         "open_to_store": "acts.opening",
-        "opened": "acts.opening", "Retaining": "upkeep.retention", "is_wanted": "upkeep.retention",
+        "opened": "acts.opening", "prepare_to_serve": "acts.opening",
+        "Retaining": "upkeep.retention", "is_wanted": "upkeep.retention",
         "planned": "upkeep.retention", "Supervisor": "supervisor",
     }  # fmt: skip
 
@@ -33,4 +40,5 @@ __all__ = [
     "open_to_store",
     "opened",
     "planned",
+    "prepare_to_serve",
 ]

@@ -10,6 +10,7 @@ import select
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 
 from scp.config import ConfigError, Settings, loader
 from scp.copies.conversion.limits import BUDGET
@@ -22,6 +23,7 @@ from scp.node.upkeep.compaction import Compactor
 from scp.node.upkeep.document_maker import DocumentMaker
 from scp.node.upkeep.index_keeper import IndexKeeper
 from scp.node.upkeep.retention import Retainer
+from scp.node.upkeep.shared_keeper import SharedKeeper
 from scp.node.upkeep.worklist_keeper import WorklistKeeper
 from scp.runtime import (
     AssociationSlots,
@@ -37,6 +39,7 @@ from scp.runtime import (
 from scp.web import Exporter, WebCounters, WebProcesses
 from storage.diagnostics import Sentence
 from storage.files import Tree, why_not
+from storage.sharing.place import shared_place
 
 logger = logging.getLogger(__name__)
 
@@ -81,19 +84,24 @@ class Supervisor:
         self._life, self._life_end = os.pipe()
         self._data = settings.storage.path
         self._ready: dict[int, int] = {}  # number -> what can be read when it serves or has ended
-        self._keeper = IndexKeeper(self._data, is_whole)
-        self._retainer = Retainer(self._keeper)
-        self._compactor = Compactor(self._keeper)
-        self._documents = DocumentMaker(self._keeper)
+        self._keeper: IndexKeeper | SharedKeeper
+        # What is seen to beside the index, by what it is called.
+        self._beside: dict[str, Retainer | Compactor | DocumentMaker] = {}
+        if shared_place(self._data):
+            self._keeper = SharedKeeper(settings)
+        else:
+            self._keeper = keeper = IndexKeeper(self._data, is_whole)
+            self._beside = {
+                "retention": Retainer(keeper), "compaction": Compactor(keeper),
+                "metadata": DocumentMaker(keeper),
+            }  # fmt: skip
         self._certificates = certificates.CertificateWatcher()
         self._next_look = 0.0
         self._attempts = Attempts()
         # What one of them is refused leaves the others alone.
         self._tended: dict[str, Callable[[], None]] = {
             "index": lambda: self._keeper.tend(self._settings.storage.charset),
-            "retention": lambda: self._retainer.tend(self._settings),
-            "compaction": lambda: self._compactor.tend(self._settings),
-            "metadata": lambda: self._documents.tend(self._settings),
+            **{name: partial(self._tend_beside, one) for name, one in self._beside.items()},
             "metrics": self._exporter.tend,
             "web": self._web.tend,
             "forwarding": self._forwarder.tend,
@@ -142,15 +150,17 @@ class Supervisor:
         self._worklist.stop()
         self._web.stop()
         self._stop()
-        self._retainer.end()
-        self._compactor.end()
-        self._documents.end()
+        for one in self._beside.values():
+            one.end()
         self._keeper.end()
         self._exporter.end()
         self._web.end()
         self._forwarder.end()
         self._orders.end()
         self._worklist.end()
+
+    def _tend_beside(self, one: Retainer | Compactor | DocumentMaker) -> None:
+        one.tend(self._settings)
 
     def _seconds_until_due(self) -> float:
         """Seconds until something is to be done."""

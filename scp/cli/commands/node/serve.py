@@ -8,12 +8,11 @@ from typing import Annotated
 import typer
 
 from scp.cli.options import DEFAULT_CONFIG, Commands, ConfigPath, failure, load, ownership
-from scp.config import READERS, ConfigError, Settings, loader
+from scp.config import READERS, ConfigError, Settings, loader, sharing
 from scp.network.tls import contexts
-from scp.node import Supervisor
+from scp.node import Supervisor, prepare_to_serve
 from scp.runtime import StartError, bind, log, pynetdicom_log
-from storage import prepare
-from storage.diagnostics import FolderError
+from storage.diagnostics import ArchiveError
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +34,13 @@ def serve(path: ConfigPath = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
         _require_viewer(settings)
         tls = contexts(settings)
         doors = bind(settings)
-        is_whole = prepare(storage.path, storage.sync, storage.charset, storage.any_file_system)
+        sharing.share(settings, sharing.place_of(settings))
+        is_whole = prepare_to_serve(settings)
     except (ConfigError, StartError) as error:
         raise failure(str(error)) from None
-    except FolderError as error:
-        raise failure(f"{settings.source}: [storage] path: {error}") from None
+    except ArchiveError as error:
+        where = "[index], [store]" if settings.index else "[storage] path"
+        raise failure(f"{settings.source}: {where}: {error}") from None
     for warning in loader.warnings(settings):
         logger.warning(warning)
     # A node takes Ctrl-C for itself. The hook of commands is in Python: where a finalizer has no
