@@ -1,17 +1,24 @@
 """Two nodes of one archive: what one of them has answered is so on the other."""
 
 import json
+import re
+import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from pydicom import dcmread
 from support import (
+    CLIENT_SECONDS,
     CT,
     EXPLICIT,
     FIND,
+    MOVE,
     TEST_FILES,
+    Code,
     Inbox,
     RunningNode,
     client,
@@ -22,13 +29,18 @@ from support import (
     find,
     found,
     got,
+    identifier,
     keys,
     minipacs,
+    retrieved,
     send,
 )
 from support.checks.dicomweb import Web, parts
 from support.machine.cluster import Engines, running_nodes
 from support.network.requestor import Requestor
+from support.program import run
+
+from storage.dicom import part10
 
 DOE = TEST_FILES / "dicomdirtests" / "98892003"
 
@@ -57,7 +69,9 @@ def nodes(
         "PEER": {"host": "127.0.0.1", "port": inbox[1]},
     }
     folder = tmp_path_factory.mktemp("nodes")
-    with running_nodes(engines, folder, web={"port": 0}, peers=peers) as running:
+    with running_nodes(
+        engines, folder, web={"port": 0}, metrics={"port": 0}, peers=peers
+    ) as running:
         yield running
 
 
@@ -138,17 +152,16 @@ def test_dicomweb_finds_gives_and_takes_on_either(nodes: list[RunningNode]) -> N
     assert all(any(data in file for file in files) for data in made.values())
     assert len(other.get("studies/1.2.4/metadata").json()) == 2
     assert "1.2.4" in other.session.get(f"{other.origin}/page/study/1.2.4", timeout=60).text
-    again = encoded(ct("1.2.4", "1.2.4.1", "1.2.4.1.9", PatientID="1.2.4"))
-    head = dcmread(TEST_FILES / "CT_small.dcm")  # any file's preamble will do
-    assert head.preamble
-    assert other.store([part10_of(again)]).status_code == 200
+    more = encoded(ct("1.2.4", "1.2.4.1", "1.2.4.1.9", PatientID="1.2.4"))
+    assert other.store([part10.header(CT, "1.2.4.1.9", EXPLICIT) + more]).status_code == 200
     assert "1.2.4.1.9" in found(one.node, "1.2.4", "1.2.4.1")
 
 
-def part10_of(data_set: bytes) -> bytes:
-    from storage.dicom import part10
-
-    return part10.header(CT, "1.2.4.1.9", EXPLICIT) + data_set
+def said(command: str, node: RunningNode, *options: str) -> str:
+    """What a command that goes well prints."""
+    done = minipacs(command, node, *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_commands_on_one_node_are_seen_on_the_other(
@@ -157,34 +170,132 @@ def test_commands_on_one_node_are_seen_on_the_other(
     one, other = nodes
     made = stored(one, "1.2.5")
 
-    def run(command: str, node: RunningNode, *options: str) -> str:
-        done = minipacs(command, node, *options)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
     assert [row["StudyInstanceUID"] for row in json.loads(
-        run("find", other, "StudyInstanceUID=1.2.5", "--json"))] == ["1.2.5"]  # fmt: skip
-    run("correct", other, "--study", "1.2.5", "PatientName=Poe^Jane", "-y")
+        said("find", other, "StudyInstanceUID=1.2.5", "--json"))] == ["1.2.5"]  # fmt: skip
+    said("correct", other, "--study", "1.2.5", "PatientName=Poe^Jane", "-y")
     with one.association((FIND["STUDY"], EXPLICIT)) as association:
         rows, _ = find(association, FIND["STUDY"], "STUDY", StudyInstanceUID="1.2.5",
                        PatientName="")  # fmt: skip
     assert [str(row.PatientName) for row in rows] == ["Poe^Jane"]
-    run("export", one, "--study", "1.2.5", str(tmp_path / "out"))
+    said("export", one, "--study", "1.2.5", str(tmp_path / "out"))
     files = list((tmp_path / "out").rglob("*.dcm"))
     assert {str(dcmread(path).PatientName) for path in files} == {"Poe^Jane"}
-    run("undo", one, "1", "-y")
+    said("undo", one, "1", "-y")
     assert got(other, "1.2.5") == made
-    run("delete", other, "--study", "1.2.5", "-y")
+    said("delete", other, "--study", "1.2.5", "-y")
     assert found(one, "1.2.5", "1.2.5.1") == []
-    run("restore", one, "--study", "1.2.5", "-y")
+    said("restore", one, "--study", "1.2.5")
     assert got(other, "1.2.5") == made
-    run("import", other, str(TEST_FILES / "MR_small.dcm"))
-    study = str(dcmread(TEST_FILES / "MR_small.dcm").StudyInstanceUID)
-    assert len(got_any(one, study)) == 1
-    assert json.loads(run("stats", other, "--json"))["instances"] > 0
-    assert "faults=0" in run("check", one)
+    said("import", other, str(TEST_FILES / "MR_small.dcm"))
+    imported = dcmread(TEST_FILES / "MR_small.dcm")
+    assert found(one, str(imported.StudyInstanceUID), str(imported.SeriesInstanceUID)) == [
+        str(imported.SOPInstanceUID)
+    ]
+    assert "MR" in said("stats", other)
 
 
-def got_any(node: RunningNode, study: str) -> list[str]:
-    done = minipacs("find", node, f"StudyInstanceUID={study}", "--level", "image", "--json")
-    return [row["SOPInstanceUID"] for row in json.loads(done.stdout)]
+@pytest.mark.parametrize("command", ["backup", "check", "rebuild", "worklist"])
+def test_a_command_that_is_not_for_a_shared_archive_says_so(
+    nodes: list[RunningNode], tmp_path: Path, command: str
+) -> None:
+    given = {"backup": [str(tmp_path / "copy")], "worklist": ["list"]}.get(command, [])
+    done = run(command, *given, "-c", nodes[0].config)
+    assert done.returncode == 2
+    assert ("PostgreSQL" if command == "backup" else "does not work yet") in done.stderr
+
+
+_METRICS = re.compile(r"metrics at (http://\S+)/metrics")
+
+
+def ready(node: RunningNode) -> tuple[int, str]:
+    """What a node says of itself at /readyz."""
+    match = _METRICS.search("\n".join(node.log))
+    assert match
+    asked = requests.get(f"{match[1]}/readyz", timeout=60)
+    return asked.status_code, asked.text
+
+
+def wait_until_ready(node: RunningNode, words: str) -> None:
+    """Wait until it says so: the engines are looked at every few seconds."""
+    deadline = time.monotonic() + CLIENT_SECONDS
+    while words not in (said := ready(node)[1]):
+        assert time.monotonic() < deadline, said
+
+
+def tried(node: RunningNode, study: str, number: int) -> int:
+    """The status of an instance that is sent."""
+    uid = f"{study}.1.{number}"
+    with node.association((CT, EXPLICIT)) as association:
+        return int(send(association, CT, uid, encoded(ct(study, f"{study}.1", uid))).Status)
+
+
+def test_without_the_store_queries_go_on_and_nothing_is_acknowledged(
+    nodes: list[RunningNode], engines: Engines
+) -> None:
+    one, other = nodes
+    made = stored(one, "1.2.7", 1)
+    engines.store.kill()
+    try:
+        assert tried(other, "1.2.7", 9) == 0xA700
+        assert found(other, "1.2.7", "1.2.7.1") == list(made)
+        wait_until_ready(other, "the store does not answer, nothing is stored, queries go on")
+        with other.association((MOVE["STUDY"], EXPLICIT)) as association:
+            query = identifier("STUDY", StudyInstanceUID="1.2.7")
+            answer = retrieved(association.send_c_move(query, "PEER", MOVE["STUDY"]))
+        assert (answer.status, answer.counts) == (0xA702, (0, 1, 0))
+    finally:
+        engines.store.start()
+    wait_until_ready(other, "ok")
+    assert got(other, "1.2.7") == made
+    assert tried(other, "1.2.7", 9) == 0x0000
+    assert found(one, "1.2.7", "1.2.7.1") == [*made, "1.2.7.1.9"]
+
+
+def test_without_the_database_nothing_is_acknowledged_and_all_resumes(
+    nodes: list[RunningNode], engines: Engines
+) -> None:
+    one, other = nodes
+    made = stored(one, "1.2.8", 2)
+    engines.postgres.stop(signal.SIGKILL)
+    try:
+        assert tried(other, "1.2.8", 9) == 0xA700
+        with other.association((FIND["STUDY"], EXPLICIT)) as association:
+            rows, final = find(association, FIND["STUDY"], "STUDY", StudyInstanceUID="1.2.8")
+        assert (rows, final.Status) == ([], 0xA700)
+        wait_until_ready(other, "the database does not answer, nothing is stored or found")
+    finally:
+        engines.postgres.start()
+    wait_until_ready(other, "ok")
+    for node in nodes:
+        assert got(node, "1.2.8") == made
+    assert tried(other, "1.2.8", 9) == 0x0000
+    assert len(found(one, "1.2.8", "1.2.8.1")) == 3
+
+
+# Of the process that is about to commit an instance whose object is there, and all of its node.
+_KILLS = "lambda self: __import__('os').killpg(0, 9)"
+
+
+def test_what_a_killed_node_did_not_commit_another_takes_and_it_finds_after_its_start(
+    nodes: list[RunningNode],
+) -> None:
+    one, other = nodes
+    made = stored(one, "1.2.9", 1)
+    one.stop()
+    one.constants = {"storage.archive.receiving.shared_stores._Commit._write": Code(_KILLS)}
+    one.start()
+    try:
+        association = one.associate((CT, EXPLICIT))
+        uid, data = "1.2.9.1.9", encoded(ct("1.2.9", "1.2.9.1", "1.2.9.1.9"))
+        with pytest.raises((AssertionError, RuntimeError)):
+            send(association, CT, uid, data)
+        association.abort()
+        one.process.wait(CLIENT_SECONDS)
+        assert got(other, "1.2.9") == made
+        with other.association((CT, EXPLICIT)) as association:
+            assert send(association, CT, uid, data).Status == 0x0000
+    finally:
+        one.kill()
+        one.constants = {}
+        one.start()
+    assert got(one, "1.2.9") == {**made, uid: data}
