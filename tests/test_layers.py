@@ -33,7 +33,8 @@ FLOORS = (
     {"storage.index.engines"},
     {"storage.index.engines.postgres", "storage.index.engines.sqlite"},
     {"storage.index"},
-    {"storage.index.consistency"},
+    {"storage.index.consistency", "storage.sharing.nodes"},
+    {"storage.sharing"},
     {"storage.archive.finding"},
     {"storage.archive"},
     {"storage.worklist"},
@@ -95,7 +96,7 @@ FLOORS = (
 CORRIDORS = {
     "scp", "scp.network", "scp.copies", "scp.copies.conversion", "scp.copies.deidentify",
     "scp.web.media", "scp.web.models",
-    "storage.files.objects", "storage.maintenance", "scp.web.retrieval",
+    "storage.files.objects", "storage.maintenance", "storage.sharing", "scp.web.retrieval",
     "scp.cli.commands", "scp.cli.commands.changes", "scp.cli.commands.node",
     "scp.cli.commands.retention", "scp.cli.commands.transfer", "scp.cli.commands.upkeep",
     "scp.cli.commands.worklist", "scp.node.acts", "scp.node.upkeep",
@@ -276,7 +277,7 @@ def test_a_module_is_short(name: str) -> None:
 def test_the_tables_of_the_index_are_named_in_its_own_rooms() -> None:
     """SQL elsewhere is of a database of its own."""
     own = ("storage.index", "storage.journal", "storage.outbox", "storage.query",
-           "storage.worklist",
+           "storage.sharing", "storage.worklist",
            "storage.maintenance.changes.kept_files")  # fmt: skip
     words = ("SELECT ", "INSERT INTO", "DELETE FROM", "UPDATE ", "PRAGMA ")
     found = {
