@@ -41,7 +41,7 @@ from storage.index import (
     search,
 )
 from storage.index.consistency import about
-from storage.journal import RECEIPTS, Journal, Withdrawals, line_of, pinned
+from storage.journal import RECEIPTS, Withdrawals, journal_of, line_of, pinned
 from storage.journal.corrections import in_force
 from storage.log import MOST_BYTES, Entry, WriteAheadLog
 from storage.query import Query
@@ -73,7 +73,7 @@ class Archive(AnsweringArchive):
         bounds: Bounds = _NO_BOUNDS,
         logged: bool = False,
     ) -> None:
-        tree, journal = Tree(data, sync), Journal(data, sync)
+        tree, journal = Tree(data, sync), journal_of(data, sync)
         super().__init__(tree, index_of(data, sync, pooled=True), journal)
         self._log = WriteAheadLog(data, self.journal, self.tree) if logged and sync else None
         self.withdrawals = Withdrawals(self.journal)

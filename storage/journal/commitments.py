@@ -17,8 +17,8 @@ from typing import Any
 from storage.diagnostics import Event
 from storage.journal.catalogue import Unavailable, brought_up
 from storage.journal.clock import time_of
-from storage.journal.journal import COMMITMENTS, Journal, Subject, record_of
-from storage.journal.segments import Line
+from storage.journal.journal import COMMITMENTS, Journal, Subject
+from storage.journal.segments import Line, record_of
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from storage.journal import RECEIPTS, Journal
+from storage.journal import RECEIPTS, Journal, journal_of
 from storage.outbox import queue_file
 from storage.outbox.contract import QueueDatabase, Statements
 from storage.outbox.queue_schema import QueueSchema
@@ -49,7 +49,7 @@ def prepare(data: Path, sync: bool) -> None:
         with queue_file.errors():
             queue_file.put_aside_damaged(data)
     with closing(opened(data, sync)) as queue, queue.writing() as db:
-        _take_position(db, Journal(data, sync))
+        _take_position(db, journal_of(data, sync))
 
 
 def _take_position(db: Statements, journal: Journal) -> None:

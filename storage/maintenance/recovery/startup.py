@@ -24,7 +24,7 @@ from storage.index import (
     signature,
     version_of,
 )
-from storage.journal import RECEIPTS, Journal
+from storage.journal import RECEIPTS, FolderJournal, journal_of
 from storage.maintenance.changes import catch_up_corrections
 from storage.maintenance.recovery.logged import bring_in
 from storage.maintenance.recovery.replay import (
@@ -62,7 +62,7 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
         logger.warning(Event("cleared incoming", words, files=leftovers))
     path = index_path(data)
     try:
-        Journal(data, sync).prepare()
+        FolderJournal(data, sync).prepare()
         is_brought_in = _is_brought_in(tree)
         fault = fault_of_index(path, _is_unsure(data), is_start=True)
         if fault and not _is_older(path, fault):
@@ -189,7 +189,7 @@ def begin_anew(data: Path) -> None:
 def new_index(path: Path, is_whole: bool) -> None:
     """An index without rows in the place of any other; whether that is all that it is to hold."""
     remove_index(path)
-    journal = Journal(path.parent, sync=True)
+    journal = journal_of(path.parent, sync=True)
     index = open_index(path, sync=True)
     with index.engine.connected():
         index.create()

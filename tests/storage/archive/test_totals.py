@@ -15,7 +15,7 @@ from storage import Archive, Level, Received, prepare
 from storage.archive import statistics
 from storage.archive.batch import store_all
 from storage.diagnostics import ResourceError
-from storage.journal import RECEIPTS, Journal
+from storage.journal import RECEIPTS, FolderJournal
 from storage.maintenance.changes import deletion
 from storage.maintenance.changes.correction import correct, undo
 from storage.maintenance.changes.selections import Selection, selected
@@ -113,7 +113,7 @@ def held(archive: Archive) -> dict[str, int]:
 
 def test_no_receipt_is_read_for_them(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("read", "lines", "pieces"):
-        monkeypatch.setattr(Journal, name, refused)
+        monkeypatch.setattr(FolderJournal, name, refused)
     told = statistics(archive)
     assert {name: one.instances for name, one in told.by_sender.items()} == {
         "CT1": 1, "MR2": 1, "DISC": 1,

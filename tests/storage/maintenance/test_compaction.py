@@ -18,9 +18,16 @@ from storage import Archive, Level, Received, prepare, settle_index
 from storage.diagnostics import ResourceError
 from storage.files.locks import claims
 from storage.index import Location, counts, fault_of_marks, forget, open_index
-from storage.journal import Commitment, Journal, commitments, receipt_catalogue
+from storage.journal import (
+    COMMITMENTS,
+    PINS,
+    RECEIPTS,
+    Commitment,
+    FolderJournal,
+    commitments,
+    receipt_catalogue,
+)
 from storage.journal.catalogue import path_of, remove
-from storage.journal.journal import COMMITMENTS, PINS, RECEIPTS
 from storage.journal.receipt_catalogue import arrivals
 from storage.journal.segments import Segments, reader, rewriting, unchanged
 from storage.maintenance.changes import deletion
@@ -54,7 +61,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Archive]]:
         archive.index.database.close_all()
 
 
-def lines(journal: Journal) -> int:
+def lines(journal: FolderJournal) -> int:
     return sum(1 for name in (RECEIPTS, COMMITMENTS, PINS) for _ in journal.read(name))
 
 
@@ -69,7 +76,7 @@ def test_it_is_for_many_histories(seed: int, tmp_path: Path, opened: list[Archiv
     compare(seed, tmp_path, opened)
 
 
-def catalogue(journal: Journal) -> tuple[set[Any], set[str]]:
+def catalogue(journal: FolderJournal) -> tuple[set[Any], set[str]]:
     """Where it has receipts of which studies, and of which it knows when they came."""
     with receipt_catalogue.entered(journal) as db:
         places = set(db.execute("SELECT study, block FROM study_block"))

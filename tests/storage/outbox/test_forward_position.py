@@ -11,7 +11,7 @@ from support import CT, IMPLICIT
 
 from storage.diagnostics import ResourceError
 from storage.index.search import Location
-from storage.journal.journal import RECEIPTS, Journal
+from storage.journal import RECEIPTS, FolderJournal
 from storage.outbox import database, queue_file, standings_beside
 from storage.outbox.queue import Outbox, Wanted
 
@@ -36,13 +36,13 @@ def followed(data: Path) -> Path:
     database.prepare(data, sync=False)
     with closing(Outbox(data, sync=False)) as outbox:
         end = outbox.position
-        tail = Journal(data, sync=False).tail(RECEIPTS, end)
+        tail = FolderJournal(data, sync=False).tail(RECEIPTS, end)
         outbox.take([Wanted(LOCATION, {"WARD": None})], {"1.1"}, end, tail)
     return data
 
 
 def write(data: Path, lines: int) -> None:
-    journal = Journal(data, sync=False)
+    journal = FolderJournal(data, sync=False)
     journal.prepare()
     with closing(journal):
         for number in range(lines):
@@ -59,7 +59,7 @@ def standing(data: Path) -> tuple[int, int]:
 def test_the_same_journal_is_followed_from_where_it_was(
     data: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = Journal(data, sync=False).size(RECEIPTS)
+    before = FolderJournal(data, sync=False).size(RECEIPTS)
     write(data, 2)
     assert standing(data) == (before, 1)
     assert not caplog.records
@@ -68,12 +68,12 @@ def test_the_same_journal_is_followed_from_where_it_was(
 def test_an_older_queue_goes_on_from_where_it_was(
     data_of_file: Path, tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = Journal(data_of_file, sync=False).size(RECEIPTS)
+    before = FolderJournal(data_of_file, sync=False).size(RECEIPTS)
     kept = tmp_path_factory.mktemp("kept") / "forward.sqlite"
     shutil.copy(queue_file.path_of(data_of_file), kept)
     write(data_of_file, 2)
     with closing(Outbox(data_of_file, sync=False)) as outbox:
-        journal = Journal(data_of_file, sync=False)
+        journal = FolderJournal(data_of_file, sync=False)
         end = journal.size(RECEIPTS)
         outbox.take([], set(), end, journal.tail(RECEIPTS, end))
     for path in data_of_file.glob("forward.sqlite*"):
@@ -89,7 +89,7 @@ def test_another_journal_is_followed_from_its_end_and_what_waits_stays(
 ) -> None:
     shutil.rmtree(data / "journal")
     write(data, lines)
-    assert standing(data) == (Journal(data, sync=False).size(RECEIPTS), 1)
+    assert standing(data) == (FolderJournal(data, sync=False).size(RECEIPTS), 1)
     assert [one.levelno for one in caplog.records] == [logging.ERROR, logging.WARNING]
     assert f"of a journal that {words}" in caplog.text
     caplog.clear()
@@ -104,13 +104,13 @@ def test_a_journal_that_was_put_back_and_grew_is_noticed(
     shutil.copytree(data / "journal", kept)
     write(data, 2)
     with closing(Outbox(data, sync=False)) as outbox:
-        journal = Journal(data, sync=False)
+        journal = FolderJournal(data, sync=False)
         end = journal.size(RECEIPTS)
         outbox.take([], set(), end, journal.tail(RECEIPTS, end))
     shutil.rmtree(data / "journal")
     shutil.copytree(kept, data / "journal")
     write(data, 7)
-    assert standing(data) == (Journal(data, sync=False).size(RECEIPTS), 1)
+    assert standing(data) == (FolderJournal(data, sync=False).size(RECEIPTS), 1)
     assert "of a journal that held other lines" in caplog.text
 
 

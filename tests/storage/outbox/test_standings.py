@@ -12,7 +12,7 @@ from support import CT, IMPLICIT
 
 from storage.diagnostics import ResourceError
 from storage.index.search import Location
-from storage.journal.journal import Journal
+from storage.journal import FolderJournal
 from storage.outbox import commitment_requests, database, overview, queue_file
 from storage.outbox.commitment_requests import CommitmentReport
 from storage.outbox.overview import Standing, standings, standings_beside
@@ -36,7 +36,7 @@ def data_of_file(tmp_path: Path) -> Path:
 
 def filled(data: Path) -> Path:
     """A queue in which three wait for WARD, one has failed, and two are at BIG, one committed."""
-    Journal(data, sync=False).prepare()
+    FolderJournal(data, sync=False).prepare()
     database.prepare(data, sync=False)
     with closing(Outbox(data, sync=False)) as outbox:
         take(outbox, {"WARD": None}, 1, 2, 3, 4)
@@ -180,7 +180,7 @@ def test_an_error_that_is_over_is_told_as_over(
     queue_folder: Path, happened: tuple[str, ...]
 ) -> None:
     kind, is_over = OVER[happened]
-    Journal(queue_folder, sync=False).prepare()
+    FolderJournal(queue_folder, sync=False).prepare()
     database.prepare(queue_folder, sync=False)
     with closing(Outbox(queue_folder, sync=False)) as outbox:
         take(outbox, {"WARD": None}, 1, 2)

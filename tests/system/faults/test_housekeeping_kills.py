@@ -77,7 +77,7 @@ CHANGES = [
     ("delete", "storage.files.superseded.prune", 3),
     *[("retain", f"storage.maintenance.changes.deletion.{step}", call) for step, call in DELETE],
     ("retain", "storage.files.superseded.Superseded.take", 1),
-    ("restore", "storage.journal.journal.Journal.append", 2),
+    ("restore", "storage.journal.FolderJournal.append", 2),
     ("restore", "storage.files.tree.Tree.place", 1),
     ("restore", "storage.maintenance.changes.deletion.record_file", 1),
     ("restore", "storage.maintenance.changes.deletion.record_file", 3),
