@@ -12,7 +12,7 @@ from dataclasses import replace
 from scp.config import ConfigError, Settings, loader
 from scp.copies.conversion.limits import BUDGET
 from scp.network.association import Counters, WorkerContext, application_entity
-from scp.network.services import HANDLERS, Reporter
+from scp.network.services import HANDLERS, OfWorker, Reporter
 from scp.network.tls import Contexts, contexts
 from scp.node.listener import Listener
 from scp.runtime import (
@@ -63,7 +63,7 @@ def run(
         storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes,
         Bounds(storage.superseded_copies, storage.superseded_percent), logged=True,
     )  # fmt: skip
-    reporter = Reporter(settings, archive, tls, counters)
+    reporter = Reporter(settings, archive, tls, counters, OfWorker(slots.own, slots.workers))
     entity, audit = application_entity.build(settings), AuditTrail(*trail(settings))
     node = WorkerContext(settings, archive, entity, slots, reporter, audit, tls, counters)
 
@@ -72,7 +72,7 @@ def run(
     def resume() -> None:
         nonlocal resumed
         if not resumed:
-            reporter.resume(slots.own, slots.workers)
+            reporter.resume()
             resumed = True
 
     def beat() -> None:
