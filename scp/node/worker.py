@@ -12,7 +12,7 @@ from dataclasses import replace
 from scp.config import ConfigError, Settings, loader
 from scp.copies.conversion.limits import BUDGET
 from scp.network.association import Counters, WorkerContext, application_entity
-from scp.network.services import HANDLERS, OfWorker, Reporter
+from scp.network.services import HANDLERS, Reporter
 from scp.network.tls import Contexts, contexts
 from scp.node.listener import Listener
 from scp.runtime import (
@@ -27,6 +27,7 @@ from scp.runtime import (
 from storage import Archive, OnConflict
 from storage.diagnostics import Event, ResourceError
 from storage.files import Bounds
+from storage.sharing.nodes import OfWorker
 
 logger = logging.getLogger(__name__)
 

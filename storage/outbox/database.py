@@ -9,22 +9,16 @@ from storage.journal import RECEIPTS, Journal, journal_of
 from storage.outbox import queue_file
 from storage.outbox.contract import QueueDatabase, Statements
 from storage.outbox.queue_schema import QueueSchema
-from storage.sharing.nodes import Lease
+from storage.sharing.nodes import Lease, schema_of
 
 logger = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 30
-_elsewhere: dict[Path, QueueSchema] = {}
-
-
-def put_elsewhere(data: Path, url: str, schema: str) -> None:
-    """Have the queue of a data folder lie in PostgreSQL, in this process and those it forks."""
-    _elsewhere[data] = QueueSchema(url, schema)
 
 
 def is_any(data: Path) -> bool:
     """Whether there is a queue. Raises ResourceError."""
-    if elsewhere := _elsewhere.get(data):
+    if elsewhere := _elsewhere(data):
         return elsewhere.is_made
     return queue_file.path_of(data).exists()
 
@@ -34,7 +28,7 @@ def opened(data: Path, sync: bool, lease: Lease | None = None) -> QueueDatabase:
 
     Raises ResourceError.
     """
-    if elsewhere := _elsewhere.get(data):
+    if elsewhere := _elsewhere(data):
         elsewhere.make()
         return elsewhere.held_to(lease)
     return queue_file.QueueFile(data, sync)
@@ -45,7 +39,7 @@ def prepare(data: Path, sync: bool) -> None:
 
     Raises ResourceError. Nobody else may have it open where it is a file.
     """
-    if data not in _elsewhere:
+    if not _elsewhere(data):
         with queue_file.errors():
             queue_file.put_aside_damaged(data)
     with closing(opened(data, sync)) as queue, queue.writing() as db:
@@ -90,7 +84,7 @@ def leave(data: Path) -> None:
     """Follow the journal no more: another `prepare` begins at its end. Raises ResourceError."""
     if not is_any(data):
         return
-    if data not in _elsewhere and queue_file.fault_of(queue_file.path_of(data)):
+    if not _elsewhere(data) and queue_file.fault_of(queue_file.path_of(data)):
         return
     with closing(opened(data, sync=True)) as queue, queue.writing() as db:
         db.execute("DELETE FROM position")
@@ -102,9 +96,15 @@ def beside(data: Path, seconds: float) -> Iterator[Statements | None]:
 
     Nothing is written or made, and nobody held up. Raises ResourceError, and where it takes longer.
     """
-    if elsewhere := _elsewhere.get(data):
+    if elsewhere := _elsewhere(data):
         with elsewhere.reading(seconds) as db:
             yield db
         return
     with queue_file.errors(), queue_file.reading(queue_file.path_of(data), seconds) as file:
         yield file
+
+
+def _elsewhere(data: Path) -> QueueSchema | None:
+    """Where it lies of an archive that several nodes have; None: in its file."""
+    schema = schema_of(data, "The forwarding queue")
+    return QueueSchema(schema) if schema else None

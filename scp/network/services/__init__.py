@@ -1,6 +1,5 @@
 """The node as SCP, one DIMSE service a module: from a request to its responses (PS3.4)."""
 
-from scp.network.services.commitment_duties import OfGoneRuns, OfRun, OfWorker
 from scp.network.services.commitment_reporter import (
     RETRY_SECONDS,
     SAME_ASSOCIATION_SECONDS,
@@ -12,8 +11,5 @@ __all__ = [
     "HANDLERS",
     "RETRY_SECONDS",
     "SAME_ASSOCIATION_SECONDS",
-    "OfGoneRuns",
-    "OfRun",
-    "OfWorker",
     "Reporter",
 ]

@@ -34,7 +34,6 @@ from scp.network.dimse import (
     next_message,
     writer,
 )
-from scp.network.services.commitment_duties import Duty
 from scp.network.tls import Contexts
 from scp.network.upper_layer import upper_layer_of
 from scp.runtime import one_line
@@ -44,6 +43,7 @@ from storage.diagnostics import ArchiveError, Event
 from storage.dicom.data_sets import Element, Elements
 from storage.journal import Commitment, Reference
 from storage.journal import commitments as commitment_lines
+from storage.sharing.nodes import Duty
 
 logger = logging.getLogger(__name__)
 

@@ -31,10 +31,11 @@ class Schema:
         """Nothing is read or made. Raises ResourceError where the address is none."""
         self.engine, self.what = _engine(url, name), what
 
-    def is_there(self) -> bool:
-        """Whether its tables are. Raises ResourceError."""
+    def version(self) -> int:
+        """Of the queue's tables that lie here; 0: there are none. Raises ResourceError."""
         with self.errors():
-            return bool(self.engine.execute("SELECT 1 WHERE to_regclass('job') IS NOT NULL", ()))
+            is_there = self.engine.execute("SELECT 1 WHERE to_regclass('meta') IS NOT NULL", ())
+            return self.engine.version() if is_there else 0
 
     def make(self) -> None:
         """Make the tables of nodes and jobs where they are not there. Raises ResourceError."""

@@ -1,9 +1,10 @@
-"""Who reports on what was asked of which worker, where several may."""
+"""Who reports on what was asked of which worker to commit to, where several may."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
-from storage.sharing.nodes import Lease, Registry
+from storage.sharing.nodes.leases import Lease
+from storage.sharing.nodes.registry import Registry
 
 # Of a run of a node: more workers than it may have.
 _WORKERS = 1 << 12
