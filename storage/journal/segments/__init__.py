@@ -6,7 +6,6 @@ from storage.journal.segments.lines import line_of, milliseconds, now, record_of
 from storage.journal.segments.notes import Notes
 from storage.journal.segments.reader import Line, Segments, inode
 from storage.journal.segments.rewriting import Replacement, copy_range, unchanged
-from storage.journal.segments.writer import SegmentWriter
 
 __all__ = [
     "COMPACTED",
@@ -14,7 +13,6 @@ __all__ = [
     "Line",
     "Notes",
     "Replacement",
-    "SegmentWriter",
     "Segments",
     "copy_range",
     "inode",

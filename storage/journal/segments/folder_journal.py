@@ -14,8 +14,8 @@ from typing import Any
 
 from storage.diagnostics import ResourceError
 from storage.files import refusal, sync_folder
-from storage.journal.segments import names
-from storage.journal.segments.lines import line_of, now, record_of
+from storage.journal.segments import lines, names
+from storage.journal.segments.lines import line_of, record_of
 from storage.journal.segments.reader import Line, Segments
 from storage.journal.segments.writer import SegmentWriter
 
@@ -128,7 +128,7 @@ class FolderJournal:
 
     def now(self) -> str:
         """The time, as the next line tells it."""
-        return now()
+        return lines.now()
 
     def append(self, name: str, **record: Any) -> None:
         """Add a line to the file `name`, synced. Raises ResourceError."""

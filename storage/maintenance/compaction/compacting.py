@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from storage.archive import Archive
+from storage.archive.receiving.log import has_left
 from storage.diagnostics import ResourceError
 from storage.files import claim, refusal, sqlite_words
 from storage.index import Index, applied, counts, marked_beside, read_settled
@@ -30,7 +31,6 @@ from storage.journal import (
     pins,
 )
 from storage.journal.segments import Notes, Segments, rewriting
-from storage.log import has_left
 from storage.maintenance.compaction.receipts import UnneededReceipts
 from storage.maintenance.compaction.segment import SegmentPlan, leave, planned
 from storage.maintenance.compaction.unneeded import Ended, Forgotten, Unneeded

@@ -10,11 +10,11 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+from storage.archive.receiving.log import LeftSegment, LoggedEntry, left_segments
 from storage.diagnostics import DataSetError, Event, ResourceError
 from storage.dicom.values import Uids
 from storage.files import Files, Tree
 from storage.journal import RECEIPTS, journal_of, record_of
-from storage.log import LeftSegment, LoggedEntry, left_segments
 
 logger = logging.getLogger(__name__)
 

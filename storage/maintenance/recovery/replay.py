@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 
 from storage.archive import record_file
+from storage.archive.receiving.log import has_left
 from storage.diagnostics import DataSetError, Event
 from storage.dicom.values import Uids
 from storage.files import Files, Tree
@@ -34,8 +35,8 @@ from storage.journal import (
     left_open,
     withdraw_all,
 )
-from storage.log import has_left
 from storage.maintenance.recovery.logged import bring_in
+from storage.sharing.place import shared_place
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +49,12 @@ def catch_up(data: Path, charset: str) -> None:
 
     Raises ResourceError.
     """
-    bring_in(Tree(data, sync=True))
     left = changes_cut_off(data)
+    if shared_place(data):  # what is committed is whole
+        for mark in left:
+            mark.unlink(missing_ok=True)
+        return
+    bring_in(Tree(data, sync=True))
     changed = _replay(Tree(data, sync=False), charset)
     for mark in left:
         mark.unlink(missing_ok=True)
@@ -144,6 +149,8 @@ def settle_index(data: Path, end: int | None = None) -> None:
 
     Does nothing where nothing was received since the last time. Raises OSError, ResourceError.
     """
+    if shared_place(data):
+        return
     end = received(data) if end is None else end
     held = _applied(data)
     if changes_under_way(data):
@@ -166,6 +173,8 @@ def received(data: Path) -> int:
 
 def is_settled(data: Path) -> bool:
     """Whether the index surely holds all of the journal, and that all that was acknowledged."""
+    if shared_place(data):
+        return True
     return received(data) == _applied(data) and not changes_under_way(data) and not has_left(data)
 
 

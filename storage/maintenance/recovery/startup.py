@@ -35,6 +35,7 @@ from storage.maintenance.recovery.replay import (
     withdraw_unplaced,
     write_applied,
 )
+from storage.sharing.place import shared_place
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
     False: the index has to be made anew by `rebuilding.rebuild`. Instances are stored meanwhile;
     queries are refused, unless the one that is there answers. Raises FolderError.
     """
+    if shared_place(data):
+        return _prepare_shared(data)
     if fault := why_not(data) or why_not_made(data):
         raise FolderError(fault)
     for sentence in require_known(data, any_file_system):
@@ -78,6 +81,12 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
     if fault:
         logger.warning("index %s: to be made anew from the tree; it answers meanwhile", fault)
     return not fault
+
+
+def _prepare_shared(data: Path) -> bool:
+    from storage.sharing.preparing import prepare_shared
+
+    return prepare_shared(data)
 
 
 def _is_unsure(data: Path) -> bool:

@@ -266,7 +266,9 @@ def test_a_request_stays_ended_where_its_line_stays(
 ) -> None:
     archive = old(tmp_path, 2, opened)
     monkeypatch.setattr(segment, "_WORTH", 0.5)
-    monkeypatch.setattr("storage.journal.journal.now", lambda: "2021-01-01T00:00:00.000+00:00")
+    monkeypatch.setattr(
+        "storage.journal.segments.lines.now", lambda: "2021-01-01T00:00:00.000+00:00"
+    )
     asked = [
         commitments.request(archive.journal, Commitment(f"8.{n}", "C", ((CT, "3.1"),), 0))
         for n in range(80)

@@ -114,7 +114,7 @@ def made(data: Path, seed: int, steps: int, opened: list[Archive]) -> Archive:
     """An archive with a history, settled some lines before its end."""
     with pytest.MonkeyPatch.context() as patch:
         history = History(data, seed)
-        patch.setattr("storage.journal.journal.now", history.now)
+        patch.setattr("storage.journal.segments.lines.now", history.now)
         for number in range(steps):
             history.step()
             if number == steps - 25:

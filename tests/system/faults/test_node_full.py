@@ -298,7 +298,7 @@ STAND_INS = {
     "fsync EIO": ("storage.files.tree.os.fsync", "OSError(5, 'Input/output error')"),
     "rename EROFS": ("storage.files.tree.os.rename", "OSError(30, 'Read-only file system')"),
     "journal ENOSPC": (
-        "storage.journal.journal.os.fdatasync",
+        "storage.journal.segments.folder_journal.os.fdatasync",
         "OSError(28, 'No space left on device')",
     ),
     "index full": (
@@ -309,7 +309,7 @@ STAND_INS = {
 
 
 # The one wait of a small store; where that fails it is synced as a large one.
-LOGGED = "storage.log.segment.os.pwritev"
+LOGGED = "storage.archive.receiving.log.segment.os.pwritev"
 
 
 @pytest.mark.parametrize("pixel_bytes", [SMALL, LARGE])

@@ -57,13 +57,18 @@ class _PassingError(ResourceError):
 
 
 class PostgresEngine(Session):
-    """An `Engine`. `above`: the tables whose rows `entered` speaks of."""
+    """An `Engine`. `above`: the tables whose rows `entered` speaks of.
 
-    def __init__(self, url: str, schema: str, above: Iterable[str]) -> None:
-        if not _SCHEMA.fullmatch(schema):
-            raise ResourceError(f"{schema}: a schema's name is of small letters, digits and _")
+    `beside`: a schema with further tables, which are written under the same right.
+    """
+
+    def __init__(self, url: str, schema: str, above: Iterable[str], beside: str = "") -> None:
+        for name in (schema, beside or schema):
+            if not _SCHEMA.fullmatch(name):
+                raise ResourceError(f"{name}: a schema's name is of small letters, digits and _")
         self.url, self.schema = url, schema
-        super().__init__(Connections(url, _SETTINGS | {"search_path": schema}))
+        path = f"{schema},{beside}" if beside else schema
+        super().__init__(Connections(url, _SETTINGS | {"search_path": path}))
         self.database = QueryDatabase(self.statement, self.execute)
         self._above = tuple(above)
         self._lock_key = zlib.crc32(schema.removesuffix("_new").encode())
@@ -94,10 +99,15 @@ class PostgresEngine(Session):
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Turn a failure to read the index into ResourceError."""
+        """Turn a failure to read the index into ResourceError.
+
+        Within a transaction that writes `writing` does, and knows what is to be tried again.
+        """
         try:
             yield
         except ERRORS as error:
+            if self._thread.is_writing:
+                raise
             raise ResourceError(f"The index cannot be read: {words_of(error)}") from error
 
     def at_one_time(self) -> AbstractContextManager[None]:
