@@ -77,6 +77,7 @@ class Lease:
         self._schema = schema
         self._until = began + LEASE_SECONDS
         self._over = threading.Event()
+        self._is_left = False
         self._keeper = threading.Thread(target=self._keep, name=f"lease {name}", daemon=True)
 
     def __enter__(self) -> "Lease":
@@ -87,7 +88,8 @@ class Lease:
         self._over.set()
         self._keeper.join()
         try:
-            self._run(_RELEASE)
+            if not self._is_left:
+                self._run(_RELEASE)
         except ResourceError as error:  # it ends by itself
             logger.debug("the job %s is not given back: %s", self.name, error)
 
@@ -103,6 +105,10 @@ class Lease:
         """
         if not self._run(_IS_HELD):
             raise LeaseLostError(f"Another node has the job {self.name} by now")
+
+    def leave_to_end(self) -> None:
+        """Do not give it back with the block, of which something goes on: it ends by itself."""
+        self._is_left = True
 
     def note_done(self) -> None:
         """Note that the job was done just now. Raises ResourceError."""
