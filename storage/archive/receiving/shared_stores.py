@@ -7,7 +7,7 @@ an object without a row, which the sweeper removes after a day.
 
 from dataclasses import replace
 from pathlib import Path
-from time import time_ns
+from time import CLOCK_BOOTTIME, clock_gettime, time_ns
 
 from storage.archive.receiving.received import (
     OnConflict,
@@ -28,6 +28,10 @@ from storage.journal import RECEIPTS
 from storage.journal.corrections import in_force
 from storage.sharing.ledger import ObjectRow, State
 from storage.sharing.opened import Shared, shared_of
+
+# Behind its object's put a store commits within that, or not at all, in seconds: the sweeper then
+# never takes one that is about to be committed for one of which nobody knows.
+_IN_TIME_SECONDS = 3600.0
 
 
 class SharedStores:
@@ -64,8 +68,8 @@ class _Commit:
     ) -> None:  # fmt: skip
         self._shared, self._received, self._intake = shared, received, intake
         self._header, self._on_conflict, self._lost = header, on_conflict, lost
-        self._at = shared.journal.now()
-        self._key = ""
+        self._at, self._began = shared.journal.now(), clock_gettime(CLOCK_BOOTTIME)
+        self._key, self._was_run = "", False
         self._facts = FileFacts("", 0, "")
         self._outcome: StoreOutcome | None = None  # None: refused
         self._disagreements: list[str] = []
@@ -90,9 +94,13 @@ class _Commit:
         """Of a transaction that writes; it may be run again, also where it was committed."""
         objects, uids = self._shared.objects, self._header.uids
         known = objects.held_or_own(uids, self._key)
-        if any(one.key == self._key for one in known):
-            return  # it was: what was found then stays
+        if own := next((one for one in known if one.key == self._key), None):
+            self._require_committed(own)
+            return
         held = known[0] if known else None
+        self._was_run = True
+        if clock_gettime(CLOCK_BOOTTIME) - self._began > _IN_TIME_SECONDS:
+            raise ResourceError("It took too long to be entered: it is to be sent again")
         is_lost = held is not None and held.key == self._lost
         try:
             is_same = _is_same(held, self._received, self._intake)
@@ -111,6 +119,15 @@ class _Commit:
         self._shared.journal.add_within(RECEIPTS, line)
         header = in_force(self._shared.data).corrected(self._header)
         record(self._shared.index, header, self._facts, self._look)
+
+    def _require_committed(self, own: ObjectRow) -> None:
+        """It has a row by now: what was found when that was written stays.
+
+        But where it was swept: this process was held up for a day. Raises ResourceError.
+        """
+        is_stored = self._outcome in (StoreOutcome.STORED, StoreOutcome.REPLACED)
+        if not self._was_run or (is_stored and own.state is State.TO_DELETE):
+            raise ResourceError("Its object was swept before it could be entered: send it again")
 
     def _look(self) -> None:
         self._disagreements = about(self._shared.index, self._header.uids)

@@ -1,83 +1,28 @@
 """An archive that several nodes have: stored, found, given back and deleted by each of them."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from uuid import uuid4
+from collections.abc import Callable
 
 import pytest
-from support import CT, EXPLICIT, ct, encoded, identifier
-from support.machine.postgres import ScratchPostgres
+from support.data.shared_archives import (
+    CHARSET,
+    UIDS,
+    faults,
+    names_found,
+    receipts,
+    received,
+    states,
+)
 
-from storage import Archive, OnConflict, Query, Received, Root, StoreOutcome, prepare
-from storage.archive import fault_of
+from storage import Archive, OnConflict, StoreOutcome
 from storage.diagnostics import DuplicateError
-from storage.dicom.values import Level, Uids
-from storage.journal import RECEIPTS
+from storage.dicom.values import Level
 from storage.maintenance.changes import Selection, deletion
 from storage.sharing.ledger import State
-from storage.sharing.opened import share, shared_of
-from storage.sharing.place import SharedPlace, StorePlace
+from storage.sharing.opened import shared_of
 
-CHARSET = "ISO_IR 100"
-UIDS: Uids = ("1.1", "1.2", "1.3")
 OF_STUDY = Selection(Level.STUDY, UIDS[0])
 
 NewNode = Callable[..., Archive]
-
-
-@pytest.fixture
-def place(postgres: ScratchPostgres, tmp_path: Path) -> SharedPlace:
-    folder = tmp_path / "objects"
-    folder.mkdir()
-    schema = f"archive_{uuid4().hex[:12]}"
-    return SharedPlace(postgres.url, StorePlace(f"file://{folder}"), schema)
-
-
-@pytest.fixture
-def new_node(place: SharedPlace, tmp_path: Path) -> Iterator[NewNode]:
-    """Nodes of one archive, each with a folder of its own."""
-    made: list[Archive] = []
-
-    def make(**options: object) -> Archive:
-        data = tmp_path / f"node{len(made)}"
-        share(data, place)
-        assert prepare(data, sync=True, charset=CHARSET)
-        made.append(Archive(data, **options))
-        return made[-1]
-
-    yield make
-    for archive in made:
-        shared_of(archive.tree.data).engine.close()
-
-
-def received(name: str = "A^B", uids: Uids = UIDS, **values: str) -> Received:
-    held = ct(*uids, PatientName=name, **values)
-    return Received(CT, uids[2], EXPLICIT, encoded(held), CHARSET, "SENDER")
-
-
-def names_found(archive: Archive) -> list[str]:
-    asked = encoded(identifier("STUDY", PatientName=""))
-    query = Query.read(Root.STUDY, asked, EXPLICIT, CHARSET)
-    names = [attribute.keyword for attribute in query.returned]
-    answers = [dict(zip(names, one.texts, strict=True)) for one in archive.find(query, CHARSET)]
-    return sorted(one["PatientName"] for one in answers)
-
-
-def faults(archive: Archive) -> list[str]:
-    """What of each instance of the study is not as its row says."""
-    found = archive.locate_below(UIDS[0])
-    return [fault_of(archive.tree, one) for one in found]
-
-
-def states(archive: Archive) -> list[State]:
-    shared = shared_of(archive.tree.data)
-    with shared.engine.reading():
-        rows = shared.engine.execute("SELECT state FROM object ORDER BY key", ())
-    return [State(state) for (state,) in rows]
-
-
-def receipts(archive: Archive) -> list[dict[str, object]]:
-    return list(archive.journal.read(RECEIPTS))
 
 
 def test_what_one_stores_the_others_find_and_give_back(new_node: NewNode) -> None:
