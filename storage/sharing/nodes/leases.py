@@ -81,8 +81,7 @@ class Lease:
         self._keeper = threading.Thread(target=self._keep, name=f"lease {name}", daemon=True)
 
     def __enter__(self) -> "Lease":
-        self._keeper.start()
-        return self
+        return self.kept()
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
@@ -92,6 +91,11 @@ class Lease:
                 self._run(_RELEASE)
         except ResourceError as error:  # it ends by itself
             logger.debug("the job %s is not given back: %s", self.name, error)
+
+    def kept(self) -> "Lease":
+        """Keep it, as in a block that has no end; it is not given back then."""
+        self._keeper.start()
+        return self
 
     @property
     def is_held(self) -> bool:

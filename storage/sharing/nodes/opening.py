@@ -21,14 +21,18 @@ def schema_of(data: Path, what: str) -> Schema | None:
 
 def jobs_of(data: Path) -> Jobs | None:
     """The jobs of the archive, for this node; None where it has no other. Raises ResourceError."""
-    schema = schema_of(data, "The jobs of the nodes")
-    return Jobs(schema, node_id(data)) if schema else None
+    if schema := schema_of(data, "The jobs of the nodes"):
+        schema.make()
+        return Jobs(schema, node_id(data))
+    return None
 
 
 def registry_of(data: Path) -> Registry | None:
     """The nodes of the archive; None where it has one. Raises ResourceError."""
-    schema = schema_of(data, "The table of nodes")
-    return Registry(schema) if schema else None
+    if schema := schema_of(data, "The table of nodes"):
+        schema.make()
+        return Registry(schema)
+    return None
 
 
 @contextmanager
