@@ -20,12 +20,12 @@ Reference = tuple[str, str]
 class Requestor:
     """An AE that asks for commitment, and takes reports on associations of either side."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.reports: queue.Queue[tuple[int, Dataset]] = queue.Queue()
         self.handlers = [(evt.EVT_N_EVENT_REPORT, self._take)]
         entity = AE("MODALITY")
         entity.add_supported_context(COMMIT, scu_role=True, scp_role=True)
-        self.server = entity.start_server(("127.0.0.1", 0), False, evt_handlers=self.handlers)
+        self.server = entity.start_server(("127.0.0.1", port), False, evt_handlers=self.handlers)
         self.port = int(self.server.socket.getsockname()[1])
 
     def _take(self, event: Any) -> tuple[int, None]:
