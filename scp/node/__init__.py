@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         prepare_to_serve,
     )
     from scp.node.supervisor import Supervisor
+    from scp.node.upkeep.membership import enter
     from scp.node.upkeep.retention import Retaining, is_wanted, planned
 else:
     # A room is loaded when it is asked for: a command that opens the archive needs no network,
@@ -21,7 +22,7 @@ else:
         "open_to_store": "acts.opening",
         "opened": "acts.opening", "prepare_to_serve": "acts.opening",
         "Retaining": "upkeep.retention", "is_wanted": "upkeep.retention",
-        "planned": "upkeep.retention", "Supervisor": "supervisor",
+        "planned": "upkeep.retention", "enter": "upkeep.membership", "Supervisor": "supervisor",
     }  # fmt: skip
 
     def __getattr__(name):
@@ -36,6 +37,7 @@ __all__ = [
     "Supervisor",
     "archive_to_store",
     "changing",
+    "enter",
     "is_wanted",
     "open_to_store",
     "opened",

@@ -24,6 +24,7 @@ from scp.node.upkeep.document_maker import DocumentMaker
 from scp.node.upkeep.index_keeper import IndexKeeper
 from scp.node.upkeep.retention import Retainer
 from scp.node.upkeep.shared_keeper import SharedKeeper
+from scp.node.upkeep.sweeper import Sweeper
 from scp.node.upkeep.worklist_keeper import WorklistKeeper
 from scp.runtime import (
     AssociationSlots,
@@ -57,9 +58,12 @@ class Supervisor:
 
     def __init__(
         self, settings: Settings, doors: ListeningSockets, tls: Contexts, is_whole: bool,
-        statement: Callable[[Settings], str],
+        statement: Callable[[Settings], str], run: int = 0,
     ) -> None:  # fmt: skip
-        """`statement`: what gives the conformance statement as HTML."""
+        """`statement`: what gives the conformance statement as HTML.
+
+        `run`: as which one of the nodes of a shared archive it serves.
+        """
         self._settings = settings
         self._doors = doors
         self._tls = tls
@@ -86,9 +90,11 @@ class Supervisor:
         self._ready: dict[int, int] = {}  # number -> what can be read when it serves or has ended
         self._keeper: IndexKeeper | SharedKeeper
         # What is seen to beside the index, by what it is called.
-        self._beside: dict[str, Retainer | Compactor | DocumentMaker] = {}
+        self._beside: dict[str, Retainer | Compactor | DocumentMaker | Sweeper]
+        self._run = run
         if shared_place(self._data):
-            self._keeper = SharedKeeper(settings)
+            self._keeper = SharedKeeper(settings, run)
+            self._beside = {"retention": Retainer(self._keeper), "objects": Sweeper()}
         else:
             self._keeper = keeper = IndexKeeper(self._data, is_whole)
             self._beside = {
@@ -159,7 +165,7 @@ class Supervisor:
         self._orders.end()
         self._worklist.end()
 
-    def _tend_beside(self, one: Retainer | Compactor | DocumentMaker) -> None:
+    def _tend_beside(self, one: Retainer | Compactor | DocumentMaker | Sweeper) -> None:
         one.tend(self._settings)
 
     def _seconds_until_due(self) -> float:
@@ -227,6 +233,7 @@ class Supervisor:
         self._forwarder.renew(settings, tls)
         self._orders.renew(settings)
         self._worklist.renew(settings)
+        self._keeper.renew(settings)
         self._send(signal.SIGHUP)
 
     def _send(self, number: int) -> None:
@@ -245,7 +252,7 @@ class Supervisor:
             self._counters.adopt(number)
             worker.run(
                 self._settings, self._doors, self._tls, self._slots, self._beats,
-                self._counters, ready_end, self._life,
+                self._counters, ready_end, self._life, self._run,
             )  # fmt: skip
 
         self._watch.forget(number)

@@ -15,8 +15,9 @@ from scp.forwarding import leave_queue
 from scp.network.association import Counters
 from scp.network.services import Reporter
 from scp.network.tls import contexts
-from scp.runtime import Attempts
+from scp.runtime import Attempts, child
 from storage import Archive
+from storage.diagnostics import FolderError
 from storage.sharing.nodes import (
     Jobs,
     Lease,
@@ -25,9 +26,11 @@ from storage.sharing.nodes import (
     OfGoneRuns,
     Registry,
     jobs_of,
+    new_run,
     node_id,
     registry_of,
 )
+from storage.sharing.place import shared_place
 
 logger = logging.getLogger(__name__)
 
@@ -73,10 +76,29 @@ def _plain(given: Any) -> Any:
     return given if isinstance(given, bool | int | float | str | None) else str(given)
 
 
-def enter(settings: Settings, run: int) -> None:
-    """Have the node be one of the archive's. Raises FolderError, ResourceError, OSError."""
-    if nodes := registry_of(settings.storage.path):
-        nodes.enter(node_of(settings), run)
+def enter(settings: Settings) -> int:
+    """Have the node be one of the archive's; the number of its run, 0 where it has no other.
+
+    Raises FolderError where it may not, and where that cannot be seen.
+    """
+    data = settings.storage.path
+    if not shared_place(data):
+        return 0
+    run = new_run()
+    # Its connections are that process's alone, as of all that is done before the workers start.
+    if fault := child.fault_apart("node", lambda: enter_as(settings, run)):
+        raise FolderError(fault)
+    return run
+
+
+def enter_as(settings: Settings, run: int) -> None:
+    """The same as a run, in this process. Raises FolderError, ResourceError."""
+    try:
+        nodes, own = registry_of(settings.storage.path), node_of(settings)
+    except OSError as error:
+        raise FolderError(f"{error.filename}: {error.strerror}") from error
+    assert nodes
+    nodes.enter(own, run)
 
 
 class Membership:

@@ -9,6 +9,7 @@ import signal
 import time
 
 from scp.config import Settings
+from scp.node.upkeep.membership import Membership
 from scp.runtime import Attempts, child, memory
 from storage.journal import Journal, journal_of, keep_near
 
@@ -16,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 NAME = "upkeep"  # what `ps` shows
 LOOK_SECONDS = 5.0
+# Has it end for another that comes in its place, with other settings.
+_RENEW = signal.SIGHUP
 _RETRY_SECONDS, _MOST_RETRY_SECONDS = 2.0, 60.0
 _GRACE_SECONDS = 2.0
 
@@ -25,12 +28,13 @@ class SharedKeeper:
 
     is_whole = True  # what answers is told by who asks it
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, run: int) -> None:
+        """`run`: as which one of the nodes it serves."""
         self._settings = settings
         self._processes = child.KeptProcesses(
-            NAME, lambda _: _run(self._settings), child.tell_end(NAME, logger),
+            NAME, lambda _: _run(self._settings, run), child.tell_end(NAME, logger),
             retry_seconds=(_RETRY_SECONDS, _MOST_RETRY_SECONDS), grace_seconds=_GRACE_SECONDS,
-            takes_turns=True,
+            takes_turns=True, to_renew=(_RENEW, _GRACE_SECONDS),
         )  # fmt: skip
 
     def begin(self, charset: str) -> None:
@@ -43,20 +47,29 @@ class SharedKeeper:
         """Start it where it does not run."""
         self._processes.tend(1)
 
+    def renew(self, settings: Settings) -> None:
+        """Go by these settings from now on."""
+        self._settings = settings
+        self._processes.restart()
+
     def end(self) -> None:
         """Wait for its end."""
         self._processes.end()
 
 
-def _run(settings: Settings) -> None:
-    """Look, until SIGTERM."""
+def _run(settings: Settings, run: int) -> None:
+    """Look, until SIGTERM, or until another one comes in its place."""
     child.be_nice()
     memory.bound()
     data, attempts = settings.storage.path, Attempts()
     journal = journal_of(data, sync=False)
-    # Blocked since the supervisor's start: it is waited for, and interrupts nothing.
-    while not signal.sigtimedwait((signal.SIGTERM,), LOOK_SECONDS):
+    membership = Membership(settings, run)
+    # Blocked since the supervisor's start: they are waited for, and interrupt nothing.
+    while not (told := signal.sigtimedwait((signal.SIGTERM, _RENEW), LOOK_SECONDS)):
+        membership.tend()
         attempts.attempt("the journal's catalogue is behind", lambda: _read(journal), None)
+    if told.si_signo == signal.SIGTERM:
+        membership.leave()
 
 
 def _read(journal: Journal) -> None:

@@ -10,7 +10,7 @@ import typer
 from scp.cli.options import DEFAULT_CONFIG, Commands, ConfigPath, failure, load, ownership
 from scp.config import READERS, ConfigError, Settings, loader, sharing
 from scp.network.tls import contexts
-from scp.node import Supervisor, prepare_to_serve
+from scp.node import Supervisor, enter, prepare_to_serve
 from scp.runtime import StartError, bind, log, pynetdicom_log
 from storage.diagnostics import ArchiveError
 
@@ -36,6 +36,7 @@ def serve(path: ConfigPath = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
         doors = bind(settings)
         sharing.share(settings, sharing.place_of(settings))
         is_whole = prepare_to_serve(settings)
+        as_run = enter(settings)
     except (ConfigError, StartError) as error:
         raise failure(str(error)) from None
     except ArchiveError as error:
@@ -46,7 +47,7 @@ def serve(path: ConfigPath = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
     # A node takes Ctrl-C for itself. The hook of commands is in Python: where a finalizer has no
     # stack left, as within a hostile data set that nests deeply, neither has that.
     sys.unraisablehook = sys.__unraisablehook__
-    Supervisor(settings, doors, tls, is_whole, _statement).run()
+    Supervisor(settings, doors, tls, is_whole, _statement, as_run).run()
 
 
 def _statement(settings: Settings) -> str:
