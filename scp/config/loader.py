@@ -95,10 +95,7 @@ def _no_destinations(document: ConfigDocument) -> Iterator[str]:
 
 
 # What stands on a folder of one node's own, and is not to be had where several have an archive.
-_OF_ONE_NODE = {
-    "forward": "[[forward]]", "worklist": "[worklist]", "orders": "[orders]",
-    "retention": "[retention]",
-}  # fmt: skip
+_OF_ONE_NODE = {"worklist": "[worklist]", "orders": "[orders]"}
 
 
 def _not_shared(document: ConfigDocument) -> Iterator[str]:
@@ -114,10 +111,6 @@ def _not_shared(document: ConfigDocument) -> Iterator[str]:
     for name, header in _OF_ONE_NODE.items():
         if getattr(document, name) != getattr(default, name):
             yield f"{header}: does not work yet on {where}; leave it out"
-    for title, peer in document.peers.items():
-        if peer.notices:
-            key = "notify" if peer.notify else "fhir"
-            yield f"[{key_of('peers', title)}] {key}: does not work yet on {where}; leave it out"
     if not document.storage.sync:
         yield f"[storage] sync: is true with {where}: what was answered lies there durably"
 

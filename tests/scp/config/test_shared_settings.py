@@ -68,12 +68,8 @@ def test_what_does_not_go_together_is_refused_by_its_key(
 
 # What works for one node alone, today; the page "Several nodes, one archive" lists the same.
 ALONE = [
-    ("[[forward]]\nto = ['P']\n[peers.P]\nhost = 'h'\nport = 1", "[[forward]]"),
-    ("[peers.P]\nhost = 'h'\nport = 1\nnotify = ['ian']", "[peers.P] notify"),
-    ("[peers.P]\nfhir = 'https://h/r4'", "[peers.P] fhir"),
     ("[worklist]", "[worklist]"),
     ("[worklist]\n[orders]", "[orders]"),
-    ("[retention]\ndays = 1", "[retention]"),
 ]
 
 
