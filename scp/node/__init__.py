@@ -4,25 +4,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scp.node.acts.opening import (
-        archive_to_store,
-        changing,
-        open_to_store,
-        opened,
-        prepare_to_serve,
-    )
+    from scp.node.acts.opening import archive_to_store, changing, open_to_store, opened
     from scp.node.supervisor import Supervisor
-    from scp.node.upkeep.membership import enter
     from scp.node.upkeep.retention import Retaining, is_wanted, planned
+    from scp.node.upkeep.shared_keeper import take_part
 else:
     # A room is loaded when it is asked for: a command that opens the archive needs no network,
     # which is 0.2 s of its start.
     _ROOMS = {
         "archive_to_store": "acts.opening", "changing": "acts.opening",
         "open_to_store": "acts.opening",
-        "opened": "acts.opening", "prepare_to_serve": "acts.opening",
+        "opened": "acts.opening",
         "Retaining": "upkeep.retention", "is_wanted": "upkeep.retention",
-        "planned": "upkeep.retention", "enter": "upkeep.membership", "Supervisor": "supervisor",
+        "planned": "upkeep.retention", "Supervisor": "supervisor",
+        "take_part": "upkeep.shared_keeper",
     }  # fmt: skip
 
     def __getattr__(name):
@@ -37,10 +32,9 @@ __all__ = [
     "Supervisor",
     "archive_to_store",
     "changing",
-    "enter",
     "is_wanted",
     "open_to_store",
     "opened",
     "planned",
-    "prepare_to_serve",
+    "take_part",
 ]

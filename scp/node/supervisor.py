@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from scp.config import ConfigError, Settings, loader
 from scp.copies.conversion.limits import BUDGET
@@ -53,6 +54,14 @@ _START_STEP_SECONDS = 0.2
 _KILL_SECONDS = worker.GRACE_SECONDS + 5
 
 
+class _Beside(Protocol):
+    def tend(self, settings: Settings) -> None:
+        """Do what is due."""
+
+    def end(self) -> None:
+        """Have it end."""
+
+
 class Supervisor:
     """Runs the workers until SIGTERM or SIGINT."""
 
@@ -60,10 +69,8 @@ class Supervisor:
         self, settings: Settings, doors: ListeningSockets, tls: Contexts, is_whole: bool,
         statement: Callable[[Settings], str], run: int = 0,
     ) -> None:  # fmt: skip
-        """`statement`: what gives the conformance statement as HTML.
-
-        `run`: as which one of the nodes of a shared archive it serves.
-        """
+        """`statement`: what gives the conformance statement as HTML; `run`: as of `take_part`."""
+        self._run_number = run
         self._settings = settings
         self._doors = doors
         self._tls = tls
@@ -88,19 +95,14 @@ class Supervisor:
         self._life, self._life_end = os.pipe()
         self._data = settings.storage.path
         self._ready: dict[int, int] = {}  # number -> what can be read when it serves or has ended
-        self._keeper: IndexKeeper | SharedKeeper
+        shared = SharedKeeper(settings, run) if shared_place(self._data) else None
+        self._keeper = keeper = shared or IndexKeeper(self._data, is_whole)
         # What is seen to beside the index, by what it is called.
-        self._beside: dict[str, Retainer | Compactor | DocumentMaker | Sweeper]
-        self._run = run
-        if shared_place(self._data):
-            self._keeper = SharedKeeper(settings, run)
-            self._beside = {"retention": Retainer(self._keeper), "objects": Sweeper()}
+        self._beside: dict[str, _Beside] = {"retention": Retainer(keeper)}
+        if isinstance(keeper, IndexKeeper):
+            self._beside |= {"compaction": Compactor(keeper), "metadata": DocumentMaker(keeper)}
         else:
-            self._keeper = keeper = IndexKeeper(self._data, is_whole)
-            self._beside = {
-                "retention": Retainer(keeper), "compaction": Compactor(keeper),
-                "metadata": DocumentMaker(keeper),
-            }  # fmt: skip
+            self._beside |= {"sweeping": Sweeper()}
         self._certificates = certificates.CertificateWatcher()
         self._next_look = 0.0
         self._attempts = Attempts()
@@ -165,7 +167,7 @@ class Supervisor:
         self._orders.end()
         self._worklist.end()
 
-    def _tend_beside(self, one: Retainer | Compactor | DocumentMaker | Sweeper) -> None:
+    def _tend_beside(self, one: "_Beside") -> None:
         one.tend(self._settings)
 
     def _seconds_until_due(self) -> float:
@@ -233,7 +235,8 @@ class Supervisor:
         self._forwarder.renew(settings, tls)
         self._orders.renew(settings)
         self._worklist.renew(settings)
-        self._keeper.renew(settings)
+        if isinstance(self._keeper, SharedKeeper):
+            self._keeper.renew(settings)
         self._send(signal.SIGHUP)
 
     def _send(self, number: int) -> None:
@@ -252,7 +255,7 @@ class Supervisor:
             self._counters.adopt(number)
             worker.run(
                 self._settings, self._doors, self._tls, self._slots, self._beats,
-                self._counters, ready_end, self._life, self._run,
+                self._counters, ready_end, self._life, self._run_number,
             )  # fmt: skip
 
         self._watch.forget(number)

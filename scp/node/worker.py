@@ -50,7 +50,7 @@ def run(
     counters: Counters,
     ready: int,
     life: int,
-    as_run: int,
+    run_number: int,
 ) -> None:
     """Serve until SIGTERM or SIGINT, or until the supervisor's end of the pipe `life` closes.
 
@@ -66,7 +66,8 @@ def run(
         Bounds(storage.superseded_copies, storage.superseded_percent), logged=True,
     )  # fmt: skip
     nodes = registry_of(storage.path)
-    duty: Duty = OfRun(nodes, as_run, slots.own) if nodes else OfWorker(slots.own, slots.workers)
+    own, workers = slots.own, slots.workers
+    duty: Duty = OfRun(nodes, run_number, own) if nodes else OfWorker(own, workers)
     reporter = Reporter(settings, archive, tls, counters, duty)
     entity, audit = application_entity.build(settings), AuditTrail(*trail(settings))
     node = WorkerContext(settings, archive, entity, slots, reporter, audit, tls, counters)

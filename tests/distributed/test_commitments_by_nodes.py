@@ -83,7 +83,7 @@ def serve(settings: Settings, run: int) -> Callable[[], None]:
     """What the process for upkeep of a node does."""
 
     def work() -> None:
-        membership.enter_as(settings, run)
+        membership.enter(settings, run)
         member = membership.Membership(settings, run)
         while True:
             member.tend()
@@ -160,7 +160,7 @@ def test_a_worker_whose_node_is_taken_for_gone_leaves_it_to_the_others(
     reporter = Reporter(nodes[0], archive, contexts(nodes[0]), Counters(1), duty)
     reporter.resume()
     assert not duty.has(asked.worker)
-    membership.enter_as(nodes[0], run)  # it is heard of again
+    membership.enter(nodes[0], run)  # it is heard of again
     reporter.resume()
     assert requestor.report() == (2, "1.9.3", {HELD}, {NOT_HELD: 0x0112})
     wait_until_ended(nodes[0], asked)

@@ -21,7 +21,7 @@ LOOK = threading.Event()  # never set
 QUICK = {
     "storage.sharing.nodes.leases.LEASE_SECONDS": SECONDS,
     "storage.sharing.nodes.registry.GONE_SECONDS": SECONDS,
-    "scp.node.upkeep.shared_keeper.LOOK_SECONDS": 0.3,
+    "storage.sharing.nodes.registry.BEAT_SECONDS": 0.3,
     "scp.forwarding.process.LOOK_SECONDS": 0.2,
     "scp.forwarding.process.GRACE_SECONDS": SECONDS / 4,
     "scp.forwarding.process._RETRY_SECONDS": 0.3,

@@ -20,7 +20,6 @@ from storage.maintenance.recovery import (
     rebuilding,
     with_remedy,
 )
-from storage.sharing.own_folder import take_for_shared
 from storage.sharing.place import shared_place
 
 logger = logging.getLogger(__name__)
@@ -56,22 +55,8 @@ def _is_free(data: Path) -> bool:
         return False
 
 
-def prepare_to_serve(settings: Settings) -> bool:
-    """Have a data folder that this process and those that it forks may serve, and nobody else.
-
-    False: the index has to be made anew, and instances are stored meanwhile. Raises FolderError.
-    """
-    storage = settings.storage
-    if not shared_place(storage.path):
-        return prepare(storage.path, storage.sync, storage.charset, storage.any_file_system)
-    take_for_shared(storage.path)
-    # Its connections are that process's alone: who is forked from one that has some would hang.
-    if fault := child.fault_apart("preparing the archive", lambda: _prepare_shared(settings)):
-        raise FolderError(fault)
-    return True
-
-
-def _prepare_shared(settings: Settings) -> None:
+def prepare_shared(settings: Settings) -> None:
+    """Have an archive that several nodes share be ready to be served. Raises FolderError."""
     storage = settings.storage
     if not prepare(storage.path, storage.sync, storage.charset, storage.any_file_system):
         raise FolderError("the index in PostgreSQL is not whole: `minipacs rebuild` makes it anew")

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from scp.config import Settings
 from scp.node.upkeep.key_filler import KeyFiller
 from scp.runtime import REFUSALS, Attempts, child, log
 from storage import catch_up, is_settled, settle_index
@@ -71,9 +70,6 @@ class IndexKeeper:
     def is_whole(self) -> bool:
         """Whether the index answers: it is not being made anew."""
         return self._is_whole
-
-    def renew(self, settings: Settings) -> None:
-        """Nothing of it goes by settings that can be other ones now."""
 
     def left_behind(self) -> None:
         """Note that a worker was killed: the index may lack what it had in hand."""

@@ -6,6 +6,8 @@ Which of them reports on what was asked of one that is gone, it has by lease.
 import hashlib
 import json
 import logging
+import os
+import threading
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any
@@ -15,9 +17,8 @@ from scp.forwarding import leave_queue
 from scp.network.association import Counters
 from scp.network.services import Reporter
 from scp.network.tls import contexts
-from scp.runtime import Attempts, child
+from scp.runtime import Attempts, log
 from storage import Archive
-from storage.diagnostics import FolderError
 from storage.sharing.nodes import (
     Jobs,
     Lease,
@@ -26,11 +27,10 @@ from storage.sharing.nodes import (
     OfGoneRuns,
     Registry,
     jobs_of,
-    new_run,
     node_id,
+    registry,
     registry_of,
 )
-from storage.sharing.place import shared_place
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,8 @@ _TABLES: Mapping[str, str] = {
 }  # fmt: skip
 _OWN = {"fhir_token"}  # a file of each node's
 _DIGEST = 16
+# How long what is under way is waited for before the others are told that this node is gone.
+_LEAVE_SECONDS = 2.0
 
 
 def node_of(settings: Settings) -> Node:
@@ -76,33 +78,15 @@ def _plain(given: Any) -> Any:
     return given if isinstance(given, bool | int | float | str | None) else str(given)
 
 
-def enter(settings: Settings) -> int:
-    """Have the node be one of the archive's; the number of its run, 0 where it has no other.
-
-    Raises FolderError where it may not, and where that cannot be seen.
-    """
-    data = settings.storage.path
-    if not shared_place(data):
-        return 0
-    run = new_run()
-    # Its connections are that process's alone, as of all that is done before the workers start.
-    if fault := child.fault_apart("node", lambda: enter_as(settings, run)):
-        raise FolderError(fault)
-    return run
-
-
-def enter_as(settings: Settings, run: int) -> None:
-    """The same as a run, in this process. Raises FolderError, ResourceError."""
-    try:
-        nodes, own = registry_of(settings.storage.path), node_of(settings)
-    except OSError as error:
-        raise FolderError(f"{error.filename}: {error.strerror}") from error
+def enter(settings: Settings, run: int) -> None:
+    """Have the node be one of the archive's. Raises FolderError, ResourceError, OSError."""
+    nodes = registry_of(settings.storage.path)
     assert nodes
-    nodes.enter(own, run)
+    nodes.enter(node_of(settings), run)
 
 
 class Membership:
-    """Of the process that sees to it; `tend` is called every few seconds."""
+    """Of the process that sees to it, in a thread of its own: what else is done may take hours."""
 
     def __init__(self, settings: Settings, run: int) -> None:
         """Raises OSError, ResourceError."""
@@ -114,6 +98,21 @@ class Membership:
         self._gone = GoneReporter(settings, nodes, jobs)
         self._attempts = Attempts()
         self._follows = bool(settings.destinations)
+        self._left = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="membership", daemon=True)
+
+    def begin(self) -> None:
+        """See to it from now on; the process ends where another node has taken what it does."""
+        self._keeper.start()
+
+    def _keep(self) -> None:
+        while not self._left.wait(registry.BEAT_SECONDS):
+            try:
+                self.tend()
+            except BaseException as error:  # as what the process itself would end with
+                logger.error("upkeep begins again: %s", log.one_line(error))
+                logger.debug("details", exc_info=True)
+                os._exit(1)
 
     def tend(self) -> None:
         """Do what is due. Raises LeaseLostError: then all is to begin anew."""
@@ -123,6 +122,8 @@ class Membership:
 
     def leave(self) -> None:
         """Be none of them any more: what this node had under way is the others' at once."""
+        self._left.set()
+        self._keeper.join(_LEAVE_SECONDS)
         told = "the other nodes are not told"
         self._attempts.attempt(told, lambda: self._nodes.leave(self._own, self._run), None)
 

@@ -10,9 +10,11 @@ import typer
 from scp.cli.options import DEFAULT_CONFIG, Commands, ConfigPath, failure, load, ownership
 from scp.config import READERS, ConfigError, Settings, loader, sharing
 from scp.network.tls import contexts
-from scp.node import Supervisor, enter, prepare_to_serve
+from scp.node import Supervisor, take_part
 from scp.runtime import StartError, bind, log, pynetdicom_log
+from storage import prepare
 from storage.diagnostics import ArchiveError
+from storage.sharing.own_folder import take_for_shared
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +36,7 @@ def serve(path: ConfigPath = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
         _require_viewer(settings)
         tls = contexts(settings)
         doors = bind(settings)
-        sharing.share(settings, sharing.place_of(settings))
-        is_whole = prepare_to_serve(settings)
-        as_run = enter(settings)
+        is_whole, run = _prepared(settings)
     except (ConfigError, StartError) as error:
         raise failure(str(error)) from None
     except ArchiveError as error:
@@ -47,7 +47,20 @@ def serve(path: ConfigPath = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
     # A node takes Ctrl-C for itself. The hook of commands is in Python: where a finalizer has no
     # stack left, as within a hostile data set that nests deeply, neither has that.
     sys.unraisablehook = sys.__unraisablehook__
-    Supervisor(settings, doors, tls, is_whole, _statement, as_run).run()
+    Supervisor(settings, doors, tls, is_whole, _statement, run).run()
+
+
+def _prepared(settings: Settings) -> tuple[bool, int]:
+    """Whether the archive is ready to be asked, and the number of this run, of several nodes.
+
+    Raises ConfigError, ArchiveError.
+    """
+    storage = settings.storage
+    if place := sharing.place_of(settings):
+        take_for_shared(storage.path)
+        sharing.share(settings, place)
+        return True, take_part(settings)
+    return prepare(storage.path, storage.sync, storage.charset, storage.any_file_system), 0
 
 
 def _statement(settings: Settings) -> str:
