@@ -24,6 +24,7 @@ RECEIPTS, COMMITMENTS = "receipts", "commitments"
 CORRECTIONS, PINS = "corrections", "pins"
 ACCEPTED = "accepted"
 STEPS = "steps"
+ORDERS = "orders"
 _IDENTITY, COMPACTED = "identity", "compacted"
 _IDENTITY_BYTES = 16
 
