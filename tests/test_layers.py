@@ -29,12 +29,14 @@ FLOORS = (
     {"storage.files"},
     {"storage.files.objects", "storage.journal.segments", "storage.worklist.entries"},
     {"storage.journal"},
-    {"storage.journal.corrections", "storage.log"},
+    {"storage.journal.corrections", "storage.archive.receiving.log"},
     {"storage.index.engines"},
     {"storage.index.engines.postgres", "storage.index.engines.sqlite"},
     {"storage.index"},
     {"storage.index.consistency"},
-    {"storage.archive.finding"},
+    {"storage.sharing"},
+    {"storage.sharing.nodes"},
+    {"storage.archive.finding", "storage.archive.receiving"},
     {"storage.archive"},
     {"storage.worklist"},
     {"storage.outbox", "storage.maintenance.changes", "storage.maintenance.check"},
@@ -96,6 +98,7 @@ CORRIDORS = {
     "scp", "scp.network", "scp.copies", "scp.copies.conversion", "scp.copies.deidentify",
     "scp.web.media", "scp.web.models",
     "storage.files.objects", "storage.maintenance", "scp.web.retrieval",
+    "storage.archive.receiving", "storage.sharing",
     "scp.cli.commands", "scp.cli.commands.changes", "scp.cli.commands.node",
     "scp.cli.commands.retention", "scp.cli.commands.transfer", "scp.cli.commands.upkeep",
     "scp.cli.commands.worklist", "scp.node.acts", "scp.node.upkeep",
@@ -276,7 +279,7 @@ def test_a_module_is_short(name: str) -> None:
 def test_the_tables_of_the_index_are_named_in_its_own_rooms() -> None:
     """SQL elsewhere is of a database of its own."""
     own = ("storage.index", "storage.journal", "storage.outbox", "storage.query",
-           "storage.worklist",
+           "storage.sharing", "storage.worklist",
            "storage.maintenance.changes.kept_files")  # fmt: skip
     words = ("SELECT ", "INSERT INTO", "DELETE FROM", "UPDATE ", "PRAGMA ")
     found = {

@@ -27,6 +27,7 @@ from scp.runtime import (
 from storage import Archive, OnConflict
 from storage.diagnostics import Event, ResourceError
 from storage.files import Bounds
+from storage.sharing.nodes import OfWorker
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def run(
         storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes,
         Bounds(storage.superseded_copies, storage.superseded_percent), logged=True,
     )  # fmt: skip
-    reporter = Reporter(settings, archive, tls, counters)
+    reporter = Reporter(settings, archive, tls, counters, OfWorker(slots.own, slots.workers))
     entity, audit = application_entity.build(settings), AuditTrail(*trail(settings))
     node = WorkerContext(settings, archive, entity, slots, reporter, audit, tls, counters)
 
@@ -72,7 +73,7 @@ def run(
     def resume() -> None:
         nonlocal resumed
         if not resumed:
-            reporter.resume(slots.own, slots.workers)
+            reporter.resume()
             resumed = True
 
     def beat() -> None:

@@ -1,7 +1,7 @@
 """The archive: instances received, found, imported, committed to and counted."""
 
 from storage.archive import commitments
-from storage.archive.archive import Archive, OnConflict
+from storage.archive.archive import Archive
 from storage.archive.commitments import FailureReason
 from storage.archive.finding import (
     Asked,
@@ -22,7 +22,7 @@ from storage.archive.import_sources import (
     under,
 )
 from storage.archive.importer import NO_DICOM, Importer, Taken
-from storage.archive.received import Received, Stored, StoreOutcome
+from storage.archive.receiving.received import OnConflict, Received, Stored, StoreOutcome
 from storage.archive.recorded_files import fault_of, read_file, record_file
 from storage.archive.selected import PackedLocations, Selected
 from storage.archive.tar_members import OnePass

@@ -2,23 +2,25 @@
 
 import time
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from storage.archive.finding import AnsweringArchive, added_tags
-from storage.archive.received import (
+from storage.archive.receiving.log import MOST_BYTES, Entry, WriteAheadLog
+from storage.archive.receiving.received import (
+    OnConflict,
     Received,
     Stored,
     StoreOutcome,
     check_command,
     facts_of,
+    outcome_of,
     receipt,
 )
 from storage.archive.selected import Selected
 from storage.diagnostics import (
     ArchiveError,
     DataSetError,
-    DuplicateError,
     MismatchError,
     ResourceError,
 )
@@ -31,6 +33,7 @@ from storage.files import (
     SeriesDocuments,
     SupersededLimiter,
     Tree,
+    files_of,
 )
 from storage.index import (
     FileFacts,
@@ -41,20 +44,15 @@ from storage.index import (
     search,
 )
 from storage.index.consistency import about
-from storage.journal import RECEIPTS, Journal, Withdrawals, line_of, pinned
+from storage.journal import RECEIPTS, Withdrawals, journal_of, line_of, pinned
 from storage.journal.corrections import in_force
-from storage.log import MOST_BYTES, Entry, WriteAheadLog
 from storage.query import Query
+from storage.sharing.place import shared_place
+
+if TYPE_CHECKING:
+    from storage.archive.receiving.shared_stores import SharedStores
 
 _NO_BOUNDS = Bounds()
-
-
-class OnConflict(StrEnum):
-    """What happens to a SOP Instance that is held already, with other content."""
-
-    REPLACE = "replace"
-    KEEP = "keep"
-    REFUSE = "refuse"
 
 
 class Archive(AnsweringArchive):
@@ -73,12 +71,16 @@ class Archive(AnsweringArchive):
         bounds: Bounds = _NO_BOUNDS,
         logged: bool = False,
     ) -> None:
-        tree, journal = Tree(data, sync), Journal(data, sync)
+        tree, journal = files_of(data, sync), journal_of(data, sync)
         super().__init__(tree, index_of(data, sync, pooled=True), journal)
-        self._log = WriteAheadLog(data, self.journal, self.tree) if logged and sync else None
+        self._shared = _shared_stores(data) if shared_place(data) else None
+        logs = logged and sync and not self._shared
+        self._log = WriteAheadLog(data, self.journal, self.tree) if logs else None
         self.withdrawals = Withdrawals(self.journal)
         self.documents = SeriesDocuments(data)
-        self._copies = SupersededLimiter(self.tree.superseded, bounds)
+        self._copies = (
+            SupersededLimiter(tree.superseded, bounds) if isinstance(tree, Tree) else None
+        )
         self.set_policy(on_conflict, free_bytes, bounds)
 
     def set_policy(
@@ -86,7 +88,8 @@ class Archive(AnsweringArchive):
     ) -> None:
         """What happens to other content for an instance, and what must stay free on the disk."""
         self._on_conflict, self.free_bytes = on_conflict, free_bytes
-        self._copies.bounds = bounds
+        if self._copies:
+            self._copies.bounds = bounds
         if self._log:
             self._log.free_bytes = free_bytes
 
@@ -94,6 +97,11 @@ class Archive(AnsweringArchive):
         """Have all that was stored be where it belongs, on the disk; nothing is stored then."""
         if self._log:
             self._log.close()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several nodes have it: each instance is then stored by itself."""
+        return self._shared is not None
 
     def store(self, received: Received) -> Stored:
         """Write the file, then its index row: on the disk when it returns, or no trace of it."""
@@ -123,6 +131,8 @@ class Archive(AnsweringArchive):
     def _store(self, received: Received, intake: IncomingDataSet) -> Stored:
         header = self.header_of(received, intake)
         self.index.engine.connect()  # where it cannot be opened nothing is begun
+        if self._shared:
+            return self._shared.store(received, intake, header, self._on_conflict)
         if not (self._log and intake.in_memory):
             if self._is_unchanged(header.uids, received, intake):
                 return Stored(StoreOutcome.UNCHANGED, header.uids)
@@ -188,7 +198,7 @@ class Archive(AnsweringArchive):
             return logged
         if outcome is not StoreOutcome.UNCHANGED:
             intake.finish()
-        if outcome is StoreOutcome.REPLACED:
+        if outcome is StoreOutcome.REPLACED and self._copies:
             self._copies.make_room(header.uids, self._is_not_pinned)
         at = self.journal.now()
         facts = facts_of(received, intake, at)
@@ -258,14 +268,7 @@ class Archive(AnsweringArchive):
 
     def _conflict(self, uids: Uids, received: Received, intake: IncomingDataSet) -> StoreOutcome:
         """What `on_conflict` makes of the file of the instance, if there is one."""
-        held = self._held(uids, received, intake)
-        if held is None:
-            return StoreOutcome.STORED
-        if held:
-            return StoreOutcome.UNCHANGED
-        if self._on_conflict is OnConflict.REFUSE:
-            raise DuplicateError("Held with other content, and on_conflict is refuse")
-        return StoreOutcome.KEPT if self._on_conflict is OnConflict.KEEP else StoreOutcome.REPLACED
+        return outcome_of(self._held(uids, received, intake), self._on_conflict)
 
     def _is_not_pinned(self, study: str) -> bool:
         return study not in pinned(self.journal)
@@ -285,3 +288,10 @@ class Archive(AnsweringArchive):
             return False
         except OSError as error:
             raise ResourceError(f"Cannot read {uids[2]}.dcm: {error.strerror}") from error
+
+
+def _shared_stores(data: Path) -> "SharedStores":
+    """Loaded here: what it takes is not there, or not needed, where an archive is not shared."""
+    from storage.archive.receiving.shared_stores import SharedStores
+
+    return SharedStores(data)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from storage.archive.archive import Archive
-from storage.archive.received import Received, Stored, StoreOutcome, facts_of, receipt
+from storage.archive.receiving.received import Received, Stored, StoreOutcome, facts_of, receipt
 from storage.diagnostics import ArchiveError
 from storage.dicom import Header
 from storage.dicom.values import Uids
@@ -44,7 +44,7 @@ def store_all(
     for number, (one, intake) in enumerate(received):
         try:
             header = archive.header_of(one, intake)
-            if header.uids in new or _is_known(archive, header):
+            if archive.is_shared or header.uids in new or _is_known(archive, header):
                 others.append(number)
             else:
                 new[header.uids] = _New(number, one, intake, header)

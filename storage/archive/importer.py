@@ -19,7 +19,7 @@ from storage.archive.import_sources import (
     Opener,
     opened,
 )
-from storage.archive.received import Received
+from storage.archive.receiving.received import Received
 from storage.archive.tar_members import DAMAGES, OnePass
 from storage.diagnostics import ArchiveError, DataSetError, ResourceError
 from storage.dicom import FileMeta, instance_header, part10

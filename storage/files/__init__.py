@@ -37,10 +37,10 @@ from storage.files.locks import (
     unlock,
 )
 from storage.files.series_documents import SeriesDocuments
-from storage.files.staging import write_all
+from storage.files.staging import StagingFolder, write_all
 from storage.files.superseded import Kept
 from storage.files.superseded_bounds import Bounds, SupersededLimiter
-from storage.files.tree import Tree
+from storage.files.tree import Tree, files_of, put_files_elsewhere
 
 __all__ = [
     "IN_MEMORY_BYTES",
@@ -54,6 +54,7 @@ __all__ = [
     "Kept",
     "MissingRight",
     "SeriesDocuments",
+    "StagingFolder",
     "Stray",
     "SupersededLimiter",
     "Tree",
@@ -63,6 +64,7 @@ __all__ = [
     "copy_of_rest",
     "damage_found",
     "digest_of_rest",
+    "files_of",
     "held_for_too_long",
     "instances",
     "is_free",
@@ -71,6 +73,7 @@ __all__ = [
     "named_by",
     "of_tree",
     "prune",
+    "put_files_elsewhere",
     "refusal",
     "relative_path",
     "require_known",

@@ -8,7 +8,7 @@ from typing import BinaryIO, Protocol
 from storage.dicom.values import Uids
 from storage.files.disk import Stray
 from storage.files.staging import Staging
-from storage.files.superseded import Superseded
+from storage.files.superseded import Kept
 
 
 class InstanceFiles(Protocol):
@@ -31,6 +31,34 @@ class InstanceFiles(Protocol):
         """What a user finds the file of an instance by."""
 
 
+class SupersededFiles(Protocol):
+    """What was displaced and is kept, by UIDs and time of that; it may come back."""
+
+    def keep(self, uids: Uids) -> Path:
+        """Keep the file of an instance here too; returns where. Raises ResourceError."""
+
+    def take(self, uids: Uids) -> Path:
+        """Have the file of an instance here and no longer there. Raises ResourceError."""
+
+    def forget_copy(self, uids: Uids) -> None:
+        """Forget what was kept of a file that stayed after all. Raises OSError."""
+
+    def open(self, kept: Kept) -> BinaryIO:
+        """What is kept, for the caller to close. Raises OSError."""
+
+    def remove(self, kept: Path) -> None:
+        """Delete what is kept, for good. Raises ResourceError."""
+
+    def copies_of(self, uids: Uids) -> list[Path]:
+        """Those of an instance. Raises ResourceError."""
+
+    def kept_in(self, study: str, series: str) -> set[str]:
+        """The instances of a series of which something is kept. Raises OSError, ResourceError."""
+
+    def all(self, *above: str) -> Iterator[Kept]:
+        """All that is kept, or of a study or series, as it was displaced. Raises ResourceError."""
+
+
 class Files(InstanceFiles, Staging, Protocol):
     """The files of instances, one each, by UIDs alone; safe to use by many threads and processes.
 
@@ -39,7 +67,9 @@ class Files(InstanceFiles, Staging, Protocol):
     agree on locks.
     """
 
-    superseded: Superseded
+    @property
+    def superseded(self) -> SupersededFiles:
+        """What was displaced."""
 
     def open(self, uids: Uids, key: str = "") -> BinaryIO:
         """The file of an instance, for the caller to close. Raises OSError."""
@@ -96,6 +126,9 @@ class Files(InstanceFiles, Staging, Protocol):
 
     def withdraw(self, uids: Uids, kept: Path | None) -> None:
         """Undo `place`: what was `kept` comes back, or nothing stays. Raises ResourceError."""
+
+    def put_back(self, kept: Kept) -> None:
+        """Have what was kept be the file of its instance again. Raises ResourceError."""
 
     def prune(self, uids: Uids) -> None:
         """Leave nothing in the place of an instance that has no file."""

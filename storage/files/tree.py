@@ -3,7 +3,7 @@
 import itertools
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -22,9 +22,10 @@ from storage.files.disk import (
     relative_path,
     sync_folder,
 )
+from storage.files.files import Files
 from storage.files.locks import claim_folder, hold
 from storage.files.staging import StagingFolder
-from storage.files.superseded import Superseded
+from storage.files.superseded import Kept, Superseded
 
 _KNOWN_FOLDERS = 4096
 
@@ -164,6 +165,11 @@ class Tree(StagingFolder):
             raise ResourceError(f"Cannot undo a write: {error.strerror}") from error
         prune(path)
 
+    def put_back(self, kept: Kept) -> None:
+        """Have what was kept be the file of its instance again. Raises ResourceError."""
+        self.place(kept.path, kept.uids)
+        prune(kept.path)
+
     def prune(self, uids: Uids) -> None:
         """Remove the folders of an instance that has no file, as far as they are empty."""
         prune(self.path(uids))
@@ -236,3 +242,17 @@ class Tree(StagingFolder):
     def _sync_folder(self, folder: Path) -> None:
         if self._sync:
             sync_folder(folder)
+
+
+_elsewhere: dict[Path, Callable[[], Files]] = {}
+
+
+def files_of(data: Path, sync: bool) -> Files:
+    """The files of instances of a data folder: its tree, or what was put in its place."""
+    elsewhere = _elsewhere.get(data)
+    return elsewhere() if elsewhere else Tree(data, sync)
+
+
+def put_files_elsewhere(data: Path, opened: Callable[[], Files]) -> None:
+    """Have the files of a data folder be others, in this process and those that it forks."""
+    _elsewhere[data] = opened

@@ -21,7 +21,7 @@ from storage.index.engines.sqlite import (
     writers_held,
 )
 from storage.index.entities import OF_PERSON, patients
-from storage.index.opening import index_of
+from storage.index.opening import PostgresIndex, index_of, open_postgres, put_elsewhere
 from storage.index.pages import Chain, Row, shortened
 from storage.index.rows import Location, row_of, shared_header
 from storage.index.search import Page, is_entered
@@ -59,6 +59,7 @@ __all__ = [
     "Index",
     "Location",
     "Page",
+    "PostgresIndex",
     "Row",
     "SqliteIndex",
     "Stop",
@@ -80,9 +81,11 @@ __all__ = [
     "marked_beside",
     "never",
     "open_index",
+    "open_postgres",
     "pages",
     "patients",
     "prune",
+    "put_elsewhere",
     "put_in_place",
     "read_settled",
     "record",

@@ -45,7 +45,7 @@ class PostgresIndex(Index):
     def create(self) -> None:
         """Make the schema and the tables. Raises ResourceError."""
         with self.engine.writing():
-            self.engine.execute(f'CREATE SCHEMA "{self.engine.schema}"', ())
+            self.engine.execute(f'CREATE SCHEMA IF NOT EXISTS "{self.engine.schema}"', ())
             super().create()
 
     def statements(self) -> tuple[str, ...]:
@@ -55,10 +55,11 @@ class PostgresIndex(Index):
         return (*_text_indexes(), *beside_tables(ABOVE))
 
 
-def open_postgres(url: str, schema: str) -> PostgresIndex:
+def open_postgres(url: str, schema: str, beside: str = "") -> PostgresIndex:
     """The index in a schema of the database at `url`; nothing is read or made yet.
 
-    Raises ResourceError where that is no address, and where psycopg is not installed.
+    Statements find the tables of the schema `beside`, too. Raises ResourceError where the address
+    is none, and where psycopg is not installed.
     """
     try:
         from storage.index.engines.postgres import PostgresEngine
@@ -66,7 +67,7 @@ def open_postgres(url: str, schema: str) -> PostgresIndex:
         raise ResourceError(
             f'PostgreSQL takes a package more: pip install "minipacs[postgres]" ({error})'
         ) from error
-    engine = PostgresEngine(url, schema, ABOVE)
+    engine = PostgresEngine(url, schema, ABOVE, beside)
     return PostgresIndex(engine, *built(engine.database, engine.dialect))
 
 

@@ -7,7 +7,6 @@ from storage.journal.commitments import Commitment, Reference
 from storage.journal.journal import (
     ACCEPTED,
     COMMITMENTS,
-    COMPACTED,
     CORRECTIONS,
     ORDERS,
     PINS,
@@ -15,11 +14,8 @@ from storage.journal.journal import (
     STEPS,
     Journal,
     Subject,
-    line_of,
-    milliseconds,
-    now,
-    record_of,
-    time_told,
+    journal_of,
+    put_journal_elsewhere,
 )
 from storage.journal.pins import pinned
 from storage.journal.receipt_catalogue import (
@@ -42,6 +38,15 @@ from storage.journal.receipts import (
     record_deletion,
     withdraw_all,
 )
+from storage.journal.segments import (
+    COMPACTED,
+    FolderJournal,
+    line_of,
+    milliseconds,
+    now,
+    record_of,
+    time_told,
+)
 from storage.journal.unfinished import changes_cut_off, changes_under_way, in_progress
 from storage.journal.withdrawals import Withdrawals
 
@@ -55,6 +60,7 @@ __all__ = [
     "RECEIPTS",
     "STEPS",
     "Commitment",
+    "FolderJournal",
     "Journal",
     "Receipt",
     "Receipts",
@@ -75,6 +81,7 @@ __all__ = [
     "forget_studies",
     "in_journal",
     "in_progress",
+    "journal_of",
     "keep_near",
     "last_receipts",
     "left_open",
@@ -85,6 +92,7 @@ __all__ = [
     "path_of",
     "pinned",
     "pins",
+    "put_journal_elsewhere",
     "receipts_by_digest",
     "receipts_of",
     "record_deletion",

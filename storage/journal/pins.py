@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from storage.journal.catalogue import Unavailable, brought_up
-from storage.journal.journal import PINS, Journal, Subject, record_of
-from storage.journal.segments import Line
+from storage.journal.journal import PINS, Journal, Subject
+from storage.journal.segments import Line, record_of
 
 
 def pinned(journal: Journal) -> dict[str, str]:

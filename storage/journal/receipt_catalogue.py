@@ -10,9 +10,9 @@ from storage.diagnostics import Event
 from storage.dicom.values import Uids
 from storage.journal.catalogue import Unavailable, brought_up, read_on
 from storage.journal.clock import Clock, Run, Times, time_of, times_told
-from storage.journal.journal import RECEIPTS, Journal, record_of
+from storage.journal.journal import RECEIPTS, Journal
 from storage.journal.receipts import Receipt, in_journal
-from storage.journal.segments import Line
+from storage.journal.segments import Line, record_of
 
 logger = logging.getLogger(__name__)
 

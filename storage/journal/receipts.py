@@ -13,7 +13,8 @@ from typing import Any
 from storage.diagnostics import Event
 from storage.dicom.values import Uids
 from storage.files import Files
-from storage.journal.journal import RECEIPTS, Journal, milliseconds
+from storage.journal.journal import RECEIPTS, Journal
+from storage.journal.segments import milliseconds
 
 logger = logging.getLogger(__name__)
 

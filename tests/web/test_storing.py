@@ -217,7 +217,7 @@ LASTING, COUNT = "1.2.9", 3
 def logging_node(tmp_path: Path) -> Iterator[RunningNode]:
     """Its tree is synced by nothing while the test runs."""
     node = RunningNode(tmp_path, {"web": {"port": 0, "workers": 1}})
-    node.constants = {"storage.log.log.CHECKPOINT_SECONDS": 600.0}
+    node.constants = {"storage.archive.receiving.log.log.CHECKPOINT_SECONDS": 600.0}
     node.start()
     yield node
     if node.is_running:

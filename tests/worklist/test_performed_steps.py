@@ -299,7 +299,7 @@ def start_killed(tmp_path: Path) -> Iterator[Callable[[str], RunningNode]]:
     def start(where: str) -> RunningNode:
         (tmp_path / "node").mkdir()
         node = RunningNode(tmp_path / "node", {"worklist": {}, "node": {"workers": 1}})
-        node.constants["storage.journal.journal.Journal.append"] = Code(_KILLS[where])
+        node.constants["storage.journal.FolderJournal.append"] = Code(_KILLS[where])
         nodes.append(node)
         return node.start()
 

@@ -8,7 +8,7 @@ import pytest
 from scp.network.dimse import identifier
 from scp.network.services.worklist.answers import AnswerEncoder
 from storage.dicom.data_sets import Element
-from storage.journal import Journal
+from storage.journal import FolderJournal
 from storage.worklist import EVER, Rules, Worklist, WorklistQuery
 from storage.worklist.entries import completed, from_values, to_json
 
@@ -26,7 +26,7 @@ ASKED = (
 @pytest.fixture
 def worklist(tmp_path: Path) -> Worklist:
     (tmp_path / "worklist").mkdir()
-    made = Worklist(tmp_path, Journal(tmp_path, sync=False), tmp_path / "worklist")
+    made = Worklist(tmp_path, FolderJournal(tmp_path, sync=False), tmp_path / "worklist")
     orders = [
         {"PatientName": f"Müller^{n}", "PatientID": str(n), "Modality": "CT",
          "ScheduledStationAETitle": "CT01", "AccessionNumber": f"A{n}",

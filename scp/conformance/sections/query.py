@@ -11,7 +11,7 @@ from storage.archive.finding import added_keys
 from storage.diagnostics import ResourceError
 from storage.dicom.data_sets import BULK_VRS
 from storage.dicom.values import TABLE, UNIQUE, Attribute, Key, Level
-from storage.journal import Journal
+from storage.journal import journal_of
 from storage.query import (
     MAX_IDENTIFIER_BYTES,
     MAX_VALUES,
@@ -102,7 +102,7 @@ def sections(settings: Settings) -> tuple[Section, ...]:
 def _added(settings: Settings) -> tuple[str | StatementTable, ...]:
     """Those of the other keys that were added to the index."""
     try:
-        added = added_keys.decided(Journal(settings.storage.path, sync=False)).values()
+        added = added_keys.decided(journal_of(settings.storage.path, sync=False)).values()
     except ResourceError:  # whoever asks may not read the data folder
         return ("Of those that `minipacs index list` names the index holds the values.",)
     if not added:

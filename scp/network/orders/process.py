@@ -19,7 +19,7 @@ from scp.network.orders.framing import FrameError, framed, frames
 from scp.network.services.worklist import rules_of
 from scp.runtime import AuditTrail, child, memory, trail
 from storage.diagnostics import Event
-from storage.journal import Journal
+from storage.journal import journal_of
 from storage.worklist import Worklist
 
 logger = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class _Listener:
         self, settings: Settings, orders: Orders, door: socket.socket, counters: OrderCounters
     ) -> None:
         storage, wanted = settings.storage, settings.worklist
-        journal = Journal(storage.path, storage.sync)
+        journal = journal_of(storage.path, storage.sync)
         worklist = Worklist(storage.path, journal, settings.worklist_folder, storage.charset)
         self._answerer = Answerer(
             worklist, rules_of(wanted), orders, AuditTrail(*trail(settings)), DoneMessages(journal)

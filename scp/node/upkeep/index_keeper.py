@@ -17,7 +17,7 @@ from storage import catch_up, is_settled, settle_index
 from storage import received as received_bytes
 from storage.diagnostics import Event
 from storage.index import index_path, is_loose, shrink
-from storage.journal import Journal, keep_near
+from storage.journal import journal_of, keep_near
 from storage.maintenance.changes import catch_up_corrections, correction
 from storage.maintenance.recovery import is_left_behind, rebuild
 
@@ -201,7 +201,7 @@ class CatalogueReader:
 
     def _read(self) -> None:
         child.be_nice()
-        journal = Journal(self._data, sync=False)
+        journal = journal_of(self._data, sync=False)
         while keep_near(journal):
             time.sleep(_PAUSE_SECONDS)
 

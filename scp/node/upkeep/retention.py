@@ -14,12 +14,15 @@ from storage import Archive
 from storage.diagnostics import ArchiveError, Event
 from storage.maintenance.changes import Plan, Rules, deletion, retention
 from storage.outbox import opened, studies_under_way
+from storage.sharing.nodes import turn
 
 logger = logging.getLogger(__name__)
 
 # How soon after a start the rules are looked at, and how often from then on.
 _FIRST_SECONDS = 60.0
 _EVERY_SECONDS = 3600.0
+# Of several nodes one does it in that time; each asks a little later than an hour before.
+JOB, _NEARLY = "retention", 0.9
 
 
 class RetentionProgress(Protocol):
@@ -146,6 +149,12 @@ class Retainer:
 
 def _apply(settings: Settings) -> None:
     child.be_nice()
+    with turn(settings.storage.path, JOB, _EVERY_SECONDS * _NEARLY) as is_ours:
+        if is_ours:
+            _apply_rules(settings)
+
+
+def _apply_rules(settings: Settings) -> None:
     with changing(settings) as archive:
         found = planned(settings, archive)
         if found.wrong:

@@ -10,7 +10,7 @@ from scp.config import Settings
 from scp.network.services.worklist import rules_of
 from scp.network.tls import certificates
 from scp.runtime import AssociationSlots, Heartbeats, heartbeat
-from storage.journal import Journal
+from storage.journal import journal_of
 from storage.maintenance.recovery import index_bytes, why_not_usable
 from storage.outbox import Standing, standings_beside
 from storage.worklist import State, Worklist, day_before
@@ -78,7 +78,7 @@ class Health:
             return None
         storage = settings.storage
         worklist = Worklist(
-            storage.path, Journal(storage.path, sync=False), settings.worklist_folder,
+            storage.path, journal_of(storage.path, sync=False), settings.worklist_folder,
             storage.charset,
         )  # fmt: skip
         try:

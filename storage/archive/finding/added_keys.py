@@ -15,7 +15,7 @@ from storage.dicom import LAST_HEADER_TAG
 from storage.dicom.data_sets import BULK_VRS, CHARACTER_SET
 from storage.dicom.values import BY_TAG, vr_of_tag
 from storage.index import Index
-from storage.journal import Journal
+from storage.journal import Journal, journal_of
 from storage.query import is_key, key_path
 
 KEYS = "keys"
@@ -146,7 +146,7 @@ def added_tags(data: Path) -> frozenset[int]:
     if time.monotonic() >= known.until:
         known.until = time.monotonic() + _LOOK_SECONDS
         try:
-            journal = Journal(data, sync=False)
+            journal = journal_of(data, sync=False)
             size = journal.size(KEYS)
             if size != known.size:
                 known.tags = frozenset(int(one.tag) for one in decided(journal).values())

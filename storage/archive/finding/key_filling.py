@@ -14,7 +14,7 @@ from storage.dicom import HeaderValue, header_values, part10
 from storage.dicom.values import Level
 from storage.files import Files, Tree
 from storage.index import AddedKey, Filled, Index, Location, index_of, pages
-from storage.journal import Journal
+from storage.journal import Journal, journal_of
 
 # Told with each page: how far it is, and of how much.
 Progress = Callable[[int, int], None]
@@ -30,7 +30,7 @@ def is_due(data: Path) -> bool:
 
     Raises ResourceError.
     """
-    journal = Journal(data, sync=False)
+    journal = journal_of(data, sync=False)
     if not journal.size(added_keys.KEYS):
         return False
     index = index_of(data)
@@ -72,7 +72,7 @@ def fill(data: Path, progress: Progress) -> None:
     """
     index = index_of(data)
     with index.engine.connected():
-        added_keys.bring_up(index, Journal(data, sync=False))
+        added_keys.bring_up(index, journal_of(data, sync=False))
         for done, of in KeyFilling(Tree(data, sync=False), index).steps():
             progress(done, of)
 

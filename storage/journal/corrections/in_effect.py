@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from storage.journal import CORRECTIONS, Journal
+from storage.journal import CORRECTIONS, Journal, journal_of
 from storage.journal.corrections.catalogue import Catalogued
 from storage.journal.corrections.lines import (
     PATIENT_ID,
@@ -17,7 +17,6 @@ from storage.journal.corrections.lines import (
     Listed,
     told_by,
 )
-from storage.journal.segments import Segments
 
 __all__ = [
     "PATIENT_ID",
@@ -42,7 +41,7 @@ def in_force(data: Path) -> Corrections:
     """
     known, state = _known.get(data), _state(data)  # before the size: what comes then is seen
     if known is None or known[0] != state:
-        journal = Journal(data, sync=False)
+        journal = journal_of(data, sync=False)
         size = journal.size(CORRECTIONS)
         if known is None or known[1] != size:
             known = state, size, Catalogued(journal, size) if size else _NONE
@@ -52,14 +51,14 @@ def in_force(data: Path) -> Corrections:
 
 def _state(data: Path) -> object:
     try:
-        return _segments(data).state()
+        return _journal(data).state(CORRECTIONS)
     except OSError:
         return object()  # like no other: `size` says what is wrong
 
 
 @lru_cache(maxsize=16)
-def _segments(data: Path) -> Segments:
-    return Segments(data / "journal", CORRECTIONS)
+def _journal(data: Path) -> Journal:
+    return journal_of(data, sync=False)
 
 
 def ever_corrected(data: Path) -> frozenset[str]:
@@ -67,7 +66,7 @@ def ever_corrected(data: Path) -> frozenset[str]:
 
     Raises ResourceError.
     """
-    journal = Journal(data, sync=False)
+    journal = journal_of(data, sync=False)
     size = journal.size(CORRECTIONS)
     start, keywords = _corrected.get(data, (0, frozenset()))
     if size != start:
@@ -81,7 +80,7 @@ def ever_corrected(data: Path) -> frozenset[str]:
 def entities_since(data: Path, start: int) -> Iterator[Entity]:
     """Whose corrections, or undone ones, the journal tells from byte `start` on."""
     corrections = in_force(data)
-    for line in Journal(data, sync=False).read(CORRECTIONS, start):
+    for line in journal_of(data, sync=False).read(CORRECTIONS, start):
         told = told_by(line)
         if told and (one := corrections.by_number(told.number)):
             yield one.entity

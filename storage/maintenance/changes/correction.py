@@ -31,7 +31,7 @@ from storage.index import (
     pages,
     record,
 )
-from storage.journal import CORRECTIONS, Journal
+from storage.journal import CORRECTIONS, journal_of
 from storage.journal.corrections import (
     Correction,
     Corrections,
@@ -143,7 +143,7 @@ def catch_up_corrections(data: Path) -> None:
 
 def is_behind(data: Path) -> bool:
     """Whether the index may lack corrections."""
-    size = Journal(data, sync=False).size(CORRECTIONS)
+    size = journal_of(data, sync=False).size(CORRECTIONS)
     return size > 0 and size != applied(data, CORRECTIONS)
 
 
@@ -153,7 +153,7 @@ def swapping(tree: Files, start: int) -> Iterator[None]:
 
     What came after that is brought into it. Raises OSError, ResourceError.
     """
-    if not Journal(tree.data, sync=False).size(CORRECTIONS):
+    if not journal_of(tree.data, sync=False).size(CORRECTIONS):
         yield
         return
     with alone(tree.data):
@@ -167,7 +167,7 @@ def _write(tree: Files, told: dict[str, Any], check: Callable[[Corrections], obj
         known = in_force(tree.data)
         check(known)
         number = known.last_number + 1
-        journal = Journal(tree.data, sync=True)
+        journal = journal_of(tree.data, sync=True)
         # Who stores has his row made by now, or sees the line.
         with closing(journal), tree.all_locked():
             journal.append(CORRECTIONS, number=number, **told)
@@ -196,7 +196,7 @@ def alone(data: Path) -> Iterator[None]:
 
 def _apply(tree: Files, start: int) -> None:
     """Enter anew what the corrections from byte `start` on are of. Raises ResourceError."""
-    journal = Journal(tree.data, sync=False)
+    journal = journal_of(tree.data, sync=False)
     end = journal.size(CORRECTIONS)
     if start == end:
         return

@@ -9,7 +9,7 @@ from storage.archive import Archive, record_file
 from storage.diagnostics import ArchiveError, DataSetError, ResourceError
 from storage.dicom import header, part10
 from storage.dicom.values import Level, Uids, are_uids
-from storage.files import Kept, digest_of_rest, prune, status_of
+from storage.files import Kept, digest_of_rest, status_of
 from storage.index import Location, forget
 from storage.journal import (
     RECEIPTS,
@@ -136,8 +136,7 @@ def _place(archive: Archive, one: Kept, known: dict[str, Receipt], charset: str)
         digest=receipt.digest, sender=receipt.sender, charset=receipt.charset,
         received=time_told(receipt.received),
     )  # fmt: skip
-    archive.tree.place(one.path, one.uids)
-    prune(one.path)
+    archive.tree.put_back(one)
     receipts = Receipts(one.uids, {receipt.digest: receipt})
     record_file(archive.tree, one.uids, archive.index, charset, receipts)
 

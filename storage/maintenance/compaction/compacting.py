@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from storage.archive import Archive
+from storage.archive.receiving.log import has_left
 from storage.diagnostics import ResourceError
 from storage.files import claim, refusal, sqlite_words
 from storage.index import Index, applied, counts, marked_beside, read_settled
@@ -21,6 +22,7 @@ from storage.journal import (
     COMMITMENTS,
     PINS,
     RECEIPTS,
+    FolderJournal,
     Journal,
     commitments,
     entered,
@@ -29,7 +31,6 @@ from storage.journal import (
     pins,
 )
 from storage.journal.segments import Notes, Segments, rewriting
-from storage.log import has_left
 from storage.maintenance.compaction.receipts import UnneededReceipts
 from storage.maintenance.compaction.segment import SegmentPlan, leave, planned
 from storage.maintenance.compaction.unneeded import Ended, Forgotten, Unneeded
@@ -39,6 +40,7 @@ from storage.outbox import position_beside
 _PIECE_BYTES = 1 << 20
 HELD_BY_OTHERS = "a backup or a check is under way: the rest stays until another time"
 # Who brings it in asks the journal what became of each instance since.
+IN_DATABASE = "the journal lies in a database, where no line is dropped"
 LEFT_IN_LOG = "the log has what is not brought in yet: the rest stays until the node has done that"
 
 
@@ -101,8 +103,11 @@ def compact(
     What was done until then stays done: each segment is whole, and they go one after the other.
     """
     archive.require_whole()
-    done = Compaction()
-    folder = archive.journal.folder
+    done, journal = Compaction(), archive.journal
+    if not isinstance(journal, FolderJournal):
+        done.stopped = IN_DATABASE
+        return done
+    folder = journal.folder
     try:
         with _alone(archive.tree.data):
             if has_left(archive.tree.data):
@@ -111,7 +116,9 @@ def compact(
                 for left in (folder / name).glob("*.new"):
                     left.unlink(missing_ok=True)
                 if not done.stopped:
-                    _OfName(archive, name, kind, progress or _Silent(), dry_run, done).run()
+                    _OfName(
+                        archive, journal, name, kind, progress or _Silent(), dry_run, done
+                    ).run()
             if done.segments and not dry_run:
                 forget_studies(archive.journal, partial(counts.holds_study, archive.index))
     except sqlite3.Error as error:
@@ -169,10 +176,10 @@ class _OfName:
     """Of the lines of one name."""
 
     def __init__(
-        self, archive: Archive, name: str, kind: _Kind, progress: CompactionProgress,
-        dry_run: bool, done: Compaction,
+        self, archive: Archive, journal: FolderJournal, name: str, kind: _Kind,
+        progress: CompactionProgress, dry_run: bool, done: Compaction,
     ) -> None:  # fmt: skip
-        self._archive, self._journal = archive, archive.journal
+        self._archive, self._journal = archive, journal
         self._name, self._kind = name, kind
         self._progress, self._dry_run, self._done = progress, dry_run, done
         self._segments = Segments(self._journal.folder, name)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from storage.files import why_not
 from storage.index import index_path
-from storage.journal import Journal
+from storage.journal import journal_of
 from storage.maintenance.recovery.startup import fault_of_version
 
 
@@ -15,7 +15,7 @@ def why_not_usable(data: Path, least: int) -> str:
         return fault
     if fault := fault_of_version(index_path(data)):
         return f"the index is {fault}"
-    if faults := Journal(data, sync=False).faults():
+    if faults := journal_of(data, sync=False).faults():
         return faults[0]
     try:
         free = shutil.disk_usage(data).free

@@ -12,7 +12,7 @@ from storage.diagnostics import Event
 from storage.dicom.values import Level, Uids
 from storage.files import Files
 from storage.index import SqliteIndex, counts, digest_in, forget, record, without_row
-from storage.journal import RECEIPTS, Journal, Receipts, receipts_by_digest
+from storage.journal import RECEIPTS, Receipts, journal_of, receipts_by_digest
 from storage.maintenance.recovery.headers import (
     FEW,
     Doubtful,
@@ -45,7 +45,7 @@ class Filling:
         self.position = marked.position if marked else 0
         self._tree, self._index, self._charset = tree, index, charset
         self._readers, self._progress = readers, progress
-        self._journal, self._making = Journal(tree.data, sync=False), index.engine.making
+        self._journal, self._making = journal_of(tree.data, sync=False), index.engine.making
         self._done, self._of = counts.entities(index, Level.IMAGE), 0
 
     def fill(self) -> None:

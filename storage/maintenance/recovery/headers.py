@@ -21,7 +21,7 @@ from storage.dicom import Header
 from storage.dicom.values import Uids
 from storage.files import Files, Tree
 from storage.index import FileFacts
-from storage.journal import Journal, Receipts, last_receipts
+from storage.journal import Receipts, journal_of, last_receipts
 from storage.journal.corrections import Corrections, in_force
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Stretch(Piece):
 
     def read(self) -> list[FileRead]:
         """What there is of each. Raises ResourceError."""
-        found = last_receipts(Journal(self.data, sync=False), self.start, self.end)
+        found = last_receipts(journal_of(self.data, sync=False), self.start, self.end)
         return self._read_all(found.items())
 
 

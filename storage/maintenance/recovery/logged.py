@@ -10,11 +10,11 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+from storage.archive.receiving.log import LeftSegment, LoggedEntry, left_segments
 from storage.diagnostics import DataSetError, Event, ResourceError
 from storage.dicom.values import Uids
 from storage.files import Files, Tree
-from storage.journal import RECEIPTS, Journal, record_of
-from storage.log import LeftSegment, LoggedEntry, left_segments
+from storage.journal import RECEIPTS, journal_of, record_of
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class _Bringing:
     """The segments that are left, all at once."""
 
     def __init__(self, tree: Files, segments: Iterable[LeftSegment]) -> None:
-        self._tree, self._journal = tree, Journal(tree.data, sync=True)
+        self._tree, self._journal = tree, journal_of(tree.data, sync=True)
         self._last: dict[Uids, _Found] = {}
         for segment in segments:
             for entry in segment.entries():

@@ -27,7 +27,7 @@ from storage.index import (
     signature,
     writers_held,
 )
-from storage.journal import CORRECTIONS, RECEIPTS, Journal
+from storage.journal import CORRECTIONS, RECEIPTS, Journal, journal_of
 from storage.maintenance.changes import swapping
 from storage.maintenance.recovery.filling import Filling, Progress
 from storage.maintenance.recovery.headers import MakePool, Readers
@@ -81,7 +81,7 @@ def _rebuild(
     tree: Files, path: Path, fresh: Path, charset: str, readers: Readers, progress: Progress
 ) -> int:
     readers.begin(tree)  # before anything is open that must not be in two processes
-    index, journal = open_index(fresh, sync=True), Journal(tree.data, sync=True)
+    index, journal = open_index(fresh, sync=True), journal_of(tree.data, sync=True)
     if not _is_gone_on_with(index, journal, charset):
         _begin(index, journal, charset)
     with index.engine.connected():

@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 
 from storage.archive import record_file
+from storage.archive.receiving.log import has_left
 from storage.diagnostics import DataSetError, Event
 from storage.dicom.values import Uids
 from storage.files import Files, Tree
@@ -29,12 +30,13 @@ from storage.journal import (
     Receipts,
     changes_cut_off,
     changes_under_way,
+    journal_of,
     last_receipts,
     left_open,
     withdraw_all,
 )
-from storage.log import has_left
 from storage.maintenance.recovery.logged import bring_in
+from storage.sharing.place import shared_place
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +49,12 @@ def catch_up(data: Path, charset: str) -> None:
 
     Raises ResourceError.
     """
-    bring_in(Tree(data, sync=True))
     left = changes_cut_off(data)
+    if shared_place(data):  # what is committed is whole
+        for mark in left:
+            mark.unlink(missing_ok=True)
+        return
+    bring_in(Tree(data, sync=True))
     changed = _replay(Tree(data, sync=False), charset)
     for mark in left:
         mark.unlink(missing_ok=True)
@@ -78,7 +84,7 @@ def withdraw_unplaced(tree: Files) -> None:
     Only what came since the index was settled: other files that are missing are lost. Nobody may
     be storing. Raises ResourceError.
     """
-    journal = Journal(tree.data, sync=True)
+    journal = journal_of(tree.data, sync=True)
 
     def is_held(uids: Uids) -> bool:
         if tree.holds(uids):
@@ -95,7 +101,7 @@ def _apply(tree: Files, index: Index, charset: str, start: int) -> int:
 
     The receipts of what was never put into the tree are withdrawn. Raises ResourceError.
     """
-    changed, journal = 0, Journal(tree.data, sync=True)
+    changed, journal = 0, journal_of(tree.data, sync=True)
     for uids, receipts in last_receipts(journal, start).items():
         try:
             with tree.locked(uids):
@@ -143,6 +149,8 @@ def settle_index(data: Path, end: int | None = None) -> None:
 
     Does nothing where nothing was received since the last time. Raises OSError, ResourceError.
     """
+    if shared_place(data):
+        return
     end = received(data) if end is None else end
     held = _applied(data)
     if changes_under_way(data):
@@ -160,11 +168,13 @@ def settle_index(data: Path, end: int | None = None) -> None:
 
 def received(data: Path) -> int:
     """The end of the journal's receipts; the rows of the last ones may be still to come."""
-    return Journal(data, sync=False).size(RECEIPTS)
+    return journal_of(data, sync=False).size(RECEIPTS)
 
 
 def is_settled(data: Path) -> bool:
     """Whether the index surely holds all of the journal, and that all that was acknowledged."""
+    if shared_place(data):
+        return True
     return received(data) == _applied(data) and not changes_under_way(data) and not has_left(data)
 
 
@@ -181,7 +191,7 @@ def write_applied(data: Path, end: int) -> None:
 
     Raises OSError, ResourceError.
     """
-    journal = Journal(data, sync=True)
+    journal = journal_of(data, sync=True)
     engine = open_index(index_path(data), sync=True).engine
     with engine.connected():
         engine.mark(journal, RECEIPTS, end)
@@ -190,7 +200,7 @@ def write_applied(data: Path, end: int) -> None:
 
 def _write_settled(data: Path, end: int) -> None:
     """Write down beside the index what it is marked with, where that is not there yet."""
-    journal, held = Journal(data, sync=True), read_settled(data)
+    journal, held = journal_of(data, sync=True), read_settled(data)
     if not held or held.position != end or held.fault(journal, RECEIPTS):
         write_settled(data, mark_at(journal, RECEIPTS, end))
 
@@ -201,7 +211,7 @@ def _applied(data: Path) -> int:
 
 def _settled(data: Path) -> int:
     """From where on an instance without a file may be one that was never placed."""
-    journal = Journal(data, sync=False)
+    journal = journal_of(data, sync=False)
     if settled := read_settled(data):
         # Of a journal that was put back nobody can tell.
         return settled.position if not settled.fault(journal, RECEIPTS) else journal.size(RECEIPTS)

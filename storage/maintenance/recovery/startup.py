@@ -24,7 +24,7 @@ from storage.index import (
     signature,
     version_of,
 )
-from storage.journal import RECEIPTS, Journal
+from storage.journal import RECEIPTS, FolderJournal, journal_of
 from storage.maintenance.changes import catch_up_corrections
 from storage.maintenance.recovery.logged import bring_in
 from storage.maintenance.recovery.replay import (
@@ -35,6 +35,7 @@ from storage.maintenance.recovery.replay import (
     withdraw_unplaced,
     write_applied,
 )
+from storage.sharing.place import shared_place
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
     False: the index has to be made anew by `rebuilding.rebuild`. Instances are stored meanwhile;
     queries are refused, unless the one that is there answers. Raises FolderError.
     """
+    if shared_place(data):
+        return _prepare_shared(data)
     if fault := why_not(data) or why_not_made(data):
         raise FolderError(fault)
     for sentence in require_known(data, any_file_system):
@@ -62,7 +65,7 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
         logger.warning(Event("cleared incoming", words, files=leftovers))
     path = index_path(data)
     try:
-        Journal(data, sync).prepare()
+        FolderJournal(data, sync).prepare()
         is_brought_in = _is_brought_in(tree)
         fault = fault_of_index(path, _is_unsure(data), is_start=True)
         if fault and not _is_older(path, fault):
@@ -78,6 +81,12 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
     if fault:
         logger.warning("index %s: to be made anew from the tree; it answers meanwhile", fault)
     return not fault
+
+
+def _prepare_shared(data: Path) -> bool:
+    from storage.sharing.preparing import prepare_shared
+
+    return prepare_shared(data)
 
 
 def _is_unsure(data: Path) -> bool:
@@ -189,7 +198,7 @@ def begin_anew(data: Path) -> None:
 def new_index(path: Path, is_whole: bool) -> None:
     """An index without rows in the place of any other; whether that is all that it is to hold."""
     remove_index(path)
-    journal = Journal(path.parent, sync=True)
+    journal = journal_of(path.parent, sync=True)
     index = open_index(path, sync=True)
     with index.engine.connected():
         index.create()

@@ -26,7 +26,7 @@ from scp.copies.deidentify.rules.table import PROFILE
 from storage import Location
 from storage.diagnostics.errors import DataSetError
 from storage.dicom import part10
-from storage.journal.journal import Journal
+from storage.journal import FolderJournal
 
 KO = "1.2.840.10008.5.1.4.1.1.88.59"
 SECRET = b"s" * 32
@@ -339,9 +339,9 @@ def test_of_every_sample_the_pixels_stay_and_the_patient_goes(sample: Sample) ->
 
 
 def test_the_secret_is_made_once_and_kept_to_its_owner(tmp_path: Path) -> None:
-    first = secret_of(Journal(tmp_path, True))
-    assert secret_of(Journal(tmp_path, True)) == first
+    first = secret_of(FolderJournal(tmp_path, True))
+    assert secret_of(FolderJournal(tmp_path, True)) == first
     path = tmp_path / "journal" / "deidentification.jsonl"
     assert path.stat().st_mode & 0o777 == 0o600
-    other = Journal(tmp_path / "other", True)
+    other = FolderJournal(tmp_path / "other", True)
     assert secret_of(other) != first

@@ -27,8 +27,8 @@ from storage.diagnostics.errors import ArchiveError, ResourceError
 from storage.index import corrected_rows
 from storage.index.engines.sqlite.database import connect, index_path
 from storage.index.tables import SHARED, TABLES, Index, build, column_names, signature
+from storage.journal import FolderJournal
 from storage.journal.corrections.in_effect import in_force
-from storage.journal.journal import Journal
 from storage.maintenance.changes import deletion, retention
 from storage.maintenance.changes.correctable import UncorrectableError
 from storage.maintenance.changes.correction import correct, undo
@@ -91,7 +91,7 @@ class Operations:
             # As `prepare` does it, but for the claim, which would last as long as this process.
             for folder in ("tree", "incoming", "superseded"):
                 (data / folder).mkdir(parents=True)
-            Journal(data, sync=False).prepare()
+            FolderJournal(data, sync=False).prepare()
             new_index(index_path(data), is_whole=True)
         self.archive = Archive(data, sync=False)
         self.done: list[str] = []

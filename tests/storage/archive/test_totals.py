@@ -15,7 +15,7 @@ from storage import Archive, Level, Received, prepare
 from storage.archive import statistics
 from storage.archive.batch import store_all
 from storage.diagnostics import ResourceError
-from storage.journal import RECEIPTS, Journal
+from storage.journal import RECEIPTS, FolderJournal
 from storage.maintenance.changes import deletion
 from storage.maintenance.changes.correction import correct, undo
 from storage.maintenance.changes.selections import Selection, selected
@@ -67,7 +67,7 @@ def test_sums_are_what_a_reading_of_all_gives(
 ) -> None:
     """Whatever was stored, replaced, deleted, restored, withdrawn; and in an index made anew."""
     history = History(tmp_path / "data", seed)
-    monkeypatch.setattr("storage.journal.journal.now", history.now)
+    monkeypatch.setattr("storage.journal.segments.lines.now", history.now)
     archive = history.archive
     months: set[str] = set()
     for number in range(90):
@@ -113,7 +113,7 @@ def held(archive: Archive) -> dict[str, int]:
 
 def test_no_receipt_is_read_for_them(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("read", "lines", "pieces"):
-        monkeypatch.setattr(Journal, name, refused)
+        monkeypatch.setattr(FolderJournal, name, refused)
     told = statistics(archive)
     assert {name: one.instances for name, one in told.by_sender.items()} == {
         "CT1": 1, "MR2": 1, "DISC": 1,
@@ -129,7 +129,7 @@ def test_what_is_restored_counts_in_the_month_in_which_it_came(
 ) -> None:
     before, later = sums(archive), datetime.now(UTC) + timedelta(days=70)
     text = later.isoformat(timespec="milliseconds")
-    monkeypatch.setattr("storage.journal.journal.now", lambda: text)
+    monkeypatch.setattr("storage.journal.segments.lines.now", lambda: text)
     study = Selection(Level.STUDY, "1.1")
     for _ in range(2):
         list(deletion.delete(archive, selected(archive, study)))

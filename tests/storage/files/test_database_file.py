@@ -16,10 +16,10 @@ from storage.files.disk import database_file
 from storage.files.disk.database_file import damage_found, is_damage, require_sound, sqlite_words
 from storage.index.engines.sqlite import high_water
 from storage.index.engines.sqlite.engine import SqliteEngine
+from storage.journal import FolderJournal
 from storage.journal.catalogue import Unavailable, faults_told
-from storage.journal.journal import Journal
 from storage.maintenance.recovery.startup import fault_of_index
-from storage.outbox import database
+from storage.outbox import database, queue_file
 
 CHARSET = "ISO_IR 100"
 # Result codes (sqlite.org/rescode.html) -> the class that Python makes of them.
@@ -128,7 +128,7 @@ def test_an_index_and_a_queue_that_cannot_be_read_are_kept(
             database_file, "require_readable", raising(OSError(errno.EIO, "words of EIO"))
         )
     monkeypatch.setattr(SqliteEngine, "require_sound", raising(error))
-    monkeypatch.setattr(database, "require_sound", raising(error))
+    monkeypatch.setattr(queue_file, "require_sound", raising(error))
     with pytest.raises(FolderError, match=rf"index.sqlite: cannot be read: words of {name}; mend"):
         prepare(data, sync=False, charset=CHARSET)
     with pytest.raises(ResourceError, match=f"The forwarding queue: words of {name}"):
@@ -141,7 +141,7 @@ def test_an_index_and_a_queue_that_are_damaged_are_told_to_be(
     data: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     monkeypatch.setattr(SqliteEngine, "require_sound", raising(error_of(name)))
-    monkeypatch.setattr(database, "require_sound", raising(error_of(name)))
+    monkeypatch.setattr(queue_file, "require_sound", raising(error_of(name)))
     told = fault_of_index(data / "index.sqlite", look_through=True)
     assert told == f"damaged: words of {name}"
     database.prepare(data, sync=False)
@@ -164,7 +164,7 @@ def test_a_mark_that_cannot_be_read_is_no_missing_one(
 def test_a_journal_that_cannot_be_read_is_not_the_indexs_fault(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Journal, "tail", raising(OSError(errno.EIO, "words of EIO")))
+    monkeypatch.setattr(FolderJournal, "tail", raising(OSError(errno.EIO, "words of EIO")))
     with pytest.raises(ResourceError, match="The journal cannot be read: words of EIO"):
         fault_of_index(data / "index.sqlite", look_through=False, is_start=True)
 
@@ -182,7 +182,7 @@ def test_an_index_that_cannot_be_opened_is_told_and_left(data: Path) -> None:
 def test_a_catalogue_that_cannot_be_read_is_kept_and_a_damaged_one_made_anew(
     data: Path, name: str
 ) -> None:
-    path = Journal(data, sync=False).folder / "catalogue.sqlite"
+    path = FolderJournal(data, sync=False).folder / "catalogue.sqlite"
     path.write_bytes(b"what is there")
     with pytest.raises(Unavailable, match=r"catalogue.sqlite: "), faults_told(path):
         raise error_of(name)

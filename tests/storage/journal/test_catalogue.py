@@ -10,10 +10,9 @@ import pytest
 from storage import Archive, prepare
 from storage.archive import commitments
 from storage.diagnostics.errors import ResourceError
+from storage.journal import COMMITMENTS, PINS, RECEIPTS, FolderJournal, pins, receipt_catalogue
 from storage.journal import commitments as commitment_lines
-from storage.journal import pins, receipt_catalogue
 from storage.journal.commitments import Commitment
-from storage.journal.journal import COMMITMENTS, PINS, RECEIPTS, Journal
 from storage.journal.receipts import in_journal
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -44,10 +43,9 @@ def test_what_has_not_ended_is_found_by_worker(archive: Archive) -> None:
     made = [commitments.request(archive, asked(number, worker=number % 3)) for number in range(9)]
     for one in made[:6]:
         commitment_lines.reported(archive.journal, one, "told")
-    assert commitment_lines.unfinished(archive.journal, 1, 3) == [made[7]]
-    # Worker 2 is no more: the first has its part.
-    assert [one.transaction_uid for one in commitment_lines.unfinished(archive.journal, 0, 2)] == [
-        "1.2.6", "1.2.8",
+    assert commitment_lines.unfinished(archive.journal, lambda worker: worker == 1) == [made[7]]
+    assert [commitment_lines.has_ended(archive.journal, one) for one in made] == [
+        True, True, True, True, True, True, False, False, False,
     ]  # fmt: skip
 
 
@@ -57,11 +55,11 @@ def test_no_request_reads_what_was_read_before(
     commitments.request(archive, asked(0))
     commitments.request(archive, asked(1))
     read: list[int] = []
-    lines = Journal.lines
+    lines = FolderJournal.lines
     monkeypatch.setattr(
-        Journal, "lines", lambda self, *given: read.append(given[1]) or lines(self, *given)
+        FolderJournal, "lines", lambda self, *given: read.append(given[1]) or lines(self, *given)
     )
-    monkeypatch.delattr(Journal, "read")
+    monkeypatch.delattr(FolderJournal, "read")
     size = archive.journal.size(COMMITMENTS)
     commitments.request(archive, asked(2))
     assert 0 < min(read) < size
@@ -92,7 +90,7 @@ def test_it_is_made_anew(archive: Archive, harm: Callable[[Path], None]) -> None
     assert list(pins.pinned(archive.journal)) == ["1.1"]
     harm(archive.journal.folder / "catalogue.sqlite")
     assert list(pins.pinned(archive.journal)) == ["1.1"]
-    assert commitment_lines.unfinished(archive.journal, 0, 1) == made
+    assert commitment_lines.unfinished(archive.journal, lambda worker: True) == made
     assert commitments.request(archive, asked(1)).duplicate
 
 
@@ -124,7 +122,7 @@ def test_a_line_in_another_form_tells_the_same(archive: Archive) -> None:
     one = {"worker": 1, "duplicate": False, "references": [[CT, "1.3"]], "peer": "CT1",
            "transaction": "1.2.1", "kind": "requested", "at": ""}  # fmt: skip
     (archive.journal.folder / "commitments.jsonl").write_text(json.dumps(one) + "\n")
-    (found,) = commitment_lines.unfinished(archive.journal, 1, 2)
+    (found,) = commitment_lines.unfinished(archive.journal, lambda worker: worker == 1)
     assert found == Commitment("1.2.1", "CT1", ((CT, "1.3"),), 1)
     assert commitments.request(archive, asked(1)).duplicate
 
@@ -136,7 +134,7 @@ def test_a_request_is_refused_before_the_disk_is_full(archive: Archive) -> None:
     assert archive.journal.size(COMMITMENTS) == archive.journal.size(PINS) == 0
 
 
-def receive(journal: Journal, study: int, instances: int, at: str = "2026-01-01") -> None:
+def receive(journal: FolderJournal, study: int, instances: int, at: str = "2026-01-01") -> None:
     """Lines of receipts as a store writes them, all of one time."""
     for number in range(instances):
         uids = (f"1.{study}", f"2.{study}", f"3.{study}.{number}")
@@ -146,7 +144,7 @@ def receive(journal: Journal, study: int, instances: int, at: str = "2026-01-01"
         )  # fmt: skip
 
 
-def of_study(journal: Journal, *studies: int) -> set[tuple[str, ...]]:
+def of_study(journal: FolderJournal, *studies: int) -> set[tuple[str, ...]]:
     """The instances of whose receipts the catalogue knows where they lie."""
     wanted = {f"1.{study}" for study in studies}
     found = receipt_catalogue.stretches(journal, wanted)
@@ -212,9 +210,9 @@ def test_the_keeper_reads_a_little_at_a_time_and_then_no_more(
         turns += 1
     assert turns > 1
     read: list[int] = []
-    lines = Journal.lines
+    lines = FolderJournal.lines
     monkeypatch.setattr(
-        Journal, "lines", lambda self, *given: read.append(given[1]) or lines(self, *given)
+        FolderJournal, "lines", lambda self, *given: read.append(given[1]) or lines(self, *given)
     )
     receipt_catalogue.stretches(archive.journal, ["1.1"])
     assert all(start >= size - 1 for start in read)

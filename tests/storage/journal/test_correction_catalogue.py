@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from storage import prepare
 from storage.dicom.values.attributes import Level
 from storage.files.tree import Tree
+from storage.journal import CORRECTIONS, FolderJournal
 from storage.journal.corrections import catalogue
 from storage.journal.corrections.catalogue import Catalogued
 from storage.journal.corrections.in_effect import in_force
 from storage.journal.corrections.lines import Corrections, Listed
-from storage.journal.journal import CORRECTIONS, Journal
 from storage.maintenance.changes.correction import correct, undo
 
 UIDS = ("1.1", "2.1", "3.1")
@@ -50,7 +50,7 @@ def undoing(number: object, undoes: object) -> dict[str, object]:
 
 
 def listed(data: Path) -> Listed:
-    return Listed(Journal(data, sync=False).read(CORRECTIONS))
+    return Listed(FolderJournal(data, sync=False).read(CORRECTIONS))
 
 
 def told(of: Corrections) -> list[object]:
@@ -101,12 +101,12 @@ def test_no_look_up_reads_the_lines_of_others(data: Path, monkeypatch: pytest.Mo
     write(data, *(line(n, "STUDY", f"1.{n}", PatientName=f"N{n}") for n in range(1, 500)))
     assert in_force(data).changes(UIDS, "") == {"PatientName": "N1"}
     read: list[int] = []
-    lines = Journal.lines
+    lines = FolderJournal.lines
     monkeypatch.setattr(
-        Journal, "lines", lambda self, *given: read.append(given[1]) or lines(self, *given)
+        FolderJournal, "lines", lambda self, *given: read.append(given[1]) or lines(self, *given)
     )
-    monkeypatch.delattr(Journal, "read")
-    size = Journal(data, sync=False).size(CORRECTIONS)
+    monkeypatch.delattr(FolderJournal, "read")
+    size = FolderJournal(data, sync=False).size(CORRECTIONS)
     assert in_force(data).changes(("1.7", "2", "3"), "") == {"PatientName": "N7"}
     assert not read
     write(data, line(500, "STUDY", "1.7", PatientName="New"))
@@ -121,7 +121,9 @@ def test_a_new_process_writes_nothing_where_another_has_read_the_lines(
     assert in_force(data)
     catalogue._connection._close()
     monkeypatch.setattr("storage.journal.catalogue._read_on", None)
-    found = Catalogued(Journal(data, sync=False), Journal(data, sync=False).size(CORRECTIONS))
+    found = Catalogued(
+        FolderJournal(data, sync=False), FolderJournal(data, sync=False).size(CORRECTIONS)
+    )
     with sqlite3.connect(data / "journal" / "catalogue.sqlite", isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")  # nor is one waited for that writes
         assert found.changes(UIDS, "") == {"PatientName": "A"}
@@ -309,15 +311,15 @@ def test_how_far_the_lines_go_is_asked_again_where_their_files_have_changed(
     data: Path, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    size = Journal.size
+    size = FolderJournal.size
 
-    def asked_for(journal: Journal, name: str) -> int:
+    def asked_for(journal: FolderJournal, name: str) -> int:
         asked.append(name)
         return size(journal, name)
 
-    Journal(data, sync=False).append(CORRECTIONS, **line(1, "STUDY", "1.1", PatientName="A"))
+    FolderJournal(data, sync=False).append(CORRECTIONS, **line(1, "STUDY", "1.1", PatientName="A"))
     in_force(data)
-    monkeypatch.setattr(Journal, "size", asked_for)
+    monkeypatch.setattr(FolderJournal, "size", asked_for)
     assert in_force(data) is in_force(data)
     assert not asked
     CHANGES[what](data / "journal")

@@ -7,28 +7,28 @@ from pathlib import Path
 
 import pytest
 
-from storage.journal.journal import RECEIPTS, Journal
+from storage.journal import RECEIPTS, FolderJournal
 from storage.journal.segments import Replacement, Segments, reader, rewriting
 
 _MOST = 4 << 20
 
 
 @pytest.fixture
-def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Journal:
+def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FolderJournal:
     """A closed segment of half a MiB, and lines behind it."""
     monkeypatch.setattr(reader, "SEGMENT_BYTES", 512 << 10)
-    made = Journal(tmp_path, sync=False)
+    made = FolderJournal(tmp_path, sync=False)
     for number in range(3000):
         made.write(RECEIPTS, number=number, text="x" * 200)
     made.close()
     return made
 
 
-def numbers(journal: Journal, start: int = 0, end: int | None = None) -> list[int]:
+def numbers(journal: FolderJournal, start: int = 0, end: int | None = None) -> list[int]:
     return [record["number"] for record in journal.read(RECEIPTS, start, end)]
 
 
-def drop(journal: Journal, first: int, last: int, text: bytes = b"") -> Path:
+def drop(journal: FolderJournal, first: int, last: int, text: bytes = b"") -> Path:
     """Have some lines of the first segment be no more."""
     begin, path = Segments(journal.folder, RECEIPTS).closed()[0]
     assert begin == 0
@@ -39,7 +39,7 @@ def drop(journal: Journal, first: int, last: int, text: bytes = b"") -> Path:
 
 
 @pytest.mark.parametrize("is_filled", [False, True], ids=["sparse", "copied with zeros"])
-def test_lines_around_a_hole_are_where_they_were(journal: Journal, is_filled: bool) -> None:
+def test_lines_around_a_hole_are_where_they_were(journal: FolderJournal, is_filled: bool) -> None:
     before = list(journal.lines(RECEIPTS))
     path = drop(journal, 3, 1900, b'["what was there"]')
     if is_filled:
@@ -61,7 +61,7 @@ def test_lines_around_a_hole_are_where_they_were(journal: Journal, is_filled: bo
 
 
 @pytest.mark.parametrize("most", [100, 5000, 1 << 20])
-def test_pieces_have_all_lines_once(journal: Journal, most: int) -> None:
+def test_pieces_have_all_lines_once(journal: FolderJournal, most: int) -> None:
     drop(journal, 3, 1900)
     end = journal.size(RECEIPTS)
     pieces = list(journal.pieces(RECEIPTS, 0, end, most))
@@ -70,7 +70,7 @@ def test_pieces_have_all_lines_once(journal: Journal, most: int) -> None:
     assert [number for piece in pieces for number in numbers(journal, *piece)] == numbers(journal)
 
 
-def test_a_second_hole_leaves_the_first_one_empty(journal: Journal) -> None:
+def test_a_second_hole_leaves_the_first_one_empty(journal: FolderJournal) -> None:
     path = drop(journal, 3, 900)
     blocks = path.stat().st_blocks
     lines = list(journal.lines(RECEIPTS, 0, path.stat().st_size))
@@ -81,7 +81,7 @@ def test_a_second_hole_leaves_the_first_one_empty(journal: Journal) -> None:
 
 
 def test_a_hole_is_not_read_into_memory(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, sync=False)
+    journal = FolderJournal(tmp_path, sync=False)
     journal.write(RECEIPTS, number=1)
     path = tmp_path / "journal/receipts.jsonl"
     with path.open("ab") as file:
@@ -98,7 +98,7 @@ def test_a_hole_is_not_read_into_memory(tmp_path: Path) -> None:
 
 
 def test_a_long_line_is_read_whole(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, sync=False)
+    journal = FolderJournal(tmp_path, sync=False)
     for number in range(3):
         journal.write(RECEIPTS, number=number, text="y" * 200_000)
     assert numbers(journal) == [0, 1, 2]

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from storage.journal import RECEIPTS, Journal
+from storage.journal import RECEIPTS, FolderJournal
 from storage.journal.receipts import in_journal
 
 USUAL = {
@@ -41,7 +41,7 @@ LINES = [
 
 
 def test_those_of_some_instances_are_all_that_there_are(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, sync=False)
+    journal = FolderJournal(tmp_path, sync=False)
     journal.append(RECEIPTS, **USUAL)
     with (journal.folder / "receipts.jsonl").open("ab") as file:
         file.write(b"".join(b"\n" + one + b"\n" for one in LINES))

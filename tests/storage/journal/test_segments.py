@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from storage.diagnostics.errors import ResourceError
-from storage.journal.journal import RECEIPTS, Journal
+from storage.journal import RECEIPTS, FolderJournal
 from storage.journal.segments import reader
 from storage.journal.segments.reader import Segments
 
@@ -23,22 +23,22 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    made = Journal(tmp_path, sync=True)
+def journal(tmp_path: Path) -> Iterator[FolderJournal]:
+    made = FolderJournal(tmp_path, sync=True)
     made.prepare()
     yield made
     made.close()
 
 
-def numbers(journal: Journal, start: int = 0, end: int | None = None) -> list[int]:
+def numbers(journal: FolderJournal, start: int = 0, end: int | None = None) -> list[int]:
     return [record["number"] for record in journal.read(RECEIPTS, start, end)]
 
 
-def path_of(journal: Journal) -> Path:
+def path_of(journal: FolderJournal) -> Path:
     return journal._folder / "receipts.jsonl"
 
 
-def test_positions_run_over_all_segments(journal: Journal) -> None:
+def test_positions_run_over_all_segments(journal: FolderJournal) -> None:
     ends = [0]
     for number in range(40):
         journal.append(RECEIPTS, number=number)
@@ -56,7 +56,7 @@ def test_positions_run_over_all_segments(journal: Journal) -> None:
     assert journal.tail(RECEIPTS, journal.size(RECEIPTS) + 1) == ""
 
 
-def test_a_closed_segment_never_changes(journal: Journal) -> None:
+def test_a_closed_segment_never_changes(journal: FolderJournal) -> None:
     seen: dict[Path, bytes] = {}
     for number in range(60):
         journal.append(RECEIPTS, number=number)
@@ -69,9 +69,9 @@ WRITE = """
 import sys
 from pathlib import Path
 from storage.journal.segments import reader as segments
-from storage.journal.journal import Journal
+from storage.journal import FolderJournal
 segments.SEGMENT_BYTES = 4000
-journal = Journal(Path(sys.argv[1]), sync=False)
+journal = FolderJournal(Path(sys.argv[1]), sync=False)
 for number in range(1500):
     journal.append("receipts", writer=int(sys.argv[2]), number=number)
 """
@@ -82,7 +82,7 @@ def test_processes_and_threads_that_write_at_once_lose_nothing(tmp_path: Path) -
         subprocess.Popen([sys.executable, "-c", WRITE, tmp_path, str(number)])
         for number in range(2)
     ]
-    here = Journal(tmp_path, sync=False)
+    here = FolderJournal(tmp_path, sync=False)
 
     def write(writer: int) -> None:
         for number in range(500):
@@ -107,7 +107,7 @@ def test_processes_and_threads_that_write_at_once_lose_nothing(tmp_path: Path) -
 
 @pytest.mark.parametrize("step", ["mkdir", "rename", "link", "replace"])
 def test_a_kill_while_a_segment_is_closed_costs_nothing(
-    journal: Journal, monkeypatch: pytest.MonkeyPatch, step: str
+    journal: FolderJournal, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     class Killed(BaseException):
         pass
@@ -122,7 +122,7 @@ def test_a_kill_while_a_segment_is_closed_costs_nothing(
             journal.append_all(RECEIPTS, ({"number": number} for number in range(1, 100)))
     written = numbers(journal)
     assert written == list(range(len(written)))
-    for writer in (journal, Journal(journal._folder.parent, sync=True)):
+    for writer in (journal, FolderJournal(journal._folder.parent, sync=True)):
         writer.append(RECEIPTS, number=len(written))
         written.append(len(written))
         assert numbers(journal) == written
@@ -144,13 +144,13 @@ def moved_and_made(path: Path) -> None:
 @pytest.mark.parametrize("away", [moved, Path.unlink, moved_and_made])
 @pytest.mark.parametrize("who", ["the same", "another", "at a start"])
 def test_a_file_that_is_moved_away_is_put_back(
-    journal: Journal, away: Callable[[Path], None], who: str, caplog: pytest.LogCaptureFixture
+    journal: FolderJournal, away: Callable[[Path], None], who: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     journal.append(RECEIPTS, number=1)
     away(path_of(journal))
     assert numbers(journal) == [1]
     assert len(journal.faults()) == 1
-    writer = journal if who == "the same" else Journal(journal._folder.parent, sync=True)
+    writer = journal if who == "the same" else FolderJournal(journal._folder.parent, sync=True)
     if who == "at a start":
         writer.prepare()
     writer.append(RECEIPTS, number=2)
@@ -161,38 +161,38 @@ def test_a_file_that_is_moved_away_is_put_back(
     assert "was moved away or removed" in caplog.text
 
 
-def test_a_file_that_is_replaced_while_in_use_is_not_written(journal: Journal) -> None:
+def test_a_file_that_is_replaced_while_in_use_is_not_written(journal: FolderJournal) -> None:
     journal.append(RECEIPTS, number=1)
     moved(path_of(journal))
     path_of(journal).write_text('{"number": 7}\n')
-    for writer in (journal, Journal(journal._folder.parent, sync=True)):
+    for writer in (journal, FolderJournal(journal._folder.parent, sync=True)):
         with pytest.raises(ResourceError, match="was replaced while in use"):
             writer.append(RECEIPTS, number=2)
     assert "was replaced" in journal.faults()[0]
     journal.prepare()  # a start believes what lies there then
-    writer = Journal(journal._folder.parent, sync=True)
+    writer = FolderJournal(journal._folder.parent, sync=True)
     writer.append(RECEIPTS, number=8)
     assert numbers(writer) == [7, 8]
 
 
-def test_a_file_that_is_emptied_while_in_use_is_not_written(journal: Journal) -> None:
+def test_a_file_that_is_emptied_while_in_use_is_not_written(journal: FolderJournal) -> None:
     journal.append(RECEIPTS, number=1)
     path_of(journal).write_text("")
     with pytest.raises(ResourceError, match="was cut while in use"):
         journal.append(RECEIPTS, number=2)
 
 
-def test_a_folder_that_was_copied_is_written(journal: Journal, tmp_path: Path) -> None:
+def test_a_folder_that_was_copied_is_written(journal: FolderJournal, tmp_path: Path) -> None:
     journal.append(RECEIPTS, number=1)
     copied = tmp_path / "copied"
     shutil.copytree(journal._folder, copied / "journal")
-    writer = Journal(copied, sync=True)
+    writer = FolderJournal(copied, sync=True)
     writer.append(RECEIPTS, number=2)
     assert numbers(writer) == [1, 2]
 
 
 def test_after_a_failed_sync_its_lines_are_never_reported_as_safe(
-    journal: Journal, monkeypatch: pytest.MonkeyPatch
+    journal: FolderJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Linux tells an error once: the next sync of the same file succeeds."""
     journal.append(RECEIPTS, number=0)
@@ -217,7 +217,7 @@ def test_after_a_failed_sync_its_lines_are_never_reported_as_safe(
 
 
 def test_the_identity_is_made_once(tmp_path: Path) -> None:
-    journals = [Journal(tmp_path / name, sync=True) for name in ("one", "one", "other")]
+    journals = [FolderJournal(tmp_path / name, sync=True) for name in ("one", "one", "other")]
     made = [journal.make_identity() for journal in journals]
     assert made[0] == made[1] == journals[0].identity() != made[2]
     assert all(len(one) == 32 for one in made)

@@ -7,10 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from storage.archive.receiving.log.entries import (
+    BLOCK_BYTES,
+    EPOCH_BYTES,
+    ERASED,
+    Entry,
+    LoggedEntry,
+    entries_in,
+)
+from storage.archive.receiving.log.segment import epoch_of, made_in
 from storage.dicom.values.uids import Uids
 from storage.journal import line_of
-from storage.log.entries import BLOCK_BYTES, EPOCH_BYTES, ERASED, Entry, LoggedEntry, entries_in
-from storage.log.segment import epoch_of, made_in
 
 EPOCH, OTHER = b"a" * EPOCH_BYTES, b"b" * EPOCH_BYTES
 

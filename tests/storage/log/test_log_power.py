@@ -16,8 +16,8 @@ from support.checks.faults import damage
 from support.machine.synced_disk import SyncedDisk
 
 from storage import Archive, Level, Received, prepare
+from storage.archive.receiving.log import log
 from storage.dicom.values.uids import Uids
-from storage.log import log
 from storage.maintenance.changes import correction, deletion
 from storage.maintenance.changes.selections import AnyUid, Selection, selected
 from storage.maintenance.check.faults import FaultKind

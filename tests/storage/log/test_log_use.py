@@ -14,13 +14,13 @@ from support import CT, EXPLICIT, ct, data_set_bytes, encoded
 from support.checks.faults import damage
 
 from storage import Archive, Received, Stored, StoreOutcome, catch_up, outbox, prepare, settle_index
+from storage.archive.receiving.log import has_left, left_segments, log
+from storage.archive.receiving.log.log import WriteAheadLog
+from storage.archive.receiving.log.segment import Segment
 from storage.diagnostics import ArchiveError, ResourceError
 from storage.dicom.values import Level
 from storage.dicom.values.uids import Uids
 from storage.journal import RECEIPTS, keep_near, record_deletion
-from storage.log import has_left, left_segments, log
-from storage.log.log import WriteAheadLog
-from storage.log.segment import Segment
 from storage.maintenance.changes import deletion
 from storage.maintenance.changes.selections import AnyUid, Selection, selected
 from storage.maintenance.check import Acceptances

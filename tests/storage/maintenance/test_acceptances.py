@@ -11,7 +11,7 @@ import pytest
 
 from storage import Archive, prepare
 from storage.diagnostics.errors import ResourceError
-from storage.journal.journal import ACCEPTED, RECEIPTS
+from storage.journal import ACCEPTED, RECEIPTS
 from storage.journal.receipts import withdraw_all
 from storage.maintenance.check.acceptances import Acceptances
 from storage.maintenance.check.faults import Fault, FaultKind

@@ -18,9 +18,16 @@ from storage import Archive, Level, Received, prepare, settle_index
 from storage.diagnostics import ResourceError
 from storage.files.locks import claims
 from storage.index import Location, counts, fault_of_marks, forget, open_index
-from storage.journal import Commitment, Journal, commitments, receipt_catalogue
+from storage.journal import (
+    COMMITMENTS,
+    PINS,
+    RECEIPTS,
+    Commitment,
+    FolderJournal,
+    commitments,
+    receipt_catalogue,
+)
 from storage.journal.catalogue import path_of, remove
-from storage.journal.journal import COMMITMENTS, PINS, RECEIPTS
 from storage.journal.receipt_catalogue import arrivals
 from storage.journal.segments import Segments, reader, rewriting, unchanged
 from storage.maintenance.changes import deletion
@@ -54,7 +61,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Archive]]:
         archive.index.database.close_all()
 
 
-def lines(journal: Journal) -> int:
+def lines(journal: FolderJournal) -> int:
     return sum(1 for name in (RECEIPTS, COMMITMENTS, PINS) for _ in journal.read(name))
 
 
@@ -69,7 +76,7 @@ def test_it_is_for_many_histories(seed: int, tmp_path: Path, opened: list[Archiv
     compare(seed, tmp_path, opened)
 
 
-def catalogue(journal: Journal) -> tuple[set[Any], set[str]]:
+def catalogue(journal: FolderJournal) -> tuple[set[Any], set[str]]:
     """Where it has receipts of which studies, and of which it knows when they came."""
     with receipt_catalogue.entered(journal) as db:
         places = set(db.execute("SELECT study, block FROM study_block"))
@@ -259,7 +266,9 @@ def test_a_request_stays_ended_where_its_line_stays(
 ) -> None:
     archive = old(tmp_path, 2, opened)
     monkeypatch.setattr(segment, "_WORTH", 0.5)
-    monkeypatch.setattr("storage.journal.journal.now", lambda: "2021-01-01T00:00:00.000+00:00")
+    monkeypatch.setattr(
+        "storage.journal.segments.lines.now", lambda: "2021-01-01T00:00:00.000+00:00"
+    )
     asked = [
         commitments.request(archive.journal, Commitment(f"8.{n}", "C", ((CT, "3.1"),), 0))
         for n in range(80)
@@ -269,10 +278,10 @@ def test_a_request_stays_ended_where_its_line_stays(
     for number in range(60):  # in segments that go, all but the first
         other = Commitment(f"7.{number}", "C", ((CT, "3.1"),), 0)
         commitments.reported(archive.journal, commitments.request(archive.journal, other), "x")
-    before = commitments.unfinished(archive.journal, 0, 1)
+    before = commitments.unfinished(archive.journal, lambda worker: True)
     assert compact(archive).segments
     remove(archive.journal.folder / "catalogue.sqlite")
-    assert commitments.unfinished(archive.journal, 0, 1) == before
+    assert commitments.unfinished(archive.journal, lambda worker: True) == before
 
 
 @pytest.mark.parametrize("mark", ["settled", "index.new", "forward.sqlite"])

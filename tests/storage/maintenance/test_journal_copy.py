@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.journal import RECEIPTS, Journal
+from storage.journal import RECEIPTS, FolderJournal
 from storage.journal.segments import Replacement, Segments, reader, rewriting
 from storage.maintenance.backup.file_copies import FileCopies
 from storage.maintenance.backup.journal_copy import JournalCopy, JournalState, states
@@ -18,20 +18,20 @@ def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "data", sync=False)
+def journal(tmp_path: Path) -> FolderJournal:
+    return FolderJournal(tmp_path / "data", sync=False)
 
 
-def add(journal: Journal, *numbers: int) -> None:
+def add(journal: FolderJournal, *numbers: int) -> None:
     for number in numbers:
         journal.append(RECEIPTS, number=number)
 
 
 def told(data: Path, name: str = RECEIPTS) -> list[int]:
-    return [line["number"] for line in Journal(data, sync=False).read(name)]
+    return [line["number"] for line in FolderJournal(data, sync=False).read(name)]
 
 
-def bring(journal: Journal, to: Path, taken: list[JournalState] | None = None) -> None:
+def bring(journal: FolderJournal, to: Path, taken: list[JournalState] | None = None) -> None:
     to.mkdir(exist_ok=True)
     copies = FileCopies(to)
     JournalCopy(journal, to, copies).bring(states(journal) if taken is None else taken)
@@ -39,7 +39,7 @@ def bring(journal: Journal, to: Path, taken: list[JournalState] | None = None) -
 
 
 def test_a_segment_that_was_compacted_is_copied_again_with_its_holes(
-    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    journal: FolderJournal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "SEGMENT_BYTES", 200_000)
     to = tmp_path / "to"
@@ -64,7 +64,7 @@ def closed(data: Path) -> int:
 
 
 def test_lines_and_segments_that_come_behind_the_moment_are_not_in_it(
-    journal: Journal, tmp_path: Path
+    journal: FolderJournal, tmp_path: Path
 ) -> None:
     to = tmp_path / "to"
     add(journal, *range(3))
@@ -78,28 +78,28 @@ def test_lines_and_segments_that_come_behind_the_moment_are_not_in_it(
     bring(journal, to)
     assert told(to) == told(tmp_path / "data")
     assert closed(to) == closed(tmp_path / "data") > 3
-    assert Journal(to, sync=False).identity() == journal.identity()
+    assert FolderJournal(to, sync=False).identity() == journal.identity()
 
 
 @pytest.mark.parametrize("lines", [3, 30])
 def test_a_copy_of_a_journal_that_went_on_otherwise_is_made_anew(
-    journal: Journal, tmp_path: Path, lines: int
+    journal: FolderJournal, tmp_path: Path, lines: int
 ) -> None:
     """As where the archive was put back from an older backup."""
     to = tmp_path / "to"
     add(journal, *range(20))
     journal.append("pins", number=1)
     bring(journal, to)
-    other = Journal(tmp_path / "other", sync=False)
+    other = FolderJournal(tmp_path / "other", sync=False)
     add(other, *range(100, 100 + lines))
     bring(other, to)
     assert told(to) == list(range(100, 100 + lines))
     assert told(to, "pins") == []
-    assert Journal(to, sync=False).identity() == other.identity()
+    assert FolderJournal(to, sync=False).identity() == other.identity()
     assert closed(to) == closed(tmp_path / "other")
 
 
-def test_a_damaged_copy_of_lines_is_made_anew(journal: Journal, tmp_path: Path) -> None:
+def test_a_damaged_copy_of_lines_is_made_anew(journal: FolderJournal, tmp_path: Path) -> None:
     to = tmp_path / "to"
     add(journal, 1, 2, 3)
     bring(journal, to)
@@ -111,7 +111,7 @@ def test_a_damaged_copy_of_lines_is_made_anew(journal: Journal, tmp_path: Path) 
 
 
 def test_lines_are_copied_from_a_file_that_lost_its_first_name(
-    journal: Journal, tmp_path: Path
+    journal: FolderJournal, tmp_path: Path
 ) -> None:
     to = tmp_path / "to"
     add(journal, 1)
@@ -123,7 +123,7 @@ def test_lines_are_copied_from_a_file_that_lost_its_first_name(
 
 
 def test_a_segment_that_is_closed_and_not_yet_followed_is_told_once(
-    journal: Journal, tmp_path: Path
+    journal: FolderJournal, tmp_path: Path
 ) -> None:
     to, folder = tmp_path / "to", tmp_path / "data" / "journal"
     add(journal, 1, 2)
@@ -135,7 +135,7 @@ def test_a_segment_that_is_closed_and_not_yet_followed_is_told_once(
     assert not (to / "journal" / "receipts.jsonl").exists()
 
 
-def test_what_an_earlier_run_left_half_written_goes(journal: Journal, tmp_path: Path) -> None:
+def test_what_an_earlier_run_left_half_written_goes(journal: FolderJournal, tmp_path: Path) -> None:
     to = tmp_path / "to"
     add(journal, *range(20))
     bring(journal, to)

@@ -18,7 +18,7 @@ from support.checks.faults import damage
 from storage import Archive, Level, OnConflict, Query, Received, Root, prepare
 from storage.diagnostics.errors import ResourceError
 from storage.index.engines.sqlite import replacing
-from storage.journal.journal import CORRECTIONS, RECEIPTS, Journal
+from storage.journal import CORRECTIONS, RECEIPTS, FolderJournal
 from storage.maintenance.changes import deletion
 from storage.maintenance.changes.correction import correct
 from storage.maintenance.changes.selections import Selection, selected
@@ -101,7 +101,7 @@ def test_the_journal_is_gone_through_once_and_a_little_at_a_time(
     meanwhile(monkeypatch, lambda: folder.store(60))
     assert rebuild(folder.data, CHARSET) == 80
     assert stretches[0][0] == 0
-    assert stretches[-1][1] == Journal(folder.data, sync=False).size(RECEIPTS)
+    assert stretches[-1][1] == FolderJournal(folder.data, sync=False).size(RECEIPTS)
     assert [start for start, _ in stretches[1:]] == [end for _, end in stretches[:-1]]
     assert max(end - start for start, end in stretches[:20]) <= 600
     assert damage(folder.archive) == []
@@ -554,4 +554,4 @@ def test_corrections_made_meanwhile_are_in_it(
     assert engine.execute("SELECT StudyDescription FROM study", ()) == [("NEW",)]
     mark = engine.marked(CORRECTIONS)
     assert mark
-    assert mark.position == Journal(folder.data, sync=False).size(CORRECTIONS)
+    assert mark.position == FolderJournal(folder.data, sync=False).size(CORRECTIONS)

@@ -8,7 +8,7 @@ import pytest
 
 from storage.diagnostics import ResourceError
 from storage.dicom.data_sets import Element
-from storage.journal import Journal
+from storage.journal import FolderJournal
 from storage.worklist import EVER, By, Rules, State, StepError, Worklist
 from storage.worklist.database import path_of
 from storage.worklist.entries import EntryError, completed, from_values
@@ -37,7 +37,7 @@ def worklist(folder: Path) -> Worklist:
 
 
 def opened(folder: Path) -> Worklist:
-    return Worklist(folder.parent, Journal(folder.parent, sync=False), folder)
+    return Worklist(folder.parent, FolderJournal(folder.parent, sync=False), folder)
 
 
 def entries(worklist: Worklist, **values: str):

@@ -41,7 +41,7 @@ from storage import Archive, Query, Received, Root, prepare
 from storage.archive.totals import counts
 from storage.diagnostics.errors import ArchiveError
 from storage.dicom import part10
-from storage.journal.journal import RECEIPTS, Journal
+from storage.journal import RECEIPTS, FolderJournal
 from storage.journal.receipts import withdraw
 from storage.maintenance.check.checking import check
 from storage.maintenance.check.faults import Fault, FaultKind
@@ -222,7 +222,7 @@ def receipt(withdrawn: bool) -> Break:
     """What a store of other content leaves that ended before its file was put into the tree."""
 
     def write(data: Path) -> None:
-        journal = Journal(data, sync=False)
+        journal = FolderJournal(data, sync=False)
         told = {"syntax": EXPLICIT, "bytes": 7, "digest": "0" * 64, "charset": CHARSET}
         journal.append(RECEIPTS, uids=FIRST, **told)
         if withdrawn:
@@ -675,7 +675,14 @@ def test_what_was_written_before_a_kill_is_accepted_and_the_rest_is_not(
     node: RunningNode, call: int
 ) -> None:
     lines = two_faults(node)
-    killed(node, "storage.journal.journal.Journal.write", call, "check", "--accept", "--yes")
+    killed(
+        node,
+        "storage.journal.FolderJournal.write",
+        call,
+        "check",
+        "--accept",
+        "--yes",
+    )
     left = run(node.config)
     assert (left.code, left.text.splitlines()[:-1]) == (1, lines[call - 1 :])
     assert run(node.config, "--accept", "-y").code == 0

@@ -29,7 +29,7 @@ from storage.diagnostics.errors import ResourceError
 from storage.dicom.values.uids import Uids
 from storage.files.digests import digest_of_file
 from storage.index.writer import digest_in
-from storage.journal.journal import RECEIPTS
+from storage.journal import RECEIPTS
 from storage.journal.receipts import Receipt, in_journal
 from storage.maintenance.changes import deletion
 from storage.maintenance.changes.selections import Selection, selected
@@ -242,7 +242,7 @@ STEPS = [
     ("delete", "storage.maintenance.changes.deletion.record_deletion"),
     ("delete", "storage.files.superseded.Superseded.take"),
     ("delete", "storage.maintenance.changes.deletion.forget"),
-    ("restore", "storage.journal.journal.Journal.append"),
+    ("restore", "storage.journal.FolderJournal.append"),
     ("restore", "storage.files.tree.Tree.place"),
     ("restore", "storage.maintenance.changes.deletion.record_file"),
 ]

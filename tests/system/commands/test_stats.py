@@ -28,7 +28,7 @@ from support import (
 )
 
 from storage.dicom import part10
-from storage.journal.journal import RECEIPTS, Journal
+from storage.journal import RECEIPTS, FolderJournal
 from storage.journal.receipts import withdraw
 
 STUDIES = {"CT": "1.1", "MR": "1.2"}  # modality -> study
@@ -112,7 +112,7 @@ def test_only_what_is_held_counts(filled: tuple[RunningNode, int, int], tmp_path
     """Not what was withdrawn, displaced or lost; and what has no receipt is of nobody."""
     node, ours, theirs = filled
     other = copied(node, tmp_path)
-    journal = Journal(other.data, sync=False)
+    journal = FolderJournal(other.data, sync=False)
     sent = {"syntax": EXPLICIT, "bytes": 7, "sender": "GONE", "charset": ""}
     journal.append(RECEIPTS, uids=["1.1", "1.1.1", "1.3.1"], digest="f" * 64, **sent)
     withdraw(journal, ("1.1", "1.1.1", "1.3.1"), "f" * 64)

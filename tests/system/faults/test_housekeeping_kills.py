@@ -87,7 +87,7 @@ MORE_CHANGES = [
     ("retain", "storage.maintenance.changes.deletion.record_deletion", 2),
     ("retain", "storage.maintenance.changes.deletion.forget", 3),
     ("retain", "storage.files.superseded.Superseded.take", 1),
-    ("restore", "storage.journal.journal.Journal.append", 2),
+    ("restore", "storage.journal.FolderJournal.append", 2),
     ("restore", "storage.maintenance.changes.deletion.record_file", 1),
 ]
 OPTIONS = {

@@ -20,7 +20,7 @@ from support.machine.mounts import Disk, can_mount
 
 from storage.index.engines.sqlite.database import connect, index_path
 from storage.index.engines.sqlite.high_water import write_mark
-from storage.journal.journal import RECEIPTS, Journal
+from storage.journal import RECEIPTS, FolderJournal
 
 needs_mounts = pytest.mark.skipif(not can_mount(), reason="nothing can be mounted here")
 SMALL, LARGE = 2_000, 1_500_000
@@ -218,7 +218,7 @@ def lose_rows(node: RunningNode) -> None:
     """The index forgets all instances, and that it ever held them, as after a power cut."""
     database = connect(index_path(node.data), sync=True)
     with database.connection_context():
-        write_mark(database, Journal(node.data, sync=False), RECEIPTS, 0)
+        write_mark(database, FolderJournal(node.data, sync=False), RECEIPTS, 0)
     subprocess.run([sys.executable, "-c", LOSE, node.data / "index.sqlite"], check=True)
 
 
@@ -298,7 +298,7 @@ STAND_INS = {
     "fsync EIO": ("storage.files.tree.os.fsync", "OSError(5, 'Input/output error')"),
     "rename EROFS": ("storage.files.tree.os.rename", "OSError(30, 'Read-only file system')"),
     "journal ENOSPC": (
-        "storage.journal.journal.os.fdatasync",
+        "storage.journal.segments.folder_journal.os.fdatasync",
         "OSError(28, 'No space left on device')",
     ),
     "index full": (
@@ -309,7 +309,7 @@ STAND_INS = {
 
 
 # The one wait of a small store; where that fails it is synced as a large one.
-LOGGED = "storage.log.segment.os.pwritev"
+LOGGED = "storage.archive.receiving.log.segment.os.pwritev"
 
 
 @pytest.mark.parametrize("pixel_bytes", [SMALL, LARGE])

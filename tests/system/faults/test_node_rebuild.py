@@ -36,7 +36,7 @@ from support import (
 )
 from support.checks.rebuilding import ANEW, held_up, lose_index
 
-from storage.journal.journal import RECEIPTS, Journal
+from storage.journal import RECEIPTS, FolderJournal
 
 
 def store(node: RunningNode, study: str, count: int = 3) -> set[str]:
@@ -254,7 +254,7 @@ def test_the_catalogue_of_receipts_is_kept_near_the_journal_unasked(
     }
     node.start()
     store(node, "1.2")
-    size = Journal(node.data, sync=False).size(RECEIPTS)
+    size = FolderJournal(node.data, sync=False).size(RECEIPTS)
     path = node.data / "journal" / "catalogue.sqlite"
     deadline = time.monotonic() + CLIENT_SECONDS
     while read_to(path) < size:

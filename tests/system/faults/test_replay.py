@@ -12,7 +12,7 @@ from support.checks.faults import damage
 
 from storage import Archive, OnConflict, Received, catch_up, prepare, settle_index
 from storage.index.tables import Level
-from storage.journal.journal import RECEIPTS, Journal
+from storage.journal import RECEIPTS, FolderJournal
 from storage.journal.receipts import record_deletion, withdraw
 from storage.maintenance.check.faults import FaultKind
 from storage.maintenance.recovery import replay
@@ -161,10 +161,10 @@ def test_only_what_came_since_the_index_was_settled_is_read(
     before = node.index()
     node.store(2)
     starts: list[int] = []
-    whole = Journal(node.data, sync=False).size(RECEIPTS)
-    read = Journal.read
+    whole = FolderJournal(node.data, sync=False).size(RECEIPTS)
+    read = FolderJournal.read
     monkeypatch.setattr(
-        Journal, "read", lambda self, *given: starts.extend(given[1:2]) or read(self, *given)
+        FolderJournal, "read", lambda self, *given: starts.extend(given[1:2]) or read(self, *given)
     )
     assert instances(node.started(node.cut(before))) == held(0, 1, 2)
     assert 0 < starts[0] < whole
@@ -218,7 +218,7 @@ def test_a_clean_end_leaves_nothing_to_read(node: Node, monkeypatch: pytest.Monk
     node.store(0)
     settle_index(node.data)
     data = node.cut(node.index())
-    monkeypatch.delattr(Journal, "read")
+    monkeypatch.delattr(FolderJournal, "read")
     assert instances(node.started(data)) == held(0)
 
 
@@ -245,7 +245,7 @@ def test_what_a_reader_holds_back_is_settled_later(node: Node) -> None:
     assert replay._applied(node.data) == 0
     reader.execute("ROLLBACK")
     settle_index(node.data)
-    assert replay._applied(node.data) == Journal(node.data, sync=False).size(RECEIPTS) > 0
+    assert replay._applied(node.data) == FolderJournal(node.data, sync=False).size(RECEIPTS) > 0
     reader.close()
 
 

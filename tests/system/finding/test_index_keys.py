@@ -9,7 +9,7 @@ from support import CT, EXPLICIT, FIND, RunningNode, ct, encoded, identifier, mi
 from support.checks.printed import conformance, read
 
 from storage.archive.finding import added_keys
-from storage.journal import Journal
+from storage.journal import FolderJournal
 
 HELD = 30
 FILLED, READ = "index keys filled", "no index serves"
@@ -123,7 +123,7 @@ def test_a_decision_outlasts_the_index(node: RunningNode) -> None:
 def test_a_filling_that_is_killed_goes_on(node: RunningNode) -> None:
     """With the next start, which finds what was decided though no index has it yet."""
     node.kill()
-    added_keys.add(Journal(node.data, sync=True), "KVP")
+    added_keys.add(FolderJournal(node.data, sync=True), "KVP")
     node.start()
     node.wait_for_log(FILLED)
     assert found(node, "81") == HELD // 2

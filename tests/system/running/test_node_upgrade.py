@@ -29,7 +29,7 @@ from support import (
 from support.checks.rebuilding import ANEW, held_up
 
 from storage.index import version_of
-from storage.journal.journal import COMMITMENTS, RECEIPTS, Journal
+from storage.journal import COMMITMENTS, RECEIPTS, FolderJournal
 
 BEFORE, MEANWHILE = "1.1", "1.2"
 
@@ -79,7 +79,7 @@ def newer(data: Path) -> None:
 
 def write_of_later(data: Path) -> None:
     """Lines of the journal as a later version may write them."""
-    journal = Journal(data, sync=False)
+    journal = FolderJournal(data, sync=False)
     known = next(iter(journal.read(RECEIPTS)))
     journal.append(RECEIPTS, **{**known, "of_later": {"a": [1]}})
     journal.append(RECEIPTS, kind="of_later", uids=known["uids"])

@@ -430,7 +430,7 @@ def test_a_backup_of_another_archive_is_left_alone(tmp_path: Path, start_node: S
 def test_a_backup_before_the_next_start_has_what_the_log_alone_holds(tmp_path: Path) -> None:
     (tmp_path / "node").mkdir()
     node = RunningNode(tmp_path / "node", {"node": {"workers": 1}})
-    node.constants = {"storage.log.log.CHECKPOINT_SECONDS": 1e9}
+    node.constants = {"storage.archive.receiving.log.log.CHECKPOINT_SECONDS": 1e9}
     node.start()
     number = 0
     while not list((node.data / "log").glob("*.log")):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support import CT, EXPLICIT, RunningNode, ct, encoded, minipacs, send
 
-from storage.journal.journal import RECEIPTS, Journal
+from storage.journal import RECEIPTS, FolderJournal
 
 # Some receipts fill a segment, and what goes gives room back at once.
 SMALL = {
@@ -32,7 +32,7 @@ def store(node: RunningNode, study: str, numbers: range) -> None:
 
 
 def received(node: RunningNode) -> list[str]:
-    lines = Journal(node.data, sync=False).read(RECEIPTS)
+    lines = FolderJournal(node.data, sync=False).read(RECEIPTS)
     return [line["uids"][2] for line in lines if not line.get("withdrawn")]
 
 
@@ -78,7 +78,7 @@ def test_the_command_says_what_it_would_give_back_and_gives_it(tmp_path: Path) -
             "compacted segments=0 lines=0, 0 B given back\n",
         )
         node.stop()
-        journal = Journal(node.data, sync=False)
+        journal = FolderJournal(node.data, sync=False)
         for number in range(1300):
             uids = ("9.1", "9.2", f"9.3.{number}")
             journal.write(

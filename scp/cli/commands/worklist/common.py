@@ -14,7 +14,7 @@ from scp.cli.output import say
 from scp.config import Settings
 from scp.network.services.worklist import rules_of
 from storage.diagnostics import FolderError
-from storage.journal import Journal
+from storage.journal import journal_of
 from storage.worklist import EVER, Known, State, Worklist, day_before
 
 OfDay = Annotated[
@@ -40,7 +40,7 @@ def opened(path: Path) -> Iterator[tuple[Settings, Worklist]]:
         if not storage.path.is_dir():
             where = f"{settings.source}: [storage] path"
             raise FolderError(f"{where}: {storage.path}: No such file or directory")
-        journal = Journal(storage.path, storage.sync)
+        journal = journal_of(storage.path, storage.sync)
         worklist = Worklist(storage.path, journal, settings.worklist_folder, storage.charset)
         try:
             yield settings, worklist

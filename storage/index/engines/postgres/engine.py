@@ -57,13 +57,18 @@ class _PassingError(ResourceError):
 
 
 class PostgresEngine(Session):
-    """An `Engine`. `above`: the tables whose rows `entered` speaks of."""
+    """An `Engine`. `above`: the tables whose rows `entered` speaks of.
 
-    def __init__(self, url: str, schema: str, above: Iterable[str]) -> None:
-        if not _SCHEMA.fullmatch(schema):
-            raise ResourceError(f"{schema}: a schema's name is of small letters, digits and _")
+    `beside`: a schema with further tables, which are written under the same right.
+    """
+
+    def __init__(self, url: str, schema: str, above: Iterable[str], beside: str = "") -> None:
+        for name in (schema, beside or schema):
+            if not _SCHEMA.fullmatch(name):
+                raise ResourceError(f"{name}: a schema's name is of small letters, digits and _")
         self.url, self.schema = url, schema
-        super().__init__(Connections(url, _SETTINGS | {"search_path": schema}))
+        path = f"{schema},{beside}" if beside else schema
+        super().__init__(Connections(url, _SETTINGS | {"search_path": path}))
         self.database = QueryDatabase(self.statement, self.execute)
         self._above = tuple(above)
         self._lock_key = zlib.crc32(schema.removesuffix("_new").encode())
@@ -94,10 +99,15 @@ class PostgresEngine(Session):
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Turn a failure to read the index into ResourceError."""
+        """Turn a failure to read the index into ResourceError.
+
+        Within a transaction that writes `writing` does, and knows what is to be tried again.
+        """
         try:
             yield
         except ERRORS as error:
+            if self._thread.is_writing:
+                raise
             raise ResourceError(f"The index cannot be read: {words_of(error)}") from error
 
     def at_one_time(self) -> AbstractContextManager[None]:
@@ -108,10 +118,7 @@ class PostgresEngine(Session):
     def writing(self) -> Iterator[None]:
         """A transaction that holds the right to write from its start. Raises ResourceError."""
         try:
-            if self._thread.connection and not self._thread.is_writing:
-                self.execute(f"SELECT pg_advisory_xact_lock({self._lock_key})", ())
-            begin = f"BEGIN; SELECT pg_advisory_xact_lock({self._lock_key})"
-            with self._transaction(begin, is_writing=True):
+            with self.turn():
                 yield
         except ERRORS as error:
             words = f"The index cannot be written: {words_of(error)}"
@@ -119,6 +126,15 @@ class PostgresEngine(Session):
             if is_cut_off or isinstance(error, _PASSING):
                 raise _PassingError(words) from error
             raise ResourceError(words) from error
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """The same, for who says itself what was not written. Raises `ERRORS`."""
+        if self._thread.connection and not self._thread.is_writing:
+            self.execute(f"SELECT pg_advisory_xact_lock({self._lock_key})", ())
+        begin = f"BEGIN; SELECT pg_advisory_xact_lock({self._lock_key})"
+        with self._transaction(begin, is_writing=True):
+            yield
 
     def write(self, work: Callable[[], None]) -> None:
         """Run what writes, in one transaction with what other threads write now.

@@ -138,7 +138,7 @@ class Session:
             thread.connection, thread.is_writing, thread.epoch = connection, is_writing, None
             try:
                 yield
-                connection.execute("COMMIT", prepare=False)
+                _commit(connection)
             except BaseException as error:
                 self._forget()
                 if isinstance(error, psycopg.errors.FeatureNotSupported):  # see `_PASSING`
@@ -184,3 +184,9 @@ class Session:
 
     def _forget(self) -> None:
         """Forget what was done in a transaction that is taken back."""
+
+
+def _commit(connection: Connection) -> None:
+    ended = connection.execute("COMMIT", prepare=False)
+    if ended.statusmessage != "COMMIT":  # a statement had failed, and went on as if it had not
+        raise psycopg.InternalError("what was written was taken back")

@@ -22,7 +22,7 @@ from storage.index.engines.sqlite.database import (
     reading,
     writing,
 )
-from storage.journal import CORRECTIONS, RECEIPTS, Journal
+from storage.journal import CORRECTIONS, RECEIPTS, Journal, journal_of
 
 TABLE = (
     "CREATE TABLE mark (name TEXT PRIMARY KEY, journal TEXT, position INTEGER, tail TEXT, "
@@ -84,7 +84,7 @@ def applied(data: Path, name: str) -> int:
     """
     with reading():
         mark = _read_of(index_path(data), name, "mode=ro")
-    return 0 if mark is None or mark.fault(Journal(data, sync=False), name) else mark.position
+    return 0 if mark is None or mark.fault(journal_of(data, sync=False), name) else mark.position
 
 
 def marked_beside(data: Path, name: str) -> int | None:
@@ -103,7 +103,7 @@ def fault_of_marks(data: Path) -> str:
 
     Raises sqlite3.Error, OSError.
     """
-    journal, path = Journal(data, sync=False), index_path(data)
+    journal, path = journal_of(data, sync=False), index_path(data)
     for name in (RECEIPTS, CORRECTIONS):
         mark = _read_of(path, name, "mode=ro")
         if mark and (fault := mark.fault(journal, name)):

@@ -308,14 +308,14 @@ def test_what_failed_is_sent_again(tmp_path: Path) -> None:
 def test_what_the_disk_does_not_take_is_said_and_leaves_what_there_was(
     page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from storage.journal import Journal
+    from storage.journal import FolderJournal
 
     where = corrected(page, "/page/studies/1.1/correct", PatientName="Berg^Astrid")
 
-    def refuse(journal: Journal, name: str, **record: Any) -> None:
+    def refuse(journal: FolderJournal, name: str, **record: Any) -> None:
         raise ResourceError("journal/corrections.jsonl: No space left on device")
 
-    monkeypatch.setattr(Journal, "append", refuse)
+    monkeypatch.setattr(FolderJournal, "append", refuse)
     said = told(page, page.act(where))
     assert "No space left on device" in said
     assert said.startswith("failed")

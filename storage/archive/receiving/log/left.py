@@ -7,9 +7,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from storage.archive.receiving.log.entries import BLOCK_BYTES, LoggedEntry, entries_in
+from storage.archive.receiving.log.segment import FRESH, SUFFIX, UNSYNCED, epoch_of
 from storage.files import LOCK_SECONDS, claim, lock, sync_folder
-from storage.log.entries import BLOCK_BYTES, LoggedEntry, entries_in
-from storage.log.segment import FRESH, SUFFIX, UNSYNCED, epoch_of
 
 _SUFFIXES = (SUFFIX, UNSYNCED, FRESH)
 

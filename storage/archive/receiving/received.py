@@ -1,17 +1,25 @@
 """An instance as it came, and what becomes of it."""
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any
 
 from pydicom.tag import Tag
 
-from storage.diagnostics import MismatchError, both_uids
+from storage.diagnostics import DuplicateError, MismatchError, both_uids
 from storage.dicom import Header
 from storage.dicom.values import Uids
 from storage.files import IncomingDataSet
 from storage.index import FileFacts
 from storage.journal import milliseconds
+
+
+class OnConflict(StrEnum):
+    """What happens to a SOP Instance that is held already, with other content."""
+
+    REPLACE = "replace"
+    KEEP = "keep"
+    REFUSE = "refuse"
 
 
 class StoreOutcome(Enum):
@@ -71,3 +79,17 @@ def check_command(received: Received, header: Header) -> None:
         keyword, said = wrong[0]
         tags = [Tag(name) for name, _ in wrong]
         raise MismatchError(both_uids(said, header[keyword]), *tags)
+
+
+def outcome_of(is_same: bool | None, on_conflict: OnConflict) -> StoreOutcome:
+    """What becomes of an instance that is held with the same content, with other, or not (None).
+
+    Raises DuplicateError.
+    """
+    if is_same is None:
+        return StoreOutcome.STORED
+    if is_same:
+        return StoreOutcome.UNCHANGED
+    if on_conflict is OnConflict.REFUSE:
+        raise DuplicateError("Held with other content, and on_conflict is refuse")
+    return StoreOutcome.KEPT if on_conflict is OnConflict.KEEP else StoreOutcome.REPLACED

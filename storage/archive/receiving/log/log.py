@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from storage.archive.receiving.log.entries import Entry
+from storage.archive.receiving.log.segment import FIRST_BYTES, SEGMENT_BYTES, Segment, made_in
 from storage.diagnostics import ArchiveError, Event
 from storage.files import Files
 from storage.journal import RECEIPTS, Journal
-from storage.log.entries import Entry
-from storage.log.segment import FIRST_BYTES, SEGMENT_BYTES, Segment, made_in
 
 logger = logging.getLogger(__name__)
 

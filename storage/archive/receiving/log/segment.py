@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from storage.archive.receiving.log.entries import BLOCK_BYTES, EPOCH_BYTES, ERASED, Entry
 from storage.dicom.values import Uids
 from storage.files import claim, sync_folder
-from storage.log.entries import BLOCK_BYTES, EPOCH_BYTES, ERASED, Entry
 
 # Of the first one of a process, which is there soon, and of the others.
 FIRST_BYTES, SEGMENT_BYTES = 2 << 20, 16 << 20

@@ -1,0 +1,73 @@
+"""A shared archive made ready: tables that are not there made, and all else held to what it was."""
+
+import logging
+import secrets
+from pathlib import Path
+
+from storage.diagnostics import Event, FolderError, ResourceError
+from storage.files.objects.store_faults import StoreError
+from storage.index import can_answer, signature
+from storage.sharing.ledger import TABLES, VERSION
+from storage.sharing.opened import Shared, shared_of
+
+logger = logging.getLogger(__name__)
+
+_IDENTITY_BYTES = 16
+_IS_THERE = "SELECT to_regclass(?) IS NOT NULL"
+
+
+def prepare_shared(data: Path) -> bool:
+    """Make the archive of a data folder ready to be served by this node, beside others.
+
+    Makes its tables, where there are none, clears what an earlier run of this node left of what
+    arrived, and has the store be this archive's. False: the index has to be made anew. Raises
+    FolderError, which says what to do.
+    """
+    shared = shared_of(data)
+    try:
+        for folder in (data, data / "incoming", data / "journal"):
+            folder.mkdir(parents=True, exist_ok=True)
+        shared.tree.clear()
+    except OSError as error:
+        raise FolderError(f"{error.filename or data}: {error.strerror}") from error
+    try:
+        is_whole = make_tables(shared)
+        shared.store().adopt(shared.journal.identity())
+    except StoreError as error:
+        raise FolderError(str(error)) from error
+    except ResourceError as error:
+        raise FolderError(f"the archive in PostgreSQL: {error}") from error
+    if not is_whole:
+        logger.warning(Event("index to be made anew", "from the objects"))
+    return is_whole
+
+
+def make_tables(shared: Shared) -> bool:
+    """Have the tables, of one version; whether the index is whole. Raises ResourceError."""
+    engine, schema = shared.engine, shared.place.schema
+    with engine.writing():
+        if not engine.execute(_IS_THERE, (f"{schema}.ledger",))[0][0]:
+            engine.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}", ())
+            engine.execute(f"SET LOCAL search_path = {schema}", ())
+            for statement in TABLES:
+                engine.execute(statement, ())
+            identity = secrets.token_hex(_IDENTITY_BYTES)
+            engine.execute("INSERT INTO ledger VALUES (1, ?, ?)", (identity, VERSION))
+            engine.execute(f"SET LOCAL search_path = {engine.schema}, {schema}", ())
+        ((version,),) = engine.execute("SELECT version FROM ledger", ())
+        if version != VERSION:
+            raise ResourceError(
+                f"the tables in schema {schema} are those of version {version}, this is {VERSION}: "
+                "have all nodes be of one version"
+            )
+        if not engine.execute(_IS_THERE, (f"{engine.schema}.instance",))[0][0]:
+            shared.index.create()
+            if not shared.tree.is_there():
+                engine.set_version(signature())
+    found = engine.version()
+    if found and not can_answer(found):
+        raise ResourceError(
+            f"the index in schema {engine.schema} is of another version of minipacs: "
+            "have all nodes be of one version, then `minipacs rebuild`"
+        )
+    return bool(found)

@@ -1,0 +1,311 @@
+"""A shared archive where processes die, connections are cut, and several store the same at once."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from support.data.shared_archives import (
+    UIDS,
+    faults,
+    names_found,
+    objects_without_row,
+    receipts,
+    received,
+    states,
+)
+from support.machine.postgres import ScratchPostgres
+from support.machine.postgres_proxy import PostgresProxy
+
+from storage import Archive, Received, StoreOutcome
+from storage.archive.receiving.received import facts_of
+from storage.diagnostics import ResourceError
+from storage.dicom.values import Uids
+from storage.files.objects.shared_folder import SharedFolder
+from storage.index.engines.postgres import engine, session
+from storage.maintenance.changes import deletion
+from storage.sharing.ledger import Objects, State
+from storage.sharing.opened import shared_of
+from storage.sharing.place import SharedPlace
+from storage.sharing.sweeping import sweep
+
+NewNode = Callable[..., Archive]
+SECONDS = 60
+_fork = multiprocessing.get_context("fork")
+
+
+@pytest.fixture
+def proxy(postgres: ScratchPostgres) -> Iterator[PostgresProxy]:
+    made = PostgresProxy(postgres.url)
+    yield made
+    made.close()
+
+
+def in_process(work: Callable[[], Any]) -> Any:
+    """A process that does something, begun."""
+    process = _fork.Process(target=work)
+    process.start()
+    return process
+
+
+def ended(process: Any) -> int:
+    process.join(SECONDS)
+    code: int = process.exitcode
+    return code
+
+
+def swept(archive: Archive) -> tuple[int, int]:
+    """How many objects have gone, and how many were kept."""
+    done = sweep(shared_of(archive.tree.data), young=0)
+    return done.removed, done.kept
+
+
+def whole(archive: Archive) -> None:
+    """Everything is as its rows say, and no object is left over."""
+    swept(archive)
+    assert not [fault for fault in faults(archive) if fault]
+    assert not objects_without_row(archive)
+
+
+# ---- several at once
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_the_same_instances_stored_by_two_processes_at_once_are_there_once(
+    new_node: NewNode, is_same: bool
+) -> None:
+    archives = [new_node(), new_node()]
+    instances: list[Uids] = [("1.1", "1.2", f"1.3.{number}") for number in range(12)]
+    barrier, outcomes = _fork.Barrier(2), _fork.SimpleQueue()
+
+    def store(number: int) -> None:
+        name = "A^B" if is_same else f"A^{number}"
+        for uids in instances:
+            barrier.wait(SECONDS)
+            outcomes.put(archives[number].store(received(name, uids)).outcome)
+
+    both = [in_process(lambda number=number: store(number)) for number in (0, 1)]
+    told = [outcomes.get() for _ in range(2 * len(instances))]
+    assert [ended(one) for one in both] == [0, 0]
+    other = StoreOutcome.UNCHANGED if is_same else StoreOutcome.REPLACED
+    assert sorted(one.value for one in told) == sorted(
+        [StoreOutcome.STORED.value] * len(instances) + [other.value] * len(instances)
+    )
+    whole(archives[0])
+    held = [one for one in states(archives[0]) if one is State.HELD]
+    assert len(held) == len(instances)
+    assert len(receipts(archives[1])) == len(instances) * (1 if is_same else 2)
+
+
+# ---- kills
+
+
+@pytest.mark.parametrize(("owner", "name", "is_after"), [
+    (SharedFolder, "put", False),
+    (SharedFolder, "put", True),
+    (Objects, "held_or_own", True),
+    (Objects, "add", True),
+    (session, "_commit", False),
+])  # fmt: skip
+def test_who_is_killed_before_the_commit_leaves_nothing_but_an_object(
+    new_node: NewNode, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, is_after: bool
+) -> None:
+    archive, other = new_node(), new_node()
+    did = getattr(owner, name)
+
+    def kill(*given: Any, **named: Any) -> Any:
+        if is_after:
+            did(*given, **named)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def store() -> None:
+        monkeypatch.setattr(owner, name, kill)
+        archive.store(received())
+
+    assert ended(in_process(store)) == -signal.SIGKILL
+    assert (names_found(other), states(other), receipts(other)) == ([], [], [])
+    assert other.store(received()).outcome is StoreOutcome.STORED
+    whole(other)
+    assert states(other) == [State.HELD]
+
+
+def test_an_acknowledged_instance_outlasts_who_stored_it(new_node: NewNode) -> None:
+    archive, other = new_node(), new_node()
+
+    def store() -> None:
+        archive.store(received())
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert ended(in_process(store)) == -signal.SIGKILL
+    assert names_found(other) == ["A^B"]
+    whole(other)
+
+
+@pytest.mark.parametrize("step", ["turn", "held"])
+def test_a_deletion_that_is_killed_has_happened_or_not(
+    new_node: NewNode, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    archive, other = new_node(), new_node()
+    archive.store(received())
+
+    def delete() -> None:
+        did = getattr(Objects, step)
+
+        def kill(*given: Any) -> Any:
+            did(*given)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        found = list(archive.locate_below(UIDS[0]))
+        monkeypatch.setattr(Objects, step, kill)
+        list(deletion.delete(archive, found))
+
+    assert ended(in_process(delete)) == -signal.SIGKILL
+    assert (names_found(other), states(other)) == (["A^B"], [State.HELD])
+    assert len(receipts(other)) == 1
+    assert list(deletion.delete(other, other.locate_below(UIDS[0]))) == [UIDS]
+    assert (names_found(archive), states(archive)) == ([], [State.SUPERSEDED])
+
+
+# ---- a commit of which nobody knows
+
+
+@pytest.mark.parametrize("is_passed", [True, False])
+def test_a_commit_whose_answer_is_lost_is_asked_for_and_happens_once(
+    new_node: NewNode, place: SharedPlace, proxy: PostgresProxy, is_passed: bool
+) -> None:
+    archive = new_node(replace(place, index_url=proxy.url))
+    other = new_node()
+    with proxy.cutting(is_passed=is_passed) as cut:
+        assert archive.store(received()).outcome is StoreOutcome.STORED
+    assert cut.happened == 1
+    assert len(receipts(other)) == 1
+    assert (names_found(other), states(other)) == (["A^B"], [State.HELD])
+    whole(other)
+
+
+def test_a_commit_that_stays_unknown_is_no_success_and_its_object_stays(
+    new_node: NewNode, place: SharedPlace, proxy: PostgresProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_ATTEMPTS", 2)
+    archive = new_node(replace(place, index_url=proxy.url))
+    other = new_node()
+    with proxy.cutting(cut_connects=True), pytest.raises(ResourceError):
+        archive.store(received())
+    # It was committed: as it is for who asks, and for the sender, who sends again.
+    assert (names_found(other), faults(other)) == (["A^B"], [""])
+    assert archive.store(received()).outcome is StoreOutcome.UNCHANGED
+    assert states(other) == [State.HELD]
+
+
+def test_a_deletion_whose_commit_is_lost_can_be_asked_for_again(
+    new_node: NewNode, place: SharedPlace, proxy: PostgresProxy
+) -> None:
+    archive = new_node(replace(place, index_url=proxy.url))
+    other = new_node()
+    archive.store(received())
+    with proxy.cutting(is_passed=False), pytest.raises(ResourceError):
+        list(deletion.delete(archive, list(archive.locate_below(UIDS[0]))))
+    assert names_found(other) == ["A^B"]
+    assert list(deletion.delete(archive, list(archive.locate_below(UIDS[0])))) == [UIDS]
+
+
+# ---- the sweeper
+
+
+def put_alone(archive: Archive, name: str) -> None:
+    """Put an object of which nobody writes a row, as a killed process does."""
+    shared = shared_of(archive.tree.data)
+    one: Received = received(name)
+    intake = archive.receive(one.sop_class_uid, one.sop_instance_uid, one.transfer_syntax_uid)
+    assert isinstance(one.data_set, bytes)
+    intake.write(one.data_set)
+    held = intake.in_memory
+    assert held
+    shared.tree.put(UIDS, held, facts_of(one, intake, shared.journal.now()))
+
+
+def test_what_is_young_is_left_to_who_is_about_to_commit_it(new_node: NewNode) -> None:
+    archive = new_node()
+    put_alone(archive, "A^B")
+    done = sweep(shared_of(archive.tree.data))
+    assert (done.removed, done.kept) == (0, 0)
+    assert len(objects_without_row(archive)) == 1
+
+
+def test_of_objects_without_a_row_those_go_whose_content_is_held(new_node: NewNode) -> None:
+    archive = new_node()
+    put_alone(archive, "A^B")
+    archive.store(received())
+    assert swept(archive) == (1, 0)
+    assert (states(archive), faults(archive)) == ([State.HELD], [""])
+
+
+def test_an_object_that_alone_has_its_content_is_kept_and_can_be_restored(
+    new_node: NewNode,
+) -> None:
+    """As after a database came back without its last commits."""
+    archive = new_node()
+    put_alone(archive, "A^B")
+    assert swept(archive) == (0, 1)
+    assert states(archive) == [State.SUPERSEDED]
+    kept = list(deletion.all_superseded(archive))
+    assert list(deletion.restore(archive, kept, "ISO_IR 100")) == [UIDS]
+    assert (names_found(archive), faults(archive)) == (["A^B"], [""])
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+def test_who_was_held_up_while_its_object_was_swept_does_not_rely_on_it(
+    new_node: NewNode, monkeypatch: pytest.MonkeyPatch, is_held: bool
+) -> None:
+    archive, other = new_node(), new_node()
+    tree = shared_of(archive.tree.data).tree
+    put = tree.put
+
+    def put_late(*given: Any) -> str:
+        key = put(*given)
+        if is_held:
+            other.store(received())
+        swept(other)
+        return key
+
+    monkeypatch.setattr(tree, "put", put_late)
+    if is_held:
+        assert archive.store(received()).outcome is StoreOutcome.UNCHANGED
+        assert (names_found(other), faults(other)) == (["A^B"], [""])
+    else:
+        with pytest.raises(ResourceError, match="swept"):
+            archive.store(received())
+        assert states(other) == [State.SUPERSEDED]
+
+
+def test_who_comes_an_hour_late_does_not_commit(
+    new_node: NewNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = new_node()
+    monkeypatch.setattr("storage.archive.receiving.shared_stores._IN_TIME_SECONDS", -1.0)
+    with pytest.raises(ResourceError, match="too long"):
+        archive.store(received())
+    assert (names_found(archive), states(archive)) == ([], [])
+
+
+def test_a_sweep_that_is_killed_is_gone_on_with(
+    new_node: NewNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = new_node()
+    put_alone(archive, "A^B")
+    archive.store(received())
+
+    def sweep_and_die() -> None:
+        def kill(*_: Any) -> None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        monkeypatch.setattr(Objects, "forget", kill)
+        sweep(shared_of(archive.tree.data), young=0)
+
+    assert ended(in_process(sweep_and_die)) == -signal.SIGKILL
+    assert sorted(states(archive)) == [State.HELD, State.TO_DELETE]
+    assert swept(archive) == (1, 0)
+    assert (states(archive), faults(archive)) == ([State.HELD], [""])

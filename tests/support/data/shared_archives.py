@@ -1,0 +1,53 @@
+"""What is looked at of an archive that several nodes have."""
+
+from storage import Archive, Query, Received, Root
+from storage.archive import fault_of
+from storage.dicom.values import Uids
+from storage.journal import RECEIPTS
+from storage.sharing.ledger import State
+from storage.sharing.opened import shared_of
+from support import CT, EXPLICIT, ct, encoded, identifier
+
+CHARSET = "ISO_IR 100"
+UIDS: Uids = ("1.1", "1.2", "1.3")
+
+
+def received(name: str = "A^B", uids: Uids = UIDS, **values: object) -> Received:
+    """An instance of a patient as it comes."""
+    held = ct(*uids, PatientName=name, **values)
+    return Received(CT, uids[2], EXPLICIT, encoded(held), CHARSET, "SENDER")
+
+
+def names_found(archive: Archive) -> list[str]:
+    """The patients' names of all studies."""
+    asked = encoded(identifier("STUDY", PatientName=""))
+    query = Query.read(Root.STUDY, asked, EXPLICIT, CHARSET)
+    names = [attribute.keyword for attribute in query.returned]
+    answers = [dict(zip(names, one.texts, strict=True)) for one in archive.find(query, CHARSET)]
+    return sorted(one["PatientName"] for one in answers)
+
+
+def faults(archive: Archive, study: str = UIDS[0]) -> list[str]:
+    """What of each instance of a study is not as its row says."""
+    return [fault_of(archive.tree, one) for one in archive.locate_below(study)]
+
+
+def states(archive: Archive) -> list[State]:
+    """Those of all objects, in the order of their keys: the oldest of an instance first."""
+    shared = shared_of(archive.tree.data)
+    with shared.engine.reading():
+        rows = shared.engine.execute("SELECT state FROM object ORDER BY key", ())
+    return [State(state) for (state,) in rows]
+
+
+def receipts(archive: Archive) -> list[dict[str, object]]:
+    """All receipts, the first one first."""
+    return list(archive.journal.read(RECEIPTS))
+
+
+def objects_without_row(archive: Archive) -> list[str]:
+    """The keys of objects that no row names."""
+    shared = shared_of(archive.tree.data)
+    keys = [one.key for one in shared.store().list()]
+    known = shared.objects.known(keys)
+    return [key for key in keys if key not in known]
