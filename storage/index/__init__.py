@@ -5,7 +5,6 @@ from storage.index import corrected_rows, counts, pages, search
 from storage.index.engines import AddedKey, Filled, Stop, candidates, never
 from storage.index.engines.sqlite import (
     ERRORS,
-    applied,
     fault_of_marks,
     index_path,
     is_loose,
@@ -21,7 +20,14 @@ from storage.index.engines.sqlite import (
     writers_held,
 )
 from storage.index.entities import OF_PERSON, patients
-from storage.index.opening import PostgresIndex, index_of, open_postgres, put_elsewhere
+from storage.index.opening import (
+    PostgresIndex,
+    applied,
+    index_of,
+    open_postgres,
+    put_elsewhere,
+    which,
+)
 from storage.index.pages import Chain, Row, shortened
 from storage.index.rows import Location, row_of, shared_header
 from storage.index.search import Page, is_entered
@@ -99,6 +105,7 @@ __all__ = [
     "shrink",
     "signature",
     "version_of",
+    "which",
     "without_row",
     "write_settled",
     "writers_held",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from storage.diagnostics import ResourceError
 from storage.dicom.values import BY_KEYWORD, PATIENT_IDENTITY, UNIQUE, Level, stored_at
+from storage.index.engines.sqlite import applied as applied_in_file
 from storage.index.engines.sqlite import index_path
 from storage.index.tables import (
     ABOVE,
@@ -22,7 +23,7 @@ from storage.query import POSTGRESQL, SHORT_CHARACTERS, kept_columns
 if TYPE_CHECKING:
     from storage.index.engines.postgres import PostgresEngine
 
-_elsewhere: dict[Path, Callable[[], Index]] = {}
+_elsewhere: dict[Path, Callable[[], "PostgresIndex"]] = {}
 
 
 def index_of(data: Path, sync: bool = True, pooled: bool = False) -> Index:
@@ -31,9 +32,29 @@ def index_of(data: Path, sync: bool = True, pooled: bool = False) -> Index:
     return elsewhere() if elsewhere else open_index(index_path(data), sync, pooled)
 
 
-def put_elsewhere(data: Path, opened: Callable[[], Index]) -> None:
+def put_elsewhere(data: Path, opened: Callable[[], "PostgresIndex"]) -> None:
     """Have the index of a data folder be another, in this process and those that it forks."""
     _elsewhere[data] = opened
+
+
+def applied(data: Path, name: str) -> int:
+    """How far the index of a data folder surely holds the lines `name` of its journal.
+
+    0 where nobody can tell. Raises ResourceError.
+    """
+    elsewhere = _elsewhere.get(data)
+    return elsewhere().engine.marked(name) if elsewhere else applied_in_file(data, name)
+
+
+def which(data: Path) -> tuple[int, ...]:
+    """What tells the index of a data folder from one that takes its place. Raises ResourceError."""
+    if elsewhere := _elsewhere.get(data):
+        return (elsewhere().engine.number(),)
+    try:
+        found = index_path(data).stat()
+    except OSError as error:
+        raise ResourceError(f"The index cannot be read: {error.strerror}") from error
+    return found.st_dev, found.st_ino
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def request(journal: Journal, commitment: Commitment) -> Commitment:
     """
     key = _key(commitment.peer, commitment.transaction_uid)
     # One at a time: of two that come at once with one transaction UID the second is a duplicate.
-    with entered(journal) as db:
+    with journal.turn(), entered(journal) as db:
         known = db.execute("SELECT 1 FROM commitment WHERE key = ?", (key,)).fetchone()
         asked = replace(commitment, duplicate=known is not None)
         journal.append(

@@ -5,6 +5,7 @@ lines have higher ones.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -59,6 +60,12 @@ class Journal(Protocol):
 
     def now(self) -> str:
         """The time, as the next line tells it."""
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Have no other node add a line for the block, where several have the journal.
+
+        Taken before the catalogue's turn. Raises ResourceError.
+        """
 
     def append(self, name: str, **record: Any) -> None:
         """Add a line `name`, durably. Raises ResourceError."""

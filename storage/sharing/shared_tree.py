@@ -127,7 +127,10 @@ class SharedTree(StagingFolder):
                 raise ResourceError(f"{kept.path}: is not kept any more")
 
     def prune(self, uids: Uids) -> None:
-        """Nothing: there are no folders."""
+        """Have no row of an object that is not there. Raises ResourceError."""
+        with self._engine.writing():
+            if held := self.objects.held(uids):
+                self.objects.turn(held.key, State.HELD, State.TO_DELETE)
 
     def instances(self) -> Iterator[Uids]:
         """All that is held. Raises ResourceError."""

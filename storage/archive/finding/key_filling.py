@@ -12,7 +12,7 @@ from storage.archive.finding import added_keys
 from storage.diagnostics import DataSetError
 from storage.dicom import HeaderValue, header_values, part10
 from storage.dicom.values import Level
-from storage.files import Files, Tree
+from storage.files import Files, files_of
 from storage.index import AddedKey, Filled, Index, Location, index_of, pages
 from storage.journal import Journal, journal_of
 
@@ -73,7 +73,7 @@ def fill(data: Path, progress: Progress) -> None:
     index = index_of(data)
     with index.engine.connected():
         added_keys.bring_up(index, journal_of(data, sync=False))
-        for done, of in KeyFilling(Tree(data, sync=False), index).steps():
+        for done, of in KeyFilling(files_of(data, sync=False), index).steps():
             progress(done, of)
 
 

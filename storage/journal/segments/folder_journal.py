@@ -9,6 +9,7 @@ import os
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,10 @@ class FolderJournal:
     def now(self) -> str:
         """The time, as the next line tells it."""
         return lines.now()
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Nothing: one node has it."""
+        return nullcontext()
 
     def append(self, name: str, **record: Any) -> None:
         """Add a line to the file `name`, synced. Raises ResourceError."""

@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from storage.diagnostics import ArchiveError, Event, ResourceError
 from storage.dicom import Header, header, part10
 from storage.dicom.data_sets import STORED, Element, Elements, ReadBudget, read, read_data_set
 from storage.dicom.values import BY_KEYWORD, Level, stored_at
-from storage.files import LOCK_SECONDS, Files, Tree, lock, refusal
+from storage.files import LOCK_SECONDS, Files, files_of, lock, refusal
 from storage.index import (
     Index,
     Location,
@@ -40,6 +40,7 @@ from storage.journal.corrections import (
     in_force,
 )
 from storage.maintenance.changes.correctable import UncorrectableError
+from storage.sharing.place import shared_place
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +139,7 @@ def _require(known: Corrections, number: int) -> Correction:
 def catch_up_corrections(data: Path) -> None:
     """Bring into the index what it lacks of the corrections. Raises ResourceError."""
     with alone(data):
-        _apply(Tree(data, sync=True), applied(data, CORRECTIONS))
+        _apply(files_of(data, sync=True), applied(data, CORRECTIONS))
 
 
 def is_behind(data: Path) -> bool:
@@ -164,12 +165,12 @@ def swapping(tree: Files, start: int) -> Iterator[None]:
 def _write(tree: Files, told: dict[str, Any], check: Callable[[Corrections], object]) -> int:
     with alone(tree.data):
         _apply(tree, applied(tree.data, CORRECTIONS))  # what a kill left: the number goes by all
-        known = in_force(tree.data)
-        check(known)
-        number = known.last_number + 1
         journal = journal_of(tree.data, sync=True)
         # Who stores has his row made by now, or sees the line.
         with closing(journal), tree.all_locked():
+            known = in_force(tree.data)
+            check(known)
+            number = known.last_number + 1
             journal.append(CORRECTIONS, number=number, **told)
         _apply(tree, applied(tree.data, CORRECTIONS))
     return number
@@ -178,6 +179,10 @@ def _write(tree: Files, told: dict[str, Any], check: Callable[[Corrections], obj
 @contextmanager
 def alone(data: Path) -> Iterator[None]:
     """One correction at a time. Raises ResourceError."""
+    if shared_place(data):
+        with _alone_of_all(data):
+            yield
+        return
     path = data / "correct.lock"
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -192,6 +197,13 @@ def alone(data: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _alone_of_all(data: Path) -> AbstractContextManager[None]:
+    """The same of all nodes that have the archive."""
+    from storage.sharing.opened import shared_of
+
+    return shared_of(data).engine.alone("corrections")
 
 
 def _apply(tree: Files, start: int) -> None:

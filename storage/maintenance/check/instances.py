@@ -7,7 +7,7 @@ from pathlib import Path
 from storage.archive import Archive
 from storage.diagnostics import ResourceError
 from storage.dicom.values import Uids, are_uids
-from storage.index import Chain, pages
+from storage.index import Chain, pages, which
 from storage.journal import Receipt, add_receipts
 from storage.journal.corrections import in_force
 from storage.maintenance.check import instance_faults
@@ -38,7 +38,7 @@ class InstanceCheck:
     _left: set[Fault] = field(default_factory=set)  # told, and so not to be told again
 
     def __post_init__(self) -> None:
-        self._file = self._index_file()
+        self._index = which(self.archive.tree.data)
 
     def look(
         self, uids: Uids, chain: Chain | None, receipts: list[Receipt] | None = None
@@ -68,13 +68,13 @@ class InstanceCheck:
         `receipts` are those of the journal up to byte `end`.
         """
         self.see_the_same_index()
+        # While objects are read others would wait for the lock of all nodes: what is read of one
+        # stays true as long as its row does.
+        before = self._looked(uids, receipts, end) if self.archive.is_shared else None
         with self.archive.tree.locked(uids):
-            if receipts is not None:
-                known_receipts = {uids: list(receipts)}
-                add_receipts(known_receipts, self.archive.journal, {uids}, end)
-                receipts = known_receipts[uids]
-            chain = pages.chain(self.archive.index, uids)
-            known = self.look(uids, chain, receipts)
+            known = before or self._looked(uids, receipts, end)
+            if before and before.chain != pages.chain(self.archive.index, uids):
+                return []  # it came or went since
             if receipts is None and instance_faults.is_doubtful(known):
                 self.doubtful.add(uids)
                 return []
@@ -85,9 +85,17 @@ class InstanceCheck:
         self._left |= {fault for fault, done in pairs if done and not done.mended}
         return [fault for fault in settled if fault]
 
+    def _looked(self, uids: Uids, receipts: list[Receipt] | None, end: int) -> Observation:
+        """Read the file, and what else is known of it: receipts also behind byte `end`."""
+        if receipts is not None:
+            known_receipts = {uids: list(receipts)}
+            add_receipts(known_receipts, self.archive.journal, {uids}, end)
+            receipts = known_receipts[uids]
+        return self.look(uids, pages.chain(self.archive.index, uids), receipts)
+
     def see_the_same_index(self) -> None:
         """Raise ResourceError where another index lies in the place of the one that is read."""
-        if self._index_file() != self._file:
+        if which(self.archive.tree.data) != self._index:
             raise ResourceError("The index was replaced meanwhile: check once more")
 
     def _mended(self, known: Observation, fault: Fault) -> Fault | None:
@@ -104,10 +112,3 @@ class InstanceCheck:
             self.misplaced.append(Misplaced(fault, known.found, kept, known.charset))
             return None
         return mended
-
-    def _index_file(self) -> tuple[int, int]:
-        try:
-            found = (self.archive.tree.data / "index.sqlite").stat()
-        except OSError as error:
-            raise ResourceError(f"The index cannot be read: {error.strerror}") from error
-        return found.st_dev, found.st_ino

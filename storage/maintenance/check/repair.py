@@ -52,6 +52,8 @@ def mend_instance(archive: Archive, known: Observation, fault: Fault) -> Mended:
     """Mend a fault of an instance whose place is locked."""
     if fault.kind is FaultKind.MISSING:
         forget(archive.index, known.uids)
+        if archive.is_shared:  # else what is strange of it is told on its own
+            archive.tree.prune(known.uids)
         return Mended("row dropped: send it again")
     if isinstance(known.found, Examined) and fault.kind is not FaultKind.MISPLACED:
         enter(archive, known, known.found)

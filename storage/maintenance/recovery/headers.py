@@ -19,7 +19,7 @@ from storage.archive import read_file
 from storage.diagnostics import ArchiveError, ResourceError
 from storage.dicom import Header
 from storage.dicom.values import Uids
-from storage.files import Files, Tree
+from storage.files import Files, files_of
 from storage.index import FileFacts
 from storage.journal import Receipts, journal_of, last_receipts
 from storage.journal.corrections import Corrections, in_force
@@ -184,4 +184,4 @@ def is_there(files: Files, uids: Uids) -> bool:
 
 @lru_cache(maxsize=1)
 def _files(data: Path) -> Files:
-    return Tree(data, sync=False)
+    return files_of(data, sync=False)

@@ -86,7 +86,13 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
 def _prepare_shared(data: Path) -> bool:
     from storage.sharing.preparing import prepare_shared
 
-    return prepare_shared(data)
+    is_whole = prepare_shared(data)
+    if is_whole:
+        try:
+            catch_up_corrections(data)
+        except ResourceError as error:
+            logger.warning("corrections are brought into the index later: %s", error)
+    return is_whole
 
 
 def _is_unsure(data: Path) -> bool:

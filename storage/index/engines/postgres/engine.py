@@ -27,7 +27,10 @@ from storage.index.engines.postgres.schema import (
     KEY_TABLES,
     MAKE_META,
     READ_EPOCH,
+    READ_MARK,
+    READ_NUMBER,
     READ_VERSION,
+    WRITE_MARK,
     WRITE_VERSION,
 )
 from storage.index.engines.postgres.session import Session
@@ -181,7 +184,36 @@ class PostgresEngine(Session):
         """Nothing is to be done: a commit outlasts a power cut, unless the server is told else."""
 
     def mark(self, journal: Journal, name: str, position: int) -> None:
-        """Nothing is to be noted: what is committed outlasts a power cut."""
+        """Note how far it holds the lines `name`. Raises ResourceError."""
+        with self.writing():
+            self.execute(WRITE_MARK, (name, position))
+
+    def marked(self, name: str) -> int:
+        """How far it holds the lines `name`; 0 where nobody can tell. Raises ResourceError."""
+        with self.reading():
+            found = self.execute(READ_MARK, (name,))
+        return int(found[0][0]) if found else 0
+
+    def number(self) -> int:
+        """What tells its schema from one that takes the place of it. Raises ResourceError."""
+        with self.reading():
+            found = self.execute(READ_NUMBER, (self.schema,))
+        return int(found[0][0]) if found else 0
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Be the one of all processes that does what has this name. Raises ResourceError.
+
+        Over a connection of its own, in a transaction, as poolers in between keep no other locks.
+        """
+        key = zlib.crc32(f"{self._lock_key} {name}".encode())
+        try:
+            with self._connections.leased() as connection:
+                connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({key})", prepare=False)
+                yield
+                connection.execute("COMMIT", prepare=False)
+        except ERRORS as error:
+            raise ResourceError(f"{name}: {words_of(error)}") from error
 
     def version(self) -> int:
         """The number that tells which tables these are; 0: they are not whole yet."""

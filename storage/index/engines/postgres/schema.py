@@ -76,15 +76,31 @@ READ_EPOCH = "SELECT number FROM epoch"
 MAKE_META = (
     "CREATE TABLE IF NOT EXISTS meta (one INTEGER PRIMARY KEY CHECK (one = 1), version BIGINT)"
 )
+READ_NUMBER = "SELECT oid::bigint FROM pg_namespace WHERE nspname = ?"
 READ_VERSION = "SELECT version FROM meta"
 WRITE_VERSION = (
     "INSERT INTO meta VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET version = excluded.version"
 )
 
 
+# How far the index holds the lines of a journal, by their name.
+_MAKE_MARK = 'CREATE TABLE mark (name TEXT COLLATE "C" PRIMARY KEY, position BIGINT NOT NULL)'
+READ_MARK = "SELECT position FROM mark WHERE name = ?"
+WRITE_MARK = (
+    "INSERT INTO mark VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET position = excluded.position"
+)
+
+
 def beside_tables(above: tuple[str, ...]) -> tuple[str, ...]:
     """The statements that make it, once the tables are there; `above`: those of the epoch."""
-    return (*_SUMS, *_ARRIVALS, *_EPOCH, *(_RAISES.format(table) for table in above), MAKE_META)
+    return (
+        *_SUMS,
+        *_ARRIVALS,
+        *_EPOCH,
+        *(_RAISES.format(table) for table in above),
+        MAKE_META,
+        _MAKE_MARK,
+    )
 
 
 _ADDED = (
