@@ -35,6 +35,7 @@ FLOORS = (
     {"storage.index"},
     {"storage.index.consistency"},
     {"storage.sharing"},
+    {"storage.sharing.nodes"},
     {"storage.archive.finding", "storage.archive.receiving"},
     {"storage.archive"},
     {"storage.worklist"},

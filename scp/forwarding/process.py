@@ -18,20 +18,25 @@ from scp.forwarding.shared import ForwardingContext
 from scp.forwarding.tellers import TELLERS
 from scp.network.association import access
 from scp.network.tls import Contexts
-from scp.runtime import AuditTrail, child, log, memory, trail
+from scp.runtime import Attempts, AuditTrail, child, log, memory, trail
 from storage import Archive
 from storage.diagnostics import Event, ResourceError
 from storage.outbox import Outbox, database, standings
+from storage.sharing.nodes import LOOK_SECONDS, Jobs, Lease, LeaseLostError, jobs_of, turn
+from storage.sharing.place import shared_place
 
 logger = logging.getLogger(__name__)
 
 # What `ps` shows.
 NAME = "forwarder"
+# Of the nodes of one archive one has it at a time.
+JOB = "forwarding"
 # How soon the process is started again, at first, and where it ends again and again.
 _RETRY_SECONDS, _MOST_RETRY_SECONDS = 2.0, 60.0
 # How long what is under way may take once it is to end.
 GRACE_SECONDS = 5.0
 _LOOK_SECONDS = 0.5
+_WAITS = "it cannot be seen which node forwards"
 # Lower than that of the workers: who sends should not notice.
 _NICENESS = 5
 
@@ -50,14 +55,20 @@ class Forwarder:
 
     def begin(self) -> None:
         """Take the place in the journal where it begins; before the workers store."""
-        data = self._settings.storage.path
+        data, sync = self._settings.storage.path, self._settings.storage.sync
+        fault = ""
         try:
-            if self._settings.destinations:
-                database.prepare(data, self._settings.storage.sync)
+            if shared_place(data):  # of which this process opens nothing
+                if self._settings.destinations:
+                    fault = child.fault_apart(NAME, lambda: database.prepare(data, sync))
+            elif self._settings.destinations:
+                database.prepare(data, sync)
             else:
                 database.leave(data)
         except (ResourceError, OSError) as error:
-            logger.error("forwarding does not begin: %s", log.one_line(error))
+            fault = log.one_line(error)
+        if fault:
+            logger.error("forwarding does not begin: %s", fault)
 
     def tend(self) -> None:
         """Start it where it does not run, and see to its end where it should."""
@@ -80,15 +91,50 @@ class Forwarder:
         self._processes.end()
 
 
+def leave_queue(settings: Settings) -> bool:
+    """Follow the journal no more, of several nodes once none does; whether that is so.
+
+    Raises ResourceError.
+    """
+    with turn(settings.storage.path, JOB, 0.0) as is_ours:
+        if is_ours:
+            database.leave(settings.storage.path)
+        return is_ours
+
+
 def _run(settings: Settings, tls: Contexts) -> None:
     """The process. Raises where it cannot go on: another one begins anew."""
     memory.bound()
     os.nice(_NICENESS)
     storage = settings.storage
     database.prepare(storage.path, storage.sync)
+    jobs = jobs_of(storage.path)
+    if jobs is None:
+        _forward(settings, tls, None)
+    elif lease := _awaited(jobs):
+        with lease:
+            _forward(settings, tls, lease)
+
+
+def _awaited(jobs: Jobs) -> Lease | None:
+    """The job, once it is for this node of several to do; None where it is to end before."""
+    attempts = Attempts()
+    while True:
+        try:
+            if lease := jobs.take(JOB):
+                return lease
+            attempts.tell(_WAITS, "")
+        except ResourceError as error:  # which may pass
+            attempts.tell(_WAITS, log.one_line(error))
+        if signal.sigtimedwait((signal.SIGTERM,), LOOK_SECONDS):
+            return None
+
+
+def _forward(settings: Settings, tls: Contexts, lease: Lease | None) -> None:
+    storage = settings.storage
+    outbox = Outbox(storage.path, storage.sync, lease)
     post = ForwardingContext(
-        settings, tls, Archive(storage.path, storage.sync), Outbox(storage.path, storage.sync),
-        AuditTrail(*trail(settings)),
+        settings, tls, Archive(storage.path, storage.sync), outbox, AuditTrail(*trail(settings)),
     )  # fmt: skip
     if gone := post.outbox.drop_notices(settings.notices):
         logger.warning(Event("notices dropped", "nobody is to be told any more", to=",".join(gone)))
@@ -113,11 +159,11 @@ def _run(settings: Settings, tls: Contexts) -> None:
     logger.info(
         Event("forwarding", to=",".join(settings.destinations), waiting=sum(waiting.values()))
     )
-    _run_all(post, work)
+    _run_all(post, work, lease)
 
 
-def _run_all(post: ForwardingContext, work: list[Callable[[], None]]) -> None:
-    """Do all at once until SIGTERM; raises what one of them raises."""
+def _run_all(post: ForwardingContext, work: list[Callable[[], None]], lease: Lease | None) -> None:
+    """Do all at once until SIGTERM; raises what one of them raises, and where a lease is lost."""
     raised: list[BaseException] = []
 
     def run(one: Callable[[], None]) -> None:
@@ -133,11 +179,15 @@ def _run_all(post: ForwardingContext, work: list[Callable[[], None]]) -> None:
         thread.start()
     # Blocked since the supervisor's start: it is waited for, and interrupts nothing.
     while not post.stopped.is_set() and not signal.sigtimedwait((signal.SIGTERM,), _LOOK_SECONDS):
-        pass
+        if lease and not lease.is_held:
+            raised.append(LeaseLostError("another node may have the job by now"))
+            break
     post.stopped.set()
     deadline = time.monotonic() + GRACE_SECONDS
     for thread in threads:
         thread.join(max(deadline - time.monotonic(), 0.0))
+    if lease and any(thread.is_alive() for thread in threads):
+        lease.leave_to_end()  # what is under way ends with the process, a moment later
     if raised:
         logger.error("forwarding begins again: %s", log.one_line(raised[0]))
         raise raised[0]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from scp.runtime import log
-from storage.diagnostics import ResourceError, Sentence
+from storage.diagnostics import ArchiveError, ResourceError, Sentence
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, ProcessPoolExecutor
@@ -48,6 +48,31 @@ def fork(name: str, work: Callable[[], None]) -> int:
         logging.shutdown()
         # Not sys.exit: threads of associations that hang would be waited for.
         os._exit(code)
+
+
+def fault_apart(name: str, work: Callable[[], None]) -> str:
+    """Have `work` done by a process of its own, and wait for it; what an ArchiveError says in it.
+
+    So what it opens is open nowhere else. Empty where it is done. Raises ResourceError where that
+    process ends otherwise, as by an error that it has told.
+    """
+    ours, theirs = os.pipe()
+
+    def run() -> None:
+        os.close(ours)
+        try:
+            work()
+        except ArchiveError as error:
+            with open(theirs, "w") as told:
+                told.write(str(error))
+
+    process = fork(name, run)
+    os.close(theirs)
+    with open(ours) as told:
+        fault = told.read()
+    if os.waitpid(process, 0)[1]:
+        raise ResourceError(f"{name}: a process for it has ended before it was done")
+    return fault
 
 
 def tell_end(name: str, told_by: logging.Logger) -> Ended:

@@ -9,7 +9,7 @@ import logging
 import re
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -71,11 +71,8 @@ def reported(journal: Journal, commitment: Commitment, end: str) -> None:
     )  # fmt: skip
 
 
-def unfinished(journal: Journal, worker: int, workers: int) -> list[Commitment]:
-    """The requests of a worker that have not ended; the first has those of workers no more.
-
-    Raises ResourceError.
-    """
+def unfinished(journal: Journal, is_own: Callable[[int], bool]) -> list[Commitment]:
+    """The requests that have not ended, of workers by their numbers. Raises ResourceError."""
     try:
         with entered(journal) as db:
             rows = db.execute("SELECT start, end FROM unfinished ORDER BY start").fetchall()
@@ -90,13 +87,24 @@ def unfinished(journal: Journal, worker: int, workers: int) -> list[Commitment]:
             if record["kind"] == "ended":
                 found.pop(key, None)
             elif record["kind"] == "requested":
-                one = _requested(key, record, workers)
-                if one.worker == worker:
+                one = _requested(key, record)
+                if is_own(one.worker):
                     found[key] = one
         except (KeyError, TypeError, ValueError):
             words = "a line of the journal is damaged, and passed over"
             logger.error(Event(words, f"{record!s:.200}"))
     return list(found.values())
+
+
+def has_ended(journal: Journal, commitment: Commitment) -> bool:
+    """Whether the end of a request is written down, by whomever. Raises ResourceError."""
+    key = _key(commitment.peer, commitment.transaction_uid), commitment.duplicate
+    statement = "SELECT 1 FROM unfinished WHERE key = ? AND duplicate = ?"
+    try:
+        with entered(journal) as db:
+            return db.execute(statement, key).fetchone() is None
+    except Unavailable:
+        return commitment not in unfinished(journal, lambda worker: worker == commitment.worker)
 
 
 def entered(journal: Journal) -> AbstractContextManager[sqlite3.Connection]:
@@ -160,7 +168,6 @@ def _told(text: bytes) -> tuple[str, str, str, bool, int] | None:
     return str(record.get("kind")), peer, transaction, duplicate, worker if is_number else 0
 
 
-def _requested(key: tuple[str, str, bool], record: Mapping[str, Any], workers: int) -> Commitment:
+def _requested(key: tuple[str, str, bool], record: Mapping[str, Any]) -> Commitment:
     references = tuple((str(c), str(i)) for c, i in record["references"])
-    number = int(record["worker"]) if int(record["worker"]) < workers else 0
-    return Commitment(key[0], key[1], references, number, key[2])
+    return Commitment(key[0], key[1], references, int(record["worker"]), key[2])

@@ -1,11 +1,11 @@
 """What destinations were asked to commit to, and what they say of it (PS3.4 J.3)."""
 
 import logging
-import sqlite3
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from storage.outbox.contract import Statements
 from storage.outbox.queue import Outbox, count
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def ask(outbox: Outbox, destination: str, uid: str, most: int) -> Asked | None:
                    (uid, destination, time.time()))  # fmt: skip
         for number, _, _ in rows:
             db.execute("UPDATE item SET request = ? WHERE id = ?", (uid, number))
-        db.execute("DELETE FROM request WHERE ended AND at < ?", (time.time() - _KEEP_SECONDS,))
+        db.execute("DELETE FROM request WHERE ended = 1 AND at < ?", (time.time() - _KEEP_SECONDS,))
     return Asked(uid, tuple((sop_class, instance) for _, sop_class, instance in rows))
 
 
@@ -94,7 +94,7 @@ def ask_again(outbox: Outbox, destination: str, seconds: float, most: int) -> tu
     Returns how many instances will be, and of how many nothing is expected any more.
     """
     before = time.time() - seconds
-    late = "request IN (SELECT uid FROM request WHERE destination = ? AND NOT ended AND at < ?)"
+    late = "request IN (SELECT uid FROM request WHERE destination = ? AND ended = 0 AND at < ?)"
     with outbox.writing() as db:
         given_up = db.execute(
             f"DELETE FROM item WHERE {late} AND refused >= ?", (destination, before, most)
@@ -103,7 +103,7 @@ def ask_again(outbox: Outbox, destination: str, seconds: float, most: int) -> tu
             f"UPDATE item SET request = NULL, refused = refused + 1 WHERE {late}",
             (destination, before),
         ).rowcount
-        db.execute("UPDATE request SET ended = 1 WHERE destination = ? AND NOT ended AND at < ?",
+        db.execute("UPDATE request SET ended = 1 WHERE destination = ? AND ended = 0 AND at < ?",
                    (destination, before))  # fmt: skip
     return again, given_up
 
@@ -145,9 +145,7 @@ def note_report(outbox: Outbox, destination: str, said: CommitmentReport) -> boo
     return True
 
 
-def _refuse(
-    db: sqlite3.Connection, number: int, reason: int | None, for_good: bool, delay: float
-) -> None:
+def _refuse(db: Statements, number: int, reason: int | None, for_good: bool, delay: float) -> None:
     words = "not committed to: " + (
         "not in the report" if reason is None else f"failure reason {reason:04X}"
     )

@@ -1,6 +1,5 @@
 """What the queue holds, for a person or a machine; and what has failed, to be sent again."""
 
-import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from storage.dicom.values import Uids
-from storage.outbox.database import errors, path_of, reading
+from storage.outbox.contract import Statements
+from storage.outbox.database import beside
 from storage.outbox.queue import Outbox, uids_mark
 
 
@@ -58,7 +58,7 @@ def standings_beside(data: Path, seconds: float) -> dict[str, Standing]:
 
     Raises ResourceError where it takes longer than that.
     """
-    with errors(), reading(path_of(data), seconds) as db:
+    with beside(data, seconds) as db:
         rows = db.execute(_STANDINGS).fetchall() if db else []
     return {str(row[0]): _standing(row[1:]) for row in rows}
 
@@ -69,19 +69,20 @@ _STANDINGS = """
 WITH queued AS MATERIALIZED (
     SELECT destination AS name, state, COUNT(*) AS count, MIN(id) AS first FROM item
     GROUP BY destination, state)
-SELECT name, COALESCE(SUM(count) FILTER (WHERE state = 'waiting'), 0),
+SELECT known.name, COALESCE(SUM(count) FILTER (WHERE state = 'waiting'), 0),
        COALESCE(SUM(count) FILTER (WHERE state = 'failed'), 0), COALESCE(sent, 0),
        COALESCE(SUM(count) FILTER (WHERE state = 'sent'), 0), COALESCE(committed, 0),
        MIN(since) FILTER (WHERE state = 'waiting'),
        COALESCE(error, ''), error_at,
-       sent_at IS NOT NULL AND NOT COALESCE(SUM(count) FILTER (WHERE state = 'failed'), 0)
-       AND NOT EXISTS (SELECT 1 FROM item WHERE destination = name AND attempts > 0
+       sent_at IS NOT NULL AND COALESCE(SUM(count) FILTER (WHERE state = 'failed'), 0) = 0
+       AND NOT EXISTS (SELECT 1 FROM item WHERE destination = known.name AND attempts > 0
                        AND state = 'waiting'), sent_at,
        COALESCE(ask_error, ''), ask_error_at, asked_at IS NOT NULL, asked_at
-FROM (SELECT name FROM destination UNION SELECT name FROM queued)
-LEFT JOIN destination USING (name) LEFT JOIN queued USING (name)
-LEFT JOIN (SELECT id, since FROM item) ON id = first
-GROUP BY name ORDER BY name
+FROM (SELECT name FROM destination UNION SELECT name FROM queued) AS known
+LEFT JOIN destination ON destination.name = known.name
+LEFT JOIN queued ON queued.name = known.name
+LEFT JOIN (SELECT id, since FROM item) AS oldest ON oldest.id = first
+GROUP BY known.name, destination.name ORDER BY known.name
 """
 
 
@@ -109,7 +110,7 @@ def failed_beside(data: Path, seconds: float, most: int) -> list[Failed]:
         "SELECT destination, study, series, instance, attempts, words FROM item "
         "WHERE state = 'failed' ORDER BY destination, id LIMIT ?"
     )
-    with errors(), reading(path_of(data), seconds) as db:
+    with beside(data, seconds) as db:
         rows = db.execute(statement, (most,)).fetchall() if db else []
     return [Failed(row[0], (row[1], row[2], row[3]), row[4], row[5]) for row in rows]
 
@@ -130,10 +131,10 @@ class OfStudy:
 def of_study_beside(data: Path, uids: Sequence[Uids], seconds: float) -> list[OfStudy]:
     """How far instances of one study are, for who only looks. Raises as `standings_beside`."""
     marks = [uids_mark(one) for one in uids]
-    with errors(), reading(path_of(data), seconds) as db:
+    with beside(data, seconds) as db:
         if db is None or not uids:
             return []
-        found = [OfStudy(*row) for row in db.execute(_OF_STUDY, (uids[0][0],))]
+        found = [OfStudy(*row) for row in db.execute(_OF_STUDY, (uids[0][0],)).fetchall()]
         under_way = {one.destination: one.instances for one in found if one.state == "sent"}
         for (title,) in db.execute("SELECT name FROM destination ORDER BY name").fetchall():
             count = sum(_taken(db, title, marks[at : at + _AT_ONCE])
@@ -150,7 +151,7 @@ _OF_STUDY = (
 )
 
 
-def _taken(db: sqlite3.Connection, title: str, marks: Sequence[bytes]) -> int:
+def _taken(db: Statements, title: str, marks: Sequence[bytes]) -> int:
     """Of how many of these instances a destination took any content."""
     asked = ", ".join("?" * len(marks))
     statement = f"SELECT COUNT(*) FROM done WHERE destination = ? AND uids IN ({asked})"

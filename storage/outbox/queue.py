@@ -1,24 +1,30 @@
 """The queue, open: what waits, what was sent, what failed."""
 
 import hashlib
-import sqlite3
-import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from storage.diagnostics import ResourceError
 from storage.dicom.values import Uids
 from storage.index import Location
-from storage.outbox.database import connect, errors, path_of
+from storage.outbox import database
+from storage.outbox.contract import Statements
+from storage.sharing.nodes import Lease
 
 # What was sent last of an instance, and to whom: a few bytes each, kept while it can come back.
 _KEY_BYTES = 16
 _FORGOTTEN = 1_000  # in one transaction
 _COLUMNS = "id, study, series, instance, sop_class, syntax, bytes, digest, charset"
+_NOTE_DONE = (
+    "INSERT INTO done VALUES (?, ?, ?) "
+    "ON CONFLICT (destination, uids) DO UPDATE SET digest = excluded.digest"
+)
+_NOTE_STUDY = "INSERT INTO study VALUES (?, ?) ON CONFLICT (uid) DO UPDATE SET last = excluded.last"
 _SAME = "destination = ? AND study = ? AND series = ? AND instance = ?"
 
 
@@ -42,43 +48,28 @@ class Wanted:
 class Outbox:
     """The queue, open; safe to use from many threads. Every method raises ResourceError."""
 
-    def __init__(self, data: Path, sync: bool = True) -> None:
-        self.path = path_of(data)
-        self._lock = threading.Lock()
-        with errors():
-            self._connection = connect(self.path, sync)
-            self._inode = self.path.stat().st_ino
+    def __init__(self, data: Path, sync: bool = True, lease: Lease | None = None) -> None:
+        """`lease`: with what the job to forward is held, where nodes share the queue."""
+        self.database = database.opened(data, sync, lease)
 
     def close(self) -> None:
         """Close it."""
-        self._connection.close()
+        self.database.close()
 
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction, which is on the disk behind the block."""
-        with self._lock, errors():
-            if self.path.stat().st_ino != self._inode:
-                raise ResourceError(f"{self.path}: is another file than it was")
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+    def writing(self) -> AbstractContextManager[Statements]:
+        """A transaction, which no power cut takes back behind the block."""
+        return self.database.writing()
 
-    def select(self, statement: str, *values: object) -> list[tuple[object, ...]]:
+    def select(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """The rows of a statement that reads."""
-        with self._lock, errors():
-            return self._connection.execute(statement, values).fetchall()
+        return self.database.select(statement, *values)
 
     @property
     def position(self) -> int:
         """The byte of the journal's receipts up to which it was followed."""
         rows = self.select("SELECT journal FROM position")
         if not rows:
-            raise ResourceError(f"{self.path}: follows no journal")
+            raise ResourceError(f"{self.database.name}: follows no journal")
         return int(str(rows[0][0]))
 
     def take(
@@ -140,7 +131,7 @@ class Outbox:
                 db.execute("DELETE FROM item WHERE id = ? AND digest = ?", _key(item))
             if not _is_notice(item.location):  # of which each is another one
                 marks = _marks(item.location)
-                db.execute("INSERT OR REPLACE INTO done VALUES (?, ?, ?)", (destination, *marks))
+                db.execute(_NOTE_DONE, (destination, *marks))
             count(db, destination, "sent", 1)
             db.execute("UPDATE destination SET sent_at = ? WHERE name = ? "
                        "AND sent_at IS NULL AND error_at IS NOT NULL",
@@ -190,7 +181,7 @@ def forget_done(data: Path, instances: Collection[Uids]) -> None:
 @contextmanager
 def opened(data: Path, sync: bool = True) -> Iterator[Outbox | None]:
     """The queue, or None where there is none. Raises ResourceError."""
-    if not path_of(data).exists():
+    if not database.is_any(data):
         yield None
         return
     outbox = Outbox(data, sync)
@@ -233,7 +224,7 @@ def uids_mark(uids: Uids) -> bytes:
     return hashlib.sha256("/".join(uids).encode()).digest()[:_KEY_BYTES]
 
 
-def _has(db: sqlite3.Connection, destination: str, location: Location) -> bool:
+def _has(db: Statements, destination: str, location: Location) -> bool:
     uids, digest = _marks(location)
     found = db.execute(
         "SELECT digest FROM done WHERE destination = ? AND uids = ?", (destination, uids)
@@ -241,9 +232,7 @@ def _has(db: sqlite3.Connection, destination: str, location: Location) -> bool:
     return bool(found) and found[0] == digest
 
 
-def _put(
-    db: sqlite3.Connection, destination: str, one: Location, quiet: float | None, now: float
-) -> None:
+def _put(db: Statements, destination: str, one: Location, quiet: float | None, now: float) -> None:
     uids: Uids = one.uids
     held = db.execute(
         f"SELECT digest FROM item WHERE {_SAME}", (destination, *uids)
@@ -258,11 +247,11 @@ def _put(
          one.digest, one.charset, now, quiet),
     )  # fmt: skip
     if quiet is not None:
-        db.execute("INSERT OR REPLACE INTO study VALUES (?, ?)", (uids[0], now))
+        db.execute(_NOTE_STUDY, (uids[0], now))
 
 
-def count(db: sqlite3.Connection, destination: str, column: str, more: int) -> None:
+def count(db: Statements, destination: str, column: str, more: int) -> None:
     """Add to a figure of a destination."""
-    db.execute("INSERT OR IGNORE INTO destination (name) VALUES (?)", (destination,))
+    db.execute("INSERT INTO destination (name) VALUES (?) ON CONFLICT DO NOTHING", (destination,))
     db.execute(f"UPDATE destination SET {column} = {column} + ? WHERE name = ?",
                (more, destination))  # fmt: skip

@@ -26,8 +26,7 @@ def prepare_shared(data: Path, takes_store: bool = False) -> bool:
     """
     shared = shared_of(data)
     try:
-        for folder in (data, data / "incoming", data / "journal"):
-            folder.mkdir(parents=True, exist_ok=True)
+        _make_folders(data)
         shared.tree.clear()
     except OSError as error:
         raise FolderError(f"{error.filename or data}: {error.strerror}") from error
@@ -65,6 +64,37 @@ def _adopt(shared: Shared, takes_store: bool) -> bool:
         shared.engine.set_version(0)
     shared.journal.forget_identity()
     return False
+
+
+def require_prepared(data: Path) -> None:
+    """Raise FolderError unless the archive of a data folder is there, and answers this version.
+
+    Has the folder be there, for what is made of lines and for what arrives.
+    """
+    shared = shared_of(data)
+    try:
+        _make_folders(data)
+        with shared.engine.reading():
+            is_there = shared.engine.execute(_IS_THERE, (f"{shared.place.schema}.ledger",))[0][0]
+            found = shared.engine.version() if is_there else 0
+    except OSError as error:
+        raise FolderError(f"{error.filename or data}: {error.strerror}") from error
+    except ResourceError as error:
+        raise FolderError(f"the archive in PostgreSQL: {error}") from error
+    if not is_there:
+        words = "is not made yet: `minipacs serve` makes it"
+    elif not found:
+        words = "has no index that is whole: `minipacs rebuild` makes it anew"
+    elif not can_answer(found):
+        words = "has an index of another version of minipacs: have all nodes be of one version"
+    else:
+        return
+    raise FolderError(f"the archive in schema {shared.place.schema} of PostgreSQL {words}")
+
+
+def _make_folders(data: Path) -> None:
+    for folder in (data, data / "incoming", data / "journal"):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def make_tables(shared: Shared) -> bool:

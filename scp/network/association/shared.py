@@ -23,6 +23,10 @@ class CommitmentReporter(Protocol):
     settings: Settings
     tls: Contexts
 
+    @property
+    def worker(self) -> int:
+        """By which number it is known again what was asked of this worker."""
+
     def report(self, commitment: Commitment, request: Any) -> None:
         """Report on one; `request` is the one that asked, on whose association it may be made."""
 

@@ -51,7 +51,7 @@ def handle(request: Request) -> None:
 def _asked(request: Request) -> Commitment:
     """The request's Action Information. Raises DataSetError where it lacks something."""
     uid, references = decode_action(request.data, request.transfer_syntax)
-    return Commitment(uid, request.peer, references, request.node.slots.own)
+    return Commitment(uid, request.peer, references, request.node.reporter.worker)
 
 
 def _refuse(request: Request, status: Status, words: str) -> None:

@@ -43,6 +43,7 @@ from storage.diagnostics import ArchiveError, Event
 from storage.dicom.data_sets import Element, Elements
 from storage.journal import Commitment, Reference
 from storage.journal import commitments as commitment_lines
+from storage.sharing.nodes import Duty
 
 logger = logging.getLogger(__name__)
 
@@ -90,27 +91,40 @@ class Reporter:
     """
 
     def __init__(
-        self, settings: Settings, archive: Archive, tls: Contexts, counters: Counters
+        self, settings: Settings, archive: Archive, tls: Contexts, counters: Counters, duty: Duty
     ) -> None:
+        self._duty = duty
         self.settings = settings
         self.tls = tls
         self._archive = archive
         self._counters = counters
         self._due: queue.PriorityQueue[tuple[float, int, int, Inspection]] = queue.PriorityQueue()
         self._numbers = iter(range(1 << 62))
+        self._taken_up: set[Commitment] = set()
         threading.Thread(target=self._run, name="commitments", daemon=True).start()
 
-    def resume(self, worker: int, workers: int) -> None:
-        """Take up what was unfinished when the node ended."""
-        unfinished = commitment_lines.unfinished(self._archive.journal, worker, workers)
-        self._counters.put(COMMITMENTS, len(unfinished))
-        for commitment in unfinished:
+    @property
+    def worker(self) -> int:
+        """By which number it is known again what was asked of this worker."""
+        return self._duty.worker
+
+    def resume(self) -> None:
+        """Take up what is unfinished and for us to report on: as when a node ended.
+
+        What was taken up before is left. Raises ResourceError.
+        """
+        found = commitment_lines.unfinished(self._archive.journal, self._duty.has)
+        fresh = [one for one in found if one not in self._taken_up]
+        self._counters.put(COMMITMENTS, len(found))
+        for commitment in fresh:
             logger.info(Event("commitment resumed", transaction=commitment.transaction_uid))
+            self._taken_up.add(commitment)
             self._put(Inspection(self._archive, commitment), 0.0, 0)
 
     def report(self, commitment: Commitment, request: Request) -> None:
         """Tell the requestor on its own association, where it keeps that open; else later."""
         self._counters.add([(COMMITMENTS, 1)])
+        self._taken_up.add(commitment)
         inspection = Inspection(self._archive, commitment)
         try:
             # Where it does not wait on its association, neither is there any hurry.
@@ -147,6 +161,8 @@ class Reporter:
 
     def _attempt(self, inspection: Inspection, attempt: int) -> None:
         commitment = inspection.commitment
+        if self._duty.is_shared and not self._is_ours(commitment):
+            return
         peer = access.destination(self.settings, commitment.peer)
         if peer is None:
             self._end(commitment, "nobody to tell: no host and port under [peers]")
@@ -172,8 +188,25 @@ class Reporter:
         # Much may have happened to the files by then.
         self._put(Inspection(self._archive, commitment), delay, attempt + 1)
 
-    def _end(self, commitment: Commitment, end: str) -> None:
+    def _is_ours(self, commitment: Commitment) -> bool:
+        """Whether it is still for us to report on; else it is looked at again, unless it has ended.
+
+        Raises ResourceError.
+        """
+        if commitment_lines.has_ended(self._archive.journal, commitment):
+            self._forget(commitment)
+            return False
+        if self._duty.has(commitment.worker):
+            return True
+        self._put(Inspection(self._archive, commitment), RETRY_SECONDS[0], 0)
+        return False
+
+    def _forget(self, commitment: Commitment) -> None:
         self._counters.add([(COMMITMENTS, -1)])
+        self._taken_up.discard(commitment)
+
+    def _end(self, commitment: Commitment, end: str) -> None:
+        self._forget(commitment)
         try:
             commitment_lines.reported(self._archive.journal, commitment, end)
         except ArchiveError as error:

@@ -9,17 +9,21 @@ from typing import Protocol
 from scp.config import Settings
 from scp.node.acts.opening import changing
 from scp.node.upkeep.index_keeper import IndexKeeper
+from scp.node.upkeep.shared_keeper import SharedKeeper
 from scp.runtime import MANY, child, tell
 from storage import Archive
 from storage.diagnostics import ArchiveError, Event
 from storage.maintenance.changes import Plan, Rules, deletion, retention
 from storage.outbox import opened, studies_under_way
+from storage.sharing.nodes import turn
 
 logger = logging.getLogger(__name__)
 
 # How soon after a start the rules are looked at, and how often from then on.
 _FIRST_SECONDS = 60.0
 _EVERY_SECONDS = 3600.0
+# Of several nodes one does it in that time; each asks a little later than an hour before.
+JOB, _NEARLY = "retention", 0.9
 
 
 class RetentionProgress(Protocol):
@@ -113,7 +117,7 @@ class Retaining:
 class Retainer:
     """Has a process of its own apply the rules; the supervisor calls `tend` every few seconds."""
 
-    def __init__(self, keeper: IndexKeeper) -> None:
+    def __init__(self, keeper: IndexKeeper | SharedKeeper) -> None:
         self._keeper = keeper
         self._process = 0
         self._due = time.monotonic() + _FIRST_SECONDS
@@ -146,6 +150,12 @@ class Retainer:
 
 def _apply(settings: Settings) -> None:
     child.be_nice()
+    with turn(settings.storage.path, JOB, _EVERY_SECONDS * _NEARLY) as is_ours:
+        if is_ours:
+            _apply_rules(settings)
+
+
+def _apply_rules(settings: Settings) -> None:
     with changing(settings) as archive:
         found = planned(settings, archive)
         if found.wrong:

@@ -35,6 +35,7 @@ from storage.maintenance.recovery.replay import (
     withdraw_unplaced,
     write_applied,
 )
+from storage.sharing.own_folder import require_own
 from storage.sharing.place import shared_place
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
     """
     if shared_place(data):
         return _prepare_shared(data)
+    require_own(data)
     if fault := why_not(data) or why_not_made(data):
         raise FolderError(fault)
     for sentence in require_known(data, any_file_system):

@@ -19,7 +19,7 @@ from storage.index.engines.sqlite.engine import SqliteEngine
 from storage.journal import FolderJournal
 from storage.journal.catalogue import Unavailable, faults_told
 from storage.maintenance.recovery.startup import fault_of_index
-from storage.outbox import database
+from storage.outbox import database, queue_file
 
 CHARSET = "ISO_IR 100"
 # Result codes (sqlite.org/rescode.html) -> the class that Python makes of them.
@@ -128,7 +128,7 @@ def test_an_index_and_a_queue_that_cannot_be_read_are_kept(
             database_file, "require_readable", raising(OSError(errno.EIO, "words of EIO"))
         )
     monkeypatch.setattr(SqliteEngine, "require_sound", raising(error))
-    monkeypatch.setattr(database, "require_sound", raising(error))
+    monkeypatch.setattr(queue_file, "require_sound", raising(error))
     with pytest.raises(FolderError, match=rf"index.sqlite: cannot be read: words of {name}; mend"):
         prepare(data, sync=False, charset=CHARSET)
     with pytest.raises(ResourceError, match=f"The forwarding queue: words of {name}"):
@@ -141,7 +141,7 @@ def test_an_index_and_a_queue_that_are_damaged_are_told_to_be(
     data: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     monkeypatch.setattr(SqliteEngine, "require_sound", raising(error_of(name)))
-    monkeypatch.setattr(database, "require_sound", raising(error_of(name)))
+    monkeypatch.setattr(queue_file, "require_sound", raising(error_of(name)))
     told = fault_of_index(data / "index.sqlite", look_through=True)
     assert told == f"damaged: words of {name}"
     database.prepare(data, sync=False)

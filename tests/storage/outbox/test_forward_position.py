@@ -12,22 +12,33 @@ from support import CT, IMPLICIT
 from storage.diagnostics import ResourceError
 from storage.index.search import Location
 from storage.journal import RECEIPTS, FolderJournal
-from storage.outbox import database, standings_beside
+from storage.outbox import database, queue_file, standings_beside
 from storage.outbox.queue import Outbox, Wanted
 
 LOCATION = Location(("1.1", "1.2", "1.3"), CT, IMPLICIT, 8, "ab" * 32, "")
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data(queue_folder: Path) -> Path:
+    """What `followed` makes, in each database."""
+    return followed(queue_folder)
+
+
+@pytest.fixture
+def data_of_file(tmp_path: Path) -> Path:
+    """The same, in the file."""
+    return followed(tmp_path)
+
+
+def followed(data: Path) -> Path:
     """A data folder with a journal of three lines, and a queue that follows it."""
-    write(tmp_path, 3)
-    database.prepare(tmp_path, sync=False)
-    with closing(Outbox(tmp_path, sync=False)) as outbox:
+    write(data, 3)
+    database.prepare(data, sync=False)
+    with closing(Outbox(data, sync=False)) as outbox:
         end = outbox.position
-        tail = FolderJournal(tmp_path, sync=False).tail(RECEIPTS, end)
+        tail = FolderJournal(data, sync=False).tail(RECEIPTS, end)
         outbox.take([Wanted(LOCATION, {"WARD": None})], {"1.1"}, end, tail)
-    return tmp_path
+    return data
 
 
 def write(data: Path, lines: int) -> None:
@@ -55,20 +66,20 @@ def test_the_same_journal_is_followed_from_where_it_was(
 
 
 def test_an_older_queue_goes_on_from_where_it_was(
-    data: Path, tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
+    data_of_file: Path, tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = FolderJournal(data, sync=False).size(RECEIPTS)
+    before = FolderJournal(data_of_file, sync=False).size(RECEIPTS)
     kept = tmp_path_factory.mktemp("kept") / "forward.sqlite"
-    shutil.copy(database.path_of(data), kept)
-    write(data, 2)
-    with closing(Outbox(data, sync=False)) as outbox:
-        journal = FolderJournal(data, sync=False)
+    shutil.copy(queue_file.path_of(data_of_file), kept)
+    write(data_of_file, 2)
+    with closing(Outbox(data_of_file, sync=False)) as outbox:
+        journal = FolderJournal(data_of_file, sync=False)
         end = journal.size(RECEIPTS)
         outbox.take([], set(), end, journal.tail(RECEIPTS, end))
-    for path in data.glob("forward.sqlite*"):
+    for path in data_of_file.glob("forward.sqlite*"):
         path.unlink()
-    shutil.copy(kept, database.path_of(data))
-    assert standing(data) == (before, 1)
+    shutil.copy(kept, queue_file.path_of(data_of_file))
+    assert standing(data_of_file) == (before, 1)
     assert not caplog.records
 
 
@@ -114,14 +125,14 @@ BACK = {
 
 
 def take_back(data: Path, version: int) -> None:
-    with closing(sqlite3.connect(database.path_of(data))) as db:
+    with closing(sqlite3.connect(queue_file.path_of(data))) as db:
         for one in range(3, version, -1):
             db.executescript(f"{BACK[one]} PRAGMA user_version = {one - 1};")
 
 
 def tables(data: Path) -> dict[str, list[tuple[str, ...]]]:
     """The columns of each table and index."""
-    with closing(sqlite3.connect(database.path_of(data))) as db:
+    with closing(sqlite3.connect(queue_file.path_of(data))) as db:
         names = [str(row[0]) for row in db.execute("SELECT name FROM sqlite_master")]
         return {
             name: db.execute(f"SELECT name, type, \"notnull\", dflt_value, pk FROM "
@@ -133,41 +144,41 @@ def tables(data: Path) -> dict[str, list[tuple[str, ...]]]:
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_queue_of_an_earlier_version_is_taken_over_with_what_it_holds(
-    data: Path, caplog: pytest.LogCaptureFixture, version: int
+    data_of_file: Path, caplog: pytest.LogCaptureFixture, version: int
 ) -> None:
-    with closing(Outbox(data, sync=False)) as outbox:
+    with closing(Outbox(data_of_file, sync=False)) as outbox:
         outbox.blame("WARD", "cannot be reached")
-    expected, position = tables(data), standing(data)[0]
-    take_back(data, version)
-    assert tables(data) != expected
+    expected, position = tables(data_of_file), standing(data_of_file)[0]
+    take_back(data_of_file, version)
+    assert tables(data_of_file) != expected
     with pytest.raises(ResourceError, match=f"of version {version}: a start takes it on"):
-        standings_beside(data, 30.0)
-    assert standing(data) == (position, 1)
-    assert tables(data) == expected
+        standings_beside(data_of_file, 30.0)
+    assert standing(data_of_file) == (position, 1)
+    assert tables(data_of_file) == expected
     assert not caplog.records
-    told = standings_beside(data, 30.0)["WARD"]
+    told = standings_beside(data_of_file, 30.0)["WARD"]
     assert (told.last_error, told.last_error_in) == ("cannot be reached", "sending")
     assert (told.last_error_over_since, told.waiting) == ("", 1)
 
 
 def test_a_queue_of_a_later_version_is_told_and_kept_aside(
-    data: Path, caplog: pytest.LogCaptureFixture
+    data_of_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with closing(sqlite3.connect(database.path_of(data))) as db:
+    with closing(sqlite3.connect(queue_file.path_of(data_of_file))) as db:
         db.execute("PRAGMA user_version = 4")
     with pytest.raises(ResourceError, match="The forwarding queue: of another version, 4"):
-        Outbox(data, sync=False)
-    assert standing(data)[1] == 0
+        Outbox(data_of_file, sync=False)
+    assert standing(data_of_file)[1] == 0
     assert "forwarding queue of another version, 4, kept as forward.damaged.sqlite" in caplog.text
 
 
 def test_a_queue_of_the_first_version_believes_its_journal_once(
-    data: Path, caplog: pytest.LogCaptureFixture
+    data_of_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    take_back(data, 1)
-    standing(data)
+    take_back(data_of_file, 1)
+    standing(data_of_file)
     assert not caplog.records
-    shutil.rmtree(data / "journal")
-    write(data, 9)
-    standing(data)
+    shutil.rmtree(data_of_file / "journal")
+    write(data_of_file, 9)
+    standing(data_of_file)
     assert "is another one" in caplog.text

@@ -13,7 +13,7 @@ from support import CT, IMPLICIT
 from storage.diagnostics import ResourceError
 from storage.index.search import Location
 from storage.journal import FolderJournal
-from storage.outbox import commitment_requests, database, overview
+from storage.outbox import commitment_requests, database, overview, queue_file
 from storage.outbox.commitment_requests import CommitmentReport
 from storage.outbox.overview import Standing, standings, standings_beside
 from storage.outbox.queue import Outbox, QueuedInstance, Wanted
@@ -23,11 +23,22 @@ FIRST = Location(("1.1", "1.2", "1.3.1"), CT, IMPLICIT, 8, "ab" * 32, "")
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data(queue_folder: Path) -> Path:
+    """What `filled` makes, in each database."""
+    return filled(queue_folder)
+
+
+@pytest.fixture
+def data_of_file(tmp_path: Path) -> Path:
+    """The same, in the file."""
+    return filled(tmp_path)
+
+
+def filled(data: Path) -> Path:
     """A queue in which three wait for WARD, one has failed, and two are at BIG, one committed."""
-    FolderJournal(tmp_path, sync=False).prepare()
-    database.prepare(tmp_path, sync=False)
-    with closing(Outbox(tmp_path, sync=False)) as outbox:
+    FolderJournal(data, sync=False).prepare()
+    database.prepare(data, sync=False)
+    with closing(Outbox(data, sync=False)) as outbox:
         take(outbox, {"WARD": None}, 1, 2, 3, 4)
         take(outbox, {"BIG": None}, 1, 2)
         for item in outbox.due("BIG", 2):
@@ -37,7 +48,7 @@ def data(tmp_path: Path) -> Path:
             db.execute("UPDATE destination SET committed = 1 WHERE name = 'BIG'")
             db.execute("DELETE FROM item WHERE destination = 'BIG' AND instance = '1.3.1'")
             db.execute("UPDATE item SET since = since - 100 * id")
-    return tmp_path
+    return data
 
 
 def take(outbox: Outbox, to: dict[str, float | None], *numbers: int) -> None:
@@ -68,45 +79,45 @@ def test_nothing_has_waited_for_less_than_no_time(clock: str) -> None:
 def test_where_there_is_no_queue_none_is_made(tmp_path: Path) -> None:
     assert standings_beside(tmp_path, SECONDS) == {}
     assert list(tmp_path.iterdir()) == []
-    database.path_of(tmp_path).touch()  # as its maker begins
+    queue_file.path_of(tmp_path).touch()  # as its maker begins
     assert standings_beside(tmp_path, SECONDS) == {}
-    assert database.path_of(tmp_path).stat().st_size == 0
+    assert queue_file.path_of(tmp_path).stat().st_size == 0
 
 
-def test_who_reads_waits_for_nobody_and_holds_up_nobody(data: Path) -> None:
-    with closing(Outbox(data, sync=False)) as outbox:
+def test_who_reads_waits_for_nobody_and_holds_up_nobody(data_of_file: Path) -> None:
+    with closing(Outbox(data_of_file, sync=False)) as outbox:
         with outbox.writing() as db:
             db.execute("DELETE FROM item")
-            assert standings_beside(data, SECONDS)["WARD"].waiting == 3
-        with database.reading(database.path_of(data), SECONDS) as db:
+            assert standings_beside(data_of_file, SECONDS)["WARD"].waiting == 3
+        with queue_file.reading(queue_file.path_of(data_of_file), SECONDS) as db:
             assert db
             rows = db.execute("SELECT name FROM destination")
             rows.fetchone()
             take(outbox, {"WARD": None}, 9)
             rows.fetchall()
-    assert standings_beside(data, SECONDS)["WARD"].waiting == 1
+    assert standings_beside(data_of_file, SECONDS)["WARD"].waiting == 1
 
 
-def test_who_reads_cannot_write(data: Path) -> None:
-    with database.reading(database.path_of(data), SECONDS) as db:
+def test_who_reads_cannot_write(data_of_file: Path) -> None:
+    with queue_file.reading(queue_file.path_of(data_of_file), SECONDS) as db:
         assert db
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             db.execute("DELETE FROM item")
 
 
-def test_reading_has_an_end(data: Path) -> None:
-    with closing(Outbox(data, sync=False)) as outbox, outbox.writing() as db:
+def test_reading_has_an_end(data_of_file: Path) -> None:
+    with closing(Outbox(data_of_file, sync=False)) as outbox, outbox.writing() as db:
         db.execute(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
             "INSERT INTO item (destination, study, series, instance, sop_class, syntax, bytes,"
             " digest, charset, since) SELECT 'WARD', '1', '2', i, '', '', 0, '', '', 0 FROM n"
         )
     with pytest.raises(ResourceError, match="interrupted"):
-        standings_beside(data, 0.0)
+        standings_beside(data_of_file, 0.0)
 
 
-def test_a_queue_of_any_length_is_told_of_by_an_index_alone(data: Path) -> None:
-    with database.reading(database.path_of(data), SECONDS) as db:
+def test_a_queue_of_any_length_is_told_of_by_an_index_alone(data_of_file: Path) -> None:
+    with queue_file.reading(queue_file.path_of(data_of_file), SECONDS) as db:
         assert db
         plan = [str(row[3]) for row in db.execute(f"EXPLAIN QUERY PLAN {overview._STANDINGS}")]
     of_items = [step for step in plan if " item" in step]
@@ -165,11 +176,13 @@ OVER: dict[tuple[str, ...], tuple[str, bool]] = {
 
 
 @pytest.mark.parametrize("happened", OVER, ids=", ".join)
-def test_an_error_that_is_over_is_told_as_over(tmp_path: Path, happened: tuple[str, ...]) -> None:
+def test_an_error_that_is_over_is_told_as_over(
+    queue_folder: Path, happened: tuple[str, ...]
+) -> None:
     kind, is_over = OVER[happened]
-    FolderJournal(tmp_path, sync=False).prepare()
-    database.prepare(tmp_path, sync=False)
-    with closing(Outbox(tmp_path, sync=False)) as outbox:
+    FolderJournal(queue_folder, sync=False).prepare()
+    database.prepare(queue_folder, sync=False)
+    with closing(Outbox(queue_folder, sync=False)) as outbox:
         take(outbox, {"WARD": None}, 1, 2)
         items = outbox.due("WARD", 2)
         for one in happened:
@@ -184,15 +197,15 @@ def test_an_error_that_is_over_is_told_as_over(tmp_path: Path, happened: tuple[s
     assert bool(found.last_error_over_since) == is_over
 
 
-def test_what_is_sent_takes_one_transaction(data: Path) -> None:
+def test_what_is_sent_takes_one_transaction(data_of_file: Path) -> None:
     statements: list[str] = []
-    with closing(Outbox(data, sync=False)) as outbox:
+    with closing(Outbox(data_of_file, sync=False)) as outbox:
         outbox.blame("WARD", "no")
         items = outbox.due("WARD", 2)
-        outbox._connection.set_trace_callback(statements.append)
+        outbox.database.connection.set_trace_callback(statements.append)
         for item in items:
             outbox.sent("WARD", item, to_be_committed=True)
-        outbox._connection.set_trace_callback(None)
+        outbox.database.connection.set_trace_callback(None)
     assert [one for one in statements if one in ("BEGIN IMMEDIATE", "COMMIT")] == [
         "BEGIN IMMEDIATE", "COMMIT",
     ] * 2  # fmt: skip

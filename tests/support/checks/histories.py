@@ -150,7 +150,7 @@ def told(archive: Archive, folder: Path, opened: list[Archive]) -> dict[str, Any
         "senders": {number: origins.senders(Level.IMAGE, number) for (number,) in rows},
         "check": list(check(copy, CHARSET)),
         "pinned": sorted(pinned(copy.journal)),
-        "unfinished": commitments.unfinished(copy.journal, 0, 1),
+        "unfinished": commitments.unfinished(copy.journal, lambda worker: True),
     }  # fmt: skip
     index_path(folder).unlink()
     rebuild(folder, CHARSET)

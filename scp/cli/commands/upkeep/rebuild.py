@@ -8,6 +8,7 @@ from scp.cli.options import (
     Commands,
     ConfigPath,
     failure,
+    refuse_shared,
     settings_as_owner,
 )
 from scp.cli.output import FileProgress, say, say_json, shown
@@ -22,6 +23,7 @@ app = Commands()
 def rebuild(as_json: AsJson = False, path: ConfigPath = DEFAULT_CONFIG) -> None:
     """Make the index anew from the tree; the node may run meanwhile."""
     settings = settings_as_owner(path)
+    refuse_shared(settings, "rebuild")
     storage = settings.storage
     try:
         startup.begin_anew(storage.path)

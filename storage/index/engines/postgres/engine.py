@@ -121,10 +121,7 @@ class PostgresEngine(Session):
     def writing(self) -> Iterator[None]:
         """A transaction that holds the right to write from its start. Raises ResourceError."""
         try:
-            if self._thread.connection and not self._thread.is_writing:
-                self.execute(f"SELECT pg_advisory_xact_lock({self._lock_key})", ())
-            begin = f"BEGIN; SELECT pg_advisory_xact_lock({self._lock_key})"
-            with self._transaction(begin, is_writing=True):
+            with self.turn():
                 yield
         except ERRORS as error:
             words = f"The index cannot be written: {words_of(error)}"
@@ -132,6 +129,15 @@ class PostgresEngine(Session):
             if is_cut_off or isinstance(error, _PASSING):
                 raise _PassingError(words) from error
             raise ResourceError(words) from error
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """The same, for who says itself what was not written. Raises `ERRORS`."""
+        if self._thread.connection and not self._thread.is_writing:
+            self.execute(f"SELECT pg_advisory_xact_lock({self._lock_key})", ())
+        begin = f"BEGIN; SELECT pg_advisory_xact_lock({self._lock_key})"
+        with self._transaction(begin, is_writing=True):
+            yield
 
     def write(self, work: Callable[[], None]) -> None:
         """Run what writes, in one transaction with what other threads write now.
