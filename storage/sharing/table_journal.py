@@ -71,6 +71,10 @@ class TableJournal:
         """The same: it came with the tables."""
         return self.identity()
 
+    def forget_identity(self) -> None:
+        """Have it be asked for again: it is another one."""
+        self._identity = ""
+
     def compacted(self, name: str) -> int:
         """No line has gone."""
         return 0

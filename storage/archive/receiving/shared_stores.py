@@ -146,7 +146,7 @@ def _is_same(held: ObjectRow | None, received: Received, intake: IncomingDataSet
     """Whether the same data set is held in the same transfer syntax; None: nothing is."""
     if held is None:
         return None
-    told = held.digest, held.bytes, held.syntax
+    told = held.facts.digest, held.facts.file_bytes, held.facts.transfer_syntax_uid
     return told == (intake.digest, intake.size, received.transfer_syntax_uid)
 
 
@@ -156,4 +156,4 @@ def _is_there(shared: Shared, held: ObjectRow) -> bool:
         found = shared.store().held(held.key)
     except FileNotFoundError:
         return False
-    return found.facts is None or found.facts.digest == held.digest
+    return found.facts is None or found.facts.digest == held.facts.digest
