@@ -281,6 +281,7 @@ def test_what_a_killed_node_did_not_commit_another_takes_and_it_finds_after_its_
 ) -> None:
     one, other = nodes
     made = stored(one, "1.2.9", 1)
+    constants = one.constants
     one.stop()
     one.constants = {"storage.archive.receiving.shared_stores._Commit._write": Code(_KILLS)}
     one.start()
@@ -296,6 +297,6 @@ def test_what_a_killed_node_did_not_commit_another_takes_and_it_finds_after_its_
             assert send(association, CT, uid, data).Status == 0x0000
     finally:
         one.kill()
-        one.constants = {}
+        one.constants = constants
         one.start()
     assert got(one, "1.2.9") == {**made, uid: data}
