@@ -27,7 +27,7 @@ from scp.runtime import (
 from storage import Archive, OnConflict
 from storage.diagnostics import Event, ResourceError
 from storage.files import Bounds
-from storage.sharing.nodes import Duty, OfRun, OfWorker, Registry, schema_of
+from storage.sharing.nodes import Duty, OfRun, OfWorker, registry_of
 
 logger = logging.getLogger(__name__)
 
@@ -65,10 +65,9 @@ def run(
         storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes,
         Bounds(storage.superseded_copies, storage.superseded_percent), logged=True,
     )  # fmt: skip
-    schema = schema_of(storage.path, "The table of nodes")
-    duty: Duty = OfWorker(slots.own, slots.workers)
-    if schema:
-        duty = OfRun(Registry(schema), run_number, slots.own)
+    nodes = registry_of(storage.path)
+    own, workers = slots.own, slots.workers
+    duty: Duty = OfRun(nodes, run_number, own) if nodes else OfWorker(own, workers)
     reporter = Reporter(settings, archive, tls, counters, duty)
     entity, audit = application_entity.build(settings), AuditTrail(*trail(settings))
     node = WorkerContext(settings, archive, entity, slots, reporter, audit, tls, counters)

@@ -15,6 +15,7 @@ RECEIPTS, COMMITMENTS = "receipts", "commitments"
 CORRECTIONS, PINS = "corrections", "pins"
 ACCEPTED = "accepted"
 STEPS = "steps"
+ORDERS = "orders"
 
 
 class Subject(NamedTuple):

@@ -18,7 +18,7 @@ from support.names import CLIENT_SECONDS, ECHO, IMPLICIT, ROOT, Context, Tables
 from support.program import Program, run
 
 # Processes of the node that are no workers.
-_OTHERS = ("metrics", "forwarder", "catalogue", "orders", "worklist", "metadata")
+_OTHERS = ("metrics", "forwarder", "catalogue", "orders", "worklist", "metadata", "upkeep")
 # What a node never says, whatever its peers send.
 _BUGS = (
     "Traceback",

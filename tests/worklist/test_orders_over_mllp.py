@@ -134,13 +134,32 @@ def test_an_order_is_changed_taken_back_and_ordered_anew(node: RunningNode) -> N
         assert found(node) == [("Müßig^Zoë", "A1")]
 
 
-def test_a_message_that_is_repeated_is_answered_alike_and_done_once(node: RunningNode) -> None:
+@pytest.mark.parametrize("between", ["nothing", "a restart", "new settings"])
+def test_a_message_that_is_repeated_is_accepted_again_and_done_once(
+    node: RunningNode, between: str
+) -> None:
+    """An old order that comes again does not bring back what was taken back meanwhile."""
     with connected(node) as client:
-        answers = []
-        for message in (order(), order(number="2", control="CA"), order()):
-            client.send(b"\x0b" + message + b"\x1c\r")
-            answers.append(client.message())
-        assert answers[0] == answers[2]
+        assert client.ask(order()) == ["MSA", "AA", "1"]
+        assert client.ask(order(number="2", control="CA")) == ["MSA", "AA", "2"]
+    if between == "a restart":
+        node.kill()
+        node.start()
+    elif between == "new settings":
+        node.reload()
+        node.wait_for_log("orders taken", count=2)
+    with connected(node) as client:
+        assert client.ask(order()) == ["MSA", "AA", "1"]
+        assert found(node) == []
+        assert client.ask(order(number="3")) == ["MSA", "AA", "3"]
+        assert found(node) == [("Müßig^Zoë", "A1")]
+
+
+def test_what_was_refused_is_done_once_it_can_be(node: RunningNode) -> None:
+    with connected(node) as client:
+        assert client.ask(order(number="2", control="CA"))[1] == "AE"
+        assert client.ask(order())[1] == "AA"
+        assert client.ask(order(number="2", control="CA"))[1] == "AA"
         assert found(node) == []
 
 

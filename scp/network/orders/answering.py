@@ -4,11 +4,11 @@ import hashlib
 import logging
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scp.config import HL7_CHARSETS, Orders
+from scp.network.orders.done_messages import DoneMessages
 from scp.runtime import AuditTrail
 from storage.diagnostics import ArchiveError, Event
 from storage.worklist import By, Known, Rules, State, Worklist, day_before
@@ -27,8 +27,6 @@ from storage.worklist.entries import (
 logger = logging.getLogger(__name__)
 
 ACCEPTED, ERROR, REJECTED = "AA", "AE", "AR"  # MSA-1 (HL7 table 0008)
-# Messages that are known again, where who sent one did not get its answer.
-_REMEMBERED = 1024
 _MOST_WORDS = 400
 # How long past its day an order can be taken back: to look through all of years takes seconds.
 _MOST_DAYS = 365
@@ -67,39 +65,39 @@ class Answerer:
     """Answers messages; safe to use from many threads."""
 
     def __init__(
-        self, worklist: Worklist, rules: Rules, settings: Orders, audit: AuditTrail
+        self,
+        worklist: Worklist,
+        rules: Rules,
+        settings: Orders,
+        audit: AuditTrail,
+        done: DoneMessages,
     ) -> None:
         self._worklist, self._rules, self._settings = worklist, rules, settings
-        self._audit = audit
+        self._audit, self._done = audit, done
         self._lock = threading.Lock()  # one message at a time: a repeated one waits for the first
-        self._remembered: OrderedDict[bytes, Answered] = OrderedDict()
 
     def answer(self, message: bytes, address: str) -> Answered:
-        """Do what a message asks, and answer it; one that comes again is answered alike."""
+        """Do what a message asks, and answer it; one that was done before is accepted again."""
+        head = _head(message, self._settings.charset)
         with self._lock:
-            mark = hashlib.sha256(message).digest()
-            if known := self._remembered.get(mark):
-                return known
-            head = _head(message, self._settings.charset)
-            made, is_for_good = self._done(message, head, address)
-            if is_for_good:
-                self._remembered[mark] = made
-                if len(self._remembered) > _REMEMBERED:
-                    self._remembered.popitem(last=False)
-            return made
+            code, words = self._outcome(message, head, address)
+        return Answered(code, _acknowledgement(head, code, words))
 
-    def _done(self, message: bytes, head: _Head, address: str) -> tuple[Answered, bool]:
-        """The answer, and whether it will be the same whenever the message comes again."""
+    def _outcome(self, message: bytes, head: _Head, address: str) -> tuple[str, str]:
         told: dict[str, object] = {}
-        code, words, is_for_good = ACCEPTED, "", True
+        code, words = ACCEPTED, ""
         try:
+            if self._done.has(message):
+                return ACCEPTED, ""
             told = self._take(_text(message, head))
+            # Where this fails what was asked for stands, and is done once more when it comes again.
+            self._done.add(message)
         except MessageError as error:
             code, words = (REJECTED if error.is_rejected else ERROR), str(error)
-        except EntryError as error:  # the order may be taken once another one is gone
-            code, words, is_for_good = ERROR, "; ".join(error.faults), False
+        except EntryError as error:
+            code, words = ERROR, "; ".join(error.faults)
         except (ArchiveError, OSError) as error:
-            code, words, is_for_good = ERROR, str(error), False
+            code, words = ERROR, str(error)
         number = head.field(10)
         fields = {"address": address, "message": number[:64], "answer": code, **told}
         logger.log(
@@ -107,7 +105,7 @@ class Answerer:
             Event("order", *([words] if words else []), **fields),
         )
         self._audit.write("order", **fields, reason=words or None)
-        return Answered(code, _acknowledgement(head, code, words)), is_for_good
+        return code, words
 
     def _take(self, text: str) -> dict[str, object]:
         """Do what a message asks, all of it or nothing; what log and audit trail tell of it.

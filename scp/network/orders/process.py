@@ -14,6 +14,7 @@ import time
 from scp.config import Orders, Settings
 from scp.network.orders.answering import Answerer
 from scp.network.orders.counters import OrderCounters
+from scp.network.orders.done_messages import DoneMessages
 from scp.network.orders.framing import FrameError, framed, frames
 from scp.network.services.worklist import rules_of
 from scp.runtime import AuditTrail, child, memory, trail
@@ -91,7 +92,9 @@ class _Listener:
         storage, wanted = settings.storage, settings.worklist
         journal = journal_of(storage.path, storage.sync)
         worklist = Worklist(storage.path, journal, settings.worklist_folder, storage.charset)
-        self._answerer = Answerer(worklist, rules_of(wanted), orders, AuditTrail(*trail(settings)))
+        self._answerer = Answerer(
+            worklist, rules_of(wanted), orders, AuditTrail(*trail(settings)), DoneMessages(journal)
+        )
         self._orders, self._door, self._counters = orders, door, counters
         self._stopped = threading.Event()
         self._lock = threading.Lock()

@@ -6,6 +6,8 @@ Which of them reports on what was asked of one that is gone, it has by lease.
 import hashlib
 import json
 import logging
+import os
+import threading
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any
@@ -15,7 +17,7 @@ from scp.forwarding import leave_queue
 from scp.network.association import Counters
 from scp.network.services import Reporter
 from scp.network.tls import contexts
-from scp.runtime import Attempts
+from scp.runtime import Attempts, log
 from storage import Archive
 from storage.sharing.nodes import (
     Jobs,
@@ -26,6 +28,7 @@ from storage.sharing.nodes import (
     Registry,
     jobs_of,
     node_id,
+    registry,
     registry_of,
 )
 
@@ -43,6 +46,8 @@ _TABLES: Mapping[str, str] = {
 }  # fmt: skip
 _OWN = {"fhir_token"}  # a file of each node's
 _DIGEST = 16
+# How long what is under way is waited for before the others are told that this node is gone.
+_LEAVE_SECONDS = 2.0
 
 
 def node_of(settings: Settings) -> Node:
@@ -75,12 +80,13 @@ def _plain(given: Any) -> Any:
 
 def enter(settings: Settings, run: int) -> None:
     """Have the node be one of the archive's. Raises FolderError, ResourceError, OSError."""
-    if nodes := registry_of(settings.storage.path):
-        nodes.enter(node_of(settings), run)
+    nodes = registry_of(settings.storage.path)
+    assert nodes
+    nodes.enter(node_of(settings), run)
 
 
 class Membership:
-    """Of the process that sees to it; `tend` is called every few seconds."""
+    """Of the process that sees to it, in a thread of its own: what else is done may take hours."""
 
     def __init__(self, settings: Settings, run: int) -> None:
         """Raises OSError, ResourceError."""
@@ -92,6 +98,21 @@ class Membership:
         self._gone = GoneReporter(settings, nodes, jobs)
         self._attempts = Attempts()
         self._follows = bool(settings.destinations)
+        self._left = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="membership", daemon=True)
+
+    def begin(self) -> None:
+        """See to it from now on; the process ends where another node has taken what it does."""
+        self._keeper.start()
+
+    def _keep(self) -> None:
+        while not self._left.wait(registry.BEAT_SECONDS):
+            try:
+                self.tend()
+            except BaseException as error:  # as what the process itself would end with
+                logger.error("upkeep begins again: %s", log.one_line(error))
+                logger.debug("details", exc_info=True)
+                os._exit(1)
 
     def tend(self) -> None:
         """Do what is due. Raises LeaseLostError: then all is to begin anew."""
@@ -101,6 +122,8 @@ class Membership:
 
     def leave(self) -> None:
         """Be none of them any more: what this node had under way is the others' at once."""
+        self._left.set()
+        self._keeper.join(_LEAVE_SECONDS)
         told = "the other nodes are not told"
         self._attempts.attempt(told, lambda: self._nodes.leave(self._own, self._run), None)
 

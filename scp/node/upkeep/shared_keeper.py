@@ -92,6 +92,7 @@ def _run(settings: Settings, run: int) -> None:
     memory.bound()
     data, attempts = settings.storage.path, Attempts()
     journal, member = journal_of(data, sync=False), membership.Membership(settings, run)
+    member.begin()
     works: dict[str, Callable[[], None]] = {
         "the journal's catalogue is behind": lambda: _read(journal),
         "the keys of the index are behind": lambda: _fill(data),
@@ -99,7 +100,6 @@ def _run(settings: Settings, run: int) -> None:
     }
     # Blocked since the supervisor's start: they are waited for, and interrupt nothing.
     while not (ended := signal.sigtimedwait((signal.SIGTERM, _RENEW), LOOK_SECONDS)):
-        member.tend()
         for what, work in works.items():
             attempts.attempt(what, work, None)
     if ended.si_signo == signal.SIGTERM:

@@ -13,6 +13,7 @@ from storage.sharing.place import shared_place
 def schema_of(data: Path, what: str) -> Schema | None:
     """Where that lies; None where the archive has one node. `what` is it that is told of.
 
+    The tables are made by the first node that is entered, or makes a queue.
     Raises ResourceError.
     """
     place = shared_place(data)
@@ -20,19 +21,18 @@ def schema_of(data: Path, what: str) -> Schema | None:
 
 
 def jobs_of(data: Path) -> Jobs | None:
-    """The jobs of the archive, for this node; None where it has no other. Raises ResourceError."""
-    if schema := schema_of(data, "The jobs of the nodes"):
-        schema.make()
-        return Jobs(schema, node_id(data))
-    return None
+    """The jobs of the archive, for this node; None where it has no other.
+
+    Raises ResourceError, OSError.
+    """
+    schema = schema_of(data, "The jobs of the nodes")
+    return Jobs(schema, node_id(data)) if schema else None
 
 
 def registry_of(data: Path) -> Registry | None:
     """The nodes of the archive; None where it has one. Raises ResourceError."""
-    if schema := schema_of(data, "The table of nodes"):
-        schema.make()
-        return Registry(schema)
-    return None
+    schema = schema_of(data, "The table of nodes")
+    return Registry(schema) if schema else None
 
 
 @contextmanager

@@ -109,6 +109,7 @@ class Registry:
 
         Raises FolderError where it may not: its clock is off, or one that serves is another kind.
         """
+        self._schema.make()
         if fault := self._fault_of_clock():
             raise FolderError(fault)
         with self._schema.writing() as engine:

@@ -178,9 +178,9 @@ def test_a_request_counts_by_its_status(
 def test_an_instance_costs_little() -> None:
     counters, best = Counters(2), 1.0
     for _ in range(20):
-        started = time.perf_counter()
+        started = time.thread_time()
         for _ in range(1000):
             counters.add(of_request(Service.STORE, 0x0000, 0.003, (524_288, 0)))
-        best = min(best, (time.perf_counter() - started) / 1000)
+        best = min(best, (time.thread_time() - started) / 1000)
     assert best < MOST_SECONDS
     print(f"microseconds={best * 1e6:.2f}")

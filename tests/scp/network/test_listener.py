@@ -97,7 +97,7 @@ def test_one_whose_association_lasts_goes_to_the_end(
 def test_one_whose_association_was_short_is_not_moved_later(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_SHORT_SECONDS", 0.2)
+    monkeypatch.setattr(module, "_SHORT_SECONDS", 1.0)
     served.call()
     served.is_busy = False
-    assert not served.moved.acquire(timeout=0.5)
+    assert not served.moved.acquire(timeout=1.5)

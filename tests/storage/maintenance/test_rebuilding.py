@@ -308,36 +308,38 @@ def test_nobody_who_stores_gives_back_the_room_of_the_index_before(
 ) -> None:
     """With the last descriptor of a large file that takes long: another thread has that."""
     folder.store(3)
-    inode, close, seen = (folder.data / "index.sqlite").stat().st_ino, os.close, list[int]()
+    held, close = (folder.data / "index.sqlite").stat(), os.close
+    seen = list[tuple[str, int]]()
 
     def closed(descriptor: int) -> None:
-        if os.fstat(descriptor).st_ino == inode:
-            assert threading.current_thread().name == "replaced index"
-            seen.append(descriptors(inode))
+        if os.path.samestat(os.fstat(descriptor), held):
+            seen.append((threading.current_thread().name, descriptors(held)))
         close(descriptor)
 
     with folder.archive.index.engine.connected():
         assert folder.names()
         rebuild(folder.data, CHARSET)
-        for thread in threading.enumerate():
-            if thread.name == "replaced index":
-                thread.join()
-        assert descriptors(inode)
+        join_closing_threads()
+        assert descriptors(held)
         monkeypatch.setattr(os, "close", closed)
         folder.store()
-        for thread in threading.enumerate():
-            if thread.name == "replaced index":
-                thread.join()
-    assert seen == [1]  # SQLite has closed it before
-    assert not descriptors(inode)
+        join_closing_threads()
+    assert seen == [("replaced index", 1)]  # SQLite has closed it before
+    assert not descriptors(held)
 
 
-def descriptors(inode: int) -> int:
+def join_closing_threads() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "replaced index":
+            thread.join()
+
+
+def descriptors(held: os.stat_result) -> int:
     """How many of a file this process has."""
     count = 0
     for path in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
-            count += path.stat().st_ino == inode
+            count += os.path.samestat(path.stat(), held)
     return count
 
 

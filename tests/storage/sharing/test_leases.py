@@ -218,6 +218,10 @@ def test_a_turn_is_for_one_node_and_for_who_has_no_others(
         data.mkdir()
     monkeypatch.setattr(opening, "shared_place", lambda data: place if data in nodes else None)
 
+    schema = opening.schema_of(nodes[0], "The jobs")
+    assert schema
+    schema.make()
+
     def turns(every: float) -> list[bool]:
         found = []
         for data in (*nodes, alone):

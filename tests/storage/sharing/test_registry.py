@@ -35,9 +35,7 @@ REFUSED = {
 
 @pytest.fixture
 def nodes(postgres: ScratchPostgres) -> Registry:
-    schema = Schema(postgres.url, f"jobs_{uuid4().hex}", "The nodes")
-    schema.make()
-    return Registry(schema)
+    return Registry(Schema(postgres.url, f"jobs_{uuid4().hex}", "The nodes"))
 
 
 def enter(nodes: Registry, node: Node) -> int:

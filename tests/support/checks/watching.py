@@ -7,9 +7,10 @@ from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from scp.node.association_threads import MOST_IDLE
 from support import RunningNode
 
-_SETTLE_SECONDS = 20.0
+_SETTLE_SECONDS = 60.0
 _LOOKS = 10
 _UID = r"[0-9.]{1,64}"
 # What may lie in a data folder, by its path within: nothing else is ever made there.
@@ -89,7 +90,8 @@ def _least(looks: list[Resources]) -> Resources:
 def assert_no_more(node: RunningNode, before: Held) -> Held:
     """Each process has as few threads and descriptors as before, soon; returns what it has.
 
-    Of connections to the index there may be as many as are kept.
+    Of threads for the next association, and of connections to the index, there may be as many as
+    are kept.
     """
     deadline = time.monotonic() + _SETTLE_SECONDS
     while True:
@@ -98,7 +100,7 @@ def assert_no_more(node: RunningNode, before: Held) -> Held:
         more = {
             process: (held, before[process])
             for process, held in now.items()
-            if held.threads > before[process].threads
+            if held.threads > before[process].threads + MOST_IDLE
             or held.descriptors > before[process].descriptors
             or held.index > max(_INDEX_DESCRIPTORS, before[process].index)
             or held.locks > max(_LOCK_DESCRIPTORS, before[process].locks)

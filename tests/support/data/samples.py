@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,18 +39,25 @@ class Sample:
         """The data set, decoded."""
         return dcmread(self.path, force=True)
 
-    @property
+    @cached_property
     def uids(self) -> tuple[str, str, str]:
         """The Study, Series and SOP Instance UID of the data set; empty where there is none."""
-        keywords = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-        study, series, instance = (str(self.dataset.get(keyword, "")) for keyword in keywords)
+        keywords = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
+        read = dcmread(self.path, force=True, specific_tags=list(keywords))
+        study, series, instance = (str(read.get(keyword, "")) for keyword in keywords)
         return study, series, instance
 
 
 def samples() -> Iterator[Sample]:
     """Every file of pydicom's with a Part 10 header that names an instance."""
+    yield from _samples()
+
+
+@cache
+def _samples() -> list[Sample]:
+    """All of them, read once: many tables of tests are made of them."""
     paths = sorted(p for p in TEST_FILES.rglob("*") if p.is_file())
-    yield from filter(None, map(sample_at, paths))
+    return list(filter(None, map(sample_at, paths)))
 
 
 def sample_at(path: Path) -> Sample | None:

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from scp.config import Settings, loader
 from storage import prepare
+from storage.sharing.nodes import schema_of
 from storage.sharing.opened import share
 from storage.sharing.place import SharedPlace, StorePlace
 from support.machine.postgres import ScratchPostgres
@@ -27,4 +28,7 @@ def new_node(folder: Path, place: SharedPlace, tables: dict[str, Any]) -> Settin
     settings = loader.checked(document, folder / "config.toml")
     share(settings.storage.path, place)
     prepare(settings.storage.path, sync=True, charset=CHARSET)
+    schema = schema_of(settings.storage.path, "The table of nodes")
+    assert schema
+    schema.make()
     return settings

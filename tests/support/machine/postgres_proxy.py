@@ -15,7 +15,7 @@ _CHUNK = 1 << 16
 class Cut:
     """What happens to so many COMMITs: not passed on, or passed on and the answer is not.
 
-    `cut_connects`: further connections end at once, too, until the cut is over.
+    `cut_connects`: all connections end with the first, and further ones at once, until it is over.
     """
 
     is_passed: bool = True
@@ -34,6 +34,7 @@ class PostgresProxy:
         assert parts.port
         self._target = parts.hostname, parts.port
         self._cut: Cut | None = None
+        self._clients: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = int(self._listener.getsockname()[1])
         there = f"{parts.username}@127.0.0.1:{self.port}"
@@ -64,6 +65,7 @@ class PostgresProxy:
         with client:
             if (cut := self._cut) and cut.cut_connects and cut.happened:
                 return
+            self._clients.add(client)
             with socket.create_connection(self._target) as server:
                 for one in (client, server):
                     one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -72,6 +74,7 @@ class PostgresProxy:
                 back.start()
                 self._requests(client, server, is_over)
                 back.join()
+            self._clients.discard(client)
 
     def _requests(
         self, client: socket.socket, server: socket.socket, is_over: threading.Event
@@ -87,7 +90,9 @@ class PostgresProxy:
                         server.shutdown(socket.SHUT_WR)
                     else:
                         server.shutdown(socket.SHUT_RDWR)
-                    client.shutdown(socket.SHUT_RDWR)
+                    for one in self._clients.copy() if cut.cut_connects else (client,):
+                        with suppress(OSError):
+                            one.shutdown(socket.SHUT_RDWR)
                     cut.due.set()
                     return
                 server.sendall(data)

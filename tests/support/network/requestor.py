@@ -1,6 +1,7 @@
 """An AE that asks for storage commitment, and is told (PS3.4 annex J)."""
 
 import queue
+import threading
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -13,14 +14,19 @@ COMMIT, INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 EXPLICIT = "1.2.840.10008.1.2.1"
 HELD = "1.2.3.1"
-SECONDS = 20
+SECONDS = 60
 Reference = tuple[str, str]
 
 
 class Requestor:
-    """An AE that asks for commitment, and takes reports on associations of either side."""
+    """An AE that asks for commitment, and takes reports on associations of either side.
+
+    With `refuses` it answers each report on an association of its own with a failure.
+    """
 
     def __init__(self, port: int = 0) -> None:
+        self.refuses = False
+        self._refused = threading.Semaphore(0)
         self.reports: queue.Queue[tuple[int, Dataset]] = queue.Queue()
         self.handlers = [(evt.EVT_N_EVENT_REPORT, self._take)]
         entity = AE("MODALITY")
@@ -29,6 +35,9 @@ class Requestor:
         self.port = int(self.server.socket.getsockname()[1])
 
     def _take(self, event: Any) -> tuple[int, None]:
+        if self.refuses and event.assoc.is_requestor:
+            self._refused.release()
+            return 0x0110, None
         self.reports.put((event.event_type, event.event_information))
         return 0x0000, None
 
@@ -56,6 +65,8 @@ class Requestor:
         )
         if keep:
             node.wait_for_log(f"transaction={transaction}: reported on the same association")
+        if self.refuses:  # its thread would answer while this one releases the association
+            assert self._refused.acquire(timeout=SECONDS)
         association.release()
         return status
 

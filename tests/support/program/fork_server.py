@@ -5,6 +5,7 @@ standard input, output and error. The connection is told the process id, then th
 process is reaped when its turn is asked for, as a parent would do.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -15,9 +16,10 @@ import selectors
 import signal
 import socket
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 ROOT = Path(__file__).parents[3]
 
@@ -103,12 +105,38 @@ def main() -> None:
     if request is None:
         return
     requests.detach()
+    status = 0
+    try:
+        be_the_program(request)
+    except SystemExit as exited:
+        if not isinstance(exited.code, int | None):
+            raise
+        status = exited.code or 0
+    end(status)
+
+
+def be_the_program(request: dict[str, Any]) -> None:
+    """What was asked for, as `python -c` or `python -m scp` runs it."""
     if request["code"]:
         sys.argv = ["-c", *request["arguments"]]
         exec(compile(request["code"], "<string>", "exec"), {"__name__": "__main__"})
     else:
         sys.argv = ["scp", *request["arguments"]]
         runpy.run_module("scp", run_name="__main__", alter_sys=True)
+
+
+def end(status: int) -> NoReturn:
+    """As Python ends, but for the modules, which it would take apart one by one.
+
+    That is three quarters of the CPU time of a command: each page of what was imported would be
+    copied for it.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    gc.collect()  # what closes a file or a database with its end
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 import signal
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import (
@@ -70,24 +72,35 @@ def compared(node: RunningNode) -> set[str]:
     return set(lying)
 
 
-DELETE = [("record_deletion", 2), ("forget", 1), ("forget", 3)]
 CHANGES = [
-    *[("delete", f"storage.maintenance.changes.deletion.{step}", call) for step, call in DELETE],
+    ("delete", "storage.maintenance.changes.deletion.record_deletion", 2),
+    ("delete", "storage.maintenance.changes.deletion.forget", 3),
     ("delete", "storage.files.superseded.Superseded.take", 2),
+    ("retain", "storage.maintenance.changes.deletion.forget", 1),
+    ("restore", "storage.files.tree.Tree.place", 1),
+    ("restore", "storage.maintenance.changes.deletion.record_file", 3),
+]
+# The same at another call, or by another command.
+MORE_CHANGES = [
+    ("delete", "storage.maintenance.changes.deletion.forget", 1),
     ("delete", "storage.files.superseded.prune", 3),
-    *[("retain", f"storage.maintenance.changes.deletion.{step}", call) for step, call in DELETE],
+    ("retain", "storage.maintenance.changes.deletion.record_deletion", 2),
+    ("retain", "storage.maintenance.changes.deletion.forget", 3),
     ("retain", "storage.files.superseded.Superseded.take", 1),
     ("restore", "storage.journal.FolderJournal.append", 2),
-    ("restore", "storage.files.tree.Tree.place", 1),
     ("restore", "storage.maintenance.changes.deletion.record_file", 1),
-    ("restore", "storage.maintenance.changes.deletion.record_file", 3),
 ]
 OPTIONS = {
     "delete": ("--study", OLD, "--yes"), "retain": ("--yes",), "restore": ("--study", OLD),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("command", "step", "call"), CHANGES)
+def later(rows: list[tuple[Any, ...]]) -> list[Any]:
+    """Rows of the long run alone."""
+    return [pytest.param(*row, marks=pytest.mark.long) for row in rows]
+
+
+@pytest.mark.parametrize(("command", "step", "call"), [*CHANGES, *later(MORE_CHANGES)])
 def test_a_command_that_was_killed_loses_nothing_and_a_second_one_ends_it(
     node: RunningNode, command: str, step: str, call: int
 ) -> None:
@@ -130,7 +143,7 @@ def test_a_node_that_goes_on_ends_what_a_killed_command_left(
 @pytest.mark.parametrize(
     ("command", "step"),
     [
-        ("delete", "storage.maintenance.changes.deletion.forget"),
+        *later([("delete", "storage.maintenance.changes.deletion.forget")]),
         ("restore", "storage.maintenance.changes.deletion.record_file"),
     ],
 )
@@ -149,8 +162,7 @@ def test_a_second_run_without_a_node_ends_what_the_first_left(
 
 PURGE = [
     ("storage.files.superseded.Superseded.remove", 2),
-    ("storage.files.superseded.prune", 2),
-    ("storage.files.superseded.prune", 3),
+    *later([("storage.files.superseded.prune", 2), ("storage.files.superseded.prune", 3)]),
 ]
 
 
@@ -173,18 +185,21 @@ def test_a_purge_that_was_killed_is_ended_by_a_second_one(
     assert superseded(node) == set()
 
 
+# Whether it is the first into its folder, or there is one already.
 BACKUP = [
-    ("file_copies.copy_of_rest", 1), ("file_copies.copy_of_rest", 2),
-    ("file_copies.FileCopies.flush", 1), ("file_copies.sync_folder", 1),
-    ("backup._Copy._remove_stale", 1), ("backup._Copy._catch_up", 1),
-    ("backup._Copy._changes_left", 1), ("backup._Copy._bring", 3),
-    ("journal_copy._copy", 1), ("journal_copy.JournalCopy.bring", 2),
-    ("file_copies.FileCopies.sync", 1),
+    ("file_copies.copy_of_rest", 2, True), ("file_copies.FileCopies.flush", 1, True),
+    ("file_copies.sync_folder", 1, True), ("journal_copy.JournalCopy.bring", 2, True),
+    ("backup._Copy._remove_stale", 1, False), ("backup._Copy._catch_up", 1, False),
+    ("backup._Copy._bring", 3, False), ("journal_copy._copy", 1, False),
+]  # fmt: skip
+MORE_BACKUP = [
+    *((step, call, not is_first) for step, call, is_first in BACKUP),
+    *product(("file_copies.copy_of_rest", "backup._Copy._changes_left",
+              "file_copies.FileCopies.sync"), (1,), (True, False)),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("is_first", [True, False])
-@pytest.mark.parametrize(("step", "call"), BACKUP)
+@pytest.mark.parametrize(("step", "call", "is_first"), [*BACKUP, *later(MORE_BACKUP)])
 def test_a_backup_that_was_killed_holds_whole_files_and_a_second_one_ends_it(
     node: RunningNode, tmp_path: Path, step: str, call: int, is_first: bool
 ) -> None:

@@ -26,8 +26,9 @@ from support.checks.faults import Held, Senders, compare, faults
 from storage.maintenance.check.faults import FaultKind
 
 WORKERS = 2
-# What is killed, and how often of ten.
-KINDS = [*["worker"] * 3, *["workers"] * 2, *["node"] * 4, "supervisor"]
+# What is killed: each in turn, and one of ten by chance.
+EACH = ["worker", "node", "workers", "node", "supervisor", "worker"]
+OFTEN = [*["worker"] * 3, *["workers"] * 2, *["node"] * 4, "supervisor"]
 
 
 class Queries:
@@ -86,10 +87,10 @@ def kill(node: RunningNode, kind: str, chance: random.Random) -> None:
         node.wait_for_log("died, starting another", after=mark)
 
 
-def survive(node: RunningNode, held: Held, seed: int, turn: int) -> None:
-    """Load, a kill at a random instant, a fresh start, and the comparison."""
+def survive(node: RunningNode, held: Held, seed: int, turn: int, kinds: list[str]) -> None:
+    """Load, a kill at a random instant of one of `kinds`, a fresh start, and the comparison."""
     chance = random.Random(f"{seed} {turn}")
-    kind = chance.choice(KINDS)
+    kind = chance.choice(kinds)
     with Queries(node, seed), Senders(node, held, seed, turn) as senders:
         senders.wait_for_answers(3)
         senders.pause(chance.uniform(0, 0.4))
@@ -116,7 +117,8 @@ def started_again(node: RunningNode) -> None:
         assert bool(behind) == bool(caught_up), behind
 
 
-def survive_kills(folder: Path, seed: int, count: int) -> None:
+def survive_kills(folder: Path, seed: int, turns: list[list[str]]) -> None:
+    """A node, and a kill of one of the kinds of each turn."""
     print(f"{seed=}")  # shown where it fails
     folder.mkdir()
     with destination("INBOX", CT) as (inbox, port):
@@ -127,9 +129,9 @@ def survive_kills(folder: Path, seed: int, count: int) -> None:
         node, held = RunningNode(folder, tables), Held()
         try:
             node.start()
-            for turn in range(count):
+            for turn, kinds in enumerate(turns):
                 print(f"{turn=}")
-                survive(node, held, seed, turn)
+                survive(node, held, seed, turn, kinds)
                 inbox.arrived.clear()
             compare(node, held)
             assert held.refused == {}
@@ -140,11 +142,11 @@ def survive_kills(folder: Path, seed: int, count: int) -> None:
     shutil.rmtree(folder)
 
 
-def test_twenty_kills(tmp_path: Path) -> None:
-    survive_kills(tmp_path / "node", random.randrange(1 << 16), 20)
+def test_a_kill_of_each_kind(tmp_path: Path) -> None:
+    survive_kills(tmp_path / "node", random.randrange(1 << 16), [[kind] for kind in EACH])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(10))
 def test_two_hundred_kills(tmp_path: Path, seed: int) -> None:
-    survive_kills(tmp_path / "node", seed, 20)
+    survive_kills(tmp_path / "node", seed, [OFTEN] * 20)

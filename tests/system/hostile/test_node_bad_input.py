@@ -707,7 +707,7 @@ def test_what_is_no_message_ends_the_association(held: Held, what: str) -> None:
     assert association.is_established
     connection = association.dul.socket.socket
     connection.sendall(BAD_MESSAGES[what])
-    held.node.wait_for_log("association closed peer=MUMBLER", after=mark, seconds=10)
+    held.node.wait_for_log("association closed peer=MUMBLER", after=mark)
     association.abort()
     assert held.node.logged("Traceback", after=mark) == []
     # Whoever looks into it finds the reason in the log.

@@ -12,6 +12,7 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_context, build_role
 from support import CT, ECHO, EXPLICIT, FIND, GET, MOVE, ct
+from support.program import Program
 
 from scp.testing import Fault, Node
 from scp.testing.fixtures import node, start_node
@@ -20,6 +21,19 @@ __all__ = ["node", "start_node"]  # the fixtures
 STUDY = "1.2.3"
 UIDS = [(STUDY, "1.2.4", f"1.2.5.{number}") for number in range(4)]
 REFUSED, BUSY = 0x0124, 0xA700
+# Those that start Python for it, as another program's tests do.
+BY_ITSELF = "test_what_a_program_sends_is_held", "test_a_wrong_setting_says_so"
+
+
+@pytest.fixture(autouse=True)
+def forked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others have it forked from a process that has imported the program."""
+
+    def process(one: Node, log: int) -> Program:
+        return Program("serve", "-c", str(one.config), stderr=log, new_session=True)
+
+    if request.function.__name__ not in BY_ITSELF:
+        monkeypatch.setattr(Node, "_process", process)
 
 
 @pytest.fixture

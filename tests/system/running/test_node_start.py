@@ -456,7 +456,7 @@ def test_pdu_bytes(start_node: StartNode) -> None:
     association = node.associate((CT, EXPLICIT), ae_title="LONG")
     connection = association.dul.socket.socket
     connection.sendall(b"\x04\x00\x00\x80\x00\x00" + bytes(1000))
-    node.wait_for_log("association closed peer=LONG", "by=abort", seconds=10)
+    node.wait_for_log("association closed peer=LONG", "by=abort")
     association.abort()
     assert node.echoes()
 

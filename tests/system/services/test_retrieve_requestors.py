@@ -136,7 +136,7 @@ def test_a_get_requestor_that_stalls_ends_by_dimse_timeout(start_node: StartNode
     asking.start()
     gate.wait_until_reached()
     try:
-        node.wait_for_log("association closed peer=SLEEPER", after=mark, seconds=5)
+        node.wait_for_log("association closed peer=SLEEPER", after=mark)
     finally:
         gate.open()
         asking.join(CLIENT_SECONDS)
