@@ -44,6 +44,8 @@ _COLUMNS = (
     "digest, bytes, syntax, charset, sender, arrived, received"
 )
 _PLACES = ", ".join("?" * 13)
+_ADD = f"INSERT INTO object ({_COLUMNS}) VALUES ({_PLACES})"
+_ADD_WITH_LINE = f"WITH added AS ({_ADD}) INSERT INTO line (name, line) VALUES (?, ?)"
 _OF_INSTANCE = "study = ? AND series = ? AND instance = ?"
 
 
@@ -107,14 +109,23 @@ class Objects:
             found = self._engine.execute(statement, (study,))[0][0]
         return None if found is None else int(found)
 
-    def add(self, key: str, uids: Uids, state: State, facts: FileFacts) -> None:
-        """Have a row of an object that is new; of a transaction that writes."""
-        self._engine.execute(
-            f"INSERT INTO object ({_COLUMNS}) VALUES ({_PLACES})",
-            (key, *uids, str(state), _now(), facts.digest, facts.file_bytes,
-             facts.transfer_syntax_uid, facts.charset, facts.sender, facts.arrived,
-             facts.received),
+    def add(
+        self, key: str, uids: Uids, state: State, facts: FileFacts,
+        line: tuple[str, bytes] | None = None,
+    ) -> None:  # fmt: skip
+        """Have a row of an object that is new, and a `line` of the journal, by its name.
+
+        Of a transaction that writes, which sees to it that both are there once.
+        """
+        values = (
+            key, *uids, str(state), _now(), facts.digest, facts.file_bytes,
+            facts.transfer_syntax_uid, facts.charset, facts.sender, facts.arrived, facts.received,
         )  # fmt: skip
+        if line is None:
+            self._engine.execute(_ADD, values)
+        else:
+            name, text = line
+            self._engine.execute(_ADD_WITH_LINE, (*values, name, text.decode().strip("\n")))
 
     def turn(self, key: str, before: State, state: State) -> bool:
         """Have an object be something else than before; whether it was that.

@@ -19,15 +19,13 @@ _IS_THERE = "SELECT to_regclass(?) IS NOT NULL"
 def prepare_shared(data: Path, takes_store: bool = False) -> bool:
     """Make the archive of a data folder ready to be served by this node, beside others.
 
-    Makes its tables, where there are none, clears what an earlier run of this node left of what
-    arrived, and has the store be this archive's; with `takes_store` also one that is another's,
-    where this one has nothing yet: its database is lost. False: the index has to be made anew.
-    Raises FolderError, which says what to do.
+    Makes its tables, where there are none, and has the store be this archive's; with `takes_store`
+    also one that is another's, where this one has nothing yet: its database is lost. False: the
+    index has to be made anew. Raises FolderError, which says what to do.
     """
     shared = shared_of(data)
     try:
         _make_folders(data)
-        shared.tree.clear()
     except OSError as error:
         raise FolderError(f"{error.filename or data}: {error.strerror}") from error
     try:
@@ -40,6 +38,30 @@ def prepare_shared(data: Path, takes_store: bool = False) -> bool:
     if not is_whole:
         logger.warning(Event("index to be made anew", "from the objects"))
     return is_whole
+
+
+def _adopt(shared: Shared, takes_store: bool) -> bool:
+    """Have the store be this archive's; False: its objects are to be entered. Raises StoreError."""
+    held, own = shared.store().identity(), shared.journal.identity()
+    if held in ("", own):
+        shared.store().adopt(own)
+        return True
+    with shared.engine.writing():
+        if not shared.engine.execute(IS_EMPTY, ())[0][0]:
+            raise StoreError(
+                f"These are another archive's objects: {shared.place.store.url}; name another "
+                "place in [store]", is_final=True,
+            )  # fmt: skip
+        if not takes_store:
+            raise StoreError(
+                f"These are another archive's objects: {shared.place.store.url}; name another "
+                "place in [store], or, where the database of that archive is lost, run "
+                "`minipacs rebuild --take-store`", is_final=True,
+            )  # fmt: skip
+        shared.engine.execute(TAKE_IDENTITY, (held,))
+        shared.engine.set_version(0)
+    shared.journal.forget_identity()
+    return False
 
 
 def require_prepared(data: Path) -> None:
@@ -71,30 +93,6 @@ def require_prepared(data: Path) -> None:
 def _make_folders(data: Path) -> None:
     for folder in (data, data / "incoming", data / "journal"):
         folder.mkdir(parents=True, exist_ok=True)
-
-
-def _adopt(shared: Shared, takes_store: bool) -> bool:
-    """Have the store be this archive's; False: its objects are to be entered. Raises StoreError."""
-    held, own = shared.store().identity(), shared.journal.identity()
-    if held in ("", own):
-        shared.store().adopt(own)
-        return True
-    with shared.engine.writing():
-        if not shared.engine.execute(IS_EMPTY, ())[0][0]:
-            raise StoreError(
-                f"These are another archive's objects: {shared.place.store.url}; name another "
-                "place in [store]", is_final=True,
-            )  # fmt: skip
-        if not takes_store:
-            raise StoreError(
-                f"These are another archive's objects: {shared.place.store.url}; name another "
-                "place in [store], or, where the database of that archive is lost, run "
-                "`minipacs rebuild --take-store`", is_final=True,
-            )  # fmt: skip
-        shared.engine.execute(TAKE_IDENTITY, (held,))
-        shared.engine.set_version(0)
-    shared.journal.forget_identity()
-    return False
 
 
 def make_tables(shared: Shared) -> bool:

@@ -20,7 +20,7 @@ from storage.dicom.values import Uids
 from storage.files import FileFacts
 from storage.files.objects.keys import uids_of
 from storage.index import record
-from storage.journal import RECEIPTS, receipts_by_digest, time_told
+from storage.journal import RECEIPTS, line_of, receipts_by_digest, time_told
 from storage.journal.corrections import in_force
 from storage.sharing.ledger import ObjectRow, State
 from storage.sharing.opened import Shared
@@ -133,13 +133,13 @@ def _enter(shared: Shared, one: Unnamed, held: ObjectRow | None, header: Header 
     """Have an object be that of its instance; of a transaction that writes."""
     if held:
         shared.objects.turn(held.key, State.HELD, State.SUPERSEDED)
-    shared.objects.add(one.key, one.uids, State.HELD, one.facts)
     facts = one.facts
-    shared.journal.add_within(RECEIPTS, {
+    line = line_of({
         "uids": one.uids, "syntax": facts.transfer_syntax_uid, "bytes": facts.file_bytes,
         "digest": facts.digest, "sender": facts.sender, "charset": facts.charset,
         "received": time_told(facts.received),
     })  # fmt: skip
+    shared.objects.add(one.key, one.uids, State.HELD, facts, (RECEIPTS, line))
     if header:
         record(shared.index, in_force(shared.data).corrected(header), facts)
 
