@@ -24,15 +24,13 @@ _IS_THERE = "SELECT to_regclass(?) IS NOT NULL"
 def prepare_shared(data: Path, takes_store: bool = False) -> bool:
     """Make the archive of a data folder ready to be served by this node, beside others.
 
-    Makes its tables, where there are none, clears what an earlier run of this node left of what
-    arrived, and has the store be this archive's; with `takes_store` also one that is another's,
-    where this one has nothing yet: its database is lost. False: the index has to be made anew.
-    Raises FolderError, which says what to do.
+    Makes its tables, where there are none, and has the store be this archive's; with `takes_store`
+    also one that is another's, where this one has nothing yet: its database is lost. False: the
+    index has to be made anew. Raises FolderError, which says what to do.
     """
     shared = shared_of(data)
     try:
         _make_folders(data)
-        shared.tree.clear()
     except OSError as error:
         raise FolderError(f"{error.filename or data}: {error.strerror}") from error
     try:

@@ -10,9 +10,15 @@ import tomlkit
 
 from support.machine.postgres import ScratchPostgres, running_postgres
 from support.machine.seaweed import ACCESS_KEY, SECRET_KEY, ScratchSeaweed, running_seaweed
-from support.node import RunningNode, running_node
+from support.node import Code, RunningNode, running_node
 
 BUCKET = "archives"
+# For nodes of tests in which a store is gone: so long they wait for it.
+IMPATIENT = {
+    "storage.files.objects.s3.Bucket.__init__.__defaults__": Code(
+        "('', 'us-east-1', storage.files.objects.s3.Patience(3, 10, 20, 1, 1))"
+    )
+}
 
 
 class Engines:
@@ -54,6 +60,8 @@ def running_nodes(
     shared = engines.tables(archive or new_archive())
     with ExitStack() as stack:
         yield [
-            stack.enter_context(running_node(folder / f"node{number}", {**shared, **tables}))
+            stack.enter_context(
+                running_node(folder / f"node{number}", {**shared, **tables}, IMPATIENT)
+            )
             for number in range(1, count + 1)
         ]

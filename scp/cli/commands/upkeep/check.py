@@ -20,7 +20,6 @@ from scp.cli.options import (
     failure,
     ownership,
     refusals_shown,
-    refuse_shared,
     settings_as_owner,
 )
 from scp.cli.output import Shown, say, say_json, shown
@@ -88,7 +87,6 @@ def check(
     except ValueError as error:
         raise failure(f"--since: {error}") from None
     settings = settings_as_owner(path, ownership.CHECKS)
-    refuse_shared(settings, "check")
     with refusals_shown():
         if forget_accepted:
             forget(settings, asking(yes))
