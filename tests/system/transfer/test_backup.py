@@ -231,14 +231,15 @@ def before(monkeypatch: pytest.MonkeyPatch, step: str, act: Callable[[], None]) 
 
 # All that can take long; with which of their calls the moment of agreement has passed.
 LONG_STEPS = {
-    "backup._Copy._bring_all": None, "backup._Copy._remove_stale": None,
-    "backup._Copy._catch_up": None, "backup._Copy._remove": None, "backup._Copy._verify": None,
-    "file_copies.FileCopies.add": None, "file_copies.FileCopies.flush": None,
-    "journal_copy.JournalCopy.bring": 2, "file_copies.FileCopies.sync": 1,
+    "backup._Copy._bring_all": None, "backup._Copy._catch_up": None,
+    "file_copies.FileCopies.flush": None, "journal_copy.JournalCopy.bring": 2,
+    "backup._Copy._remove_stale": None, "backup._Copy._remove": None, "backup._Copy._verify": None,
+    "file_copies.FileCopies.add": None, "file_copies.FileCopies.sync": 1,
 }  # fmt: skip
+LATER = [pytest.param(step, marks=pytest.mark.long) for step in list(LONG_STEPS)[4:]]
 
 
-@pytest.mark.parametrize("step", LONG_STEPS)
+@pytest.mark.parametrize("step", [*list(LONG_STEPS)[:4], *LATER])
 def test_stores_go_on_at_each_step_that_can_take_long(
     start_node: StartNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
