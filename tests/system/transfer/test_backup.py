@@ -124,15 +124,17 @@ def test_a_backup_that_was_killed_is_brought_to_its_end_by_the_next(
     start_node: StartNode, tmp_path: Path
 ) -> None:
     node, to = start_node(), tmp_path / "backup"
-    store(node, *((str(number), "a") for number in range(300)))
+    store(node, *((str(number), "a") for number in range(150)))
+    look = threading.Event()
     with subprocess.Popen(command(node, to), cwd=ROOT) as process:
         while len(list(to.glob("tree/*/*/*.dcm"))) < 10:
             assert process.poll() is None
+            look.wait(0.002)
         process.send_signal(signal.SIGKILL)
     assert counts(back_up(node, to))["copied"] > 0
     assert contents(to) == contents(node.data)
     assert not list(to.rglob("*.part"))
-    assert whole(to) == 300
+    assert whole(to) == 150
 
 
 def test_what_is_not_as_it_was_received_is_told(start_node: StartNode, tmp_path: Path) -> None:
