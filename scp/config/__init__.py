@@ -1,10 +1,11 @@
 """The configuration file: its tables and keys, read, checked and changed."""
 
-from scp.config import credentials, editing, loader
+from scp.config import credentials, editing, loader, sharing
 from scp.config.choices import CHARSETS, READERS, Notice, OnConflict, Service, TlsProfile
 from scp.config.loader import ConfigError
 from scp.config.orders import HL7_CHARSETS, Orders
 from scp.config.schema import TABLES, Forward, Limits, Peer, Settings, Tls, Web, Worklist
+from scp.config.shared import SharedIndex, without_password
 from scp.config.table import Table
 from scp.config.users import Right, User
 
@@ -23,6 +24,7 @@ __all__ = [
     "Right",
     "Service",
     "Settings",
+    "SharedIndex",
     "Table",
     "Tls",
     "TlsProfile",
@@ -32,4 +34,6 @@ __all__ = [
     "credentials",
     "editing",
     "loader",
+    "sharing",
+    "without_password",
 ]

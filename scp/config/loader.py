@@ -4,6 +4,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,10 +14,13 @@ from pydantic_core import ErrorDetails
 
 from scp.config.orders import Orders
 from scp.config.schema import AE_TITLE_RULE, TABLES, ConfigDocument, Settings, Tls, Web
+from scp.config.shared import SharedStore
 from scp.config.users import USER_NAME_RULE
 
 # Tables of which there are several, by a name: what it takes.
 _NAMED = {"peers": AE_TITLE_RULE, "users": USER_NAME_RULE}
+# Tables in which passwords may stand: what is given there is not shown.
+_SECRET = {"index"}
 _LOOPBACK = re.compile(r"127(\.\d+){3}|::1|localhost")
 
 
@@ -39,6 +43,7 @@ def checked(document: dict[str, Any], path: Path) -> Settings:
         found = ConfigDocument.model_validate(raw, context=context, by_alias=True, by_name=False)
         faults += _same_ports(found)
         faults += _no_destinations(found)
+        faults += _not_shared(found)
         if found.orders and not found.worklist:
             faults.append("[orders]: is for [worklist], which is left out")
         faults += _open_doors(found)
@@ -87,6 +92,27 @@ def _no_destinations(document: ConfigDocument) -> Iterator[str]:
             if peer is None or peer.host is None:
                 lacks = "there is no such table" if peer is None else "has no host and port"
                 yield f"[[forward]] {number} to: [{key_of('peers', title)}] {lacks}"
+
+
+# What stands on a folder of one node's own, and is not to be had where several have an archive.
+_OF_ONE_NODE = {"worklist": "[worklist]", "orders": "[orders]"}
+
+
+def _not_shared(document: ConfigDocument) -> Iterator[str]:
+    """What does not go together with an archive that several nodes share, or is missing of it."""
+    given = [name for name in ("index", "store") if getattr(document, name)]
+    if len(given) == 1:
+        lacks = "store" if given == ["index"] else "index"
+        yield f"[{lacks}]: missing; an archive that several nodes share takes [index] and [store]"
+    if not given:
+        return
+    where = "an archive of [index] and [store]"
+    default = ConfigDocument()
+    for name, header in _OF_ONE_NODE.items():
+        if getattr(document, name) != getattr(default, name):
+            yield f"{header}: does not work yet on {where}; leave it out"
+    if not document.storage.sync:
+        yield f"[storage] sync: is true with {where}: what was answered lies there durably"
 
 
 def _open_doors(document: ConfigDocument) -> Iterator[str]:
@@ -145,6 +171,8 @@ def _fault(detail: ErrorDetails) -> str:
     if not rest:
         rule = detail.get("ctx", {}).get("error")  # one between keys
         kind = "an array of tables" if header == "[[forward]]" else "a table"
+        if loc[0] in _SECRET:
+            return f"{header}: takes {kind}"
         return f"{header} {rule}" if rule else f"{header}: takes {kind}, not {_toml(given)}"
     if rest == ["[key]"]:
         return f"{header}: takes {_NAMED[loc[0]].description}, not {_toml(given)}"
@@ -154,7 +182,8 @@ def _fault(detail: ErrorDetails) -> str:
         return f"{header} {key_of(key)}: unknown key; {header} takes {', '.join(keys)}"
     if detail["type"] == "missing":
         return f"{header} {key}: missing; takes {keys[key]}"
-    return f"{header} {key}: takes {keys[key]}, not {_toml(given)}"
+    shown = "" if loc[0] in _SECRET else f", not {_toml(given)}"
+    return f"{header} {key}: takes {keys[key]}{shown}"
 
 
 def warnings(settings: Settings) -> list[str]:
@@ -183,6 +212,8 @@ def warnings(settings: Settings) -> list[str]:
     found += [*_of_fhir(settings), *_of_orders(settings)]
     if settings.web:
         found += _of_web(settings, settings.web)
+    if settings.store:
+        found += _of_store(settings.store)
     if not settings.storage.sync:
         found.append("[storage] sync is false: a power cut can lose instances answered Success.")
     return found
@@ -194,6 +225,18 @@ def _of_orders(settings: Settings) -> Iterator[str]:
             f"[orders] host is {settings.orders.host}: HL7 messages travel unencrypted, and who "
             "sends them is not proven; from keeps it to addresses."
         )
+
+
+def _of_store(store: SharedStore) -> Iterator[str]:
+    url = urlsplit(store.endpoint or "")
+    if url.scheme == "http" and not is_loopback(url.hostname or ""):
+        yield (
+            f"[store] endpoint is {store.endpoint}: patient data travels there unencrypted; https "
+            "keeps it."
+        )
+    with suppress(OSError):  # told by who reads it
+        if store.keys and store.keys.stat().st_mode & 0o077:
+            yield f"[store] keys: others may read {store.keys}; chmod 600 keeps it."
 
 
 def _of_fhir(settings: Settings) -> Iterator[str]:
@@ -226,7 +269,7 @@ _FIXED = (("node", "host"), ("node", "port"), ("node", "workers"),
           ("storage", "any_file_system"),
           ("log", "format"))  # fmt: skip
 
-_WHOLE = ("metrics",)
+_WHOLE = ("index", "store", "metrics")
 
 
 def fixed(old: Settings, new: Settings) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from scp.config.table import Table, takes
+from scp.config.table import Table, integer, takes
 
 # MSH-18 (HL7 table 0211) -> what Python calls it.
 HL7_CHARSETS = {
@@ -17,7 +17,6 @@ HL7_CHARSETS = {
 _to_network = BeforeValidator(lambda given: ip_network(given) if isinstance(given, str) else given)
 _Network = Annotated[IPv4Network | IPv6Network, _to_network]
 _FROM = takes('a list of addresses and networks such as "10.0.0.0/8"', alias="from", strict=False)
-_PORT = takes("an integer from 0 to 65535", ge=0, le=65535)
 _HOST = takes("a host name or IP address", pattern=r"^[^\s\x00-\x1F\x7F]+$")
 _CHARSET = takes(f"one of {', '.join(HL7_CHARSETS)}", pattern=f"^({'|'.join(HL7_CHARSETS)})$")
 _STATIONS = takes(
@@ -31,7 +30,7 @@ class Orders(Table):
     """Where orders come as HL7 v2 messages over MLLP; port 0 lets the kernel pick one."""
 
     host: Annotated[str, _HOST] = "127.0.0.1"
-    port: Annotated[int, _PORT] = 2575
+    port: Annotated[int, integer(0, 65535)] = 2575
     sources: Annotated[tuple[_Network, ...], _FROM] = ()  # empty: any address
     charset: Annotated[str, _CHARSET] = "8859/1"
     station: Annotated[dict[_Name, _Title], _STATIONS] = Field(default_factory=dict)

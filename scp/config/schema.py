@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 import pydantic
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -21,26 +21,15 @@ from scp.config.choices import (
     WebAuth,
 )
 from scp.config.orders import Orders
-from scp.config.table import Table, takes
+from scp.config.shared import SharedIndex, SharedStore
+from scp.config.table import Table, integer, takes, to_path
 from scp.config.transfer_syntaxes import Syntax
 from scp.config.users import ALLOW_RULE, Right, User, UserName
 
 
-def _path(given: object, info: pydantic.ValidationInfo) -> object:
-    if isinstance(given, str) and given and "\0" not in given:
-        given = Path(given)
-    folder: Path = (info.context or {}).get("folder", Path())
-    return (folder / given).absolute() if isinstance(given, Path) else given  # refused next
-
-
 def _paths(given: object, info: pydantic.ValidationInfo) -> object:
     several = given if isinstance(given, list | tuple) else [given]
-    return tuple(_path(one, info) for one in several)
-
-
-def _integer(low: int, high: int | None = None, unit: str = "") -> Any:
-    limits = f"of {low} or more" if high is None else f"from {low} to {high}"
-    return takes(f"an integer {limits}{unit}", ge=low, le=high)
+    return tuple(to_path(one, info) for one in several)
 
 
 _SYNTAXES = takes(
@@ -105,22 +94,22 @@ class Node(Table):
 
     ae_title: AETitle = "MINIPACS"
     host: Annotated[str, _HOST] = "127.0.0.1"
-    port: Annotated[int, _integer(0, 65535)] = 11112
-    workers: Annotated[int, _integer(0, 256)] = 0
+    port: Annotated[int, integer(0, 65535)] = 11112
+    workers: Annotated[int, integer(0, 256)] = 0
 
 
 class Storage(Table):
     """Where and how received instances are kept."""
 
-    path: Annotated[Path, BeforeValidator(_path), _FOLDER] = Path("data")
+    path: Annotated[Path, BeforeValidator(to_path), _FOLDER] = Path("data")
     on_conflict: Annotated[OnConflict, takes(" or ".join(get_args(OnConflict)))] = "replace"
     sync: Bool = True
     any_file_system: Bool = False
     readers: Annotated[Readers, takes(" or ".join(get_args(Readers)))] = "owner"
     charset: Annotated[str, _CHARSET] = "ISO_IR 100"
-    superseded_copies: Annotated[int, _integer(0)] = 32
-    superseded_percent: Annotated[int, _integer(0, 100)] = 10
-    metadata_bytes: Annotated[int, _integer(0, unit=" (bytes)")] = 1073741824
+    superseded_copies: Annotated[int, integer(0)] = 32
+    superseded_percent: Annotated[int, integer(0, 100)] = 10
+    metadata_bytes: Annotated[int, integer(0, unit=" (bytes)")] = 1073741824
 
 
 class Access(Table):
@@ -133,17 +122,17 @@ class Access(Table):
 class Limits(Table):
     """Bounds on what callers can take up: counts, bytes, and timeouts in seconds."""
 
-    associations: Annotated[int, _integer(1, 4096)] = 100
-    peer_associations: Annotated[int, _integer(0, 4096)] = 0
-    address_associations: Annotated[int | None, _integer(0, 4096)] = None
-    pdu_bytes: Annotated[int, _integer(4096, 134217728, unit=" (bytes)")] = 1048576
+    associations: Annotated[int, integer(1, 4096)] = 100
+    peer_associations: Annotated[int, integer(0, 4096)] = 0
+    address_associations: Annotated[int | None, integer(0, 4096)] = None
+    pdu_bytes: Annotated[int, integer(4096, 134217728, unit=" (bytes)")] = 1048576
     acse_timeout: Seconds = 30
     dimse_timeout: Seconds = 60
     network_timeout: Seconds = 120
-    find_responses: Annotated[int, _integer(0)] = 0
-    free_bytes: Annotated[int, _integer(0, unit=" (bytes)")] = 1073741824
-    conversion_memory: Annotated[int, _integer(67108864, unit=" (bytes)")] = 536870912
-    conversion_space: Annotated[int, _integer(0, unit=" (bytes)")] = 8589934592
+    find_responses: Annotated[int, integer(0)] = 0
+    free_bytes: Annotated[int, integer(0, unit=" (bytes)")] = 1073741824
+    conversion_memory: Annotated[int, integer(67108864, unit=" (bytes)")] = 536870912
+    conversion_space: Annotated[int, integer(0, unit=" (bytes)")] = 8589934592
     conversion_seconds: Seconds = 600
 
 
@@ -151,23 +140,23 @@ class Peer(Table):
     """Another AE: its address, if we send to it, and what it may ask of us."""
 
     host: Annotated[str | None, _HOST] = None
-    port: Annotated[int | None, _integer(1, 65535)] = None
+    port: Annotated[int | None, integer(1, 65535)] = None
     sources: Annotated[tuple[Network, ...], _FROM] = ()  # empty: any address
     charset: Annotated[str | None, _CHARSET] = None
     hierarchy: Annotated[Hierarchy | None, _HIERARCHY] = None
     transfer_syntaxes: Annotated[tuple[Syntax, ...], _SYNTAXES] = ()  # empty: all
-    pdu_bytes: Annotated[int | None, _integer(4096, 134217728, unit=" (bytes)")] = None
+    pdu_bytes: Annotated[int | None, integer(4096, 134217728, unit=" (bytes)")] = None
     acse_timeout: Annotated[float | None, _SECONDS] = None
     dimse_timeout: Annotated[float | None, _SECONDS] = None
-    sends: Annotated[int, _integer(1, 16)] = 1
-    associations: Annotated[int | None, _integer(0, 4096)] = None
+    sends: Annotated[int, integer(1, 16)] = 1
+    associations: Annotated[int | None, integer(0, 4096)] = None
     tls: Bool = False
     tls_name: Annotated[str | None, _HOST] = None
     notify: Annotated[frozenset[Literal["ian"]], _NOTIFY] = frozenset()
     notify_quiet: Seconds = 60
     fhir: Annotated[str | None, _FHIR] = None
     fhir_version: Annotated[FhirForm, takes(" or ".join(get_args(FhirForm)))] = "R4"
-    fhir_token: Annotated[Path | None, BeforeValidator(_path), _FILE] = None
+    fhir_token: Annotated[Path | None, BeforeValidator(to_path), _FILE] = None
     allow: Annotated[frozenset[Annotated[Service, Field(strict=False)]], _ALLOW] = frozenset(
         Service
     )
@@ -194,12 +183,12 @@ class Peer(Table):
 class Tls(Table):
     """The certificate that the node shows, what it asks of a caller's, and where."""
 
-    certificate: Annotated[Path, BeforeValidator(_path), _FILE]
-    key: Annotated[Path, BeforeValidator(_path), _FILE]
-    ca: Annotated[Path | None, BeforeValidator(_path), _FILE] = None
+    certificate: Annotated[Path, BeforeValidator(to_path), _FILE]
+    key: Annotated[Path, BeforeValidator(to_path), _FILE]
+    ca: Annotated[Path | None, BeforeValidator(to_path), _FILE] = None
     require_client: Bool = False
     crl: Annotated[tuple[Path, ...], BeforeValidator(_paths), _LISTS] = ()
-    port: Annotated[int | None, _integer(0, 65535)] = None
+    port: Annotated[int | None, integer(0, 65535)] = None
     profile: Annotated[TlsProfile, takes(" or ".join(get_args(TlsProfile)))] = "bcp195"
 
 
@@ -207,26 +196,26 @@ class Audit(Table):
     """Where each association and service is written down; without a path, in the data folder."""
 
     enabled: Bool = True
-    path: Annotated[Path | None, BeforeValidator(_path), _FILE] = None
-    file_bytes: Annotated[int, _integer(4096, unit=" (bytes)")] = 16777216
-    files: Annotated[int, _integer(1, 1000)] = 20
-    address_lines: Annotated[int, _integer(0)] = 2000
+    path: Annotated[Path | None, BeforeValidator(to_path), _FILE] = None
+    file_bytes: Annotated[int, integer(4096, unit=" (bytes)")] = 16777216
+    files: Annotated[int, integer(1, 1000)] = 20
+    address_lines: Annotated[int, integer(0)] = 2000
 
 
 class Retention(Table):
     """What leaves the archive by itself; a rule that is left out lets nothing go."""
 
-    days: Annotated[int | None, _integer(1)] = None
-    bytes: Annotated[int | None, _integer(1, unit=" (bytes)")] = None
-    studies: Annotated[int | None, _integer(1)] = None
-    superseded_days: Annotated[int | None, _integer(1)] = None
+    days: Annotated[int | None, integer(1)] = None
+    bytes: Annotated[int | None, integer(1, unit=" (bytes)")] = None
+    studies: Annotated[int | None, integer(1)] = None
+    superseded_days: Annotated[int | None, integer(1)] = None
 
 
 class Queries(Table):
     """How identifiers of C-FIND, C-MOVE and C-GET are read."""
 
     hierarchy: Annotated[Hierarchy, _HIERARCHY] = "lenient"
-    most_headers: Annotated[int, _integer(0)] = 100_000
+    most_headers: Annotated[int, integer(0)] = 100_000
 
 
 class Log(Table):
@@ -239,14 +228,14 @@ class Metrics(Table):
     """Where metrics and health are to be had, over HTTP; port 0 lets the kernel pick one."""
 
     host: Annotated[str, _HOST] = "127.0.0.1"
-    port: Annotated[int, _integer(0, 65535)]
+    port: Annotated[int, integer(0, 65535)]
 
 
 class Web(Table):
     """Where DICOMweb is to be had, over HTTP (PS3.18); port 0 lets the kernel pick one."""
 
     host: Annotated[str, _HOST] = "127.0.0.1"
-    port: Annotated[int, _integer(0, 65535)]
+    port: Annotated[int, integer(0, 65535)]
     path: Annotated[str, _URL_PATH] = "/dicom-web"
     uri_path: Annotated[str, _URL_PATH] = "/wado"
     url: Annotated[str | None, _URL] = None
@@ -257,20 +246,20 @@ class Web(Table):
     user_header: Annotated[str, _HEADER] = "X-Forwarded-User"
     origins: Annotated[tuple[Annotated[str, Field(pattern=_ORIGIN)], ...], _ORIGINS] = ()
     store: Bool = True
-    viewer: Annotated[Path | None, BeforeValidator(_path), _FOLDER] = None
+    viewer: Annotated[Path | None, BeforeValidator(to_path), _FOLDER] = None
     page: Bool = True
-    workers: Annotated[int, _integer(0, 16)] = 0
+    workers: Annotated[int, integer(0, 16)] = 0
 
 
 class Worklist(Table):
     """What modalities are told to do, and what they tell of it (PS3.4 K, F)."""
 
-    folder: Annotated[Path | None, BeforeValidator(_path), _FOLDER] = None
+    folder: Annotated[Path | None, BeforeValidator(to_path), _FOLDER] = None
     own_station: Bool = False
     serve: Annotated[tuple[EntryState, ...], _STATES] = (
         "SCHEDULED", "ARRIVED", "READY", "STARTED",
     )  # fmt: skip
-    keep: Annotated[int, _integer(0, 36500, unit=" (days)")] = 7
+    keep: Annotated[int, integer(0, 36500, unit=" (days)")] = 7
     quiet: Seconds = 300
     abandoned: Annotated[float, _HOURS] = 24
     lenient: Bool = True
@@ -293,6 +282,8 @@ class ConfigDocument(Table):
 
     node: Node = Node()
     storage: Storage = Field(default_factory=Storage)
+    index: SharedIndex | None = None
+    store: SharedStore | None = None
     access: Access = Access()
     limits: Limits = Limits()
     peers: dict[AETitle, Peer] = Field(default_factory=dict)

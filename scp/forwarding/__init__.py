@@ -3,7 +3,7 @@
 from scp.forwarding.availability import PROPOSAL
 from scp.forwarding.commitment_scu import REPORT_SECONDS
 from scp.forwarding.destination import ATTEMPTS, RETRY_SECONDS
-from scp.forwarding.process import Forwarder
+from scp.forwarding.process import Forwarder, leave_queue
 
 __all__ = [
     "ATTEMPTS",
@@ -11,4 +11,5 @@ __all__ = [
     "REPORT_SECONDS",
     "RETRY_SECONDS",
     "Forwarder",
+    "leave_queue",
 ]

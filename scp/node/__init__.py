@@ -7,14 +7,17 @@ if TYPE_CHECKING:
     from scp.node.acts.opening import archive_to_store, changing, open_to_store, opened
     from scp.node.supervisor import Supervisor
     from scp.node.upkeep.retention import Retaining, is_wanted, planned
+    from scp.node.upkeep.shared_keeper import take_part
 else:
     # A room is loaded when it is asked for: a command that opens the archive needs no network,
     # which is 0.2 s of its start.
     _ROOMS = {
         "archive_to_store": "acts.opening", "changing": "acts.opening",
         "open_to_store": "acts.opening",
-        "opened": "acts.opening", "Retaining": "upkeep.retention", "is_wanted": "upkeep.retention",
+        "opened": "acts.opening",
+        "Retaining": "upkeep.retention", "is_wanted": "upkeep.retention",
         "planned": "upkeep.retention", "Supervisor": "supervisor",
+        "take_part": "upkeep.shared_keeper",
     }  # fmt: skip
 
     def __getattr__(name):
@@ -33,4 +36,5 @@ __all__ = [
     "open_to_store",
     "opened",
     "planned",
+    "take_part",
 ]

@@ -10,6 +10,8 @@ import select
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Protocol
 
 from scp.config import ConfigError, Settings, loader
 from scp.copies.conversion.limits import BUDGET
@@ -22,6 +24,8 @@ from scp.node.upkeep.compaction import Compactor
 from scp.node.upkeep.document_maker import DocumentMaker
 from scp.node.upkeep.index_keeper import IndexKeeper
 from scp.node.upkeep.retention import Retainer
+from scp.node.upkeep.shared_keeper import SharedKeeper
+from scp.node.upkeep.sweeper import Sweeper
 from scp.node.upkeep.worklist_keeper import WorklistKeeper
 from scp.runtime import (
     AssociationSlots,
@@ -37,6 +41,7 @@ from scp.runtime import (
 from scp.web import Exporter, WebCounters, WebProcesses
 from storage.diagnostics import Sentence
 from storage.files import Tree, why_not
+from storage.sharing.place import shared_place
 
 logger = logging.getLogger(__name__)
 
@@ -49,14 +54,23 @@ _START_STEP_SECONDS = 0.2
 _KILL_SECONDS = worker.GRACE_SECONDS + 5
 
 
+class _Beside(Protocol):
+    def tend(self, settings: Settings) -> None:
+        """Do what is due."""
+
+    def end(self) -> None:
+        """Have it end."""
+
+
 class Supervisor:
     """Runs the workers until SIGTERM or SIGINT."""
 
     def __init__(
         self, settings: Settings, doors: ListeningSockets, tls: Contexts, is_whole: bool,
-        statement: Callable[[Settings], str],
+        statement: Callable[[Settings], str], run: int = 0,
     ) -> None:  # fmt: skip
-        """`statement`: what gives the conformance statement as HTML."""
+        """`statement`: what gives the conformance statement as HTML; `run`: as of `take_part`."""
+        self._run_number = run
         self._settings = settings
         self._doors = doors
         self._tls = tls
@@ -81,19 +95,21 @@ class Supervisor:
         self._life, self._life_end = os.pipe()
         self._data = settings.storage.path
         self._ready: dict[int, int] = {}  # number -> what can be read when it serves or has ended
-        self._keeper = IndexKeeper(self._data, is_whole)
-        self._retainer = Retainer(self._keeper)
-        self._compactor = Compactor(self._keeper)
-        self._documents = DocumentMaker(self._keeper)
+        shared = SharedKeeper(settings, run) if shared_place(self._data) else None
+        self._keeper = keeper = shared or IndexKeeper(self._data, is_whole)
+        # What is seen to beside the index, by what it is called.
+        self._beside: dict[str, _Beside] = {"retention": Retainer(keeper)}
+        if isinstance(keeper, IndexKeeper):
+            self._beside |= {"compaction": Compactor(keeper), "metadata": DocumentMaker(keeper)}
+        else:
+            self._beside |= {"sweeping": Sweeper()}
         self._certificates = certificates.CertificateWatcher()
         self._next_look = 0.0
         self._attempts = Attempts()
         # What one of them is refused leaves the others alone.
         self._tended: dict[str, Callable[[], None]] = {
             "index": lambda: self._keeper.tend(self._settings.storage.charset),
-            "retention": lambda: self._retainer.tend(self._settings),
-            "compaction": lambda: self._compactor.tend(self._settings),
-            "metadata": lambda: self._documents.tend(self._settings),
+            **{name: partial(self._tend_beside, one) for name, one in self._beside.items()},
             "metrics": self._exporter.tend,
             "web": self._web.tend,
             "forwarding": self._forwarder.tend,
@@ -142,15 +158,17 @@ class Supervisor:
         self._worklist.stop()
         self._web.stop()
         self._stop()
-        self._retainer.end()
-        self._compactor.end()
-        self._documents.end()
+        for one in self._beside.values():
+            one.end()
         self._keeper.end()
         self._exporter.end()
         self._web.end()
         self._forwarder.end()
         self._orders.end()
         self._worklist.end()
+
+    def _tend_beside(self, one: "_Beside") -> None:
+        one.tend(self._settings)
 
     def _seconds_until_due(self) -> float:
         """Seconds until something is to be done."""
@@ -217,6 +235,8 @@ class Supervisor:
         self._forwarder.renew(settings, tls)
         self._orders.renew(settings)
         self._worklist.renew(settings)
+        if isinstance(self._keeper, SharedKeeper):
+            self._keeper.renew(settings)
         self._send(signal.SIGHUP)
 
     def _send(self, number: int) -> None:
@@ -235,7 +255,7 @@ class Supervisor:
             self._counters.adopt(number)
             worker.run(
                 self._settings, self._doors, self._tls, self._slots, self._beats,
-                self._counters, ready_end, self._life,
+                self._counters, ready_end, self._life, self._run_number,
             )  # fmt: skip
 
         self._watch.forget(number)

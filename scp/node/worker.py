@@ -27,7 +27,7 @@ from scp.runtime import (
 from storage import Archive, OnConflict
 from storage.diagnostics import Event, ResourceError
 from storage.files import Bounds
-from storage.sharing.nodes import OfWorker
+from storage.sharing.nodes import Duty, OfRun, OfWorker, registry_of
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ def run(
     counters: Counters,
     ready: int,
     life: int,
+    run_number: int,
 ) -> None:
     """Serve until SIGTERM or SIGINT, or until the supervisor's end of the pipe `life` closes.
 
@@ -64,7 +65,10 @@ def run(
         storage.path, storage.sync, OnConflict(storage.on_conflict), settings.limits.free_bytes,
         Bounds(storage.superseded_copies, storage.superseded_percent), logged=True,
     )  # fmt: skip
-    reporter = Reporter(settings, archive, tls, counters, OfWorker(slots.own, slots.workers))
+    nodes = registry_of(storage.path)
+    own, workers = slots.own, slots.workers
+    duty: Duty = OfRun(nodes, run_number, own) if nodes else OfWorker(own, workers)
+    reporter = Reporter(settings, archive, tls, counters, duty)
     entity, audit = application_entity.build(settings), AuditTrail(*trail(settings))
     node = WorkerContext(settings, archive, entity, slots, reporter, audit, tls, counters)
 

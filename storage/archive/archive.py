@@ -73,7 +73,7 @@ class Archive(AnsweringArchive):
     ) -> None:
         tree, journal = files_of(data, sync), journal_of(data, sync)
         super().__init__(tree, index_of(data, sync, pooled=True), journal)
-        self._shared = _shared_stores(data) if shared_place(data) else None
+        self._shared = _shared_stores(data, bounds) if shared_place(data) else None
         logs = logged and sync and not self._shared
         self._log = WriteAheadLog(data, self.journal, self.tree) if logs else None
         self.withdrawals = Withdrawals(self.journal)
@@ -90,6 +90,8 @@ class Archive(AnsweringArchive):
         self._on_conflict, self.free_bytes = on_conflict, free_bytes
         if self._copies:
             self._copies.bounds = bounds
+        if self._shared:
+            self._shared.on_conflict, self._shared.bounds = on_conflict, bounds
         if self._log:
             self._log.free_bytes = free_bytes
 
@@ -99,8 +101,13 @@ class Archive(AnsweringArchive):
             self._log.close()
 
     @property
+    def shared(self) -> "SharedStores | None":
+        """How instances are stored where several nodes have it; None: one has."""
+        return self._shared
+
+    @property
     def is_shared(self) -> bool:
-        """Whether several nodes have it: each instance is then stored by itself."""
+        """Whether several nodes have it."""
         return self._shared is not None
 
     def store(self, received: Received) -> Stored:
@@ -132,7 +139,7 @@ class Archive(AnsweringArchive):
         header = self.header_of(received, intake)
         self.index.engine.connect()  # where it cannot be opened nothing is begun
         if self._shared:
-            return self._shared.store(received, intake, header, self._on_conflict)
+            return self._shared.store(received, intake, header)
         if not (self._log and intake.in_memory):
             if self._is_unchanged(header.uids, received, intake):
                 return Stored(StoreOutcome.UNCHANGED, header.uids)
@@ -290,8 +297,8 @@ class Archive(AnsweringArchive):
             raise ResourceError(f"Cannot read {uids[2]}.dcm: {error.strerror}") from error
 
 
-def _shared_stores(data: Path) -> "SharedStores":
+def _shared_stores(data: Path, bounds: Bounds) -> "SharedStores":
     """Loaded here: what it takes is not there, or not needed, where an archive is not shared."""
     from storage.archive.receiving.shared_stores import SharedStores
 
-    return SharedStores(data)
+    return SharedStores(data, bounds)

@@ -6,6 +6,7 @@ what it leaves there; each step is made for all instances before the next one be
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from storage.archive.archive import Archive
 from storage.archive.receiving.received import Received, Stored, StoreOutcome, facts_of, receipt
@@ -16,6 +17,9 @@ from storage.files import IncomingDataSet
 from storage.index import FileFacts, digest_in, record
 from storage.journal import RECEIPTS
 from storage.journal.corrections import in_force
+
+if TYPE_CHECKING:
+    from storage.archive.receiving.shared_stores import Arrived, SharedStores
 
 Result = Stored | ArchiveError
 
@@ -38,13 +42,15 @@ def store_all(
     archive: Archive, received: Sequence[tuple[Received, IncomingDataSet]]
 ) -> list[Result]:
     """What became of each instance, or why it was refused; for a whole disk, of all alike."""
+    if archive.shared:
+        return _store_shared(archive, archive.shared, received)
     results: dict[int, Result] = {}
     new: dict[Uids, _New] = {}
     others: list[int] = []
     for number, (one, intake) in enumerate(received):
         try:
             header = archive.header_of(one, intake)
-            if archive.is_shared or header.uids in new or _is_known(archive, header):
+            if header.uids in new or _is_known(archive, header):
                 others.append(number)
             else:
                 new[header.uids] = _New(number, one, intake, header)
@@ -56,6 +62,21 @@ def store_all(
             results[number] = archive.store(received[number][0])
         except ArchiveError as error:
             results[number] = error
+    return [results[number] for number in range(len(received))]
+
+
+def _store_shared(
+    archive: Archive, shared: "SharedStores", received: Sequence[tuple[Received, IncomingDataSet]]
+) -> list[Result]:
+    """The same where several nodes have the archive."""
+    results: dict[int, Result] = {}
+    arrived: dict[int, Arrived] = {}
+    for number, (one, intake) in enumerate(received):
+        try:
+            arrived[number] = one, intake, archive.header_of(one, intake)
+        except ArchiveError as error:
+            results[number] = error
+    results |= zip(arrived, shared.store_all(list(arrived.values())), strict=True)
     return [results[number] for number in range(len(received))]
 
 

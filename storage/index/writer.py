@@ -54,6 +54,12 @@ def record(
 
     `then` is called behind it, in the same transaction, which may be tried twice.
     """
+    row = instance_row(header, facts)
+    index.engine.write(partial(enter, index, header, row, then))
+
+
+def instance_row(header: Header, facts: FileFacts) -> dict[str, Any]:
+    """The row that an instance and its file make: column -> value, without parents."""
     row = row_of(Level.IMAGE, header)
     row["TransferSyntaxUID"] = facts.transfer_syntax_uid
     row["file_bytes"] = facts.file_bytes
@@ -62,10 +68,10 @@ def record(
     row["arrived"] = facts.arrived
     row["sender"] = facts.sender
     row["received"] = facts.received
-    index.engine.write(partial(_enter, index, header, row, then))
+    return row
 
 
-def _enter(index: Index, header: Header, row: dict[str, Any], then: Callable[[], None]) -> None:
+def enter(index: Index, header: Header, row: dict[str, Any], then: Callable[[], None]) -> None:
     """Enter an instance's row, without its parents; of a transaction that writes."""
     deleted = _delete(index, header.uids)
     above = entities.enter(index, header)

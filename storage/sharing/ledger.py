@@ -27,7 +27,8 @@ TABLES = (
     'CREATE TABLE object (key TEXT COLLATE "C" PRIMARY KEY, study TEXT COLLATE "C" NOT NULL, '
     'series TEXT COLLATE "C" NOT NULL, instance TEXT COLLATE "C" NOT NULL, '
     'state TEXT COLLATE "C" NOT NULL, since BIGINT NOT NULL, digest TEXT COLLATE "C" NOT NULL, '
-    'bytes BIGINT NOT NULL, syntax TEXT COLLATE "C" NOT NULL, arrived BIGINT NOT NULL)',
+    'bytes BIGINT NOT NULL, syntax TEXT COLLATE "C" NOT NULL, charset TEXT COLLATE "C" NOT NULL, '
+    'sender TEXT COLLATE "C" NOT NULL, arrived BIGINT NOT NULL, received BIGINT NOT NULL)',
     "CREATE UNIQUE INDEX object_held ON object (study, series, instance) WHERE state = 'held'",
     "CREATE INDEX object_superseded ON object (study, series, instance) WHERE state = 'superseded'",
     "CREATE INDEX object_to_delete ON object (since) WHERE state = 'to_delete'",
@@ -35,7 +36,16 @@ TABLES = (
 # Raised where these are other tables.
 VERSION = 1
 
-_COLUMNS = "key, study, series, instance, state, since, digest, bytes, syntax, arrived"
+IS_EMPTY = "SELECT NOT EXISTS (SELECT 1 FROM line) AND NOT EXISTS (SELECT 1 FROM object)"
+TAKE_IDENTITY = "UPDATE ledger SET identity = ?"
+
+_COLUMNS = (
+    "key, study, series, instance, state, since, "
+    "digest, bytes, syntax, charset, sender, arrived, received"
+)
+_PLACES = ", ".join("?" * 13)
+_ADD = f"INSERT INTO object ({_COLUMNS}) VALUES ({_PLACES})"
+_ADD_WITH_LINE = f"WITH added AS ({_ADD}) INSERT INTO line (name, line) VALUES (?, ?)"
 _OF_INSTANCE = "study = ? AND series = ? AND instance = ?"
 
 
@@ -48,19 +58,13 @@ class State(StrEnum):
 
 
 class ObjectRow(NamedTuple):
-    """An object that is known: `since` when it is what it is, in milliseconds since 1970.
-
-    `bytes` and `digest` are those of the data set, `arrived` is in nanoseconds.
-    """
+    """An object that is known: `since` when it is what it is, in milliseconds since 1970."""
 
     key: str
     uids: Uids
     state: State
     since: int
-    digest: str
-    bytes: int
-    syntax: str
-    arrived: int
+    facts: FileFacts
 
 
 class Objects:
@@ -92,11 +96,11 @@ class Objects:
 
     def known(self, keys: list[str]) -> set[str]:
         """Those of some keys that have a row."""
-        with self._engine.reading():
-            asked = self._engine.dialect.is_in_texts.format("key")
-            listed = self._engine.dialect.listed(keys)
-            rows = self._engine.execute(f"SELECT key FROM object WHERE {asked}", (listed,))
-        return {str(key) for (key,) in rows}
+        return self._of(keys)
+
+    def still_held(self, keys: list[str]) -> set[str]:
+        """Those of some keys that are held."""
+        return self._of(keys, "AND state = 'held'")
 
     def newest_of(self, study: str) -> int | None:
         """When the newest that a study has arrived."""
@@ -105,13 +109,23 @@ class Objects:
             found = self._engine.execute(statement, (study,))[0][0]
         return None if found is None else int(found)
 
-    def add(self, key: str, uids: Uids, state: State, facts: FileFacts) -> None:
-        """Have a row of an object that is new; of a transaction that writes."""
-        self._engine.execute(
-            f"INSERT INTO object ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (key, *uids, str(state), _now(), facts.digest, facts.file_bytes,
-             facts.transfer_syntax_uid, facts.arrived),
+    def add(
+        self, key: str, uids: Uids, state: State, facts: FileFacts,
+        line: tuple[str, bytes] | None = None,
+    ) -> None:  # fmt: skip
+        """Have a row of an object that is new, and a `line` of the journal, by its name.
+
+        Of a transaction that writes, which sees to it that both are there once.
+        """
+        values = (
+            key, *uids, str(state), _now(), facts.digest, facts.file_bytes,
+            facts.transfer_syntax_uid, facts.charset, facts.sender, facts.arrived, facts.received,
         )  # fmt: skip
+        if line is None:
+            self._engine.execute(_ADD, values)
+        else:
+            name, text = line
+            self._engine.execute(_ADD_WITH_LINE, (*values, name, text.decode().strip("\n")))
 
     def turn(self, key: str, before: State, state: State) -> bool:
         """Have an object be something else than before; whether it was that.
@@ -129,6 +143,13 @@ class Objects:
             asked = self._engine.dialect.is_in_texts.format("key")
             statement = f"DELETE FROM object WHERE state = 'to_delete' AND {asked}"
             self._engine.execute(statement, (self._engine.dialect.listed(keys),))
+
+    def _of(self, keys: list[str], condition: str = "") -> set[str]:
+        with self._engine.reading():
+            asked = self._engine.dialect.is_in_texts.format("key")
+            statement = f"SELECT key FROM object WHERE {asked} {condition}"
+            rows = self._engine.execute(statement, (self._engine.dialect.listed(keys),))
+        return {str(key) for (key,) in rows}
 
     def _rows(self, condition: str, *values: str, order: str = "") -> list[ObjectRow]:
         with self._engine.reading():
@@ -152,10 +173,10 @@ class Objects:
 
 def _row(
     key: str, study: str, series: str, instance: str, state: str, since: int, digest: str,
-    size: int, syntax: str, arrived: int,
+    size: int, syntax: str, charset: str, sender: str, arrived: int, received: int,
 ) -> ObjectRow:  # fmt: skip
-    uids = (study, series, instance)
-    return ObjectRow(key, uids, State(state), since, digest, size, syntax, arrived)
+    facts = FileFacts(syntax, size, digest, charset, arrived, sender, received)
+    return ObjectRow(key, (study, series, instance), State(state), since, facts)
 
 
 def _now() -> int:

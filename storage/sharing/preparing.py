@@ -7,7 +7,7 @@ from pathlib import Path
 from storage.diagnostics import Event, FolderError, ResourceError
 from storage.files.objects.store_faults import StoreError
 from storage.index import can_answer, signature
-from storage.sharing.ledger import TABLES, VERSION
+from storage.sharing.ledger import IS_EMPTY, TABLES, TAKE_IDENTITY, VERSION
 from storage.sharing.opened import Shared, shared_of
 
 logger = logging.getLogger(__name__)
@@ -16,23 +16,21 @@ _IDENTITY_BYTES = 16
 _IS_THERE = "SELECT to_regclass(?) IS NOT NULL"
 
 
-def prepare_shared(data: Path) -> bool:
+def prepare_shared(data: Path, takes_store: bool = False) -> bool:
     """Make the archive of a data folder ready to be served by this node, beside others.
 
-    Makes its tables, where there are none, clears what an earlier run of this node left of what
-    arrived, and has the store be this archive's. False: the index has to be made anew. Raises
-    FolderError, which says what to do.
+    Makes its tables, where there are none, and has the store be this archive's; with `takes_store`
+    also one that is another's, where this one has nothing yet: its database is lost. False: the
+    index has to be made anew. Raises FolderError, which says what to do.
     """
     shared = shared_of(data)
     try:
-        for folder in (data, data / "incoming", data / "journal"):
-            folder.mkdir(parents=True, exist_ok=True)
-        shared.tree.clear()
+        _make_folders(data)
     except OSError as error:
         raise FolderError(f"{error.filename or data}: {error.strerror}") from error
     try:
         is_whole = make_tables(shared)
-        shared.store().adopt(shared.journal.identity())
+        is_whole = _adopt(shared, takes_store) and is_whole
     except StoreError as error:
         raise FolderError(str(error)) from error
     except ResourceError as error:
@@ -40,6 +38,61 @@ def prepare_shared(data: Path) -> bool:
     if not is_whole:
         logger.warning(Event("index to be made anew", "from the objects"))
     return is_whole
+
+
+def _adopt(shared: Shared, takes_store: bool) -> bool:
+    """Have the store be this archive's; False: its objects are to be entered. Raises StoreError."""
+    held, own = shared.store().identity(), shared.journal.identity()
+    if held in ("", own):
+        shared.store().adopt(own)
+        return True
+    with shared.engine.writing():
+        if not shared.engine.execute(IS_EMPTY, ())[0][0]:
+            raise StoreError(
+                f"These are another archive's objects: {shared.place.store.url}; name another "
+                "place in [store]", is_final=True,
+            )  # fmt: skip
+        if not takes_store:
+            raise StoreError(
+                f"These are another archive's objects: {shared.place.store.url}; name another "
+                "place in [store], or, where the database of that archive is lost, run "
+                "`minipacs rebuild --take-store`", is_final=True,
+            )  # fmt: skip
+        shared.engine.execute(TAKE_IDENTITY, (held,))
+        shared.engine.set_version(0)
+    shared.journal.forget_identity()
+    return False
+
+
+def require_prepared(data: Path) -> None:
+    """Raise FolderError unless the archive of a data folder is there, and answers this version.
+
+    Has the folder be there, for what is made of lines and for what arrives.
+    """
+    shared = shared_of(data)
+    try:
+        _make_folders(data)
+        with shared.engine.reading():
+            is_there = shared.engine.execute(_IS_THERE, (f"{shared.place.schema}.ledger",))[0][0]
+            found = shared.engine.version() if is_there else 0
+    except OSError as error:
+        raise FolderError(f"{error.filename or data}: {error.strerror}") from error
+    except ResourceError as error:
+        raise FolderError(f"the archive in PostgreSQL: {error}") from error
+    if not is_there:
+        words = "is not made yet: `minipacs serve` makes it"
+    elif not found:
+        words = "has no index that is whole: `minipacs rebuild` makes it anew"
+    elif not can_answer(found):
+        words = "has an index of another version of minipacs: have all nodes be of one version"
+    else:
+        return
+    raise FolderError(f"the archive in schema {shared.place.schema} of PostgreSQL {words}")
+
+
+def _make_folders(data: Path) -> None:
+    for folder in (data, data / "incoming", data / "journal"):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def make_tables(shared: Shared) -> bool:

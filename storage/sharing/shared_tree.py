@@ -76,7 +76,7 @@ class SharedTree(StagingFolder):
     def arrived(self, uids: Uids) -> int:
         """When it arrived, in nanoseconds since 1970. Raises ResourceError."""
         try:
-            return self._held(uids).arrived
+            return self._held(uids).facts.arrived
         except FileNotFoundError as error:
             raise ResourceError(str(error)) from error
 
@@ -205,4 +205,4 @@ class SharedSuperseded:
     def all(self, *above: str) -> Iterator[Kept]:
         """All that is kept, or of a study or series. Raises ResourceError."""
         for one in self._objects.superseded(*above):
-            yield Kept(Path(one.key), one.uids, one.since / _MILLISECONDS, one.bytes)
+            yield Kept(Path(one.key), one.uids, one.since / _MILLISECONDS, one.facts.file_bytes)

@@ -17,7 +17,6 @@ from storage.journal.segments import Line
 from storage.sharing.ledger import LINE_BYTES
 
 _PAGE = 1000
-_ADD = "INSERT INTO line (name, line) VALUES (?, ?)"
 _ADD_ONCE = (
     "INSERT INTO line (name, line, token) SELECT ?, ?, ? "
     "WHERE NOT EXISTS (SELECT 1 FROM line WHERE token = ?)"
@@ -71,6 +70,10 @@ class TableJournal:
         """The same: it came with the tables."""
         return self.identity()
 
+    def forget_identity(self) -> None:
+        """Have it be asked for again: it is another one."""
+        self._identity = ""
+
     def compacted(self, name: str) -> int:
         """No line has gone."""
         return 0
@@ -115,10 +118,6 @@ class TableJournal:
 
         if given:
             self._engine.write(add)
-
-    def add_within(self, name: str, record: dict[str, Any]) -> None:
-        """Add a line in a transaction of a work that sees to it that it is there once."""
-        self._engine.execute(_ADD, (name, line_of(record).decode().strip("\n")))
 
     def size(self, name: str) -> int:
         """The position of the last line."""

@@ -4,7 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 from support.machine.ceph import ScratchCeph, running_ceph
+from support.machine.cluster import Engines, running_engines
 from support.machine.seaweed import ScratchSeaweed, running_seaweed
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
+    """PostgreSQL and an object store, for tests that let them run, or start them again."""
+    with running_engines(tmp_path_factory.mktemp("engines")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

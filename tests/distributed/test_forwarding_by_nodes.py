@@ -8,25 +8,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from support import CLIENT_SECONDS, CT, EXPLICIT, ct, encoded
+from support.data.shared_nodes import CHARSET, new_node, new_place
 from support.machine.postgres import ScratchPostgres, running_postgres
 from support.network.destinations import Gate
 from support.network.receivers import Receiver
 
-from scp.config import loader
 from scp.forwarding import destination, process
 from scp.network.tls import contexts
-from storage import Archive, Received, prepare
+from storage import Archive, Received
 from storage.outbox import Outbox, commitment_requests, standings
 from storage.sharing.nodes import LeaseLostError, jobs_of, leases
-from storage.sharing.opened import share
-from storage.sharing.place import SharedPlace, StorePlace
+from storage.sharing.place import SharedPlace
 
 SECONDS = 2.0  # of a lease
-CHARSET = "ISO_IR 100"
 LOOK = threading.Event()  # never set: PostgreSQL tells nobody that it has changed
 _PROCESSES = multiprocessing.get_context("fork")
 
@@ -41,16 +38,9 @@ class ForwardingNode:
     """A node of the archive: its folder, and its process that forwards, once it is started."""
 
     def __init__(self, folder: Path, name: str, place: SharedPlace, to: Receiver) -> None:
-        self.folder = folder / name
-        self.folder.mkdir()
-        rules = {"to": [to.title]}
-        self.settings = loader.checked(
-            {"storage": {"path": "data"}, "peers": {to.title: to.peer}, "forward": [rules],
-             "audit": {"enabled": False}}, self.folder / "config.toml",
-        )  # fmt: skip
+        tables = {"peers": {to.title: to.peer}, "forward": [{"to": [to.title]}]}
+        self.settings = new_node(folder / name, place, tables)
         self.data = self.settings.storage.path
-        share(self.data, place)
-        prepare(self.data, sync=True, charset=CHARSET)
         self.archive = Archive(self.data)
         self.process = _PROCESSES.Process(target=self._run)
 
@@ -110,9 +100,7 @@ def nodes(
     monkeypatch.setattr(process, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(process, "GRACE_SECONDS", SECONDS / 4)
     monkeypatch.setattr(destination, "RETRY_SECONDS", (0.3, 0.3))
-    (tmp_path / "objects").mkdir()
-    store = StorePlace(f"file://{tmp_path / 'objects'}")
-    place = SharedPlace(postgres.url, store, f"archive_{uuid4().hex[:12]}")
+    place = new_place(postgres, tmp_path)
     made: list[ForwardingNode] = []
 
     def make(to: Receiver) -> ForwardingNode:

@@ -2,7 +2,7 @@
 
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from support.names import CLIENT_SECONDS, ECHO, IMPLICIT, ROOT, Context, Tables
 from support.program import Program, run
 
 # Processes of the node that are no workers.
-_OTHERS = ("metrics", "forwarder", "catalogue", "orders", "worklist", "metadata")
+_OTHERS = ("metrics", "forwarder", "catalogue", "orders", "worklist", "metadata", "upkeep")
 # What a node never says, whatever its peers send.
 _BUGS = (
     "Traceback",
@@ -169,10 +169,13 @@ def _name(process: int) -> str:
 
 
 @contextmanager
-def running_node(folder: Path, tables: Tables | None = None) -> Iterator[RunningNode]:
+def running_node(
+    folder: Path, tables: Tables | None = None, constants: Mapping[str, object] | None = None
+) -> Iterator[RunningNode]:
     """A node that ends with the block: by itself, with exit code 0 and without a bug in the log."""
     folder.mkdir(exist_ok=True)
     node = RunningNode(folder, tables)
+    node.constants |= constants or {}
     try:
         yield node.start()
         if node.is_running:

@@ -13,6 +13,7 @@ from scp.cli.options.options import (
     load,
     log_for_command,
     refusals_shown,
+    refuse_shared,
     settings_as_owner,
 )
 from scp.cli.options.parameters import (
@@ -51,6 +52,7 @@ __all__ = [
     "parsed_conditions",
     "peer_of",
     "refusals_shown",
+    "refuse_shared",
     "require_no_question",
     "required",
     "selected",

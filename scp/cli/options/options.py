@@ -78,6 +78,16 @@ def load(path: Path) -> "Settings":
         raise failure(str(error)) from None
 
 
+def refuse_shared(settings: "Settings", what: str) -> None:
+    """End the command where the archive is one that several nodes share, with which it does not go.
+
+    `what` it is that does not work there yet.
+    """
+    if settings.store:
+        words = "does not work yet on an archive that several nodes share"
+        raise failure(f"{settings.source}: [index], [store]: {what} {words}")
+
+
 def log_for_command() -> None:
     """Have the log set up for a command, which says itself what became of an association."""
     from scp.runtime import log
@@ -92,7 +102,7 @@ def settings_as_owner(path: Path, kind: "CommandNeeds | None" = None) -> "Settin
     What else is to be read of the files of [tls] is read before.
     """
     from scp.cli.options import ownership
-    from scp.config import READERS
+    from scp.config import READERS, sharing
 
     settings = load(path)
     log_for_command()
@@ -100,7 +110,9 @@ def settings_as_owner(path: Path, kind: "CommandNeeds | None" = None) -> "Settin
 
     _in_use.append(settings.storage.path)
     with refusals_shown():
+        place = sharing.place_of(settings)  # whose keys its owner need not be able to read
         ownership.take_on(settings, kind or ownership.USUAL)
+        sharing.share(settings, place)
     return settings
 
 

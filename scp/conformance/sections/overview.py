@@ -194,7 +194,8 @@ def _introduction(settings: Settings) -> tuple[Section, ...]:
                 "It waits for associations on its ports, in several processes "
                 f"({settings.node.workers or 'one for each core'}) that share ports, archive and "
                 "limits. A C-STORE is answered with Success when the data set is in the archive, "
-                + ("on the disk." if settings.storage.sync else
+                + ("which is an object store and a database that other nodes may share."
+                   if settings.store else "on the disk." if settings.storage.sync else
                    "though not yet on the disk (`sync` is false).")
                 + " Queries are answered from an index of the archive. For a C-MOVE, and for the "
                 "reports of storage commitment, it opens associations of its own.",

@@ -87,6 +87,20 @@ def _bounds(settings: Settings) -> str:
     )
 
 
+def _lasting(settings: Settings) -> str:
+    """What has become of an instance by then."""
+    if settings.store:
+        return (
+            "its file is in the object store and its row committed in the database, for all nodes "
+            "that share these. While either does not answer nothing is taken, "
+            f"{code(Status.OUT_OF_RESOURCES)}."
+        )
+    return (
+        "its file is on the disk." if settings.storage.sync else
+        "its file has been written (`sync` is false)."
+    )  # fmt: skip
+
+
 def _provider(settings: Settings) -> tuple[str, ...]:
     conflict = settings.storage.on_conflict
     return (
@@ -97,8 +111,7 @@ def _provider(settings: Settings) -> tuple[str, ...]:
         "UID, and that its SOP class and SOP instance are those of the request.",
         "The same instance once more is Success. For an instance that is held with other content "
         f"`on_conflict` is `{conflict}`: {_CONFLICTS[conflict]}.{_bounds(settings)}",
-        "Success is answered when the instance can be found by C-FIND, and its file "
-        + ("is on the disk." if settings.storage.sync else "has been written (`sync` is false)."),
+        "Success is answered when the instance can be found by C-FIND, and " + _lasting(settings),
         f"Less than {settings.limits.free_bytes} bytes free on the disk: nothing more is taken, "
         f"{code(Status.OUT_OF_RESOURCES)}.",
         _kept(settings),

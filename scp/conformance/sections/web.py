@@ -152,7 +152,7 @@ def _store(web: Web) -> tuple[str | StatementTable, ...]:
              "and GIF uncompressed; all these with the Image Pixel Description Macro, where the "
              "metadata lack it"),
         ]),
-        "An instance is stored as one of C-STORE is, and is on the disk when it is acknowledged. "
+        "An instance is stored as one of C-STORE is, and as durably when it is acknowledged. "
         "Nothing is coerced. Failure Reason (0008,1197) and Warning Reason (0008,1196):",
         table(("Code", "Decimal", "When"), rows),
     )  # fmt: skip

@@ -20,6 +20,7 @@ from storage.maintenance.recovery import (
     rebuilding,
     with_remedy,
 )
+from storage.sharing.place import shared_place
 
 logger = logging.getLogger(__name__)
 
@@ -54,11 +55,27 @@ def _is_free(data: Path) -> bool:
         return False
 
 
+def prepare_shared(settings: Settings) -> None:
+    """Have an archive that several nodes share be ready to be served. Raises FolderError."""
+    storage = settings.storage
+    if not prepare(storage.path, storage.sync, storage.charset, storage.any_file_system):
+        raise FolderError("the index in PostgreSQL is not whole: `minipacs rebuild` makes it anew")
+
+
+def _require_prepared(data: Path) -> None:
+    from storage.sharing.preparing import require_prepared  # what most archives need nothing of
+
+    require_prepared(data)
+
+
 @contextmanager
 def opened(settings: Settings) -> Iterator[Archive]:
     """The archive, for one command. Raises FolderError unless there is one that is whole."""
-    _bring_in(settings.storage.path)
-    require_index(settings)
+    if shared_place(settings.storage.path):
+        _require_prepared(settings.storage.path)
+    else:
+        _bring_in(settings.storage.path)
+        require_index(settings)
     BUDGET.set(settings.storage.path, settings.limits)
     archive = Archive(settings.storage.path, settings.storage.sync)
     try:
@@ -70,8 +87,12 @@ def opened(settings: Settings) -> Iterator[Archive]:
 @contextmanager
 def changing(settings: Settings) -> Iterator[Archive]:
     """The same to change files and rows: what an earlier one left half-done is ended first."""
-    with opened(settings) as archive, marked(settings.storage.path, settings.storage.charset):
-        yield archive
+    with opened(settings) as archive:
+        if shared_place(settings.storage.path):  # what is done is done at once, or not at all
+            yield archive
+            return
+        with marked(settings.storage.path, settings.storage.charset):
+            yield archive
 
 
 def open_to_store(settings: Settings, told: Callable[[int, int], None]) -> bool:
@@ -81,6 +102,9 @@ def open_to_store(settings: Settings, told: Callable[[int, int], None]) -> bool:
     be. Raises FolderError.
     """
     storage = settings.storage
+    if shared_place(storage.path):
+        _require_prepared(storage.path)
+        return False
     where = f"{settings.source}: [storage] path: "
     try:
         is_whole = prepare(storage.path, storage.sync, storage.charset, storage.any_file_system)

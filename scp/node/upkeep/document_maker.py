@@ -117,7 +117,7 @@ def _make(settings: Settings, start: int, end: int, tidies: bool) -> None:
         if start < end:
             _describe(archive, Documents(archive, _copies(settings, archive), most), start, end)
         if tidies:
-            _tidy(archive, most)
+            tidy(archive, most)
 
 
 def _copies(settings: Settings, archive: Archive) -> AsCorrected:
@@ -140,8 +140,11 @@ def _describe(archive: Archive, documents: Documents, start: int, end: int) -> N
     logger.info(Event("metadata made", series=len(came) - failed, failed=failed, seconds=seconds))
 
 
-def _tidy(archive: Archive, most: int) -> None:
-    """Have documents take no more than they may, and none be left of a study that is gone."""
+def tidy(archive: Archive, most: int) -> None:
+    """Have documents take no more than they may, and none be left of a study that is gone.
+
+    Raises ArchiveError, OSError.
+    """
     for study in archive.documents.studies():
         with archive.locate_below(study) as found:
             if not len(found):

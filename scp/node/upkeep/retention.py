@@ -9,6 +9,7 @@ from typing import Protocol
 from scp.config import Settings
 from scp.node.acts.opening import changing
 from scp.node.upkeep.index_keeper import IndexKeeper
+from scp.node.upkeep.shared_keeper import SharedKeeper
 from scp.runtime import MANY, child, tell
 from storage import Archive
 from storage.diagnostics import ArchiveError, Event
@@ -116,7 +117,7 @@ class Retaining:
 class Retainer:
     """Has a process of its own apply the rules; the supervisor calls `tend` every few seconds."""
 
-    def __init__(self, keeper: IndexKeeper) -> None:
+    def __init__(self, keeper: IndexKeeper | SharedKeeper) -> None:
         self._keeper = keeper
         self._process = 0
         self._due = time.monotonic() + _FIRST_SECONDS

@@ -10,9 +10,12 @@ from scp.config import Settings
 from scp.network.services.worklist import rules_of
 from scp.network.tls import certificates
 from scp.runtime import AssociationSlots, Heartbeats, heartbeat
+from scp.web.monitoring.engine_watch import EngineWatch
 from storage.journal import journal_of
 from storage.maintenance.recovery import index_bytes, why_not_usable
 from storage.outbox import Standing, standings_beside
+from storage.sharing.answering import SharedEngine
+from storage.sharing.place import shared_place
 from storage.worklist import State, Worklist, day_before
 
 # Who is well shows a sign of life within so many beats.
@@ -28,6 +31,17 @@ class Health:
         self._beats = beats
         self._seen: dict[int, tuple[int, float]] = {}
         self._stopping = mmap.mmap(-1, 1)
+        self._engines: EngineWatch | None = None
+
+    def watch_engines(self) -> None:
+        """Look at what an archive that is shared lies in, from now on, in this process."""
+        data = self.settings.storage.path
+        self._engines = EngineWatch(data) if shared_place(data) else None
+
+    @property
+    def engines(self) -> dict[str, str]:
+        """Why each of them does not answer, empty texts of those that do; none where it is not."""
+        return self._engines.faults() if self._engines else {}
 
     def stop(self) -> None:
         """Note that the node is about to end, for all processes."""
@@ -59,7 +73,18 @@ class Health:
         if fault := self.why_not_alive():
             return fault
         storage, limits = self.settings.storage, self.settings.limits
-        return why_not_usable(storage.path, limits.free_bytes) or self._why_no_worklist()
+        if fault := why_not_usable(storage.path, limits.free_bytes):
+            return fault
+        return self._why_no_engine() or self._why_no_worklist()
+
+    def _why_no_engine(self) -> str:
+        """Empty where what a shared archive lies in answers; what goes on meanwhile otherwise."""
+        faults = self.engines
+        if fault := faults.get(SharedEngine.DATABASE, ""):
+            return f"the database does not answer, nothing is stored or found: {fault}"
+        if fault := faults.get(SharedEngine.STORE, ""):
+            return f"the store does not answer, nothing is stored, queries go on: {fault}"
+        return ""
 
     def _why_no_worklist(self) -> str:
         """Empty where modalities can be answered, or are not to be."""
@@ -94,8 +119,8 @@ class Health:
         """What the disk still takes. Raises OSError."""
         return shutil.disk_usage(self.settings.storage.path).free
 
-    def index_bytes(self) -> int:
-        """What the index takes on the disk. Raises OSError."""
+    def index_bytes(self) -> int | None:
+        """What the index takes on the disk; None: it lies elsewhere. Raises OSError."""
         return index_bytes(self.settings.storage.path)
 
     def forwarding(self, seconds: float) -> dict[str, Standing]:

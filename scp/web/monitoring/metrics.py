@@ -128,6 +128,7 @@ class Exporter:
             threads=_THREADS, share=_THREADS, silent=_SILENT, silent_seconds=_SECONDS,
             head_seconds=_SECONDS,
         )  # fmt: skip
+        self._health.watch_engines()
         pages = Pages(self._counters, self._web, self._orders, self._health)
         HttpServer(self._door, pages, bounds, look=self._health.look).run()
 
@@ -215,8 +216,18 @@ class _Collected(Collector):
             yield family
         yield self._seconds(sums)
         yield from self._gauges(sums)
+        yield from self._engines()
         yield from self._forwarding()
         yield from self._worklist()
+
+    def _engines(self) -> Iterator[Metric]:
+        """Of an archive that several nodes share; nothing of others."""
+        words = "1 where what the archive lies in answers"
+        family = GaugeMetricFamily("minipacs_engine_up", words, labels=("engine",))
+        for engine, fault in self._health.engines.items():
+            family.add_metric((engine,), float(not fault))
+        if family.samples:
+            yield family
 
     def _worklist(self) -> Iterator[Metric]:
         """Today's entries; nothing where there is no worklist."""

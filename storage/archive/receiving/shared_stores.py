@@ -5,9 +5,13 @@ receipt, rows and state are committed at once, or nothing of them. What a kill i
 an object without a row, which the sweeper removes after a day.
 """
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import CLOCK_BOOTTIME, clock_gettime, time_ns
+from typing import Any, NamedTuple, TypeVar
 
 from storage.archive.receiving.received import (
     OnConflict,
@@ -18,17 +22,24 @@ from storage.archive.receiving.received import (
     outcome_of,
     receipt,
 )
-from storage.diagnostics import DuplicateError, ResourceError
+from storage.diagnostics import ArchiveError, DuplicateError, ResourceError
 from storage.dicom import Header
-from storage.files import FileFacts, IncomingDataSet, words_of
+from storage.files import Bounds, FileFacts, IncomingDataSet, words_of
 from storage.files.objects.contract import Source
-from storage.index import record
+from storage.index import enter, instance_row
 from storage.index.consistency import about
-from storage.journal import RECEIPTS
+from storage.journal import RECEIPTS, line_of, pinned
 from storage.journal.corrections import in_force
 from storage.sharing.ledger import ObjectRow, State
 from storage.sharing.opened import Shared, shared_of
 
+# An instance that has arrived, and its header.
+Arrived = tuple[Received, IncomingDataSet, Header]
+Made = TypeVar("Made")
+
+# What was displaced so lately stays, whatever comes: somebody can still see that it was wrong.
+_SAFE_MILLISECONDS = 86_400_000
+_PUT_AT_ONCE = 8
 # Behind its object's put a store commits within that, or not at all, in seconds: the sweeper then
 # never takes one that is about to be committed for one of which nobody knows.
 _IN_TIME_SECONDS = 3600.0
@@ -37,26 +48,86 @@ _IN_TIME_SECONDS = 3600.0
 class SharedStores:
     """Those of a process, into the shared archive of a data folder; safe to use by many threads."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, bounds: Bounds) -> None:
         self._data = data
+        self.on_conflict, self.bounds = OnConflict.REPLACE, bounds
 
-    def store(
-        self, received: Received, intake: IncomingDataSet, header: Header, on_conflict: OnConflict
-    ) -> Stored:
+    def store(self, received: Received, intake: IncomingDataSet, header: Header) -> Stored:
         """Store an instance that has arrived. Raises ArchiveError: it was not stored then.
 
         Where it cannot be known whether it was, that is raised too, and its object stays.
         """
         shared = shared_of(self._data)
+        begun = self._begun(shared, received, intake, header)
+        if isinstance(begun, Stored):
+            return begun
+        begun.put()
+        return _written(shared, begun)
+
+    def store_all(self, arrived: Sequence[Arrived]) -> list[Stored | ArchiveError]:
+        """The same of several: put side by side, and entered in one transaction."""
+        shared = shared_of(self._data)
+        with ThreadPoolExecutor(_PUT_AT_ONCE, "put") as puts:
+            begun = list(puts.map(lambda one: _tried(self._put, shared, *one), arrived))
+        commits = [one for one in begun if isinstance(one, _Commit)]
+        is_done = _tried(_write_together, shared, commits) is None
+        return [
+            _tried(one.stored if is_done else partial(_written, shared, one))
+            if isinstance(one, _Commit) else one
+            for one in begun
+        ]  # fmt: skip
+
+    def _put(
+        self, shared: Shared, received: Received, intake: IncomingDataSet, header: Header
+    ) -> "Stored | _Commit":
+        begun = self._begun(shared, received, intake, header)
+        if isinstance(begun, _Commit):
+            begun.put()
+        return begun
+
+    def _begun(
+        self, shared: Shared, received: Received, intake: IncomingDataSet, header: Header
+    ) -> "Stored | _Commit":
+        """What is to be committed; or what became of it, where nothing is to be done."""
         held = shared.objects.held(header.uids)
         is_same = _is_same(held, received, intake)
         is_lost = bool(held and is_same and not _is_there(shared, held))
-        outcome = outcome_of(None if is_lost else is_same, on_conflict)
+        outcome = outcome_of(None if is_lost else is_same, self.on_conflict)
         if outcome in (StoreOutcome.UNCHANGED, StoreOutcome.KEPT):
             with shared.engine.reading():
                 return Stored(outcome, header.uids, tuple(about(shared.index, header.uids)))
         lost = held.key if held and is_lost else ""
-        return _Commit(shared, received, intake, header, on_conflict, lost).run()
+        rules = _Rules(self.on_conflict, self.bounds.copies)
+        return _Commit(shared, received, intake, header, rules, lost)
+
+
+def _tried(work: Callable[..., Made], *given: Any) -> Made | ArchiveError:
+    """What a work gives, or why it does not."""
+    try:
+        return work(*given)
+    except ArchiveError as error:
+        return error
+
+
+def _write_together(shared: Shared, commits: Sequence["_Commit"]) -> None:
+    def write() -> None:
+        for one in commits:
+            one.write()
+
+    shared.engine.write(write)
+
+
+def _written(shared: Shared, commit: "_Commit") -> Stored:
+    """What became of one, which may have been committed with others."""
+    shared.engine.write(commit.write)
+    return commit.stored()
+
+
+class _Rules(NamedTuple):
+    """What becomes of other content, and how many copies of it are kept at most; 0: any."""
+
+    on_conflict: OnConflict
+    copies: int
 
 
 class _Commit:
@@ -64,18 +135,18 @@ class _Commit:
 
     def __init__(
         self, shared: Shared, received: Received, intake: IncomingDataSet, header: Header,
-        on_conflict: OnConflict, lost: str,
+        rules: _Rules, lost: str,
     ) -> None:  # fmt: skip
         self._shared, self._received, self._intake = shared, received, intake
-        self._header, self._on_conflict, self._lost = header, on_conflict, lost
+        self._header, self._rules, self._lost = header, rules, lost
         self._at, self._began = shared.journal.now(), clock_gettime(CLOCK_BOOTTIME)
         self._key, self._was_run = "", False
         self._facts = FileFacts("", 0, "")
         self._outcome: StoreOutcome | None = None  # None: refused
         self._disagreements: list[str] = []
 
-    def run(self) -> Stored:
-        """Put the object, and commit what names it. Raises ArchiveError."""
+    def put(self) -> None:
+        """Have the object, which no row names yet. Raises ResourceError."""
         uids = self._header.uids
         source, arrived = _source(self._intake)
         self._facts = replace(facts_of(self._received, self._intake, self._at), arrived=arrived)
@@ -85,12 +156,14 @@ class _Commit:
             raise
         except OSError as error:
             raise ResourceError(f"Cannot read {uids[2]}: {words_of(error)}") from error
-        self._shared.engine.write(self._write)
+
+    def stored(self) -> Stored:
+        """What became of it, once that is committed. Raises DuplicateError."""
         if self._outcome is None:
             raise DuplicateError("Held with other content, and on_conflict is refuse")
-        return Stored(self._outcome, uids, tuple(self._disagreements))
+        return Stored(self._outcome, self._header.uids, tuple(self._disagreements))
 
-    def _write(self) -> None:
+    def write(self) -> None:
         """Of a transaction that writes; it may be run again, also where it was committed."""
         objects, uids = self._shared.objects, self._header.uids
         known = objects.held_or_own(uids, self._key)
@@ -104,7 +177,7 @@ class _Commit:
         is_lost = held is not None and held.key == self._lost
         try:
             is_same = _is_same(held, self._received, self._intake)
-            self._outcome = outcome_of(is_same, self._on_conflict)
+            self._outcome = outcome_of(is_same, self._rules.on_conflict)
             if is_lost:
                 self._outcome = StoreOutcome.REPLACED
         except DuplicateError:
@@ -113,12 +186,37 @@ class _Commit:
             objects.add(self._key, uids, State.TO_DELETE, self._facts)  # another was faster
             return
         if held:
+            self._bound_copies()
             objects.turn(held.key, State.HELD, State.SUPERSEDED)
-        objects.add(self._key, uids, State.HELD, self._facts)
-        line = receipt(self._header, self._facts, self._at)
-        self._shared.journal.add_within(RECEIPTS, line)
-        header = in_force(self._shared.data).corrected(self._header)
-        record(self._shared.index, header, self._facts, self._look)
+        line = line_of(receipt(self._header, self._facts, self._at))
+        objects.add(self._key, uids, State.HELD, self._facts, (RECEIPTS, line))
+        header, index = in_force(self._shared.data).corrected(self._header), self._shared.index
+        enter(index, header, instance_row(header, self._facts), self._look)
+
+    def _bound_copies(self) -> None:
+        """See that one more of before may be kept. Raises ResourceError where it may not.
+
+        Copies of the same content go but for the oldest, then the oldest but the first, which is
+        what was there before anybody replaced it; none of the last day, nor of a pinned study.
+        """
+        if not self._rules.copies:
+            return
+        objects, uids = self._shared.objects, self._header.uids
+        kept = sorted(objects.superseded(*uids), key=lambda one: one.key)
+        oldest = {_content(one): one for one in reversed(kept)}
+        left = [one for one in kept if oldest[_content(one)] is one]
+        doubles = [one for one in kept if one not in left]
+        excess = len(left) - self._rules.copies + 1
+        due: list[ObjectRow] = []
+        if excess > 0 and uids[0] not in pinned(self._shared.journal):
+            limit = time_ns() // 1_000_000 - _SAFE_MILLISECONDS
+            due = [one for one in left[1:] if one.since < limit][:excess]
+        if len(due) < excess:
+            raise ResourceError(
+                f"{len(left) - len(due)} replaced versions of it are kept, and none may go yet"
+            )
+        for one in doubles + due:
+            objects.turn(one.key, State.SUPERSEDED, State.TO_DELETE)
 
     def _require_committed(self, own: ObjectRow) -> None:
         """It has a row by now: what was found when that was written stays.
@@ -146,7 +244,7 @@ def _is_same(held: ObjectRow | None, received: Received, intake: IncomingDataSet
     """Whether the same data set is held in the same transfer syntax; None: nothing is."""
     if held is None:
         return None
-    told = held.digest, held.bytes, held.syntax
+    told = held.facts.digest, held.facts.file_bytes, held.facts.transfer_syntax_uid
     return told == (intake.digest, intake.size, received.transfer_syntax_uid)
 
 
@@ -156,4 +254,8 @@ def _is_there(shared: Shared, held: ObjectRow) -> bool:
         found = shared.store().held(held.key)
     except FileNotFoundError:
         return False
-    return found.facts is None or found.facts.digest == held.digest
+    return found.facts is None or found.facts.digest == held.facts.digest
+
+
+def _content(one: ObjectRow) -> tuple[str, str]:
+    return one.facts.digest, one.facts.transfer_syntax_uid

@@ -48,6 +48,9 @@ class ObjectStore(Protocol):
         where it is another archive's.
         """
 
+    def identity(self) -> str:
+        """Whose it is; empty: nobody's. Raises StoreError."""
+
     def put(self, key: str, source: Source, facts: FileFacts) -> None:
         """Have an object; it outlasts a power cut when this returns.
 

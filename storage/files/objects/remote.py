@@ -65,9 +65,19 @@ class RemoteStore:
         own = identity.encode()
         with suppress(TakenError):
             self._asked(lambda: obstore.put(self._client, MARK, own, mode="create"))
-        if bytes(self._asked(lambda: obstore.get(self._client, MARK).bytes())) != own:
+        if self.identity() != identity:
             words = "These are another archive's objects"
             raise StoreError(f"{words}: {self.name}; name another bucket or prefix", is_final=True)
+
+    def identity(self) -> str:
+        """By that object. Raises StoreError."""
+        import obstore
+
+        try:
+            found = self._asked(lambda: obstore.get(self._client, MARK).bytes())
+        except FileNotFoundError:
+            return ""
+        return bytes(found).decode(errors="replace")
 
     def put(self, key: str, source: Source, facts: FileFacts) -> None:
         """Have an object, sent at once or in parts. Raises StoreError, OSError of a file.

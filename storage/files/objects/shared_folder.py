@@ -69,6 +69,14 @@ class SharedFolder:
         if found != identity:
             raise StoreError(f"{_NOT_ITS_OWN}: {self.name}", is_final=True)
 
+    def identity(self) -> str:
+        """By its mark."""
+        with self._told():
+            try:
+                return (self._root / MARK).read_text()
+            except FileNotFoundError:
+                return ""
+
     def put(self, key: str, source: Source, facts: FileFacts) -> None:
         """Write a file beside and give it its name, which nobody else has. Raises StoreError."""
         part = self._incoming / f"{uuid7()}.part"

@@ -21,7 +21,7 @@ from storage.maintenance.check.entity_rows import persons_in_one
 from storage.maintenance.check.faults import Fault, FaultKind
 from storage.maintenance.check.file_reader import Share
 from storage.maintenance.check.instances import InstanceCheck
-from storage.maintenance.check.lost import LostInstances
+from storage.maintenance.check.lost import LostInstances, objects_without_row
 from storage.maintenance.check.repair import Mended, mend_row, mend_stray, mending
 from storage.worklist import Worklist
 
@@ -100,7 +100,7 @@ class _Check:
         """All faults, each as it is found."""
         for phase in (
             self._rights, self._structure,
-            self._rows, self._receipts, self._files, self._places,
+            self._rows, self._receipts, self._files, self._objects, self._places,
             self._absent, self._disagreements,
         ):  # fmt: skip
             for fault in phase():
@@ -208,6 +208,11 @@ class _Check:
                     yield mending(_strange(entry), self._repair, mend)
                 else:
                     yield from self._instances.look_again(entry, found.get(entry, []), end)
+
+    def _objects(self) -> Iterator[Fault]:
+        """From the store to the rows, where several nodes have the archive."""
+        if self._archive.is_shared:
+            yield from objects_without_row(self._archive, self._repair)
 
     def _entries(self) -> Iterator[Uids | Stray]:
         """What is strange in the tree, and the files without a row."""

@@ -27,6 +27,7 @@ class FaultKind(Enum):
     ROW = "row", "its row in the index differs: {}", True
     NOT_INDEXED = "not_indexed", "not in the index", True
     MISPLACED = "misplaced", "its UIDs belong to {}", True
+    WITHOUT_ROW = "without_row", "an object in the store that nothing tells of: {}", True
     STRANGE = "strange", "does not belong in tree/: {}", True
     EMPTY_FOLDER = "empty_folder", "an empty folder", True
     NO_CHILDREN = "no_children", "a row in the index without {}", True

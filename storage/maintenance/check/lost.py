@@ -1,4 +1,4 @@
-"""Instances that the journal says were received, and of which there is neither file nor row."""
+"""Instances that the journal says were received, without file and row; objects without either."""
 
 from collections.abc import Iterator, Set
 from functools import partial
@@ -44,3 +44,26 @@ class LostInstances:
     def _mend(self, uids: Uids) -> Mended:
         withdraw_all(self._archive.journal, uids)
         return Mended("given up: send it again")
+
+
+def objects_without_row(archive: Archive, repair: bool) -> Iterator[Fault]:
+    """Objects of a shared archive that no row names, but for what may be on its way.
+
+    Mended as the sweeper would. Raises ResourceError.
+    """
+    from storage.sharing.opened import shared_of
+    from storage.sharing.unnamed import Decided, Unnamed, decide, unnamed
+
+    shared = shared_of(archive.tree.data)
+    for some in unnamed(shared):
+        for one in some:
+            detail = f"of {one.facts.file_bytes} bytes, from {one.facts.sender or 'nobody known'}"
+            path = shared.tree.name(one.uids, one.key)
+            fault = Fault(FaultKind.WITHOUT_ROW, path, one.uids, detail)
+
+            def mend(one: Unnamed = one) -> Mended:
+                done = Decided()
+                decide(shared, [one], done)
+                return Mended(done.words)
+
+            yield mending(fault, repair, mend)

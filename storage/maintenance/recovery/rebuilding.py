@@ -33,6 +33,7 @@ from storage.maintenance.recovery.filling import Filling, Progress
 from storage.maintenance.recovery.headers import MakePool, Readers
 from storage.maintenance.recovery.logged import bring_in
 from storage.maintenance.recovery.replay import received, settle_index
+from storage.sharing.place import shared_place
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,10 @@ def rebuild(
     meanwhile is in. One that was cut off is gone on with. `pool` makes the processes that read
     headers; without it this one does. Raises ResourceError, also where another is under way.
     """
+    if shared_place(data):
+        from storage.maintenance.recovery.shared_rebuilding import rebuild_shared
+
+        return rebuild_shared(data, charset, progress)
     path = index_path(data)
     try:
         with _alone(data), closing(Readers(pool)) as readers:

@@ -35,6 +35,7 @@ from storage.maintenance.recovery.replay import (
     withdraw_unplaced,
     write_applied,
 )
+from storage.sharing.own_folder import require_own
 from storage.sharing.place import shared_place
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
     """
     if shared_place(data):
         return _prepare_shared(data)
+    require_own(data)
     if fault := why_not(data) or why_not_made(data):
         raise FolderError(fault)
     for sentence in require_known(data, any_file_system):
@@ -83,10 +85,10 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
     return not fault
 
 
-def _prepare_shared(data: Path) -> bool:
+def _prepare_shared(data: Path, takes_store: bool = False) -> bool:
     from storage.sharing.preparing import prepare_shared
 
-    is_whole = prepare_shared(data)
+    is_whole = prepare_shared(data, takes_store)
     if is_whole:
         try:
             catch_up_corrections(data)
@@ -183,11 +185,16 @@ def fault_of_version(path: Path) -> str:
     return "" if can_answer(version) else ANOTHER_VERSION
 
 
-def begin_anew(data: Path) -> None:
+def begin_anew(data: Path, takes_store: bool = False) -> None:
     """See that there is an index to be made anew, where no node serves the folder.
 
-    Raises ResourceError; FolderError where it is damaged, and a node has it open.
+    `takes_store`: that of an archive whose database is lost becomes that of this one, which is
+    shared and has nothing yet. Raises ResourceError; FolderError where it is damaged, and a node
+    has it open.
     """
+    if shared_place(data):
+        _prepare_shared(data, takes_store)
+        return
     tree = Tree(data, sync=True)
     if not tree.is_there():
         raise FolderError(f"{data}: holds no tree of a minipacs")

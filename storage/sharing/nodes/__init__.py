@@ -4,7 +4,7 @@ from storage.sharing.nodes import leases, registry
 from storage.sharing.nodes.duties import Duty, OfGoneRuns, OfRun, OfWorker
 from storage.sharing.nodes.leases import LOOK_SECONDS, Jobs, Lease, LeaseLostError
 from storage.sharing.nodes.opening import jobs_of, registry_of, schema_of, turn
-from storage.sharing.nodes.registry import Node, Registry, SeenNode, node_id
+from storage.sharing.nodes.registry import Node, Registry, new_run, node_id
 from storage.sharing.nodes.schema import Schema
 
 __all__ = [
@@ -19,9 +19,9 @@ __all__ = [
     "OfWorker",
     "Registry",
     "Schema",
-    "SeenNode",
     "jobs_of",
     "leases",
+    "new_run",
     "node_id",
     "registry",
     "registry_of",

@@ -8,6 +8,7 @@ told by the number of its turn in whatever it writes (`Lease.require`).
 
 import logging
 import os
+import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -24,14 +25,15 @@ LEASE_SECONDS = 20.0
 _LEFT, _RENEWED = 0.35, 0.2
 # How often who waits for one looks whether it is free.
 LOOK_SECONDS = 1.0
+_TURN_BITS = 62
 
 _UNTIL = "clock_timestamp() + ?::float8 * interval '1 second'"
 _IS_DUE = "job.done IS NULL OR job.done + ?::float8 * interval '1 second' <= clock_timestamp()"
 _TAKE = (
     "INSERT INTO job (name, holder, turn, until) "
-    f"VALUES (?, ?, 1, {_UNTIL}) "
-    "ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, turn = job.turn + 1, "
-    f"until = {_UNTIL} WHERE job.until <= clock_timestamp() AND ({_IS_DUE}) RETURNING turn"
+    f"VALUES (?, ?, ?, {_UNTIL}) "
+    "ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, turn = excluded.turn, "
+    f"until = {_UNTIL} WHERE job.until <= clock_timestamp() AND ({_IS_DUE}) RETURNING 1"
 )
 _RENEW = f"UPDATE job SET until = {_UNTIL} WHERE name = ? AND turn = ? RETURNING 1"
 _RELEASE = "UPDATE job SET until = clock_timestamp() WHERE name = ? AND turn = ?"
@@ -56,12 +58,12 @@ class Jobs:
 
         Raises ResourceError.
         """
-        began = _now()
+        # Not the next number: a standby that is promoted may not know of the last one.
+        began, turn = _now(), secrets.randbits(_TURN_BITS)
+        given = name, self._holder, turn, LEASE_SECONDS, LEASE_SECONDS, every
         with self._schema.errors():
-            rows = self._schema.engine.execute(
-                _TAKE, (name, self._holder, LEASE_SECONDS, LEASE_SECONDS, every)
-            )
-        return Lease(self._schema, name, int(rows[0][0]), began) if rows else None
+            is_taken = self._schema.engine.execute(_TAKE, given)
+        return Lease(self._schema, name, turn, began) if is_taken else None
 
     def holders(self) -> dict[str, str]:
         """Who has which job. Raises ResourceError."""
@@ -81,8 +83,7 @@ class Lease:
         self._keeper = threading.Thread(target=self._keep, name=f"lease {name}", daemon=True)
 
     def __enter__(self) -> "Lease":
-        self._keeper.start()
-        return self
+        return self.kept()
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
@@ -92,6 +93,11 @@ class Lease:
                 self._run(_RELEASE)
         except ResourceError as error:  # it ends by itself
             logger.debug("the job %s is not given back: %s", self.name, error)
+
+    def kept(self) -> "Lease":
+        """Keep it, as in a block that has no end; it is not given back then."""
+        self._keeper.start()
+        return self
 
     @property
     def is_held(self) -> bool:

@@ -13,6 +13,7 @@ from storage.sharing.place import shared_place
 def schema_of(data: Path, what: str) -> Schema | None:
     """Where that lies; None where the archive has one node. `what` is it that is told of.
 
+    The tables are made by the first node that is entered, or makes a queue.
     Raises ResourceError.
     """
     place = shared_place(data)
@@ -20,7 +21,10 @@ def schema_of(data: Path, what: str) -> Schema | None:
 
 
 def jobs_of(data: Path) -> Jobs | None:
-    """The jobs of the archive, for this node; None where it has no other. Raises ResourceError."""
+    """The jobs of the archive, for this node; None where it has no other.
+
+    Raises ResourceError, OSError.
+    """
     schema = schema_of(data, "The jobs of the nodes")
     return Jobs(schema, node_id(data)) if schema else None
 

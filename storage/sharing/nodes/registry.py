@@ -7,6 +7,7 @@ over for all others: what it had under way is another one's then.
 import json
 import logging
 import os
+import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -25,15 +26,17 @@ GONE_SECONDS = 30.0
 CLOCK_SECONDS = 5.0
 _KEEP_DAYS = 7
 _ID_BYTES = 16
+# So many that no two are alike, and that a number of a worker can be made of one.
+_RUN_BITS = 48
 
 _AGE = "extract(epoch FROM clock_timestamp() - seen)::float8"
 _CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
 _ALL = f"SELECT id, name, run, version, settings, {_AGE} FROM node ORDER BY name, id"
 _ENTER = (
     "INSERT INTO node (id, name, run, seen, version, settings) "
-    "VALUES (?, ?, nextval('run'), clock_timestamp(), ?, ?) "
+    "VALUES (?, ?, ?, clock_timestamp(), ?, ?) "
     "ON CONFLICT (id) DO UPDATE SET name = excluded.name, run = excluded.run, "
-    "seen = excluded.seen, version = excluded.version, settings = excluded.settings RETURNING run"
+    "seen = excluded.seen, version = excluded.version, settings = excluded.settings"
 )
 _BEAT = (
     "UPDATE node SET seen = clock_timestamp(), settings = ? WHERE id = ? AND run = ? RETURNING 1"
@@ -90,14 +93,19 @@ def node_id(data: Path) -> str:
             fresh.unlink()
 
 
+def new_run() -> int:
+    """A number that no start of any node had before."""
+    return secrets.randbits(_RUN_BITS)
+
+
 class Registry:
     """The table of nodes. Every method raises ResourceError."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
 
-    def enter(self, own: Node) -> int:
-        """Have a node be one of them; the number of its run.
+    def enter(self, own: Node, run: int) -> None:
+        """Have a node be one of them, with a run of `new_run`.
 
         Raises FolderError where it may not: its clock is off, or one that serves is another kind.
         """
@@ -109,8 +117,7 @@ class Registry:
                 raise FolderError(faults[0])
             engine.execute(_FORGET, ())
             settings = json.dumps(dict(own.settings))
-            rows = engine.execute(_ENTER, (own.id, own.name, own.version, settings))
-        return int(rows[0][0])
+            engine.execute(_ENTER, (own.id, own.name, run, own.version, settings))
 
     def beat(self, own: Node, run: int) -> list[str]:
         """Say that a run goes on; what is wrong with it beside the others, in words."""

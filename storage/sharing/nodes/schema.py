@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 _MAKE = (
     'CREATE TABLE IF NOT EXISTS job (name TEXT COLLATE "C" PRIMARY KEY, holder TEXT NOT NULL, '
     "turn BIGINT NOT NULL, until TIMESTAMPTZ NOT NULL, done TIMESTAMPTZ)",
-    "CREATE SEQUENCE IF NOT EXISTS run",
     'CREATE TABLE IF NOT EXISTS node (id TEXT COLLATE "C" PRIMARY KEY, name TEXT NOT NULL, '
     "run BIGINT NOT NULL, seen TIMESTAMPTZ NOT NULL, version TEXT NOT NULL, "
     "settings TEXT NOT NULL)",
 )
+_IS_MADE = "SELECT 1 WHERE to_regclass('node') IS NOT NULL"
 
 
 class Schema:
@@ -39,6 +39,9 @@ class Schema:
 
     def make(self) -> None:
         """Make the tables of nodes and jobs where they are not there. Raises ResourceError."""
+        with self.errors():
+            if self.engine.execute(_IS_MADE, ()):
+                return
         with self.writing() as engine:
             engine.execute(f'CREATE SCHEMA IF NOT EXISTS "{engine.schema}"', ())
             for statement in _MAKE:

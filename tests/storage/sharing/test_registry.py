@@ -9,7 +9,7 @@ import pytest
 from support.machine.postgres import ScratchPostgres
 
 from storage.diagnostics import FolderError
-from storage.sharing.nodes import Node, Registry, Schema, node_id, registry
+from storage.sharing.nodes import Node, Registry, Schema, new_run, node_id, registry
 
 ONE = Node("1" * 32, "pacs1:104", "1.0", {"[node] ae_title": "PACS", "[forward]": "ab12"})
 TWO = replace(ONE, id="2" * 32, name="pacs2:104")
@@ -38,6 +38,12 @@ def nodes(postgres: ScratchPostgres) -> Registry:
     return Registry(Schema(postgres.url, f"jobs_{uuid4().hex}", "The nodes"))
 
 
+def enter(nodes: Registry, node: Node) -> int:
+    run = new_run()
+    nodes.enter(node, run)
+    return run
+
+
 def age(nodes: Registry, name: str, seconds: float) -> None:
     """Have a node not have been heard of for so long."""
     with nodes._schema.writing() as engine:
@@ -46,10 +52,10 @@ def age(nodes: Registry, name: str, seconds: float) -> None:
 
 
 def test_nodes_that_are_alike_serve_together_each_with_runs_of_its_own(nodes: Registry) -> None:
-    first, second = nodes.enter(ONE), nodes.enter(TWO)
+    first, second = enter(nodes, ONE), enter(nodes, TWO)
     assert nodes.living() == {first, second}
     assert nodes.beat(ONE, first) == nodes.beat(TWO, second) == []
-    third = nodes.enter(ONE)  # started again
+    third = enter(nodes, ONE)  # started again
     assert third not in (first, second)
     assert nodes.living() == {second, third}
     assert not nodes.is_living(first)
@@ -60,19 +66,19 @@ def test_nodes_that_are_alike_serve_together_each_with_runs_of_its_own(nodes: Re
 @pytest.mark.parametrize("kind", REFUSED)
 def test_a_node_of_another_kind_is_refused_while_one_serves(nodes: Registry, kind: str) -> None:
     other, words = REFUSED[kind]
-    nodes.enter(ONE)
+    enter(nodes, ONE)
     with pytest.raises(FolderError) as told:
-        nodes.enter(other)
+        enter(nodes, other)
     assert str(told.value) == words
     assert [one.node for one in nodes.all()] == [ONE]
     age(nodes, ONE.name, registry.GONE_SECONDS)
-    assert nodes.enter(other)
+    assert enter(nodes, other)
 
 
 def test_settings_that_are_taken_while_it_serves_are_told_until_all_have_them(
     nodes: Registry,
 ) -> None:
-    runs = nodes.enter(ONE), nodes.enter(TWO)
+    runs = enter(nodes, ONE), enter(nodes, TWO)
     changed = {"[node] ae_title": "PACS", "[forward]": "ef56"}
     assert nodes.beat(replace(ONE, settings=changed), runs[0]) == [
         "node pacs2:104 serves this archive with other settings, [forward]: these have to be the "
@@ -86,18 +92,18 @@ def test_settings_that_are_taken_while_it_serves_are_told_until_all_have_them(
 def test_a_clock_that_is_off_is_refused_and_told(
     nodes: Registry, monkeypatch: pytest.MonkeyPatch, off: float
 ) -> None:
-    run, now = nodes.enter(ONE), time.time
+    run, now = enter(nodes, ONE), time.time
     monkeypatch.setattr(time, "time", lambda: now() + off)
     words = f"the clock of this machine is {'60 s behind' if off < 0 else '60 s ahead of'} that of"
     with pytest.raises(FolderError, match=words):
-        nodes.enter(TWO)
+        enter(nodes, TWO)
     assert [words in told for told in nodes.beat(ONE, run)] == [True]
     assert nodes.living() == {run}  # by the clock of PostgreSQL
 
 
 def test_a_copy_of_a_node_is_told(nodes: Registry) -> None:
-    first = nodes.enter(ONE)
-    second = nodes.enter(ONE)
+    first = enter(nodes, ONE)
+    second = enter(nodes, ONE)
     assert "another node has the id of this one" in nodes.beat(ONE, first)[0]
     assert nodes.beat(ONE, second) == []
 

@@ -1,6 +1,7 @@
 """An archive that several nodes have: stored, found, given back and deleted by each of them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from support.data.shared_archives import (
@@ -13,9 +14,12 @@ from support.data.shared_archives import (
     states,
 )
 
-from storage import Archive, OnConflict, StoreOutcome
-from storage.diagnostics import DuplicateError
+from storage import Archive, IncomingDataSet, OnConflict, Received, Stored, StoreOutcome
+from storage.archive.batch import store_all
+from storage.diagnostics import DuplicateError, MismatchError, ResourceError
 from storage.dicom.values import Level
+from storage.files import Bounds
+from storage.journal import pins
 from storage.maintenance.changes import Selection, deletion
 from storage.sharing.ledger import State
 from storage.sharing.opened import shared_of
@@ -104,3 +108,57 @@ def test_what_is_stored_again_after_a_deletion_outlasts_the_purge(new_node: NewN
     assert len(list(deletion.purge(list(deletion.all_superseded(first)), first))) == 1
     assert states(first) == [State.TO_DELETE, State.HELD]
     assert faults(first) == [""]
+
+
+def incoming(archive: Archive, one: Received) -> tuple[Received, IncomingDataSet]:
+    intake = archive.receive(one.sop_class_uid, one.sop_instance_uid, one.transfer_syntax_uid)
+    assert isinstance(one.data_set, bytes)
+    intake.write(one.data_set)
+    return replace(one, data_set=intake), intake
+
+
+@pytest.mark.parametrize("fails_together", [False, True])
+def test_many_are_stored_together_and_each_has_its_own_outcome(
+    new_node: NewNode, monkeypatch: pytest.MonkeyPatch, fails_together: bool
+) -> None:
+    archive, other = new_node(on_conflict=OnConflict.REFUSE), new_node()
+    archive.store(received())
+    many = [received(uids=("1.1", "1.2", f"1.3.{number}")) for number in range(5)]
+    some = [received(), received("C^D"), many[0], *many, received("C^D", ("1.1", "1.2", "1.3.1"))]
+    bad = replace(received(), sop_instance_uid="9.9")
+    if fails_together:
+        write, calls = shared_of(archive.tree.data).engine.write, []
+
+        def fail_once(work: Callable[[], None]) -> None:
+            calls.append(1)
+            if len(calls) == 1:
+                raise ResourceError("together")
+            write(work)
+
+        monkeypatch.setattr(shared_of(archive.tree.data).engine, "write", fail_once)
+    found = store_all(archive, [incoming(archive, one) for one in (*some, bad)])
+    told = [one.outcome if isinstance(one, Stored) else type(one) for one in found]
+    stored, same = StoreOutcome.STORED, StoreOutcome.UNCHANGED
+    assert told == [same, DuplicateError, stored, same, *[stored] * 4, DuplicateError,
+                    MismatchError]  # fmt: skip
+    assert faults(other) == [""] * 6
+    assert len(receipts(other)) == 6
+
+
+def test_no_more_copies_are_kept_than_may_be(
+    new_node: NewNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = new_node(bounds=Bounds(copies=3))
+    for name in ("A", "B", "A", "B", "C", "D"):  # of A and B one copy each is enough
+        archive.store(received(name))
+    with pytest.raises(ResourceError, match="3 replaced versions"):
+        archive.store(received("E"))
+    assert names_found(archive) == ["D"]
+    monkeypatch.setattr("storage.archive.receiving.shared_stores._SAFE_MILLISECONDS", -1000)
+    pins.pin(archive.journal, UIDS[0])
+    with pytest.raises(ResourceError, match="3 replaced versions"):
+        archive.store(received("E"))
+    pins.unpin(archive.journal, UIDS[0])
+    assert archive.store(received("E")).outcome is StoreOutcome.REPLACED
+    found = states(archive)
+    assert (found.count(State.SUPERSEDED), found.count(State.HELD)) == (3, 1)

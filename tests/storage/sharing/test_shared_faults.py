@@ -23,10 +23,12 @@ from support.machine.postgres_proxy import PostgresProxy
 from storage import Archive, Received, StoreOutcome
 from storage.archive.receiving.received import facts_of
 from storage.diagnostics import ResourceError
-from storage.dicom.values import Uids
+from storage.dicom.values import Level, Uids
 from storage.files.objects.shared_folder import SharedFolder
 from storage.index.engines.postgres import engine, session
-from storage.maintenance.changes import deletion
+from storage.maintenance.changes import Selection, deletion
+from storage.maintenance.check import check
+from storage.maintenance.check.faults import FaultKind
 from storage.sharing.ledger import Objects, State
 from storage.sharing.opened import shared_of
 from storage.sharing.place import SharedPlace
@@ -57,10 +59,10 @@ def ended(process: Any) -> int:
     return code
 
 
-def swept(archive: Archive) -> tuple[int, int]:
-    """How many objects have gone, and how many were kept."""
+def swept(archive: Archive) -> tuple[int, int, int]:
+    """How many objects have gone, were entered, and were kept."""
     done = sweep(shared_of(archive.tree.data), young=0)
-    return done.removed, done.kept
+    return done.removed, done.entered, done.kept
 
 
 def whole(archive: Archive) -> None:
@@ -231,7 +233,7 @@ def test_what_is_young_is_left_to_who_is_about_to_commit_it(new_node: NewNode) -
     archive = new_node()
     put_alone(archive, "A^B")
     done = sweep(shared_of(archive.tree.data))
-    assert (done.removed, done.kept) == (0, 0)
+    assert (done.removed, done.entered, done.kept) == (0, 0, 0)
     assert len(objects_without_row(archive)) == 1
 
 
@@ -239,19 +241,27 @@ def test_of_objects_without_a_row_those_go_whose_content_is_held(new_node: NewNo
     archive = new_node()
     put_alone(archive, "A^B")
     archive.store(received())
-    assert swept(archive) == (1, 0)
+    assert swept(archive) == (1, 0, 0)
     assert (states(archive), faults(archive)) == ([State.HELD], [""])
 
 
-def test_an_object_that_alone_has_its_content_is_kept_and_can_be_restored(
-    new_node: NewNode,
-) -> None:
+def test_an_object_of_which_nothing_was_ever_told_is_entered(new_node: NewNode) -> None:
     """As after a database came back without its last commits."""
     archive = new_node()
     put_alone(archive, "A^B")
-    assert swept(archive) == (0, 1)
-    assert states(archive) == [State.SUPERSEDED]
-    kept = list(deletion.all_superseded(archive))
+    assert swept(archive) == (0, 1, 0)
+    assert (names_found(archive), faults(archive)) == (["A^B"], [""])
+    assert archive.store(received()).outcome is StoreOutcome.UNCHANGED
+
+
+def test_an_object_with_other_content_is_kept_and_can_be_restored(new_node: NewNode) -> None:
+    archive = new_node()
+    archive.store(received("C^D"))
+    list(deletion.delete(archive, archive.locate_below(UIDS[0])))
+    put_alone(archive, "A^B")
+    assert swept(archive) == (0, 0, 1)
+    assert (names_found(archive), states(archive)) == ([], [State.SUPERSEDED, State.SUPERSEDED])
+    kept = deletion.restorable(archive, Selection(Level.STUDY, UIDS[0]), "ISO_IR 100")
     assert list(deletion.restore(archive, kept, "ISO_IR 100")) == [UIDS]
     assert (names_found(archive), faults(archive)) == (["A^B"], [""])
 
@@ -278,7 +288,7 @@ def test_who_was_held_up_while_its_object_was_swept_does_not_rely_on_it(
     else:
         with pytest.raises(ResourceError, match="swept"):
             archive.store(received())
-        assert states(other) == [State.SUPERSEDED]
+        assert (names_found(other), faults(other)) == (["A^B"], [""])
 
 
 def test_who_comes_an_hour_late_does_not_commit(
@@ -307,5 +317,56 @@ def test_a_sweep_that_is_killed_is_gone_on_with(
 
     assert ended(in_process(sweep_and_die)) == -signal.SIGKILL
     assert sorted(states(archive)) == [State.HELD, State.TO_DELETE]
-    assert swept(archive) == (1, 0)
+    assert swept(archive) == (1, 0, 0)
     assert (states(archive), faults(archive)) == ([State.HELD], [""])
+
+
+# ---- check
+
+
+def test_check_tells_of_objects_without_a_row_and_repair_enters_them(
+    new_node: NewNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = new_node()
+    put_alone(archive, "A^B")
+    assert not list(check(archive, "ISO_IR 100"))  # it may be on its way
+    monkeypatch.setattr("storage.sharing.unnamed.unnamed.__defaults__", (0.0,))
+    for mended in (False, True):
+        found = list(check(archive, "ISO_IR 100", repair=mended))
+        assert [(one.kind, one.mended) for one in found] == [(FaultKind.WITHOUT_ROW, mended)]
+    assert not list(check(archive, "ISO_IR 100"))
+    assert names_found(archive) == ["A^B"]
+
+
+def test_check_tells_of_rows_whose_object_is_gone_and_repair_drops_them(new_node: NewNode) -> None:
+    archive = new_node()
+    archive.store(received())
+    shared = shared_of(archive.tree.data)
+    held = shared.objects.held(UIDS)
+    assert held
+    shared.store().remove(held.key)
+    for mended in (False, True):
+        found = list(check(archive, "ISO_IR 100", repair=mended))
+        assert [(one.kind, one.mended) for one in found] == [(FaultKind.MISSING, mended)]
+    assert not list(check(archive, "ISO_IR 100"))
+    assert archive.store(received()).outcome is StoreOutcome.STORED
+    whole(archive)
+
+
+@pytest.mark.parametrize(("statement", "kind"), [
+    ("UPDATE instance SET InstanceNumber = '7'", FaultKind.ROW),
+    ("DELETE FROM instance", FaultKind.NOT_INDEXED),
+    ("UPDATE instance SET digest = ''", FaultKind.ROW),
+])  # fmt: skip
+def test_rows_that_are_wrong_are_found_and_made_anew(
+    new_node: NewNode, statement: str, kind: FaultKind
+) -> None:
+    archive = new_node()
+    archive.store(received())
+    shared = shared_of(archive.tree.data)
+    with shared.engine.writing():
+        shared.engine.execute(statement, ())
+    found = list(check(archive, "ISO_IR 100", repair=True))
+    assert (kind, True) in [(one.kind, one.mended) for one in found]
+    assert not list(check(archive, "ISO_IR 100"))
+    assert names_found(archive) == ["A^B"]

@@ -24,14 +24,14 @@ class Requestor:
     With `refuses` it answers each report on an association of its own with a failure.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.refuses = False
         self._refused = threading.Semaphore(0)
         self.reports: queue.Queue[tuple[int, Dataset]] = queue.Queue()
         self.handlers = [(evt.EVT_N_EVENT_REPORT, self._take)]
         entity = AE("MODALITY")
         entity.add_supported_context(COMMIT, scu_role=True, scp_role=True)
-        self.server = entity.start_server(("127.0.0.1", 0), False, evt_handlers=self.handlers)
+        self.server = entity.start_server(("127.0.0.1", port), False, evt_handlers=self.handlers)
         self.port = int(self.server.socket.getsockname()[1])
 
     def _take(self, event: Any) -> tuple[int, None]:

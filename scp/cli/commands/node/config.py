@@ -7,7 +7,7 @@ from typing import Any
 
 from scp.cli.options import DEFAULT_CONFIG, AsJson, Commands, ConfigPath, load
 from scp.cli.output import plain_value, rows, say_json
-from scp.config import TABLES, Settings, Table
+from scp.config import TABLES, Settings, SharedIndex, Table, without_password
 
 app = Commands()
 
@@ -56,14 +56,17 @@ def _rows(header: str, table: Table, told: object, source: Path) -> list[tuple[s
     keys = {field.alias or key: key for key, field in type(table).model_fields.items()}
     given = told if isinstance(told, dict) else {}
     return [
-        (f"{header} {alias}", _shown(key, getattr(table, key)), str(source) if alias in given else
+        (f"{header} {alias}", _shown(table, key), str(source) if alias in given else
          "default")
         for alias, key in keys.items()
     ]  # fmt: skip
 
 
-def _shown(key: str, value: object) -> Any:
+def _shown(table: Table, key: str) -> Any:
     """A value; of what proves who somebody is, only whether it is there."""
+    value = getattr(table, key)
+    if isinstance(table, SharedIndex) and key == "url":
+        return without_password(value)
     if key in _SECRET and value:
         return f"{len(value)} of them" if isinstance(value, tuple) else "set"
     return plain_value(value)

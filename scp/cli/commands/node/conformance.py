@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from scp.cli.options import DEFAULT_CONFIG, Commands, ConfigPath, failure, load
+from scp.cli.options import DEFAULT_CONFIG, Commands, ConfigPath, failure, load, refusals_shown
 from scp.cli.output import say_page
+from scp.config import sharing
 from scp.conformance import conformance_statement
 from scp.conformance.writing import document
 
@@ -24,6 +25,8 @@ def conformance(
 ) -> None:
     """Print the DICOM Conformance Statement of the node as configured."""
     settings = load(path)
+    with refusals_shown():
+        sharing.share(settings, sharing.place_of(settings))
     write = document.as_html if as_html else document.as_markdown
     page = write(conformance_statement(settings))
     if to is None:

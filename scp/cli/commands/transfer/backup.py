@@ -11,6 +11,7 @@ from scp.cli.options import (
     AsJson,
     Commands,
     ConfigPath,
+    failure,
     refusals_shown,
     settings_as_owner,
 )
@@ -21,6 +22,12 @@ from scp.runtime import tell
 from storage.maintenance.backup import back_up
 
 app = Commands()
+
+_NOT_OURS = (
+    "an archive of [index] and [store] is not backed up by minipacs: have PostgreSQL back up the "
+    "database, with its archive of what was committed since (pg_basebackup, PITR), and the store "
+    "keep versions or a replica of its objects, for longer than the oldest backup of the database"
+)
 
 
 @app.command()
@@ -33,6 +40,8 @@ def backup(
 ) -> None:
     """Bring a copy of the archive up to date; the node may run meanwhile."""
     settings = settings_as_owner(path)
+    if settings.store:
+        raise failure(_NOT_OURS)
     with refusals_shown():
         whole = run(settings, to, as_json)
     raise typer.Exit(0 if whole else 1)

@@ -1,5 +1,7 @@
 """`minipacs rebuild`: the index made anew from the tree."""
 
+from typing import Annotated
+
 import typer
 
 from scp.cli.options import (
@@ -19,18 +21,32 @@ app = Commands()
 
 
 @app.command()
-def rebuild(as_json: AsJson = False, path: ConfigPath = DEFAULT_CONFIG) -> None:
+def rebuild(
+    take_store: Annotated[
+        bool,
+        typer.Option(
+            "--take-store",
+            help="Where the database of an archive of several nodes is lost: begin it anew from "
+            "the objects in its store.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+    path: ConfigPath = DEFAULT_CONFIG,
+) -> None:
     """Make the index anew from the tree; the node may run meanwhile."""
     settings = settings_as_owner(path)
     storage = settings.storage
+    if take_store and not settings.store:
+        raise failure("--take-store: is for an archive of [index] and [store]")
     try:
-        startup.begin_anew(storage.path)
+        startup.begin_anew(storage.path, take_store)
         child.be_nice()  # a node may serve
         with shown("rebuild") as progress:
             told = FileProgress(progress, "making the index anew")
             held = rebuilding.rebuild(storage.path, storage.charset, told, child.readers)
     except FolderError as error:
-        raise failure(f"{settings.source}: [storage] path: {error}") from None
+        where = "[index], [store]" if settings.store else "[storage] path"
+        raise failure(f"{settings.source}: {where}: {error}") from None
     except ArchiveError as error:
         say(f"minipacs: index not rebuilt: {error}", err=True)
         raise typer.Exit(1) from None

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scp.cli.options import failure, refusals_shown, settings_as_owner
+from scp.cli.options import failure, refusals_shown, refuse_shared, settings_as_owner
 from scp.cli.output import say
 from scp.config import Settings
 from scp.network.services.worklist import rules_of
@@ -35,6 +35,7 @@ _USUAL_DAYS = 7
 def opened(path: Path) -> Iterator[tuple[Settings, Worklist]]:
     """Settings and worklist, for one command; what is refused ends it."""
     settings = settings_as_owner(path)
+    refuse_shared(settings, "a worklist")
     storage = settings.storage
     with refusals_shown():
         if not storage.path.is_dir():
