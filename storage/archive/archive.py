@@ -25,7 +25,6 @@ from storage.diagnostics import (
 from storage.dicom import Header, foreign_files, header_values, instance_header, part10
 from storage.dicom.values import Uids
 from storage.files import (
-    IN_MEMORY_BYTES,
     Bounds,
     IncomingDataSet,
     SeriesDocuments,
@@ -43,7 +42,7 @@ from storage.index import (
 from storage.index.consistency import about
 from storage.journal import RECEIPTS, Journal, Withdrawals, line_of, pinned
 from storage.journal.corrections import in_force
-from storage.log import MOST_BYTES, Entry, WriteAheadLog
+from storage.log import Company, Entry, WriteAheadLog
 from storage.query import Query
 
 _NO_BOUNDS = Bounds()
@@ -76,6 +75,7 @@ class Archive(AnsweringArchive):
         tree, journal = Tree(data, sync), Journal(data, sync)
         super().__init__(tree, index_of(data, sync, pooled=True), journal)
         self._log = WriteAheadLog(data, self.journal, self.tree) if logged and sync else None
+        self._company = Company(self.journal)
         self.withdrawals = Withdrawals(self.journal)
         self.documents = SeriesDocuments(data)
         self._copies = SupersededLimiter(self.tree.superseded, bounds)
@@ -117,8 +117,8 @@ class Archive(AnsweringArchive):
         The texts are those of its command, and may be anything: `store` checks them.
         """
         head = part10.header(sop_class_uid, sop_instance_uid, syntax_uid)
-        in_memory = MOST_BYTES if self._log else IN_MEMORY_BYTES
-        return IncomingDataSet(self.tree, head, self.free_bytes, in_memory)
+        larger = self._company if self._log else None
+        return IncomingDataSet(self.tree, head, self.free_bytes, larger)
 
     def _store(self, received: Received, intake: IncomingDataSet) -> Stored:
         header = self.header_of(received, intake)
