@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -51,6 +52,8 @@ class NodeProcess:
         self.log: list[str] = []
         self.port = 0
         self._reader: threading.Thread | None = None
+        self._rest = b""  # of a line that has not come to its end
+        self._is_read = True
         self._changed = threading.Condition()
         self.configure(tables)
 
@@ -75,9 +78,10 @@ class NodeProcess:
         self._finish_reading()  # else it would tell of the end of the one before
         self.log = []
         ours, theirs = os.pipe()
+        self._pipe, self._is_read = ours, False
         self.process = self._process(theirs)
         os.close(theirs)
-        self._reader = threading.Thread(target=self._read, args=[ours], daemon=True)
+        self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         match = _LISTENING.search(self.wait_for_log("listening on"))
         assert match
@@ -99,15 +103,28 @@ class NodeProcess:
             start_new_session=True,
         )
 
-    def _read(self, log: int) -> None:
-        with open(log, encoding="utf-8") as lines:
-            for line in lines:
-                self._add(line.rstrip("\n"))
-        self._add(_END)
+    def _read(self) -> None:
+        """Take what it writes as it comes, until every process that may write has ended."""
+        comes = select.poll()
+        comes.register(self._pipe, select.POLLIN)
+        while not self._is_read:
+            comes.poll()
+            with self._changed:
+                self._take_written()
+        os.close(self._pipe)
 
-    def _add(self, line: str) -> None:
-        with self._changed:
-            self.log.append(line)
+    def _take_written(self) -> None:
+        """Take all that it has written until now; `_changed` is held."""
+        comes = select.poll()
+        if not self._is_read:
+            comes.register(self._pipe, select.POLLIN)
+        while not self._is_read and comes.poll(0):
+            data = os.read(self._pipe, 1 << 16)
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            self.log += [line.decode() for line in lines]
+            if not data:
+                self.log += [self._rest.decode()] * bool(self._rest) + [_END]
+                self._rest, self._is_read = b"", True
             self._changed.notify_all()
 
     @property
@@ -116,12 +133,16 @@ class NodeProcess:
         return hasattr(self, "process") and self.process.poll() is None
 
     def mark(self) -> int:
-        """A place in the log: where the next line comes."""
-        return len(self.log)
+        """A place in the log: behind all that was written until now."""
+        with self._changed:
+            self._take_written()
+            return len(self.log)
 
     def logged(self, *words: str, after: int = 0) -> list[str]:
-        """The lines that hold all of `words`."""
-        return [line for line in self.log[after:] if all(word in line for word in words)]
+        """The lines that hold all of `words`, of all that were written until now."""
+        with self._changed:
+            self._take_written()
+            return [line for line in self.log[after:] if all(word in line for word in words)]
 
     def wait_for_log(
         self, *words: str, count: int = 1, after: int = 0, seconds: float = SECONDS

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.archive.finding import AnsweringArchive, added_tags
-from storage.archive.receiving.log import MOST_BYTES, Entry, WriteAheadLog
+from storage.archive.receiving.log import Company, Entry, WriteAheadLog
 from storage.archive.receiving.received import (
     OnConflict,
     Received,
@@ -27,7 +27,6 @@ from storage.diagnostics import (
 from storage.dicom import Header, foreign_files, header_values, instance_header, part10
 from storage.dicom.values import Uids
 from storage.files import (
-    IN_MEMORY_BYTES,
     Bounds,
     IncomingDataSet,
     SeriesDocuments,
@@ -44,7 +43,7 @@ from storage.index import (
     search,
 )
 from storage.index.consistency import about
-from storage.journal import RECEIPTS, Withdrawals, journal_of, line_of, pinned
+from storage.journal import RECEIPTS, FolderJournal, Withdrawals, journal_of, line_of, pinned
 from storage.journal.corrections import in_force
 from storage.query import Query
 from storage.sharing.place import shared_place
@@ -76,6 +75,7 @@ class Archive(AnsweringArchive):
         self._shared = _shared_stores(data, bounds) if shared_place(data) else None
         logs = logged and sync and not self._shared
         self._log = WriteAheadLog(data, self.journal, self.tree) if logs else None
+        self._company = Company(journal) if isinstance(journal, FolderJournal) else None
         self.withdrawals = Withdrawals(self.journal)
         self.documents = SeriesDocuments(data)
         self._copies = (
@@ -132,8 +132,8 @@ class Archive(AnsweringArchive):
         The texts are those of its command, and may be anything: `store` checks them.
         """
         head = part10.header(sop_class_uid, sop_instance_uid, syntax_uid)
-        in_memory = MOST_BYTES if self._log else IN_MEMORY_BYTES
-        return IncomingDataSet(self.tree, head, self.free_bytes, in_memory)
+        larger = self._company if self._log else None
+        return IncomingDataSet(self.tree, head, self.free_bytes, larger)
 
     def _store(self, received: Received, intake: IncomingDataSet) -> Stored:
         header = self.header_of(received, intake)

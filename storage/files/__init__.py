@@ -26,7 +26,7 @@ from storage.files.disk import (
     words_of,
 )
 from storage.files.files import Files, InstanceFiles
-from storage.files.incoming import IN_MEMORY_BYTES, IncomingDataSet
+from storage.files.incoming import IncomingDataSet
 from storage.files.locks import (
     LOCK_SECONDS,
     claim,
@@ -43,7 +43,6 @@ from storage.files.superseded_bounds import Bounds, SupersededLimiter
 from storage.files.tree import Tree, files_of, put_files_elsewhere
 
 __all__ = [
-    "IN_MEMORY_BYTES",
     "LOCK_SECONDS",
     "Bounds",
     "FileFacts",

@@ -2,11 +2,10 @@
 
 import hashlib
 import os
-import threading
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from storage.diagnostics import ArchiveError, DataSetError, ResourceError
 from storage.dicom import part10
@@ -27,28 +26,14 @@ _DIGESTED_HERE_BYTES = 16 * 1024 * 1024
 Bytes = bytes | bytearray | memoryview
 
 
-class _SharedMemory:
-    """What all data sets of a process may hold, beyond what each may: slow senders are many."""
+class Larger(Protocol):
+    """Who knows of the data sets on their way that are not small."""
 
-    def __init__(self, most: int) -> None:
-        self._left = most
-        self._lock = threading.Lock()
+    def begin(self) -> int:
+        """Count one more, until its `end`; how many bytes of it may be held in memory."""
 
-    def take(self, size: int) -> bool:
-        """Take so many bytes, if they are there."""
-        with self._lock:
-            is_there = size <= self._left
-            if is_there:
-                self._left -= size
-        return is_there
-
-    def give_back(self, size: int) -> None:
-        """Give back what was taken."""
-        with self._lock:
-            self._left += size
-
-
-_memory = _SharedMemory(32 << 20)
+    def end(self) -> None:
+        """Count one less."""
 
 
 class IncomingDataSet:
@@ -60,7 +45,7 @@ class IncomingDataSet:
     """
 
     def __init__(
-        self, staging: Staging, head: bytes, least_free: int = 0, in_memory: int = IN_MEMORY_BYTES
+        self, staging: Staging, head: bytes, least_free: int = 0, larger: Larger | None = None
     ) -> None:
         self.size = 0
         self.is_placed = False
@@ -69,8 +54,8 @@ class IncomingDataSet:
         self._head = head
         self._least_free = least_free
         self._held = bytearray()
-        self._most = in_memory
-        self._share = 0  # of the memory that all of a process have
+        self._most, self._larger = IN_MEMORY_BYTES, larger
+        self._is_counted = False  # among these
         self._first = b""  # of what was spilled
         self._hash = hashlib.sha256()
         self._digest = -1, ""  # with the size that it is of
@@ -212,21 +197,16 @@ class IncomingDataSet:
             self._descriptor = -1
         if self._path and not self.is_placed:
             self._staging.discard(self._path)
-        self._give_back()
+        if self._is_counted and self._larger:
+            self._larger.end()
+            self._larger = None
 
     def _may_hold(self, size: int) -> bool:
-        """Whether so much of it may be in memory: of what is small any, of the rest a share."""
-        if size <= min(self._most, IN_MEMORY_BYTES):
-            return True
-        if size > self._most:
-            return False
-        if not self._share and _memory.take(self._most):
-            self._share = self._most
-        return bool(self._share)
-
-    def _give_back(self) -> None:
-        _memory.give_back(self._share)
-        self._share = 0
+        """Whether so much of it may be in memory."""
+        if size > IN_MEMORY_BYTES and self._larger and not self._is_counted:
+            self._is_counted = True
+            self._most = self._larger.begin()
+        return size <= self._most
 
     def _write_all(self) -> None:
         """Have all in the file."""
@@ -263,7 +243,6 @@ class IncomingDataSet:
             write_all(self._descriptor, memoryview(self._held))
         self._first = bytes(self._held[:_FIRST_BYTES])
         self._held = bytearray()
-        self._give_back()
 
     def _fail(self, error: ArchiveError) -> None:
         self._error = error

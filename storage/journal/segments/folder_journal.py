@@ -196,6 +196,12 @@ class FolderJournal:
                 raise self._not_written(name, error) from error
             self._synced[name] = written
 
+    def has_lines_of_others(self, name: str) -> bool:
+        """Whether another process has written lines `name` since this one did."""
+        with self._lock:
+            writer = self._writers.get(name)
+            return writer is not None and writer.has_lines_of_others
+
     def sync_lines(self, name: str) -> None:
         """See that all lines `name` that anybody has written are on the disk.
 

@@ -55,6 +55,12 @@ class SegmentWriter:
         """Whether the file is to be closed."""
         return self._size >= reader.SEGMENT_BYTES
 
+    @property
+    def has_lines_of_others(self) -> bool:
+        """Whether the file has grown since the last line that was added here, or is another's."""
+        held = status(self._segments.path)
+        return held is None or inode(held) != self._inode or held.st_size != self._size
+
     def close(self) -> None:
         """Close the file."""
         if self.descriptor >= 0:

@@ -224,11 +224,14 @@ ENCODERS: dict[str, tuple[str, list[str]]] = {
 }
 SIGNED = [(bits, True) for bits in (8, 12, 16)]
 DEPTHS = [(bits, False) for bits in (1, 5, 8, 10, 12, 15, 16)]
+# Of the predictors that differ in a formula alone.
+FEW = [(8, False), (12, True), (16, False)]
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_lossless_is_lossless(encoder: str, tmp_path: Path) -> None:
-    for bits, signed in [*DEPTHS, *SIGNED]:
+    is_alike = encoder[-1] in "234567"
+    for bits, signed in FEW if is_alike else [*DEPTHS, *SIGNED]:
         pixels = picture(bits, signed)
         path = native(tmp_path, pixels, bits, signed, "MONOCHROME2")
         image = decompressed(by_dcmtk(*ENCODERS[encoder], path, tmp_path))

@@ -191,7 +191,7 @@ def test_leftovers_in_incoming_are_cleared(crashed: tuple[RunningNode, list[Load
     leftover.write_bytes(b"half a file")
     files = node.files()
     node.start()
-    assert node.logged("WARNING", "cleared incoming files=1")
+    node.wait_for_log("WARNING", "cleared incoming files=1")
     assert node.incoming() == []
     assert node.files() == files
     assert node.echoes()

@@ -161,7 +161,7 @@ def test_a_node_with_a_stopped_worker_ends(start: Start) -> None:
     node = start(2, **{"scp.node.supervisor._KILL_SECONDS": 1.0})
     os.kill(node.workers[0], signal.SIGSTOP)
     assert node.stop() == 0
-    assert node.logged("hangs, killed")
+    node.wait_for_log("hangs, killed")
 
 
 def test_a_stopped_worker_ends_with_its_supervisor(start: Start) -> None:

@@ -66,4 +66,4 @@ def test_what_the_index_does_not_tell_of_any_more_was_not_sent(
     assert found.status == 0xB000
     assert len(arrived) == PAGE
     assert found.counts == (PAGE, COUNT - PAGE, 0)
-    assert node.logged('near "no"') or node.logged("The index cannot be read")
+    assert node.logged('near "no"') or node.wait_for_log("The index cannot be read")

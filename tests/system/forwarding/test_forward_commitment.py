@@ -101,7 +101,7 @@ def test_what_is_not_committed_to_is_sent_again(
     store(node, range(3))
     wait_until(node, "ARCHIVE", to_be_committed=0, committed=3, waiting=0)
     assert [archive.order.count(uid(one)) for one in range(3)] == [1, 2, 1]
-    assert node.logged("commitment reported destination=ARCHIVE", "committed=2 failed=1")
+    node.wait_for_log("commitment reported destination=ARCHIVE", "committed=2 failed=1")
 
 
 def test_what_is_never_committed_to_is_given_up_and_told(
@@ -243,7 +243,7 @@ def test_a_wrong_report_is_refused_and_nothing_is_noted(
     assert answer.Status == status
     association.release()
     wait_until(node, "ARCHIVE", to_be_committed=1, committed=0)
-    assert node.logged("report refused peer=ARCHIVE")
+    node.wait_for_log("report refused peer=ARCHIVE")
 
 
 def test_a_node_of_ours_commits_to_what_another_sends_on(

@@ -279,8 +279,8 @@ def test_a_crowd_that_takes_all_descriptors_leaves_a_node_that_serves(
         with crowd(node, 100):
             node.wait_for_log("ERROR", after=mark)
         assert_no_more(node, before)
-    assert node.logged("cannot accept: Too many open files")
-    assert node.logged("connection refused address=127.0.0.1: OSError")
+    node.wait_for_log("cannot accept: Too many open files")
+    node.wait_for_log("connection refused address=127.0.0.1: OSError")
     assert node.workers == [worker]
 
 

@@ -99,8 +99,8 @@ def test_a_caller_that_has_its_share_is_turned_away_and_others_are_not(
     assert [rejected(node, title) for title in ("ANY", "SCANNER", "ROUTER", "OTHER")] == [
         True, True, False, False,
     ]  # fmt: skip
-    assert node.logged("rejected peer=ANY", "[limits] peer_associations = 2 are open")
-    assert node.logged("rejected peer=SCANNER", "[peers.SCANNER] associations = 1 are open")
+    node.wait_for_log("rejected peer=ANY", "[limits] peer_associations = 2 are open")
+    node.wait_for_log("rejected peer=SCANNER", "[peers.SCANNER] associations = 1 are open")
     mark = node.mark()
     held[2].release()
     node.wait_for_log("association closed peer=SCANNER", after=mark)

@@ -501,7 +501,7 @@ def test_on_conflict(
 
 def test_sync_false_warns_and_works(start_node: StartNode) -> None:
     node = start_node(storage={"sync": False})
-    assert node.logged("WARNING", "[storage] sync is false")
+    node.wait_for_log("WARNING", "[storage] sync is false")
     with node.association((CT, EXPLICIT)) as association:
         assert send(association, CT, "1.4", encoded(ct("1.2", "1.3", "1.4"))).Status == 0x0000
     assert len(node.files()) == 1

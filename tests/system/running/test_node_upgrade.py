@@ -102,7 +102,7 @@ def test_a_node_of_another_version_receives_at_once_and_then_answers_everything(
     write_of_later(node.data)
     with held_up(node):
         node.start()
-        assert node.logged("WARNING", "index of another version: to be made anew from the tree")
+        node.wait_for_log("WARNING", "index of another version: to be made anew from the tree")
         sent[MEANWHILE] = store(node, MEANWHILE)
         for level, unique in (("PATIENT", "PatientID"), ("STUDY", "StudyInstanceUID")):
             with node.association((FIND[level], EXPLICIT)) as association:
@@ -145,7 +145,7 @@ def test_an_index_of_the_same_tables_answers_while_its_rows_are_made_anew(
     with held_up(node):
         node.start()
         words = "index of another version: to be made anew from the tree; it answers meanwhile"
-        assert node.logged("WARNING", words)
+        node.wait_for_log("WARNING", words)
         sent[MEANWHILE] = store(node, MEANWHILE)
         assert names(node) == {BEFORE: "read^otherwise", MEANWHILE: "Doe^Jane"}
         for study, data_sets in sent.items():
@@ -181,7 +181,7 @@ def test_an_older_index_that_is_damaged_answers_nothing(
     held = path.read_bytes()
     path.write_bytes(held[:4096] + b"x" * 4096 + held[8192:])
     node.start()
-    assert node.logged("WARNING", "index damaged")
+    node.wait_for_log("WARNING", "index damaged")
     assert names(node) == {BEFORE: "Doe^Jane"}
 
 

@@ -1333,7 +1333,7 @@ def test_what_is_not_offered_is_not_answered(node: RunningNode) -> None:
 def test_what_contradicts_itself_is_in_the_log(
     node: RunningNode, words: str, contradictory: str
 ) -> None:
-    assert node.logged("WARNING", uid(contradictory), words)
+    node.wait_for_log("WARNING", uid(contradictory), words)
 
 
 def test_a_query_that_no_index_serves_is_in_the_log(node: RunningNode, asker: Asker) -> None:

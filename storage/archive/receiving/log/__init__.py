@@ -1,12 +1,12 @@
 """The write-ahead log: small new instances, durable in one write before tree, journal and row."""
 
+from storage.archive.receiving.log.company import Company
 from storage.archive.receiving.log.entries import Entry, LoggedEntry
 from storage.archive.receiving.log.left import LeftSegment, has_left, left_segments
 from storage.archive.receiving.log.log import WriteAheadLog
-from storage.archive.receiving.log.segment import MOST_BYTES
 
 __all__ = [
-    "MOST_BYTES",
+    "Company",
     "Entry",
     "LeftSegment",
     "LoggedEntry",

@@ -19,8 +19,6 @@ from storage.files import claim, sync_folder
 
 # Of the first one of a process, which is there soon, and of the others.
 FIRST_BYTES, SEGMENT_BYTES = 2 << 20, 16 << 20
-# Of a data set: of a larger one a copy costs more than a wait for the disk.
-MOST_BYTES = 1 << 20
 SUFFIX, UNSYNCED, FRESH = ".log", ".unsynced", ".new"
 _MAGIC = b"mplogsg1"
 _HEAD = struct.Struct(f"<8s{EPOCH_BYTES}sI")
