@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support import RunningNode, StartNode, running_node
+from support.names import Run
 
 _MANY_DESCRIPTORS = 128
 _most_descriptors = [_MANY_DESCRIPTORS]  # before it is looked for what nobody has any more
@@ -32,6 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Name the marker of the long tests, and have Ctrl-C be what it is in a terminal."""
     config.addinivalue_line("markers", "long: takes minutes; run with --long")
+    Run.is_long = config.getoption("--long")
     # A shell has what it runs in the background ignore Ctrl-C, and so all that is started here.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
