@@ -51,5 +51,5 @@ def run(settings: Settings) -> None:
     with turn(data, JOB, _EVERY_SECONDS * _NEARLY) as is_ours:
         if is_ours:
             done = sweep(shared_of(data))
-            if done.removed or done.kept:
-                logger.info(Event("objects swept", removed=done.removed, kept=done.kept))
+            if done.removed or done.entered or done.kept:
+                logger.info(Event("objects swept", **vars(done)))

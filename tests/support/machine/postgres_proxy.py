@@ -15,7 +15,8 @@ _CHUNK = 1 << 16
 class Cut:
     """What happens to so many COMMITs: not passed on, or passed on and the answer is not.
 
-    `cut_connects`: all connections end with the first, and further ones at once, until it is over.
+    `cut_connects`: all other connections end then, too, and further ones at once until the cut is
+    over.
     """
 
     is_passed: bool = True
@@ -34,7 +35,7 @@ class PostgresProxy:
         assert parts.port
         self._target = parts.hostname, parts.port
         self._cut: Cut | None = None
-        self._clients: set[socket.socket] = set()
+        self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = int(self._listener.getsockname()[1])
         there = f"{parts.username}@127.0.0.1:{self.port}"
@@ -65,16 +66,16 @@ class PostgresProxy:
         with client:
             if (cut := self._cut) and cut.cut_connects and cut.happened:
                 return
-            self._clients.add(client)
             with socket.create_connection(self._target) as server:
                 for one in (client, server):
                     one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._open.add(client)
                 is_over = threading.Event()
                 back = threading.Thread(target=self._answers, args=[server, client, is_over])
                 back.start()
                 self._requests(client, server, is_over)
                 back.join()
-            self._clients.discard(client)
+                self._open.discard(client)
 
     def _requests(
         self, client: socket.socket, server: socket.socket, is_over: threading.Event
@@ -90,7 +91,7 @@ class PostgresProxy:
                         server.shutdown(socket.SHUT_WR)
                     else:
                         server.shutdown(socket.SHUT_RDWR)
-                    for one in self._clients.copy() if cut.cut_connects else (client,):
+                    for one in [*self._open] if cut.cut_connects else [client]:
                         with suppress(OSError):
                             one.shutdown(socket.SHUT_RDWR)
                     cut.due.set()
