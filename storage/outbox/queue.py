@@ -19,12 +19,17 @@ from storage.sharing.nodes import Lease
 # What was sent last of an instance, and to whom: a few bytes each, kept while it can come back.
 _KEY_BYTES = 16
 _FORGOTTEN = 1_000  # in one transaction
+_AT_ONCE = 100  # asked for with one statement
 _COLUMNS = "id, study, series, instance, sop_class, syntax, bytes, digest, charset"
 _NOTE_DONE = (
     "INSERT INTO done VALUES (?, ?, ?) "
     "ON CONFLICT (destination, uids) DO UPDATE SET digest = excluded.digest"
 )
 _NOTE_STUDY = "INSERT INTO study VALUES (?, ?) ON CONFLICT (uid) DO UPDATE SET last = excluded.last"
+_INSERT = (
+    "INSERT INTO item (destination, study, series, instance, sop_class, syntax, bytes, digest, "
+    "charset, since, quiet) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _SAME = "destination = ? AND study = ? AND series = ? AND instance = ?"
 
 
@@ -80,17 +85,20 @@ class Outbox:
         `tail` is the journal's digest of what lies before the position. What a destination has in
         just this content is left out. Returns how many, by destination.
         """
-        added: dict[str, int] = {}
         now = time.time()
+        wanted: dict[str, dict[Uids, tuple[Location, float | None]]] = {}
+        for one in arrived:  # of several that came of an instance the last is held
+            for destination, quiet in one.to.items():
+                wanted.setdefault(destination, {})[one.location.uids] = one.location, quiet
+        added: dict[str, int] = {}
         with self.writing() as db:
-            for study in studies:
-                db.execute("UPDATE study SET last = ? WHERE uid = ?", (now, study))
-            for one in arrived:
-                for destination, quiet in one.to.items():
-                    if _has(db, destination, one.location):
-                        continue
-                    _put(db, destination, one.location, quiet, now)
-                    added[destination] = added.get(destination, 0) + 1
+            db.executemany("UPDATE study SET last = ? WHERE uid = ?",
+                           [(now, study) for study in studies])  # fmt: skip
+            for destination, instances in wanted.items():
+                every = [*instances.values()]
+                for at in range(0, len(every), _AT_ONCE):
+                    if count := _put(db, destination, every[at : at + _AT_ONCE], now):
+                        added[destination] = added.get(destination, 0) + count
             db.execute("UPDATE position SET journal = ?, tail = ?", (position, tail))
         return added
 
@@ -224,34 +232,49 @@ def uids_mark(uids: Uids) -> bytes:
     return hashlib.sha256("/".join(uids).encode()).digest()[:_KEY_BYTES]
 
 
-def _has(db: Statements, destination: str, location: Location) -> bool:
-    uids, digest = _marks(location)
-    found = db.execute(
-        "SELECT digest FROM done WHERE destination = ? AND uids = ?", (destination, uids)
-    ).fetchone()
-    return bool(found) and found[0] == digest
+def _put(
+    db: Statements, destination: str, wanted: Sequence[tuple[Location, float | None]], now: float
+) -> int:
+    """Put instances in, but for those that a destination has in just this content; how many."""
+    asked = ", ".join("?" * len(wanted))
+    marks = [_marks(one) for one, _ in wanted]
+    rows = db.execute(f"SELECT uids, digest FROM done WHERE destination = ? AND uids IN ({asked})",
+                      (destination, *(uids for uids, _ in marks))).fetchall()  # fmt: skip
+    done = {(bytes(uids), bytes(digest)) for uids, digest in rows}
+    new = [one for one, mark in zip(wanted, marks, strict=True) if mark not in done]
+    if not new:
+        return 0
+    held = _digests(db, destination, [one.uids for one, _ in new])
+    # What is the same there waits, or has failed.
+    coming = [one for one in new if held.get(one[0].uids) != one[0].digest]
+    db.executemany(f"DELETE FROM item WHERE {_SAME}",
+                   [(destination, *one.uids) for one, _ in coming if one.uids in held])  # fmt: skip
+    db.executemany(_INSERT, [
+        (destination, *one.uids, one.sop_class_uid, one.transfer_syntax_uid, one.file_bytes,
+         one.digest, one.charset, now, quiet) for one, quiet in coming
+    ])  # fmt: skip
+    quiet_studies = sorted({one.uids[0] for one, quiet in coming if quiet is not None})
+    db.executemany(_NOTE_STUDY, [(study, now) for study in quiet_studies])
+    return len(new)
 
 
-def _put(db: Statements, destination: str, one: Location, quiet: float | None, now: float) -> None:
-    uids: Uids = one.uids
-    held = db.execute(
-        f"SELECT digest FROM item WHERE {_SAME}", (destination, *uids)
-    ).fetchone()  # fmt: skip
-    if held and held[0] == one.digest:
-        return  # it waits, or has failed
-    db.execute(f"DELETE FROM item WHERE {_SAME}", (destination, *uids))
-    db.execute(
-        "INSERT INTO item (destination, study, series, instance, sop_class, syntax, bytes, digest,"
-        " charset, since, quiet) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (destination, *uids, one.sop_class_uid, one.transfer_syntax_uid, one.file_bytes,
-         one.digest, one.charset, now, quiet),
-    )  # fmt: skip
-    if quiet is not None:
-        db.execute(_NOTE_STUDY, (uids[0], now))
+def _digests(db: Statements, destination: str, instances: Sequence[Uids]) -> dict[Uids, str]:
+    """Of those that are in the queue already, which content is."""
+    by_series: dict[tuple[str, str], list[str]] = {}
+    for study, series, instance in instances:
+        by_series.setdefault((study, series), []).append(instance)
+    found: dict[Uids, str] = {}
+    for (study, series), some in by_series.items():
+        rows = db.execute(
+            "SELECT instance, digest FROM item WHERE destination = ? AND study = ? AND series = ? "
+            f"AND instance IN ({', '.join('?' * len(some))})", (destination, study, series, *some),
+        ).fetchall()  # fmt: skip
+        found |= {(study, series, instance): digest for instance, digest in rows}
+    return found
 
 
 def count(db: Statements, destination: str, column: str, more: int) -> None:
     """Add to a figure of a destination."""
-    db.execute("INSERT INTO destination (name) VALUES (?) ON CONFLICT DO NOTHING", (destination,))
-    db.execute(f"UPDATE destination SET {column} = {column} + ? WHERE name = ?",
-               (more, destination))  # fmt: skip
+    db.execute(f"INSERT INTO destination (name, {column}) VALUES (?, ?) ON CONFLICT (name) "
+               f"DO UPDATE SET {column} = destination.{column} + excluded.{column}",
+               (destination, more))  # fmt: skip

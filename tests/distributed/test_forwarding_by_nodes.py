@@ -23,7 +23,8 @@ from storage.outbox import Outbox, commitment_requests, standings
 from storage.sharing.nodes import LeaseLostError, jobs_of, leases
 from storage.sharing.place import SharedPlace
 
-SECONDS = 2.0  # of a lease
+# Of a lease that is to end, and of one that is to be kept however busy the machine is.
+SECONDS, LONG_SECONDS = 4.0, 600.0
 LOOK = threading.Event()  # never set: PostgreSQL tells nobody that it has changed
 _PROCESSES = multiprocessing.get_context("fork")
 
@@ -94,8 +95,8 @@ Nodes = Callable[[Receiver], ForwardingNode]
 def nodes(
     postgres: ScratchPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Nodes]:
-    """Nodes of one archive, whose leases are short."""
-    monkeypatch.setattr(leases, "LEASE_SECONDS", SECONDS)
+    """Nodes of one archive."""
+    monkeypatch.setattr(leases, "LEASE_SECONDS", LONG_SECONDS)
     monkeypatch.setattr(leases, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(process, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(process, "GRACE_SECONDS", SECONDS / 4)
@@ -142,8 +143,9 @@ def test_what_any_node_takes_goes_on_once(nodes: Nodes, receiver: Receiver) -> N
 
 
 def test_what_was_acknowledged_goes_on_though_its_node_and_who_forwards_die(
-    nodes: Nodes, receiver: Receiver
+    nodes: Nodes, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(leases, "LEASE_SECONDS", SECONDS)
     one, two = nodes(receiver).start(), nodes(receiver).start()
     first, second = holder(one, two)
     gate = Gate()
@@ -167,8 +169,9 @@ def test_what_was_acknowledged_goes_on_though_its_node_and_who_forwards_die(
 
 
 def test_a_node_that_was_held_up_writes_nothing_down_that_another_has_done(
-    nodes: Nodes, receiver: Receiver
+    nodes: Nodes, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(leases, "LEASE_SECONDS", SECONDS)
     one, two = nodes(receiver).start(), nodes(receiver).start()
     first, second = holder(one, two)
     gate, waits = Gate(), ["1.3.3"]
