@@ -16,7 +16,7 @@ from support.network.receivers import Receiver
 from support.network.requestor import Requestor
 from support.program import run
 
-SECONDS = 3.0  # of a lease, and until a node is gone
+SECONDS = 5.0  # of a lease, and until a node is gone
 LOOK = threading.Event()  # never set
 QUICK = {
     "storage.sharing.nodes.leases.LEASE_SECONDS": SECONDS,
@@ -83,6 +83,7 @@ def wait_until(node: RunningNode, title: str, **wanted: int) -> None:
         LOOK.wait(0.2)
 
 
+@pytest.mark.long
 def test_an_instance_is_forwarded_whatever_node_took_it_and_whichever_dies(
     new_node: NewNode,
 ) -> None:
@@ -111,6 +112,7 @@ def test_an_instance_is_forwarded_whatever_node_took_it_and_whichever_dies(
         assert sum(receiver.acknowledged.values()) <= 11  # one was under way
 
 
+@pytest.mark.long
 def test_a_commitment_asked_of_a_node_that_dies_is_reported_by_another(new_node: NewNode) -> None:
     requestor = Requestor()
     requestor.server.shutdown()  # it takes no report yet
