@@ -17,6 +17,7 @@ from storage.index import index_path
 from storage.journal.corrections import in_force
 from storage.maintenance.recovery import fault_of_index, with_remedy
 from storage.query import key_path
+from storage.sharing.place import shared_place
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -167,9 +168,15 @@ def open_archive(data: Path | str, charset: str = "ISO_IR 100") -> ArchiveReader
     """Open a data folder to read it; a node may serve it meanwhile.
 
     `charset` is the Specific Character Set of text that names none, as `[storage] charset` has it.
+    Of one that several nodes have `share` (`storage.sharing.opened`) tells first where it lies.
     Raises FolderError where `data` is no data folder, or its index is not whole.
     """
     data = Path(data)
+    if shared_place(data):
+        from storage.sharing.preparing import require_prepared
+
+        require_prepared(data)
+        return ArchiveReader(data, charset)
     if not (data / "tree").is_dir():
         raise FolderError(f"{data}: is no data folder of minipacs: there is no tree/ in it")
     index = index_path(data)

@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 from storage.diagnostics import Event, FolderError, ResourceError
@@ -13,6 +14,10 @@ from storage.sharing.opened import Shared, shared_of
 logger = logging.getLogger(__name__)
 
 _IDENTITY_BYTES = 16
+_SETTINGS = (
+    "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'synchronous_standby_names')"
+)
+_STANDBYS = "SELECT COUNT(*) FROM pg_stat_replication WHERE application_name <> 'pg_basebackup'"
 _IS_THERE = "SELECT to_regclass(?) IS NOT NULL"
 
 
@@ -31,6 +36,8 @@ def prepare_shared(data: Path, takes_store: bool = False) -> bool:
     try:
         is_whole = make_tables(shared)
         is_whole = _adopt(shared, takes_store) and is_whole
+        for sentence in _risks(shared):
+            logger.warning(sentence)
     except StoreError as error:
         raise FolderError(str(error)) from error
     except ResourceError as error:
@@ -38,6 +45,20 @@ def prepare_shared(data: Path, takes_store: bool = False) -> bool:
     if not is_whole:
         logger.warning(Event("index to be made anew", "from the objects"))
     return is_whole
+
+
+def _risks(shared: Shared) -> Iterator[str]:
+    """What of the server's settings may lose what was acknowledged. Raises ResourceError."""
+    with shared.engine.reading():
+        settings = dict(shared.engine.execute(_SETTINGS, ()))
+        ((standbys,),) = shared.engine.execute(_STANDBYS, ())
+    if settings.get("fsync") != "on":
+        yield "PostgreSQL runs with fsync = off: a power cut takes what was acknowledged"
+    if standbys and not settings.get("synchronous_standby_names"):
+        yield (
+            "PostgreSQL has standbys, and waits for none of them: one that is promoted may lack "
+            "what was acknowledged; name them in synchronous_standby_names"
+        )
 
 
 def _adopt(shared: Shared, takes_store: bool) -> bool:

@@ -104,7 +104,10 @@ class Follower:
             ]
             for step in due:
                 ended = {STATUS: Element("CS", DISCONTINUED)}
-                with writing(db):
+                with journal.turn(), writing(db):
+                    steps.read_on(db, journal)
+                    if step not in steps.in_progress(db, before):
+                        continue  # another node has heard of it, or ended it
                     journal.append(STEPS, **steps.line_set(step.uid, step.peer, ended, "node"))
                     steps.read_on(db, journal)
                 found.abandoned.append(step.uid)

@@ -127,7 +127,7 @@ class Worklist:
     def decide(self, entry: Entry, state: State | None, by: By, who: str = "") -> None:
         """Have an entry be in a state, or, without one, be again what its evidence makes it."""
         of, step = entry.key
-        with self._tables() as db, writing(db):
+        with self._tables() as db, self._journal.turn(), writing(db):
             self._append(db, steps.line_decided(of, step, state or "", by, who))
 
     def create(self, uid: str, peer: str, held: Elements, lenient: bool) -> tuple[BaseTag, ...]:
@@ -136,7 +136,7 @@ class Worklist:
         Raises StepError.
         """
         wanting = check_created(held, lenient)
-        with self._tables() as db, writing(db):
+        with self._tables() as db, self._journal.turn(), writing(db):
             steps.read_on(db, self._journal)
             if steps.find(db, uid):
                 raise StepError(StepFault.DUPLICATE, "The performed procedure step is there")
@@ -145,7 +145,7 @@ class Worklist:
 
     def set(self, uid: str, peer: str, changes: Elements, lenient: bool) -> "SetStep":
         """Set what a modality says of a step, on the disk when this returns. Raises StepError."""
-        with self._tables() as db, writing(db):
+        with self._tables() as db, self._journal.turn(), writing(db):
             steps.read_on(db, self._journal)
             before = self._step(db, uid)
             repeated = check_set(before.elements, changes, lenient)

@@ -10,6 +10,9 @@ from storage.journal import RECEIPTS, receipts_of, withdraw_all
 from storage.maintenance.check.faults import Fault, FaultKind
 from storage.maintenance.check.repair import Mended, mending
 
+# Younger objects may be about to be entered: who stores does so within an hour, or not at all.
+_ON_THEIR_WAY_SECONDS = 7200.0
+
 
 class LostInstances:
     """Those of one check: seen without a row in between, and without a file at its end."""
@@ -52,10 +55,10 @@ def objects_without_row(archive: Archive, repair: bool) -> Iterator[Fault]:
     Mended as the sweeper would. Raises ResourceError.
     """
     from storage.sharing.opened import shared_of
-    from storage.sharing.unnamed import Decided, Unnamed, decide, unnamed
+    from storage.sharing.sweeping import Decided, Unnamed, decide, unnamed
 
     shared = shared_of(archive.tree.data)
-    for some in unnamed(shared):
+    for some in unnamed(shared, _ON_THEIR_WAY_SECONDS):
         for one in some:
             detail = f"of {one.facts.file_bytes} bytes, from {one.facts.sender or 'nobody known'}"
             path = shared.tree.name(one.uids, one.key)

@@ -24,7 +24,7 @@ from storage.maintenance.recovery.filling import Progress
 from storage.sharing.ledger import ObjectRow
 from storage.sharing.opened import Shared, shared_of
 from storage.sharing.renewing import NewIndex, drop_replaced
-from storage.sharing.unnamed import enter_lost
+from storage.sharing.sweeping import enter_lost
 
 logger = logging.getLogger(__name__)
 

@@ -1,9 +1,12 @@
 """An archive that several nodes have: stored, found, given back and deleted by each of them."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from support import CT
 from support.data.shared_archives import (
     CHARSET,
     UIDS,
@@ -19,10 +22,11 @@ from storage.archive.batch import store_all
 from storage.diagnostics import DuplicateError, MismatchError, ResourceError
 from storage.dicom.values import Level
 from storage.files import Bounds
-from storage.journal import pins
+from storage.journal import Commitment, commitments, pins
 from storage.maintenance.changes import Selection, deletion
 from storage.sharing.ledger import State
 from storage.sharing.opened import shared_of
+from storage.worklist import StepError, StepFault, Worklist
 
 OF_STUDY = Selection(Level.STUDY, UIDS[0])
 
@@ -162,3 +166,52 @@ def test_no_more_copies_are_kept_than_may_be(
     assert archive.store(received("E")).outcome is StoreOutcome.REPLACED
     found = states(archive)
     assert (found.count(State.SUPERSEDED), found.count(State.HELD)) == (3, 1)
+
+
+def test_of_two_nodes_one_begins_a_performed_procedure_step(
+    new_node: NewNode,
+) -> None:
+    archives, barrier = [new_node(), new_node()], threading.Barrier(2)
+
+    def create(archive: Archive) -> str:
+        folder = archive.tree.data / "worklist"
+        worklist = Worklist(archive.tree.data, archive.journal, folder)
+        barrier.wait(60)
+        try:
+            worklist.create("1.9", "CT1", {}, lenient=True)
+        except StepError as error:
+            return str(error.fault)
+        finally:
+            worklist.close()
+        return "created"
+
+    with ThreadPoolExecutor(2) as both:
+        told = sorted(both.map(create, archives))
+    assert told == sorted(["created", str(StepFault.DUPLICATE)])
+    assert len(list(archives[0].journal.read("steps"))) == 1
+
+
+def test_of_two_nodes_that_are_asked_at_once_one_has_the_duplicate_transaction(
+    new_node: NewNode,
+) -> None:
+    archives, barrier = [new_node(), new_node()], threading.Barrier(2)
+
+    def ask(archive: Archive) -> bool:
+        barrier.wait(60)
+        asked = Commitment("9.1", "CT1", ((CT, UIDS[2]),), 0)
+        return commitments.request(archive.journal, asked).duplicate
+
+    with ThreadPoolExecutor(2) as both:
+        assert sorted(both.map(ask, archives)) == [False, True]
+
+
+def test_a_server_that_does_not_sync_is_warned_of(
+    new_node: NewNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    new_node()
+    assert "PostgreSQL runs with fsync = off" in caplog.text
+
+
+def test_a_commit_waits_for_the_disk_whatever_the_server_is_told(new_node: NewNode) -> None:
+    engine = shared_of(new_node().tree.data).engine
+    assert engine.execute("SHOW synchronous_commit", ()) == [("on",)]

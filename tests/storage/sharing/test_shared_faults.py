@@ -330,7 +330,7 @@ def test_check_tells_of_objects_without_a_row_and_repair_enters_them(
     archive = new_node()
     put_alone(archive, "A^B")
     assert not list(check(archive, "ISO_IR 100"))  # it may be on its way
-    monkeypatch.setattr("storage.sharing.unnamed.unnamed.__defaults__", (0.0,))
+    monkeypatch.setattr("storage.maintenance.check.lost._ON_THEIR_WAY_SECONDS", 0.0)
     for mended in (False, True):
         found = list(check(archive, "ISO_IR 100", repair=mended))
         assert [(one.kind, one.mended) for one in found] == [(FaultKind.WITHOUT_ROW, mended)]

@@ -48,8 +48,13 @@ _PASSING = (
     psycopg.errors.FeatureNotSupported,  # a plan of before the tables were replaced
 )
 _ATTEMPTS = 6
-# What the settings of a connection are, beside its schema. `jit` takes seconds for a list of all.
-_SETTINGS = {"jit": "off", "lock_timeout": f"{BUSY_SECONDS}s"}
+# What the settings of a connection are, beside its schema. `jit` takes seconds for a list of all. A
+# commit that was answered outlasts a power cut, whatever the server is told to do for others; and
+# who holds a right for long, and does other things meanwhile, keeps it.
+_SETTINGS = {
+    "jit": "off", "lock_timeout": f"{BUSY_SECONDS}s", "synchronous_commit": "on",
+    "idle_in_transaction_session_timeout": "0",
+}  # fmt: skip
 
 
 _SCHEMA = re.compile("[a-z_][a-z0-9_]{0,50}")
