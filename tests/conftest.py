@@ -10,16 +10,22 @@ from typing import Any
 
 import pytest
 from support import RunningNode, StartNode, running_node
+from support.names import Run
 
 _MANY_DESCRIPTORS = 128
 _most_descriptors = [_MANY_DESCRIPTORS]  # before it is looked for what nobody has any more
 # Begun first, so that none is left to run alone when all others are done.
 _LONGEST = {
-    "test_node_kills.py", "test_node_fuzz.py", "test_other_user.py", "test_import.py",
-    "test_index_as_rebuilt.py", "test_forward.py", "test_node_rebuild.py",
-    "test_node_queries.py", "test_node_upgrade.py", "test_correct.py", "test_backup.py",
-    "test_forward_commitment.py", "test_rebuild_processes.py", "test_rebuilding.py",
-    "test_node_fixture.py", "test_fetch.py",
+    "test_node_queries.py", "test_node_fuzz.py", "test_import.py", "test_other_user.py",
+    "test_node_rebuild.py", "test_forward.py", "test_node_hangs.py", "test_node_kills.py",
+    "test_housekeeping_kills.py", "test_backup.py", "test_metrics.py", "test_node_start.py",
+    "test_node_tls.py", "test_reactor.py", "test_retrieve_responses.py", "test_added_keys.py",
+    "test_correct.py", "test_index_as_rebuilt.py", "test_conformance.py", "test_retention.py",
+    "test_check.py", "test_setting_up.py", "test_node_upgrade.py", "test_fetch.py",
+    "test_forward_commitment.py", "test_deidentify.py", "test_models.py", "test_amend.py",
+    "test_rebuilding.py", "test_compaction.py", "test_every_resource.py", "test_page_in_browser.py",
+    "test_acting_in_browser.py", "test_viewer_in_browser.py", "test_object_store_faults.py",
+    "test_mounts.py", "test_transcode_pixels.py", "test_power_stand_in.py",
 }  # fmt: skip
 
 
@@ -32,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Name the marker of the long tests, and have Ctrl-C be what it is in a terminal."""
     config.addinivalue_line("markers", "long: takes minutes; run with --long")
+    Run.is_long = config.getoption("--long")
     # A shell has what it runs in the background ignore Ctrl-C, and so all that is started here.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -2,11 +2,14 @@
 
 import multiprocessing
 import os
+import random
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from hashlib import sha256
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,7 @@ from support.network.receivers import Receiver
 from scp.forwarding import destination, process
 from scp.network.tls import contexts
 from storage import Archive, Received
+from storage.diagnostics import ResourceError
 from storage.outbox import Outbox, commitment_requests, standings
 from storage.sharing.nodes import LeaseLostError, jobs_of, leases
 from storage.sharing.place import SharedPlace
@@ -43,7 +47,10 @@ class ForwardingNode:
         self.settings = new_node(folder / name, place, tables)
         self.data = self.settings.storage.path
         self.archive = Archive(self.data)
-        self.process = _PROCESSES.Process(target=self._run)
+        self.process = self._new_process()
+
+    def _new_process(self) -> BaseProcess:
+        return _PROCESSES.Process(target=self._run)
 
     def _run(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
@@ -68,6 +75,10 @@ class ForwardingNode:
         self.process.kill()
         self.process.join()
 
+    def start_again(self) -> None:
+        self.process = self._new_process()
+        self.process.start()
+
     def store(self, *numbers: int) -> dict[str, bytes]:
         """Store instances; what they are."""
         sent = {}
@@ -91,16 +102,20 @@ class ForwardingNode:
 Nodes = Callable[[Receiver], ForwardingNode]
 
 
+def make_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have waits be short that are none for a lease."""
+    monkeypatch.setattr(process, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(process, "GRACE_SECONDS", SECONDS / 4)
+    monkeypatch.setattr(destination, "RETRY_SECONDS", (0.3, 0.3))
+
+
 @pytest.fixture
 def nodes(
     postgres: ScratchPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Nodes]:
     """Nodes of one archive."""
+    make_quick(monkeypatch)
     monkeypatch.setattr(leases, "LEASE_SECONDS", LONG_SECONDS)
-    monkeypatch.setattr(leases, "LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(process, "LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(process, "GRACE_SECONDS", SECONDS / 4)
-    monkeypatch.setattr(destination, "RETRY_SECONDS", (0.3, 0.3))
     place = new_place(postgres, tmp_path)
     made: list[ForwardingNode] = []
 
@@ -224,3 +239,42 @@ def test_what_a_holder_writes_is_held_to_its_lease(nodes: Nodes, receiver: Recei
             outbox.blame("WARD", "cannot be reached")
         other.blame("WARD", "cannot be reached")  # as a command may, and who takes reports
         assert commitment_requests.is_any(other, "WARD") is False
+
+
+@pytest.mark.long
+def test_whatever_is_killed_and_whenever_all_goes_on(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_quick(monkeypatch)
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 1.5)
+    chance, sent = random.Random(11), dict[str, bytes]()
+    with running_postgres(durable=True) as server:
+        place = new_place(server, tmp_path)
+        nodes = [ForwardingNode(tmp_path, f"node{one}", place, receiver) for one in range(3)]
+        try:
+            for node in nodes:
+                node.start()
+            for round_ in range(20):
+                storing = chance.choice(nodes)
+                for number in range(round_ * 5, round_ * 5 + 5):
+                    with suppress(ResourceError):  # which was not acknowledged
+                        sent |= storing.store(number)
+                LOOK.wait(chance.random())  # anywhere in what they do
+                if chance.random() < 0.2:
+                    server.stop(signal.SIGKILL)
+                    server.start()
+                else:
+                    dies = chance.choice(nodes)
+                    dies.kill()
+                    dies.start_again()
+            assert len(sent) > 80
+            end = time.monotonic() + CLIENT_SECONDS
+            while {uid for uid, _ in receiver.acknowledged} < sent.keys():
+                assert time.monotonic() < end, len(receiver.acknowledged)
+                LOOK.wait(0.1)
+        finally:
+            for node in nodes:
+                node.kill()
+    assert set(receiver.acknowledged) >= {
+        (uid, sha256(data).hexdigest()) for uid, data in sent.items()
+    }

@@ -18,12 +18,25 @@ _LONG = {
 }  # fmt: skip
 
 
+# Of the rows of a rule PostgreSQL is asked one that matches and one that does not.
+_RULES = {"test_a_rule": "keyword", "test_a_rule_of_a_vr": "vr"}
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Have what takes long in PostgreSQL be a long test there."""
+    asked = set()
     for item in items:
         of = getattr(item, "callspec", None)
-        if item.path.name in _LONG and of and of.params.get("database") == "postgresql":
+        if not of or of.params.get("database") != "postgresql":
+            continue
+        name = item.function.__name__ if isinstance(item, pytest.Function) else ""
+        is_long = item.path.name in _LONG or name == "test_sql_answers_as_python_does"
+        if name in _RULES:
+            row = name, of.params[_RULES[name]], of.params["expected"]
+            is_long = row in asked
+            asked.add(row)
+        if is_long:
             item.add_marker(pytest.mark.long)
 
 

@@ -26,6 +26,19 @@ from pynetdicom.sop_class import (
 START_SECONDS = 30
 CLIENT_SECONDS = 60
 ROOT = Path(__file__).parents[2]  # of the project
+
+
+class Run:
+    """What this run was asked for; `conftest.py` tells."""
+
+    is_long = False
+
+
+def examples(most: int) -> int:
+    """How many of the examples that a long run makes of a property this one makes."""
+    return most if Run.is_long else most // 3
+
+
 TEST_FILES = Path(pydicom.data.__file__).parent / "test_files"
 
 CT = str(CTImageStorage)

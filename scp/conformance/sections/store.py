@@ -74,9 +74,10 @@ def _kept(settings: Settings) -> str:
 def _bounds(settings: Settings) -> str:
     """What is kept of replaced versions."""
     storage = settings.storage
+    percent = 0 if settings.store else storage.superseded_percent  # its store has no such bound
     limits = [
         *([f"{storage.superseded_copies} of one instance"] if storage.superseded_copies else []),
-        *([f"{storage.superseded_percent} % of the disk"] if storage.superseded_percent else []),
+        *([f"{percent} % of the disk"] if percent else []),
     ]
     if storage.on_conflict != "replace" or not limits:
         return ""

@@ -41,6 +41,7 @@ from support.data.images import (
     store_in,
     words,
 )
+from support.names import examples
 from support.network.raw import PIXEL_DATA, UNDEFINED, encapsulated, ex, rle
 
 from scp.copies.conversion.codecs.image import Image
@@ -263,7 +264,9 @@ def test_a_frame_in_many_fragments_is_put_together_before_it_takes_a_turn(
     changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=4),
 )
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_damage_is_never_another_error(
     name: str, changes: list[tuple[int, int]], stored: Store

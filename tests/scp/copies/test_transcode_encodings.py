@@ -22,6 +22,7 @@ from support.data.images import (
     parsed,
     store_in,
 )
+from support.names import examples
 from support.network.raw import ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, ex, im
 
 from scp.copies.corrected import transcode as module
@@ -375,7 +376,9 @@ def test_a_data_set_cut_anywhere_is_an_error_or_ends_with_an_element(
     target=st.sampled_from(SYNTAXES),
 )  # fmt: skip
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(300),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_damage_is_never_another_error(
     source: tuple[bytes, str],

@@ -27,6 +27,7 @@ from pynetdicom.dimse_primitives import (
     N_SET,
 )
 from support import CT, ECHO, FIND, GET, MOVE
+from support.names import examples
 from support.network.raw import im
 
 from scp.network.dimse import reader, writer
@@ -174,7 +175,7 @@ def test_what_is_no_command_set_is_refused(what: str) -> None:
     assert str(refused.value)
 
 
-@settings(deadline=None, database=None, max_examples=300)
+@settings(deadline=None, database=None, max_examples=examples(300))
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_command_set_or_refused(data: bytes) -> None:
     with pytest.raises(CommandError):
@@ -188,7 +189,7 @@ NUMBERS = st.sampled_from([
 VALUES = st.binary(max_size=9) | st.integers(0, 0xFFFF).map(lambda n: struct.pack("<H", n))
 
 
-@settings(deadline=None, database=None, max_examples=300)
+@settings(deadline=None, database=None, max_examples=examples(300))
 @given(st.lists(st.tuples(NUMBERS, VALUES), max_size=8), st.integers(0, 300))
 @example([(0x0901, b"\x08\0\x18\0")], 300)
 def test_any_elements_are_a_command_set_or_refused(
@@ -211,7 +212,7 @@ TEXTS = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=16)
 IDS = st.none() | st.integers(0, 0xFFFF)
 
 
-@settings(deadline=None, database=None, max_examples=200)
+@settings(deadline=None, database=None, max_examples=examples(200))
 @given(
     st.sampled_from(Field), IDS, IDS, TEXTS, TEXTS, st.booleans(),
     st.lists(st.integers(0, 0xFFFFFFFF), max_size=4),
@@ -488,7 +489,7 @@ def values(context_id: int, control: int, parts: list[bytes]) -> list[tuple[int,
 CUTS = st.lists(st.integers(0, 600), max_size=6)
 
 
-@settings(deadline=None, database=None, max_examples=200)
+@settings(deadline=None, database=None, max_examples=examples(200))
 @given(CUTS, CUTS, CUTS, CUTS, st.lists(st.integers(1, 5), max_size=30))
 @example([], [], [], [], [])
 @example(list(range(200)), list(range(600)), list(range(200)), list(range(600)), [1] * 900)
@@ -653,7 +654,7 @@ def test_a_pdu_of_no_values_is_refused(what: str) -> None:
         fresh().take_pdu(memoryview(P_DATA_HEAD + NO_VALUES[what]))
 
 
-@settings(deadline=None, database=None, max_examples=200)
+@settings(deadline=None, database=None, max_examples=examples(200))
 @given(st.lists(st.binary(max_size=80), max_size=4))
 def test_any_pdus_are_taken_or_refused(coming: list[bytes]) -> None:
     provider = fresh(Taken())
@@ -665,7 +666,7 @@ def test_any_pdus_are_taken_or_refused(coming: list[bytes]) -> None:
     assert all(isinstance(message, Message) for message in provider.messages)
 
 
-@settings(deadline=None, database=None, max_examples=200)
+@settings(deadline=None, database=None, max_examples=examples(200))
 @given(
     st.lists(
         st.tuples(

@@ -805,6 +805,18 @@ def test_of_a_crowds_connections_to_the_index_few_are_kept(archive: Archive) -> 
     assert opened.count(archive.tree.data / "index.sqlite-wal") == MAX_IDLE
 
 
+def test_who_stores_seldom_waits_for_the_file_of_the_index(archive: Archive) -> None:
+    """By SQLite's own measure each hundredth store or so would, and all others for that."""
+    held = archive.tree.data / "index.sqlite"
+    before = held.stat().st_size
+    for number in range(150):
+        archive.store(instance(("1.1", "1.2", f"1.3.{number}")))
+    assert held.with_name("index.sqlite-wal").stat().st_size > 1000 * 4096
+    assert held.stat().st_size == before
+    assert archive.index.engine.checkpoint()
+    assert held.stat().st_size > before
+
+
 def test_a_receipt_that_cannot_be_withdrawn_is_withdrawn_with_the_next_store(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,7 +35,9 @@ def archive(tmp_path: Path, place_index: Callable[[Path], None]) -> Iterator[Arc
     archive.close_thread()
 
 
-@pytest.mark.parametrize("level", [Level.STUDY, Level.SERIES, Level.IMAGE])
+@pytest.mark.parametrize(
+    "level", [Level.STUDY, pytest.param(Level.SERIES, marks=pytest.mark.long), Level.IMAGE]
+)
 @pytest.mark.parametrize(
     "keys",
     [

@@ -571,7 +571,9 @@ class Writer:
 
 
 @pytest.mark.parametrize("implicit_vr", [False, True], ids=["explicit", "implicit"])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 4))]
+)
 def test_any_ordinary_data_set_is_scanned_as_pydicom_reads_it(seed: int, implicit_vr: bool) -> None:
     writer = Writer(seed, implicit_vr)
     for _ in range(300):

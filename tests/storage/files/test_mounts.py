@@ -1,6 +1,5 @@
 """On which file systems a data folder may lie, told from lines as Linux gives them."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 from support import CLIENT_SECONDS, ROOT, toml
 from support.machine.mounts import Disk, can_mount
+from support.program import run
 
 from storage import prepare
 from storage.diagnostics.errors import FolderError
@@ -172,11 +172,7 @@ def test_every_command_refuses_a_disk_that_is_not_known_to_be_good(tmp_path: Pat
         config = tmp_path / "config.toml"
         config.write_text(toml({"node": {"port": 0}, "storage": {"path": str(disk.folder)}}))
         for command in COMMANDS:
-            done = subprocess.run(
-                [sys.executable, "-c", program, *command, "-c", str(config)], cwd=ROOT, text=True,
-                capture_output=True, check=False, timeout=CLIENT_SECONDS,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-            )  # fmt: skip
+            done = run(*command, "-c", config, code=program)
             assert done.returncode == 2, (command, done.stderr)
             (line,) = done.stderr.splitlines()
             assert f"{disk.folder}: on ext4, mounted at {disk.folder}" in line, command

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.names import examples
 
 from storage import prepare
 from storage.dicom.values.attributes import Level
@@ -77,7 +78,7 @@ LINES = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None,
+@settings(max_examples=examples(60), deadline=None,
           suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
 @given(st.lists(st.lists(LINES, min_size=1, max_size=5), max_size=4))
 def test_it_tells_what_the_lines_tell_however_they_came(

@@ -65,7 +65,7 @@ def lines(journal: FolderJournal) -> int:
     return sum(1 for name in (RECEIPTS, COMMITMENTS, PINS) for _ in journal.read(name))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(2))
 def test_all_that_is_told_is_as_before(seed: int, tmp_path: Path, opened: list[Archive]) -> None:
     compare(seed, tmp_path, opened)
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peewee import IntegerField, Model, TextField
+from support.names import examples
 
 from storage.dicom.instance_header import Header
 from storage.dicom.values.attributes import BY_KEYWORD, Attribute, Level
@@ -474,7 +475,7 @@ def test_sql_answers_as_python_does(tables: Tables, vr: str) -> None:
     """Of any value and any key, as they come from a data set: without padding."""
     most = 100 if tables.engine.dialect.calls_python else 15
 
-    @settings(max_examples=most, deadline=None, database=None)
+    @settings(max_examples=examples(most), deadline=None, database=None)
     @given(st.data())
     def holds(data: st.DataObject) -> None:
         attribute = data.draw(st.sampled_from([a for a in ATTRIBUTES.values() if a.vr == vr]))

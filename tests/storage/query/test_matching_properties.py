@@ -13,6 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
+from support.names import examples
 
 from storage import Archive, Level, Options, Query, Root, prepare
 from storage.dicom.data_sets.elements import Element
@@ -306,7 +307,7 @@ def found(
 def test_the_index_answers_what_the_rule_says(archive: Archive, kind: Kind) -> None:
     """Keys are made from values too: else few would ever match."""
 
-    @settings(max_examples=120, deadline=None, database=None)
+    @settings(max_examples=examples(120), deadline=None, database=None)
     @given(st.data())
     def holds(data: st.DataObject) -> None:
         values = data.draw(st.lists(kind.values, min_size=1, max_size=4), label="values")
@@ -351,7 +352,7 @@ def as_one_moment(date: str, time: str, date_key: str, time_key: str) -> bool:
     return (first_day, first_time) <= (held_day[0], held_time[0]) <= (last_day, last_time)
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=examples(200), deadline=None, database=None)
 @given(
     st.lists(
         st.tuples(st.one_of(DAYS, st.just("")), st.one_of(TIMES, st.just(""))),

@@ -19,7 +19,7 @@ from support.network.wire import (
 
 # How long nothing is said before this side goes on, and how long the node has for all of it.
 _SILENT_SECONDS = 0.2
-END_SECONDS = 15.0
+END_SECONDS = 60.0
 _ENDS = frozenset((ASSOCIATE_RJ, RELEASE_RP, ABORT))
 
 

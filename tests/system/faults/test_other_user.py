@@ -22,6 +22,7 @@ from support import (
     ct,
     encoded,
     find,
+    program,
     send,
     toml,
 )
@@ -42,11 +43,14 @@ def run(
     config: Path, *arguments: str, python: list[str] | None = None, code: int = 0, home: Path = ROOT
 ) -> str:
     """What a command says, all of it; run by root, unless by another user's Python."""
-    done = subprocess.run(
-        [*(python or [sys.executable]), "-m", "scp", *arguments, "-c", str(config)], cwd=home,
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
-        timeout=CLIENT_SECONDS,
-    )  # fmt: skip
+    if python is None:
+        done = program.run(*arguments, "-c", config, cwd=home)
+    else:
+        done = subprocess.run(
+            [*python, "-m", "scp", *arguments, "-c", str(config)], cwd=home,
+            env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+            check=False, timeout=CLIENT_SECONDS,
+        )  # fmt: skip
     said = done.stdout + done.stderr
     assert done.returncode == code, said
     assert "Traceback" not in said

@@ -29,6 +29,7 @@ from support.fuzzing.exchange import exchange
 from support.fuzzing.mutations import Input
 from support.fuzzing.recorded_clients import record
 from support.fuzzing.recordings import Recording, held_samples
+from support.names import examples
 from support.network.plain_peer import Wire
 from support.network.wire import RELEASE, RELEASED, command_set, message, messages, request, us
 
@@ -109,7 +110,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(deadline=None, database=None, derandomize=True, max_examples=100)
+@settings(deadline=None, database=None, derandomize=True, max_examples=examples(300))
 @given(
     level=st.sampled_from(identifiers.LEVELS),
     keys=st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=20),
