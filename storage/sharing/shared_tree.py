@@ -127,10 +127,13 @@ class SharedTree(StagingFolder):
                 raise ResourceError(f"{kept.path}: is not kept any more")
 
     def prune(self, uids: Uids) -> None:
-        """Have no row of an object that is not there. Raises ResourceError."""
+        """Have an object not be held that is not there. Raises ResourceError.
+
+        Where it comes back, as with a store that was another one for a while, it can be restored.
+        """
         with self._engine.writing():
             if held := self.objects.held(uids):
-                self.objects.turn(held.key, State.HELD, State.TO_DELETE)
+                self.objects.turn(held.key, State.HELD, State.SUPERSEDED)
 
     def instances(self) -> Iterator[Uids]:
         """All that is held. Raises ResourceError."""

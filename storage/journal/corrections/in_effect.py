@@ -4,10 +4,9 @@ The journal's catalogue answers, so that nobody reads the corrections of years f
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
-from storage.journal import CORRECTIONS, Journal, journal_of
+from storage.journal import CORRECTIONS, FolderJournal, Journal, journal_of
 from storage.journal.corrections.catalogue import Catalogued
 from storage.journal.corrections.lines import (
     PATIENT_ID,
@@ -31,6 +30,7 @@ __all__ = [
 _NONE = Listed(())
 # With the state of the journal that they were last the same in, and how far it went then.
 _known: dict[Path, tuple[object, int, Corrections]] = {}
+_journals: dict[Path, Journal] = {}
 _corrected: dict[Path, tuple[int, frozenset[str]]] = {}
 
 
@@ -56,9 +56,14 @@ def _state(data: Path) -> object:
         return object()  # like no other: `size` says what is wrong
 
 
-@lru_cache(maxsize=16)
 def _journal(data: Path) -> Journal:
-    return journal_of(data, sync=False)
+    """The journal; one in files is kept, as all that is asked of it is how they are."""
+    found = _journals.get(data)
+    if found is None:
+        found = journal_of(data, sync=False)
+        if isinstance(found, FolderJournal):
+            _journals[data] = found
+    return found
 
 
 def ever_corrected(data: Path) -> frozenset[str]:
