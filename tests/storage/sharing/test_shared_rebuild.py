@@ -9,8 +9,9 @@ import pytest
 from support.data.shared_archives import CHARSET, UIDS, faults, names_found, received, states
 
 from storage import Archive, Level, Received, StoreOutcome, prepare
-from storage.diagnostics import FolderError
+from storage.diagnostics import FolderError, ResourceError
 from storage.dicom.values import Uids
+from storage.index.engines.postgres import engine
 from storage.maintenance.changes import correction, deletion
 from storage.maintenance.check import check
 from storage.maintenance.recovery import rebuild
@@ -95,6 +96,18 @@ def test_one_that_was_cut_off_leaves_the_index_in_use_and_is_begun_anew(
     assert names_found(archive) == ["A^B"]
     assert rebuild(archive.tree.data, CHARSET) == 1
     assert names_found(archive) == ["A^B"]
+
+
+def test_a_second_one_at_the_same_time_is_told_so(
+    new_node: NewNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(engine._SETTINGS, "lock_timeout", "100ms")
+    archive, other = new_node(), new_node()
+    with (
+        shared_of(archive.tree.data).engine.alone("rebuild"),
+        pytest.raises(ResourceError, match="rebuild: another process"),
+    ):
+        rebuild(other.tree.data, CHARSET)
 
 
 def test_an_archive_whose_database_is_lost_is_made_of_its_objects(

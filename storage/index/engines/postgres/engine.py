@@ -217,6 +217,9 @@ class PostgresEngine(Session):
                 connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({key})", prepare=False)
                 yield
                 connection.execute("COMMIT", prepare=False)
+        except psycopg.errors.LockNotAvailable as error:
+            words = f"{name}: another process has been at it for {BUSY_SECONDS} s"
+            raise ResourceError(words) from error
         except ERRORS as error:
             raise ResourceError(f"{name}: {words_of(error)}") from error
 
