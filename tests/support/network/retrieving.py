@@ -5,7 +5,6 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -264,8 +263,8 @@ STORESCP = {
 # The same destination as PEER under other settings.
 LIKE_PEER: dict[str, dict[str, Any]] = {
     "IMPATIENT": {"dimse_timeout": 1, "acse_timeout": 5},
-    "PATIENT": {"acse_timeout": 60},
-    "BRISK": {"dimse_timeout": 60},
+    "PATIENT": {"acse_timeout": 600},
+    "BRISK": {"dimse_timeout": 600},
     "THREE": {"sends": 3},
     "OFFER IMPLICIT": {"transfer_syntaxes": ["ImplicitVRLittleEndian"]},
     "OFFER EXPLICIT": {"transfer_syntaxes": [EXPLICIT]},
@@ -387,11 +386,6 @@ class Answer(Retrieved):
             sum(response[keyword].value for keyword in COUNTS[1:]) for response in self.pending
         ]
         return [number for number in dict.fromkeys(ended) if number]
-
-    @property
-    def longest_wait(self) -> float:
-        """Between two responses, in seconds."""
-        return max(later - earlier for earlier, later in pairwise(self.times))
 
 
 def answer(responses: Iterable[tuple[Dataset, Dataset | None]]) -> Answer:

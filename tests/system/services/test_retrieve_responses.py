@@ -48,6 +48,8 @@ from support.network.retrieving import (
     uid,
 )
 
+from scp.network.services import retrieve as retrieve_service
+
 # pydicom warns of the values that are odd here on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -63,7 +65,8 @@ def test_pending_responses_of_many(rig: Rig, service: str) -> None:
     steps = [0, *found.steps, 120]
     assert all(later - earlier <= 50 for earlier, later in pairwise(steps))
     assert found.steps[0] == 1  # at once
-    assert len(found.pending) <= 3 + (found.times[-1] - found.times[0])
+    # By time no sooner than this after the one before.
+    assert len(found.pending) <= 3 + (found.times[-1] - found.times[0]) / retrieve_service._SECONDS
 
 
 @services
@@ -83,16 +86,18 @@ def test_pending_responses_go_on_while_a_destination_stalls(rig: Rig) -> None:
             for status, _ in responses:
                 pending.append(status)
                 times.append(time.monotonic())
-                if len(pending) == 5:
+                if len(pending) == 6:
                     gate.open()
                 if status.Status != 0xFF00:
                     break
         assert peer.inbox.data_sets() == of("six")
     counts = [(p.NumberOfCompletedSuboperations, p.NumberOfRemainingSuboperations)
               for p in pending[:-1]]  # fmt: skip
-    assert counts == [(1, 5), (2, 4), (2, 4), (2, 4), (2, 4), (3, 3), (4, 2), (5, 1)]
+    # Also where the machine is so busy that others come by time.
+    assert list(dict.fromkeys(counts)) == [(1, 5), (2, 4), (3, 3), (4, 2), (5, 1)]
+    assert counts.count((2, 4)) >= 4
     assert pending[-1].Status == 0x0000
-    assert min(later - earlier for earlier, later in pairwise(times[1:5])) < 1.5
+    assert min(later - earlier for earlier, later in pairwise(times[1:6])) < 1.5
 
 
 def test_a_destination_without_room_for_a_second_association(rig: Rig) -> None:
@@ -204,7 +209,8 @@ def test_a_destination_that_takes_nothing(rig: Rig, title: str) -> None:
 def test_pending_responses_while_nobody_answers(rig: Rig) -> None:
     found = move(rig.node, "MUTE", "STUDY", StudyInstanceUID=CHEST)
     assert found.status == 0xA702
-    assert found.longest_wait < 1.5
+    # One comes before the first sub-operation has ended.
+    assert found.pending[0].NumberOfRemainingSuboperations == 4
 
 
 # ---- files that are not what they should be

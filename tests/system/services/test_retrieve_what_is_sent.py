@@ -476,12 +476,20 @@ def test_more_presentation_contexts_than_an_association_has(rig: Rig) -> None:
 
 
 def test_no_stall_where_acknowledgements_take_their_time(rig: Rig) -> None:
-    """Neither side's TCP waits for the other's 40 ms: 50 such stalls are two seconds."""
-    with rig.slow.does() as peer:
-        found = move(rig.node, "SLOW", "STUDY", StudyInstanceUID=study("few"))
-        assert peer.inbox.data_sets() == of("few")
-    expect_all(found, of("few"))
-    assert found.times[-1] - found.times[0] < 1.5
+    """Neither side's TCP waits for the other's 40 ms: 50 such stalls are two seconds.
+
+    A busy machine takes its time too: as much with a peer that acknowledges at once.
+    """
+
+    def seconds(title: str, peer: Destination) -> float:
+        with peer.does() as at_work:
+            found = move(rig.node, title, "STUDY", StudyInstanceUID=study("few"))
+            assert at_work.inbox.data_sets() == of("few")
+        expect_all(found, of("few"))
+        return found.times[-1] - found.times[0]
+
+    turns = ((seconds("SLOW", rig.slow), seconds("PEER", rig.peer)) for _ in range(5))
+    assert any(slow < at_once + 1.0 for slow, at_once in turns)
 
 
 # ---- after all of that
