@@ -16,7 +16,7 @@ from support.network.requestor import Requestor
 
 from scp.config import Settings
 from scp.network.association import Counters
-from scp.network.services import Reporter
+from scp.network.services import Reporter, commitment_reporter
 from scp.network.tls import contexts
 from scp.node.upkeep import membership
 from storage import Archive, Received
@@ -25,7 +25,7 @@ from storage.journal import Commitment
 from storage.journal import commitments as lines
 from storage.sharing.nodes import OfRun, leases, new_run, registry, registry_of
 
-SECONDS = 2.0  # of a lease, and until a node is gone
+SECONDS = 4.0  # of a lease, and until a node is gone
 HELD, NOT_HELD = (CT, "1.3.1"), (CT, "1.3.2")
 LOOK = threading.Event()  # never set
 _PROCESSES = multiprocessing.get_context("fork")
@@ -150,21 +150,26 @@ def test_who_reports_for_others_may_die_as_well(
 
 
 def test_a_worker_whose_node_is_taken_for_gone_leaves_it_to_the_others(
-    nodes: list[Settings], requestor: Requestor
+    nodes: list[Settings], requestor: Requestor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(commitment_reporter, "RETRY_SECONDS", (0.1,))
+    monkeypatch.setattr(registry, "GONE_SECONDS", 10 * CLIENT_SECONDS)
     nodes_of, run = registry_of(nodes[0].storage.path), new_run()
     assert nodes_of
     archive = Archive(nodes[0].storage.path)
-    asked = ask(nodes[0], run, "1.9.3")
-    duty = OfRun(nodes_of, run, 1)
-    reporter = Reporter(nodes[0], archive, contexts(nodes[0]), Counters(1), duty)
-    reporter.resume()
-    assert not duty.has(asked.worker)
+    asked, duty = ask(nodes[0], run, "1.9.3"), OfRun(nodes_of, run, 1)
+    looks = threading.Semaphore(0)
+    monkeypatch.setattr(
+        OfRun, "may_report", lambda self, worker: looks.release() or nodes_of.is_living(run)
+    )
+    Reporter(nodes[0], archive, contexts(nodes[0]), Counters(1), duty).resume()
+    for _ in range(3):  # it was taken up, and is not reported
+        assert looks.acquire(timeout=CLIENT_SECONDS)
+    assert not lines.has_ended(archive.journal, asked)
     membership.enter(nodes[0], run)  # it is heard of again
-    reporter.resume()
     assert requestor.report() == (2, "1.9.3", {HELD}, {NOT_HELD: 0x0112})
     wait_until_ended(nodes[0], asked)
-    assert not duty.has(asked.worker + 1)
+    assert requestor.reports.empty()
 
 
 def test_settings_are_compared_whatever_process_tells_them(nodes: list[Settings]) -> None:

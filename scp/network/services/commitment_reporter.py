@@ -196,7 +196,7 @@ class Reporter:
         if commitment_lines.has_ended(self._archive.journal, commitment):
             self._forget(commitment)
             return False
-        if self._duty.has(commitment.worker):
+        if self._duty.may_report(commitment.worker):
             return True
         self._put(Inspection(self._archive, commitment), RETRY_SECONDS[0], 0)
         return False

@@ -22,7 +22,10 @@ class Duty(Protocol):
         """By which number it is known again what was asked of this process."""
 
     def has(self, worker: int) -> bool:
-        """Whether what was asked of a worker is for it to report on. Raises ResourceError."""
+        """Whether what was asked of a worker is for it to take up. Raises ResourceError."""
+
+    def may_report(self, worker: int) -> bool:
+        """Whether it is for it to report on now, and for no other. Raises ResourceError."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,10 @@ class OfWorker:
         """See `Duty`."""
         return (worker if worker < self.workers else 0) == self.worker
 
+    def may_report(self, worker: int) -> bool:
+        """See `Duty`."""
+        return True
+
 
 class OfRun:
     """That of a worker of one node of several, for as long as the others know that it serves."""
@@ -49,7 +56,11 @@ class OfRun:
 
     def has(self, worker: int) -> bool:
         """See `Duty`."""
-        return worker == self.worker and self._registry.is_living(self._run)
+        return worker == self.worker
+
+    def may_report(self, worker: int) -> bool:
+        """See `Duty`."""
+        return self._registry.is_living(self._run)
 
 
 class OfGoneRuns:
@@ -63,4 +74,8 @@ class OfGoneRuns:
 
     def has(self, worker: int) -> bool:
         """See `Duty`."""
-        return self._lease.is_held and not self._registry.is_living(worker // _WORKERS)
+        return not self._registry.is_living(worker // _WORKERS)
+
+    def may_report(self, worker: int) -> bool:
+        """See `Duty`."""
+        return self._lease.is_held and self.has(worker)
