@@ -90,13 +90,13 @@ def decide(
     told = receipts_by_digest(shared.journal, {one.uids for one in some})
     for one in sorted(some, key=lambda one: one.key):
         stop()
-        is_new = not told.get(one.uids)
+        is_new = is_lost or not told.get(one.uids)
         header = _header(shared, one) if is_new and with_rows else None
         with shared.engine.writing():
             if shared.objects.known([one.key]):
                 continue  # it was committed just now
             held = shared.objects.held(one.uids)
-            if held and _content(held.facts) == _content(one.facts):
+            if held and _content(held.facts) == _content(one.facts) and _is_there(shared, held):
                 shared.objects.add(one.key, one.uids, State.TO_DELETE, one.facts)
                 done.to_delete += 1
             elif is_new and (header or not with_rows) and _may_be_held(held, one, is_lost):
@@ -127,6 +127,14 @@ def _looked_at(shared: Shared, key: str) -> Unnamed | None:
     except FileNotFoundError:
         return None
     return Unnamed(key, uids, facts) if uids and facts else None
+
+
+def _is_there(shared: Shared, held: ObjectRow) -> bool:
+    """Whether the store has the object that a row names: else another may be the last copy."""
+    try:
+        return bool(shared.store().held(held.key))
+    except FileNotFoundError:
+        return False
 
 
 def _may_be_held(held: ObjectRow | None, one: Unnamed, is_lost: bool) -> bool:

@@ -27,10 +27,18 @@ from storage.maintenance.changes import Selection, deletion
 from storage.sharing.ledger import State
 from storage.sharing.opened import shared_of
 from storage.worklist import StepError, StepFault, Worklist
+from storage.worklist.entries import from_values
 
 OF_STUDY = Selection(Level.STUDY, UIDS[0])
 
 NewNode = Callable[..., Archive]
+# What a modality says as it begins.
+BEGUN = from_values({
+    "PerformedProcedureStepID": "P1", "PerformedStationAETitle": "CT1", "Modality": "CT",
+    "PerformedProcedureStepStartDate": "20261129", "PerformedProcedureStepStartTime": "0930",
+    "PerformedProcedureStepStatus": "IN PROGRESS",
+    "ScheduledStepAttributesSequence.StudyInstanceUID": UIDS[0],
+})  # fmt: skip
 
 
 def test_what_one_stores_the_others_find_and_give_back(new_node: NewNode) -> None:
@@ -178,7 +186,7 @@ def test_of_two_nodes_one_begins_a_performed_procedure_step(
         worklist = Worklist(archive.tree.data, archive.journal, folder)
         barrier.wait(60)
         try:
-            worklist.create("1.9", "CT1", {}, lenient=True)
+            worklist.create("1.9", "CT1", BEGUN, lenient=True)
         except StepError as error:
             return str(error.fault)
         finally:

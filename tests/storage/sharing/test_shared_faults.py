@@ -245,6 +245,18 @@ def test_of_objects_without_a_row_those_go_whose_content_is_held(new_node: NewNo
     assert (states(archive), faults(archive)) == ([State.HELD], [""])
 
 
+def test_the_last_copy_stays_where_the_object_that_is_held_is_gone(new_node: NewNode) -> None:
+    archive = new_node()
+    archive.store(received())
+    shared = shared_of(archive.tree.data)
+    held = shared.objects.held(UIDS)
+    assert held
+    put_alone(archive, "A^B")
+    shared.store().remove(held.key)
+    assert swept(archive) == (0, 0, 1)
+    assert len(list(shared.store().list())) == 1
+
+
 def test_an_object_of_which_nothing_was_ever_told_is_entered(new_node: NewNode) -> None:
     """As after a database came back without its last commits."""
     archive = new_node()

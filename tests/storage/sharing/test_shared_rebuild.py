@@ -111,8 +111,9 @@ def test_a_second_one_at_the_same_time_is_told_so(
 
 
 def test_an_archive_whose_database_is_lost_is_made_of_its_objects(
-    new_node: NewNode, place: SharedPlace
+    new_node: NewNode, place: SharedPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("storage.sharing.sweeping._BATCH", 1)
     archive = new_node()
     archive.store(received("A^B"))
     archive.store(received("C^D"))  # in place of the first
