@@ -5,7 +5,7 @@ from scp.config.choices import CHARSETS, READERS, Notice, OnConflict, Service, T
 from scp.config.loader import ConfigError
 from scp.config.orders import HL7_CHARSETS, Orders
 from scp.config.schema import TABLES, Forward, Limits, Peer, Settings, Tls, Web, Worklist
-from scp.config.shared import SharedIndex, without_password
+from scp.config.shared import without_password
 from scp.config.table import Table
 from scp.config.users import Right, User
 
@@ -24,7 +24,6 @@ __all__ = [
     "Right",
     "Service",
     "Settings",
-    "SharedIndex",
     "Table",
     "Tls",
     "TlsProfile",

@@ -151,7 +151,8 @@ def test_dicomweb_finds_gives_and_takes_on_either(nodes: list[RunningNode]) -> N
     files = [data for _, data in parts(answer)]
     assert all(any(data in file for file in files) for data in made.values())
     assert len(other.get("studies/1.2.4/metadata").json()) == 2
-    assert "1.2.4" in other.session.get(f"{other.origin}/page/study/1.2.4", timeout=60).text
+    for view in ("studies/1.2.4", "studies/1.2.4/way", "arrivals", "node"):
+        assert other.session.get(f"{other.origin}/page/{view}", timeout=60).status_code == 200
     more = encoded(ct("1.2.4", "1.2.4.1", "1.2.4.1.9", PatientID="1.2.4"))
     assert other.store([part10.header(CT, "1.2.4.1.9", EXPLICIT) + more]).status_code == 200
     assert "1.2.4.1.9" in found(one.node, "1.2.4", "1.2.4.1")
@@ -207,6 +208,7 @@ def test_a_command_that_is_not_for_a_shared_archive_says_so(
     assert ("PostgreSQL" if command == "backup" else "does not work yet") in done.stderr
 
 
+LOOK = threading.Event()  # never set: nobody tells that it has changed
 _METRICS = re.compile(r"metrics at (http://\S+)/metrics")
 
 
@@ -223,6 +225,7 @@ def wait_until_ready(node: RunningNode, words: str) -> None:
     deadline = time.monotonic() + CLIENT_SECONDS
     while words not in (said := ready(node)[1]):
         assert time.monotonic() < deadline, said
+        LOOK.wait(0.2)
 
 
 def tried(node: RunningNode, study: str, number: int) -> int:

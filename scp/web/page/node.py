@@ -7,7 +7,7 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
-from scp.config import TABLES, Settings
+from scp.config import TABLES, Settings, without_password
 from scp.runtime import LinesTold, log
 from scp.web.page.acting import confirmation, on_node
 from scp.web.request import Asked
@@ -110,4 +110,6 @@ def _configuration(settings: Settings) -> Iterator[dict[str, str]]:
 def _shown(value: object) -> str:
     if isinstance(value, tuple | frozenset):
         return ", ".join(sorted(map(str, value)))
+    if isinstance(value, str):
+        return without_password(value)
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

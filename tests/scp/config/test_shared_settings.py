@@ -9,6 +9,7 @@ from support.node import RunningNode
 from scp.config import without_password
 from scp.config.loader import ConfigError, fixed, load, renewed, warnings
 from scp.config.schema import Settings
+from scp.web.page.node import _configuration
 
 INDEX = '[index]\nurl = "postgresql://pacs:s3cret@db1,db2:5433/minipacs"\n'
 FOLDER = '[store]\nurl = "file:///mnt/pacs"\n'
@@ -125,6 +126,13 @@ SHOWN = [
 @pytest.mark.parametrize(("url", "shown"), SHOWN)
 def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
     assert without_password(url) == shown
+
+
+def test_the_page_shows_the_address_without_its_password(config: Path) -> None:
+    shown = list(_configuration(loaded(config, INDEX + FOLDER)))
+    assert {"table": "[index]", "key": "url",
+            "value": "postgresql://pacs:***@db1,db2:5433/minipacs"} in shown  # fmt: skip
+    assert "s3cret" not in str(shown)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ BUCKET = "archives"
 IMPATIENT = {
     "storage.files.objects.s3.Bucket.__init__.__defaults__": Code(
         "('', 'us-east-1', storage.files.objects.s3.Patience(3, 10, 20, 1, 1))"
-    )
+    ),
+    "scp.web.monitoring.engine_watch.LOOK_SECONDS": 0.5,
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from scp.cli.options import DEFAULT_CONFIG, AsJson, Commands, ConfigPath, load
 from scp.cli.output import plain_value, rows, say_json
-from scp.config import TABLES, Settings, SharedIndex, Table, without_password
+from scp.config import TABLES, Settings, Table, without_password
 
 app = Commands()
 
@@ -65,8 +65,6 @@ def _rows(header: str, table: Table, told: object, source: Path) -> list[tuple[s
 def _shown(table: Table, key: str) -> Any:
     """A value; of what proves who somebody is, only whether it is there."""
     value = getattr(table, key)
-    if isinstance(table, SharedIndex) and key == "url":
-        return without_password(value)
     if key in _SECRET and value:
         return f"{len(value)} of them" if isinstance(value, tuple) else "set"
-    return plain_value(value)
+    return without_password(value) if isinstance(value, str) else plain_value(value)
