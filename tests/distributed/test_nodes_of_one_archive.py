@@ -235,6 +235,7 @@ def tried(node: RunningNode, study: str, number: int) -> int:
         return int(send(association, CT, uid, encoded(ct(study, f"{study}.1", uid))).Status)
 
 
+@pytest.mark.long
 def test_without_the_store_queries_go_on_and_nothing_is_acknowledged(
     nodes: list[RunningNode], engines: Engines
 ) -> None:
