@@ -16,7 +16,7 @@ from storage.files.objects.forks import using
 from storage.files.objects.keys import MARK, TREE, uuid7
 from storage.files.objects.metadata import facts_from, texts_of
 from storage.files.objects.ranges import FIRST_BYTES, ObjectFile
-from storage.files.objects.store_faults import StoreError, TakenError, told
+from storage.files.objects.store_faults import Outage, StoreError, TakenError, told
 
 if TYPE_CHECKING:
     from obstore import Attributes, GetResult
@@ -54,6 +54,7 @@ class RemoteStore:
         self.name = name
         self._client = client
         self._cache = cache
+        self._outage = Outage()
         self._readers = ThreadPoolExecutor(_READERS, "objects")
         self._expected: OrderedDict[str, Future[_Beginning]] = OrderedDict()
         self._lock = Lock()
@@ -88,17 +89,18 @@ class RemoteStore:
         size = source.stat().st_size if isinstance(source, Path) else sum(map(len, source))
         send = self._send if size <= _IN_ONE_BYTES else self._send_in_parts
         held = HeldObject(size, facts)
-        for left in reversed(range(_TRIES)):
-            try:
-                send(key, source, size, texts_of(facts))
-                return
-            except StoreError as error:
-                # What is large is not sent again before it was looked for.
-                is_doubtful = isinstance(error, TakenError) or send == self._send_in_parts
-                if is_doubtful and self._has(key, held):
+        with self._outage.noted():
+            for left in reversed(range(_TRIES)):
+                try:
+                    send(key, source, size, texts_of(facts))
                     return
-                if error.is_final or not left:
-                    raise
+                except StoreError as error:
+                    # What is large is not sent again before it was looked for.
+                    is_doubtful = isinstance(error, TakenError) or send == self._send_in_parts
+                    if is_doubtful and self._has(key, held):
+                        return
+                    if error.is_final or not left:
+                        raise
 
     def open(self, key: str) -> BinaryIO:
         """An object; raises FileNotFoundError, StoreError."""
@@ -239,13 +241,14 @@ class RemoteStore:
 
     def _asked(self, work: Callable[[], _Made]) -> _Made:
         """What reads, or may be done twice, again where it fails half-way."""
-        for _ in range(_TRIES - 1):
-            try:
-                return self._once(work)
-            except StoreError as error:
-                if error.is_final:
-                    raise
-        return self._once(work)
+        with self._outage.noted():
+            for _ in range(_TRIES - 1):
+                try:
+                    return self._once(work)
+                except StoreError as error:
+                    if error.is_final:
+                        raise
+            return self._once(work)
 
     def _once(self, work: Callable[[], _Made]) -> _Made:
         from obstore.exceptions import AlreadyExistsError, BaseError

@@ -2,6 +2,10 @@
 
 import errno
 import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
 
 from storage.diagnostics import ResourceError
 
@@ -12,18 +16,18 @@ _STATUS = re.compile(r"status code: (\d{3})")
 class StoreError(OSError, ResourceError):
     """The store does not do what is asked; its text says what is wrong, where, and what to do.
 
-    `is_final`: to ask again at once would change nothing.
+    `is_final`: to ask again at once would change nothing; `is_away`: nobody answered.
     """
 
-    def __init__(self, words: str, is_final: bool = False) -> None:
+    def __init__(self, words: str, is_final: bool = False, is_away: bool = False) -> None:
         super().__init__(errno.EIO, words)
-        self.is_final = is_final
+        self.is_final, self.is_away = is_final, is_away
 
     def __str__(self) -> str:
         return str(self.strerror)
 
-    def __reduce__(self) -> tuple[type["StoreError"], tuple[str, bool]]:
-        return type(self), (str(self), self.is_final)
+    def __reduce__(self) -> tuple[type["StoreError"], tuple[str, bool, bool]]:
+        return type(self), (str(self), self.is_final, self.is_away)
 
 
 class TakenError(StoreError):
@@ -78,8 +82,9 @@ def told(error: Exception, name: str) -> Exception:
         return StoreError(*_answered(code[1] if code else "", status[1] if status else "", name))
     for mark, words, remedy in _OF_CLIENT:
         if mark in text:
-            return StoreError(f"{words}: {name}; {remedy}")
-    return StoreError(f"The connection to the object store fails: {name}; {_SEE_IT}")
+            return StoreError(f"{words}: {name}; {remedy}", is_away=True)
+    words = "The connection to the object store fails"
+    return StoreError(f"{words}: {name}; {_SEE_IT}", is_away=True)
 
 
 def _answered(code: str, status: str, name: str) -> tuple[str, bool]:
@@ -93,3 +98,65 @@ def _answered(code: str, status: str, name: str) -> tuple[str, bool]:
     is_busy = status in ("429", "503")
     words = "The object store is busy" if is_busy else "The object store fails"
     return f"{words}: {name} answers {said}; {_SEE_IT}", status.startswith("4") and not is_busy
+
+
+class Outage:
+    """Whether a store is away: then one call at a time looks whether it is back, others fail.
+
+    What is asked of a store that is away is waited for, and asked again, for many seconds: a
+    retrieve of many instances would take so long for each. A call that failed begins an outage
+    where nobody was answered since it began; one that is answered ends it.
+    """
+
+    def __init__(self, rest_seconds: float = 5.0) -> None:
+        """`rest_seconds`: for so long nobody looks once somebody has."""
+        self._rest_seconds = rest_seconds
+        self._lock = Lock()
+        self._error: StoreError | None = None
+        self._looked_at = self._answered_at = 0.0
+        self._is_looked_at = False
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note how a call ends, with all of its tries. Raises StoreError while it is away."""
+        began = time.monotonic()
+        is_look = self._begin(began)
+        try:
+            yield
+        except StoreError as error:
+            if error.is_away:
+                self._fail(error, began)
+            else:
+                self._answer()
+            raise
+        except FileNotFoundError:
+            self._answer()
+            raise
+        else:
+            self._answer()
+        finally:
+            if is_look:
+                self._is_looked_at = False
+
+    def _begin(self, now: float) -> bool:
+        """Whether the call is the one that looks."""
+        if self._error is None:
+            return False
+        with self._lock:
+            if self._error is None:
+                return False
+            if self._is_looked_at or now - self._looked_at < self._rest_seconds:
+                raise StoreError(str(self._error), is_away=True)
+            self._is_looked_at = True
+            return True
+
+    def _fail(self, error: StoreError, began: float) -> None:
+        with self._lock:
+            if self._answered_at <= began:
+                self._error, self._looked_at = error, time.monotonic()
+
+    def _answer(self) -> None:
+        self._answered_at = time.monotonic()
+        if self._error:
+            with self._lock:
+                self._error = None
