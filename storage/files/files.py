@@ -1,6 +1,6 @@
 """What the rest of storage needs of the files of instances, wherever they lie."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -25,6 +25,12 @@ class InstanceFiles(Protocol):
 
         It can be read and sought in, has no descriptor that could be asked for, and no path:
         `status_of` tells what these would.
+        """
+
+    def expect(self, instances: Sequence[Uids]) -> Mapping[Uids, str]:
+        """Be told whose files are read next, and whole; their keys, as far as that helps.
+
+        What fails of it, opening one tells.
         """
 
     def name(self, uids: Uids, key: str) -> str:

@@ -3,7 +3,7 @@
 import itertools
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -76,6 +76,10 @@ class Tree(StagingFolder):
     def open(self, uids: Uids, key: str = "") -> BinaryIO:
         """The file of an instance, for the caller to close: it has no other. Raises OSError."""
         return open(self._text(uids), "rb")
+
+    def expect(self, instances: Sequence[Uids]) -> Mapping[Uids, str]:
+        """Nothing: the system reads ahead."""
+        return {}
 
     def holds(self, uids: Uids) -> bool:
         """Whether there is a file of the instance."""

@@ -4,9 +4,10 @@ Who writes holds the archive's right to write, as for the index, and in the same
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from itertools import groupby
+from typing import Any, NamedTuple
 
 from storage.dicom.values import Uids
 from storage.files import FileFacts
@@ -82,6 +83,18 @@ class Objects:
         """The same, and the one with a key, whatever that is."""
         return self._rows(f"key = ? OR ({_OF_INSTANCE} AND state = 'held')", key, *uids)
 
+    def keys_of(self, instances: Sequence[Uids]) -> dict[Uids, str]:
+        """The keys of those that instances have; asked together where they are of one series."""
+        found: dict[Uids, str] = {}
+        asked = self._engine.dialect.is_in_texts.format("instance")
+        for (study, series), of_series in groupby(instances, lambda uids: uids[:2]):
+            names = self._engine.dialect.listed([instance for _, _, instance in of_series])
+            rows = self._rows(
+                f"study = ? AND series = ? AND {asked} AND state = 'held'", study, series, names
+            )
+            found |= {one.uids: one.key for one in rows}
+        return found
+
     def superseded(self, *above: str) -> Iterator[ObjectRow]:
         """Those of before, or of a study, series or instance."""
         return self._paged("state = 'superseded'", *above)
@@ -151,7 +164,7 @@ class Objects:
             rows = self._engine.execute(statement, (self._engine.dialect.listed(keys),))
         return {str(key) for (key,) in rows}
 
-    def _rows(self, condition: str, *values: str, order: str = "") -> list[ObjectRow]:
+    def _rows(self, condition: str, *values: Any, order: str = "") -> list[ObjectRow]:
         with self._engine.reading():
             statement = f"SELECT {_COLUMNS} FROM object WHERE {condition} {order}"
             return [_row(*row) for row in self._engine.execute(statement, values)]

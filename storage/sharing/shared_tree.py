@@ -5,7 +5,7 @@ transaction with what else is written of them.
 """
 
 import errno
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
@@ -48,7 +48,21 @@ class SharedTree(StagingFolder):
 
     def open(self, uids: Uids, key: str = "") -> BinaryIO:
         """The object of an instance. Raises FileNotFoundError, StoreError."""
-        return self._store().open(key or self._held(uids).key)
+        try:
+            return self._store().open(key or self._held(uids).key)
+        except FileNotFoundError:
+            if not key or (held := self._held(uids)).key == key:
+                raise
+            return self._store().open(held.key)  # the other was replaced, and has gone
+
+    def expect(self, instances: Sequence[Uids]) -> Mapping[Uids, str]:
+        """Look their keys up together, and have the store begin to read."""
+        try:
+            keys = self.objects.keys_of(instances)
+            self._store().expect(keys.values())
+        except ResourceError:
+            return {}
+        return keys
 
     def name(self, uids: Uids, key: str = "") -> str:
         """What a user finds the object of an instance by."""

@@ -1,7 +1,7 @@
 """What a receiver gets of an instance that is held."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol
 
 from scp.copies.conversion.data_set import TranscodeError, chained
@@ -34,6 +34,9 @@ class Copies(Protocol):
     def open(self, location: Location) -> Copy:
         """A copy of an instance, for the caller to close. Raises ArchiveError, OSError."""
 
+    def expect(self, locations: Sequence[Location]) -> Sequence[Location]:
+        """Be told of what is opened next: as what is returned."""
+
     def fault_of(self, location: Location) -> str:
         """What is wrong with the bytes that it is made from, or nothing; reads all of them."""
 
@@ -44,6 +47,13 @@ class AsCorrected:
     def __init__(self, files: InstanceFiles, system: str) -> None:
         self._files = files
         self.system = system
+
+    def expect(self, locations: Sequence[Location]) -> Sequence[Location]:
+        """Have the files know."""
+        keys = self._files.expect([one.uids for one in locations])
+        return (
+            [replace(one, key=keys.get(one.uids, "")) for one in locations] if keys else locations
+        )
 
     def open(self, location: Location) -> Copy:
         """The file itself, or a copy of it with other values. Raises ArchiveError, OSError."""

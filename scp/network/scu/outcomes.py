@@ -2,9 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import islice
 
 from storage import Location
 from storage.diagnostics import Event, ResourceError
@@ -14,6 +16,14 @@ logger = logging.getLogger(__name__)
 INTERNAL = "internal error, see the log"
 # A pending response is due for every instance of few, else for every so many.
 FEW = 50
+# Instances that are known of before it is their turn.
+_FEW_AHEAD = 4
+
+Expect = Callable[[Sequence[Location]], Sequence[Location]]
+
+
+def _as_they_are(coming: Sequence[Location]) -> Sequence[Location]:
+    return coming
 
 
 class Result(Enum):
@@ -70,30 +80,41 @@ class Unsent:
     def __init__(self, locations: Sequence[Location]) -> None:
         self._rest = iter(locations)
         self._count = len(locations)
-        self._returned: list[Location] = []
+        self._next: deque[Location] = deque()  # of these, the ones that are known already
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return self._count
 
-    def take(self) -> Location | None:
-        """The next one; None: another was faster, or it cannot be read which that is."""
+    def take(self, expect: Expect = _as_they_are) -> Location | None:
+        """The next one; None: another was faster, or it cannot be read which that is.
+
+        `expect` is told of those behind it, a few at a time, and says how these are to be taken.
+        """
         with self._lock:
-            if not self._count:
-                return None
-            try:
-                location = self._returned.pop() if self._returned else next(self._rest)
-            except ResourceError as error:  # of the rest nobody knows which they are
-                logger.error(Event("the rest is not sent", error, instances=self._count))
-                self._count = 0
+            if len(self._next) <= _FEW_AHEAD and (coming := self._read()):
+                self._next += expect(coming)
+            if not self._next:
                 return None
             self._count -= 1
-            return location
+            return self._next.popleft()
+
+    def _read(self) -> list[Location]:
+        """Some more of the rest."""
+        coming: list[Location] = []
+        try:
+            for location in islice(self._rest, min(_FEW_AHEAD, self._count - len(self._next))):
+                coming.append(location)
+        except ResourceError as error:  # of the rest nobody knows which they are
+            known = len(self._next) + len(coming)
+            logger.error(Event("the rest is not sent", error, instances=self._count - known))
+            self._count = known
+        return coming
 
     def give_back(self, location: Location) -> None:
         """Have one back that was not sent; it is the next."""
         with self._lock:
-            self._returned.append(location)
+            self._next.appendleft(location)
             self._count += 1
 
 
@@ -104,9 +125,9 @@ class Supply:
         self._unsent = unsent
         self._stopped = stopped
 
-    def take(self) -> Location | None:
+    def take(self, expect: Expect) -> Location | None:
         """The next instance."""
-        return None if self._stopped.is_set() else self._unsent.take()
+        return None if self._stopped.is_set() else self._unsent.take(expect)
 
     def give_back(self, location: Location) -> None:
         """Have one back that was not sent."""

@@ -125,7 +125,7 @@ class Sender:
 
     def _next(self, supply: Supply) -> "_Ready | SubOperationOutcome | None":
         """The next instance, ready to be sent, or failed already; None where there is none."""
-        location = supply.take()
+        location = supply.take(self._copies.expect)
         if location is None:
             return None
         try:

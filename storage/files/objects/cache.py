@@ -49,6 +49,10 @@ class CacheFolder:
             os.utime(path, ns=(time.time_ns(), arrived))  # also where nobody else notes reads
         return file
 
+    def has(self, key: str) -> bool:
+        """Whether an object is there."""
+        return self._path(key).exists()
+
     def keeping(self, key: str, status: FileStatus) -> "Keeping | None":
         """What takes an object as it is read; None: it would be too large."""
         if status.bytes > self._most * _KEPT_SHARE:

@@ -1,7 +1,7 @@
 """The files of instances, for who reads one, as the objects of a store."""
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,9 +33,9 @@ class ObjectFiles:
             raise FileNotFoundError(errno.ENOENT, f"No row names an object of {uids[2]}")
         return self.store.open(key)
 
-    def expect(self, keys: Iterable[str]) -> None:
-        """Be told of what is opened next."""
-        self.store.expect(keys)
+    def expect(self, instances: Sequence[Uids]) -> Mapping[Uids, str]:
+        """Nothing: by UIDs nobody knows the keys."""
+        return {}
 
     def name(self, uids: Uids, key: str) -> str:
         """What a user finds an object by; of what has none, its instance."""

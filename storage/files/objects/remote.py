@@ -30,8 +30,10 @@ _PART_BYTES = 8 << 20
 _PARTS_AT_ONCE = 2
 _MOST_PARTS = 10_000  # of S3
 _READERS = 8
-# Objects of which the beginning is read before they are asked for.
+# Objects of which the beginning is read before they are asked for; who expects one reads all of it,
+# and most are no larger.
 _EXPECTED = 8
+_EXPECTED_BYTES = 1 << 20
 _NANOSECONDS = 1_000_000_000
 # Of what is read and of what is written once; a client asks again itself where it knows it may.
 _TRIES = 2
@@ -118,9 +120,12 @@ class RemoteStore:
     def expect(self, keys: Iterable[str]) -> None:
         """Read the beginnings of objects beside; of those that nobody opens the oldest go."""
         for key in keys:
+            if self._cache and self._cache.has(key):
+                continue
             with self._lock:
                 if key not in self._expected:
-                    self._expected[key] = self._readers.submit(self._begin, key)
+                    begun = self._readers.submit(self._begin, key, _EXPECTED_BYTES)
+                    self._expected[key] = begun
                 while len(self._expected) > _EXPECTED:
                     self._expected.popitem(last=False)[1].cancel()
 
@@ -207,17 +212,17 @@ class RemoteStore:
         except OSError:
             return False
 
-    def _begin(self, key: str) -> _Beginning:
-        return self._asked(lambda: self._beginning(key))
+    def _begin(self, key: str, most: int = FIRST_BYTES) -> _Beginning:
+        return self._asked(lambda: self._beginning(key, most))
 
-    def _beginning(self, key: str) -> _Beginning:
+    def _beginning(self, key: str, most: int) -> _Beginning:
         import obstore
 
-        found = obstore.get(self._client, key, options={"range": (0, FIRST_BYTES)})
+        found = obstore.get(self._client, key, options={"range": (0, most)})
         size, facts = found.meta["size"], facts_from(_texts(found))
         arrived = facts.arrived if facts else 0
         arrived = arrived or int(found.meta["last_modified"].timestamp() * _NANOSECONDS)
-        data = self._whole(found, min(size, FIRST_BYTES))
+        data = self._whole(found, min(size, most))
         return _Beginning(FileStatus(size, arrived), facts, data)
 
     def _range(self, key: str, start: int, end: int) -> memoryview:

@@ -24,8 +24,9 @@ from storage.dicom.values import Level
 from storage.files import Bounds
 from storage.journal import Commitment, commitments, pins
 from storage.maintenance.changes import Selection, deletion
-from storage.sharing.ledger import State
+from storage.sharing.ledger import Objects, State
 from storage.sharing.opened import shared_of
+from storage.sharing.sweeping import sweep
 from storage.worklist import StepError, StepFault, Worklist
 from storage.worklist.entries import from_values
 
@@ -55,6 +56,35 @@ def test_a_large_instance_goes_by_the_spool_and_leaves_nothing_there(new_node: N
     archive.store(received(PixelData=bytes(3 << 20)))
     assert faults(archive) == [""]
     assert not list((archive.tree.data / "incoming").iterdir())
+
+
+def test_what_is_expected_is_read_without_another_look_at_what_is_held(
+    new_node: NewNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = new_node()
+    instances = [(UIDS[0], UIDS[1], f"1.3.{number}") for number in range(3)]
+    for uids in instances:
+        archive.store(received(uids=uids))
+    keys = archive.tree.expect([*instances, ("1", "2", "3")])
+    assert sorted(keys) == instances
+    contents = {uids: archive.tree.open(uids).read() for uids in instances}
+    with monkeypatch.context() as patch:
+        patch.setattr(Objects, "held", None)
+        assert {uids: archive.tree.open(uids, keys[uids]).read() for uids in instances} == contents
+
+
+def test_what_is_expected_and_was_replaced_since_is_given_as_it_is_held(new_node: NewNode) -> None:
+    archive = new_node()
+    archive.store(received())
+    old = archive.tree.expect([UIDS])[UIDS]
+    archive.store(received("C^D"))
+    (kept,) = archive.tree.superseded.all()
+    archive.tree.superseded.remove(kept.path)
+    sweep(shared_of(archive.tree.data), young=0)
+    assert archive.tree.open(UIDS, old).read() == archive.tree.open(UIDS).read()
+    list(deletion.delete(archive, archive.locate_below(UIDS[0])))
+    with pytest.raises(FileNotFoundError):
+        archive.tree.open(UIDS, old)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Copies of instances without what identifies the patient, made of other copies."""
 
+from collections.abc import Sequence
 from typing import BinaryIO
 
 from scp.copies.conversion.data_set import TranscodeError, chained
@@ -43,6 +44,10 @@ class Deidentified:
             if made is None:
                 copy.file.close()
         return Copy(made, uid)
+
+    def expect(self, locations: Sequence[Location]) -> Sequence[Location]:
+        """Have what these are made of know."""
+        return self._inner.expect(locations)
 
     def fault_of(self, location: Location) -> str:
         """What is wrong with the bytes that it is made from, or nothing; reads all of them."""
