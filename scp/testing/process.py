@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -38,6 +38,50 @@ class Process(Protocol):
         """Send it a signal, unless it has ended."""
 
 
+class _Written:
+    """What a process writes to a pipe, line by line, until all that may write to it have ended."""
+
+    def __init__(self, pipe: int | None = None) -> None:
+        self.lines: list[str] = []
+        self._pipe = pipe
+        self._rest = b""  # of a line that has not come to its end
+        self._changed = threading.Condition()
+
+    def read(self) -> None:
+        """Take what comes, until the end."""
+        pipe = self._pipe
+        assert pipe is not None
+        comes = select.poll()
+        comes.register(pipe, select.POLLIN)
+        while self._pipe is not None:
+            comes.poll()
+            self.until_now()
+        os.close(pipe)
+
+    def until_now(self) -> list[str]:
+        """All lines that were written until now."""
+        with self._changed:
+            while self._pipe is not None and self._comes():
+                data = os.read(self._pipe, 1 << 16)
+                *lines, self._rest = (self._rest + data).split(b"\n")
+                self.lines += [line.decode() for line in lines]
+                if not data:
+                    self.lines += [self._rest.decode()] * bool(self._rest) + [_END]
+                    self._pipe = None
+                self._changed.notify_all()
+            return self.lines
+
+    def _comes(self) -> bool:
+        comes = select.poll()  # not select(2), which takes no descriptor above 1,023
+        comes.register(self._pipe or 0, select.POLLIN)
+        return bool(comes.poll(0))
+
+    def wait_for(self, holds: Callable[[], bool], seconds: float) -> None:
+        """Wait until something holds, or for so long."""
+        with self._changed:
+            self._changed.wait_for(holds, seconds)
+
+
 class NodeProcess:
     """The node in a process group of its own. What is waited for in vain is an AssertionError."""
 
@@ -49,12 +93,9 @@ class NodeProcess:
         self.data = folder / tables.get("storage", {}).get("path", "data")
         self.config = folder / "config.toml"
         self.title = tables.get("node", {}).get("ae_title", "MINIPACS")
-        self.log: list[str] = []
         self.port = 0
         self._reader: threading.Thread | None = None
-        self._rest = b""  # of a line that has not come to its end
-        self._is_read = True
-        self._changed = threading.Condition()
+        self._written = _Written()
         self.configure(tables)
 
     def configure(self, tables: Tables) -> None:
@@ -76,12 +117,11 @@ class NodeProcess:
     def start(self) -> Self:
         """Start it, once more too, and wait for the line that says where it listens."""
         self._finish_reading()  # else it would tell of the end of the one before
-        self.log = []
         ours, theirs = os.pipe()
-        self._pipe, self._is_read = ours, False
+        self._written = _Written(ours)
         self.process = self._process(theirs)
         os.close(theirs)
-        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader = threading.Thread(target=self._written.read, daemon=True)
         self._reader.start()
         match = _LISTENING.search(self.wait_for_log("listening on"))
         assert match
@@ -103,29 +143,10 @@ class NodeProcess:
             start_new_session=True,
         )
 
-    def _read(self) -> None:
-        """Take what it writes as it comes, until every process that may write has ended."""
-        comes = select.poll()
-        comes.register(self._pipe, select.POLLIN)
-        while not self._is_read:
-            comes.poll()
-            with self._changed:
-                self._take_written()
-        os.close(self._pipe)
-
-    def _take_written(self) -> None:
-        """Take all that it has written until now; `_changed` is held."""
-        comes = select.poll()
-        if not self._is_read:
-            comes.register(self._pipe, select.POLLIN)
-        while not self._is_read and comes.poll(0):
-            data = os.read(self._pipe, 1 << 16)
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            self.log += [line.decode() for line in lines]
-            if not data:
-                self.log += [self._rest.decode()] * bool(self._rest) + [_END]
-                self._rest, self._is_read = b"", True
-            self._changed.notify_all()
+    @property
+    def log(self) -> list[str]:
+        """The lines that it has written since it was started, as far as they were read."""
+        return self._written.lines
 
     @property
     def is_running(self) -> bool:
@@ -134,25 +155,21 @@ class NodeProcess:
 
     def mark(self) -> int:
         """A place in the log: behind all that was written until now."""
-        with self._changed:
-            self._take_written()
-            return len(self.log)
+        return len(self._written.until_now())
 
     def logged(self, *words: str, after: int = 0) -> list[str]:
         """The lines that hold all of `words`, of all that were written until now."""
-        with self._changed:
-            self._take_written()
-            return [line for line in self.log[after:] if all(word in line for word in words)]
+        lines = self._written.until_now()[after:]
+        return [line for line in lines if all(word in line for word in words)]
 
     def wait_for_log(
         self, *words: str, count: int = 1, after: int = 0, seconds: float = SECONDS
     ) -> str:
         """The `count`-th line after the mark that holds all of `words`, once it is there."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: len(self.logged(*words, after=after)) >= count or _END in self.log, seconds
-            )
-            lines = self.logged(*words, after=after)
+        self._written.wait_for(
+            lambda: len(self.logged(*words, after=after)) >= count or _END in self.log, seconds
+        )
+        lines = self.logged(*words, after=after)
         if len(lines) < count:
             raise AssertionError(f"no {words!r} in the log:\n" + "\n".join(self.log[-50:]))
         return lines[count - 1]
