@@ -17,8 +17,7 @@ from storage.journal import MIGRATED, RECEIPTS
 from storage.journal.corrections import in_force
 from storage.maintenance.changes import catch_up_corrections
 from storage.maintenance.migration.staged_copies import StagedCopy
-from storage.maintenance.recovery.replay import settle_index
-from storage.maintenance.recovery.startup import fault_of_index, new_index
+from storage.maintenance.recovery import fault_of_index, settle_index, startup
 from storage.sharing.ledger import State
 from storage.sharing.nodes import registry_of
 from storage.sharing.opened import Shared, shared_of
@@ -117,7 +116,7 @@ class FolderTarget:
             self.archive = Archive(data, sync)
             self.archive.journal.prepare()
             if fault_of_index(index_path(data), look_through=True):
-                new_index(index_path(data), is_whole=True)
+                startup.new_index(index_path(data), is_whole=True)
         except OSError as error:
             raise FolderError(f"{error.filename or data}: {error.strerror}") from error
 
