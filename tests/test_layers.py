@@ -45,6 +45,7 @@ FLOORS = (
         "storage.maintenance.backup",
         "storage.maintenance.compaction",
     },
+    {"storage.maintenance.migration"},
     {"storage.maintenance"},
     {"storage"},
     {"scp.config", "scp.copies.conversion.codecs"},

@@ -84,6 +84,10 @@ COMMANDS = {
         "transfer.backup",
         "Bring a copy of the archive up to date; the node may run meanwhile.",
     ),
+    "migrate": (
+        "transfer.migrate",
+        "Bring the archive to that of another configuration, or what is new; the node may run.",
+    ),
     "delete": (
         "changes.delete",
         "Take patients, studies, series or instances out of the archive, into superseded/.",

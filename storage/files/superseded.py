@@ -68,6 +68,21 @@ class Superseded:
             prune(path)
         return kept
 
+    def bring(self, staged: Path, uids: Uids, since: int) -> None:
+        """Have `staged` be a file of an instance that was displaced then, in nanoseconds.
+
+        Raises ResourceError.
+        """
+        folder = self.folder / relative_path(uids).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            while (kept := folder / f"{uids[2]}.{since}.dcm").exists():
+                since += 1
+            os.rename(staged, kept)
+            self._sync_way_to(kept)
+        except OSError as error:
+            raise ResourceError(f"Cannot write to {folder}: {error.strerror}") from error
+
     def bytes_to_keep(self, uids: Uids) -> int:
         """How large the file of an instance is that would be kept. Raises OSError."""
         return self._path(uids).stat().st_size

@@ -52,13 +52,17 @@ class Tree(StagingFolder):
         used or another node uses it; the claim lasts until the process and its children end.
         """
         try:
-            for folder in (self.data, self.root, self._incoming, self.superseded.folder):
-                folder.mkdir(parents=True, exist_ok=True)
-            self._sync_folder(self.data)
+            self.make_folders()
             claim_folder(self.data)  # open, and so held, until the process ends
             return self.clear()
         except OSError as error:
             raise FolderError(f"{error.filename or self.data}: {error.strerror}") from error
+
+    def make_folders(self) -> None:
+        """Make them where they are not there. Raises OSError."""
+        for folder in (self.data, self.root, self._incoming, self.superseded.folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._sync_folder(self.data)
 
     def path(self, uids: Uids) -> Path:
         """Where the instance lies. The UIDs must have passed `check_uid`."""

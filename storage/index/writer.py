@@ -25,9 +25,14 @@ _OF_INSTANCE = (
     "AND instance.SOPInstanceUID = ?"
 )
 
-_FACTS = (
-    "SELECT TransferSyntaxUID, file_bytes, instance.digest, charset, arrived, sender, received "
-    f"{_OF_INSTANCE}"
+_FACT_COLUMNS = (
+    "instance.TransferSyntaxUID, file_bytes, instance.digest, charset, arrived, sender, received"
+)
+_FACTS = f"SELECT {_FACT_COLUMNS} {_OF_INSTANCE}"
+_FACTS_OF_STUDY = (
+    f"SELECT series.SeriesInstanceUID, instance.SOPInstanceUID, {_FACT_COLUMNS} "
+    "FROM study JOIN series ON series.parent_id = study.id "
+    "JOIN instance ON instance.parent_id = series.id WHERE study.StudyInstanceUID = ?"
 )
 
 
@@ -136,6 +141,20 @@ def facts_in(index: Index, uids: Uids) -> FileFacts | None:
     with index.engine.reading():
         found = index.engine.execute(_FACTS, uids)
     return FileFacts(*found[0]) if found else None
+
+
+def studies(index: Index) -> list[str]:
+    """The Study Instance UIDs of all that is held, sorted. Raises ResourceError."""
+    with index.engine.reading():
+        found = index.engine.execute("SELECT DISTINCT StudyInstanceUID FROM study", ())
+    return sorted(str(study) for (study,) in found)
+
+
+def facts_of_study(index: Index, study: str) -> dict[Uids, FileFacts]:
+    """What the rows of a study's instances hold of their files. Raises ResourceError."""
+    with index.engine.reading():
+        found = index.engine.execute(_FACTS_OF_STUDY, (study,))
+    return {(study, str(row[0]), str(row[1])): FileFacts(*row[2:]) for row in found}
 
 
 def without_row(index: Index, instances: Sequence[Uids]) -> list[Uids]:

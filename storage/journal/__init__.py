@@ -8,6 +8,7 @@ from storage.journal.journal import (
     ACCEPTED,
     COMMITMENTS,
     CORRECTIONS,
+    MIGRATED,
     ORDERS,
     PINS,
     RECEIPTS,
@@ -47,7 +48,13 @@ from storage.journal.segments import (
     record_of,
     time_told,
 )
-from storage.journal.unfinished import changes_cut_off, changes_under_way, in_progress
+from storage.journal.unfinished import (
+    changes_cut_off,
+    changes_under_way,
+    in_progress,
+    last_migration,
+    require_migrated,
+)
 from storage.journal.withdrawals import Withdrawals
 
 __all__ = [
@@ -55,6 +62,7 @@ __all__ = [
     "COMMITMENTS",
     "COMPACTED",
     "CORRECTIONS",
+    "MIGRATED",
     "ORDERS",
     "PINS",
     "RECEIPTS",
@@ -83,6 +91,7 @@ __all__ = [
     "in_progress",
     "journal_of",
     "keep_near",
+    "last_migration",
     "last_receipts",
     "left_open",
     "line_of",
@@ -97,6 +106,7 @@ __all__ = [
     "receipts_of",
     "record_deletion",
     "record_of",
+    "require_migrated",
     "stretches",
     "time_of",
     "time_told",

@@ -4,7 +4,7 @@ One JSON object a line. Positions are numbers that only the journal itself makes
 lines have higher ones.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -16,6 +16,7 @@ CORRECTIONS, PINS = "corrections", "pins"
 ACCEPTED = "accepted"
 STEPS = "steps"
 ORDERS = "orders"
+MIGRATED = "migrated"
 
 
 class Subject(NamedTuple):
@@ -72,6 +73,12 @@ class Journal(Protocol):
 
     def append_all(self, name: str, records: Iterable[dict[str, Any]]) -> None:
         """Add lines, durably and together. Raises ResourceError."""
+
+    def names(self) -> list[str]:
+        """Of what there are lines. Raises OSError, ResourceError."""
+
+    def append_lines(self, name: str, texts: Sequence[bytes]) -> None:
+        """Add lines as another journal has them, durably and together. Raises ResourceError."""
 
     def write_line(self, name: str, line: bytes) -> int:
         """Add a line of `line_of`; returns its number, for `sync`. Raises ResourceError."""

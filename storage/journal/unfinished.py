@@ -6,12 +6,15 @@ brings to its end what a kill left half-done.
 
 import itertools
 import os
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from storage.diagnostics import ResourceError
+from storage.diagnostics import FolderError, ResourceError
 from storage.files import claim
+from storage.journal.journal import MIGRATED, Journal
 
 _NAME = "doing-"
 _numbers = itertools.count()
@@ -48,6 +51,26 @@ def changes_under_way(data: Path) -> list[Path]:
 def changes_cut_off(data: Path) -> list[Path]:
     """The marks of changes that were cut off."""
     return [mark for mark in changes_under_way(data) if _is_left(mark)]
+
+
+def last_migration(journal: Journal) -> dict[str, Any]:
+    """What is told last of a migration into this archive; empty where there was none.
+
+    Raises ResourceError.
+    """
+    return next(iter(deque(journal.read(MIGRATED), maxlen=1)), {})
+
+
+def require_migrated(journal: Journal) -> None:
+    """Raise FolderError where an archive is being filled from another, and lacks some of it.
+
+    Raises ResourceError.
+    """
+    if last_migration(journal).get("complete") is False:
+        raise FolderError(
+            f"{journal.folder.parent}: its archive is being filled by `minipacs migrate`, and is "
+            "not whole yet: stop the nodes of the other archive, and run that once more"
+        )
 
 
 def _is_left(mark: Path) -> bool:

@@ -124,14 +124,16 @@ class Objects:
 
     def add(
         self, key: str, uids: Uids, state: State, facts: FileFacts,
-        line: tuple[str, bytes] | None = None,
+        line: tuple[str, bytes] | None = None, since: int = 0,
     ) -> None:  # fmt: skip
         """Have a row of an object that is new, and a `line` of the journal, by its name.
+
+        `since`: when it became what it is, in milliseconds since 1970, where that is not now.
 
         Of a transaction that writes, which sees to it that both are there once.
         """
         values = (
-            key, *uids, str(state), _now(), facts.digest, facts.file_bytes,
+            key, *uids, str(state), since or _now(), facts.digest, facts.file_bytes,
             facts.transfer_syntax_uid, facts.charset, facts.sender, facts.arrived, facts.received,
         )  # fmt: skip
         if line is None:

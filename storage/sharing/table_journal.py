@@ -5,7 +5,7 @@ there, too. Within a transaction a line is part of that, and gone with it.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ _ADD_ONCE = (
     "INSERT INTO line (name, line, token) SELECT ?, ?, ? "
     "WHERE NOT EXISTS (SELECT 1 FROM line WHERE token = ?)"
 )
+_ADD = "INSERT INTO line (name, line) VALUES (?, ?)"
+_NAMES = "SELECT DISTINCT name FROM line ORDER BY name"
 _SIZE = "SELECT COALESCE(MAX(position), 0) FROM line WHERE name = ?"
 _AT = "SELECT line FROM line WHERE name = ? AND position = ?"
 _READ = (
@@ -96,6 +98,16 @@ class TableJournal:
     def append_all(self, name: str, records: Iterable[dict[str, Any]]) -> None:
         """Add lines, durably and together. Raises ResourceError."""
         self._add(name, [line_of(record) for record in records])
+
+    def names(self) -> list[str]:
+        """Of what there are lines."""
+        with self._engine.reading():
+            return [str(name) for (name,) in self._engine.execute(_NAMES, ())]
+
+    def append_lines(self, name: str, texts: Sequence[bytes]) -> None:
+        """Add lines as another journal has them. Raises ResourceError: of none is known then."""
+        with self._engine.writing():
+            self._engine.execute_each(_ADD, [(name, text.decode()) for text in texts])
 
     def write_line(self, name: str, line: bytes) -> int:
         """Add a line of `line_of`. Raises ResourceError."""

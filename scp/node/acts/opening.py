@@ -13,6 +13,7 @@ from storage import Archive, OnConflict, prepare
 from storage.diagnostics import FolderError, InUseError, ResourceError
 from storage.files import Bounds, Tree, is_free
 from storage.index import index_path
+from storage.journal import journal_of, require_migrated
 from storage.maintenance.recovery import (
     UNFINISHED,
     bring_in,
@@ -76,6 +77,7 @@ def opened(settings: Settings) -> Iterator[Archive]:
     else:
         _bring_in(settings.storage.path)
         require_index(settings)
+    require_migrated(journal_of(settings.storage.path, sync=False))
     BUDGET.set(settings.storage.path, settings.limits)
     archive = Archive(settings.storage.path, settings.storage.sync)
     try:

@@ -1,7 +1,8 @@
 """The claim on a data folder, of the one node that serves it."""
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from storage.diagnostics import InUseError
@@ -30,6 +31,16 @@ def claim_folder(data: Path) -> tuple[int, ...]:
         _close(held)
         raise
     return tuple(held)
+
+
+@contextmanager
+def claimed(data: Path) -> Iterator[None]:
+    """Have the claim for the block alone. Raises as `claim_folder`."""
+    held = claim_folder(data)
+    try:
+        yield
+    finally:
+        _close(held)
 
 
 def is_free(data: Path) -> bool:

@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -144,6 +144,20 @@ class FolderJournal:
         number = 0
         for record in records:
             number = self.write(name, **record)
+        if number:
+            self.sync(name, number)
+
+    def names(self) -> list[str]:
+        """Of what there are lines."""
+        written = (*self._folder.glob("*.jsonl"), *self._folder.glob("*.link"))
+        closed = self._folder.glob("*/*.jsonl")
+        return sorted({one.stem for one in written} | {one.parent.name for one in closed})
+
+    def append_lines(self, name: str, texts: Sequence[bytes]) -> None:
+        """Add lines as another journal has them, synced together. Raises ResourceError."""
+        number = 0
+        for text in texts:
+            number = self.write_line(name, b"\n%b\n" % text)
         if number:
             self.sync(name, number)
 

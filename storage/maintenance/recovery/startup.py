@@ -24,7 +24,7 @@ from storage.index import (
     signature,
     version_of,
 )
-from storage.journal import RECEIPTS, FolderJournal, journal_of
+from storage.journal import RECEIPTS, FolderJournal, journal_of, require_migrated
 from storage.maintenance.changes import catch_up_corrections
 from storage.maintenance.recovery.logged import bring_in
 from storage.maintenance.recovery.replay import (
@@ -56,6 +56,7 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
     if shared_place(data):
         return _prepare_shared(data)
     require_own(data)
+    require_migrated(journal_of(data, sync))
     if fault := why_not(data) or why_not_made(data):
         raise FolderError(fault)
     for sentence in require_known(data, any_file_system):
@@ -89,6 +90,7 @@ def _prepare_shared(data: Path, takes_store: bool = False) -> bool:
     from storage.sharing.preparing import prepare_shared
 
     is_whole = prepare_shared(data, takes_store)
+    require_migrated(journal_of(data, sync=False))
     if is_whole:
         try:
             catch_up_corrections(data)

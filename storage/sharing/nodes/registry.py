@@ -104,6 +104,10 @@ class Registry:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
 
+    def is_made(self) -> bool:
+        """Whether there is a table: else no node has served yet."""
+        return self._schema.is_made()
+
     def enter(self, own: Node, run: int) -> None:
         """Have a node be one of them, with a run of `new_run`.
 

@@ -37,11 +37,15 @@ class Schema:
             is_there = self.engine.execute("SELECT 1 WHERE to_regclass('meta') IS NOT NULL", ())
             return self.engine.version() if is_there else 0
 
+    def is_made(self) -> bool:
+        """Whether the tables of nodes and jobs are there. Raises ResourceError."""
+        with self.errors():
+            return bool(self.engine.execute(_IS_MADE, ()))
+
     def make(self) -> None:
         """Make the tables of nodes and jobs where they are not there. Raises ResourceError."""
-        with self.errors():
-            if self.engine.execute(_IS_MADE, ()):
-                return
+        if self.is_made():
+            return
         with self.writing() as engine:
             engine.execute(f'CREATE SCHEMA IF NOT EXISTS "{engine.schema}"', ())
             for statement in _MAKE:
