@@ -91,7 +91,7 @@ def test_a_node_is_brought_to_several_while_it_serves_and_back(
         assert refused.returncode
         assert "being filled by `minipacs migrate`" in refused.stderr
         said("delete", node, "--study", "1.2.3", "--yes")
-        made["1.2.2"] |= stored(node, "1.2.2", 1, name="Replaced^2")
+        made["1.2.2"] |= stored(node, "1.2.2", 3, name="Replaced^2")
     assert more
     made |= more
     last = migrated(node, to)

@@ -86,7 +86,12 @@ class CarriedLines:
 
     def _take_up(self, name: str, end: int) -> None:
         """Raises FolderError where there are lines that the source does not have."""
-        start = self._positions.get(name, (0, 0))[1]
+        there, start = self._positions.get(name, (0, 0))
+        if there > end:
+            raise FolderError(
+                f"{self._from.folder}: {name} of this journal go less far than what was brought "
+                "already, as of a backup that was put back; name another place, which is empty"
+            )
         coming = self._carried(name, end)
         for line in self._to.lines(name, start):
             position, text = next(coming, (0, b""))

@@ -1,6 +1,7 @@
 """An archive brought from a folder to where several nodes have it, and back."""
 
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -379,3 +380,14 @@ def test_a_store_that_fails_is_told_and_the_next_run_goes_on(
         with pytest.raises(ResourceError, match="does not answer"):
             brought(source, shared)
     assert brought(source, shared).is_complete
+
+
+def test_an_archive_that_was_put_back_does_not_go_on_where_it_was_further(
+    source: Archive, to: Path, tmp_path: Path
+) -> None:
+    live(source)
+    shutil.copytree(source.tree.data, tmp_path / "older")
+    source.store(received("Later^9", uids(9)))
+    assert brought(source, to).is_complete
+    with pytest.raises(FolderError, match="go less far"):
+        brought(Archive(tmp_path / "older", sync=False), to)
