@@ -3,7 +3,7 @@
 import errno
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 
@@ -67,6 +67,8 @@ _OF_CLIENT = (
      "see to its load, and to the network"),
 )  # fmt: skip
 _SEE_IT = "see to it"
+# So long after a look that found a store away, at most, one that is back is found away.
+_MOST_REST_SECONDS = 5.0
 
 
 def told(error: Exception, name: str) -> Exception:
@@ -105,21 +107,21 @@ class Outage:
 
     What is asked of a store that is away is waited for, and asked again, for many seconds: a
     retrieve of many instances would take so long for each. A call that failed begins an outage
-    where nobody was answered since it began; one that is answered ends it.
+    where nobody was answered since it began; one that is answered ends it. For as long as a look
+    took nobody looks again.
     """
 
-    def __init__(self, rest_seconds: float = 5.0) -> None:
-        """`rest_seconds`: for so long nobody looks once somebody has."""
-        self._rest_seconds = rest_seconds
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._lock = Lock()
         self._error: StoreError | None = None
-        self._looked_at = self._answered_at = 0.0
+        self._rests_until = self._answered_at = 0.0
         self._is_looked_at = False
 
     @contextmanager
     def noted(self) -> Iterator[None]:
         """Note how a call ends, with all of its tries. Raises StoreError while it is away."""
-        began = time.monotonic()
+        began = self._clock()
         is_look = self._begin(began)
         try:
             yield
@@ -145,7 +147,7 @@ class Outage:
         with self._lock:
             if self._error is None:
                 return False
-            if self._is_looked_at or now - self._looked_at < self._rest_seconds:
+            if self._is_looked_at or now < self._rests_until:
                 raise StoreError(str(self._error), is_away=True)
             self._is_looked_at = True
             return True
@@ -153,10 +155,12 @@ class Outage:
     def _fail(self, error: StoreError, began: float) -> None:
         with self._lock:
             if self._answered_at <= began:
-                self._error, self._looked_at = error, time.monotonic()
+                now = self._clock()
+                self._error = error
+                self._rests_until = now + min(now - began, _MOST_REST_SECONDS)
 
     def _answer(self) -> None:
-        self._answered_at = time.monotonic()
+        self._answered_at = self._clock()
         if self._error:
             with self._lock:
                 self._error = None
