@@ -58,6 +58,8 @@ def last_migration(journal: Journal) -> dict[str, Any]:
 
     Raises ResourceError.
     """
+    if not journal.size(MIGRATED):
+        return {}
     return next(iter(deque(journal.read(MIGRATED), maxlen=1)), {})
 
 

@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -14,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 from support.machine.seaweed import IMPATIENT, ScratchSeaweed, running_seaweed
-from support.machine.store_proxy import StoreProxy
+from support.machine.store_proxy import StoreProxy, once_back
 
 from storage.files import FileFacts
 from storage.files.objects.contract import HeldObject
@@ -27,8 +26,6 @@ _Made = TypeVar("_Made")
 UIDS = "1.2.3", "1.2.3.4", "1.2.3.4.5"
 FACTS = FileFacts("1.2.840.10008.1.2.1", 12, "d" * 64, "ISO_IR 192", 1, "CT1", 2)
 SMALL, LARGE = Random(1).randbytes(600_000), Random(2).randbytes(20 << 20)
-
-BACK_SECONDS = 60
 
 
 @pytest.fixture
@@ -66,18 +63,6 @@ def put(store: RemoteStore, data: bytes) -> str:
 def read(store: RemoteStore, key: str) -> bytes:
     with store.open(key) as file:
         return file.read()
-
-
-def read_once_back(store: RemoteStore, key: str) -> bytes:
-    """The same of a store that was away: it is looked at again after a moment."""
-    deadline = time.monotonic() + BACK_SECONDS
-    while True:
-        try:
-            return read(store, key)
-        except StoreError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
 
 
 def keys(store: RemoteStore) -> list[str]:
@@ -169,7 +154,7 @@ def test_what_lasts_is_told_by_whatever_is_asked_and_passes_by_itself(
     assert {name for name, text in said.items() if words not in text} <= {bodiless}
     assert all("s3://shared/" in text and proxy.endpoint in text for text in said.values())
     assert keys(behind) == [key]
-    assert read_once_back(store, key) == SMALL
+    assert once_back(lambda: read(store, key)) == SMALL
     store.probe()
 
 
@@ -216,7 +201,7 @@ def test_an_answer_that_is_cut_again_and_again_is_gone_on_with_or_told(
     with proxy.happening(method="GET", left_bytes=left) as happened, suppress(StoreError):
         assert read(store, key) == SMALL
     assert happened.happened > 1
-    assert read_once_back(store, key) == SMALL
+    assert once_back(lambda: read(store, key)) == SMALL
 
 
 def test_an_upload_that_fails_leaves_no_parts(

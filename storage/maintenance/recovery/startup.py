@@ -1,6 +1,7 @@
 """A data folder made ready: leftovers cleared, the index usable, if not yet whole."""
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 from storage.diagnostics import ArchiveError, Event, FolderError, ResourceError
@@ -56,9 +57,10 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
     if shared_place(data):
         return _prepare_shared(data)
     require_own(data)
-    require_migrated(journal_of(data, sync))
     if fault := why_not(data) or why_not_made(data):
         raise FolderError(fault)
+    with suppress(ResourceError):  # first, as the folder is claimed from here on; below it is told
+        require_migrated(journal_of(data, sync))
     for sentence in require_known(data, any_file_system):
         logger.warning(sentence)
     tree = Tree(data, sync)
@@ -69,6 +71,7 @@ def prepare(data: Path, sync: bool, charset: str, any_file_system: bool = False)
     path = index_path(data)
     try:
         FolderJournal(data, sync).prepare()
+        require_migrated(journal_of(data, sync))
         is_brought_in = _is_brought_in(tree)
         fault = fault_of_index(path, _is_unsure(data), is_start=True)
         if fault and not _is_older(path, fault):

@@ -66,7 +66,7 @@ class ScratchPostgres:
                   "--locale=C", "--no-sync", "--no-instructions")  # fmt: skip
         self._settings = {
             "port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "",
-            "shared_buffers": "32MB", "max_connections": 60, "statement_timeout": "120s",
+            "shared_buffers": "32MB", "max_connections": 300, "statement_timeout": "120s",
         }  # fmt: skip
         if not durable:
             self._settings |= {"fsync": "off", "full_page_writes": "off"}

@@ -2,11 +2,31 @@
 
 import http.client
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TypeVar
 from urllib.parse import urlsplit
+
+from storage.diagnostics import ResourceError
+
+_Made = TypeVar("_Made")
+# For how long a store that is back may still be taken for away.
+_BACK_SECONDS = 60
+
+
+def once_back(ask: Callable[[], _Made]) -> _Made:
+    """What is answered once a store that was away is looked at again."""
+    deadline = time.monotonic() + _BACK_SECONDS
+    while True:
+        try:
+            return ask()
+        except ResourceError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 @dataclass
