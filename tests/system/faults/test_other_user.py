@@ -235,7 +235,7 @@ TAKEN = {
 
 def test_whatever_files_are_roots_the_node_lives_and_says_so(node: RunningNode) -> None:
     run(node.config, "correct", "--study", "1.2", "StudyDescription=A", "--yes")
-    ready = node.logged("metrics at")[0].split(" at ")[1].split("/metrics")[0] + "/readyz"
+    ready = node.wait_for_log("metrics at").split(" at ")[1].split("/metrics")[0] + "/readyz"
     (supervisor,) = [node.process.pid]
     for name, words in TAKEN.items():
         path, mark = node.data / name, node.mark()

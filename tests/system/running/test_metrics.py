@@ -68,7 +68,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def address(node: RunningNode) -> str:
-    found = _ADDRESS.search(node.logged("metrics at")[0])
+    found = _ADDRESS.search(node.wait_for_log("metrics at"))
     assert found
     return found[1]
 

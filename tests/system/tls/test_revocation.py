@@ -61,7 +61,7 @@ def test_who_is_revoked_is_refused_and_nobody_else(
     mark = node.mark()
     assert not echoes(node, pki.ca.client(bad))
     assert refusal(node, mark) == REVOKED
-    (told,) = node.logged("revocation list file=")
+    told = node.wait_for_log("revocation list file=")
     assert re.search(r"ca\.crl authority=\"CN=ca\" revoked=1 until=\d{4}-\d\d-\d\dT", told)
 
 
@@ -273,7 +273,7 @@ def _session(
 def test_until_when_it_is_valid_is_a_metric(start_node: StartNode, pki: Pki) -> None:
     lists = pki.ca.revoke(file="metric.crl", until=20)
     node = start_node(tls=table(pki, lists), metrics={"port": 0})
-    (line,) = node.logged("metrics at")
+    line = node.wait_for_log("metrics at")
     page = urlopen(re.search(r"http://\S+/metrics", line)[0]).read().decode()  # type: ignore[index]
     told = float(re.search(r"^minipacs_crl_expiry_seconds (\S+)$", page, re.M)[1])  # type: ignore[index]
     wanted = datetime.now(UTC) + timedelta(days=20)
