@@ -263,6 +263,7 @@ def test_moves_by_several_workers(start_node: StartNode) -> None:
 # ---- more than counts and lists can hold
 
 
+@pytest.mark.long
 def test_more_instances_than_a_count_can_hold(start_node: StartNode, tmp_path: Path) -> None:
     """66,000 rows of the index whose files are not there, and a destination that is down."""
     node = start_node(
