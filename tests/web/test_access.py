@@ -124,7 +124,7 @@ def test_what_is_stored_is_told_by_who_sent_it(web: Web) -> None:
     stored = Web(web.node)
     stored.session.headers["Authorization"] = BEARER
     assert stored.store([CT_FILE]).status_code == 200
-    line = next(one for one in reversed(audited(web)) if one.get("stored"))
+    line = next(one for one in reversed(audited(stored)) if one.get("stored"))
     assert line["user"] == "tool"
     stats = json.loads(minipacs("stats", web.node, "--json").stdout)
     assert list(stats["by_sender"]) == ["STOW-RS tool"]
