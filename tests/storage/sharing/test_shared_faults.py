@@ -2,10 +2,13 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from support.data.shared_archives import (
@@ -264,6 +267,22 @@ def test_an_object_of_which_nothing_was_ever_told_is_entered(new_node: NewNode) 
     assert swept(archive) == (0, 1, 0)
     assert (names_found(archive), faults(archive)) == (["A^B"], [""])
     assert archive.store(received()).outcome is StoreOutcome.UNCHANGED
+
+
+def test_a_copy_of_an_object_under_the_uids_of_another_instance_is_told_from_it(
+    new_node: NewNode, place: SharedPlace
+) -> None:
+    archive = new_node()
+    archive.store(received())
+    held = shared_of(archive.tree.data).objects.held(UIDS)
+    assert held
+    folder = Path(urlsplit(place.store.url).path)
+    copied = held.key.replace("1.3.", "1.9.")
+    for suffix in (".dcm", ".json"):
+        shutil.copy((folder / held.key).with_suffix(suffix), (folder / copied).with_suffix(suffix))
+    assert copied in objects_without_row(archive)
+    assert swept(archive) == (0, 0, 1)
+    assert (sorted(states(archive)), faults(archive)) == ([State.HELD, State.SUPERSEDED], [""])
 
 
 def test_an_object_with_other_content_is_kept_and_can_be_restored(new_node: NewNode) -> None:

@@ -36,7 +36,7 @@ def states(archive: Archive) -> list[State]:
     """Those of all objects, in the order of their keys: the oldest of an instance first."""
     shared = shared_of(archive.tree.data)
     with shared.engine.reading():
-        rows = shared.engine.execute("SELECT state FROM object ORDER BY key", ())
+        rows = shared.engine.execute("SELECT state FROM object ORDER BY place, number", ())
     return [State(state) for (state,) in rows]
 
 
