@@ -6,6 +6,7 @@ Who writes holds the archive's right to write, as for the index, and in the same
 import time
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -13,7 +14,9 @@ from storage.diagnostics import ResourceError
 from storage.dicom.values import Uids
 from storage.files import FileFacts
 from storage.files.objects.keys import key_of, number_of, place_of, places_below, uids_of
+from storage.index import PlainRow
 from storage.index.engines import Engine
+from storage.journal import CORRECTIONS, RECEIPTS
 
 # What a line counts for in positions: about the bytes of a receipt, by which others reckon.
 LINE_BYTES = 256
@@ -50,8 +53,9 @@ _COLUMNS = (
     "number, study, series, instance, state, since, "
     "digest, bytes, syntax, charset, sender, arrived, received"
 )
-_PLACES = ", ".join("?" * 14)
-_ADD = f"INSERT INTO object (place, {_COLUMNS}) VALUES ({_PLACES})"
+OBJECT_COLUMNS = ("place", *_COLUMNS.split(", "))
+_PLACES = ", ".join("?" * len(OBJECT_COLUMNS))
+_ADD = f"INSERT INTO object ({', '.join(OBJECT_COLUMNS)}) VALUES ({_PLACES})"
 _ADD_WITH_LINE = f"WITH added AS ({_ADD}) INSERT INTO line (name, line) VALUES (?, ?)"
 _OF_INSTANCE = "place = ? AND study = ? AND series = ? AND instance = ?"
 _OF_KEY = "number = ? AND place = ?"
@@ -73,6 +77,51 @@ class ObjectRow(NamedTuple):
     state: State
     since: int
     facts: FileFacts
+
+
+def object_values(
+    key: str, uids: Uids, state: State, facts: FileFacts, since: int = 0
+) -> tuple[Any, ...]:
+    """What the row of an object has in `OBJECT_COLUMNS`; `since`, as in `Objects.add`."""
+    return (
+        place_of(uids), number_of(key), *uids, str(state), since or _now(), facts.digest,
+        facts.file_bytes, facts.transfer_syntax_uid, facts.charset, facts.sender,
+        facts.arrived, facts.received,
+    )  # fmt: skip
+
+
+class NewObject(NamedTuple):
+    """An object of an instance that is new, its receipt, and its row in the index.
+
+    `corrections`: how far the journal of these went, as the row has it.
+    """
+
+    key: str
+    uids: Uids
+    facts: FileFacts
+    receipt: bytes
+    row: PlainRow
+    corrections: int
+
+    def statement(self) -> tuple[str, tuple[Any, ...]]:
+        """What enters all that, and gives a row; or, where anything is otherwise, nothing."""
+        return _entering(self.row.conditions, self.row.insert), (
+            place_of(self.uids), CORRECTIONS, self.corrections, *self.row.asked,
+            *object_values(self.key, self.uids, State.HELD, self.facts),
+            RECEIPTS, self.receipt.decode().strip("\n"), *self.row.values,
+        )  # fmt: skip
+
+
+@lru_cache
+def _entering(conditions: str, insert: str) -> str:
+    return (
+        "WITH plan AS (SELECT 1 WHERE "
+        "NOT EXISTS (SELECT 1 FROM object WHERE place = ? AND state = 'held') "
+        "AND (SELECT COALESCE(MAX(position), 0) FROM line WHERE name = ?) = ? "
+        f"AND {conditions}), "
+        f"added AS (INSERT INTO object ({', '.join(OBJECT_COLUMNS)}) SELECT {_PLACES} FROM plan), "
+        f"told AS (INSERT INTO line (name, line) SELECT ?, ? FROM plan) {insert} RETURNING 1"
+    )
 
 
 class Objects:
@@ -137,11 +186,7 @@ class Objects:
 
         Of a transaction that writes, which sees to it that both are there once.
         """
-        values = (
-            place_of(uids), number_of(key), *uids, str(state), since or _now(), facts.digest,
-            facts.file_bytes, facts.transfer_syntax_uid, facts.charset, facts.sender,
-            facts.arrived, facts.received,
-        )  # fmt: skip
+        values = object_values(key, uids, state, facts, since)
         if line is None:
             self._engine.execute(_ADD, values)
         else:

@@ -1,6 +1,5 @@
 """A shared archive where processes die, connections are cut, and several store the same at once."""
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -12,13 +11,19 @@ from urllib.parse import urlsplit
 
 import pytest
 from support.data.shared_archives import (
+    FORK,
+    SECONDS,
     UIDS,
+    ended,
     faults,
+    in_process,
     names_found,
     objects_without_row,
     receipts,
     received,
     states,
+    swept,
+    whole,
 )
 from support.machine.postgres import ScratchPostgres
 from support.machine.postgres_proxy import PostgresProxy
@@ -38,8 +43,6 @@ from storage.sharing.place import SharedPlace
 from storage.sharing.sweeping import sweep
 
 NewNode = Callable[..., Archive]
-SECONDS = 60
-_fork = multiprocessing.get_context("fork")
 
 
 @pytest.fixture
@@ -47,32 +50,6 @@ def proxy(postgres: ScratchPostgres) -> Iterator[PostgresProxy]:
     made = PostgresProxy(postgres.url)
     yield made
     made.close()
-
-
-def in_process(work: Callable[[], Any]) -> Any:
-    """A process that does something, begun."""
-    process = _fork.Process(target=work)
-    process.start()
-    return process
-
-
-def ended(process: Any) -> int:
-    process.join(SECONDS)
-    code: int = process.exitcode
-    return code
-
-
-def swept(archive: Archive) -> tuple[int, int, int]:
-    """How many objects have gone, were entered, and were kept."""
-    done = sweep(shared_of(archive.tree.data), young=0)
-    return done.removed, done.entered, done.kept
-
-
-def whole(archive: Archive) -> None:
-    """Everything is as its rows say, and no object is left over."""
-    swept(archive)
-    assert not [fault for fault in faults(archive) if fault]
-    assert not objects_without_row(archive)
 
 
 # ---- several at once
@@ -84,7 +61,7 @@ def test_the_same_instances_stored_by_two_processes_at_once_are_there_once(
 ) -> None:
     archives = [new_node(), new_node()]
     instances: list[Uids] = [("1.1", "1.2", f"1.3.{number}") for number in range(12)]
-    barrier, outcomes = _fork.Barrier(2), _fork.SimpleQueue()
+    barrier, outcomes = FORK.Barrier(2), FORK.SimpleQueue()
 
     def store(number: int) -> None:
         name = "A^B" if is_same else f"A^{number}"

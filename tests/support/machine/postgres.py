@@ -52,10 +52,10 @@ def _end_with_tests() -> None:
 class ScratchPostgres:
     """A server in `folder`, which belongs to a user without rights where root runs the tests.
 
-    Without `durable` nothing of it is synced.
+    Without `durable` nothing of it is synced; `settings` are those of postgresql.conf.
     """
 
-    def __init__(self, folder: Path, durable: bool = False) -> None:
+    def __init__(self, folder: Path, durable: bool = False, **settings: str) -> None:
         self.folder, self._bin = folder, require_postgres()
         self._user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
         self.port = free_port()
@@ -70,6 +70,7 @@ class ScratchPostgres:
         }  # fmt: skip
         if not durable:
             self._settings |= {"fsync": "off", "full_page_writes": "off"}
+        self._settings |= settings
 
     @property
     def url(self) -> str:
@@ -120,11 +121,11 @@ class ScratchPostgres:
 
 
 @contextmanager
-def running_postgres(durable: bool = False) -> Iterator[ScratchPostgres]:
+def running_postgres(durable: bool = False, **settings: str) -> Iterator[ScratchPostgres]:
     """One for the time of the block, in a folder that its user may enter."""
     require_postgres()
     with tempfile.TemporaryDirectory(prefix="minipacs-postgres-") as name:
-        server = ScratchPostgres(Path(name), durable)
+        server = ScratchPostgres(Path(name), durable, **settings)
         server.start()
         try:
             yield server
