@@ -13,7 +13,14 @@ from pathlib import Path
 from lib import bench_corpus as corpus
 from lib.bench_cases import CASES, NoAnswerError, Result, measure
 from lib.bench_fill import NotOursError, filled
-from lib.bench_report import as_json, table, targets
+from lib.bench_report import (
+    as_json,
+    engine_targets,
+    engines_as_json,
+    engines_table,
+    table,
+    targets,
+)
 from peewee import PeeweeException
 
 from storage import Archive
@@ -45,6 +52,9 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace, folder: Path) -> None:
+    if options.postgres:
+        _run_beside_postgres(options, folder)
+        return
     sizes = (options.studies, _FEW_STUDIES)
     data = [_fill(folder, studies) for studies in sizes]
     archives = [(Archive(d, sync=False), n) for d, n in zip(data, sizes, strict=True)]
@@ -56,6 +66,25 @@ def _run(options: argparse.Namespace, folder: Path) -> None:
     print("\n".join(table(results, sizes)))
     print(f"\npeak memory of a process that asks for all studies: {memory:.0f} MB\n")
     print("\n".join(map(str, targets(results, memory))))
+
+
+def _run_beside_postgres(options: argparse.Namespace, folder: Path) -> None:
+    sys.path.append(str(Path(__file__).parents[1] / "tests"))
+    from lib.bench_postgres import in_postgres
+
+    data = _fill(folder, options.studies)
+    with tempfile.TemporaryDirectory(prefix="bench-find-postgres-") as name:
+        beside = Path(name)
+        beside.chmod(0o755)  # the server is another user
+        with in_postgres(data, beside) as archive:
+            _say("copied to PostgreSQL")
+            pair = [(archive, options.studies), (Archive(data, sync=False), options.studies)]
+            results = list(_results(pair, options.runs))
+    if options.json:
+        print(json.dumps(engines_as_json(results), indent=2))
+        return
+    print("\n".join(engines_table(results, options.studies)), end="\n\n")
+    print("\n".join(map(str, engine_targets(results))))
 
 
 def _fill(folder: Path, studies: int) -> Path:
@@ -95,6 +124,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--keep", type=Path, metavar="DIR",
         help="keep the indexes there, and use them again (default: a temporary folder)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--postgres", action="store_true",
+        help="measure the large index beside the same rows in a PostgreSQL of its own "
+        "(Debian's postgresql), in turn",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser.parse_args()

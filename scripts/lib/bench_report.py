@@ -7,6 +7,8 @@ from typing import Any
 from lib.bench_cases import ALL_STUDIES, TODAY, Result
 from lib.bench_corpus import IMAGES_A_STUDY
 
+# Of what answers so many as these a list is, and no look-up.
+_LIST_ANSWERS = 1_000
 _LOOKUP_MS, _LOOKUP_RATIO, _TODAY_MS, _ALL_MS, _FIRST_MS, _MEMORY_MB = 2, 3, 20, 2_000, 50, 150
 
 
@@ -84,3 +86,46 @@ def as_json(results: Sequence[Result], sizes: tuple[int, int], memory_mb: float)
     ]
     reached = {target.sentence: not target.missed for target in targets(results, memory_mb)}
     return {"queries": queries, "memory_mb": round(memory_mb, 1), "reached": reached}
+
+
+def engine_targets(results: Sequence[Result]) -> Iterator[Target]:
+    """The targets of PostgreSQL (the first of each) beside a file of SQLite's."""
+    yield Target(
+        f"lookups by key: PostgreSQL takes at most {_LOOKUP_RATIO} times as long",
+        [f"{r.case.name} {r.ratio:.1f}" for r in results
+         if r.case.is_lookup and r.ratio > _LOOKUP_RATIO],
+    )  # fmt: skip
+    yield Target(
+        "lists of thousands: PostgreSQL takes less long",
+        [f"{r.case.name} {r.ratio:.2f}" for r in results
+         if r.large.typical_answers >= _LIST_ANSWERS and r.ratio >= 1],
+    )  # fmt: skip
+
+
+def engines_table(results: Sequence[Result], studies: int) -> Iterator[str]:
+    """The lines of a table of both, for an index of so many studies."""
+    width = max(len(r.case.name) for r in results)
+    title = f"{studies * IMAGES_A_STUDY:,} instances, ms"
+    columns = f"{'median':>9} {'95 %':>9}"
+    yield f"{'':{width}}  {'':8} {'PostgreSQL':>19}  {'SQLite':>19}"
+    yield f"{title:{width}}  {'answers':>8} {columns}  {columns}  {'ratio':>6}"
+    for result in results:
+        cells = "  ".join(f"{t.median:9.2f} {t.p95:9.2f}" for t in (result.large, result.small))
+        answers = result.large.typical_answers
+        yield f"{result.case.name:{width}}  {answers:8,} {cells}  {result.ratio:6.2f}"
+
+
+def engines_as_json(results: Sequence[Result]) -> dict[str, Any]:
+    """The same for a program."""
+    queries = [
+        {
+            "name": result.case.name,
+            "answers": result.large.typical_answers,
+            "postgresql_ms": round(result.large.median, 3),
+            "sqlite_ms": round(result.small.median, 3),
+            "ratio": round(result.ratio, 2),
+        }
+        for result in results
+    ]
+    reached = {target.sentence: not target.missed for target in engine_targets(results)}
+    return {"queries": queries, "reached": reached}

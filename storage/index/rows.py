@@ -173,7 +173,7 @@ def _kept_often(attribute: Attribute, text: str) -> tuple[tuple[str, str], ...]:
 @lru_cache
 def insert_statement(level: Level, dialect: Dialect = SQLITE) -> str:
     """The INSERT of a row: the parent's id where there is a level above, then the columns."""
-    names = (*parent_column(level), *column_names(level, dialect))
+    names = _names(level, dialect)
     places = ", ".join("?" * len(names))
     return f"INSERT INTO {TABLES[level]} ({', '.join(names)}) VALUES ({places}) RETURNING id"
 
@@ -187,7 +187,7 @@ def insert_row(index: Index, level: Level, row: Mapping[str, Any]) -> int:
     """Enter a row, column -> value; returns its id."""
     dialect = index.engine.dialect
     row = _kept(dialect, level, row)
-    values = [row[name] for name in (*parent_column(level), *column_names(level, dialect))]
+    values = [row[name] for name in _names(level, dialect)]
     number = int(index.engine.execute(insert_statement(level, dialect), values)[0][0])
     if level in NAMED_LEVELS:
         _enter_name(index, level, number, row)
@@ -196,22 +196,28 @@ def insert_row(index: Index, level: Level, row: Mapping[str, Any]) -> int:
 
 def insert_instance(index: Index, row: Mapping[str, Any]) -> None:
     """Enter the row of an instance; nobody asks for its id, which costs half as much again."""
-    _, statement = _insert_instance(index.engine.dialect)
-    index.engine.execute(statement, instance_values(index, row)[1])
-
-
-def instance_values(index: Index, row: Mapping[str, Any]) -> tuple[tuple[str, ...], list[Any]]:
-    """The columns of an instance's row, and what is in them."""
     dialect = index.engine.dialect
-    names, _ = _insert_instance(dialect)
-    row = _kept(dialect, Level.IMAGE, row)
+    _, values = row_values(dialect, Level.IMAGE, row)
+    index.engine.execute(_insert_instance(dialect), values)
+
+
+def row_values(
+    dialect: Dialect, level: Level, row: Mapping[str, Any]
+) -> tuple[tuple[str, ...], list[Any]]:
+    """The columns of a row as a database has it, and what is in them."""
+    names = _names(level, dialect)
+    row = _kept(dialect, level, row)
     return names, [row[name] for name in names]
 
 
 @lru_cache
-def _insert_instance(dialect: Dialect) -> tuple[tuple[str, ...], str]:
-    names = (*parent_column(Level.IMAGE), *column_names(Level.IMAGE, dialect))
-    return names, insert_statement(Level.IMAGE, dialect).removesuffix(" RETURNING id")
+def _names(level: Level, dialect: Dialect) -> tuple[str, ...]:
+    return (*parent_column(level), *column_names(level, dialect))
+
+
+@lru_cache
+def _insert_instance(dialect: Dialect) -> str:
+    return insert_statement(Level.IMAGE, dialect).removesuffix(" RETURNING id")
 
 
 def held_row(index: Index, level: Level, number: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from storage.dicom.values import Level, Uids
 from storage.files import FileFacts
 from storage.index import entities
 from storage.index.opening import PostgresIndex
-from storage.index.rows import insert_instance, insert_row, instance_values, renew_name, row_of
+from storage.index.rows import insert_instance, insert_row, renew_name, row_of, row_values
 from storage.index.tables import Index
 from storage.query import Dialect
 
@@ -123,7 +123,7 @@ def plain_row(index: PostgresIndex, header: Header, row: dict[str, Any]) -> Plai
         return None
     row = {**row, "parent_id": above.series, "shared_id": above.shared}
     asked = epoch, above.shared, above.series, *header.uids
-    columns, values = instance_values(index, row)
+    columns, values = row_values(index.engine.dialect, Level.IMAGE, row)
     return PlainRow(_IS_PLAIN, asked, _insert_planned(columns), values)
 
 

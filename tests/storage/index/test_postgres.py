@@ -89,6 +89,39 @@ def test_rows_are_read_as_they_are_asked_for_and_other_statements_beside(
         rows.close()  # type: ignore[attr-defined]
 
 
+_OFTEN = 8
+
+
+def test_what_is_asked_often_is_planned_once_and_other_tables_are_seen(
+    index: PostgresIndex, postgres: ScratchPostgres
+) -> None:
+    held = index.engine
+    held.execute("CREATE TABLE often (first TEXT)", ())
+    held.execute("INSERT INTO often VALUES (?), (?)", ("a", "b"))
+    asked = "SELECT * FROM often WHERE first = ?"
+    for _ in range(_OFTEN):
+        assert list(held.stream(asked, ("a",))) == [("a",)]
+    prepared = "SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%FROM often%'"
+    assert held.execute(prepared, ()) == [("SELECT * FROM often WHERE first = $1",)]
+    with psycopg.connect(postgres.url, autocommit=True) as other:
+        other.execute(f"ALTER TABLE {held.schema}.often ADD second TEXT DEFAULT 'new'")
+    assert list(held.stream(asked, ("b",))) == [("b", "new")]
+    for number in range(150):  # more than are kept
+        assert list(held.stream(f"SELECT {number} FROM often", ())) == [(number,)] * 2
+
+
+def test_a_stream_over_a_connection_that_was_cut_off_goes_over_another(
+    index: PostgresIndex, postgres: ScratchPostgres
+) -> None:
+    assert list(index.engine.stream("SELECT 7", ())) == [(7,)]
+    with psycopg.connect(postgres.url, autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+    assert list(index.engine.stream("SELECT 7", ())) == [(7,)]
+
+
 @pytest.mark.parametrize("is_stream", [False, True])
 def test_a_statement_ends_when_it_is_to_stop(index: PostgresIndex, is_stream: bool) -> None:
     asked: list[int] = []

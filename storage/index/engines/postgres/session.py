@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from typing import Any
 
@@ -10,6 +10,7 @@ import psycopg
 
 from storage.index.engines.postgres.connections import Connection, Connections
 from storage.index.engines.postgres.database import Rows
+from storage.index.engines.postgres.streaming import StreamCursor
 from storage.index.engines.postgres.translation import taken, told, translated
 from storage.index.engines.postgres.trips import Trip
 
@@ -76,11 +77,9 @@ class Session:
             def run(work: Callable[[Connection], Any]) -> Any:
                 try:
                     return work(connection)
-                except psycopg.OperationalError:
-                    if not (connection.closed and connection.is_used):
+                except (psycopg.OperationalError, psycopg.errors.FeatureNotSupported) as error:
+                    if not _is_of_before(connection, error):
                         raise
-                except psycopg.errors.FeatureNotSupported:  # see `_PASSING`
-                    connection.close()
                 self._connections.close_idle()
                 with self._connections.opened() as other:
                     other.stop = self._thread.stop
@@ -102,10 +101,7 @@ class Session:
                 for row in cursor:
                     yield told(row)
             return
-        with self._connections.leased(is_stream=True) as connection:
-            connection.stop = self._thread.stop
-            rows = connection.cursor().stream(text, given, size=_PAGE)
-            first = [told(row) for _, row in zip(range(_PAGE), rows, strict=False)]
+        with self._streaming(text, given) as (first, rows):
             if len(first) == _PAGE:
                 yield from first
                 first = []
@@ -114,6 +110,23 @@ class Session:
                         self._thread.stop()
                     yield told(row)
         yield from first
+
+    @contextmanager
+    def _streaming(self, text: str, given: list[Any]) -> Iterator[tuple[list[Any], Iterator[Any]]]:
+        """The first rows of a statement, and those behind; over another one as in `_used`."""
+        with ExitStack() as held:
+            connection = held.enter_context(self._connections.leased(is_stream=True))
+            connection.stop = self._thread.stop
+            try:
+                begun = _begun_rows(connection, text, given)
+            except (psycopg.OperationalError, psycopg.errors.FeatureNotSupported) as error:
+                if not _is_of_before(connection, error):
+                    raise
+                self._connections.close_idle()
+                connection = held.enter_context(self._connections.opened())
+                connection.stop = self._thread.stop
+                begun = _begun_rows(connection, text, given)
+            yield begun
 
     @contextmanager
     def interruptible(self, stop: Callable[[], None]) -> Iterator[None]:
@@ -186,6 +199,21 @@ class Session:
 
     def _forget(self) -> None:
         """Forget what was done in a transaction that is taken back."""
+
+
+def _begun_rows(
+    connection: Connection, text: str, given: list[Any]
+) -> tuple[list[Any], Iterator[Any]]:
+    rows = StreamCursor(connection).stream(text, given, size=_PAGE)
+    return [told(row) for _, row in zip(range(_PAGE), rows, strict=False)], rows
+
+
+def _is_of_before(connection: Connection, error: psycopg.Error) -> bool:
+    """Whether an error comes of what was before: the server, or a plan of other tables."""
+    if isinstance(error, psycopg.errors.FeatureNotSupported):  # see `_PASSING`
+        connection.close()
+        return True
+    return connection.closed and connection.is_used
 
 
 def _commit(connection: Connection) -> None:
