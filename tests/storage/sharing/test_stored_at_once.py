@@ -112,6 +112,12 @@ def changed_patient(one: Archive) -> None:
     correction.correct(one.tree, entity, {"PatientName": "C^D"}, user="u", before={})
 
 
+def corrected_what_comes(one: Archive) -> None:
+    """As of what was deleted since: no row is another."""
+    entity = Level.IMAGE, SECOND[2]
+    correction.correct(one.tree, entity, {"InstanceNumber": "77"}, user="u", before={})
+
+
 def deleted_study(one: Archive) -> None:
     list(deletion.delete(one, one.locate_below(UIDS[0])))
 
@@ -140,6 +146,7 @@ def renewed_index(one: Archive) -> None:
 
 @pytest.mark.parametrize(("change", "outcome", "names", "is_slow"), [
     (changed_patient, StoreOutcome.STORED, ["C^D"], True),
+    (corrected_what_comes, StoreOutcome.STORED, ["A^B"], True),
     (deleted_study, StoreOutcome.STORED, ["A^B"], True),
     (stored_other, StoreOutcome.STORED, ["A^B"], True),
     (stored_same, StoreOutcome.UNCHANGED, ["A^B"], False),
