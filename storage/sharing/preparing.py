@@ -85,6 +85,17 @@ def _adopt(shared: Shared, takes_store: bool) -> bool:
     return False
 
 
+def is_made(data: Path) -> bool:
+    """Whether there is an archive where a data folder has it; nothing is made.
+
+    Raises ResourceError.
+    """
+    shared = shared_of(data)
+    with shared.engine.reading():
+        found = shared.engine.execute(_IS_THERE, (f"{shared.place.schema}.ledger",))
+    return bool(found[0][0])
+
+
 def require_prepared(data: Path) -> None:
     """Raise FolderError unless the archive of a data folder is there, and answers this version.
 
