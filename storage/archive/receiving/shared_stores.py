@@ -28,7 +28,7 @@ from storage.diagnostics import ArchiveError, DuplicateError, ResourceError
 from storage.dicom import Header
 from storage.files import Bounds, FileFacts, IncomingDataSet, words_of
 from storage.files.objects.contract import Source
-from storage.index import enter, instance_row, plain_row
+from storage.index import digest_in, enter, instance_row, plain_row, record
 from storage.index.consistency import about
 from storage.index.engines.postgres import PassingError
 from storage.journal import RECEIPTS, line_of, pinned
@@ -99,6 +99,8 @@ class SharedStores:
         is_lost = bool(held and is_same and not _is_there(shared, held))
         outcome = outcome_of(None if is_lost else is_same, self.on_conflict)
         if outcome in (StoreOutcome.UNCHANGED, StoreOutcome.KEPT):
+            if held and is_same:
+                _enter_again(shared, held, header)
             shared.engine.make_lasting()
             with shared.engine.reading():
                 return Stored(outcome, header.uids, tuple(about(shared.index, header.uids)))
@@ -304,6 +306,16 @@ def _is_same(held: ObjectRow | None, received: Received, intake: IncomingDataSet
         return None
     told = held.facts.digest, held.facts.file_bytes, held.facts.transfer_syntax_uid
     return told == (intake.digest, intake.size, received.transfer_syntax_uid)
+
+
+def _enter_again(shared: Shared, held: ObjectRow, header: Header) -> None:
+    """Have the row in the index that an instance has lost. Raises ResourceError."""
+    with shared.engine.reading():
+        if digest_in(shared.index, held.uids) is not None:
+            return
+    with shared.engine.writing():
+        if shared.objects.held(held.uids) == held:
+            record(shared.index, in_force(shared.data).corrected(header), held.facts)
 
 
 def _is_there(shared: Shared, held: ObjectRow) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
-from support import CT, EXPLICIT, IMPLICIT, ct, data_set_bytes, encoded, identifier
+from support import CT, EXPLICIT, IMPLICIT, ct, encoded, identifier
 
 from storage import Archive, OnConflict, Query, Received, Root, Stored, StoreOutcome, prepare
 from storage.diagnostics.errors import (
@@ -23,7 +23,7 @@ from storage.diagnostics.errors import (
     MismatchError,
     ResourceError,
 )
-from storage.dicom import instance_header
+from storage.dicom import instance_header, part10
 from storage.dicom.values.uids import Uids
 from storage.index.engines.sqlite.database import MAX_IDLE, connection_of
 from storage.index.writer import record
@@ -37,8 +37,9 @@ SECONDS = 60
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data(tmp_path: Path, place_archive: Callable[[Path], None]) -> Path:
     folder = tmp_path / "data"
+    place_archive(folder)
     prepare(folder, sync=False, charset=CHARSET)
     return folder
 
@@ -62,6 +63,13 @@ def open_archive(data: Path) -> Iterator[Open]:
 @pytest.fixture
 def archive(open_archive: Open) -> Archive:
     return open_archive()
+
+
+def content_of(archive: Archive, uids: Uids) -> bytes:
+    """The data set that is held of an instance."""
+    with archive.tree.open(uids) as file:
+        part10.read(file)
+        return file.read()
 
 
 def received(held: Dataset, **command: Any) -> Received:
@@ -115,17 +123,19 @@ def folders(archive: Archive) -> list[Path]:
 
 def rows(archive: Archive) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of the index."""
-    connection = sqlite3.connect(archive.tree.data / "index.sqlite")
-    try:
-        tables = ("patient", "study", "series", "instance", "name_part")
-        return {table: list(connection.execute(f"SELECT * FROM {table}")) for table in tables}
-    finally:
-        connection.close()
+    tables = ("patient", "study", "series", "instance", "name_part")
+    with archive.index.engine.connected(), archive.index.engine.reading():
+        execute = archive.index.engine.execute
+        return {table: sorted(execute(f"SELECT * FROM {table}", ())) for table in tables}
 
 
 def superseded(archive: Archive) -> list[bytes]:
-    files = (archive.tree.data / "superseded").rglob("*.dcm")
-    return sorted(data_set_bytes(path) for path in files)
+    found = []
+    for kept in archive.tree.superseded.all():
+        with archive.tree.superseded.open(kept) as file:
+            part10.read(file)
+            found.append(file.read())
+    return sorted(found)
 
 
 # ---- stored
@@ -144,16 +154,17 @@ def test_what_is_stored_is_located_and_found(archive: Archive) -> None:
     assert find(archive, "STUDY", **asked) == [
         {"PatientName": "Doe^Jane", "StudyInstanceUID": "1.1", "AccessionNumber": "A1"}
     ]
-    assert data_set_bytes(archive.tree.path(UIDS)) == one.data_set
+    assert content_of(archive, UIDS) == one.data_set
     assert list(check(archive, CHARSET)) == []
 
 
 def test_a_data_set_in_a_view_of_memory_is_stored(archive: Archive) -> None:
     data_set = encoded(ct(*UIDS))
     archive.store(received(ct(*UIDS), data_set=memoryview(data_set)))
-    assert data_set_bytes(archive.tree.path(UIDS)) == data_set
+    assert content_of(archive, UIDS) == data_set
 
 
+@pytest.mark.of_folder
 def test_the_same_again_writes_nothing(archive: Archive) -> None:
     archive.store(instance())
     path = archive.tree.path(UIDS)
@@ -172,18 +183,19 @@ def test_the_same_again_writes_nothing(archive: Archive) -> None:
 
 def test_the_same_again_is_entered_where_the_index_lost_it(archive: Archive) -> None:
     archive.store(instance())
-    with sqlite3.connect(archive.tree.data / "index.sqlite") as connection:
-        connection.execute("DELETE FROM instance")
+    with archive.index.engine.writing():
+        archive.index.engine.execute("DELETE FROM instance", ())
     assert located(archive, StudyInstanceUID="1.1") == []
     assert archive.store(instance()).outcome is StoreOutcome.UNCHANGED
     assert located(archive, StudyInstanceUID="1.1") == [UIDS]
 
 
+@pytest.mark.of_folder
 def test_the_same_again_mends_a_damaged_file(archive: Archive) -> None:
     archive.store(instance())
     archive.tree.path(UIDS).write_bytes(b"damaged")
     assert archive.store(instance()).outcome is StoreOutcome.REPLACED
-    assert data_set_bytes(archive.tree.path(UIDS)) == instance().data_set
+    assert content_of(archive, UIDS) == instance().data_set
 
 
 # ---- other content
@@ -204,7 +216,7 @@ def test_replacing_keeps_the_old_bytes_and_answers_with_the_new(open_archive: Op
     archive = open_archive(on_conflict=OnConflict.REPLACE)
     archive.store(OLD)
     assert archive.store(NEW).outcome is StoreOutcome.REPLACED
-    assert data_set_bytes(archive.tree.path(UIDS)) == NEW.data_set
+    assert content_of(archive, UIDS) == NEW.data_set
     assert superseded(archive) == [OLD.data_set]
     assert find(archive, "STUDY", **SHOWN) == SHOWN_NEW
     assert find(archive, "STUDY", StudyInstanceUID="", PatientName="Old^Name") == []
@@ -327,6 +339,7 @@ def test_garbage_leaves_no_trace(archive: Archive, data_set: bytes) -> None:
 
 
 @pytest.mark.parametrize("uid", ["../../x", "/etc/passwd", "..", "1..2", "", "1" * 65])
+@pytest.mark.of_folder
 def test_no_uid_leads_out_of_the_tree(archive: Archive, uid: str) -> None:
     for uids in ((uid, "1.2", "1.3"), ("1.1", uid, "1.3"), ("1.1", "1.2", uid)):
         with pytest.raises(MismatchError):
@@ -338,6 +351,7 @@ def test_no_uid_leads_out_of_the_tree(archive: Archive, uid: str) -> None:
 # ---- failures
 
 
+@pytest.mark.of_folder
 def test_a_full_disk_takes_nothing(open_archive: Open) -> None:
     archive = open_archive(free_bytes=1 << 62)
     with pytest.raises(ResourceError, match="Disk full") as failed:
@@ -347,6 +361,7 @@ def test_a_full_disk_takes_nothing(open_archive: Open) -> None:
     assert folders(archive) == []
 
 
+@pytest.mark.of_folder
 def test_the_room_for_the_data_set_counts(
     open_archive: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -368,6 +383,7 @@ def failing_index(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storage.archive.archive.record", fail)
 
 
+@pytest.mark.of_folder
 def test_a_new_instance_that_the_index_cannot_take_leaves_no_trace(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -381,6 +397,7 @@ def test_a_new_instance_that_the_index_cannot_take_leaves_no_trace(
     assert archive.store(instance()).outcome is StoreOutcome.STORED
 
 
+@pytest.mark.of_folder
 def test_a_neighbour_stays_where_the_index_cannot_take_another(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -393,6 +410,7 @@ def test_a_neighbour_stays_where_the_index_cannot_take_another(
     assert (rows(archive), everything(archive)) == (before, held)
 
 
+@pytest.mark.of_folder
 def test_what_could_not_be_replaced_is_as_it_was(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -434,6 +452,7 @@ def fail_at(patch: pytest.MonkeyPatch, name: str, number: int, at: int) -> list[
 
 @pytest.mark.parametrize("replaces", [False, True], ids=["new", "replaced"])
 @pytest.mark.parametrize(("name", "number"), SYSTEM_CALLS, ids=CALL_IDS)
+@pytest.mark.of_folder
 def test_a_system_call_that_fails_is_told_and_leaves_all_as_it_was(
     open_archive: Open, monkeypatch: pytest.MonkeyPatch, name: str, number: int, replaces: bool
 ) -> None:
@@ -454,7 +473,7 @@ def test_a_system_call_that_fails_is_told_and_leaves_all_as_it_was(
                 error = raised
         if error is None:  # no call failed, or one without which it is stored as well
             content = instance(uids, StudyDescription="new").data_set
-            assert data_set_bytes(archive.tree.path(uids)) == content
+            assert content_of(archive, uids) == content
             if hit:
                 continue
             break
@@ -470,6 +489,7 @@ def test_a_system_call_that_fails_is_told_and_leaves_all_as_it_was(
     assert list(check(archive, CHARSET)) == []
 
 
+@pytest.mark.of_folder
 def test_a_locked_index_is_told_and_leaves_no_trace(
     data: Path, open_archive: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -494,6 +514,7 @@ def test_a_locked_index_is_told_and_leaves_no_trace(
     assert [fault.kind for fault in check(archive, CHARSET)] == [FaultKind.PATIENTS_DISAGREE]
 
 
+@pytest.mark.of_folder
 def test_an_index_that_is_none_is_told(data: Path, open_archive: Open) -> None:
     for path in data.glob("index.sqlite*"):
         path.unlink()
@@ -568,8 +589,8 @@ def test_one_instance_uid_in_two_studies_is_kept_twice(archive: Archive) -> None
     assert stored.disagreements == ("instance 9.9 lies in more than one series or study",)
     assert located(archive, StudyInstanceUID="1.1") == [("1.1", "1.2", "9.9")]
     assert located(archive, StudyInstanceUID="2.1") == [("2.1", "2.2", "9.9")]
-    assert data_set_bytes(archive.tree.path(("1.1", "1.2", "9.9"))) == first.data_set
-    assert data_set_bytes(archive.tree.path(("2.1", "2.2", "9.9"))) == second.data_set
+    assert content_of(archive, ("1.1", "1.2", "9.9")) == first.data_set
+    assert content_of(archive, ("2.1", "2.2", "9.9")) == second.data_set
 
 
 @pytest.mark.parametrize(("first", "second", "about"), [
@@ -679,10 +700,10 @@ def test_instances_stored_at_once_are_each_where_they_belong(archive: Archive) -
         return work
 
     at_once(archive, *map(store_all, range(THREADS)))
-    expected = {archive.tree.path(_uids(one)): one.data_set for stored in lists for one in stored}
+    expected = {_uids(one): one.data_set for stored in lists for one in stored}
     assert outcomes.count(StoreOutcome.STORED) == len(expected)
     assert set(outcomes) == {StoreOutcome.STORED, StoreOutcome.UNCHANGED}
-    assert {path: data_set_bytes(path) for path in archive.tree.walk()} == expected
+    assert {uids: content_of(archive, uids) for uids in archive.tree.instances()} == expected
     assert len(rows(archive)["instance"]) == len(expected)
     assert len(rows(archive)["study"]) == 2 + THREADS
     assert list(check(archive, CHARSET)) == []
@@ -705,7 +726,7 @@ def test_contents_that_replace_each_other_at_once_are_all_kept(archive: Archive)
         return lambda: archive.store(one)
 
     at_once(archive, *map(storing, contents))
-    winner = data_set_bytes(archive.tree.path(UIDS))
+    winner = content_of(archive, UIDS)
     assert sorted([winner, *superseded(archive)]) == sorted(one.data_set for one in contents)
     (answer,) = find(archive, "STUDY", StudyInstanceUID="", StudyDescription="", PatientName="")
     (won,) = [one for one in contents if one.data_set == winner]
@@ -715,6 +736,7 @@ def test_contents_that_replace_each_other_at_once_are_all_kept(archive: Archive)
     assert list(check(archive, CHARSET)) == []
 
 
+@pytest.mark.of_folder
 def test_failures_at_once_take_nothing_from_others(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -747,6 +769,7 @@ def test_failures_at_once_take_nothing_from_others(
     assert list(check(archive, CHARSET)) == []
 
 
+@pytest.mark.of_folder
 def test_a_commit_that_fails_leaves_no_row_to_be_remembered(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -765,6 +788,7 @@ def test_a_commit_that_fails_leaves_no_row_to_be_remembered(
 
 
 @pytest.mark.parametrize("size", [16, 200_000])
+@pytest.mark.of_folder
 def test_a_leftover_that_cannot_be_removed_is_told_and_no_error(
     archive: Archive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, size: int
 ) -> None:
@@ -784,6 +808,7 @@ def test_a_leftover_that_cannot_be_removed_is_told_and_no_error(
     assert list(check(archive, CHARSET)) == []
 
 
+@pytest.mark.of_folder
 def test_of_a_crowds_connections_to_the_index_few_are_kept(archive: Archive) -> None:
     """Each keeps pages of the index in memory."""
     crowd = 3 * MAX_IDLE
@@ -805,6 +830,7 @@ def test_of_a_crowds_connections_to_the_index_few_are_kept(archive: Archive) -> 
     assert opened.count(archive.tree.data / "index.sqlite-wal") == MAX_IDLE
 
 
+@pytest.mark.of_folder
 def test_who_stores_seldom_waits_for_the_file_of_the_index(archive: Archive) -> None:
     """By SQLite's own measure each hundredth store or so would, and all others for that."""
     held = archive.tree.data / "index.sqlite"
@@ -817,6 +843,7 @@ def test_who_stores_seldom_waits_for_the_file_of_the_index(archive: Archive) -> 
     assert held.stat().st_size > before
 
 
+@pytest.mark.of_folder
 def test_a_receipt_that_cannot_be_withdrawn_is_withdrawn_with_the_next_store(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:

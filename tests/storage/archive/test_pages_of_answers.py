@@ -25,9 +25,9 @@ def store(archive: Archive, study: str, number: int) -> None:
 
 
 @pytest.fixture
-def archive(tmp_path: Path, place_index: Callable[[Path], None]) -> Iterator[Archive]:
+def archive(tmp_path: Path, place_archive: Callable[[Path], None]) -> Iterator[Archive]:
+    place_archive(tmp_path)
     prepare(tmp_path, sync=False, charset=CHARSET)
-    place_index(tmp_path)
     archive = Archive(tmp_path, sync=False)
     for number in range(FIRST):
         store(archive, f"5{number}", number)

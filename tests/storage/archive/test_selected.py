@@ -20,11 +20,11 @@ COUNT, PAGE = 20, 6
 
 @pytest.fixture
 def archive(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place_index: Callable[[Path], None]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place_archive: Callable[[Path], None]
 ) -> Iterator[Archive]:
     monkeypatch.setattr(selected, "_PAGE", PAGE)
+    place_archive(tmp_path)
     prepare(tmp_path, sync=False, charset="ISO_IR 100")
-    place_index(tmp_path)
     archive = Archive(tmp_path, sync=False)
     for number in reversed(range(COUNT)):
         store(archive, number)

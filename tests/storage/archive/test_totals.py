@@ -1,7 +1,7 @@
 """What came from whom and when: sums, which say what a reading of all rows and receipts says."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -85,8 +85,9 @@ def test_sums_are_what_a_reading_of_all_gives(
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Iterator[Archive]:
+def archive(tmp_path: Path, place_archive: Callable[[Path], None]) -> Iterator[Archive]:
     """One that holds two studies of two senders, some of it by `import`."""
+    place_archive(tmp_path)
     prepare(tmp_path, sync=False, charset=CHARSET)
     made = Archive(tmp_path, sync=False)
     made.store(received("1.1", "3.1", "CT1"))
@@ -97,7 +98,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
     store_all(made, [(Received(CT, "3.3", EXPLICIT, intake, CHARSET, "DISC"), intake)])
     intake.discard()
     yield made
-    made.index.database.close_all()
+    made.close_thread()
     made.journal.close()
 
 
@@ -173,6 +174,7 @@ def test_a_store_that_fails_adds_nothing(archive: Archive, monkeypatch: pytest.M
     assert sums(archive) == before
 
 
+@pytest.mark.of_folder
 def test_what_is_lost_or_of_nobody_is_seen_by_a_repair(archive: Archive) -> None:
     """A file that was removed behind the node's back, and one that was put there."""
     files = archive.tree

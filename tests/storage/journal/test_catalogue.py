@@ -19,11 +19,12 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Iterator[Archive]:
+def archive(tmp_path: Path, place_archive: Callable[[Path], None]) -> Iterator[Archive]:
+    place_archive(tmp_path / "data")
     prepare(tmp_path / "data", sync=False, charset="")
     made = Archive(tmp_path / "data", sync=False)
     yield made
-    made.index.database.close_all()
+    made.close_thread()
 
 
 def asked(number: int, worker: int = 0, peer: str = "CT1") -> Commitment:
@@ -49,6 +50,7 @@ def test_what_has_not_ended_is_found_by_worker(archive: Archive) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.of_folder
 def test_no_request_reads_what_was_read_before(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +96,7 @@ def test_it_is_made_anew(archive: Archive, harm: Callable[[Path], None]) -> None
     assert commitments.request(archive, asked(1)).duplicate
 
 
+@pytest.mark.of_folder
 def test_lines_of_another_journal_are_forgotten(archive: Archive) -> None:
     for study in ("1.1", "1.2"):
         pins.pin(archive.journal, study)
@@ -118,6 +121,7 @@ def test_pins_are_told_also_where_it_cannot_be_written(
     assert pins.pinned(archive.journal) == expected
 
 
+@pytest.mark.of_folder
 def test_a_line_in_another_form_tells_the_same(archive: Archive) -> None:
     one = {"worker": 1, "duplicate": False, "references": [[CT, "1.3"]], "peer": "CT1",
            "transaction": "1.2.1", "kind": "requested", "at": ""}  # fmt: skip
@@ -153,6 +157,7 @@ def of_study(journal: FolderJournal, *studies: int) -> set[tuple[str, ...]]:
     return {uids for uids in told if uids[0] in wanted}
 
 
+@pytest.mark.of_folder
 def test_receipts_of_a_study_are_found_without_a_look_at_all_others(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +174,7 @@ def test_receipts_of_a_study_are_found_without_a_look_at_all_others(
     assert read < journal.size(RECEIPTS) / 10
 
 
+@pytest.mark.of_folder
 def test_times_of_arrival_are_those_of_all_lines_however_they_were_read(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,6 +196,7 @@ def _unable(path: Path) -> None:
     raise OSError(28, "No space left on device", str(path))
 
 
+@pytest.mark.of_folder
 def test_where_it_cannot_be_written_all_receipts_are_read(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +206,7 @@ def test_where_it_cannot_be_written_all_receipts_are_read(
     assert len(of_study(archive.journal, 1)) == 2
 
 
+@pytest.mark.of_folder
 def test_the_keeper_reads_a_little_at_a_time_and_then_no_more(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ UIDS = ("1.1", "1.2", "1.3")
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Iterator[Archive]:
+def archive(tmp_path: Path, place_archive: Callable[[Path], None]) -> Iterator[Archive]:
+    place_archive(tmp_path / "data")
     yield from opened(tmp_path / "data")
 
 
@@ -28,7 +29,7 @@ def opened(data: Path) -> Iterator[Archive]:
     prepare(data, sync=False, charset="")
     made = Archive(data, sync=False)
     yield made
-    made.index.database.close_all()
+    made.close_thread()
 
 
 def lost(archive: Archive, uids: tuple[str, str, str] = UIDS) -> Fault:
@@ -88,6 +89,7 @@ def test_any_name_of_a_file_is_known_again(archive: Archive, name: str) -> None:
     assert is_known(archive, fault)
 
 
+@pytest.mark.of_folder
 def test_faults_are_known_where_the_folder_was_moved_to(archive: Archive, tmp_path: Path) -> None:
     misplaced = Fault(
         FaultKind.MISPLACED, archive.tree.name(UIDS), UIDS, archive.tree.name(("7", "8", "9"))
@@ -155,6 +157,7 @@ def test_a_line_of_a_later_version_with_more_in_it_counts(archive: Archive) -> N
     assert is_known(archive, Fault(FaultKind.ROW, "a"))
 
 
+@pytest.mark.of_folder
 def test_a_line_that_was_cut_short_is_no_acceptance(archive: Archive) -> None:
     accept(archive, KNOWN)
     path = archive.tree.data / "journal" / "accepted.jsonl"
@@ -166,6 +169,7 @@ def test_a_line_that_was_cut_short_is_no_acceptance(archive: Archive) -> None:
     assert is_known(archive, KNOWN)
 
 
+@pytest.mark.of_folder
 def test_a_full_disk_is_told_and_what_was_written_is_in_force(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:

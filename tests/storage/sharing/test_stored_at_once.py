@@ -3,10 +3,12 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from support import CT
 from support.data.shared_archives import (
     UIDS,
     ended,
@@ -24,10 +26,12 @@ from support.machine.postgres_proxy import PostgresProxy
 
 from storage import Archive, OnConflict, StoreOutcome, prepare
 from storage.archive import fault_of
+from storage.archive.commitments import failure_of, make_lasting
 from storage.archive.receiving import shared_stores
 from storage.archive.receiving.shared_stores import _Commit
 from storage.dicom.values import Level, Uids
 from storage.index.engines.postgres import PostgresEngine, trips
+from storage.journal import Commitment
 from storage.maintenance.changes import correction, deletion
 from storage.maintenance.check import check
 from storage.maintenance.recovery import rebuild
@@ -83,9 +87,35 @@ def test_a_new_instance_of_a_series_takes_two_round_trips(
     assert not list(check(archive, "ISO_IR 100"))
 
 
+def test_nobody_waits_for_the_answers_that_another_waits_for(
+    new_node: NewNode, place: SharedPlace, postgres: ScratchPostgres
+) -> None:
+    """With a network in between: what one node has sent is over before it is told so."""
+    proxy = PostgresProxy(postgres.url)
+    far, near = new_node(replace(place, index_url=proxy.url)), new_node()
+    for archive in (far, near):
+        archive.store(received())
+    with ThreadPoolExecutor(1) as thread:
+        with proxy.holding_back() as held:
+            under_way = thread.submit(far.store, received(uids=SECOND))
+            assert held.due.wait(60)
+            for uids in (THIRD, ("2.1", "2.2", "2.3"), ("2.1", "2.2", "2.4")):
+                assert near.store(received(uids=uids)).outcome is StoreOutcome.STORED
+            assert not under_way.done()
+        assert under_way.result().outcome is StoreOutcome.STORED
+    whole(near)
+    proxy.close()
+
+
 def changed_patient(one: Archive) -> None:
     entity = Level.STUDY, UIDS[0]
     correction.correct(one.tree, entity, {"PatientName": "C^D"}, user="u", before={})
+
+
+def corrected_what_comes(one: Archive) -> None:
+    """As of what was deleted since: no row is another."""
+    entity = Level.IMAGE, SECOND[2]
+    correction.correct(one.tree, entity, {"InstanceNumber": "77"}, user="u", before={})
 
 
 def deleted_study(one: Archive) -> None:
@@ -116,6 +146,7 @@ def renewed_index(one: Archive) -> None:
 
 @pytest.mark.parametrize(("change", "outcome", "names", "is_slow"), [
     (changed_patient, StoreOutcome.STORED, ["C^D"], True),
+    (corrected_what_comes, StoreOutcome.STORED, ["A^B"], True),
     (deleted_study, StoreOutcome.STORED, ["A^B"], True),
     (stored_other, StoreOutcome.STORED, ["A^B"], True),
     (stored_same, StoreOutcome.UNCHANGED, ["A^B"], False),
@@ -275,9 +306,21 @@ def test_rows_that_were_taken_back_are_not_relied_on(
     assert not list(check(other, "ISO_IR 100"))
 
 
-@pytest.mark.parametrize("is_seen", [False, True], ids=["stored", "seen by who has it again"])
+def stored_again(one: Archive) -> None:
+    assert one.store(received(uids=SECOND)).outcome is StoreOutcome.UNCHANGED
+
+
+def committed_to(one: Archive) -> None:
+    asked = Commitment("1.2.9", "CT1", ((CT, SECOND[2]),), 0)
+    assert failure_of(one, asked, asked.references[0]) is None
+    make_lasting(one)
+
+
+@pytest.mark.parametrize("answered", [None, stored_again, committed_to])
 def test_what_was_acknowledged_outlasts_a_crash_of_the_server(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, is_seen: bool
+    tmp_path: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    answered: Callable[[Archive], None] | None,
 ) -> None:
     """Others see what was sent before it is durable: who answers for it makes it so."""
     (tmp_path / "objects").mkdir()
@@ -290,11 +333,11 @@ def test_what_was_acknowledged_outlasts_a_crash_of_the_server(
             archives.append(Archive(data))
         first, second = archives
         first.store(received())
-        if is_seen:  # its own wait for the disk has not come yet
+        if answered:  # its own wait for the disk has not come yet
             with monkeypatch.context() as patch:
                 patch.setattr(trips, "LASTING", "SELECT 1")
                 first.store(received(uids=SECOND))
-            assert second.store(received(uids=SECOND)).outcome is StoreOutcome.UNCHANGED
+            answered(second)
         else:
             first.store(received(uids=SECOND))
         server.stop(signal.SIGKILL)

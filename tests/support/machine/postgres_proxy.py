@@ -1,4 +1,4 @@
-"""Between a program and its PostgreSQL: connections are cut where a COMMIT was sent."""
+"""Between a program and its PostgreSQL: connections are cut where a COMMIT was sent, or slow."""
 
 import socket
 import threading
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
 _COMMIT = b"COMMIT\0"  # alone, or among others that are sent with it
+_RIGHT = b"pg_advisory_xact_lock"
 _CHUNK = 1 << 16
 
 
@@ -26,6 +27,14 @@ class Cut:
     due: threading.Event = field(default_factory=threading.Event)
 
 
+@dataclass
+class Held:
+    """Whose answers do not come: of who asks for the right to write, from then on."""
+
+    due: threading.Event = field(default_factory=threading.Event)
+    is_over: threading.Event = field(default_factory=threading.Event)
+
+
 class PostgresProxy:
     """Passes connections on to a server; `url` leads there through it."""
 
@@ -35,6 +44,8 @@ class PostgresProxy:
         assert parts.port
         self._target = parts.hostname, parts.port
         self._cut: Cut | None = None
+        self._held: Held | None = None
+        self._waits: dict[socket.socket, Held] = {}
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = int(self._listener.getsockname()[1])
@@ -50,6 +61,16 @@ class PostgresProxy:
             yield cut
         finally:
             self._cut = None
+
+    @contextmanager
+    def holding_back(self) -> Iterator[Held]:
+        """Have answers be on their way for the time of the block, to who asks for that right."""
+        self._held = held = Held()
+        try:
+            yield held
+        finally:
+            self._held = None
+            held.is_over.set()
 
     def close(self) -> None:
         self._listener.close()
@@ -82,6 +103,9 @@ class PostgresProxy:
     ) -> None:
         with suppress(OSError):
             while data := client.recv(_CHUNK):
+                if (held := self._held) and _RIGHT in data:
+                    self._waits[client] = held
+                    held.due.set()
                 cut = self._cut
                 if cut and _COMMIT in data and cut.happened < cut.times:
                     cut.happened += 1
@@ -105,6 +129,8 @@ class PostgresProxy:
     ) -> None:
         with suppress(OSError):
             while data := server.recv(_CHUNK):
+                if held := self._waits.get(client):
+                    held.is_over.wait()
                 if not is_over.is_set():
                     client.sendall(data)
         with suppress(OSError):
