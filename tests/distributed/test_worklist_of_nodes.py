@@ -151,6 +151,7 @@ def test_what_images_complete_is_told_once(nodes: list[RunningNode]) -> None:
     assert len(told) == 1
 
 
+@pytest.mark.long
 def test_a_node_that_was_killed_and_lost_its_folder_answers_as_before(
     engines: Engines, tmp_path: Path
 ) -> None:
@@ -173,7 +174,7 @@ def test_a_node_that_was_killed_and_lost_its_folder_answers_as_before(
         assert states(other, "K2") == ["CANCELLED"]
 
 
-@pytest.mark.parametrize("when", ["before", "behind"])
+@pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.long), "behind"])
 def test_a_node_that_dies_at_a_message_has_taken_all_of_it_or_nothing(
     engines: Engines, tmp_path: Path, when: str
 ) -> None:
