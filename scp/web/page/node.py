@@ -19,6 +19,8 @@ from storage.sharing.answering import SharedEngine
 from storage.sharing.nodes import ArchiveStanding, standing_of
 
 _QUEUE_SECONDS, _MOST_FAILED = 2.0, 100
+# For which the engines of a shared archive are waited for.
+_ENGINE_SECONDS = 3
 # The end of the audit trail, in which the last contact of each peer is looked for.
 _TRAIL_BYTES = 4 << 20
 # What is set, but not shown: of these names, whatever table they are in.
@@ -32,7 +34,7 @@ def shown(asked: Asked) -> Response:
     settings, archive = asked.context.settings, asked.context.archive
     data = settings.storage.path
     fault = why_not_usable(data, settings.limits.free_bytes)
-    standing = standing_of(data)
+    standing = standing_of(data, _ENGINE_SECONDS)
     engines = _engines(settings, standing)
     gone = standing is not None and bool(standing.engines[SharedEngine.DATABASE])
     disk = shutil.disk_usage(data)

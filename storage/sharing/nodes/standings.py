@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from storage.diagnostics import ArchiveError
-from storage.sharing.answering import SharedEngine, fault_of
+from storage.sharing.answering import SharedEngine, faults_of
 from storage.sharing.nodes.leases import Jobs
 from storage.sharing.nodes.opening import schema_of
 from storage.sharing.nodes.registry import Registry
@@ -38,15 +38,15 @@ class ArchiveStanding:
     jobs: dict[str, str] = field(default_factory=dict)
 
 
-def standing_of(data: Path) -> ArchiveStanding | None:
+def standing_of(data: Path, seconds: float | None = None) -> ArchiveStanding | None:
     """That of the archive of a data folder; None where it has one node.
 
-    Looked at now, which may take as long as an engine that is gone is waited for.
+    Looked at now: engines for so many seconds, or for as long as one that is gone is waited for.
     """
     schema = schema_of(data, "The table of nodes")
     if schema is None:
         return None
-    engines = {engine: fault_of(data, engine) for engine in SharedEngine}
+    engines = faults_of(data, seconds)
     if engines[SharedEngine.DATABASE]:
         return ArchiveStanding(engines)
     registry = Registry(schema)
