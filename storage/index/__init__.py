@@ -43,6 +43,7 @@ from storage.index.tables import (
     signature,
 )
 from storage.index.writer import (
+    PlainRow,
     digest_in,
     digests_in,
     enter,
@@ -50,6 +51,7 @@ from storage.index.writer import (
     facts_of_study,
     forget,
     instance_row,
+    plain_row,
     prune,
     record,
     refresh,
@@ -70,6 +72,7 @@ __all__ = [
     "Index",
     "Location",
     "Page",
+    "PlainRow",
     "PostgresIndex",
     "Row",
     "SqliteIndex",
@@ -98,6 +101,7 @@ __all__ = [
     "open_postgres",
     "pages",
     "patients",
+    "plain_row",
     "prune",
     "put_back",
     "put_elsewhere",

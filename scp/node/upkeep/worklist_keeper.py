@@ -97,7 +97,7 @@ def _run(settings: Settings) -> None:
     teller = _Teller(worklist, AuditTrail(*trail(settings)))
     is_more = False
     # Blocked since the supervisor's start: it is waited for, and interrupts nothing.
-    while not signal.sigtimedwait((signal.SIGTERM,), 0.0 if is_more else LOOK_SECONDS):
+    while not child.awaited((signal.SIGTERM,), 0.0 if is_more else LOOK_SECONDS):
         try:
             found = follower.look(day_before(wanted.keep + _DAYS))
             teller.tell(found)
