@@ -53,6 +53,10 @@ COMMANDS = {
         "finding.show",
         "Show a study that is held: what each series says, or all of it as one JSON document.",
     ),
+    "nodes": (
+        "upkeep.nodes",
+        "Show which nodes serve the archive, what each does, and whether its engines answer.",
+    ),
     "stats": (
         "upkeep.stats",
         "Show what is held: by modality, by sender and by month, and how it grew.",

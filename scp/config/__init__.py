@@ -5,7 +5,8 @@ from scp.config.choices import CHARSETS, READERS, Notice, OnConflict, Service, T
 from scp.config.loader import ConfigError
 from scp.config.orders import HL7_CHARSETS, Orders
 from scp.config.schema import TABLES, Forward, Limits, Peer, Settings, Tls, Web, Worklist
-from scp.config.shared import without_password
+from scp.config.shared import engine_places, without_password
+from scp.config.sharing import open_archive
 from scp.config.table import Table
 from scp.config.users import Right, User
 
@@ -32,7 +33,9 @@ __all__ = [
     "Worklist",
     "credentials",
     "editing",
+    "engine_places",
     "loader",
+    "open_archive",
     "sharing",
     "without_password",
 ]

@@ -80,3 +80,10 @@ class SharedStore(Table):
 
 def _described(key: str) -> str:
     return str(SharedStore.model_fields[key].description)
+
+
+def engine_places(index: SharedIndex, store: SharedStore) -> dict[str, str]:
+    """Where database and store of an archive are, as it may be shown."""
+    at = f" at {store.endpoint}" if store.endpoint else ""
+    database = f"{without_password(index.url)}, schema {index.schema_name}"
+    return {"database": database, "store": f"{store.url}{at}"}

@@ -4,10 +4,11 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scp.config.loader import ConfigError
+from scp.config.loader import ConfigError, load
 from scp.config.schema import Settings
 
 if TYPE_CHECKING:  # loaded where a node has one
+    from storage import ArchiveReader
     from storage.sharing.place import SharedPlace
 
 _NAMES = ("access_key", "secret_key")
@@ -37,6 +38,18 @@ def share(settings: Settings, place: "SharedPlace | None") -> None:
         from storage.sharing import opened
 
         opened.share(settings.storage.path, place)
+
+
+def open_archive(path: Path | str) -> "ArchiveReader":
+    """Open the archive of a configuration to read it, beside its nodes or without any.
+
+    See `storage.open_archive`. Raises ConfigError, ArchiveError.
+    """
+    from storage import open_archive
+
+    settings = load(Path(path))
+    place = place_of(settings)
+    return open_archive(place or settings.storage.path, settings.storage.charset)
 
 
 def _keys(settings: Settings, path: Path) -> tuple[str, str]:

@@ -40,7 +40,7 @@ from storage.files.series_documents import SeriesDocuments
 from storage.files.staging import StagingFolder, write_all
 from storage.files.superseded import Kept
 from storage.files.superseded_bounds import Bounds, SupersededLimiter
-from storage.files.tree import Tree, files_of, put_files_elsewhere
+from storage.files.tree import Tree, files_of, put_files_back, put_files_elsewhere
 
 __all__ = [
     "LOCK_SECONDS",
@@ -72,6 +72,7 @@ __all__ = [
     "named_by",
     "of_tree",
     "prune",
+    "put_files_back",
     "put_files_elsewhere",
     "refusal",
     "relative_path",

@@ -27,8 +27,8 @@ class InstanceFiles(Protocol):
         `status_of` tells what these would.
         """
 
-    def expect(self, instances: Sequence[Uids]) -> Mapping[Uids, str]:
-        """Be told whose files are read next, and whole; their keys, as far as that helps.
+    def expect(self, instances: Sequence[Uids], whole: bool = True) -> Mapping[Uids, str]:
+        """Be told whose files are read next, and whether whole; their keys, as far as that helps.
 
         What fails of it, opening one tells.
         """

@@ -81,7 +81,7 @@ class Tree(StagingFolder):
         """The file of an instance, for the caller to close: it has no other. Raises OSError."""
         return open(self._text(uids), "rb")
 
-    def expect(self, instances: Sequence[Uids]) -> Mapping[Uids, str]:
+    def expect(self, instances: Sequence[Uids], whole: bool = True) -> Mapping[Uids, str]:
         """Nothing: the system reads ahead."""
         return {}
 
@@ -264,3 +264,8 @@ def files_of(data: Path, sync: bool) -> Files:
 def put_files_elsewhere(data: Path, opened: Callable[[], Files]) -> None:
     """Have the files of a data folder be others, in this process and those that it forks."""
     _elsewhere[data] = opened
+
+
+def put_files_back(data: Path) -> None:
+    """Have them be its own again."""
+    _elsewhere.pop(data, None)

@@ -25,6 +25,7 @@ from storage.index.opening import (
     applied,
     index_of,
     open_postgres,
+    put_back,
     put_elsewhere,
     which,
 )
@@ -102,6 +103,7 @@ __all__ = [
     "patients",
     "plain_row",
     "prune",
+    "put_back",
     "put_elsewhere",
     "put_in_place",
     "read_settled",

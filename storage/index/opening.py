@@ -37,6 +37,11 @@ def put_elsewhere(data: Path, opened: Callable[[], "PostgresIndex"]) -> None:
     _elsewhere[data] = opened
 
 
+def put_back(data: Path) -> None:
+    """Have it be its own again."""
+    _elsewhere.pop(data, None)
+
+
 def applied(data: Path, name: str) -> int:
     """How far the index of a data folder surely holds the lines `name` of its journal.
 

@@ -17,6 +17,7 @@ from storage.journal.journal import (
     Journal,
     Subject,
     journal_of,
+    put_journal_back,
     put_journal_elsewhere,
 )
 from storage.journal.pins import pinned
@@ -103,6 +104,7 @@ __all__ = [
     "path_of",
     "pinned",
     "pins",
+    "put_journal_back",
     "put_journal_elsewhere",
     "receipts_by_digest",
     "receipts_of",

@@ -141,3 +141,8 @@ def journal_of(data: Path, sync: bool) -> Journal:
 def put_journal_elsewhere(data: Path, opened: Callable[[], Journal]) -> None:
     """Have the journal of a data folder be another, in this process and those that it forks."""
     _elsewhere[data] = opened
+
+
+def put_journal_back(data: Path) -> None:
+    """Have it be its own again."""
+    _elsewhere.pop(data, None)

@@ -1,8 +1,9 @@
 """The archive for programs and notebooks: looked through and read, and never changed."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
@@ -14,10 +15,11 @@ from storage.diagnostics import ArchiveError, FolderError, ResourceError
 from storage.dicom.values import TABLE, UNIQUE, UTF_8, Level, Uids
 from storage.files import is_free, name_of
 from storage.index import index_path
+from storage.journal import journal_of, require_migrated
 from storage.journal.corrections import in_force
 from storage.maintenance.recovery import fault_of_index, with_remedy
 from storage.query import key_path
-from storage.sharing.place import shared_place
+from storage.sharing.place import SharedPlace, shared_place
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -70,8 +72,9 @@ class ArchiveReader:
     where the index or a file cannot be read.
     """
 
-    def __init__(self, data: Path, charset: str) -> None:
-        self._data, self._charset = data, charset
+    def __init__(self, data: Path, charset: str, closed: Callable[[], None] = lambda: None) -> None:
+        """`closed` is called once it is closed."""
+        self._data, self._charset, self._closed = data, charset, closed
         self._archive = Archive(data, sync=False)
 
     def __enter__(self) -> Self:
@@ -86,6 +89,7 @@ class ArchiveReader:
     def close(self) -> None:
         """Close the calling thread's connection to the index."""
         self._archive.close_thread()
+        self._closed()
 
     def find(
         self,
@@ -164,19 +168,20 @@ class ArchiveReader:
             setattr(made, keyword, text)
 
 
-def open_archive(data: Path | str, charset: str = "ISO_IR 100") -> ArchiveReader:
+def open_archive(data: Path | str | SharedPlace, charset: str = "ISO_IR 100") -> ArchiveReader:
     """Open a data folder to read it; a node may serve it meanwhile.
 
-    `charset` is the Specific Character Set of text that names none, as `[storage] charset` has it.
-    Of one that several nodes have `share` (`storage.sharing.opened`) tells first where it lies.
-    Raises FolderError where `data` is no data folder, or its index is not whole.
+    Of an archive that several nodes have it takes the place where that lies; no folder of a node is
+    needed then, and what is made to read it is gone when it is closed. `scp.config.open_archive`
+    takes a configuration, of either. `charset` is the Specific Character Set of text that names
+    none, as `[storage] charset` has it. Raises FolderError where `data` is no data folder, or there
+    is no archive whose index is whole; ResourceError where a place is none, or does not answer.
     """
+    if isinstance(data, SharedPlace):
+        return _opened_apart(data, charset)
     data = Path(data)
     if shared_place(data):
-        from storage.sharing.preparing import require_prepared
-
-        require_prepared(data)
-        return ArchiveReader(data, charset)
+        return _opened_shared(data, charset)
     if not (data / "tree").is_dir():
         raise FolderError(f"{data}: is no data folder of minipacs: there is no tree/ in it")
     index = index_path(data)
@@ -190,6 +195,35 @@ def open_archive(data: Path | str, charset: str = "ISO_IR 100") -> ArchiveReader
     if fault := fault_of_index(index, look_through=False, is_start=is_alone):
         raise FolderError(f"{data}: {with_remedy(data, fault)}")
     return ArchiveReader(data, charset)
+
+
+def _opened_apart(place: SharedPlace, charset: str) -> ArchiveReader:
+    """A shared archive, with a folder of this reader's own."""
+    from storage.sharing.opened import leave, share
+
+    scratch = TemporaryDirectory(prefix="minipacs-")
+    data = Path(scratch.name)
+
+    def closed() -> None:
+        leave(data)
+        scratch.cleanup()
+
+    share(data, place)
+    try:
+        return _opened_shared(data, charset, closed)
+    except BaseException:
+        closed()
+        raise
+
+
+def _opened_shared(
+    data: Path, charset: str, closed: Callable[[], None] = lambda: None
+) -> ArchiveReader:
+    from storage.sharing.preparing import require_prepared
+
+    require_prepared(data)
+    require_migrated(journal_of(data, sync=False))
+    return ArchiveReader(data, charset, closed)
 
 
 def _uids(instance: Record) -> Uids:

@@ -1,5 +1,7 @@
 """Whether the engines of a shared archive answer."""
 
+import threading
+import time
 from enum import StrEnum
 from pathlib import Path
 
@@ -29,3 +31,26 @@ def fault_of(data: Path, engine: SharedEngine) -> str:
     except ArchiveError as error:
         return str(error)
     return ""
+
+
+def faults_of(data: Path, seconds: float | None = None) -> dict[SharedEngine, str]:
+    """The same of each engine, looked at at one time, and for so long at most, where that is said.
+
+    What has not answered by then is told of as that.
+    """
+    found: dict[SharedEngine, str] = {}
+
+    def look(engine: SharedEngine) -> None:
+        found[engine] = fault_of(data, engine)
+
+    lookers = [
+        threading.Thread(target=look, args=[engine], name=f"look at {engine}", daemon=True)
+        for engine in SharedEngine
+    ]
+    for one in lookers:
+        one.start()
+    end = None if seconds is None else time.monotonic() + seconds
+    for one in lookers:
+        one.join(None if end is None else max(end - time.monotonic(), 0.0))
+    words = f"has not answered for {seconds} s"
+    return {engine: found.get(engine, words) for engine in SharedEngine}

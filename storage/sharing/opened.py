@@ -6,13 +6,19 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from storage.diagnostics import FolderError, ResourceError
-from storage.files import put_files_elsewhere
+from storage.files import put_files_back, put_files_elsewhere
 from storage.files.objects.cache import CacheFolder
 from storage.files.objects.contract import ObjectStore
 from storage.files.objects.shared_folder import SharedFolder
-from storage.index import PostgresIndex, open_postgres, put_elsewhere
-from storage.journal import put_journal_elsewhere
-from storage.sharing.place import SharedPlace, StorePlace, note_place, shared_place
+from storage.index import PostgresIndex, open_postgres, put_back, put_elsewhere
+from storage.journal import put_journal_back, put_journal_elsewhere
+from storage.sharing.place import (
+    SharedPlace,
+    StorePlace,
+    forget_place,
+    note_place,
+    shared_place,
+)
 from storage.sharing.shared_tree import SharedTree
 from storage.sharing.table_journal import TableJournal
 
@@ -69,6 +75,16 @@ def share(data: Path, place: SharedPlace) -> None:
     put_elsewhere(data, lambda: shared_of(data).index)
     put_journal_elsewhere(data, lambda: shared_of(data).journal)
     put_files_elsewhere(data, lambda: shared_of(data).tree)
+
+
+def leave(data: Path) -> None:
+    """Have nothing of a data folder lie elsewhere any more, and close what this process opened."""
+    with _lock:
+        pid, _, found = _opened.pop(data, (0, None, None))
+    if found and pid == os.getpid():
+        found.engine.close()
+    for forget in (forget_place, put_back, put_journal_back, put_files_back):
+        forget(data)
 
 
 _opened: dict[Path, tuple[int, SharedPlace, Shared]] = {}

@@ -40,6 +40,11 @@ def note_place(data: Path, place: SharedPlace) -> None:
     _places[data] = place
 
 
+def forget_place(data: Path) -> None:
+    """Forget it."""
+    _places.pop(data, None)
+
+
 def shared_place(data: Path) -> SharedPlace | None:
     """Where the archive of a data folder lies; None: in the folder itself."""
     return _places.get(data)

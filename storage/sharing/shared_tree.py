@@ -55,11 +55,11 @@ class SharedTree(StagingFolder):
                 raise
             return self._store().open(held.key)  # the other was replaced, and has gone
 
-    def expect(self, instances: Sequence[Uids]) -> Mapping[Uids, str]:
+    def expect(self, instances: Sequence[Uids], whole: bool = True) -> Mapping[Uids, str]:
         """Look their keys up together, and have the store begin to read."""
         try:
             keys = self.objects.keys_of(instances)
-            self._store().expect(keys.values())
+            self._store().expect(keys.values(), whole)
         except ResourceError:
             return {}
         return keys

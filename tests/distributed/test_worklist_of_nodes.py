@@ -1,6 +1,7 @@
 """The worklist of several nodes: what one is told, modalities are answered by all of them."""
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -8,8 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support import CLIENT_SECONDS, CT, EXPLICIT, RunningNode, ct, encoded, send
-from support.machine.cluster import Engines, running_nodes
+from support import (
+    CLIENT_SECONDS,
+    CT,
+    EXPLICIT,
+    Code,
+    RunningNode,
+    ct,
+    encoded,
+    running_node,
+    send,
+)
+from support.machine.cluster import IMPATIENT, Engines, new_archive, running_nodes
 from worklist.modality import Modality, beginning, ending, of_step, worklist
 from worklist.test_orders_over_mllp import connected, order
 
@@ -138,3 +149,58 @@ def test_what_images_complete_is_told_once(nodes: list[RunningNode]) -> None:
     told = [line for node in nodes for line in audited(node)
             if line.get("accession") == "I1" and line.get("by") == "images"]  # fmt: skip
     assert len(told) == 1
+
+
+@pytest.mark.long
+def test_a_node_that_was_killed_and_lost_its_folder_answers_as_before(
+    engines: Engines, tmp_path: Path
+) -> None:
+    with running_nodes(engines, tmp_path, **TABLES) as (one, other):
+        with connected(one) as ris:
+            assert ris.ask(order(accession="K1", number="k1"))[1] == "AA"
+            assert ris.ask(order(accession="K2", number="k2"))[1] == "AA"
+            assert ris.ask(order(accession="K2", number="k3", control="CA"))[1] == "AA"
+        ((study, _),) = asked(one, "K1")
+        modality = Modality(one)
+        assert modality.steps().create("1.2.78", beginning(study=study)).Status == 0x0000
+        one.kill()
+        assert states(other, "K1") == ["STARTED"]
+        shutil.rmtree(one.data)
+        one.start()
+        assert asked(one, "K1") == [(study, "Müßig^Zoë")]
+        assert (states(one, "K1"), states(one, "K2")) == (["STARTED"], ["CANCELLED"])
+        with connected(one) as ris:  # sent again, as by who saw the node go
+            assert ris.ask(order(accession="K2", number="k2"))[1] == "AA"
+        assert states(other, "K2") == ["CANCELLED"]
+
+
+@pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.long), "behind"])
+def test_a_node_that_dies_at_a_message_has_taken_all_of_it_or_nothing(
+    engines: Engines, tmp_path: Path, when: str
+) -> None:
+    """Where it was cut off the sender tells another node, and it is done once."""
+    writes = "storage.sharing.table_journal.TableJournal._add"
+    dies = {
+        "before": "(os._exit(9) if name == 'orders' else add(self, name, lines))",
+        "behind": "(add(self, name, lines), name == 'orders' and os._exit(9))[0]",
+    }
+    fault = Code(
+        f"(lambda add, os: lambda self, name, lines: {dies[when]})("
+        "__import__('storage.sharing.table_journal', fromlist=['x']).TableJournal._add, "
+        "__import__('os'))"
+    )
+    shared = engines.tables(new_archive())
+    with running_node(tmp_path / "well", {**shared, **TABLES}, IMPATIENT) as well:
+        (tmp_path / "dying").mkdir()
+        dying = RunningNode(tmp_path / "dying", {**shared, **TABLES})
+        dying.constants = {writes: fault}
+        dying.start()
+        try:
+            with connected(dying) as ris, pytest.raises((AssertionError, OSError)):
+                ris.ask(order(accession="D1", number="d1"))
+            assert asked(well, "D1") == []
+            with connected(well) as ris:
+                assert ris.ask(order(accession="D1", number="d1"))[1] == "AA"
+            assert len(asked(well, "D1")) == 1
+        finally:
+            dying.kill()

@@ -1,6 +1,6 @@
 """An instance as it is shown: with its corrections, in a transfer syntax that is taken."""
 
-from scp.copies.corrected.corrected import AsCorrected, Copies, Copy
+from scp.copies.corrected.corrected import FEW_AHEAD, AsCorrected, Copies, Copy, in_turn
 from scp.copies.corrected.transcode import (
     GoneError,
     LimitError,
@@ -13,6 +13,7 @@ from scp.copies.corrected.transcode import (
 )
 
 __all__ = [
+    "FEW_AHEAD",
     "AsCorrected",
     "Copies",
     "Copy",
@@ -21,6 +22,7 @@ __all__ = [
     "Receiver",
     "TranscodeError",
     "deflated",
+    "in_turn",
     "inflated",
     "reachable",
     "transcode_file",

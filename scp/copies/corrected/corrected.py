@@ -1,7 +1,9 @@
 """What a receiver gets of an instance that is held."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import BinaryIO, Protocol
 
 from scp.copies.conversion.data_set import TranscodeError, chained
@@ -14,6 +16,9 @@ from storage.dicom import instance_header, part10
 from storage.dicom.data_sets import reader
 from storage.files import InstanceFiles, status_of
 from storage.journal.corrections import PATIENT_ID, Correction, in_force
+
+# Instances that are known of before it is their turn.
+FEW_AHEAD = 4
 
 
 @dataclass(frozen=True)
@@ -34,11 +39,30 @@ class Copies(Protocol):
     def open(self, location: Location) -> Copy:
         """A copy of an instance, for the caller to close. Raises ArchiveError, OSError."""
 
-    def expect(self, locations: Sequence[Location]) -> Sequence[Location]:
-        """Be told of what is opened next: as what is returned."""
+    def expect(self, locations: Sequence[Location], whole: bool = True) -> Sequence[Location]:
+        """Be told of what is opened next, and whether whole: as what is returned."""
 
     def fault_of(self, location: Location) -> str:
         """What is wrong with the bytes that it is made from, or nothing; reads all of them."""
+
+
+def in_turn(
+    copies: Copies, locations: Iterable[Location], whole: bool = True,
+    is_opened: Callable[[Location], bool] = lambda location: True,
+) -> Iterator[Location]:  # fmt: skip
+    """Each of some instances, of which `copies` is told a few before they are opened.
+
+    `whole`: all of each is read; of those that are not opened it is told nothing.
+    """
+    rest, coming = iter(locations), deque[Location]()
+    while True:
+        if len(coming) <= FEW_AHEAD and (more := list(islice(rest, FEW_AHEAD))):
+            opened = copies.expect([one for one in more if is_opened(one)], whole)
+            told = {one.uids: one for one in opened}
+            coming += [told.get(one.uids, one) for one in more]
+        if not coming:
+            return
+        yield coming.popleft()
 
 
 class AsCorrected:
@@ -48,9 +72,9 @@ class AsCorrected:
         self._files = files
         self.system = system
 
-    def expect(self, locations: Sequence[Location]) -> Sequence[Location]:
+    def expect(self, locations: Sequence[Location], whole: bool = True) -> Sequence[Location]:
         """Have the files know."""
-        keys = self._files.expect([one.uids for one in locations])
+        keys = self._files.expect([one.uids for one in locations], whole)
         return (
             [replace(one, key=keys.get(one.uids, "")) for one in locations] if keys else locations
         )

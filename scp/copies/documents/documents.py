@@ -14,7 +14,7 @@ from functools import cached_property
 
 import pydicom
 
-from scp.copies.corrected import AsCorrected
+from scp.copies.corrected import AsCorrected, in_turn
 from scp.copies.documents.series_document import Basis, Facts, SeriesDocument
 from scp.web.models import json_model
 from storage import Archive, Location
@@ -72,11 +72,18 @@ class Documents:
         """
         held: dict[Series, _Held] = {}
         basis = self._basis()
-        for location in found:
+
+        def document_of(location: Location) -> _Held:
             series = location.uids[:2]
             if series not in held:
                 held[series] = _Held(self._archive, basis, series, *self._read(series, basis))
-            yield Described(location, held[series].text(location, self._made))
+            return held[series]
+
+        def is_lacking(location: Location) -> bool:
+            return not document_of(location).tells_of(location)
+
+        for location in in_turn(self._copies, found, whole=False, is_opened=is_lacking):
+            yield Described(location, document_of(location).text(location, self._made))
         if self._most_bytes:
             for one in held.values():
                 self._keep(one, basis)
@@ -89,7 +96,11 @@ class Documents:
         basis = self._basis()
         with self._archive.locate_below(study, series) as found:
             held = _Held(self._archive, basis, (study, series), *self._read((study, series), basis))
-            for location in found:
+
+            def is_lacking(location: Location) -> bool:
+                return not held.tells_of(location)
+
+            for location in in_turn(self._copies, found, whole=False, is_opened=is_lacking):
                 held.text(location, self._made)
         if self._most_bytes:
             self._keep(held, basis)
@@ -191,7 +202,7 @@ class _Held:
         """What an instance says, from the document where that tells of this content."""
         instance = location.uids[2]
         self.seen.add(instance)
-        if self._tells_of(location):
+        if self.tells_of(location):
             return self.document.text(instance)
         facts, members = made(location)
         self.fresh.append((facts, members))
@@ -211,7 +222,8 @@ class _Held:
             return self.document
         return self.document.with_more(self.fresh, gone)
 
-    def _tells_of(self, location: Location) -> bool:
+    def tells_of(self, location: Location) -> bool:
+        """Whether the document tells of this content."""
         facts = self.document.facts.get(location.uids[2])
         if not facts or (facts.digest, facts.charset) != (location.digest, location.charset):
             return False

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from scp.copies.conversion.data_set import TranscodeError, chained
-from scp.copies.corrected import Copies, reachable, transcode_file
+from scp.copies.corrected import Copies, in_turn, reachable, transcode_file
 from scp.copies.export.dicomdir import Directory, RecordError
 from scp.copies.export.names import ForMedia, Names, Readable
 from scp.copies.export.targets import Target
@@ -56,7 +56,7 @@ class Export:
         self, locations: Iterable[Location], advance: Callable[[int], None] = lambda size: None
     ) -> None:
         """Each instance, then the DICOMDIR. Raises OSError where the target takes no more."""
-        for location in locations:
+        for location in in_turn(self._copies, locations):
             # What lies in the tree may be unreadable: that is this instance's fault alone.
             fault = self._fault_of(location)
             if fault:

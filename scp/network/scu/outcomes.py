@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import islice
 
+from scp.copies.corrected import FEW_AHEAD
 from storage import Location
 from storage.diagnostics import Event, ResourceError
 
@@ -16,8 +17,6 @@ logger = logging.getLogger(__name__)
 INTERNAL = "internal error, see the log"
 # A pending response is due for every instance of few, else for every so many.
 FEW = 50
-# Instances that are known of before it is their turn.
-_FEW_AHEAD = 4
 
 Expect = Callable[[Sequence[Location]], Sequence[Location]]
 
@@ -92,7 +91,7 @@ class Unsent:
         `expect` is told of those behind it, a few at a time, and says how these are to be taken.
         """
         with self._lock:
-            if len(self._next) <= _FEW_AHEAD and (coming := self._read()):
+            if len(self._next) <= FEW_AHEAD and (coming := self._read()):
                 self._next += expect(coming)
             if not self._next:
                 return None
@@ -103,7 +102,7 @@ class Unsent:
         """Some more of the rest."""
         coming: list[Location] = []
         try:
-            for location in islice(self._rest, min(_FEW_AHEAD, self._count - len(self._next))):
+            for location in islice(self._rest, min(FEW_AHEAD, self._count - len(self._next))):
                 coming.append(location)
         except ResourceError as error:  # of the rest nobody knows which they are
             known = len(self._next) + len(coming)

@@ -94,12 +94,14 @@ class Health:
         return f"the worklist's folder cannot be read: {folder}"
 
     def worklist(self) -> tuple[Counter[str], int] | None:
-        """Entries of today by state, and how many files are not taken; None: there is no worklist.
+        """Entries of today by state, and how many files are not taken.
+
+        None: there is no worklist, or nobody who would answer for it.
 
         Raises ResourceError.
         """
         settings = self.settings
-        if settings.worklist is None:
+        if settings.worklist is None or self.engines.get(SharedEngine.DATABASE):
             return None
         storage = settings.storage
         worklist = Worklist(

@@ -7,7 +7,7 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
-from scp.config import TABLES, Settings, without_password
+from scp.config import TABLES, Settings, engine_places, without_password
 from scp.runtime import LinesTold, log
 from scp.web.page.acting import confirmation, on_node
 from scp.web.request import Asked
@@ -15,8 +15,12 @@ from storage import ArchiveError
 from storage.archive import counts
 from storage.maintenance.recovery import index_bytes, why_not_usable
 from storage.outbox import Standing, failed_beside, standings_beside
+from storage.sharing.answering import SharedEngine
+from storage.sharing.nodes import ArchiveStanding, standing_of
 
 _QUEUE_SECONDS, _MOST_FAILED = 2.0, 100
+# For which the engines of a shared archive are waited for.
+_ENGINE_SECONDS = 3
 # The end of the audit trail, in which the last contact of each peer is looked for.
 _TRAIL_BYTES = 4 << 20
 # What is set, but not shown: of these names, whatever table they are in.
@@ -30,16 +34,20 @@ def shown(asked: Asked) -> Response:
     settings, archive = asked.context.settings, asked.context.archive
     data = settings.storage.path
     fault = why_not_usable(data, settings.limits.free_bytes)
+    standing = standing_of(data, _ENGINE_SECONDS)
+    engines = _engines(settings, standing)
+    gone = standing is not None and bool(standing.engines[SharedEngine.DATABASE])
     disk = shutil.disk_usage(data)
     queue, failed, queue_fault = _queue(settings)
     peers, since = _peers(settings)
     return confirmation(
         asked, "node", path=on_node.ECHO_PATH, rights=sorted(asked.user.rights),
-        faults=[fault] if fault else [], counts=counts(archive), free=disk.free,
+        faults=[fault] if fault else [], counts=None if gone else counts(archive), free=disk.free,
         total=disk.total, index_bytes=index_bytes(data), forwarding=queue,
         forwarding_fault=queue_fault, failed=failed[:_MOST_FAILED],
         failed_cut=len(failed) > _MOST_FAILED, peers=peers, peers_since=since,
         any_peer=settings.access.any_peer, warnings=log.LAST_WARNINGS.lines(),
+        engines=engines, nodes=standing.nodes if standing else (), is_shared=standing is not None,
         source=settings.source, configuration=list(_configuration(settings)),
     )  # fmt: skip
 
@@ -52,6 +60,17 @@ def conformance(asked: Asked) -> Response:
     )
     answer.headers["Content-Security-Policy"] = _OF_DOCUMENT
     return answer
+
+
+def _engines(settings: Settings, standing: ArchiveStanding | None) -> list[dict[str, str]]:
+    """What a shared archive lies in, where that is, and why it does not answer; else nothing."""
+    if not (standing and settings.index and settings.store):
+        return []
+    places = engine_places(settings.index, settings.store)
+    return [
+        {"name": str(engine), "where": places[engine], "fault": fault}
+        for engine, fault in standing.engines.items()
+    ]  # fmt: skip
 
 
 def _queue(settings: Settings) -> tuple[Mapping[str, Standing], list[Any], str]:

@@ -16,6 +16,7 @@ from scp.copies.conversion.data_set import (
     swapped,
     unit,
 )
+from scp.copies.corrected import in_turn
 from scp.copies.documents import BULK_DATA
 from scp.web.http import in_pieces, not_modified
 from scp.web.media import (
@@ -60,7 +61,7 @@ def metadata(
         return _json_answer(asked, resource, found)
 
     def parts() -> Iterator[Part]:
-        for location in found:
+        for location in in_turn(asked.context.copies, found, whole=False):
             where = resource.of_instance(location.uids).url
             data = _document(asked, location, kind, where)
             yield part(kind, f"{where}/metadata", data, len(data))
@@ -189,7 +190,7 @@ def all_bulk_data(
     found = located(asked, resource)
 
     def parts() -> Iterator[Part]:
-        for location in found:
+        for location in in_turn(asked.context.copies, found):
             with asked.apart() as one:
                 yield from _bulk_parts(one, location)
 

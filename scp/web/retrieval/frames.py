@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from scp.copies.conversion.codecs import UNCOMPRESSED
 from scp.copies.conversion.pixels import NoPixelDataError, StoredFrames
-from scp.copies.corrected import reachable
+from scp.copies.corrected import in_turn, reachable
 from scp.web.media import Choice, NotAcceptableError, Part, choose_pixels
 from scp.web.request import Asked, BadRequestError, NotFoundError, multipart, part, warned
 from scp.web.retrieval.instances import data_set_of, located, tag_of
@@ -70,10 +70,9 @@ def retrieve_all(
 
     def parts() -> Iterator[Part]:
         is_empty = True
-        for location in found:
-            choice = choices.get(location.transfer_syntax_uid)
-            if not choice:
-                continue
+        shown = (one for one in found if one.transfer_syntax_uid in choices)
+        for location in in_turn(asked.context.copies, shown):
+            choice = choices[location.transfer_syntax_uid]
             with asked.apart() as one, suppress(NoPixelDataError):  # a report beside the images
                 held = frames_of(one, location)
                 yield from _parts(one, location, held, range(held.count), choice)

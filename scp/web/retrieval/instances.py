@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from scp.copies.conversion.codecs import SYNTAXES, Syntax
 from scp.copies.conversion.data_set import DataSetSource, Scope, TranscodeError
-from scp.copies.corrected import Copies, inflated, reachable, transcode_file
+from scp.copies.corrected import Copies, in_turn, inflated, reachable, transcode_file
 from scp.web.http import body_of_file
 from scp.web.media import DICOM, Part, choose_dicom
 from scp.web.request import Asked, NotFoundError, Resource, multipart, part, warned
@@ -126,11 +126,9 @@ def _several(
     is_partial = not all(given.values())
 
     def parts() -> Iterator[Part]:
-        for location in found:
-            syntax = given[location.transfer_syntax_uid]
-            if not syntax:
-                continue
-            made = as_file(asked.context.copies, location, syntax, can_be_other)
+        copies = asked.context.copies
+        for location in in_turn(copies, (one for one in found if given[one.transfer_syntax_uid])):
+            made = as_file(copies, location, given[location.transfer_syntax_uid], can_be_other)
             where = resource.of_instance(location.uids).url
             kind = f"application/dicom; transfer-syntax={made.transfer_syntax_uid}"
             yield part(kind, where, made.chunks(), made.length)

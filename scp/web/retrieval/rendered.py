@@ -6,6 +6,7 @@ from PIL import Image
 from werkzeug.wrappers import Response
 
 from scp.copies.conversion.data_set import LimitError, TranscodeError
+from scp.copies.corrected import in_turn
 from scp.web.http import not_modified
 from scp.web.media import Part, choose_rendered
 from scp.web.rendering import MEDIA_TYPES, Viewing, Viewport, as_frame, encoded, viewing_of
@@ -51,7 +52,7 @@ def retrieve(
 
     def parts() -> Iterator[Part]:
         is_empty = True
-        for location in found:
+        for location in in_turn(asked.context.copies, found):
             with asked.apart() as one:
                 try:
                     length, chunks = _one_of_many(one, location, viewing, choice.media_type)

@@ -64,8 +64,11 @@ class ObjectStore(Protocol):
         Raises FileNotFoundError, StoreError; so may each read, where the object goes meanwhile.
         """
 
-    def expect(self, keys: Iterable[str]) -> None:
-        """Begin to read objects that are opened soon, as far as the store finds that worthwhile."""
+    def expect(self, keys: Iterable[str], whole: bool = True) -> None:
+        """Begin to read objects that are opened soon, as far as the store finds that worthwhile.
+
+        `whole`: all of each is going to be read.
+        """
 
     def held(self, key: str) -> HeldObject:
         """What the store knows of an object. Raises FileNotFoundError, StoreError."""

@@ -30,8 +30,8 @@ _PART_BYTES = 8 << 20
 _PARTS_AT_ONCE = 2
 _MOST_PARTS = 10_000  # of S3
 _READERS = 8
-# Objects of which the beginning is read before they are asked for; who expects one reads all of it,
-# and most are no larger.
+# Objects of which the beginning is read before they are asked for; of those that are read whole so
+# much, than which most are no larger.
 _EXPECTED = 8
 _EXPECTED_BYTES = 1 << 20
 _NANOSECONDS = 1_000_000_000
@@ -117,14 +117,15 @@ class RemoteStore:
         made = ObjectFile(begun.status, begun.data, read, self._readers, taker)
         return cast(BinaryIO, made)
 
-    def expect(self, keys: Iterable[str]) -> None:
+    def expect(self, keys: Iterable[str], whole: bool = True) -> None:
         """Read the beginnings of objects beside; of those that nobody opens the oldest go."""
         for key in keys:
             if self._cache and self._cache.has(key):
                 continue
             with self._lock:
                 if key not in self._expected:
-                    begun = self._readers.submit(self._begin, key, _EXPECTED_BYTES)
+                    most = _EXPECTED_BYTES if whole else FIRST_BYTES
+                    begun = self._readers.submit(self._begin, key, most)
                     self._expected[key] = begun
                 while len(self._expected) > _EXPECTED:
                     self._expected.popitem(last=False)[1].cancel()

@@ -94,7 +94,7 @@ class SharedFolder:
         with self._told():
             return self._path(key).open("rb")
 
-    def expect(self, keys: Iterable[str]) -> None:
+    def expect(self, keys: Iterable[str], whole: bool = True) -> None:
         """Nothing: the system reads ahead."""
 
     def held(self, key: str) -> HeldObject:

@@ -6,9 +6,11 @@ from storage.sharing.nodes.leases import LOOK_SECONDS, Jobs, Lease, LeaseLostErr
 from storage.sharing.nodes.opening import jobs_of, registry_of, schema_of, turn
 from storage.sharing.nodes.registry import Node, Registry, new_run, node_id
 from storage.sharing.nodes.schema import Schema
+from storage.sharing.nodes.standings import ArchiveStanding, standing_of
 
 __all__ = [
     "LOOK_SECONDS",
+    "ArchiveStanding",
     "Duty",
     "Jobs",
     "Lease",
@@ -26,5 +28,6 @@ __all__ = [
     "registry",
     "registry_of",
     "schema_of",
+    "standing_of",
     "turn",
 ]

@@ -45,7 +45,7 @@ class Given:
     def open(self, location: Location) -> Copy:
         return Copy(BytesIO(self._file), self._instance)
 
-    def expect(self, locations: Any) -> Any:
+    def expect(self, locations: Any, whole: bool = True) -> Any:
         return locations
 
     def fault_of(self, location: Location) -> str:

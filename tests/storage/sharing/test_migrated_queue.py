@@ -62,7 +62,7 @@ def at(data: Path) -> Archive:
     return Archive(data, sync=False)
 
 
-@pytest.mark.parametrize("followed", [0, 2])
+@pytest.mark.parametrize("followed", [pytest.param(0, marks=pytest.mark.long), 2])
 def test_the_queue_goes_along_there_and_back(
     source: Archive, shared: Path, folder: Path, followed: int
 ) -> None:
@@ -80,6 +80,7 @@ def test_the_queue_goes_along_there_and_back(
     assert to_follow(at(folder)) == left
 
 
+@pytest.mark.long
 def test_while_a_node_serves_the_queue_stays_and_the_last_run_brings_it(
     source: Archive, to: Path
 ) -> None:
@@ -216,6 +217,7 @@ def test_entries_of_a_folder_are_lines_there_and_back(
     assert entries(folder, other) == [("A2", "CT02")]
 
 
+@pytest.mark.long
 def test_a_worklist_that_nodes_have_used_is_not_put_back(source: Archive, to: Path) -> None:
     live(source)
     entry_file(source, "A1")

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from support import CT
@@ -17,16 +18,27 @@ from support.data.shared_archives import (
     states,
 )
 
-from storage import Archive, IncomingDataSet, OnConflict, Received, Stored, StoreOutcome
+from scp.config import open_archive as open_configured
+from storage import (
+    Archive,
+    ArchiveError,
+    IncomingDataSet,
+    OnConflict,
+    Received,
+    Stored,
+    StoreOutcome,
+    open_archive,
+)
 from storage.archive.batch import store_all
 from storage.diagnostics import DuplicateError, FolderError, MismatchError, ResourceError
 from storage.dicom.values import Level
 from storage.files import Bounds
 from storage.files.objects import keys
 from storage.journal import Commitment, commitments, pins
-from storage.maintenance.changes import Selection, deletion
+from storage.maintenance.changes import Selection, correction, deletion
 from storage.sharing.ledger import Objects, State
 from storage.sharing.opened import shared_of
+from storage.sharing.place import SharedPlace
 from storage.sharing.preparing import prepare_shared, require_prepared
 from storage.sharing.sweeping import sweep
 from storage.worklist import StepError, StepFault, Worklist
@@ -255,6 +267,34 @@ def test_a_server_that_does_not_sync_is_warned_of(
 def test_a_commit_waits_for_the_disk_whatever_the_server_is_told(new_node: NewNode) -> None:
     engine = shared_of(new_node().tree.data).engine
     assert engine.execute("SHOW synchronous_commit", ()) == [("on",)]
+
+
+def test_a_program_reads_it_by_its_place_alone_and_leaves_nothing(
+    new_node: NewNode, place: SharedPlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (scratch := tmp_path / "scratch").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    archive = new_node()
+    archive.store(received("Wrong^1", PatientID="P1"))
+    correction.correct(
+        archive.tree, (Level.STUDY, UIDS[0]), {"PatientName": "Right^1"}, user="u", before={}
+    )
+    with open_archive(place) as reader, open_archive(place) as other:
+        (found,) = reader.find("IMAGE", PatientID="P1")
+        assert (found["PatientName"], reader.dcmread(found).PatientName) == ("Right^1", "Right^1")
+        assert reader.dcmread(found, as_stored=True).PatientName == "Wrong^1"
+        with reader.open(found) as file, other.open(found) as same:
+            assert file.read() == same.read()
+        assert len(list(scratch.iterdir())) == 2
+    assert not list(scratch.iterdir())
+    with pytest.raises(ArchiveError, match="minipacs serve"):
+        open_archive(replace(place, schema="none"))
+    config = tmp_path / "config.toml"
+    config.write_text(f'[index]\nurl = "{place.index_url}"\nschema = "{place.schema}"\n'
+                      f'[store]\nurl = "{place.store.url}"\n')  # fmt: skip
+    with open_configured(config) as reader:
+        assert [one["PatientName"] for one in reader.find()] == ["Right^1"]
+    assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize(("version", "words"), [

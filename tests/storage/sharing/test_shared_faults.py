@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +38,7 @@ from storage.index.engines.postgres import engine, session
 from storage.maintenance.changes import Selection, deletion
 from storage.maintenance.check import check
 from storage.maintenance.check.faults import FaultKind
+from storage.sharing.answering import SharedEngine, faults_of
 from storage.sharing.ledger import Objects, State
 from storage.sharing.opened import shared_of
 from storage.sharing.place import SharedPlace
@@ -378,3 +380,23 @@ def test_rows_that_are_wrong_are_found_and_made_anew(
     assert (kind, True) in [(one.kind, one.mended) for one in found]
     assert not list(check(archive, "ISO_IR 100"))
     assert names_found(archive) == ["A^B"]
+
+
+def test_an_engine_that_hangs_holds_up_nobody_who_asks_how_it_is(
+    new_node: NewNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = new_node()
+    data = archive.tree.data
+    asked, over = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        asked.set()
+        over.wait(60)
+
+    assert faults_of(data) == {SharedEngine.DATABASE: "", SharedEngine.STORE: ""}
+    monkeypatch.setattr(shared_of(data).store(), "probe", hang)
+    found = faults_of(data, 0.5)
+    assert asked.wait(60)
+    over.set()
+    assert found[SharedEngine.STORE] == "has not answered for 0.5 s"
+    assert found[SharedEngine.DATABASE] in ("", "has not answered for 0.5 s")

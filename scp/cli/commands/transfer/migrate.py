@@ -83,7 +83,8 @@ def run(settings: Settings, there: Settings, as_json: bool = False) -> Migrated:
         say_json({"to": str(there.source), **asdict(done), "complete": done.is_complete,
                   "seconds": seconds})  # fmt: skip
         return done
-    say(*done.notes, *done.faults)
+    if done.notes or done.faults:
+        say(*done.notes, *done.faults)
     words = ", ".join(f"{name}={count}" for name, count in (*counts.items(), ("faults", faults)))
     say(f"{settings.source} to {there.source}: {words}, {size(done.bytes)}, seconds={seconds:.1f}")
     if done.is_complete:
@@ -105,7 +106,8 @@ def tell_of(settings: Settings, there: Settings, as_json: bool = False) -> None:
     if as_json:
         say_json({"to": str(there.source), **asdict(done)})
         return
-    say(*done.notes)
+    if done.notes:
+        say(*done.notes)
     say(
         f"{settings.source} to {there.source} would bring: copied={done.copied}, "
         f"unchanged={done.unchanged}, removed={done.removed}, superseded={done.superseded}, "

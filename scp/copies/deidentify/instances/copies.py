@@ -45,9 +45,9 @@ class Deidentified:
                 copy.file.close()
         return Copy(made, uid)
 
-    def expect(self, locations: Sequence[Location]) -> Sequence[Location]:
+    def expect(self, locations: Sequence[Location], whole: bool = True) -> Sequence[Location]:
         """Have what these are made of know."""
-        return self._inner.expect(locations)
+        return self._inner.expect(locations, whole)
 
     def fault_of(self, location: Location) -> str:
         """What is wrong with the bytes that it is made from, or nothing; reads all of them."""
