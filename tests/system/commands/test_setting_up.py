@@ -187,15 +187,33 @@ def test_help_names_the_tables_of_the_configuration(command: str) -> None:
     assert table in run(command, "--help").stdout
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_loads_all_that_it_needs_by_itself(command: str) -> None:
-    """In a process of its own, in which nothing is imported yet."""
+# Loaded once: what is not the program's own, and what every command loads first.
+_EACH_BY_ITSELF = """
+import os, sys
+import numpy, peewee, pydantic, pydicom, pynetdicom, rich.console, typer
+import scp.cli, scp.config
+for command in sys.argv[1:]:
+    child = os.fork()
+    if not child:
+        sys.argv = ["minipacs", command, "--help"]
+        from scp.cli import main
+        main()
+    print(f"<{command}: {os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}>", flush=True)
+"""
+
+
+def test_each_command_loads_all_that_it_needs_by_itself() -> None:
+    """In a process of its own, in which no other has loaded anything."""
     done = subprocess.run(
-        [sys.executable, "-m", "scp", command, "--help"], cwd=ROOT, text=True,
-        capture_output=True, check=False, timeout=START_SECONDS,
+        [sys.executable, "-c", _EACH_BY_ITSELF, *COMMANDS], cwd=ROOT, text=True,
+        capture_output=True, check=False, timeout=START_SECONDS * len(COMMANDS),
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"minipacs {command}" in done.stdout
+    said = done.stdout
+    for command in COMMANDS:
+        of_one, end, said = said.partition(f"<{command}: 0>\n")
+        assert end, said
+        assert f"minipacs {command}" in of_one
 
 
 # ---- the log
