@@ -4,11 +4,13 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from io import BytesIO
 from typing import Any
 
 import pytest
-from support import CT
+from support import CT, EXPLICIT, ct, encoded
 from support.data.shared_archives import (
     UIDS,
     ended,
@@ -29,7 +31,10 @@ from storage.archive import fault_of
 from storage.archive.commitments import failure_of, make_lasting
 from storage.archive.receiving import shared_stores
 from storage.archive.receiving.shared_stores import _Commit
+from storage.dicom import instance_header
 from storage.dicom.values import Level, Uids
+from storage.files import FileFacts
+from storage.index import record
 from storage.index.engines.postgres import PostgresEngine, trips
 from storage.journal import Commitment
 from storage.maintenance.changes import correction, deletion
@@ -290,10 +295,28 @@ def test_a_trip_whose_answer_is_lost_is_asked_for_and_happens_once(
     proxy.close()
 
 
+def test_only_what_is_committed_is_known_to_who_sends(new_node: NewNode) -> None:
+    """Another thread's rows may be taken back, and with them what those above them say."""
+    archive = new_node()
+    archive.store(received())
+    engine, before = shared_of(archive.tree.data).engine, []
+    known = engine.remembered
+    for taken_back in (True, False):
+        with suppress(KeyError), engine.writing():
+            held = encoded(ct("2.1", "2.2", "2.3", PatientID="2"))
+            header = instance_header.header(BytesIO(held), EXPLICIT, "ISO_IR 100")
+            record(archive.index, header, FileFacts(EXPLICIT, 1, "d"))
+            before.append(engine.remembered)
+            if taken_back:
+                raise KeyError
+        assert (engine.remembered == known) is taken_back
+    assert before == [known, known]
+
+
 def test_rows_that_were_taken_back_are_not_relied_on(
     new_node: NewNode, monkeypatch: pytest.MonkeyPatch, slow_ones: list[Uids]
 ) -> None:
-    """As where another thread's rows above it are remembered, and not committed yet."""
+    """As where they were damaged: nothing of it is entered below a header that is not there."""
     archive, other = new_node(), new_node()
     archive.store(received())
     epoch, known = shared_of(archive.tree.data).engine.remembered
