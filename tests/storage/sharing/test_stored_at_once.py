@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from support import CT, EXPLICIT, ct, encoded
@@ -339,34 +341,40 @@ def committed_to(one: Archive) -> None:
     make_lasting(one)
 
 
+@pytest.fixture(scope="module")
+def crashing() -> Iterator[ScratchPostgres]:
+    """A server that syncs what is waited for, and nothing by itself."""
+    with running_postgres(durable=True, wal_writer_delay="10s", autovacuum="off") as server:
+        yield server
+
+
 @pytest.mark.parametrize("answered", [None, stored_again, committed_to])
 def test_what_was_acknowledged_outlasts_a_crash_of_the_server(
-    tmp_path: Any,
-    monkeypatch: pytest.MonkeyPatch,
+    crashing: ScratchPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     answered: Callable[[Archive], None] | None,
-) -> None:
+) -> None:  # fmt: skip
     """Others see what was sent before it is durable: who answers for it makes it so."""
     (tmp_path / "objects").mkdir()
-    with running_postgres(durable=True, wal_writer_delay="10s", autovacuum="off") as server:
-        url = StorePlace(f"file://{tmp_path / 'objects'}")
-        archives = []
-        for number in range(2):
-            share(data := tmp_path / f"node{number}", SharedPlace(server.url, url, "crashed"))
-            assert prepare(data, sync=True, charset="ISO_IR 100")
-            archives.append(Archive(data))
-        first, second = archives
-        first.store(received())
-        if answered:  # its own wait for the disk has not come yet
-            with monkeypatch.context() as patch:
-                patch.setattr(trips, "LASTING", "SELECT 1")
-                first.store(received(uids=SECOND))
-            answered(second)
-        else:
+    store = StorePlace(f"file://{tmp_path / 'objects'}")
+    place = SharedPlace(crashing.url, store, f"crashed_{uuid4().hex[:12]}")
+    archives = []
+    for number in range(2):
+        share(data := tmp_path / f"node{number}", place)
+        assert prepare(data, sync=True, charset="ISO_IR 100")
+        archives.append(Archive(data))
+    first, second = archives
+    first.store(received())
+    if answered:  # its own wait for the disk has not come yet
+        with monkeypatch.context() as patch:
+            patch.setattr(trips, "LASTING", "SELECT 1")
             first.store(received(uids=SECOND))
-        server.stop(signal.SIGKILL)
-        server.start()
-        held = [one.uids for one in second.locate_below(UIDS[0])]
-        assert sorted(held) == [UIDS, SECOND]
-        assert not [one for one in second.locate_below(UIDS[0]) if fault_of(second.tree, one)]
-        for one in archives:
-            shared_of(one.tree.data).engine.close()
+        answered(second)
+    else:
+        first.store(received(uids=SECOND))
+    crashing.stop(signal.SIGKILL)
+    crashing.start()
+    held = [one.uids for one in second.locate_below(UIDS[0])]
+    assert sorted(held) == [UIDS, SECOND]
+    assert not [one for one in second.locate_below(UIDS[0]) if fault_of(second.tree, one)]
+    for one in archives:
+        shared_of(one.tree.data).engine.close()
