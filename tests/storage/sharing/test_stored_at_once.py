@@ -4,11 +4,15 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from support import CT
+from support import CT, EXPLICIT, ct, encoded
 from support.data.shared_archives import (
     UIDS,
     ended,
@@ -29,7 +33,10 @@ from storage.archive import fault_of
 from storage.archive.commitments import failure_of, make_lasting
 from storage.archive.receiving import shared_stores
 from storage.archive.receiving.shared_stores import _Commit
+from storage.dicom import instance_header
 from storage.dicom.values import Level, Uids
+from storage.files import FileFacts
+from storage.index import record
 from storage.index.engines.postgres import PostgresEngine, trips
 from storage.journal import Commitment
 from storage.maintenance.changes import correction, deletion
@@ -290,10 +297,28 @@ def test_a_trip_whose_answer_is_lost_is_asked_for_and_happens_once(
     proxy.close()
 
 
+def test_only_what_is_committed_is_known_to_who_sends(new_node: NewNode) -> None:
+    """Another thread's rows may be taken back, and with them what those above them say."""
+    archive = new_node()
+    archive.store(received())
+    engine, before = shared_of(archive.tree.data).engine, []
+    known = engine.remembered
+    for taken_back in (True, False):
+        with suppress(KeyError), engine.writing():
+            held = encoded(ct("2.1", "2.2", "2.3", PatientID="2"))
+            header = instance_header.header(BytesIO(held), EXPLICIT, "ISO_IR 100")
+            record(archive.index, header, FileFacts(EXPLICIT, 1, "d"))
+            before.append(engine.remembered)
+            if taken_back:
+                raise KeyError
+        assert (engine.remembered == known) is taken_back
+    assert before == [known, known]
+
+
 def test_rows_that_were_taken_back_are_not_relied_on(
     new_node: NewNode, monkeypatch: pytest.MonkeyPatch, slow_ones: list[Uids]
 ) -> None:
-    """As where another thread's rows above it are remembered, and not committed yet."""
+    """As where they were damaged: nothing of it is entered below a header that is not there."""
     archive, other = new_node(), new_node()
     archive.store(received())
     epoch, known = shared_of(archive.tree.data).engine.remembered
@@ -316,34 +341,40 @@ def committed_to(one: Archive) -> None:
     make_lasting(one)
 
 
+@pytest.fixture(scope="module")
+def crashing() -> Iterator[ScratchPostgres]:
+    """A server that syncs what is waited for, and nothing by itself."""
+    with running_postgres(durable=True, wal_writer_delay="10s", autovacuum="off") as server:
+        yield server
+
+
 @pytest.mark.parametrize("answered", [None, stored_again, committed_to])
 def test_what_was_acknowledged_outlasts_a_crash_of_the_server(
-    tmp_path: Any,
-    monkeypatch: pytest.MonkeyPatch,
+    crashing: ScratchPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     answered: Callable[[Archive], None] | None,
-) -> None:
+) -> None:  # fmt: skip
     """Others see what was sent before it is durable: who answers for it makes it so."""
     (tmp_path / "objects").mkdir()
-    with running_postgres(durable=True, wal_writer_delay="10s", autovacuum="off") as server:
-        url = StorePlace(f"file://{tmp_path / 'objects'}")
-        archives = []
-        for number in range(2):
-            share(data := tmp_path / f"node{number}", SharedPlace(server.url, url, "crashed"))
-            assert prepare(data, sync=True, charset="ISO_IR 100")
-            archives.append(Archive(data))
-        first, second = archives
-        first.store(received())
-        if answered:  # its own wait for the disk has not come yet
-            with monkeypatch.context() as patch:
-                patch.setattr(trips, "LASTING", "SELECT 1")
-                first.store(received(uids=SECOND))
-            answered(second)
-        else:
+    store = StorePlace(f"file://{tmp_path / 'objects'}")
+    place = SharedPlace(crashing.url, store, f"crashed_{uuid4().hex[:12]}")
+    archives = []
+    for number in range(2):
+        share(data := tmp_path / f"node{number}", place)
+        assert prepare(data, sync=True, charset="ISO_IR 100")
+        archives.append(Archive(data))
+    first, second = archives
+    first.store(received())
+    if answered:  # its own wait for the disk has not come yet
+        with monkeypatch.context() as patch:
+            patch.setattr(trips, "LASTING", "SELECT 1")
             first.store(received(uids=SECOND))
-        server.stop(signal.SIGKILL)
-        server.start()
-        held = [one.uids for one in second.locate_below(UIDS[0])]
-        assert sorted(held) == [UIDS, SECOND]
-        assert not [one for one in second.locate_below(UIDS[0]) if fault_of(second.tree, one)]
-        for one in archives:
-            shared_of(one.tree.data).engine.close()
+        answered(second)
+    else:
+        first.store(received(uids=SECOND))
+    crashing.stop(signal.SIGKILL)
+    crashing.start()
+    held = [one.uids for one in second.locate_below(UIDS[0])]
+    assert sorted(held) == [UIDS, SECOND]
+    assert not [one for one in second.locate_below(UIDS[0]) if fault_of(second.tree, one)]
+    for one in archives:
+        shared_of(one.tree.data).engine.close()

@@ -95,6 +95,7 @@ class PostgresEngine(Session):
         self._above = tuple(above)
         self._lock_key = zlib.crc32(schema.removesuffix("_new").encode())
         self._entered: tuple[object, dict[Any, Any]] = (None, {})
+        self._published: tuple[object, dict[Any, Any]] = self._entered
         self._transactions = SharedTransactions(self._writing, self._refused)
         self._trips = SharedTransactions(self._on_trip, self._refused)
 
@@ -117,11 +118,11 @@ class PostgresEngine(Session):
 
     @property
     def remembered(self) -> tuple[int, dict[Any, Any]]:
-        """What `entered` was when it was last asked for, and the epoch of then; -1: never.
+        """What `entered` was at the last commit here, and the epoch of then; -1: there was none.
 
         Who relies on it has the server compare the epoch.
         """
-        epoch, known = self._entered
+        epoch, known = self._published
         return (int(epoch[0]), known) if isinstance(epoch, tuple) else (-1, {})
 
     def connect(self) -> None:
@@ -229,6 +230,14 @@ class PostgresEngine(Session):
     def _forget(self) -> None:
         """Forget what was entered and is taken back: its rows have other ids then, or none."""
         self._entered, self._thread.epoch = (None, {}), None
+
+    def _known(self) -> tuple[object, dict[Any, Any]]:
+        """A copy: behind the commit others go on with it."""
+        epoch, known = self._entered
+        return epoch, dict(known)
+
+    def _publish(self, known: tuple[object, dict[Any, Any]]) -> None:
+        self._published = known
 
     def _refused(self) -> Exception:
         return ResourceError(f"The index cannot be written: others have for {BUSY_SECONDS} s")

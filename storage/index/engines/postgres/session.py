@@ -153,7 +153,9 @@ class Session:
             thread.connection, thread.is_writing, thread.epoch = connection, is_writing, None
             try:
                 yield
+                known = self._known()
                 _commit(connection)
+                self._publish(known)
             except BaseException as error:
                 self._forget()
                 if isinstance(error, psycopg.errors.FeatureNotSupported):  # see `_PASSING`
@@ -199,6 +201,12 @@ class Session:
 
     def _forget(self) -> None:
         """Forget what was done in a transaction that is taken back."""
+
+    def _known(self) -> object:
+        """What a transaction knows that is about to be committed."""
+
+    def _publish(self, known: Any) -> None:
+        """Have others know it, as it is committed."""
 
 
 def _begun_rows(
