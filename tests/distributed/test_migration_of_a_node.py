@@ -12,6 +12,7 @@ from support import (
     CLIENT_SECONDS,
     CT,
     EXPLICIT,
+    TEST_FILES,
     RunningNode,
     ct,
     encoded,
@@ -22,6 +23,7 @@ from support import (
     send,
 )
 from support.machine.cluster import IMPATIENT, Engines, new_archive
+from support.program import run
 
 LOOK = threading.Event()  # never set: nobody tells that it has changed
 
@@ -176,3 +178,21 @@ def test_a_place_that_cannot_be_filled_is_refused(tmp_path: Path, to: str) -> No
         done = minipacs("migrate", node, "--to", path)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("is_same", "count"), [(False, 1), (True, 0)])
+def test_entries_of_a_folder_that_both_name_stay_what_they_are(
+    engines: Engines, tmp_path: Path, is_same: bool, count: int
+) -> None:
+    (folder := tmp_path / "mounted").mkdir()
+    order = {"PatientName": "A", "PatientID": "1", "Modality": "CT", "AccessionNumber": "A1",
+             "ScheduledStationAETitle": "CT01",
+             "ScheduledProcedureStepStartDate": "20991231"}  # fmt: skip
+    (folder / "a.json").write_text(json.dumps(order))
+    own = written(tmp_path / "alone", worklist={"folder": str(folder)})
+    shared = engines.tables(new_archive())
+    to = written(tmp_path / "first", **shared, worklist={"folder": str(folder)} if is_same else {})
+    assert run("import", TEST_FILES / "MR_small.dcm", "-c", own).returncode == 0
+    done = run("migrate", "-c", own, "--to", to, "--dry-run", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["entries"] == count

@@ -166,7 +166,10 @@ def test_a_node_that_was_killed_and_lost_its_folder_answers_as_before(
         one.kill()
         assert states(other, "K1") == ["STARTED"]
         shutil.rmtree(one.data)
+        (one.data / "worklist").mkdir(parents=True)
+        (one.data / "worklist" / "stray.json").write_text("{}")
         one.start()
+        assert one.logged("1 files of a worklist are not read", "[worklist] folder")
         assert asked(one, "K1") == [(study, "Müßig^Zoë")]
         assert (states(one, "K1"), states(one, "K2")) == (["STARTED"], ["CANCELLED"])
         with connected(one) as ris:  # sent again, as by who saw the node go

@@ -34,7 +34,7 @@ class DoneMessages:
         """Whether it was done before. Raises ResourceError."""
         with self._lock:
             end = self._journal.size(ORDERS)
-            if self._position < 0:
+            if self._position < 0 or end < self._position:  # of a journal that was put back
                 self._begin(end)
             self._read(self._position, end)
             return _mark(message) in self._marks

@@ -5,10 +5,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from support.data.shared_archives import UIDS, received
 
+from scp.network.orders.done_messages import DoneMessages
 from storage import Archive
 from storage.journal import ENTRIES, STEPS
 from storage.worklist import EVER, By, Followed, Follower, Rules, State, Worklist, database
@@ -180,3 +182,37 @@ def test_what_images_complete_and_what_is_abandoned_one_of_all_nodes_writes_down
         ("created", None), ("decided", "images"), ("set", "node")
     ]  # fmt: skip
     assert [one.step("1.9").ended_by_node, other.step("1.9").ended_by_node] == [True, True]
+
+
+def test_a_folder_that_all_have_is_read_beside_the_lines(nodes: Nodes, tmp_path: Path) -> None:
+    (folder := tmp_path / "mounted").mkdir()
+    nodes.worklists = [
+        Worklist(one.tree.data, one.journal, folder) for one in nodes.archives
+    ]  # fmt: skip
+    dropped = ORDER | {"AccessionNumber": "F1", "ScheduledProcedureStepID": "S1"}
+    (folder / "f1.json").write_text(json.dumps(dropped))
+    assert nodes.told() == [[("F1", "CT01", "SCHEDULED")]] * 2
+    ours = {"AccessionNumber": "F1", "ScheduledProcedureStepID": "S1", "StudyInstanceUID": ""}
+    nodes.worklists[0].put(nodes.entries(**ours, ScheduledStationAETitle="CT02"))
+    assert nodes.told() == [[("F1", "CT02", "SCHEDULED")]] * 2  # written later
+    with pytest.raises(EntryError, match="that of another patient in F1/S1"):
+        nodes.worklists[1].put(nodes.entries(**ours, PatientID="1"))
+    nodes.worklists[1].remove("F1/S1")
+    assert nodes.told() == [[("F1", "CT01", "SCHEDULED")]] * 2
+    nodes.worklists[1].remove("f1.json")
+    assert nodes.told() == [[], []]
+    assert not [*folder.iterdir()]
+
+
+def test_messages_that_any_node_has_done_are_known_however_long_ago(nodes: Nodes) -> None:
+    one, other = (DoneMessages(archive.journal) for archive in nodes.archives)
+    assert not one.has(b"first")
+    other.add(b"first")
+    assert one.has(b"first")
+    journal = nodes.archives[0].journal
+    nodes.archives[0].journal.append_all(ENTRIES, [{"kind": "later"}] * 50)  # lines between
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("scp.network.orders.done_messages._READ_BYTES", 256)
+        started = DoneMessages(journal)
+        assert started.has(b"first")
+        assert not started.has(b"second")

@@ -70,7 +70,7 @@ def run(settings: Settings, there: Settings, as_json: bool = False) -> Migrated:
         with shown("migrate") as progress, filling as target:
             done = migrate(
                 archive, target, settings.storage.charset, progress, lambda: _servers(settings),
-                settings.worklist_folder,
+                _folder_of_entries(settings, there),
             )  # fmt: skip
     seconds = round(time.monotonic() - started, 3)
     counts = {"copied": done.copied, "unchanged": done.unchanged, "removed": done.removed,
@@ -101,7 +101,7 @@ def tell_of(settings: Settings, there: Settings, as_json: bool = False) -> None:
     with _source(settings, there) as archive, shown("migrate") as progress:
         done = survey(
             archive, there.storage.path, settings.storage.charset, progress, _servers(settings),
-            settings.worklist_folder,
+            _folder_of_entries(settings, there),
         )  # fmt: skip
     if as_json:
         say_json({"to": str(there.source), **asdict(done)})
@@ -118,6 +118,13 @@ def tell_of(settings: Settings, there: Settings, as_json: bool = False) -> None:
             f"{', '.join(done.served)}: serves the archive; what comes meanwhile is brought too, "
             "and its queue with the run behind its end"
         )
+
+
+def _folder_of_entries(settings: Settings, there: Settings) -> Path | None:
+    """The files of entries that are brought along: none where they are read there as well."""
+    ours, theirs = settings.worklist_folder, there.worklist_folder
+    is_same = ours and theirs and ours.resolve() == theirs.resolve()
+    return None if is_same else ours
 
 
 @contextmanager
