@@ -14,6 +14,7 @@ from storage.index.engines.sqlite.epoch import make_epoch, read_epoch
 from storage.index.engines.sqlite.high_water import Mark, read_mark, write_mark
 from storage.index.engines.sqlite.key_tables import TABLES as KEY_TABLES
 from storage.index.engines.sqlite.making import Making
+from storage.index.engines.sqlite.transactions import writing
 from storage.journal import Journal
 from storage.query import SQLITE, Dialect
 
@@ -96,7 +97,7 @@ class SqliteEngine:
 
     def writing(self) -> AbstractContextManager[None]:
         """A transaction that holds the write lock from its start. Raises ResourceError."""
-        return db.writing(self.database, None, self._forget)
+        return writing(self.database, None, self._forget)
 
     def write(self, work: Callable[[], None]) -> None:
         """Run what writes, in one transaction with what other threads write now.
@@ -110,7 +111,7 @@ class SqliteEngine:
             self._transactions.run(work, db.BUSY_SECONDS)
 
     def _writing(self, deadline: float) -> AbstractContextManager[None]:
-        return db.writing(self.database, deadline, self._forget)
+        return writing(self.database, deadline, self._forget)
 
     def _forget(self) -> None:
         """Forget what was entered and is taken back: its rows have other ids then, or none."""
