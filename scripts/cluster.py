@@ -18,6 +18,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from support.machine import postgres, seaweed  # noqa: E402
 from support.machine.cluster import Engines, running_engines  # noqa: E402
 
+from scp.runtime import child  # noqa: E402
 from scp.testing import NodeProcess  # noqa: E402
 
 _ARCHIVE = "minipacs"
@@ -33,7 +34,7 @@ def main() -> int:
             _say(f"cluster: {words}")
             return 2
     ending = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ending)  # taken by sigwait, and by nobody before
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)  # waited for, and taken by nobody before
     with tempfile.TemporaryDirectory(prefix="minipacs-cluster-") as name, ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)
@@ -44,7 +45,7 @@ def main() -> int:
             _say(f"cluster: {error}")
             return 2
         _tell(engines, nodes)
-        signal.sigwait(ending)
+        child.awaited(ending)
         _say("stopping")
     return 0
 

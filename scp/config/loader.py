@@ -94,10 +94,6 @@ def _no_destinations(document: ConfigDocument) -> Iterator[str]:
                 yield f"[[forward]] {number} to: [{key_of('peers', title)}] {lacks}"
 
 
-# What stands on a folder of one node's own, and is not to be had where several have an archive.
-_OF_ONE_NODE = {"worklist": "[worklist]", "orders": "[orders]"}
-
-
 def _not_shared(document: ConfigDocument) -> Iterator[str]:
     """What does not go together with an archive that several nodes share, or is missing of it."""
     given = [name for name in ("index", "store") if getattr(document, name)]
@@ -107,10 +103,6 @@ def _not_shared(document: ConfigDocument) -> Iterator[str]:
     if not given:
         return
     where = "an archive of [index] and [store]"
-    default = ConfigDocument()
-    for name, header in _OF_ONE_NODE.items():
-        if getattr(document, name) != getattr(default, name):
-            yield f"{header}: does not work yet on {where}; leave it out"
     if not document.storage.sync:
         yield f"[storage] sync: is true with {where}: what was answered lies there durably"
 

@@ -310,10 +310,13 @@ class Settings(ConfigDocument):
         return self.peers.get(ae_title.strip(" "))
 
     @property
-    def worklist_folder(self) -> Path:
-        """Where the entries of the worklist lie, with [worklist] or without."""
+    def worklist_folder(self) -> Path | None:
+        """Where files of entries of the worklist lie, with [worklist] or without.
+
+        None where several nodes have the archive, with its entries, and no folder is named.
+        """
         own = self.worklist and self.worklist.folder
-        return own or self.storage.path / "worklist"
+        return own or (None if self.store else self.storage.path / "worklist")
 
     @property
     def notices(self) -> dict[str, tuple[str, Notice]]:

@@ -126,7 +126,7 @@ def _awaited(jobs: Jobs) -> Lease | None:
             attempts.tell(_WAITS, "")
         except ResourceError as error:  # which may pass
             attempts.tell(_WAITS, log.one_line(error))
-        if signal.sigtimedwait((signal.SIGTERM,), LOOK_SECONDS):
+        if child.awaited((signal.SIGTERM,), LOOK_SECONDS):
             return None
 
 
@@ -178,7 +178,7 @@ def _run_all(post: ForwardingContext, work: list[Callable[[], None]], lease: Lea
     for thread in threads:
         thread.start()
     # Blocked since the supervisor's start: it is waited for, and interrupts nothing.
-    while not post.stopped.is_set() and not signal.sigtimedwait((signal.SIGTERM,), _LOOK_SECONDS):
+    while not post.stopped.is_set() and not child.awaited((signal.SIGTERM,), _LOOK_SECONDS):
         if lease and not lease.is_held:
             raised.append(LeaseLostError("another node may have the job by now"))
             break

@@ -4,7 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scp.node.acts.opening import archive_to_store, changing, open_to_store, opened
+    from scp.node.acts.opening import (
+        archive_to_store,
+        changing,
+        open_to_store,
+        opened,
+        require_shared,
+    )
     from scp.node.supervisor import Supervisor
     from scp.node.upkeep.retention import Retaining, is_wanted, planned
     from scp.node.upkeep.shared_keeper import take_part
@@ -14,7 +20,7 @@ else:
     _ROOMS = {
         "archive_to_store": "acts.opening", "changing": "acts.opening",
         "open_to_store": "acts.opening",
-        "opened": "acts.opening",
+        "opened": "acts.opening", "require_shared": "acts.opening",
         "Retaining": "upkeep.retention", "is_wanted": "upkeep.retention",
         "planned": "upkeep.retention", "Supervisor": "supervisor",
         "take_part": "upkeep.shared_keeper",
@@ -36,5 +42,6 @@ __all__ = [
     "open_to_store",
     "opened",
     "planned",
+    "require_shared",
     "take_part",
 ]

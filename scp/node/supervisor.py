@@ -120,7 +120,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Serve; returns when all workers have ended. Raises StartError where one cannot start."""
-        # Taken by sigwait: nothing interrupts, and none is lost between a look and a wait.
+        # Waited for: nothing interrupts, and none is lost between a look and a wait.
         signal.pthread_sigmask(signal.SIG_BLOCK, (*_SIGNALS, worker.RENEW))
         self._keeper.begin(self._settings.storage.charset)
         self._forwarder.begin()
@@ -141,8 +141,7 @@ class Supervisor:
         logger.info(Sentence(f"{words}{shown}:{port}", **beside))
         systemd.notify("READY=1", f"STATUS=listening on {shown}:{port}")
         while True:
-            found = signal.sigtimedwait(_SIGNALS, self._seconds_until_due())
-            number = found.si_signo if found else 0
+            number = child.awaited(_SIGNALS, self._seconds_until_due())
             if number == signal.SIGHUP:
                 self._reload()
             elif number == signal.SIGCHLD:
@@ -312,4 +311,4 @@ class Supervisor:
                 return
             self._reap()
             if self._workers:
-                signal.sigtimedwait((signal.SIGCHLD,), min(left, 1.0))
+                child.awaited((signal.SIGCHLD,), min(left, 1.0))

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 _NICENESS = 10
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15  # <linux/prctl.h>
 _LOOK_SECONDS = 0.2
+# si_code of a signal that somebody sent: SI_TKILL to SI_USER, SI_KERNEL (<asm-generic/siginfo.h>).
+_SENT = (*range(-6, 1), 0x80)
 # Of the processes that are kept: id, place and exit status of one that has ended, and in how many
 # seconds there will be another; None where it was told to end.
 Ended = Callable[[int, int, int, float | None], None]
@@ -48,6 +50,28 @@ def fork(name: str, work: Callable[[], None]) -> int:
         logging.shutdown()
         # Not sys.exit: threads of associations that hang would be waited for.
         os._exit(code)
+
+
+def awaited(signals: Iterable[int], seconds: float | None = None) -> int:
+    """The next of these signals, which are blocked; 0 where none comes within so many seconds.
+
+    Where a debugger or tracer takes hold of a process, sigtimedwait(2) can end as if a signal had
+    come, and says nothing of which: that counts as none. For None it waits until one comes.
+    """
+    wanted = set(signals)
+    while True:
+        found = (
+            signal.sigwaitinfo(wanted) if seconds is None else signal.sigtimedwait(wanted, seconds)
+        )
+        # A child's end says how it ended in its code, and is looked for by who waits for it.
+        if (
+            found
+            and found.si_signo in wanted
+            and (found.si_code in _SENT or found.si_signo == signal.SIGCHLD)
+        ):
+            return found.si_signo
+        if seconds is not None:
+            return 0
 
 
 def fault_apart(name: str, work: Callable[[], None]) -> str:
@@ -145,7 +169,7 @@ class KeptProcesses:
         while self._ending:
             self.tend(0)
             if self._ending:
-                signal.sigtimedwait((signal.SIGCHLD,), _LOOK_SECONDS)
+                awaited((signal.SIGCHLD,), _LOOK_SECONDS)
 
     def _start(self, place: int) -> int:
         return fork(self._name, lambda: self._work(place))

@@ -48,3 +48,11 @@ def failure_of(archive: Archive, commitment: Commitment, reference: Reference) -
     if any(fault_of(archive.tree, one) for one in of_class):
         return FailureReason.PROCESSING_FAILURE
     return None
+
+
+def make_lasting(archive: Archive) -> None:
+    """See that what was found to be held outlasts a crash, before a peer is told so.
+
+    Raises ResourceError.
+    """
+    archive.index.engine.make_lasting()

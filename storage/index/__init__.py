@@ -42,6 +42,7 @@ from storage.index.tables import (
     signature,
 )
 from storage.index.writer import (
+    PlainRow,
     digest_in,
     digests_in,
     enter,
@@ -49,6 +50,7 @@ from storage.index.writer import (
     facts_of_study,
     forget,
     instance_row,
+    plain_row,
     prune,
     record,
     refresh,
@@ -69,6 +71,7 @@ __all__ = [
     "Index",
     "Location",
     "Page",
+    "PlainRow",
     "PostgresIndex",
     "Row",
     "SqliteIndex",
@@ -97,6 +100,7 @@ __all__ = [
     "open_postgres",
     "pages",
     "patients",
+    "plain_row",
     "prune",
     "put_elsewhere",
     "put_in_place",

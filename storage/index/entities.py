@@ -59,16 +59,25 @@ def enter(index: Index, header: Header) -> Entered:
     `adjust` then brings those up to date that differ from what it says.
     """
     entered = index.engine.entered
-    key: tuple[object, ...] = header.corrected, _above(header.values)
-    if header.came:
-        key = *key, _above(header.came)
-    if known := entered.get(key):
-        return Entered(*known)
+    if known := known_among(entered, header):
+        return known
     series, differing = series_of(index, header)
     shared = shared_of(index, series, shared_header(header))
     if not differing:
-        _remember(entered, key, (series, shared))
+        _remember(entered, _key(header), (series, shared))
     return Entered(series, shared, tuple(differing))
+
+
+def known_among(entered: Mapping[Any, Any], header: Header) -> Entered | None:
+    """Where an instance's row goes, if rows above it that say the same were entered before."""
+    known = entered.get(_key(header))
+    return Entered(*known) if known else None
+
+
+def _key(header: Header) -> tuple[object, ...]:
+    """What instances say alike that go below the same rows, and change nothing of these."""
+    key: tuple[object, ...] = header.corrected, _above(header.values)
+    return (*key, _above(header.came)) if header.came else key
 
 
 def _remember(entered: dict[Any, Any], key: object, value: object) -> None:

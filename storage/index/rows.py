@@ -196,10 +196,16 @@ def insert_row(index: Index, level: Level, row: Mapping[str, Any]) -> int:
 
 def insert_instance(index: Index, row: Mapping[str, Any]) -> None:
     """Enter the row of an instance; nobody asks for its id, which costs half as much again."""
+    _, statement = _insert_instance(index.engine.dialect)
+    index.engine.execute(statement, instance_values(index, row)[1])
+
+
+def instance_values(index: Index, row: Mapping[str, Any]) -> tuple[tuple[str, ...], list[Any]]:
+    """The columns of an instance's row, and what is in them."""
     dialect = index.engine.dialect
-    names, statement = _insert_instance(dialect)
+    names, _ = _insert_instance(dialect)
     row = _kept(dialect, Level.IMAGE, row)
-    index.engine.execute(statement, [row[name] for name in names])
+    return names, [row[name] for name in names]
 
 
 @lru_cache

@@ -14,7 +14,8 @@ from storage.dicom import Header
 from storage.dicom.values import Level, Uids
 from storage.files import FileFacts
 from storage.index import entities
-from storage.index.rows import insert_instance, insert_row, renew_name, row_of
+from storage.index.opening import PostgresIndex
+from storage.index.rows import insert_instance, insert_row, instance_values, renew_name, row_of
 from storage.index.tables import Index
 from storage.query import Dialect
 
@@ -91,6 +92,45 @@ def enter(index: Index, header: Header, row: dict[str, Any], then: Callable[[], 
         entities.adjust(index, above, header, row["arrived"], is_newest)
     _leave(index, deleted)
     then()
+
+
+@dataclass(frozen=True)
+class PlainRow:
+    """The row of an instance that is new, below rows that say the same, as far as is known here.
+
+    It may be entered, with nothing else, where `conditions` hold, whose values are `asked`.
+    `insert` does that once for each row of `plan`, and takes `values`.
+    """
+
+    conditions: str
+    asked: tuple[Any, ...]
+    insert: str
+    values: Sequence[Any]
+
+
+_IS_PLAIN = (
+    "(SELECT number FROM epoch) = ? "
+    "AND EXISTS (SELECT 1 FROM shared_header WHERE id = ? AND parent_id = ?) "
+    f"AND NOT EXISTS (SELECT 1 {_OF_INSTANCE})"
+)
+
+
+def plain_row(index: PostgresIndex, header: Header, row: dict[str, Any]) -> PlainRow | None:
+    """What `enter` would do of a row, where that is to enter it; None where it may be more."""
+    epoch, known = index.engine.remembered
+    above = entities.known_among(known, header)
+    if above is None or header.added:
+        return None
+    row = {**row, "parent_id": above.series, "shared_id": above.shared}
+    asked = epoch, above.shared, above.series, *header.uids
+    columns, values = instance_values(index, row)
+    return PlainRow(_IS_PLAIN, asked, _insert_planned(columns), values)
+
+
+@lru_cache
+def _insert_planned(columns: tuple[str, ...]) -> str:
+    places = ", ".join("?" * len(columns))
+    return f"INSERT INTO instance ({', '.join(columns)}) SELECT {places} FROM plan"
 
 
 def forget(index: Index, uids: Uids) -> None:

@@ -15,7 +15,7 @@ RECEIPTS, COMMITMENTS = "receipts", "commitments"
 CORRECTIONS, PINS = "corrections", "pins"
 ACCEPTED = "accepted"
 STEPS = "steps"
-ORDERS = "orders"
+ENTRIES, ORDERS = "entries", "orders"
 MIGRATED = "migrated"
 
 

@@ -1,6 +1,6 @@
 """The forwarding queue: what waits to be sent on, what destinations took and committed to."""
 
-from storage.outbox import commitment_requests, database, overview
+from storage.outbox import commitment_requests, copying, database, overview
 from storage.outbox.arrivals import arrived, end_of_lines, is_held, receipts
 from storage.outbox.commitment_requests import MOST, Asked, CommitmentReport, note_report
 from storage.outbox.database import position_beside
@@ -26,6 +26,7 @@ __all__ = [
     "Wanted",
     "arrived",
     "commitment_requests",
+    "copying",
     "database",
     "end_of_lines",
     "failed_beside",

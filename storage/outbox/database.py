@@ -56,9 +56,18 @@ def _take_position(db: Statements, journal: Journal) -> None:
     if fault or not rows:
         logger.warning("forwarding begins: what arrived before now is not sent on")
     journal.sync_lines(RECEIPTS)
-    held = position, journal.make_identity(), journal.tail(RECEIPTS, position)
+    put_position(db, journal, position)
+
+
+def put_position(db: Statements, journal: Journal, position: int | None) -> None:
+    """Have the queue follow a journal from a position of its receipts on; None: follow none.
+
+    Of a transaction.
+    """
     db.execute("DELETE FROM position")
-    db.execute("INSERT INTO position VALUES (?, ?, ?)", held)
+    if position is not None:
+        held = position, journal.make_identity(), journal.tail(RECEIPTS, position)
+        db.execute("INSERT INTO position VALUES (?, ?, ?)", held)
 
 
 def _fault_of_position(journal: Journal, position: int, identity: str, tail: str) -> str:

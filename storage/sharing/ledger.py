@@ -6,12 +6,17 @@ Who writes holds the archive's right to write, as for the index, and in the same
 import time
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from itertools import groupby
+from functools import lru_cache
 from typing import Any, NamedTuple
+from uuid import UUID
 
+from storage.diagnostics import ResourceError
 from storage.dicom.values import Uids
 from storage.files import FileFacts
+from storage.files.objects.keys import key_of, number_of, place_of, places_below, uids_of
+from storage.index import PlainRow
 from storage.index.engines import Engine
+from storage.journal import CORRECTIONS, RECEIPTS
 
 # What a line counts for in positions: about the bytes of a receipt, by which others reckon.
 LINE_BYTES = 256
@@ -25,29 +30,35 @@ TABLES = (
     'token TEXT COLLATE "C", line TEXT COLLATE "C" NOT NULL)',
     "CREATE INDEX line_name ON line (name, position)",
     "CREATE UNIQUE INDEX line_token ON line (token) WHERE token IS NOT NULL",
-    'CREATE TABLE object (key TEXT COLLATE "C" PRIMARY KEY, study TEXT COLLATE "C" NOT NULL, '
+    # A key follows from `number` and UIDs, and is nowhere written out; `place` is that of the UIDs,
+    # by which they are looked up: whole keys and UIDs in each index took twice as much room.
+    "CREATE TABLE object (since BIGINT NOT NULL, bytes BIGINT NOT NULL, arrived BIGINT NOT NULL, "
+    "received BIGINT NOT NULL, number UUID NOT NULL, place UUID NOT NULL, "
+    'state TEXT COLLATE "C" NOT NULL, study TEXT COLLATE "C" NOT NULL, '
     'series TEXT COLLATE "C" NOT NULL, instance TEXT COLLATE "C" NOT NULL, '
-    'state TEXT COLLATE "C" NOT NULL, since BIGINT NOT NULL, digest TEXT COLLATE "C" NOT NULL, '
-    'bytes BIGINT NOT NULL, syntax TEXT COLLATE "C" NOT NULL, charset TEXT COLLATE "C" NOT NULL, '
-    'sender TEXT COLLATE "C" NOT NULL, arrived BIGINT NOT NULL, received BIGINT NOT NULL)',
-    "CREATE UNIQUE INDEX object_held ON object (study, series, instance) WHERE state = 'held'",
-    "CREATE INDEX object_superseded ON object (study, series, instance) WHERE state = 'superseded'",
+    'digest TEXT COLLATE "C" NOT NULL, syntax TEXT COLLATE "C" NOT NULL, '
+    'charset TEXT COLLATE "C" NOT NULL, sender TEXT COLLATE "C" NOT NULL, '
+    "PRIMARY KEY (number, place))",
+    "CREATE UNIQUE INDEX object_held ON object (place) WHERE state = 'held'",
+    "CREATE INDEX object_superseded ON object (place, number) WHERE state = 'superseded'",
     "CREATE INDEX object_to_delete ON object (since) WHERE state = 'to_delete'",
 )
 # Raised where these are other tables.
-VERSION = 1
+VERSION = 2
 
 IS_EMPTY = "SELECT NOT EXISTS (SELECT 1 FROM line) AND NOT EXISTS (SELECT 1 FROM object)"
 TAKE_IDENTITY = "UPDATE ledger SET identity = ?"
 
 _COLUMNS = (
-    "key, study, series, instance, state, since, "
+    "number, study, series, instance, state, since, "
     "digest, bytes, syntax, charset, sender, arrived, received"
 )
-_PLACES = ", ".join("?" * 13)
-_ADD = f"INSERT INTO object ({_COLUMNS}) VALUES ({_PLACES})"
+OBJECT_COLUMNS = ("place", *_COLUMNS.split(", "))
+_PLACES = ", ".join("?" * len(OBJECT_COLUMNS))
+_ADD = f"INSERT INTO object ({', '.join(OBJECT_COLUMNS)}) VALUES ({_PLACES})"
 _ADD_WITH_LINE = f"WITH added AS ({_ADD}) INSERT INTO line (name, line) VALUES (?, ?)"
-_OF_INSTANCE = "study = ? AND series = ? AND instance = ?"
+_OF_INSTANCE = "place = ? AND study = ? AND series = ? AND instance = ?"
+_OF_KEY = "number = ? AND place = ?"
 
 
 class State(StrEnum):
@@ -68,6 +79,51 @@ class ObjectRow(NamedTuple):
     facts: FileFacts
 
 
+def object_values(
+    key: str, uids: Uids, state: State, facts: FileFacts, since: int = 0
+) -> tuple[Any, ...]:
+    """What the row of an object has in `OBJECT_COLUMNS`; `since`, as in `Objects.add`."""
+    return (
+        place_of(uids), number_of(key), *uids, str(state), since or _now(), facts.digest,
+        facts.file_bytes, facts.transfer_syntax_uid, facts.charset, facts.sender,
+        facts.arrived, facts.received,
+    )  # fmt: skip
+
+
+class NewObject(NamedTuple):
+    """An object of an instance that is new, its receipt, and its row in the index.
+
+    `corrections`: how far the journal of these went, as the row has it.
+    """
+
+    key: str
+    uids: Uids
+    facts: FileFacts
+    receipt: bytes
+    row: PlainRow
+    corrections: int
+
+    def statement(self) -> tuple[str, tuple[Any, ...]]:
+        """What enters all that, and gives a row; or, where anything is otherwise, nothing."""
+        return _entering(self.row.conditions, self.row.insert), (
+            place_of(self.uids), CORRECTIONS, self.corrections, *self.row.asked,
+            *object_values(self.key, self.uids, State.HELD, self.facts),
+            RECEIPTS, self.receipt.decode().strip("\n"), *self.row.values,
+        )  # fmt: skip
+
+
+@lru_cache
+def _entering(conditions: str, insert: str) -> str:
+    return (
+        "WITH plan AS (SELECT 1 WHERE "
+        "NOT EXISTS (SELECT 1 FROM object WHERE place = ? AND state = 'held') "
+        "AND (SELECT COALESCE(MAX(position), 0) FROM line WHERE name = ?) = ? "
+        f"AND {conditions}), "
+        f"added AS (INSERT INTO object ({', '.join(OBJECT_COLUMNS)}) SELECT {_PLACES} FROM plan), "
+        f"told AS (INSERT INTO line (name, line) SELECT ?, ? FROM plan) {insert} RETURNING 1"
+    )
+
+
 class Objects:
     """The states of objects. What asks for them raises ResourceError."""
 
@@ -76,24 +132,19 @@ class Objects:
 
     def held(self, uids: Uids) -> ObjectRow | None:
         """The one that an instance has."""
-        found = self._rows(f"{_OF_INSTANCE} AND state = 'held'", *uids)
+        found = self._rows(f"{_OF_INSTANCE} AND state = 'held'", place_of(uids), *uids)
         return found[0] if found else None
 
     def held_or_own(self, uids: Uids, key: str) -> list[ObjectRow]:
         """The same, and the one with a key, whatever that is."""
-        return self._rows(f"key = ? OR ({_OF_INSTANCE} AND state = 'held')", key, *uids)
+        condition = f"{_OF_KEY} OR ({_OF_INSTANCE} AND state = 'held')"
+        return self._rows(condition, *_of_key(key), place_of(uids), *uids)
 
     def keys_of(self, instances: Sequence[Uids]) -> dict[Uids, str]:
-        """The keys of those that instances have; asked together where they are of one series."""
-        found: dict[Uids, str] = {}
-        asked = self._engine.dialect.is_in_texts.format("instance")
-        for (study, series), of_series in groupby(instances, lambda uids: uids[:2]):
-            names = self._engine.dialect.listed([instance for _, _, instance in of_series])
-            rows = self._rows(
-                f"study = ? AND series = ? AND {asked} AND state = 'held'", study, series, names
-            )
-            found |= {one.uids: one.key for one in rows}
-        return found
+        """The keys of those that instances have."""
+        places = [place_of(uids) for uids in instances]
+        found = self._rows("place = ANY(?::uuid[]) AND state = 'held'", places)
+        return {one.uids: one.key for one in found if one.uids in set(instances)}
 
     def superseded(self, *above: str) -> Iterator[ObjectRow]:
         """Those of before, or of a study, series or instance."""
@@ -118,8 +169,11 @@ class Objects:
     def newest_of(self, study: str) -> int | None:
         """When the newest that a study has arrived."""
         with self._engine.reading():
-            statement = "SELECT MAX(arrived) FROM object WHERE study = ? AND state = 'held'"
-            found = self._engine.execute(statement, (study,))[0][0]
+            statement = (
+                "SELECT MAX(arrived) FROM object WHERE place BETWEEN ? AND ? AND study = ? "
+                "AND state = 'held'"
+            )
+            found = self._engine.execute(statement, (*places_below(study), study))[0][0]
         return None if found is None else int(found)
 
     def add(
@@ -132,10 +186,7 @@ class Objects:
 
         Of a transaction that writes, which sees to it that both are there once.
         """
-        values = (
-            key, *uids, str(state), since or _now(), facts.digest, facts.file_bytes,
-            facts.transfer_syntax_uid, facts.charset, facts.sender, facts.arrived, facts.received,
-        )  # fmt: skip
+        values = object_values(key, uids, state, facts, since)
         if line is None:
             self._engine.execute(_ADD, values)
         else:
@@ -148,23 +199,23 @@ class Objects:
         Of a transaction that writes.
         """
         return bool(self._engine.execute(
-            "UPDATE object SET state = ?, since = ? WHERE key = ? AND state = ? RETURNING key",
-            (str(state), _now(), key, str(before)),
+            f"UPDATE object SET state = ?, since = ? WHERE {_OF_KEY} AND state = ? RETURNING 1",
+            (str(state), _now(), *_of_key(key), str(before)),
         ))  # fmt: skip
 
     def forget(self, keys: list[str]) -> None:
         """Have no rows any more of objects that were to go, and are gone."""
+        statement = f"DELETE FROM object WHERE state = 'to_delete' AND {_IS_OF_KEYS}"
         with self._engine.writing():
-            asked = self._engine.dialect.is_in_texts.format("key")
-            statement = f"DELETE FROM object WHERE state = 'to_delete' AND {asked}"
-            self._engine.execute(statement, (self._engine.dialect.listed(keys),))
+            self._engine.execute(statement, _of_keys(keys))
 
     def _of(self, keys: list[str], condition: str = "") -> set[str]:
+        statement = f"SELECT number, study, series, instance FROM object WHERE {_IS_OF_KEYS}"
         with self._engine.reading():
-            asked = self._engine.dialect.is_in_texts.format("key")
-            statement = f"SELECT key FROM object WHERE {asked} {condition}"
-            rows = self._engine.execute(statement, (self._engine.dialect.listed(keys),))
-        return {str(key) for (key,) in rows}
+            rows = self._engine.execute(f"{statement} {condition}", _of_keys(keys))
+        return {
+            key_of((study, series, instance), number) for number, study, series, instance in rows
+        }
 
     def _rows(self, condition: str, *values: Any, order: str = "") -> list[ObjectRow]:
         with self._engine.reading():
@@ -172,26 +223,46 @@ class Objects:
             return [_row(*row) for row in self._engine.execute(statement, values)]
 
     def _paged(self, condition: str, *above: str) -> Iterator[ObjectRow]:
+        """By instances that are side by side, and of each the oldest first."""
         names = ("study", "series", "instance")[: len(above)]
         condition = " AND ".join((condition, *(f"{name} = ?" for name in names)))
-        last: tuple[str, ...] = ("", "", "", "")
+        place, end = places_below(*above)
+        last: tuple[UUID, UUID] = place, UUID(int=0)
         while True:
             found = self._rows(
-                f"{condition} AND (study, series, instance, key) > (?, ?, ?, ?)", *above, *last,
-                order=f"ORDER BY study, series, instance, key LIMIT {_PAGE}",
+                f"{condition} AND (place, number) > (?, ?) AND place <= ?", *above, *last, end,
+                order=f"ORDER BY place, number LIMIT {_PAGE}",
             )  # fmt: skip
             yield from found
             if len(found) < _PAGE:
                 return
-            last = (*found[-1].uids, found[-1].key)
+            last = place_of(found[-1].uids), number_of(found[-1].key)
+
+
+_IS_OF_KEYS = "(number, place) IN (SELECT * FROM unnest(?::uuid[], ?::uuid[]))"
+
+
+def _of_key(key: str) -> tuple[UUID, UUID]:
+    """The number and the place of a key, which must be one of ours."""
+    uids = uids_of(key)
+    if uids is None:
+        raise ResourceError(f"{key}: is no key of an object of this archive")
+    return number_of(key), place_of(uids)
+
+
+def _of_keys(keys: list[str]) -> tuple[list[UUID], list[UUID]]:
+    """The same of several, of which those that are none of ours are left out."""
+    found = [_of_key(key) for key in keys if uids_of(key)]
+    return [number for number, _ in found], [place for _, place in found]
 
 
 def _row(
-    key: str, study: str, series: str, instance: str, state: str, since: int, digest: str,
+    number: UUID, study: str, series: str, instance: str, state: str, since: int, digest: str,
     size: int, syntax: str, charset: str, sender: str, arrived: int, received: int,
 ) -> ObjectRow:  # fmt: skip
     facts = FileFacts(syntax, size, digest, charset, arrived, sender, received)
-    return ObjectRow(key, (study, series, instance), State(state), since, facts)
+    uids = study, series, instance
+    return ObjectRow(key_of(uids, number), uids, State(state), since, facts)
 
 
 def _now() -> int:

@@ -85,6 +85,17 @@ def _adopt(shared: Shared, takes_store: bool) -> bool:
     return False
 
 
+def is_made(data: Path) -> bool:
+    """Whether there is an archive where a data folder has it; nothing is made.
+
+    Raises ResourceError.
+    """
+    shared = shared_of(data)
+    with shared.engine.reading():
+        found = shared.engine.execute(_IS_THERE, (f"{shared.place.schema}.ledger",))
+    return bool(found[0][0])
+
+
 def require_prepared(data: Path) -> None:
     """Raise FolderError unless the archive of a data folder is there, and answers this version.
 
@@ -95,13 +106,16 @@ def require_prepared(data: Path) -> None:
         _make_folders(data)
         with shared.engine.reading():
             is_there = shared.engine.execute(_IS_THERE, (f"{shared.place.schema}.ledger",))[0][0]
-            found = shared.engine.version() if is_there else 0
+            fault = _fault_of_ledger(shared) if is_there else ""
+            found = shared.engine.version() if is_there and not fault else 0
     except OSError as error:
         raise FolderError(f"{error.filename or data}: {error.strerror}") from error
     except ResourceError as error:
         raise FolderError(f"the archive in PostgreSQL: {error}") from error
     if not is_there:
         words = "is not made yet: `minipacs serve` makes it"
+    elif fault:
+        words = f"has {fault}"
     elif not found:
         words = "has no index that is whole: `minipacs rebuild` makes it anew"
     elif not can_answer(found):
@@ -109,6 +123,21 @@ def require_prepared(data: Path) -> None:
     else:
         return
     raise FolderError(f"the archive in schema {shared.place.schema} of PostgreSQL {words}")
+
+
+def _fault_of_ledger(shared: Shared) -> str:
+    """What is wrong with the version of the tables beside the index. Raises ResourceError."""
+    with shared.engine.reading():
+        ((version,),) = shared.engine.execute("SELECT version FROM ledger", ())
+    if version == VERSION:
+        return ""
+    words = f"tables of version {version}, and this minipacs knows version {VERSION}"
+    if version > VERSION:
+        return f"{words}: have all nodes be of the newer one"
+    return (
+        f"{words}: with the minipacs that made them `minipacs migrate` the archive to a folder, "
+        "and with this one from there into a new schema"
+    )
 
 
 def _make_folders(data: Path) -> None:
@@ -128,12 +157,8 @@ def make_tables(shared: Shared) -> bool:
             identity = secrets.token_hex(_IDENTITY_BYTES)
             engine.execute("INSERT INTO ledger VALUES (1, ?, ?)", (identity, VERSION))
             engine.execute(f"SET LOCAL search_path = {engine.schema}, {schema}", ())
-        ((version,),) = engine.execute("SELECT version FROM ledger", ())
-        if version != VERSION:
-            raise ResourceError(
-                f"the tables in schema {schema} are those of version {version}, this is {VERSION}: "
-                "have all nodes be of one version"
-            )
+        if fault := _fault_of_ledger(shared):
+            raise ResourceError(f"schema {schema} has {fault}")
         if not engine.execute(_IS_THERE, (f"{engine.schema}.instance",))[0][0]:
             shared.index.create()
             if not shared.tree.is_there():

@@ -14,6 +14,7 @@ from storage.worklist.performed import (
 from storage.worklist.progress import By, Rules, State
 from storage.worklist.query import STATUS, WorklistQuery
 from storage.worklist.questions import Question
+from storage.worklist.table import line_put, line_removed
 from storage.worklist.worklist import EVER, Known, Worklist, day_before
 
 __all__ = [
@@ -35,6 +36,8 @@ __all__ = [
     "day_before",
     "instances",
     "is_final",
+    "line_put",
+    "line_removed",
     "step_status",
     "studies_of",
 ]

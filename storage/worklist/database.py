@@ -7,17 +7,22 @@ are nowhere else.
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from storage.diagnostics import ResourceError
 from storage.files import sqlite_words
+from storage.journal import Journal
+from storage.journal.segments import Line
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1
+_VERSION = 2
 _BUSY_SECONDS = 30
+# Of the journal, held in memory at one time.
+_PIECE_BYTES = 4 << 20
+_KEY_INDEX = "CREATE INDEX entry_key ON entry (of, step)"  # of version 2
 _TABLES = """
 CREATE TABLE file (name TEXT PRIMARY KEY, written INTEGER, size INTEGER, at INTEGER,
     fault TEXT NOT NULL) WITHOUT ROWID;
@@ -92,9 +97,11 @@ def _made(db: sqlite3.Connection) -> bool:
     if version == 0:
         for statement in _TABLES.split(";"):
             db.execute(statement)
+    if version in (0, 1):
+        db.execute(_KEY_INDEX)
         db.execute(f"PRAGMA user_version = {_VERSION}")
     db.execute("COMMIT")
-    return version in (0, _VERSION)
+    return version in (0, 1, _VERSION)
 
 
 _CHANGED = (
@@ -130,6 +137,42 @@ def writing(db: sqlite3.Connection) -> Iterator[None]:
         db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")
+
+
+def has_all(db: sqlite3.Connection, journal: Journal, name: str) -> bool:
+    """Whether the tables hold all lines `name`."""
+    size = journal.size(name)
+    return _mark(db, name) == (journal.identity(), size, journal.tail(name, size))
+
+
+def read_on(
+    db: sqlite3.Connection, journal: Journal, name: str, forget: Callable[[], None],
+    enter: Callable[[Line], None],
+) -> None:  # fmt: skip
+    """Enter the lines `name` that the tables lack; a transaction is open.
+
+    Of another journal, or where a line that was read is not there, as of a transaction that was
+    taken back, what is held is forgotten, and all read anew.
+    """
+    if has_all(db, journal, name):
+        return
+    identity, mark, start = journal.make_identity(), _mark(db, name), 0
+    if mark and mark[0] == identity and mark[2] == journal.tail(name, mark[1]):
+        start = mark[1]
+    else:
+        forget()
+    end = start
+    for begin, end in journal.pieces(name, start, journal.size(name), _PIECE_BYTES):
+        for line in journal.lines(name, begin, end):
+            enter(line)
+    journal.sync_lines(name)  # a mark of what the power took would have all be read anew
+    held = (name, identity, end, journal.tail(name, end))
+    db.execute("INSERT OR REPLACE INTO mark VALUES (?, ?, ?, ?)", held)
+
+
+def _mark(db: sqlite3.Connection, name: str) -> tuple[str, int, str] | None:
+    row = db.execute("SELECT journal, position, tail FROM mark WHERE name = ?", (name,)).fetchone()
+    return (row[0], row[1], row[2]) if row else None
 
 
 @contextmanager

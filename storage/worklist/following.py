@@ -88,8 +88,8 @@ class Follower:
         for one in known:
             decided = one.evidence.decided
             is_told = decided is not None and decided.by is By.IMAGES
-            if one.state is State.COMPLETED and one.standing.by is By.IMAGES and not is_told:
-                self._worklist.decide(one.entry, State.COMPLETED, By.IMAGES)
+            is_due = one.state is State.COMPLETED and one.standing.by is By.IMAGES and not is_told
+            if is_due and self._worklist.note_completed(one):
                 found.completed.append(one)
 
     def _abandon(self, known: list[Known], now: float, found: Followed) -> None:
@@ -104,7 +104,7 @@ class Follower:
             ]
             for step in due:
                 ended = {STATUS: Element("CS", DISCONTINUED)}
-                with journal.turn(), writing(db):
+                with writing(db), journal.turn():
                     steps.read_on(db, journal)
                     if step not in steps.in_progress(db, before):
                         continue  # another node has heard of it, or ended it

@@ -14,14 +14,13 @@ from storage.diagnostics import DataSetError
 from storage.dicom.data_sets import CHARACTER_SET, Element, Elements
 from storage.journal import STEPS, Journal, milliseconds, record_of
 from storage.journal.segments import Line
+from storage.worklist import database
 from storage.worklist.database import writing
 from storage.worklist.entries import from_json, to_json
 from storage.worklist.performed import STATUS, merged, scheduled_items
 
 _TABLES = ("step", "scheduled", "decision")
 _ABSENT = Element("CS")
-# Of the journal, held in memory at one time.
-_PIECE_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -44,38 +43,21 @@ class Step:
 
 def bring_up(db: sqlite3.Connection, journal: Journal) -> bool:
     """Have the tables hold all lines; whether they lacked any."""
-    if _has_all(db, journal):
+    if database.has_all(db, journal, STEPS):
         return False
     with writing(db):
         read_on(db, journal)
     return True
 
 
-def _has_all(db: sqlite3.Connection, journal: Journal) -> bool:
-    size = journal.size(STEPS)
-    return _mark(db) == (journal.identity(), size, journal.tail(STEPS, size))
-
-
-def _mark(db: sqlite3.Connection) -> tuple[str, int, str] | None:
-    row = db.execute("SELECT journal, position, tail FROM mark WHERE name = ?", (STEPS,)).fetchone()
-    return (row[0], row[1], row[2]) if row else None
-
-
 def read_on(db: sqlite3.Connection, journal: Journal) -> None:
-    """The same in a transaction that is open; of another journal all is read anew."""
-    identity, mark, start = journal.make_identity(), _mark(db), 0
-    if mark and mark[0] == identity and mark[2] == journal.tail(STEPS, mark[1]):
-        start = mark[1]
-    else:
+    """The same in a transaction that is open."""
+
+    def forget() -> None:
         for table in _TABLES:
             db.execute(f"DELETE FROM {table}")
-    end = start
-    for begin, end in journal.pieces(STEPS, start, journal.size(STEPS), _PIECE_BYTES):
-        for line in journal.lines(STEPS, begin, end):
-            _enter(db, line)
-    journal.sync_lines(STEPS)  # a mark of what the power took would have all be read anew
-    held = (STEPS, identity, end, journal.tail(STEPS, end))
-    db.execute("INSERT OR REPLACE INTO mark VALUES (?, ?, ?, ?)", held)
+
+    database.read_on(db, journal, STEPS, forget, lambda line: _enter(db, line))
 
 
 def _enter(db: sqlite3.Connection, line: Line) -> None:
@@ -162,6 +144,13 @@ def line_set(uid: str, peer: str, changes: Elements, by: str = "modality") -> di
 def line_decided(of: str, step: str, state: str, by: str, who: str) -> dict[str, Any]:
     """The line for a state that was set; an empty one takes it back."""
     return {"kind": "decided", "of": of, "step": step, "state": state, "by": by, "who": who}
+
+
+def decision(db: sqlite3.Connection, of: str, step: str) -> tuple[str, str] | None:
+    """The state that was set of an entry, and by what; None where there is none."""
+    found = "SELECT state, by FROM decision WHERE of = ? AND step = ?"
+    row = db.execute(found, (of, step)).fetchone()
+    return (row[0], row[1]) if row else None
 
 
 def _document(held: Elements) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support import CT, EXPLICIT, RunningNode, ct, encoded, found, got, send
 from support.machine.cluster import Engines, new_archive, running_engines, running_nodes
+from support.machine.postgres import running_standby
 from support.program import run
 
 from scp.config import loader, sharing
@@ -108,17 +109,42 @@ def test_what_any_node_acknowledged_all_have_whatever_was_killed(tmp_path: Path)
             senders.wait_for(15)
         acknowledged = senders.acknowledged
         assert len(acknowledged) > 60
-        for node in nodes:
-            held = got(node, STUDY)
-            assert acknowledged <= held.keys()
-            assert all(INSTANCES_OF[uid] == data for uid, data in held.items())
-            assert found(node, STUDY, SERIES) == sorted(held)
-        settings = loader.load(nodes[0].config)
-        sharing.share(settings, sharing.place_of(settings))
-        shared = shared_of(settings.storage.path)
-        sweep(shared, young=0)
-        named = {one.key for one in shared.objects.all_held()}
-        named |= {one.key for one in shared.objects.superseded()}
-        assert {one.key for one in shared.store().list()} == named
-        done = run("check", "-c", nodes[0].config)
-        assert done.returncode == 0, done.stdout + done.stderr
+        require_all(nodes, acknowledged)
+
+
+@pytest.mark.long
+def test_what_was_acknowledged_is_there_when_a_standby_is_promoted(tmp_path: Path) -> None:
+    """The address of the database names both; the first is gone, with all that only it had."""
+    with (
+        running_engines(tmp_path, durable=True) as engines,
+        running_standby(engines.postgres) as standby,
+    ):
+        at = f"127.0.0.1:{engines.postgres.port},127.0.0.1:{standby.port}"
+        url = f"postgresql://minipacs@{at}/postgres?target_session_attrs=read-write"
+        with running_nodes(engines, tmp_path, 2, new_archive(), url) as nodes:
+            with Senders(nodes, seed=11) as senders:
+                senders.wait_for(40)
+                engines.postgres.crash()
+                before = set(senders.acknowledged)
+                standby.promote()
+                senders.wait_for(40)
+            assert senders.acknowledged > before
+            require_all(nodes, senders.acknowledged)
+
+
+def require_all(nodes: list[RunningNode], acknowledged: set[str]) -> None:
+    """See that each node has what was acknowledged, and the store what is named, and no more."""
+    for node in nodes:
+        held = got(node, STUDY)
+        assert acknowledged <= held.keys()
+        assert all(INSTANCES_OF[uid] == data for uid, data in held.items())
+        assert found(node, STUDY, SERIES) == sorted(held)
+    settings = loader.load(nodes[0].config)
+    sharing.share(settings, sharing.place_of(settings))
+    shared = shared_of(settings.storage.path)
+    sweep(shared, young=0)
+    named = {one.key for one in shared.objects.all_held()}
+    named |= {one.key for one in shared.objects.superseded()}
+    assert {one.key for one in shared.store().list()} == named
+    done = run("check", "-c", nodes[0].config)
+    assert done.returncode == 0, done.stdout + done.stderr

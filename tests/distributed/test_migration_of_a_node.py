@@ -2,15 +2,28 @@
 
 import json
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tomlkit
-from support import CT, EXPLICIT, RunningNode, ct, encoded, found, got, minipacs, running_node, send
+from support import (
+    CLIENT_SECONDS,
+    CT,
+    EXPLICIT,
+    RunningNode,
+    ct,
+    encoded,
+    found,
+    got,
+    minipacs,
+    running_node,
+    send,
+)
 from support.machine.cluster import IMPATIENT, Engines, new_archive
 
-DESTINATION = {"NOWHERE": {"host": "127.0.0.1", "port": 1}}
+LOOK = threading.Event()  # never set: nobody tells that it has changed
 
 
 def stored(node: RunningNode, study: str, count: int = 3, name: str = "A^B") -> dict[str, bytes]:
@@ -131,14 +144,29 @@ def test_what_cannot_be_brought_is_named_with_exit_code_1(engines: Engines, tmp_
     assert not told["complete"]
 
 
-def test_what_waits_to_be_forwarded_holds_it_up(engines: Engines, tmp_path: Path) -> None:
-    to = written(tmp_path / "first", **engines.tables(new_archive()))
-    tables: dict[str, Any] = {"forward": [{"to": ["NOWHERE"]}], "peers": DESTINATION}
+def test_what_waits_to_be_forwarded_goes_along_and_is_sent_from_there(
+    engines: Engines, tmp_path: Path
+) -> None:
+    nowhere = {"MINIPACS": {"host": "127.0.0.1", "port": 1}}
+    tables: dict[str, Any] = {"forward": [{"to": ["MINIPACS"]}], "peers": nowhere}
+    shared = engines.tables(new_archive())
+    to = written(tmp_path / "first", **shared, **tables)
     with running_node(tmp_path / "alone", tables) as node:
-        stored(node, "1.4.1")
-    told = migrated(node, to, code=1)
-    assert not told["faults"]
-    assert "waits to be forwarded" in told["to_do"][0]
+        made = stored(node, "1.4.1")
+        looked = json.loads(said("migrate", node, "--to", str(to), "--dry-run", "--json"))
+        assert (looked["copied"], looked["bytes"] > 0) == (3, True)
+        assert "serves" in said("migrate", node, "--to", str(to), "--dry-run")
+    assert not (tmp_path / "first" / "data").exists()
+    told = migrated(node, to)
+    assert (told["complete"], told["to_do"]) == (True, [])
+    with running_node(tmp_path / "ward") as ward:
+        peers = {"MINIPACS": {"host": "127.0.0.1", "port": ward.port}}
+        with running_node(tmp_path / "first", {**shared, **tables, "peers": peers}, IMPATIENT):
+            deadline = time.monotonic() + CLIENT_SECONDS
+            while len(sent := got(ward, "1.4.1")) < len(made):
+                assert time.monotonic() < deadline, sent
+                LOOK.wait(0.2)
+    assert sent == made
 
 
 @pytest.mark.parametrize("to", ["the same", "none"])

@@ -34,8 +34,10 @@ def worklist(tmp_path: Path) -> Worklist:
         for n in range(ENTRIES)
     ]  # fmt: skip
     entries = [completed(from_values(one), made.identity(), "")[0] for one in orders]
-    path = made.put_together("day", entries)
-    os.utime(path, ns=(10**18, 10**18))  # what was written just now is looked at again
+    (name,) = made.put_together("day", entries)
+    os.utime(
+        tmp_path / "worklist" / name, ns=(10**18, 10**18)
+    )  # what was written just now is looked at again
     return made
 
 

@@ -13,7 +13,6 @@ from scp.cli.options.options import (
     load,
     log_for_command,
     refusals_shown,
-    refuse_shared,
     settings_as_owner,
 )
 from scp.cli.options.parameters import (
@@ -52,7 +51,6 @@ __all__ = [
     "parsed_conditions",
     "peer_of",
     "refusals_shown",
-    "refuse_shared",
     "require_no_question",
     "required",
     "selected",

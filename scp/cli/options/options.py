@@ -78,16 +78,6 @@ def load(path: Path) -> "Settings":
         raise failure(str(error)) from None
 
 
-def refuse_shared(settings: "Settings", what: str) -> None:
-    """End the command where the archive is one that several nodes share, with which it does not go.
-
-    `what` it is that does not work there yet.
-    """
-    if settings.store:
-        words = "does not work yet on an archive that several nodes share"
-        raise failure(f"{settings.source}: [index], [store]: {what} {words}")
-
-
 def log_for_command() -> None:
     """Have the log set up for a command, which says itself what became of an association."""
     from scp.runtime import log

@@ -61,6 +61,15 @@ class _Head:
         return self.fields[number] if number < len(self.fields) else ""
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What a message asks for: entries, and those that it takes back, with what they are then."""
+
+    controls: list[str]
+    entries: list[Entry]
+    ended: list[tuple[Known, State]]
+
+
 class Answerer:
     """Answers messages; safe to use from many threads."""
 
@@ -89,9 +98,14 @@ class Answerer:
         try:
             if self._done.has(message):
                 return ACCEPTED, ""
-            told = self._take(_text(message, head))
-            # Where this fails what was asked for stands, and is done once more when it comes again.
-            self._done.add(message)
+            asked = self._asked(_text(message, head))
+            with self._worklist.turn():
+                if self._done.has(message):  # by another node meanwhile
+                    return ACCEPTED, ""
+                told = self._take(asked)
+                # Where this fails, and one node has the archive, what was asked for stands, and is
+                # done once more when it comes again.
+                self._done.add(message)
         except MessageError as error:
             code, words = (REJECTED if error.is_rejected else ERROR), str(error)
         except EntryError as error:
@@ -107,11 +121,8 @@ class Answerer:
         self._audit.write("order", **fields, reason=words or None)
         return code, words
 
-    def _take(self, text: str) -> dict[str, object]:
-        """Do what a message asks, all of it or nothing; what log and audit trail tell of it.
-
-        Raises MessageError, EntryError, ResourceError.
-        """
+    def _asked(self, text: str) -> _Asked:
+        """What a message asks for. Raises MessageError, EntryError, ResourceError."""
         orders = read_orders(text, self._settings.station)
         seed = hashlib.sha256(text.encode()).hexdigest()
         identity = self._worklist.identity()
@@ -127,14 +138,21 @@ class Answerer:
             if order.control in _ENDED
             for one in self._named(order)
         ]
-        if entries:
-            self._worklist.put(entries)
-            self._reopen(entries)
-        for one, state in ended:
+        return _Asked([order.control for order in orders], entries, ended)
+
+    def _take(self, asked: _Asked) -> dict[str, object]:
+        """Do what a message asks, all of it or nothing; what log and audit trail tell of it.
+
+        Raises EntryError, ResourceError.
+        """
+        if asked.entries:
+            self._worklist.put(asked.entries)
+            self._reopen(asked.entries)
+        for one, state in asked.ended:
             self._worklist.decide(one.entry, state, By.HL7)
-        about = [*entries, *(one.entry for one, _ in ended)]
+        about = [*asked.entries, *(one.entry for one, _ in asked.ended)]
         return {
-            "control": ",".join(dict.fromkeys(order.control for order in orders)),
+            "control": ",".join(dict.fromkeys(asked.controls)),
             "accession": ",".join(dict.fromkeys(one.accession for one in about)),
             "studies": list(dict.fromkeys(one.study_uid for one in about)),
         }

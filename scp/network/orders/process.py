@@ -102,7 +102,7 @@ class _Listener:
 
     def stop_when_told(self) -> None:
         """Blocked since the supervisor's start: it is waited for, and interrupts nothing."""
-        signal.sigwait({signal.SIGTERM})
+        child.awaited({signal.SIGTERM})
         self._stopped.set()
 
     def run(self) -> None:

@@ -81,6 +81,7 @@ class Inspection:
             self._left.popleft()
             if self._left and is_enough():
                 return False
+        commitments.make_lasting(self._archive)
         return True
 
 

@@ -63,21 +63,24 @@ def prepare_shared(settings: Settings) -> None:
         raise FolderError("the index in PostgreSQL is not whole: `minipacs rebuild` makes it anew")
 
 
-def _require_prepared(data: Path) -> None:
+def require_shared(settings: Settings) -> None:
+    """Raise FolderError unless the archive that several nodes have is there, and whole."""
     from storage.sharing.preparing import require_prepared  # what most archives need nothing of
 
+    data = settings.storage.path
     require_prepared(data)
+    require_migrated(journal_of(data, sync=False))
 
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[Archive]:
     """The archive, for one command. Raises FolderError unless there is one that is whole."""
     if shared_place(settings.storage.path):
-        _require_prepared(settings.storage.path)
+        require_shared(settings)
     else:
         _bring_in(settings.storage.path)
         require_index(settings)
-    require_migrated(journal_of(settings.storage.path, sync=False))
+        require_migrated(journal_of(settings.storage.path, sync=False))
     BUDGET.set(settings.storage.path, settings.limits)
     archive = Archive(settings.storage.path, settings.storage.sync)
     try:
@@ -105,7 +108,7 @@ def open_to_store(settings: Settings, told: Callable[[int, int], None]) -> bool:
     """
     storage = settings.storage
     if shared_place(storage.path):
-        _require_prepared(storage.path)
+        require_shared(settings)
         return False
     where = f"{settings.source}: [storage] path: "
     try:

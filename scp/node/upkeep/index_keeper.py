@@ -64,7 +64,7 @@ class IndexKeeper:
         """
         if not self._is_whole:
             self.tend(charset)
-            signal.sigtimedwait((signal.SIGCHLD,), _WAIT_SECONDS)
+            child.awaited((signal.SIGCHLD,), _WAIT_SECONDS)
 
     @property
     def is_whole(self) -> bool:

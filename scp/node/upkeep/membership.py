@@ -43,6 +43,7 @@ _VALUES = (
 )  # fmt: skip
 _TABLES: Mapping[str, str] = {
     "peers": "[peers]", "forward": "[[forward]]", "retention": "[retention]", "query": "[query]",
+    "worklist": "[worklist]",
 }  # fmt: skip
 _OWN = {"fhir_token"}  # a file of each node's
 _DIGEST = 16

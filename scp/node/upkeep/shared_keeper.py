@@ -99,10 +99,10 @@ def _run(settings: Settings, run: int) -> None:
         "metadata are not made room": _Tidier(settings).look,
     }
     # Blocked since the supervisor's start: they are waited for, and interrupt nothing.
-    while not (ended := signal.sigtimedwait((signal.SIGTERM, _RENEW), LOOK_SECONDS)):
+    while not (ended := child.awaited((signal.SIGTERM, _RENEW), LOOK_SECONDS)):
         for what, work in works.items():
             attempts.attempt(what, work, None)
-    if ended.si_signo == signal.SIGTERM:
+    if ended == signal.SIGTERM:
         member.leave()
 
 

@@ -6,6 +6,7 @@ A process of its own, behind the stores: nothing of it holds up one.
 import logging
 import os
 import signal
+from pathlib import Path
 
 from scp.config import Settings
 from scp.network.services.worklist import rules_of
@@ -43,8 +44,12 @@ class WorklistKeeper:
 
         Another one is for who set it to make: that it is gone must not look as if it were empty.
         """
-        folder = self._settings.worklist_folder
-        if self._settings.worklist is None or folder.parent != self._settings.storage.path:
+        data, folder = self._settings.storage.path, self._settings.worklist_folder
+        if self._settings.worklist is None:
+            return
+        if folder is None:
+            _tell_of_files(data / "worklist")
+        if folder is None or folder.parent != data:
             return
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -70,6 +75,16 @@ class WorklistKeeper:
         self._processes.end()
 
 
+def _tell_of_files(folder: Path) -> None:
+    """Say so where there are files that nobody reads."""
+    if found := [*folder.glob("*.json"), *folder.glob("*.wl")]:
+        words = (
+            f"{folder}: {len(found)} files of a worklist are not read, entries lie in PostgreSQL: "
+            "name a folder that all nodes have as [worklist] folder, or `minipacs worklist import`"
+        )
+        logger.warning(words)
+
+
 def _run(settings: Settings) -> None:
     """Look, until SIGTERM."""
     memory.bound()
@@ -82,7 +97,7 @@ def _run(settings: Settings) -> None:
     teller = _Teller(worklist, AuditTrail(*trail(settings)))
     is_more = False
     # Blocked since the supervisor's start: it is waited for, and interrupts nothing.
-    while not signal.sigtimedwait((signal.SIGTERM,), 0.0 if is_more else LOOK_SECONDS):
+    while not child.awaited((signal.SIGTERM,), 0.0 if is_more else LOOK_SECONDS):
         try:
             found = follower.look(day_before(wanted.keep + _DAYS))
             teller.tell(found)

@@ -32,7 +32,7 @@ SpokenFor = Callable[[Mapping[str, str]], str]
 HAND_OVER = "scp.hand_over"
 _MOST_HEAD_BYTES = 64 * 1024
 _LOOK_SECONDS = 0.2
-# So long the head of a request may take whatever others want.
+# So long the head of a request may take whatever others want; less, where many of them wait.
 _FREE_HEAD_SECONDS = 1.0
 _BUSY = (b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Length: 0\r\n"
          b"Connection: close\r\n\r\n")  # fmt: skip
@@ -212,7 +212,9 @@ class HttpServer(wsgi.Server):
             self._look()
             self.reading_heads.cut(self._bounds.head_seconds, self._bounds.threads)
             if waiting := self._turns.qsize():
-                self.reading_heads.cut(_FREE_HEAD_SECONDS, waiting)
+                # Else a hundred that stall, a dozen at a time, would hold up who asks for 9 s.
+                share = min(self._bounds.threads / waiting, 1.0)
+                self.reading_heads.cut(_FREE_HEAD_SECONDS * share, waiting)
 
 
 class _Gateway(wsgi.Gateway_10):

@@ -89,7 +89,7 @@ class Health:
     def _why_no_worklist(self) -> str:
         """Empty where modalities can be answered, or are not to be."""
         folder = self.settings.worklist_folder
-        if self.settings.worklist is None or os.access(folder, os.R_OK | os.X_OK):
+        if not (self.settings.worklist and folder) or os.access(folder, os.R_OK | os.X_OK):
             return ""
         return f"the worklist's folder cannot be read: {folder}"
 

@@ -123,7 +123,7 @@ class WebProcesses:
 
 
 def _stop_when_told(server: "HttpServer", service: "WebService") -> None:
-    if signal.sigwait(_SIGNALS) == signal.SIGHUP:
+    if child.awaited(_SIGNALS) == signal.SIGHUP:
         # Where the node is to end meanwhile, its supervisor has no more patience than with others.
         threading.Thread(target=_stop_acts_when_told, args=(service,), daemon=True).start()
         server.stop_within(_RENEWAL_SECONDS)
@@ -133,5 +133,5 @@ def _stop_when_told(server: "HttpServer", service: "WebService") -> None:
 
 
 def _stop_acts_when_told(service: "WebService") -> None:
-    signal.sigwait(_SIGNALS - {signal.SIGHUP})
+    child.awaited(_SIGNALS - {signal.SIGHUP})
     service.stop_acts()

@@ -7,12 +7,14 @@ an object without a row, which the sweeper removes after a day.
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import CLOCK_BOOTTIME, clock_gettime, time_ns
 from typing import Any, NamedTuple, TypeVar
 
+from storage.archive.receiving.at_once import Entering
 from storage.archive.receiving.received import (
     OnConflict,
     Received,
@@ -26,11 +28,12 @@ from storage.diagnostics import ArchiveError, DuplicateError, ResourceError
 from storage.dicom import Header
 from storage.files import Bounds, FileFacts, IncomingDataSet, words_of
 from storage.files.objects.contract import Source
-from storage.index import enter, instance_row
+from storage.index import enter, instance_row, plain_row
 from storage.index.consistency import about
+from storage.index.engines.postgres import PassingError
 from storage.journal import RECEIPTS, line_of, pinned
-from storage.journal.corrections import in_force
-from storage.sharing.ledger import ObjectRow, State
+from storage.journal.corrections import in_force, last_known
+from storage.sharing.ledger import NewObject, ObjectRow, State
 from storage.sharing.opened import Shared, shared_of
 
 # An instance that has arrived, and its header.
@@ -62,6 +65,7 @@ class SharedStores:
         if isinstance(begun, Stored):
             return begun
         begun.put()
+        _send(shared, [begun])
         return _written(shared, begun)
 
     def store_all(self, arrived: Sequence[Arrived]) -> list[Stored | ArchiveError]:
@@ -70,6 +74,7 @@ class SharedStores:
         with ThreadPoolExecutor(_PUT_AT_ONCE, "put") as puts:
             begun = list(puts.map(lambda one: _tried(self._put, shared, *one), arrived))
         commits = [one for one in begun if isinstance(one, _Commit)]
+        _tried(_send, shared, commits)
         is_done = _tried(_write_together, shared, commits) is None
         return [
             _tried(one.stored if is_done else partial(_written, shared, one))
@@ -94,6 +99,7 @@ class SharedStores:
         is_lost = bool(held and is_same and not _is_there(shared, held))
         outcome = outcome_of(None if is_lost else is_same, self.on_conflict)
         if outcome in (StoreOutcome.UNCHANGED, StoreOutcome.KEPT):
+            shared.engine.make_lasting()
             with shared.engine.reading():
                 return Stored(outcome, header.uids, tuple(about(shared.index, header.uids)))
         lost = held.key if held and is_lost else ""
@@ -109,17 +115,39 @@ def _tried(work: Callable[..., Made], *given: Any) -> Made | ArchiveError:
         return error
 
 
+def _send(shared: Shared, commits: Sequence["_Commit"]) -> None:
+    """Have those entered that are new, in one trip; of the others `write` sees to it.
+
+    Raises ResourceError.
+    """
+    plain = [(one, new) for one in commits if (new := one.plain())]
+
+    def send() -> None:
+        for one, new in plain:
+            one.send(new)
+
+    if plain:
+        with suppress(PassingError):  # `write` finds out what became of them
+            shared.engine.send(send)
+            for one, _ in plain:
+                one.see()
+
+
 def _write_together(shared: Shared, commits: Sequence["_Commit"]) -> None:
+    left = [one for one in commits if not one.is_done]
+
     def write() -> None:
-        for one in commits:
+        for one in left:
             one.write()
 
-    shared.engine.write(write)
+    if left:
+        shared.engine.write(write)
 
 
 def _written(shared: Shared, commit: "_Commit") -> Stored:
     """What became of one, which may have been committed with others."""
-    shared.engine.write(commit.write)
+    if not commit.is_done:
+        shared.engine.write(commit.write)
     return commit.stored()
 
 
@@ -141,6 +169,8 @@ class _Commit:
         self._header, self._rules, self._lost = header, rules, lost
         self._at, self._began = shared.journal.now(), clock_gettime(CLOCK_BOOTTIME)
         self._key, self._was_run = "", False
+        self._sent: Entering | None = None
+        self.is_done = False  # it was entered at once
         self._facts = FileFacts("", 0, "")
         self._outcome: StoreOutcome | None = None  # None: refused
         self._disagreements: list[str] = []
@@ -163,16 +193,41 @@ class _Commit:
             raise DuplicateError("Held with other content, and on_conflict is refuse")
         return Stored(self._outcome, self._header.uids, tuple(self._disagreements))
 
+    def plain(self) -> NewObject | None:
+        """What is to be sent of it, as far as this process knows without asking.
+
+        None where there is more to it: rows above it that are new or say else, or anything held.
+        """
+        shared, known = self._shared, last_known(self._shared.data)
+        if known is None or self._lost or self._is_late() or not shared.engine.sends:
+            return None
+        corrections, position = known
+        header = corrections.corrected(self._header)
+        row = plain_row(shared.index, header, instance_row(header, self._facts))
+        line = line_of(receipt(self._header, self._facts, self._at))
+        return NewObject(self._key, header.uids, self._facts, line, row, position) if row else None
+
+    def send(self, new: NewObject) -> None:
+        """Of a trip; it may be run again, also where it was committed."""
+        self._was_run, self._outcome = True, StoreOutcome.STORED
+        self._sent = Entering(self._shared, new)
+
+    def see(self) -> None:
+        """See what came of `send`."""
+        if self._sent and self._sent.is_entered:
+            self.is_done, self._disagreements = True, self._sent.disagreements()
+
     def write(self) -> None:
         """Of a transaction that writes; it may be run again, also where it was committed."""
         objects, uids = self._shared.objects, self._header.uids
         known = objects.held_or_own(uids, self._key)
         if own := next((one for one in known if one.key == self._key), None):
             self._require_committed(own)
+            self._shared.engine.make_lasting()
             return
         held = known[0] if known else None
         self._was_run = True
-        if clock_gettime(CLOCK_BOOTTIME) - self._began > _IN_TIME_SECONDS:
+        if self._is_late():
             raise ResourceError("It took too long to be entered: it is to be sent again")
         is_lost = held is not None and held.key == self._lost
         try:
@@ -226,6 +281,9 @@ class _Commit:
         is_stored = self._outcome in (StoreOutcome.STORED, StoreOutcome.REPLACED)
         if not self._was_run or (is_stored and own.state is State.TO_DELETE):
             raise ResourceError("Its object was swept before it could be entered: send it again")
+
+    def _is_late(self) -> bool:
+        return clock_gettime(CLOCK_BOOTTIME) - self._began > _IN_TIME_SECONDS
 
     def _look(self) -> None:
         self._disagreements = about(self._shared.index, self._header.uids)

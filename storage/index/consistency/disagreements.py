@@ -5,7 +5,7 @@ One study under two patients, one series UID in two studies, one SOP Instance UI
 one UID at two levels (against PS3.3 A.1.2 and PS3.5 9.1).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from peewee import SQL, fn
@@ -21,8 +21,16 @@ _BELOW_PATIENT = tuple(_NAMES)
 
 def about(index: Index, uids: Uids) -> list[str]:
     """What is odd about an instance that was just entered: sentences for the log."""
-    parameters = [uid for uid in uids for _ in _NAMES]
-    rows = index.engine.execute(_ABOUT, parameters)
+    return told_of(uids, index.engine.execute(*asked_about(uids)))
+
+
+def asked_about(uids: Uids) -> tuple[str, list[str]]:
+    """The statement, and its values, by whose rows `told_of` knows."""
+    return _ABOUT, [uid for uid in uids for _ in _NAMES]
+
+
+def told_of(uids: Uids, rows: Iterable[Sequence[int]]) -> list[str]:
+    """What rows say of an instance: sentences."""
     uid_of = dict(zip(_NAMES, uids, strict=True))
     found = []
     for level, other in ((Level(row[0]), Level(row[1])) for row in rows):

@@ -67,6 +67,13 @@ class Engine(Statements, Protocol):
     def close_thread(self) -> None:
         """Close the calling thread's connection."""
 
+    def make_lasting(self) -> None:
+        """See that all that can be read by now outlasts a crash of the database.
+
+        Where others may see what was written before it does, and a file is not behind each row.
+        Raises ResourceError.
+        """
+
     def sync_commits(self) -> None:
         """Have a commit of the calling thread outlast a power cut, from now on."""
 

@@ -8,6 +8,7 @@ from storage.journal.corrections.in_effect import (
     entities_since,
     ever_corrected,
     in_force,
+    last_known,
 )
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "entities_since",
     "ever_corrected",
     "in_force",
+    "last_known",
 ]

@@ -25,6 +25,7 @@ __all__ = [
     "entities_since",
     "ever_corrected",
     "in_force",
+    "last_known",
 ]
 
 _NONE = Listed(())
@@ -47,6 +48,12 @@ def in_force(data: Path) -> Corrections:
             known = state, size, Catalogued(journal, size) if size else _NONE
         known = _known[data] = state, *known[1:]
     return known[2]
+
+
+def last_known(data: Path) -> tuple[Corrections, int] | None:
+    """What `in_force` was when it was last asked for, and how far the journal went then."""
+    known = _known.get(data)
+    return (known[2], known[1]) if known else None
 
 
 def _state(data: Path) -> object:

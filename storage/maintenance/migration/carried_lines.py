@@ -4,7 +4,8 @@ How far is told in the journal that is filled, of each name by two positions. Li
 which a kill has left, are those that come next, or the archive was written by others.
 """
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from typing import Any
 
@@ -12,6 +13,7 @@ from storage.archive import Archive
 from storage.diagnostics import FolderError, ResourceError
 from storage.journal import (
     ACCEPTED,
+    ENTRIES,
     MIGRATED,
     RECEIPTS,
     Journal,
@@ -20,8 +22,11 @@ from storage.journal import (
     record_of,
 )
 from storage.journal.segments import Line
-from storage.maintenance.migration.targets import Target, is_new
+from storage.maintenance.migration.carried_entries import BY
+from storage.maintenance.migration.targets import is_new
 
+# What is told of these is held against each other, and not brought line by line.
+_OTHERWISE = {MIGRATED, ENTRIES}
 # Written together, for which others wait that write.
 _BATCH = 2000
 
@@ -29,12 +34,16 @@ _BATCH = 2000
 class CarriedLines:
     """Those of one migration."""
 
-    def __init__(self, source: Archive, target: Target) -> None:
-        self._from, self._to = source.journal, target.archive.journal
-        self._archive, self._target = target.archive, target
+    def __init__(
+        self, source: Archive, there: Archive, add_lines: Callable[[str, list[bytes]], None]
+    ) -> None:
+        """`add_lines` has lines of a name be in the journal of the archive that is there."""
+        self._from, self._to = source.journal, there.journal
+        self._archive, self._add_lines = there, add_lines
         self._positions: dict[str, tuple[int, int]] = {}
         self._identity = self._from.make_identity()
         self._mapped: dict[int, int] = {}
+        self.queues: list[str] = []
         self.brought = 0
         self.damaged: list[str] = []
 
@@ -52,9 +61,13 @@ class CarriedLines:
         if last and last.get("from") != self._identity:
             raise FolderError(f"{folder}: was filled from another archive; name one that is empty")
         self._positions = {name: (one[0], one[1]) for name, one in last.get("lines", {}).items()}
-        for name in sorted({*self._to.names(), *ends} - {MIGRATED}, key=_order):
+        self.queues = last.get("queues", [])
+        for name in sorted({*self._to.names(), *ends} - _OTHERWISE, key=_order):
             self._take_up(name, ends.get(name, 0))
-        self.mark(is_complete=False)
+        if any(line.get("by") != BY["by"] for line in self._to.read(ENTRIES)):
+            raise FolderError(
+                f"{folder}: the worklist of its archive was used by itself; name one that is empty"
+            )
 
     def end_of(self, name: str) -> int:
         """Up to which position of the source they are there."""
@@ -73,13 +86,33 @@ class CarriedLines:
             if batch:
                 self._add(name, batch, position)
 
+    def to_come(self, ends: dict[str, int]) -> int:
+        """How many lines are still to be brought. Raises ResourceError."""
+        return sum(1 for name, end in ends.items() for _ in self._carried(name, end))
+
     def mark(self, is_complete: bool) -> None:
         """Tell how far it has come. Raises ResourceError."""
         told: dict[str, Any] = {"from": self._identity, "complete": is_complete}
-        self._to.append(MIGRATED, **told, lines=self._positions)
+        self._to.append(MIGRATED, **told, lines=self._positions, queues=self.queues)
+
+    def tell_queues(self, digests: list[str]) -> None:
+        """Tell what the forwarding queue there may hold by this migration. Raises ResourceError."""
+        self.queues = digests
+        self.mark(is_complete=False)
+
+    def receipts_there(self, position: int) -> int:
+        """Where the target's receipts end of which the source's end at a position.
+
+        Both have the same ones behind it. Raises ResourceError.
+        """
+        behind = sum(1 for one in self._from.lines(RECEIPTS, position) if _is_text(_text(one)))
+        if not behind:
+            return self._to.size(RECEIPTS)
+        ends = deque((one.end for one in _lines(self._to, None)), maxlen=behind + 1)
+        return ends[0] if len(ends) > behind else 0
 
     def _add(self, name: str, texts: list[bytes], position: int) -> None:
-        self._target.add_lines(name, texts)
+        self._add_lines(name, texts)
         self._positions[name] = position, self._to.size(name)
         self.brought += len(texts)
         self.mark(is_complete=False)
@@ -178,4 +211,4 @@ def ends_of(archive: Archive) -> dict[str, int]:
 def sizes(archive: Archive) -> dict[str, int]:
     """The same, for who holds all places. Raises OSError, ResourceError."""
     journal = archive.journal
-    return {name: journal.size(name) for name in journal.names() if name != MIGRATED}
+    return {name: journal.size(name) for name in journal.names() if name not in _OTHERWISE}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from storage.archive import Archive, counts
@@ -18,14 +19,12 @@ from storage.dicom.values import Uids
 from storage.files import FileFacts, Kept
 from storage.index import facts_in, facts_of_study, studies, without_row
 from storage.journal import RECEIPTS, in_journal, receipts_by_digest
+from storage.maintenance.migration.carried_entries import bring_entries, entries_that_differ
 from storage.maintenance.migration.carried_lines import CarriedLines, ends_of, sizes
+from storage.maintenance.migration.carried_queue import bring_queue
 from storage.maintenance.migration.staged_copies import StagedCopy, copy_of_held, copy_of_kept
 from storage.maintenance.migration.targets import Change, Target
-from storage.maintenance.migration.verifying import (
-    differences,
-    failed_to_forward,
-    to_be_forwarded,
-)
+from storage.maintenance.migration.verifying import differences
 
 _READERS = 4
 # Entered in one transaction.
@@ -48,7 +47,8 @@ class MigrationProgress(Protocol):
 
 @dataclass
 class Migrated:
-    """What was done: in instances, files that were displaced, and lines of the journal.
+    """What was done: in instances, files that were displaced, lines of the journal and of entries
+    of the worklist, and items of the forwarding queue, which goes along once nobody serves.
 
     `faults`: what could not be brought, or differs. `to_do`: what is to be done until the other
     archive may be served; empty where it may. `served`: whether the source is.
@@ -59,6 +59,8 @@ class Migrated:
     unchanged: int = 0
     superseded: int = 0
     lines: int = 0
+    entries: int = 0
+    queued: int = 0
     bytes: int = 0
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -79,16 +81,17 @@ class _Displaced(NamedTuple):
 
 def migrate(
     source: Archive, target: Target, charset: str, progress: MigrationProgress,
-    servers: Callable[[], list[str]],
+    servers: Callable[[], list[str]], worklist: Path | None = None,
 ) -> Migrated:  # fmt: skip
     """Bring an archive, or what of it is new, to a target.
 
-    `charset` is for what names none and has no receipt; `servers` tells who serves the source.
+    `charset` is for what names none and has no receipt; `servers` tells who serves the source;
+    `worklist` is the folder of entries that it has.
     Raises FolderError where the target may not be filled from it, ResourceError where it cannot go
     on: what is there by then is taken up by the next run.
     """
     with ThreadPoolExecutor(_READERS, "copies") as readers:
-        return _Migration(source, target, charset, progress, readers).run(servers)
+        return _Migration(source, target, charset, progress, readers, worklist).run(servers)
 
 
 class _Migration:
@@ -96,17 +99,20 @@ class _Migration:
 
     def __init__(
         self, source: Archive, target: Target, charset: str, progress: MigrationProgress,
-        readers: ThreadPoolExecutor,
+        readers: ThreadPoolExecutor, worklist: Path | None,
     ) -> None:  # fmt: skip
         self._source, self._target, self._to = source, target, target.archive
+        self._worklist = worklist
         self._charset, self._progress, self._readers = charset, progress, readers
-        self._lines, self._done = CarriedLines(source, target), Migrated()
+        self._lines = CarriedLines(source, target.archive, target.add_lines)
+        self._done = Migrated()
         self._doubtful: dict[Uids, str] = {}  # not copied, and why
 
     def run(self, servers: Callable[[], list[str]]) -> Migrated:
         """Do it."""
         ends = ends_of(self._source)
         self._lines.begin(ends)
+        self._lines.mark(is_complete=False)
         self._progress.begin("copying the journal", 0, "lines")
         self._lines.bring(ends)
         self._bring_all()
@@ -117,12 +123,17 @@ class _Migration:
             changed = self._changed(ends, last := sizes(self._source))
             self._lines.bring(last)
             self._follow([*changed, *self._doubtful])
-            waiting = to_be_forwarded(self._source)
         self._progress.begin("holding both against each other", 0, "instances")
         self._target.finish()
         self._look_for_strays()
+        entries = self._source, self._worklist, self._charset
+        self._done.entries, self._done.notes = bring_entries(*entries, self._target)
+        if not served:  # else what waits there is another thing by now
+            self._done.queued = bring_queue(self._source, self._to, self._lines)
         self._verify(last, is_served=bool(served))
-        self._tell(served, waiting)
+        if not served and entries_that_differ(*entries, self._to.journal)[0]:
+            self._fault("worklist", "entries differ in the other archive")
+        self._tell(served)
         if sizes(self._source) != last:
             self._done.to_do.append("more came meanwhile: run this again")
         self._lines.mark(self._done.is_complete)
@@ -187,7 +198,7 @@ class _Migration:
         """Have the target keep what the source keeps of what was displaced, or of some studies."""
         above: list[tuple[str, ...]] = [()] if studies is None else [(one,) for one in studies]
         for one in above:
-            held, there = _displaced(self._source, *one), _displaced(self._to, *one)
+            held, there = displaced(self._source, *one), displaced(self._to, *one)
             differing = [
                 key for key in {*held, *there}
                 if len(held.get(key, ())) != len(there.get(key, ()))
@@ -266,21 +277,19 @@ class _Migration:
         if not is_served or sizes(self._source) == ends:
             self._done.faults += found  # else what came meanwhile differs: the last run is held
 
-    def _tell(self, served: list[str], waiting: str) -> None:
-        self._done.lines, self._done.notes = self._lines.brought, self._lines.damaged
-        self._done.notes += failed_to_forward(self._source)
+    def _tell(self, served: list[str]) -> None:
+        self._done.lines = self._lines.brought
+        self._done.notes += self._lines.damaged
         self._done.served = bool(served)
         if served:
             self._done.to_do.append(f"{', '.join(served)}: serves the archive; end it")
-        if waiting:
-            self._done.to_do.append(waiting)
 
     def _fault(self, what: str, why: object) -> None:
         if len(self._done.faults) < _MOST_FAULTS:
             self._done.faults.append(f"{what}: {why}")
 
 
-def _displaced(archive: Archive, *above: str) -> dict[_Displaced, list[Kept]]:
+def displaced(archive: Archive, *above: str) -> dict[_Displaced, list[Kept]]:
     """What is kept, by instance and when it was displaced. Raises ResourceError."""
     found: dict[_Displaced, list[Kept]] = defaultdict(list)
     for kept in archive.tree.superseded.all(*above):

@@ -6,11 +6,8 @@ from collections.abc import Iterator
 from storage.archive import Archive, statistics
 from storage.files import FileFacts
 from storage.index import facts_of_study, studies
-from storage.journal import RECEIPTS, pinned
+from storage.journal import pinned
 from storage.journal.corrections import in_force
-from storage.outbox import position_beside, standings_beside
-
-_QUEUE_SECONDS = 30.0
 
 
 def differences(source: Archive, target: Archive) -> Iterator[str]:
@@ -52,33 +49,3 @@ def _told(archive: Archive) -> dict[str, object]:
 def _short(value: object) -> str:
     text = str(value)
     return text if len(text) <= 300 else f"{text[:300]}..."
-
-
-def to_be_forwarded(source: Archive) -> str:
-    """Why the queue that the source has may not be left yet; empty where nothing waits in it.
-
-    Raises ResourceError.
-    """
-    data = source.tree.data
-    position = position_beside(data)
-    waiting = {
-        name: one.waiting + one.to_be_committed
-        for name, one in standings_beside(data, _QUEUE_SECONDS).items()
-    }
-    words = [f"{count} to {name}" for name, count in waiting.items() if count]
-    if not words and (position is None or position >= source.journal.size(RECEIPTS)):
-        return ""
-    what = ", ".join(words) or "what arrived last"
-    return (
-        f"{what}: waits to be forwarded, and the queue is not carried along: let the node of "
-        "this archive send it, or drop the rule, then run this again"
-    )
-
-
-def failed_to_forward(source: Archive) -> list[str]:
-    """What of the queue is sent no more by itself, and stays behind. Raises ResourceError."""
-    found = standings_beside(source.tree.data, _QUEUE_SECONDS)
-    return [
-        f"{one.failed} that could not be forwarded to {name} stay behind: `minipacs forward`"
-        for name, one in found.items() if one.failed
-    ]  # fmt: skip

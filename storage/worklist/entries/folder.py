@@ -5,6 +5,7 @@ object of keywords, alone or in a list. All others, and what begins with a dot, 
 Nothing tells when a file is written: each look compares names, times and sizes.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -36,6 +37,7 @@ _MOST_ENTRIES = 10_000
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 _NAME_CHARACTERS = 40
+_DIGEST_BYTES = 6
 # A data set without any header begins with a group that an entry has.
 _FIRST_GROUPS = (b"\x08\x00", b"\x10\x00")
 # File systems tell times in steps of a few milliseconds: what changed within one is looked at
@@ -167,8 +169,12 @@ def _flat(held: Mapping[str, Any]) -> dict[str, str]:
 
 
 def name_of(entry: Entry) -> str:
-    """The name of the file of one entry: the same for its update."""
-    return f"{'-'.join(map(_safe, entry.key))}.json"
+    """The name of the file of one entry: the same for its update, and for nothing else."""
+    parts = [_safe(part) for part in entry.key]
+    if tuple(parts) != entry.key or "-" in parts[0]:  # what another key may be as well
+        digest = hashlib.blake2b("\0".join(entry.key).encode(), digest_size=_DIGEST_BYTES)
+        parts.append(digest.hexdigest())
+    return f"{'-'.join(parts)}.json"
 
 
 def name_for(title: str) -> str:

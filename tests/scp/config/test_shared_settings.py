@@ -67,21 +67,12 @@ def test_what_does_not_go_together_is_refused_by_its_key(
     assert words in line
 
 
-# What works for one node alone, today; the page "Several nodes, one archive" lists the same.
-ALONE = [
-    ("[worklist]", "[worklist]"),
-    ("[worklist]\n[orders]", "[orders]"),
-]
-
-
-@pytest.mark.parametrize(("text", "key"), ALONE)
 @pytest.mark.parametrize("store", [FOLDER, BUCKET])
-def test_what_stands_on_a_folder_of_one_node_is_refused_with_a_sentence(
-    config: Path, store: str, text: str, key: str
-) -> None:
-    found = faults(config, INDEX + store + text)
-    assert f"{key}: does not work yet on an archive of [index] and [store]; leave it out" in found
-    assert loaded(config, text)
+def test_a_worklist_has_no_folder_there_but_one_that_is_named(config: Path, store: str) -> None:
+    assert loaded(config, INDEX + store + "[worklist]\n[orders]").worklist_folder is None
+    named = loaded(config, INDEX + store + '[worklist]\nfolder = "/mnt/worklist"')
+    assert named.worklist_folder == Path("/mnt/worklist")
+    assert loaded(config, "[worklist]").worklist_folder == config.parent / "data" / "worklist"
 
 
 def test_what_is_left_out_is_the_archive_in_the_folder(config: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from support.data.migrations import begun
 from support.machine.postgres import ScratchPostgres
 
 from storage import Archive, prepare
@@ -39,3 +40,34 @@ def new_node(place: SharedPlace, tmp_path: Path) -> Iterator[NewNode]:
     yield make
     for archive in made:
         shared_of(archive.tree.data).engine.close()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Iterator[Archive]:
+    archive = begun(tmp_path / "alone")
+    yield archive
+    archive.close_thread()
+
+
+@pytest.fixture
+def shared(postgres: ScratchPostgres, tmp_path: Path) -> Iterator[Path]:
+    """The folder of a node of an archive that nobody has made yet."""
+    objects = tmp_path / "objects"
+    objects.mkdir()
+    data = tmp_path / "node"
+    place = SharedPlace(postgres.url, StorePlace(f"file://{objects}"), f"to_{uuid4().hex[:12]}")
+    share(data, place)
+    yield data
+    shared_of(data).engine.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "back"
+
+
+@pytest.fixture(params=["shared", "folder"])
+def to(request: pytest.FixtureRequest) -> Path:
+    """Where it is brought to: both are filled the same way."""
+    found: Path = request.getfixturevalue(request.param)
+    return found

@@ -3,15 +3,14 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
+from support.data.migrations import Silent, begun, brought, delete, live, restore, uids
 from support.data.shared_archives import CHARSET, faults, names_found, received, states
-from support.machine.postgres import ScratchPostgres
 
 from storage import Archive, Level, prepare
 from storage.archive import statistics
@@ -21,106 +20,20 @@ from storage.journal import (
     ACCEPTED,
     MIGRATED,
     RECEIPTS,
-    Commitment,
     Receipt,
-    commitments,
     in_journal,
     pinned,
     pins,
 )
 from storage.journal.corrections import in_force
-from storage.maintenance.changes import Selection, correction, deletion, selected
+from storage.maintenance.changes import correction, deletion
 from storage.maintenance.check import check
-from storage.maintenance.migration import Migrated, migrate, prepared_target
+from storage.maintenance.migration import migrate, prepared_target
 from storage.maintenance.migration.targets import Target
 from storage.sharing.ledger import State
-from storage.sharing.opened import share, shared_of
-from storage.sharing.place import SharedPlace, StorePlace
+from storage.sharing.opened import shared_of
 
 SERVED = "the node"
-
-
-class Silent:
-    """Is told, and does nothing of it."""
-
-    def begin(self, what: str, total: int, unit: str) -> None:
-        pass
-
-    def advance(self, count: int) -> None:
-        pass
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Iterator[Archive]:
-    archive = begun(tmp_path / "alone")
-    yield archive
-    archive.close_thread()
-
-
-@pytest.fixture
-def shared(postgres: ScratchPostgres, tmp_path: Path) -> Iterator[Path]:
-    """The folder of a node of an archive that nobody has made yet."""
-    objects = tmp_path / "objects"
-    objects.mkdir()
-    data = tmp_path / "node"
-    place = SharedPlace(postgres.url, StorePlace(f"file://{objects}"), f"to_{uuid4().hex[:12]}")
-    share(data, place)
-    yield data
-    shared_of(data).engine.close()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "back"
-
-
-@pytest.fixture(params=["shared", "folder"])
-def to(request: pytest.FixtureRequest) -> Path:
-    """Where it is brought to: both are filled the same way."""
-    found: Path = request.getfixturevalue(request.param)
-    return found
-
-
-def brought(source: Archive, to: Path, *servers: str) -> Migrated:
-    with prepared_target(to, sync=False) as target:
-        return migrate(source, target, CHARSET, Silent(), lambda: list(servers))
-
-
-def begun(data: Path) -> Archive:
-    """An archive in a folder, which no node has."""
-    with prepared_target(data, sync=False):
-        return Archive(data, sync=False)
-
-
-def uids(study: int, instance: int = 1) -> tuple[str, str, str]:
-    return f"1.{study}", f"1.{study}.1", f"1.{study}.1.{instance}"
-
-
-def live(archive: Archive) -> None:
-    """Have in an archive all that may be in one."""
-    for study in (1, 2, 3, 4):
-        for instance in (1, 2):
-            archive.store(received(f"Name^{study}", uids(study, instance), PatientID=f"P{study}"))
-    archive.store(received("Again^1", uids(1), PatientID="P1"))
-    delete(archive, 2)
-    delete(archive, 3)
-    restore(archive, 3)
-    for values in ({"PatientName": "Right^1"}, {"PatientName": "Wrong^1"}):
-        correction.correct(archive.tree, (Level.STUDY, "1.1"), values, user="u", before={})
-    correction.undo(archive.tree, 2, "u")
-    pins.pin(archive.journal, "1.4")
-    commitments.request(archive.journal, Commitment("9.1", "A", (("1.2", "3.4"),), 0))
-    archive.journal.append("deidentification", secret="00" * 32)
-
-
-def delete(archive: Archive, study: int) -> None:
-    found = selected(archive, Selection(Level.STUDY, f"1.{study}"))
-    assert list(deletion.delete(archive, found))
-
-
-def restore(archive: Archive, study: int) -> None:
-    found = deletion.restorable(archive, Selection(Level.STUDY, f"1.{study}"), CHARSET)
-    assert list(deletion.restore(archive, found, CHARSET))
 
 
 def told(archive: Archive) -> dict[str, Any]:

@@ -19,13 +19,15 @@ from support.data.shared_archives import (
 
 from storage import Archive, IncomingDataSet, OnConflict, Received, Stored, StoreOutcome
 from storage.archive.batch import store_all
-from storage.diagnostics import DuplicateError, MismatchError, ResourceError
+from storage.diagnostics import DuplicateError, FolderError, MismatchError, ResourceError
 from storage.dicom.values import Level
 from storage.files import Bounds
+from storage.files.objects import keys
 from storage.journal import Commitment, commitments, pins
 from storage.maintenance.changes import Selection, deletion
 from storage.sharing.ledger import Objects, State
 from storage.sharing.opened import shared_of
+from storage.sharing.preparing import prepare_shared, require_prepared
 from storage.sharing.sweeping import sweep
 from storage.worklist import StepError, StepFault, Worklist
 from storage.worklist.entries import from_values
@@ -253,3 +255,33 @@ def test_a_server_that_does_not_sync_is_warned_of(
 def test_a_commit_waits_for_the_disk_whatever_the_server_is_told(new_node: NewNode) -> None:
     engine = shared_of(new_node().tree.data).engine
     assert engine.execute("SHOW synchronous_commit", ()) == [("on",)]
+
+
+@pytest.mark.parametrize(("version", "words"), [
+    (1, "tables of version 1, and this minipacs knows version 2: with the minipacs that made them"),
+    (3, "tables of version 3, and this minipacs knows version 2: have all nodes be of the newer"),
+])  # fmt: skip
+def test_tables_of_another_version_are_refused_with_what_to_do(
+    new_node: NewNode, version: int, words: str
+) -> None:
+    data = new_node().tree.data
+    engine = shared_of(data).engine
+    with engine.writing():
+        engine.execute("UPDATE ledger SET version = ?", (version,))
+    for begin in (prepare_shared, require_prepared):
+        with pytest.raises(FolderError, match=words):
+            begin(data)
+
+
+def test_no_instance_is_given_for_another_whose_place_is_the_same(
+    new_node: NewNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = keys._place
+    monkeypatch.setattr(keys, "_place", lambda uids: place(uids)[:8].ljust(16, b"."))
+    archive, other = new_node(), (*UIDS[:2], "1.9")
+    archive.store(received())
+    with pytest.raises(ResourceError):
+        archive.store(received(uids=other))
+    assert not archive.tree.holds(other)
+    assert archive.tree.expect([UIDS, other]).keys() == {UIDS}
+    assert faults(archive) == [""]

@@ -1,21 +1,29 @@
 """A shared archive where processes die, connections are cut, and several store the same at once."""
 
-import multiprocessing
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from support.data.shared_archives import (
+    FORK,
+    SECONDS,
     UIDS,
+    ended,
     faults,
+    in_process,
     names_found,
     objects_without_row,
     receipts,
     received,
     states,
+    swept,
+    whole,
 )
 from support.machine.postgres import ScratchPostgres
 from support.machine.postgres_proxy import PostgresProxy
@@ -35,8 +43,6 @@ from storage.sharing.place import SharedPlace
 from storage.sharing.sweeping import sweep
 
 NewNode = Callable[..., Archive]
-SECONDS = 60
-_fork = multiprocessing.get_context("fork")
 
 
 @pytest.fixture
@@ -44,32 +50,6 @@ def proxy(postgres: ScratchPostgres) -> Iterator[PostgresProxy]:
     made = PostgresProxy(postgres.url)
     yield made
     made.close()
-
-
-def in_process(work: Callable[[], Any]) -> Any:
-    """A process that does something, begun."""
-    process = _fork.Process(target=work)
-    process.start()
-    return process
-
-
-def ended(process: Any) -> int:
-    process.join(SECONDS)
-    code: int = process.exitcode
-    return code
-
-
-def swept(archive: Archive) -> tuple[int, int, int]:
-    """How many objects have gone, were entered, and were kept."""
-    done = sweep(shared_of(archive.tree.data), young=0)
-    return done.removed, done.entered, done.kept
-
-
-def whole(archive: Archive) -> None:
-    """Everything is as its rows say, and no object is left over."""
-    swept(archive)
-    assert not [fault for fault in faults(archive) if fault]
-    assert not objects_without_row(archive)
 
 
 # ---- several at once
@@ -81,7 +61,7 @@ def test_the_same_instances_stored_by_two_processes_at_once_are_there_once(
 ) -> None:
     archives = [new_node(), new_node()]
     instances: list[Uids] = [("1.1", "1.2", f"1.3.{number}") for number in range(12)]
-    barrier, outcomes = _fork.Barrier(2), _fork.SimpleQueue()
+    barrier, outcomes = FORK.Barrier(2), FORK.SimpleQueue()
 
     def store(number: int) -> None:
         name = "A^B" if is_same else f"A^{number}"
@@ -264,6 +244,22 @@ def test_an_object_of_which_nothing_was_ever_told_is_entered(new_node: NewNode) 
     assert swept(archive) == (0, 1, 0)
     assert (names_found(archive), faults(archive)) == (["A^B"], [""])
     assert archive.store(received()).outcome is StoreOutcome.UNCHANGED
+
+
+def test_a_copy_of_an_object_under_the_uids_of_another_instance_is_told_from_it(
+    new_node: NewNode, place: SharedPlace
+) -> None:
+    archive = new_node()
+    archive.store(received())
+    held = shared_of(archive.tree.data).objects.held(UIDS)
+    assert held
+    folder = Path(urlsplit(place.store.url).path)
+    copied = held.key.replace("1.3.", "1.9.")
+    for suffix in (".dcm", ".json"):
+        shutil.copy((folder / held.key).with_suffix(suffix), (folder / copied).with_suffix(suffix))
+    assert copied in objects_without_row(archive)
+    assert swept(archive) == (0, 0, 1)
+    assert (sorted(states(archive)), faults(archive)) == ([State.HELD, State.SUPERSEDED], [""])
 
 
 def test_an_object_with_other_content_is_kept_and_can_be_restored(new_node: NewNode) -> None:

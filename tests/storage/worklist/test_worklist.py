@@ -201,3 +201,27 @@ def test_a_thousand_files_are_read_once(folder, worklist, monkeypatch) -> None:
     )
     assert len(told(worklist)) == 1000
     assert len(told(opened(folder))) == 1000
+
+
+ALIKE = [("A/1", "S"), ("A_1", "S"), ("A-1", "2"), ("A", "1-2"), (f"{'9' * 15}1", "S")]
+
+
+def test_entries_whose_numbers_look_alike_lie_in_files_of_their_own(folder, worklist) -> None:
+    keys = [("AccessionNumber", "ScheduledProcedureStepID")] * len(ALIKE)
+    made = [
+        entry
+        for names, values in zip(keys, ALIKE, strict=True)
+        for entry in entries(worklist, **dict(zip(names, values, strict=True)))
+    ]
+    # Without a number the Study Instance UID is one, of which more than a name may have differs.
+    made += [
+        entry
+        for last in "12"
+        for entry in entries(worklist, AccessionNumber="", StudyInstanceUID=f"1.{'9' * 50}.{last}")
+    ]
+    names = worklist.put(made)
+    assert len(set(names)) == len(made) == len(worklist.known(EVER, RULES))
+    assert worklist.put(made[:1]) == names[:1]
+    worklist.remove(names[0])
+    assert not (folder / names[0]).exists()
+    assert len(worklist.known(EVER, RULES)) == len(made) - 1

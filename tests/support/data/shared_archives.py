@@ -1,15 +1,22 @@
 """What is looked at of an archive that several nodes have."""
 
+import multiprocessing
+from collections.abc import Callable
+from typing import Any
+
 from storage import Archive, Query, Received, Root
 from storage.archive import fault_of
 from storage.dicom.values import Uids
 from storage.journal import RECEIPTS
 from storage.sharing.ledger import State
 from storage.sharing.opened import shared_of
+from storage.sharing.sweeping import sweep
 from support import CT, EXPLICIT, ct, encoded, identifier
 
 CHARSET = "ISO_IR 100"
 UIDS: Uids = ("1.1", "1.2", "1.3")
+SECONDS = 60
+FORK = multiprocessing.get_context("fork")
 
 
 def received(name: str = "A^B", uids: Uids = UIDS, **values: object) -> Received:
@@ -36,7 +43,7 @@ def states(archive: Archive) -> list[State]:
     """Those of all objects, in the order of their keys: the oldest of an instance first."""
     shared = shared_of(archive.tree.data)
     with shared.engine.reading():
-        rows = shared.engine.execute("SELECT state FROM object ORDER BY key", ())
+        rows = shared.engine.execute("SELECT state FROM object ORDER BY place, number", ())
     return [State(state) for (state,) in rows]
 
 
@@ -51,3 +58,30 @@ def objects_without_row(archive: Archive) -> list[str]:
     keys = [one.key for one in shared.store().list()]
     known = shared.objects.known(keys)
     return [key for key in keys if key not in known]
+
+
+def in_process(work: Callable[[], Any]) -> Any:
+    """A process that does something, begun."""
+    process = FORK.Process(target=work)
+    process.start()
+    return process
+
+
+def ended(process: Any) -> int:
+    """How a process has ended, once it has."""
+    process.join(SECONDS)
+    code: int = process.exitcode
+    return code
+
+
+def swept(archive: Archive) -> tuple[int, int, int]:
+    """How many objects have gone, were entered, and were kept."""
+    done = sweep(shared_of(archive.tree.data), young=0)
+    return done.removed, done.entered, done.kept
+
+
+def whole(archive: Archive) -> None:
+    """Everything is as its rows say, and no object is left over."""
+    swept(archive)
+    assert not [fault for fault in faults(archive) if fault]
+    assert not objects_without_row(archive)

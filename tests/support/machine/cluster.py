@@ -55,10 +55,16 @@ def new_archive() -> str:
 
 @contextmanager
 def running_nodes(
-    engines: Engines, folder: Path, count: int = 2, archive: str = "", **tables: Mapping[str, Any]
-) -> Iterator[list[RunningNode]]:
-    """Nodes of one archive, which is new where none is named; each ends as one that is well."""
+    engines: Engines, folder: Path, count: int = 2, archive: str = "", url: str = "",
+    **tables: Mapping[str, Any],
+) -> Iterator[list[RunningNode]]:  # fmt: skip
+    """Nodes of one archive, which is new where none is named; each ends as one that is well.
+
+    `url`: of the database, where that is not the one of `engines` alone.
+    """
     shared = engines.tables(archive or new_archive())
+    if url:
+        shared["index"]["url"] = url
     with ExitStack() as stack:
         yield [
             stack.enter_context(

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
-_COMMIT = b"Q\0\0\0\x0bCOMMIT\0"  # the message of a simple query
+_COMMIT = b"COMMIT\0"  # alone, or among others that are sent with it
 _CHUNK = 1 << 16
 
 

@@ -612,6 +612,7 @@ def test_what_is_no_request_of_ours_gets_an_answer(node: RunningNode, line: str,
     with socket.create_connection(door(node)) as caller:
         caller.settimeout(SECONDS)
         caller.sendall(f"{line}\r\n\r\n".encode())
+        caller.shutdown(socket.SHUT_WR)  # else the connection would stay, for another request
         with caller.makefile("rb") as answer:
             assert f" {code} ".encode() in answer.read() or code == 400
     assert ask(node, "/healthz")[0] == 200

@@ -152,7 +152,7 @@ def run(
         acceptances = Acceptances(archive)
         with shown("check") as progress:
             entries = settings.worklist_folder
-            folder = entries if settings.worklist or entries.is_dir() else None
+            folder = entries if entries and (settings.worklist or entries.is_dir()) else None
             for fault in faults_of(archive, storage.charset, repair, progress, share, folder):
                 found.add(acceptances.marked(fault), progress)
         held, size = counts(archive), held_bytes(archive)

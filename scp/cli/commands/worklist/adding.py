@@ -64,7 +64,7 @@ def add(
                  step=entry.step_id)  # fmt: skip
             common.warn_unserved(settings)
     if as_json:
-        say_json({**to_values(entry), "file": None if dry_run else written.name})
+        say_json({**to_values(entry), "file": None if dry_run else written})
         return
     done = "would be added" if dry_run else "added"
     say(f"{done} accession={entry.accession} step={entry.step_id} study={entry.study_uid}")

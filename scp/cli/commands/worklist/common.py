@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from scp.cli.options import failure, refusals_shown, refuse_shared, settings_as_owner
+from scp.cli.options import failure, refusals_shown, settings_as_owner
 from scp.cli.output import say
 from scp.config import Settings
 from scp.network.services.worklist import rules_of
+from scp.node import require_shared
 from storage.diagnostics import FolderError
 from storage.journal import journal_of
 from storage.worklist import EVER, Known, State, Worklist, day_before
@@ -35,10 +36,11 @@ _USUAL_DAYS = 7
 def opened(path: Path) -> Iterator[tuple[Settings, Worklist]]:
     """Settings and worklist, for one command; what is refused ends it."""
     settings = settings_as_owner(path)
-    refuse_shared(settings, "a worklist")
     storage = settings.storage
     with refusals_shown():
-        if not storage.path.is_dir():
+        if settings.store:
+            require_shared(settings)
+        elif not storage.path.is_dir():
             where = f"{settings.source}: [storage] path"
             raise FolderError(f"{where}: {storage.path}: No such file or directory")
         journal = journal_of(storage.path, storage.sync)
@@ -158,5 +160,6 @@ def say_faults(worklist: Worklist) -> int:
     """Say what of the folder is not taken; how much that is."""
     faults = worklist.faults()
     for one in faults:
-        say(f"minipacs: {worklist.folder / one.file}: not taken: {one.words}", err=True)
+        where = worklist.folder / one.file if worklist.folder else one.file
+        say(f"minipacs: {where}: not taken: {one.words}", err=True)
     return len(faults)

@@ -8,6 +8,7 @@ from scp.cli.commands.worklist import (
     exporting,
     importing,
     listing,
+    removing,
     showing,
 )
 from scp.cli.options import Commands
@@ -23,6 +24,7 @@ app.command("show")(showing.show)
 app.command("import")(importing.import_csv)
 app.command("cancel")(deciding.cancel)
 app.command("complete")(deciding.complete)
+app.command("remove")(removing.remove)
 app.command("export")(exporting.export)
 app.command("explain")(explaining.explain)
 app.command("ask")(asking_peer.ask)

@@ -53,7 +53,8 @@ def import_csv(
             raise failure("\n".join([*lines, "nothing is taken"]), 1) from None
         if entries and not dry_run:
             written = worklist.put_together(_title(file, entries), entries)
-            tell(settings, "worklist-import", entries=len(entries), file=written.name)
+            (file, *more) = written
+            tell(settings, "worklist-import", entries=len(entries), file=None if more else file)
             common.warn_unserved(settings)
     if as_json:
         say_json([to_values(entry) for entry in entries])

@@ -1,5 +1,6 @@
 """Connections to PostgreSQL: opened when they are asked for, few, and each of one process."""
 
+import logging
 import os
 import select
 import threading
@@ -14,6 +15,9 @@ from psycopg.types.numeric import Int8Dumper, IntLoader
 from psycopg.waiting import Ready, Wait
 
 from storage.diagnostics import ResourceError
+
+# Of statements that are sent together it logs each that an error of one before it has ended.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 # How long anything is waited for before it is given up with A700: a lock, a connection that
 # somebody else has, a server that does not answer.

@@ -7,7 +7,7 @@ process share transactions.
 
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -34,6 +34,7 @@ from storage.index.engines.postgres.schema import (
     WRITE_VERSION,
 )
 from storage.index.engines.postgres.session import Session
+from storage.index.engines.postgres.trips import LASTING, Told, Trip, whole_trip
 from storage.journal import Journal
 from storage.query import POSTGRESQL, Dialect
 
@@ -60,8 +61,21 @@ _SETTINGS = {
 _SCHEMA = re.compile("[a-z_][a-z0-9_]{0,50}")
 
 
-class _PassingError(ResourceError):
-    """What may go well the next time."""
+class PassingError(ResourceError):
+    """What may go well the next time; nor is it known whether it was committed."""
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    """Turn a failure to write into PassingError or ResourceError."""
+    try:
+        yield
+    except ERRORS as error:
+        words = f"The index cannot be written: {words_of(error)}"
+        is_cut_off = isinstance(error, psycopg.OperationalError) and not error.sqlstate
+        if is_cut_off or isinstance(error, _PASSING):
+            raise PassingError(words) from error
+        raise ResourceError(words) from error
 
 
 class PostgresEngine(Session):
@@ -82,6 +96,7 @@ class PostgresEngine(Session):
         self._lock_key = zlib.crc32(schema.removesuffix("_new").encode())
         self._entered: tuple[object, dict[Any, Any]] = (None, {})
         self._transactions = SharedTransactions(self._writing, self._refused)
+        self._trips = SharedTransactions(self._on_trip, self._refused)
 
     @property
     def dialect(self) -> Dialect:
@@ -99,6 +114,15 @@ class PostgresEngine(Session):
         if self._entered[0] != self._thread.epoch:
             self._entered = self._thread.epoch, {}
         return self._entered[1]
+
+    @property
+    def remembered(self) -> tuple[int, dict[Any, Any]]:
+        """What `entered` was when it was last asked for, and the epoch of then; -1: never.
+
+        Who relies on it has the server compare the epoch.
+        """
+        epoch, known = self._entered
+        return (int(epoch[0]), known) if isinstance(epoch, tuple) else (-1, {})
 
     def connect(self) -> None:
         """Have a connection, or see that there is one to be had. Raises ResourceError."""
@@ -125,15 +149,8 @@ class PostgresEngine(Session):
     @contextmanager
     def writing(self) -> Iterator[None]:
         """A transaction that holds the right to write from its start. Raises ResourceError."""
-        try:
-            with self.turn():
-                yield
-        except ERRORS as error:
-            words = f"The index cannot be written: {words_of(error)}"
-            is_cut_off = isinstance(error, psycopg.OperationalError) and not error.sqlstate
-            if is_cut_off or isinstance(error, _PASSING):
-                raise _PassingError(words) from error
-            raise ResourceError(words) from error
+        with _written(), self.turn():
+            yield
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -158,10 +175,53 @@ class PostgresEngine(Session):
             try:
                 self._transactions.run(work, BUSY_SECONDS)
                 return
-            except _PassingError:
+            except PassingError:
                 if attempt == _ATTEMPTS - 1:
                     raise
             pause(attempt)
+
+    @property
+    def sends(self) -> bool:
+        """Whether `send` can be used: libpq is one that knows how to, from 14 on."""
+        return psycopg.Pipeline.is_supported()
+
+    def send(self, work: Callable[[], None]) -> None:
+        """Run what writes by `say` alone: in one trip, with what other threads send now.
+
+        It may be run by one of them, and twice. Raises PassingError, where it may have been
+        committed, and ResourceError.
+        """
+        self._trips.run(work, BUSY_SECONDS)
+
+    def say(self, statement: str, values: Sequence[Any]) -> Told:
+        """A statement of the trip, whose rows are there once `send` returns."""
+        return self._trip().say(statement, values)
+
+    def say_behind(self, statement: str, values: Sequence[Any]) -> Told:
+        """One that reads what there is once the trip's transaction is over."""
+        return self._trip().say_behind(statement, values)
+
+    def _trip(self) -> Trip:
+        if self._thread.trip is None:
+            raise AssertionError("said what is to be sent, and `send` does not run it")
+        return self._thread.trip
+
+    @contextmanager
+    def _on_trip(self, deadline: float) -> Iterator[None]:
+        with _written(), self._connections.leased() as connection:
+            try:
+                with whole_trip(connection, self._lock_key) as self._thread.trip:
+                    yield
+            finally:
+                self._thread.trip = None
+
+    def make_lasting(self) -> None:
+        """See that all that can be read by now outlasts a crash of the server.
+
+        Others may see what was sent on a trip before that does. Raises ResourceError.
+        """
+        with _written():
+            self.execute(LASTING, ())
 
     def _writing(self, deadline: float) -> AbstractContextManager[None]:
         return self.writing()

@@ -11,6 +11,7 @@ import psycopg
 from storage.index.engines.postgres.connections import Connection, Connections
 from storage.index.engines.postgres.database import Rows
 from storage.index.engines.postgres.translation import taken, told, translated
+from storage.index.engines.postgres.trips import Trip
 
 # Rows that are read at once of a statement whose rows are read as they are asked for.
 _PAGE = 256
@@ -23,6 +24,7 @@ class ThreadState(threading.local):
 
     connection: Connection | None = None
     is_writing = False
+    trip: Trip | None = None
     epoch: object = None
     stop: Callable[[], None] | None = None
 

@@ -136,6 +136,9 @@ class SqliteEngine:
         if not self.database.is_closed():
             self.database.close()
 
+    def make_lasting(self) -> None:
+        """Nothing: files outlast that, of which rows are made anew."""
+
     def sync_commits(self) -> None:
         """Have a commit be on the disk, also after a power cut: over this connection."""
         self.execute("PRAGMA synchronous = FULL", ())

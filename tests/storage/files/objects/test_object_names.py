@@ -9,7 +9,15 @@ import pytest
 from storage.diagnostics import ResourceError
 from storage.diagnostics.errors import ERROR_COMMENT_CHARACTERS
 from storage.files import FileFacts
-from storage.files.objects.keys import new_key, uids_of, uuid7
+from storage.files.objects.keys import (
+    key_of,
+    new_key,
+    number_of,
+    place_of,
+    places_below,
+    uids_of,
+    uuid7,
+)
 from storage.files.objects.metadata import facts_from, texts_of
 from storage.files.objects.store_faults import StoreError, TakenError, told
 
@@ -34,10 +42,35 @@ def test_a_key_says_whose_it_is() -> None:
 
 @pytest.mark.parametrize(
     "key", ["", "archive", "tree/1.2/1.3/1.4.dcm", "tree/1.2/1.3/../x.dcm", "probe/1",
-            f"tree/{'1' * 65}/1.3/1.4.{UUID}.dcm", f"x/1.2/1.3/1.4.{UUID}.dcm"],
+            f"tree/{'1' * 65}/1.3/1.4.{UUID}.dcm", f"x/1.2/1.3/1.4.{UUID}.dcm",
+            f"tree/1.2/1.3/1.4.{UUID.replace('-', '')}0000.dcm",
+            f"tree/1.2/1.3/1.4.{UUID.upper()}.dcm"],
 )  # fmt: skip
 def test_what_is_no_key_of_ours_is_told_from_those(key: str) -> None:
     assert uids_of(key) is None
+
+
+def test_what_is_no_key_has_no_number() -> None:
+    with pytest.raises(ValueError, match="is no key"):
+        number_of(f"tree/1.2/1.3/1.4.{UUID.upper()}.dcm")
+
+
+def test_a_key_follows_from_the_instance_and_its_number() -> None:
+    for uids in (UIDS, (LONG, LONG, LONG)):
+        key = new_key(uids)
+        found = uids_of(key)
+        assert found
+        assert key_of(found, number_of(key)) == key
+
+
+def test_places_of_a_study_and_of_a_series_lie_side_by_side() -> None:
+    instances = [(f"1.{n % 3}", f"1.{n % 3}.{n % 2}", f"1.9.{n}") for n in range(60)]
+    assert len({place_of(uids) for uids in instances}) == 60
+    for depth in range(4):
+        for above in {uids[:depth] for uids in instances}:
+            first, last = places_below(*above)
+            inside = [uids for uids in instances if first <= place_of(uids) <= last]
+            assert inside == [uids for uids in instances if uids[:depth] == above]
 
 
 def test_a_uuid_is_one_of_version_7() -> None:
