@@ -1,5 +1,6 @@
 """Transactions that write, one at a time, to the file that is in its place."""
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -31,6 +32,8 @@ class Writer:
         self._database = database
         self._is_pooled = isinstance(database, PooledSqliteDatabase)
         self._idle: list[Connection] = []  # one at most
+        self._process = os.getpid()
+        self._inherited: list[Connection] = []
         self.is_there = False  # or was a moment ago
 
     def lent(self, transaction: "writing") -> AbstractContextManager[None]:
@@ -40,6 +43,8 @@ class Writer:
     def take(self) -> None:
         """Have it be the calling thread's connection. Raises what a connection does."""
         state = self._database._state  # type: ignore[attr-defined]
+        if self._process != os.getpid():  # neither used nor closed in a process that was forked
+            self._process, self._inherited, self._idle = os.getpid(), self._idle, []
         try:
             state.set_connection(self._idle.pop())
         except IndexError:
