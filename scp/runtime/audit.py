@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 MANY = 100
 # Of a text; longer ones are cut, and say so. A key of several UIDs fits, and any reason.
 MOST_CHARACTERS = 512
+# What is of no length.
+_SHORT = frozenset({int, float, bool, type(None)})
 _HOUR = 3600.0
 # Of the trail so many are read at once, from its end.
 _BLOCK_BYTES = 1 << 22
@@ -50,7 +52,9 @@ def bounded(value: Any) -> Any:
     """A field of a line, of no more than so many characters; says so where it was cut."""
     if isinstance(value, str):
         return value if len(value) <= MOST_CHARACTERS else _cut(value)
-    if isinstance(value, Mapping):
+    if type(value) in _SHORT:
+        return value
+    if isinstance(value, dict | Mapping):
         return {bounded(str(key)): bounded(one) for key, one in [*value.items()][:MANY]}
     if isinstance(value, list | tuple):
         return [bounded(one) for one in value[:MANY]]
@@ -103,7 +107,10 @@ class AuditTrail:
 
     def write(self, event: str, **fields: Any) -> None:
         """Add a line. That it cannot be written is an error in the log, and stops nothing."""
-        fields = {name: bounded(value) for name, value in fields.items()}
+        fields = {
+            name: value if type(value) in _SHORT else bounded(value)
+            for name, value in fields.items()
+        }
         address = fields.get("address")
         if not address or not self._address_lines:
             self._trail.write(event, fields)

@@ -10,6 +10,7 @@ its serializer has a choice between all that is not ASCII and nothing.
 
 import logging
 import mmap
+import os
 import sys
 import time
 import warnings
@@ -52,6 +53,45 @@ class _Clock:
             text = time.strftime(self._form, self._zone(second)) + self._point
             self._last = second, text
         return f"{text}{int(record.msecs):03d}"
+
+
+class _Record(logging.LogRecord):
+    """A record of what a line tells, and of no more: where a call stands is told nowhere."""
+
+    def __init__(
+        self, name: str, level: int, pathname: str, lineno: int, msg: Any, args: Any,
+        exc_info: Any, func: str | None = None, sinfo: str | None = None, **_: Any,
+    ) -> None:  # fmt: skip
+        self.name, self.msg = name, msg
+        # A mapping by itself is for %(name)s, as `logging` has it.
+        is_named = len(args) == 1 and isinstance(args[0], dict) and bool(args[0])
+        self.args = args[0] if is_named else args
+        self.levelno, self.levelname = level, logging.getLevelName(level)
+        self.exc_info, self.exc_text, self.stack_info = exc_info, None, sinfo
+        self.pathname = self.filename = self.module = pathname
+        self.lineno, self.funcName = lineno, func or ""
+        self.created = time.time()
+        self.msecs = self.created % 1 * 1000
+        self.relativeCreated = 0.0
+        self.thread = self.threadName = self.processName = None
+        self.process = os.getpid()
+
+
+class _Lines(logging.StreamHandler[Any]):
+    """Writes lines, each by one call; what `logging` asks more than once is asked once."""
+
+    lock: Any
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write a record, which nothing is held against."""
+        try:
+            line = self.format(record) + self.terminator
+            with self.lock:
+                self.stream.write(line)
+                self.stream.flush()
+        except Exception:
+            self.handleError(record)
+        return True
 
 
 class TextFormatter(logging.Formatter):
@@ -169,7 +209,8 @@ def set_up(verbose: bool = False, as_json: bool = False) -> None:
     # Not told anywhere, and a third of what a line costs (Logging HOWTO, "Optimization").
     logging.logThreads = logging.logMultiprocessing = False
     logging._srcfile = None
-    handler = logging.StreamHandler(sys.stderr)
+    logging.setLogRecordFactory(_Record)
+    handler = _Lines(sys.stderr)
     handler.setFormatter(JsonLines() if as_json else TextFormatter())
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO, handlers=[handler, LAST_WARNINGS],

@@ -1,10 +1,9 @@
 """A lock of the threads of a process and of the processes forked from it."""
 
-import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from typing import Self
 from weakref import WeakSet
 
 from storage.files import lock, unlock
@@ -21,15 +20,23 @@ class SharedLock:
         self._open()
         _made.add(self)
 
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> Self:
         """Hold off the other threads and processes. Raises OSError where one has it too long."""
-        with self._of_threads:
+        return self
+
+    def __enter__(self) -> None:
+        self._of_threads.acquire()
+        try:
             lock(self._descriptor, 0, time.monotonic() + self._seconds)
-            try:
-                yield
-            finally:
-                unlock(self._descriptor, 0)
+        except BaseException:
+            self._of_threads.release()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            unlock(self._descriptor, 0)
+        finally:
+            self._of_threads.release()
 
     def _open(self) -> None:
         # Opened anew: a lock is of an open file, which a fork would share.

@@ -26,7 +26,7 @@ _STAGES: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("writing the file", (("storage/files/incoming.py", "_spill"),)),
     ("syncing the file", (("storage/files/tree.py", "close_staged"),)),
     ("renaming it, syncing its folder", (("storage/files/tree.py", "place"),)),
-    ("the write-ahead log", (("storage/archive/receiving/log/log.py", "_write"),)),
+    ("the write-ahead log", (("storage/archive/receiving/log/log.py", "enter"),)),
     (
         "the journal",
         (("storage/journal/journal.py", "write_line"), ("storage/journal/journal.py", "sync")),

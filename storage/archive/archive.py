@@ -228,9 +228,9 @@ class Archive(AnsweringArchive):
         uids, arrived, at = header.uids, time.time_ns(), self.journal.now()
         facts = facts_of(received, intake, at)
         entry = Entry(uids, arrived, line_of(receipt(header, facts, at)), *held)
-        with self._log.entered(entry) as place:
-            if place is None:
-                return None
+        if not (place := self._log.enter(entry)):
+            return None
+        with place:
             try:
                 place.line = self.journal.write_line(RECEIPTS, entry.receipt)
                 self.tree.place(intake.write_out(arrived), uids, sync=False)

@@ -175,12 +175,10 @@ class NodeAssociation(Association):
                 self._give_back_slot("release")
                 self.dul.confirm_release()
                 self.is_released, self.is_established = True, False
-                evt.trigger(self, evt.EVT_RELEASED, {})
                 self.kill()
             elif self.acse.is_aborted() or not self.dul.is_alive():
                 self.dul.receive_pdu()
                 self.is_aborted, self.is_established = True, False
-                evt.trigger(self, evt.EVT_ABORTED, {})
                 self.kill()
             elif self.dul.idle_timer_expired():
                 seconds = self.network_timeout
@@ -195,7 +193,6 @@ class NodeAssociation(Association):
         elif not self._sent_abort and not self.is_released:
             self._sent_abort = True
             self.acse.send_abort(0x00)
-            evt.trigger(self, evt.EVT_ABORTED, {})
             self.kill()
 
     def kill(self) -> None:
@@ -246,7 +243,7 @@ class NodeAssociation(Association):
         is counted as lost."""
         if self._acse.slot is not None and not self._ended_by:
             self._ended_by = by
-            self._node.counters.associate(self._acse.identity["peer"], by)
+            self._node.counters.associate(self.requestor.ae_title, by)
             self._node.slots.give_back(self._acse.slot)
 
     @property

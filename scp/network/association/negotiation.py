@@ -6,7 +6,6 @@ from types import MappingProxyType
 from typing import cast
 
 from pydicom.uid import UID
-from pynetdicom import evt
 from pynetdicom._globals import APPLICATION_CONTEXT_NAME
 from pynetdicom.acse import ACSE
 from pynetdicom.pdu_primitives import (
@@ -106,9 +105,7 @@ class NodeACSE(ACSE):
     def _establish(self) -> None:
         # pynetdicom's checks leave its own in this place, which closes in the thread of who calls.
         vars(self.assoc).pop("abort", None)
-        evt.trigger(self.assoc, evt.EVT_ACCEPTED, {})
         self.assoc.is_established = True
-        evt.trigger(self.assoc, evt.EVT_ESTABLISHED, {})
 
     def _rejection(self, request: A_ASSOCIATE) -> access.Rejection | None:
         if request.application_context_name != APPLICATION_CONTEXT_NAME:
@@ -168,7 +165,6 @@ class NodeACSE(ACSE):
         self.node.counters.associate(self.requestor.ae_title, "rejected")
         self.send_reject(rejection.result, rejection.source, rejection.reason)
         self.assoc.is_rejected = True
-        evt.trigger(self.assoc, evt.EVT_REJECTED, {})
         self.assoc.kill()
 
     def _negotiate_options(self) -> None:

@@ -66,6 +66,8 @@ def _words_of(error: object) -> str:
 class EventLoop(DULServiceProvider):
     """What pynetdicom's DUL service provider does in a thread, as steps for whoever waits."""
 
+    socket: NodeSocket | None  # as the associations here have it
+
     def __init__(self, association: "Association") -> None:
         # All that pynetdicom's has, but for its thread and for the locks of its queues.
         self._assoc = association
@@ -93,13 +95,10 @@ class EventLoop(DULServiceProvider):
         return cast(PDataConsumer, self.assoc.dimse)
 
     @property
-    def _is_full(self) -> bool:
-        """Whether as much waits to be served as may: no more is read then."""
-        return len(self._consumer.messages) >= _MAX_WAITING
-
-    @property
-    def _artim_runs(self) -> bool:
-        return self.artim_timer._start_time is not None and self.artim_timer._end_time is None
+    def _open_connection(self) -> NodeSocket | None:
+        """What is read from; None also while as much waits to be served as may."""
+        messages = self._assoc.dimse.messages  # type: ignore[attr-defined]
+        return self.socket if len(messages) < _MAX_WAITING else None
 
     @property
     def _connection(self) -> NodeSocket:
@@ -116,21 +115,22 @@ class EventLoop(DULServiceProvider):
 
     def _due(self) -> bool:
         """Do one thing: a timer, a primitive to send, or a PDU that came; False: nothing to do."""
+        timer, events = self.artim_timer, self.event_queue.queue
         # One that was stopped too late has expired as well, and means nothing any more.
-        if self._artim_runs and self.artim_timer.expired:
-            self.event_queue.put("Evt18")
-        elif self.event_queue.empty() and not self._take_primitive() and self._take_pdu():
-            return True
+        if timer._start_time is not None and timer._end_time is None and timer.expired:
+            events.append("Evt18")
+        elif not events:
+            taken = bool(self.to_provider_queue.queue) and self._take_primitive()
+            if not taken and self._take_pdu():
+                return True
         acted = False
-        while self.is_alive() and not self.event_queue.empty():
-            self.state_machine.do_action(self.event_queue.get_nowait())
+        while events and self.is_alive():
+            self.state_machine.do_action(events.popleft())
             acted = True
         return acted
 
     def _take_primitive(self) -> bool:
         queued = self.to_provider_queue
-        if queued.empty():
-            return False
         if self.state_machine.current_state == CLOSING:
             queued.get_nowait()  # there is nobody left to send it to
             return False
@@ -138,30 +138,33 @@ class EventLoop(DULServiceProvider):
 
     def _take_pdu(self) -> bool:
         """Take a PDU out of what has come; True where that was all there is to do."""
-        if self.socket is None or self._connection.connection is None or self._is_full:
+        connection, state = self._open_connection, self.state_machine.current_state
+        if connection is None or connection.connection is None:
             return False
-        if self.state_machine.current_state == CLOSING:
-            self._connection.drop()  # whatever it is, nothing is done with it
+        if state == CLOSING:
+            connection.drop()  # whatever it is, nothing is done with it
             return False
-        if self.state_machine.current_state in _OPENING and self._connection.speaks_tls:
+        if not connection.holds_part:
+            return False
+        if state in _OPENING and connection.speaks_tls:
             self._refuse_tls()
             return False
         try:
-            pdu = self._connection.next_pdu()
+            pdu = connection.next_pdu()
         except LongPduError as error:
             self._invalid(error)
             return False
         if pdu is None:
             return False
         with pdu:
-            if self._is_recalled(pdu) or self._is_release(pdu):
-                return True
-            if pdu[0] == _P_DATA_TF and self.state_machine.current_state == TRANSFER:
+            if pdu[0] == _P_DATA_TF and state == TRANSFER:
                 try:
                     self._consumer.take_pdu(pdu)
                     return True
                 except MessageError as error:
                     self._invalid(error)
+            elif self._is_recalled(pdu) or self._is_release(pdu):
+                return True
             else:
                 self._decode(pdu)
         return False
@@ -268,15 +271,15 @@ class EventLoop(DULServiceProvider):
         logger.log(level, Event("protocol error", words, **who))
 
     def _wait(self, timeout: float) -> None:
-        connection = self._connection if self.socket and not self._is_full else None
+        connection, timer = self._open_connection, self.artim_timer
         decrypted = connection is not None and connection.has_decrypted
         if decrypted:
             timeout = 0.0
         elif self.state_machine.current_state == CLOSING:
             timeout = min(timeout, self._close_when_late())
-        if self._artim_runs:
-            timeout = min(timeout, max(self.artim_timer.remaining, 0.0) + _LATER_SECONDS)
-        is_grown = connection is not None and connection.is_grown and timeout > _GROWN_SECONDS
+        if timer._start_time is not None and timer._end_time is None:
+            timeout = min(timeout, max(timer.remaining, 0.0) + _LATER_SECONDS)
+        is_grown = timeout > _GROWN_SECONDS and connection is not None and connection.is_grown
         if is_grown:
             timeout = _GROWN_SECONDS
         readable = self._waiter.wait(connection.connection if connection else None, timeout)

@@ -34,11 +34,14 @@ def lock(descriptor: int, byte: int, deadline: float, count: int = 1) -> None:
 
     The kernel's own wait has no end where who holds it was stopped.
     """
+    if _locks(descriptor, byte, count):
+        return
     pauses = _growing()
-    while not _locks(descriptor, byte, count):
-        if time.monotonic() >= deadline:
-            raise held_for_too_long()
+    while time.monotonic() < deadline:
         time.sleep(next(pauses))
+        if _locks(descriptor, byte, count):
+            return
+    raise held_for_too_long()
 
 
 @contextmanager
@@ -90,5 +93,8 @@ def held_for_too_long() -> TimeoutError:
     return TimeoutError(errno.ETIMEDOUT, "another holds it for too long")
 
 
+_FLOCK = struct.Struct("hhqqi4x")
+
+
 def _request(kind: int, byte: int, count: int = 1) -> bytes:
-    return struct.pack("hhqqi4x", kind, os.SEEK_SET, byte, count, 0)
+    return _FLOCK.pack(kind, os.SEEK_SET, byte, count, 0)

@@ -3,8 +3,8 @@
 import os
 import time
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,27 +52,33 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)
 
 
-@contextmanager
-def hold(data: Path, places: Iterable[Uids] | None) -> Iterator[None]:
+class hold:
     """Hold the places of these instances of a data folder; None: all. Raises ResourceError."""
-    path = f"{data}/lock"
-    try:
-        mine = _opened(path)
-    except OSError as error:
-        raise ResourceError(f"Cannot lock: {refusal(error, Path(path))}") from error
-    deadline = time.monotonic() + LOCK_SECONDS
-    try:
+
+    def __init__(self, data: Path, places: Iterable[Uids] | None) -> None:
+        self._path, self._places = f"{data}/lock", places
+
+    def __enter__(self) -> None:
+        path = self._path
         try:
-            if places is None:
+            mine = self._mine = _opened(path)
+        except OSError as error:
+            raise ResourceError(f"Cannot lock: {refusal(error, Path(path))}") from error
+        deadline = time.monotonic() + LOCK_SECONDS
+        try:
+            if self._places is None:
                 lock(mine.descriptor, 0, deadline, _STRIPES)
             else:
-                for stripe in sorted({_stripe(uids) for uids in places}):
+                for stripe in sorted({_stripe(uids) for uids in self._places}):
                     lock(mine.descriptor, stripe, deadline)
-        except OSError as error:
-            raise ResourceError(f"Cannot lock: {error.strerror}") from error
-        yield
-    finally:
-        _give_back(mine)
+        except BaseException as error:
+            _give_back(mine)
+            if isinstance(error, OSError):
+                raise ResourceError(f"Cannot lock: {error.strerror}") from error
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        _give_back(self._mine)
 
 
 def _opened(path: str) -> _Idle:

@@ -8,8 +8,7 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from filecmp import cmp
 from pathlib import Path
 
@@ -174,21 +173,24 @@ class SegmentWriter:
             sync_folder(folder)
 
 
-@contextmanager
-def _locked(descriptor: int, kind: int, wait: bool = True) -> Iterator[None]:
+class _locked:
     """Hold a lock on a file, waited for with a bound. Raises OSError."""
-    deadline = time.monotonic() + _LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            if not wait:
-                raise
-            if time.monotonic() >= deadline:
-                raise held_for_too_long() from None
-        time.sleep(_PAUSE_SECONDS)
-    try:
-        yield
-    finally:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+    def __init__(self, descriptor: int, kind: int, wait: bool = True) -> None:
+        self._descriptor, self._kind, self._waits = descriptor, kind, wait
+
+    def __enter__(self) -> None:
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(self._descriptor, self._kind | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if not self._waits:
+                    raise
+                if time.monotonic() >= deadline:
+                    raise held_for_too_long() from None
+            time.sleep(_PAUSE_SECONDS)
+
+    def __exit__(self, *_: object) -> None:
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)

@@ -11,8 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from storage.archive.receiving.log.entries import Entry
@@ -35,12 +34,25 @@ _END_SECONDS = 4.0
 
 
 class Place:
-    """An entry that is on the disk: to be told under which line its receipt is in the journal."""
+    """An entry that is on the disk while its instance is put in place, in a block.
 
-    def __init__(self, segment: Segment, offset: int) -> None:
-        self.segment = segment
+    To be told under which `line` its receipt is in the journal. Taken back where the block fails.
+    """
+
+    def __init__(self, log: "WriteAheadLog", entry: Entry, segment: Segment, offset: int) -> None:
+        self._log, self.entry, self.segment = log, entry, segment
         self._offset = offset
         self.line = 0
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
+        try:
+            if isinstance(error, ArchiveError):
+                self.erase()
+        finally:
+            self._log.settle(self)
 
     def erase(self) -> None:
         """Take it back, durably."""
@@ -67,23 +79,6 @@ class WriteAheadLog:
         self._next_try = 0.0
         self.free_bytes = 0  # what has to stay free on the disk
 
-    @contextmanager
-    def entered(self, entry: Entry) -> Iterator[Place | None]:
-        """Have an entry on the disk while its instance is put in place; None: it takes none now.
-
-        Taken back where that fails.
-        """
-        found = self._write(entry)
-        try:
-            yield found
-        except ArchiveError:
-            if found:
-                found.erase()
-            raise
-        finally:
-            if found:
-                self._settle(found, entry)
-
     def close(self) -> None:
         """Have nothing left to be brought in, as far as that takes no long time."""
         with self._changed:
@@ -93,7 +88,8 @@ class WriteAheadLog:
         if thread:
             thread.join(_END_SECONDS)
 
-    def _write(self, entry: Entry) -> Place | None:
+    def enter(self, entry: Entry) -> Place | None:
+        """Have an entry on the disk; None: it takes none now. The place is to be entered."""
         with self._changed:
             segment = self._segment_for(entry)
             if segment is None:
@@ -112,13 +108,14 @@ class WriteAheadLog:
                 segment.under_way -= 1
                 self._changed.notify_all()
             return None
-        return Place(segment, offset)
+        return Place(self, entry, segment, offset)
 
-    def _settle(self, place: Place, entry: Entry) -> None:
+    def settle(self, place: Place) -> None:
+        """An entry's instance is in its place, or it was taken back."""
         segment = place.segment
         with self._changed:
             if place.line:
-                segment.instances.append(entry.uids)
+                segment.instances.append(place.entry.uids)
                 segment.lines.append(place.line)
             segment.under_way -= 1
             if not segment.under_way and segment is not self._active:

@@ -41,7 +41,7 @@ MAX_IDLE = 8
 _PRIMARY = 0xFF  # of an extended result code, the code
 
 # The databases that could not be written the last time: no connection is kept for the next thread.
-_suspects: set[str] = set()
+suspects: set[str] = set()
 
 # What peewee raises, and SQLite where it is asked directly.
 ERRORS = (PeeweeException, sqlite3.Error)
@@ -69,6 +69,7 @@ class Connection(sqlite3.Connection):
         self.streams = 0
         self._is_bound = False
         self.turn_path = Path(arguments[0]).with_name("index.lock")
+        self._gate = _gates[self.turn_path]
         self._turn = -1
 
     @property
@@ -76,30 +77,53 @@ class Connection(sqlite3.Connection):
         """Whether another file has taken the place of the one that is open."""
         return inode_of(self._path) not in (None, self.inode)
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether it was closed, or is within a transaction that cannot be ended."""
+        try:
+            return self.in_transaction
+        except sqlite3.Error:  # it was closed
+            return True
+
     @contextmanager
-    def turn(self, deadline: float | None = None) -> Iterator[None]:
-        """Hold the turn to write, against other threads and processes. Raises OSError.
+    def turn(self) -> Iterator[None]:
+        """Have the turn to write for the block. Raises OSError."""
+        self.take_turn()
+        try:
+            yield
+        finally:
+            self.give_turn_back()
+
+    def take_turn(self, deadline: float | None = None) -> None:
+        """Have the turn to write, against other threads and processes. Raises OSError.
 
         SQLite's own wait looks again after many milliseconds, and is not fair among threads.
         """
         now = time.monotonic()
         deadline = now + BUSY_SECONDS if deadline is None else deadline
         # One of each process asks for the file's lock; the others are woken by its thread.
-        gate = _gates[self.turn_path]
-        if not gate.acquire(timeout=max(deadline - now, 0.0)):
+        if not self._gate.acquire(timeout=max(deadline - now, 0.0)):
             raise held_for_too_long()
         try:
             if self._turn < 0:
                 flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
                 self._turn = os.open(self.turn_path, flags, 0o600)
             lock(self._turn, 0, deadline)
-            try:
-                self._bound(deadline)
-                yield
-            finally:
-                unlock(self._turn, 0)
+        except BaseException:
+            self._gate.release()
+            raise
+        try:
+            self._bound(deadline)
+        except BaseException:
+            self.give_turn_back()
+            raise
+
+    def give_turn_back(self) -> None:
+        """Let others write."""
+        try:
+            unlock(self._turn, 0)
         finally:
-            gate.release()
+            self._gate.release()
 
     def _bound(self, deadline: float) -> None:
         """Who has waited for long waits for SQLite's own lock only as long as is left."""
@@ -135,7 +159,7 @@ class _Pool(PooledSqliteDatabase):
 
     def _can_reuse(self, conn: Any) -> bool:
         reusable: bool = super()._can_reuse(conn)  # type: ignore[no-untyped-call]
-        kept = not _suspects and len(self._connections) < MAX_IDLE
+        kept = not suspects and not conn.is_broken and len(self._connections) < MAX_IDLE
         return reusable and kept and not conn.is_replaced
 
 
@@ -202,6 +226,11 @@ def connection_of(database: SqliteDatabase) -> Connection:
     return connection
 
 
+def is_in_transaction(database: SqliteDatabase) -> bool:
+    """Whether the calling thread is within a transaction."""
+    return not database.is_closed() and bool(database.connection().in_transaction)  # type: ignore[no-untyped-call]
+
+
 def _close(database: SqliteDatabase) -> None:
     """Close the calling thread's connection, and those that wait for use."""
     database.close()
@@ -209,70 +238,10 @@ def _close(database: SqliteDatabase) -> None:
         database.close_idle()
 
 
-@contextmanager
-def writing(
-    database: SqliteDatabase,
-    deadline: float | None = None,
-    taken_back: Callable[[], None] = lambda: None,
-) -> Iterator[None]:
-    """A transaction that holds the write lock from its start.
-
-    A read that turns into a write would fail at once where another has written meanwhile.
-    `taken_back` is called, before another has the turn, where nothing comes of it. Raises
-    ResourceError where the index cannot be written, or not by the deadline, in monotonic seconds.
-    """
-    try:
-        connection: Connection = database.connection()  # type: ignore[no-untyped-call]
-        if connection.in_transaction:  # part of a larger one
-            connection.execute("SAVEPOINT part")
-            try:
-                yield
-            except BaseException:
-                taken_back()
-                connection.execute("ROLLBACK TO part")
-                raise
-            finally:
-                connection.execute("RELEASE part")
-            return
-        with _turn(database, deadline) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                connection.execute("COMMIT")
-                _suspects.clear()
-            except BaseException:
-                taken_back()
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-    except OSError as error:
-        raise not_locked(database, error) from error
-    except ERRORS as error:
-        _let_go(database, error)
-        raise ResourceError(f"The index cannot be written: {sqlite_words(error)}") from error
-
-
 def not_locked(database: SqliteDatabase, error: OSError) -> ResourceError:
     """What is raised where the turn to write cannot be had."""
     path = connection_of(database).turn_path
     return ResourceError(f"The index cannot be locked: {refusal(error, path)}")
-
-
-@contextmanager
-def _turn(database: SqliteDatabase, deadline: float | None) -> Iterator[Connection]:
-    """The calling thread's connection, with the turn to write to the file that is in its place.
-
-    It may have been replaced while the turn was waited for. Raises OSError, ResourceError.
-    """
-    connection: Connection = database.connection()  # type: ignore[no-untyped-call]
-    while True:
-        with connection.turn(deadline):
-            if not connection.is_replaced:
-                yield connection
-                return
-            if connection.streams:  # what it reads is of the file that was there
-                raise ResourceError("The index was made anew meanwhile; try again")
-        connection = connection_of(database)
 
 
 @contextmanager
@@ -308,7 +277,7 @@ def reading() -> Iterator[None]:
         raise ResourceError(f"The index cannot be read: {sqlite_words(error)}") from error
 
 
-def _let_go(database: SqliteDatabase, error: BaseException) -> None:
+def let_go(database: SqliteDatabase, error: BaseException) -> None:
     """Close the calling thread's connection where it cannot write, and those that wait for use.
 
     SQLite opened them without the right to write, which they never get back; the next one writes
@@ -317,7 +286,7 @@ def _let_go(database: SqliteDatabase, error: BaseException) -> None:
     """
     if getattr(error, "sqlite_errorcode", 0) & _PRIMARY != sqlite3.SQLITE_READONLY:
         return
-    _suspects.add(str(database.database))
+    suspects.add(str(database.database))
     _close(database)
 
 

@@ -20,8 +20,8 @@ from storage.index.engines.sqlite.database import (
     execute,
     index_path,
     reading,
-    writing,
 )
+from storage.index.engines.sqlite.transactions import writing
 from storage.journal import CORRECTIONS, RECEIPTS, Journal, journal_of
 
 TABLE = (

@@ -10,6 +10,7 @@ from pathlib import Path
 from peewee import SqliteDatabase
 
 from storage.index.engines.sqlite import database as db
+from storage.index.engines.sqlite.transactions import writing
 
 # It is worth while from this share of the file on, and this size.
 _LEAST_SHARE, _LEAST_BYTES = 0.25, 16 << 20
@@ -34,7 +35,7 @@ def shrink(path: Path) -> int:
         before = _number(database, "page_count")
         while _number(database, "freelist_count"):
             start = time.monotonic()
-            with db.writing(database):
+            with writing(database):
                 while (
                     _number(database, "freelist_count") and time.monotonic() < start + _STEP_SECONDS
                 ):
