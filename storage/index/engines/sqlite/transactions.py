@@ -23,9 +23,8 @@ from storage.index.engines.sqlite.database import (
 class Writer:
     """The connection by which a process writes, lent to whichever thread has something to write.
 
-    SQLite drops all pages that a connection has at hand once another has written: threads with
-    a connection each read some 20 of them for each row. One that does not share its connections
-    among threads has none.
+    SQLite drops all pages that a connection has at hand once another has written, so that threads
+    which write by one each would read them again for each row. Lent where connections are pooled.
     """
 
     def __init__(self, database: SqliteDatabase) -> None:
