@@ -243,7 +243,7 @@ class NodeAssociation(Association):
         is counted as lost."""
         if self._acse.slot is not None and not self._ended_by:
             self._ended_by = by
-            self._node.counters.associate(self.requestor.ae_title, by)
+            self._node.counters.associate(self._acse.identity["peer"], by)
             self._node.slots.give_back(self._acse.slot)
 
     @property

@@ -73,32 +73,8 @@ class UpperLayer(EventLoop):
         if not self.is_driven_here:
             self._waiter.wake()
             return
-        if self.state_machine.current_state == CLOSING and not self._connection.is_tls:
-            self._await_close()
         while self.is_alive() and not self.stop_dul():
             pass  # which waits
-
-    def _await_close(self) -> None:
-        """Wait for the peer to close the connection, as action AR-5 of PS3.8 9.2.1 does.
-
-        It goes on in steps where the peer does not.
-        """
-        connection, timer = self._connection, self.artim_timer
-        while connection.connection is not None and self._alive and not self._kill_thread:
-            left = min(self._close_when_late(), timer.remaining)
-            if left <= 0 or not self._waiter.wait(connection.connection, left):
-                return
-            try:
-                is_open = connection.fill()
-            except OSError:  # reset
-                is_open = False
-            if is_open is False:
-                self._waiter.forget()
-                connection._shutdown_socket()
-                timer.stop()
-                self.state_machine.transition(IDLE)
-                self.kill_dul()
-            connection.drop()  # whatever it is, nothing is done with it
 
     def stop_dul(self) -> bool:
         """Do what is left to do; True once nothing is. Called until then."""

@@ -28,13 +28,11 @@ class _Told(Enum):
 
 
 class _Waiting:
-    """A thread's work; where it waits, `woken` is held until it is `told` something."""
-
-    __slots__ = ("deadline", "told", "woken", "work")
-    woken: threading.Lock
+    """A thread's work; `woken` is held until it is `told` something."""
 
     def __init__(self, work: Work, deadline: float) -> None:
         self.work, self.deadline = work, deadline
+        self.woken = threading.Lock()
         self.told = _Told.LEAD
 
     def tell(self, told: _Told) -> None:
@@ -68,7 +66,6 @@ class SharedTransactions:
         with self._lock:
             is_led, self._is_led = self._is_led, True
             if is_led:
-                mine.woken = threading.Lock()
                 mine.woken.acquire()
                 self._waiting.append(mine)
         if is_led:

@@ -25,7 +25,7 @@ from storage.diagnostics.errors import (
 )
 from storage.dicom import instance_header, part10
 from storage.dicom.values.uids import Uids
-from storage.index.engines.sqlite.database import MAX_IDLE, Connection, connection_of
+from storage.index.engines.sqlite.database import MAX_IDLE, connection_of
 from storage.index.writer import record
 from storage.maintenance.check.checking import check
 from storage.maintenance.check.faults import FaultKind
@@ -774,8 +774,7 @@ def test_a_commit_that_fails_leaves_no_row_to_be_remembered(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The ids of a patient, study and series that were taken back are not used again."""
-    archive.store(instance(("1.7", "1.8", "1.9")))  # which makes the connection that writes
-    connection = _writing_connection(archive)
+    connection = connection_of(archive.index.database)
 
     def only_commit(action: int, first: str | None, *_: object) -> int:
         is_commit = action == sqlite3.SQLITE_TRANSACTION and first == "COMMIT"
@@ -786,49 +785,6 @@ def test_a_commit_that_fails_leaves_no_row_to_be_remembered(
         archive.store(instance(("1.1", "1.2", "1.3")))
     connection.set_authorizer(None)
     assert archive.store(instance(("1.1", "1.2", "1.4"))).outcome is StoreOutcome.STORED
-
-
-def _writing_connection(archive: Archive) -> Connection:
-    held: list[Connection] = []
-    archive.index.engine.write(lambda: held.append(connection_of(archive.index.database)))
-    return held[0]
-
-
-def test_threads_that_store_write_by_one_connection(archive: Archive) -> None:
-    """Else each would have to read what another has written."""
-    numbers = iter(range(5))
-
-    def store(number: int) -> Connection:
-        archive.store(instance(("1.1", "1.2", f"1.3.{number}")))
-        return _writing_connection(archive)
-
-    used = list[Connection]()
-    for _ in range(5):
-        thread = threading.Thread(target=lambda: used.append(store(next(numbers))))
-        thread.start()
-        thread.join()
-    assert len(used) == 5
-    assert len(set(map(id, used))) == 1
-
-
-def test_who_reads_goes_on_with_its_own_connection_once_it_has_written(archive: Archive) -> None:
-    own = connection_of(archive.index.database)
-    rows = archive.index.engine.stream("SELECT 1 UNION SELECT 2", ())
-    assert next(rows)[0] == 1
-    archive.store(instance(("1.1", "1.2", "1.3")))
-    assert _writing_connection(archive) is not own
-    assert connection_of(archive.index.database) is own
-    assert [row[0] for row in rows] == [2]
-
-
-def test_a_connection_by_which_a_write_failed_is_not_that_of_the_next(archive: Archive) -> None:
-    archive.store(instance(("1.1", "1.2", "1.3")))
-    failed = _writing_connection(archive)
-    failed.close()
-    with pytest.raises(ResourceError):
-        archive.store(instance(("1.1", "1.2", "1.4")))
-    assert archive.store(instance(("1.1", "1.2", "1.5"))).outcome is StoreOutcome.STORED
-    assert _writing_connection(archive) is not failed
 
 
 @pytest.mark.parametrize("size", [16, 200_000])

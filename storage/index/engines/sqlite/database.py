@@ -77,14 +77,6 @@ class Connection(sqlite3.Connection):
         """Whether another file has taken the place of the one that is open."""
         return inode_of(self._path) not in (None, self.inode)
 
-    @property
-    def is_broken(self) -> bool:
-        """Whether it was closed, or is within a transaction that cannot be ended."""
-        try:
-            return self.in_transaction
-        except sqlite3.Error:  # it was closed
-            return True
-
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Have the turn to write for the block. Raises OSError."""
@@ -159,7 +151,7 @@ class _Pool(PooledSqliteDatabase):
 
     def _can_reuse(self, conn: Any) -> bool:
         reusable: bool = super()._can_reuse(conn)  # type: ignore[no-untyped-call]
-        kept = not suspects and not conn.is_broken and len(self._connections) < MAX_IDLE
+        kept = not suspects and len(self._connections) < MAX_IDLE
         return reusable and kept and not conn.is_replaced
 
 
@@ -224,11 +216,6 @@ def connection_of(database: SqliteDatabase) -> Connection:
         connection = database.connection()  # type: ignore[no-untyped-call]
         state.ctx = blocks
     return connection
-
-
-def is_in_transaction(database: SqliteDatabase) -> bool:
-    """Whether the calling thread is within a transaction."""
-    return not database.is_closed() and bool(database.connection().in_transaction)  # type: ignore[no-untyped-call]
 
 
 def _close(database: SqliteDatabase) -> None:

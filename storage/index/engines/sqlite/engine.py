@@ -14,7 +14,7 @@ from storage.index.engines.sqlite.epoch import make_epoch, read_epoch
 from storage.index.engines.sqlite.high_water import Mark, read_mark, write_mark
 from storage.index.engines.sqlite.key_tables import TABLES as KEY_TABLES
 from storage.index.engines.sqlite.making import Making
-from storage.index.engines.sqlite.transactions import Writer, writing
+from storage.index.engines.sqlite.transactions import writing
 from storage.journal import Journal
 from storage.query import SQLITE, Dialect
 
@@ -30,7 +30,6 @@ class SqliteEngine:
         self._above = tuple(above)
         # Of which file, and at which epoch of that.
         self._entered: tuple[Any, int, dict[Any, Any]] = (None, 0, {})
-        self._writer = Writer(database)
         self._transactions = SharedTransactions(self._writing, self._not_locked)
 
     @property
@@ -60,8 +59,8 @@ class SqliteEngine:
         return entered
 
     def connect(self) -> None:
-        """Have a connection for the calling thread, or one to write by. Raises ResourceError."""
-        if self.database.is_closed() and not self._writer.is_there:
+        """Have a connection for the calling thread. Raises ResourceError."""
+        if self.database.is_closed():
             with db.reading():
                 self.database.connect()
 
@@ -105,14 +104,14 @@ class SqliteEngine:
 
         Raises ResourceError.
         """
-        if db.is_in_transaction(self.database):
+        if self.database.connection().in_transaction:  # type: ignore[no-untyped-call]
             with self.writing():
                 work()
         else:
             self._transactions.run(work, db.BUSY_SECONDS)
 
     def _writing(self, deadline: float) -> AbstractContextManager[None]:
-        return self._writer.lent(writing(self.database, deadline, self._forget))
+        return writing(self.database, deadline, self._forget)
 
     def _forget(self) -> None:
         """Forget what was entered and is taken back: its rows have other ids then, or none."""
