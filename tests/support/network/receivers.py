@@ -107,6 +107,15 @@ class Receiver:
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.asked) >= count, CLIENT_SECONDS)
 
+    def wait_until_asked_for(self, instances: int) -> None:
+        """Wait until it was asked to commit to so many, in however many requests."""
+
+        def is_so() -> bool:
+            return sum(len(one.ReferencedSOPSequence) for one in self.asked) >= instances
+
+        with self._changed:
+            assert self._changed.wait_for(is_so, CLIENT_SECONDS)
+
     def has(self, data_sets: dict[str, bytes]) -> bool:
         """Whether it has just these, each once."""
         return self.acknowledged == {(uid, digest(data)): 1 for uid, data in data_sets.items()}

@@ -58,7 +58,7 @@ def test_a_report_on_an_association_of_the_receivers_is_taken_and_taken_twice(
     archive = committer(lambda *_: None)
     node = start([{"to": ["ARCHIVE"]}], archive)
     store(node, range(3))
-    archive.wait_until_asked()
+    archive.wait_until_asked_for(3)
     wait_until(node, "ARCHIVE", to_be_committed=3, committed=0, sent=3)
     association = call("ARCHIVE", node.port)
     assert association.is_established

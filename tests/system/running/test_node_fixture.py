@@ -12,6 +12,7 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_context, build_role
 from support import CT, ECHO, EXPLICIT, FIND, GET, MOVE, ct
+from support.clients import keep_responses
 from support.program import Program
 
 from scp.testing import Fault, Node
@@ -51,6 +52,7 @@ def associate() -> Iterator[Callable[..., Association]]:
             ae_title=to.title,
             **options,  # type: ignore[arg-type]
         )
+        keep_responses(found)
         made.append(found)
         return found
 
