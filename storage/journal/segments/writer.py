@@ -28,10 +28,10 @@ class SegmentWriter:
     while another thread syncs it."""
 
     def __init__(self, folder: Path, name: str, sync: bool) -> None:
+        self.descriptor = -1
         self._segments = Segments(folder, name)
         self._sync = sync
         self._process = os.getpid()  # a lock would be shared with what was forked
-        self.descriptor = -1
         self._inode = reader.Inode(0, 0)
         self._start = self._size = self._first_size = 0
         self.was_replaced = False  # since the last look; what was written before may be elsewhere
@@ -59,6 +59,9 @@ class SegmentWriter:
         """Whether the file has grown since the last line that was added here, or is another's."""
         held = status(self._segments.path)
         return held is None or inode(held) != self._inode or held.st_size != self._size
+
+    def __del__(self) -> None:
+        self.close()  # of a journal that was let go of
 
     def close(self) -> None:
         """Close the file."""

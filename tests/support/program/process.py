@@ -68,8 +68,11 @@ class Program:
     def poll(self) -> int | None:
         """Its exit code, the signal that ended it as a negative number, or None while it runs."""
         with self._waiting:
-            if self.returncode is None and select.select([self._ends], [], [], 0)[0]:
-                self._reap()
+            if self.returncode is None:
+                ended = select.poll()  # not select(2), which takes no descriptor above 1,023
+                ended.register(self._ends, select.POLLIN)
+                if ended.poll(0):
+                    self._reap()
             return self.returncode
 
     def wait(self, timeout: float = CLIENT_SECONDS) -> int:

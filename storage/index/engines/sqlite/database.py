@@ -57,6 +57,8 @@ class Connection(sqlite3.Connection):
     who reads.
     """
 
+    _turn = -1  # the descriptor of the file by which turns are taken, once there was one
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
         self._path = str(arguments[0])
         # First: another file that takes its place just now is then noticed once too often.
@@ -70,7 +72,6 @@ class Connection(sqlite3.Connection):
         self._is_bound = False
         self.turn_path = Path(arguments[0]).with_name("index.lock")
         self._gate = _gates[self.turn_path]
-        self._turn = -1
 
     @property
     def is_replaced(self) -> bool:
@@ -124,15 +125,21 @@ class Connection(sqlite3.Connection):
             self._is_bound = left < BUSY_SECONDS / 2
             self.execute(f"PRAGMA busy_timeout = {int(left * 1000)}")
 
+    def __del__(self) -> None:
+        self._close_turn()  # of one that was let go of, and not closed
+
+    def _close_turn(self) -> None:
+        descriptor, self._turn = self._turn, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
     def close(self) -> None:
         """Close it, and give back the descriptor; of a file that was replaced beside the caller.
 
         With its last descriptor the room of such a file is given back: 0.2 s of 350 MB, for which
         nobody who stores is to wait.
         """
-        if self._turn >= 0:
-            os.close(self._turn)
-            self._turn = -1
+        self._close_turn()
         if self.is_replaced:
             threading.Thread(target=self._let_go, name="replaced index", daemon=True).start()
         else:
