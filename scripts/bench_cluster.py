@@ -6,6 +6,8 @@ syncs nothing. All share the processors of this machine, the senders too.
 
 With `--delay` each node is as far away from both engines, and has one sender: so the sum grows with
 the nodes as long as none waits for what another is about.
+
+With `--queries` it asks a node instead, and Orthanc with its index in the same PostgreSQL, in turn.
 """
 
 import argparse
@@ -26,6 +28,7 @@ from uuid import uuid4
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from lib.bench_beside_orthanc import report  # noqa: E402
 from lib.bench_clients import begin_store, timed  # noqa: E402
 from lib.bench_images import CT, SMALL, Recipe  # noqa: E402
 from lib.bench_servers import Server  # noqa: E402
@@ -36,6 +39,7 @@ from scp.testing import NodeProcess  # noqa: E402
 
 _SENDERS = 4
 _NODES = (1, 2, 4)
+_ASKED = 21
 _STORED = b"Received Store Response (Success)"
 
 
@@ -46,6 +50,10 @@ def main() -> int:
         folder = Path(name)
         folder.chmod(0o755)
         with running_engines(folder, durable=True) as engines:
+            if options.queries:
+                for line in report(engines, folder, _ASKED):
+                    print(line, flush=True)
+                return 0
             for words, recipe in (("2 KB", SMALL), ("CT of 512 KB", CT)):
                 _report(
                     words, recipe.scaled(options.scale).split(_SENDERS), engines, folder, options
@@ -196,6 +204,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--delay", type=float, default=0.0, metavar="MS",
         help="each way between each node and the engines, in milliseconds",
+    )  # fmt: skip
+    parser.add_argument(
+        "--queries", action="store_true",
+        help="ask a node and Orthanc (Debian's orthanc-postgresql) instead",
     )  # fmt: skip
     return parser.parse_args()
 
