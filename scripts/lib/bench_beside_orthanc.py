@@ -1,6 +1,5 @@
 """Queries of a node and of Orthanc, both with their index in the same PostgreSQL, in turn."""
 
-import json
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 import psycopg
 from lib.bench_clients import store
 from lib.bench_images import Recipe
-from lib.bench_peers import PDU_BYTES, TITLE, Peer, Place
+from lib.bench_peers import PDU_BYTES, Peer, Place, orthanc_command
 from lib.bench_programs import MissingError, orthanc
 from lib.bench_servers import Server, running
 from pydicom.dataset import Dataset
@@ -145,20 +144,9 @@ def _command(engines: Engines, place: Place) -> list[str]:
         raise MissingError(f"{plugin} is not there (Debian: apt-get install orthanc-postgresql)")
     with psycopg.connect(engines.postgres.url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE orthanc")
-    settings = {
-        "StorageDirectory": str(place.folder / "storage"),
-        "IndexDirectory": str(place.folder / "storage"),
-        "Plugins": [str(plugin)],
-        "PostgreSQL": {
-            "EnableIndex": True, "EnableStorage": False, "Host": "127.0.0.1",
-            "Port": engines.postgres.port, "Database": "orthanc", "Username": "minipacs",
-            "Password": "", "Lock": False,
-        },
-        "HttpServerEnabled": False, "DicomAet": TITLE, "DicomPort": place.port,
-        "MaximumPduLength": PDU_BYTES,
-        "DicomAlwaysAllowEcho": True, "DicomAlwaysAllowStore": True, "DicomAlwaysAllowFind": True,
-        "LimitFindResults": 0, "LimitFindInstances": 0,
+    database = {
+        "EnableIndex": True, "EnableStorage": False, "Host": "127.0.0.1",
+        "Port": engines.postgres.port, "Database": "orthanc", "Username": "minipacs",
+        "Password": "", "Lock": False,
     }  # fmt: skip
-    path = place.folder / "orthanc.json"
-    path.write_text(json.dumps(settings))
-    return [orthanc(), str(path)]
+    return orthanc_command(place, Plugins=[str(plugin)], PostgreSQL=database)

@@ -44,7 +44,8 @@ def _node_command(place: Place, sync: bool) -> list[str]:
     return [sys.executable, "-m", "scp", "serve", "-c", str(path)]
 
 
-def _orthanc_command(place: Place) -> list[str]:
+def orthanc_command(place: Place, **more: object) -> list[str]:
+    """Orthanc, with further settings or others in their place. Raises MissingError."""
     path = place.folder / "orthanc.json"
     allowed = ("Echo", "Store", "Find", "Get", "Move")
     settings: dict[str, object] = {
@@ -58,6 +59,7 @@ def _orthanc_command(place: Place) -> list[str]:
         "MaximumPduLength": PDU_BYTES,
         "OverwriteInstances": True,
         **{f"DicomAlwaysAllow{verb}": True for verb in allowed},
+        **more,
     }
     path.write_text(json.dumps(settings))
     return [orthanc(), str(path)]
@@ -99,7 +101,7 @@ NODE_WITHOUT_SYNC = Peer(
 )  # fmt: skip
 ORTHANC = Peer(
     "orthanc", "file synced (SyncStorageArea, its default since 1.7.4); its folder, index not",
-    _orthanc_command, orthanc,
+    orthanc_command, orthanc,
 )  # fmt: skip
 DCMQRSCP = Peer(
     "dcmqrscp", "none: the system writes when it likes",

@@ -46,12 +46,9 @@ class MigrationProgress(Protocol):
 
 
 @dataclass
-class Migrated:
-    """What was done: in instances, files that were displaced, lines of the journal and of entries
-    of the worklist, and items of the forwarding queue, which goes along once nobody serves.
-
-    `faults`: what could not be brought, or differs. `to_do`: what is to be done until the other
-    archive may be served; empty where it may. `served`: whether the source is.
+class Brought:
+    """How much: instances, files that were displaced, lines of the journal and of entries of the
+    worklist, and items of the forwarding queue, which goes along once nobody serves.
     """
 
     copied: int = 0
@@ -62,6 +59,16 @@ class Migrated:
     entries: int = 0
     queued: int = 0
     bytes: int = 0
+
+
+@dataclass
+class Migrated(Brought):
+    """What was done.
+
+    `faults`: what could not be brought, or differs. `to_do`: what is to be done until the other
+    archive may be served; empty where it may. `served`: whether the source is.
+    """
+
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     to_do: list[str] = field(default_factory=list)

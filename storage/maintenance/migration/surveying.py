@@ -8,7 +8,7 @@ from storage.archive import Archive
 from storage.index import facts_of_study, index_path, studies
 from storage.maintenance.migration.carried_entries import entries_that_differ
 from storage.maintenance.migration.carried_lines import CarriedLines, sizes
-from storage.maintenance.migration.migrating import MigrationProgress, displaced
+from storage.maintenance.migration.migrating import Brought, MigrationProgress, displaced
 from storage.outbox import copying, database
 from storage.sharing.own_folder import require_own
 from storage.sharing.place import shared_place
@@ -18,17 +18,9 @@ _QUEUE_SECONDS = 600.0
 
 
 @dataclass
-class Survey:
-    """What would be done, as of this moment: as `Migrated` has it; `lines` are those to come."""
+class Survey(Brought):
+    """What would be done, as of this moment; `lines` are those to come."""
 
-    copied: int = 0
-    removed: int = 0
-    unchanged: int = 0
-    superseded: int = 0
-    lines: int = 0
-    entries: int = 0
-    queued: int = 0
-    bytes: int = 0
     notes: list[str] = field(default_factory=list)
     served: list[str] = field(default_factory=list)
 
