@@ -1,10 +1,9 @@
 """The servers that answer DICOMweb: those of `bench_peers`, with it switched on."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
-from lib.bench_peers import NODE, ORTHANC, Place
+from lib.bench_peers import NODE, ORTHANC, Place, orthanc_command
 from lib.bench_programs import MissingError
 
 PATH = "/dicom-web"  # of all of them
@@ -27,16 +26,10 @@ def _check_orthanc() -> None:
 
 
 def _orthanc_command(place: Place) -> list[str]:
-    command = ORTHANC.command(place)
-    path = Path(command[-1])
-    settings = json.loads(path.read_text()) | {
-        "Plugins": [str(_plugin())],
-        "HttpServerEnabled": True,
-        "HttpPort": place.http,
-        "DicomWeb": {"Enable": True, "Root": f"{PATH}/"},
-    }
-    path.write_text(json.dumps(settings))
-    return command
+    return orthanc_command(
+        place, Plugins=[str(_plugin())], HttpServerEnabled=True, HttpPort=place.http,
+        DicomWeb={"Enable": True, "Root": f"{PATH}/"},
+    )  # fmt: skip
 
 
 def _node_command(place: Place) -> list[str]:
