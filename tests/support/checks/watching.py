@@ -26,13 +26,15 @@ _LAYOUT = re.compile(
 _INDEX_DESCRIPTORS = 8 * 3 + 1
 # Of the file by which places of instances are locked.
 _LOCK_DESCRIPTORS = 8
+# Of the journal's segments that are written to: receipts, and with a first request commitments.
+_JOURNAL_DESCRIPTORS = 2
 
 
 @dataclass(frozen=True)
 class Resources:
     """Of a process: memory of its own in KiB, threads, descriptors.
 
-    Descriptors of the index and of locks are counted for themselves: some are kept.
+    Descriptors of the index, of locks and of the journal are counted for themselves: some are kept.
     """
 
     memory: int
@@ -40,6 +42,7 @@ class Resources:
     descriptors: int
     index: int
     locks: int
+    journal: int
 
 
 # By process ID, of the supervisor and of every worker.
@@ -56,8 +59,9 @@ def _of(process: int) -> Resources:
     names = [_target(link) for link in Path(f"/proc/{process}/fd").iterdir()]
     of_index = sum("/index." in name for name in names)
     of_locks = sum(name.endswith("/lock") for name in names)
-    others = len(names) - of_index - of_locks
-    return Resources(anonymous(process), threads, others, of_index, of_locks)
+    of_journal = sum("/journal/" in name for name in names)
+    others = len(names) - of_index - of_locks - of_journal
+    return Resources(anonymous(process), threads, others, of_index, of_locks, of_journal)
 
 
 def _target(link: Path) -> str:
@@ -90,8 +94,8 @@ def _least(looks: list[Resources]) -> Resources:
 def assert_no_more(node: RunningNode, before: Held) -> Held:
     """Each process has as few threads and descriptors as before, soon; returns what it has.
 
-    Of threads for the next association, and of connections to the index, there may be as many as
-    are kept.
+    Of threads for the next association, of connections to the index and of open segments there may
+    be as many as are kept.
     """
     deadline = time.monotonic() + _SETTLE_SECONDS
     while True:
@@ -104,6 +108,7 @@ def assert_no_more(node: RunningNode, before: Held) -> Held:
             or held.descriptors > before[process].descriptors
             or held.index > max(_INDEX_DESCRIPTORS, before[process].index)
             or held.locks > max(_LOCK_DESCRIPTORS, before[process].locks)
+            or held.journal > max(_JOURNAL_DESCRIPTORS, before[process].journal)
         }
         if not more:
             return now
