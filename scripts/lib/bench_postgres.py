@@ -17,9 +17,9 @@ from storage.sharing.opened import share
 from storage.sharing.place import SharedPlace, StorePlace
 
 _SCHEMA, _CHARSET = "minipacs", "ISO_IR 100"
-# What a machine with as much memory as this takes is given; the rest is as it comes. Nothing is
-# written while it is measured.
-_SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "4GB"}
+# What a machine with as much memory as this takes is given, and as long as filling it takes; the
+# rest is as it comes. Nothing is written while it is measured.
+_SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "4GB", "statement_timeout": "0"}
 _SHARED_BY_SERIES = "shared_header"
 # Beside the levels' tables, whose rows PostgreSQL has more columns of.
 _ALIKE = ("name_part", _SHARED_BY_SERIES, "received_sum", "study_arrival")

@@ -174,30 +174,11 @@ def _content(facts: FileFacts) -> tuple[str, str]:
     return facts.digest, facts.transfer_syntax_uid
 
 
-@dataclass(frozen=True)
-class Swept:
-    """How many objects have gone; of those that no row named how many were entered, and kept."""
+def remove_due(shared: Shared, stop: Callable[[], None] = lambda: None) -> int:
+    """Remove the objects that are to go; returns how many.
 
-    removed: int
-    entered: int
-    kept: int
-
-
-def sweep(
-    shared: Shared, young: float = YOUNG_SECONDS, stop: Callable[[], None] = lambda: None
-) -> Swept:
-    """Remove the objects that are to go, and decide on those that no row names.
-
-    `young`: in seconds, what is left alone. `stop` ends it by raising. Raises ResourceError; what
-    was done until then stays done.
+    `stop` ends it by raising. Raises ResourceError; what was done until then stays done.
     """
-    removed, done = _remove(shared, stop), Decided()
-    for some in unnamed(shared, young):
-        decide(shared, some, done, stop=stop)
-    return Swept(removed + _remove(shared, stop), done.entered, done.kept)
-
-
-def _remove(shared: Shared, stop: Callable[[], None]) -> int:
     removed = 0
     while due := shared.objects.to_delete(_REMOVED_TOGETHER):
         for one in due:
@@ -206,3 +187,16 @@ def _remove(shared: Shared, stop: Callable[[], None]) -> int:
         shared.objects.forget([one.key for one in due])
         removed += len(due)
     return removed
+
+
+def look_through(
+    shared: Shared, young: float = YOUNG_SECONDS, stop: Callable[[], None] = lambda: None
+) -> Decided:
+    """Decide on the objects that no row names, by a list of all that the store has.
+
+    `young`: in seconds, what is left alone. `stop` and errors as in `remove_due`.
+    """
+    done = Decided()
+    for some in unnamed(shared, young):
+        decide(shared, some, done, stop=stop)
+    return done

@@ -5,16 +5,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import CLIENT_SECONDS, CT, EXPLICIT, RunningNode, ct, encoded, minipacs, send
+from support.data.shared_archives import objects_without_row, put_alone, states
+from support.data.shared_nodes import new_node as of_new_node
+from support.data.shared_nodes import new_place
 from support.machine.cluster import Engines, new_archive
 from support.network.destinations import Gate
 from support.network.receivers import Receiver
 from support.network.requestor import Requestor
 from support.program import run
+
+from scp.node.upkeep import sweeper
+from storage import Archive
+from storage.sharing.ledger import State
+from storage.sharing.sweeping import look_through
 
 SECONDS = 5.0  # of a lease, and until a node is gone
 LOOK = threading.Event()  # never set
@@ -129,6 +138,30 @@ def test_a_commitment_asked_of_a_node_that_dies_is_reported_by_another(new_node:
         assert lives.wait_for_log("commitment ended", "transaction=1.9.1")
     finally:
         again.server.shutdown()
+
+
+def test_what_is_to_go_is_removed_each_hour_and_the_store_listed_each_day_by_one_of_the_nodes(
+    engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeper.child, "be_nice", lambda: None)
+    monkeypatch.setattr(sweeper, "look_through", partial(look_through, young=0.0))
+    place = new_place(engines.postgres, tmp_path)
+    nodes = [of_new_node(tmp_path / f"node{number}", place, {}) for number in range(2)]
+    archive = Archive(nodes[0].storage.path)
+    put_alone(archive)
+    for node in nodes:
+        sweeper.run(node)  # the second one has nothing to do
+        assert states(archive) == [State.HELD]
+        put_alone(archive)
+    assert len(objects_without_row(archive)) == 2
+    monkeypatch.setattr(sweeper, "_LISTED_SECONDS", 0.0)
+    sweeper.run(nodes[1])
+    assert sorted(states(archive)) == [State.HELD, State.TO_DELETE, State.TO_DELETE]
+    sweeper.run(nodes[0])
+    assert len(states(archive)) == 3  # not an hour has passed
+    monkeypatch.setattr(sweeper, "_EVERY_SECONDS", 0.0)
+    sweeper.run(nodes[0])
+    assert (states(archive), objects_without_row(archive)) == ([State.HELD], [])
 
 
 def test_a_node_that_would_do_otherwise_is_refused_while_one_serves(new_node: NewNode) -> None:

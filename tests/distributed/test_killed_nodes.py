@@ -15,7 +15,7 @@ from support.program import run
 
 from scp.config import loader, sharing
 from storage.sharing.opened import shared_of
-from storage.sharing.sweeping import sweep
+from storage.sharing.sweeping import look_through, remove_due
 
 STUDY, SERIES = "1.2.7", "1.2.7.1"
 SENDERS, INSTANCES = 8, 400
@@ -142,7 +142,8 @@ def require_all(nodes: list[RunningNode], acknowledged: set[str]) -> None:
     settings = loader.load(nodes[0].config)
     sharing.share(settings, sharing.place_of(settings))
     shared = shared_of(settings.storage.path)
-    sweep(shared, young=0)
+    look_through(shared, young=0)
+    remove_due(shared)
     named = {one.key for one in shared.objects.all_held()}
     named |= {one.key for one in shared.objects.superseded()}
     assert {one.key for one in shared.store().list()} == named

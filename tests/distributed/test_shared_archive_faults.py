@@ -14,9 +14,9 @@ from support.data.shared_archives import (
     UIDS,
     faults,
     names_found,
-    objects_without_row,
     received,
     states,
+    whole,
 )
 from support.machine.postgres import ScratchPostgres, running_postgres
 from support.machine.seaweed import ACCESS_KEY, SECRET_KEY, ScratchSeaweed
@@ -27,9 +27,8 @@ from storage.diagnostics import ArchiveError, ResourceError
 from storage.dicom.values import Uids
 from storage.files.objects import s3
 from storage.sharing.ledger import State
-from storage.sharing.opened import share, shared_of
+from storage.sharing.opened import share
 from storage.sharing.place import SharedPlace, StorePlace
-from storage.sharing.sweeping import sweep
 
 IMPATIENT = s3.Patience(connect=2, answer=2, request=5, tries=1, trying=1)
 
@@ -65,13 +64,6 @@ def archive(place: SharedPlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     share(tmp_path / "node", place)
     assert prepare(tmp_path / "node", sync=True, charset=CHARSET)
     return Archive(tmp_path / "node")
-
-
-def whole(archive: Archive) -> None:
-    """Everything is as its rows say, and no object is left over."""
-    sweep(shared_of(archive.tree.data), young=0)
-    assert not [fault for fault in faults(archive) if fault]
-    assert not objects_without_row(archive)
 
 
 @contextmanager

@@ -10,14 +10,17 @@ from scp.runtime import child
 from storage.diagnostics import Event
 from storage.sharing.nodes import turn
 from storage.sharing.opened import shared_of
-from storage.sharing.sweeping import sweep
+from storage.sharing.sweeping import look_through, remove_due
 
 logger = logging.getLogger(__name__)
 
 # How soon after a start, and how often from then on; by one of the nodes each time.
 _FIRST_SECONDS = 300.0
 _EVERY_SECONDS = 3600.0
-JOB, _NEARLY = "sweeping", 0.9
+# How often all objects are listed, each of which is a day old before anybody decides on it: 10^7
+# take a quarter of an hour.
+_LISTED_SECONDS = 86400.0
+_NEARLY = 0.9
 
 
 class Sweeper:
@@ -45,11 +48,15 @@ class Sweeper:
 
 
 def run(settings: Settings) -> None:
-    """Sweep, where it is for this node to do. Raises ArchiveError."""
+    """Remove what is to go, and look for what no row names, where either is for this node to do.
+
+    Raises ArchiveError.
+    """
     child.be_nice()
     data = settings.storage.path
-    with turn(data, JOB, _EVERY_SECONDS * _NEARLY) as is_ours:
-        if is_ours:
-            done = sweep(shared_of(data))
-            if done.removed or done.entered or done.kept:
-                logger.info(Event("objects swept", **vars(done)))
+    with turn(data, "sweeping", _EVERY_SECONDS * _NEARLY) as is_ours:
+        if is_ours and (removed := remove_due(shared_of(data))):
+            logger.info(Event("objects swept", removed=removed))
+    with turn(data, "listing", _LISTED_SECONDS * _NEARLY) as is_ours:
+        if is_ours and any(vars(done := look_through(shared_of(data))).values()):
+            logger.info(Event("objects without a row", **vars(done)))

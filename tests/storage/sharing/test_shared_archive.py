@@ -40,7 +40,7 @@ from storage.sharing.ledger import Objects, State
 from storage.sharing.opened import shared_of
 from storage.sharing.place import SharedPlace
 from storage.sharing.preparing import prepare_shared, require_prepared
-from storage.sharing.sweeping import sweep
+from storage.sharing.sweeping import remove_due
 from storage.worklist import StepError, StepFault, Worklist
 from storage.worklist.entries import from_values
 
@@ -94,7 +94,7 @@ def test_what_is_expected_and_was_replaced_since_is_given_as_it_is_held(new_node
     archive.store(received("C^D"))
     (kept,) = archive.tree.superseded.all()
     archive.tree.superseded.remove(kept.path)
-    sweep(shared_of(archive.tree.data), young=0)
+    remove_due(shared_of(archive.tree.data))
     assert archive.tree.open(UIDS, old).read() == archive.tree.open(UIDS).read()
     list(deletion.delete(archive, archive.locate_below(UIDS[0])))
     with pytest.raises(FileNotFoundError):

@@ -20,6 +20,7 @@ from support.data.shared_archives import (
     in_process,
     names_found,
     objects_without_row,
+    put_alone,
     receipts,
     received,
     states,
@@ -29,8 +30,7 @@ from support.data.shared_archives import (
 from support.machine.postgres import ScratchPostgres
 from support.machine.postgres_proxy import PostgresProxy
 
-from storage import Archive, Received, StoreOutcome
-from storage.archive.receiving.received import facts_of
+from storage import Archive, StoreOutcome
 from storage.diagnostics import ResourceError
 from storage.dicom.values import Level, Uids
 from storage.files.objects.shared_folder import SharedFolder
@@ -42,7 +42,7 @@ from storage.sharing.answering import SharedEngine, faults_of
 from storage.sharing.ledger import Objects, State
 from storage.sharing.opened import shared_of
 from storage.sharing.place import SharedPlace
-from storage.sharing.sweeping import sweep
+from storage.sharing.sweeping import Decided, look_through
 
 NewNode = Callable[..., Archive]
 
@@ -176,8 +176,9 @@ def test_a_commit_that_stays_unknown_is_no_success_and_its_object_stays(
     monkeypatch.setattr(engine, "_ATTEMPTS", 2)
     archive = new_node(replace(place, index_url=proxy.url))
     other = new_node()
-    with proxy.cutting(cut_connects=True), pytest.raises(ResourceError):
+    with proxy.cutting(cut_connects=True) as cut, pytest.raises(ResourceError):
         archive.store(received())
+    assert cut.is_answered.wait(SECONDS)
     # It was committed: as it is for who asks, and for the sender, who sends again.
     assert (names_found(other), faults(other)) == (["A^B"], [""])
     assert archive.store(received()).outcome is StoreOutcome.UNCHANGED
@@ -199,23 +200,10 @@ def test_a_deletion_whose_commit_is_lost_can_be_asked_for_again(
 # ---- the sweeper
 
 
-def put_alone(archive: Archive, name: str) -> None:
-    """Put an object of which nobody writes a row, as a killed process does."""
-    shared = shared_of(archive.tree.data)
-    one: Received = received(name)
-    intake = archive.receive(one.sop_class_uid, one.sop_instance_uid, one.transfer_syntax_uid)
-    assert isinstance(one.data_set, bytes)
-    intake.write(one.data_set)
-    held = intake.in_memory
-    assert held
-    shared.tree.put(UIDS, held, facts_of(one, intake, shared.journal.now()))
-
-
 def test_what_is_young_is_left_to_who_is_about_to_commit_it(new_node: NewNode) -> None:
     archive = new_node()
     put_alone(archive, "A^B")
-    done = sweep(shared_of(archive.tree.data))
-    assert (done.removed, done.entered, done.kept) == (0, 0, 0)
+    assert look_through(shared_of(archive.tree.data)) == Decided()
     assert len(objects_without_row(archive)) == 1
 
 
@@ -323,7 +311,7 @@ def test_a_sweep_that_is_killed_is_gone_on_with(
             os.kill(os.getpid(), signal.SIGKILL)
 
         monkeypatch.setattr(Objects, "forget", kill)
-        sweep(shared_of(archive.tree.data), young=0)
+        swept(archive)
 
     assert ended(in_process(sweep_and_die)) == -signal.SIGKILL
     assert sorted(states(archive)) == [State.HELD, State.TO_DELETE]

@@ -6,11 +6,12 @@ from typing import Any
 
 from storage import Archive, Query, Received, Root
 from storage.archive import fault_of
+from storage.archive.receiving.received import facts_of
 from storage.dicom.values import Uids
 from storage.journal import RECEIPTS
 from storage.sharing.ledger import State
 from storage.sharing.opened import shared_of
-from storage.sharing.sweeping import sweep
+from storage.sharing.sweeping import look_through, remove_due
 from support import CT, EXPLICIT, ct, encoded, identifier
 
 CHARSET = "ISO_IR 100"
@@ -60,6 +61,18 @@ def objects_without_row(archive: Archive) -> list[str]:
     return [key for key in keys if key not in known]
 
 
+def put_alone(archive: Archive, name: str = "A^B", uids: Uids = UIDS) -> None:
+    """Put an object of which nobody writes a row, as a killed process does."""
+    shared = shared_of(archive.tree.data)
+    one: Received = received(name, uids)
+    intake = archive.receive(one.sop_class_uid, one.sop_instance_uid, one.transfer_syntax_uid)
+    assert isinstance(one.data_set, bytes)
+    intake.write(one.data_set)
+    held = intake.in_memory
+    assert held
+    shared.tree.put(uids, held, facts_of(one, intake, shared.journal.now()))
+
+
 def in_process(work: Callable[[], Any]) -> Any:
     """A process that does something, begun."""
     process = FORK.Process(target=work)
@@ -75,9 +88,10 @@ def ended(process: Any) -> int:
 
 
 def swept(archive: Archive) -> tuple[int, int, int]:
-    """How many objects have gone, were entered, and were kept."""
-    done = sweep(shared_of(archive.tree.data), young=0)
-    return done.removed, done.entered, done.kept
+    """How many objects have gone, were entered, and were kept, of which none is too young."""
+    shared = shared_of(archive.tree.data)
+    done = look_through(shared, young=0)
+    return remove_due(shared), done.entered, done.kept
 
 
 def whole(archive: Archive) -> None:

@@ -17,7 +17,7 @@ class Cut:
     """What happens to so many COMMITs: not passed on, or passed on and the answer is not.
 
     `cut_connects`: all other connections end then, too, and further ones at once until the cut is
-    over.
+    over. `is_answered`: the server has done all that was passed on, and ended the connection.
     """
 
     is_passed: bool = True
@@ -25,6 +25,7 @@ class Cut:
     cut_connects: bool = False
     happened: int = 0
     due: threading.Event = field(default_factory=threading.Event)
+    is_answered: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass
@@ -94,13 +95,16 @@ class PostgresProxy:
                 is_over = threading.Event()
                 back = threading.Thread(target=self._answers, args=[server, client, is_over])
                 back.start()
-                self._requests(client, server, is_over)
+                cut = self._requests(client, server, is_over)
                 back.join()
+                if cut:
+                    cut.is_answered.set()
                 self._open.discard(client)
 
     def _requests(
         self, client: socket.socket, server: socket.socket, is_over: threading.Event
-    ) -> None:
+    ) -> Cut | None:
+        """Pass them on until there are no more, or are cut, which is given."""
         with suppress(OSError):
             while data := client.recv(_CHUNK):
                 if (held := self._held) and _RIGHT in data:
@@ -119,10 +123,11 @@ class PostgresProxy:
                         with suppress(OSError):
                             one.shutdown(socket.SHUT_RDWR)
                     cut.due.set()
-                    return
+                    return cut
                 server.sendall(data)
         with suppress(OSError):
             server.shutdown(socket.SHUT_WR)
+        return None
 
     def _answers(
         self, server: socket.socket, client: socket.socket, is_over: threading.Event
