@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 _FIRST_SECONDS = 300.0
 _EVERY_SECONDS = 3600.0
 # How often all objects are listed, each of which is a day old before anybody decides on it: 10^7
-# take a quarter of an hour.
+# take half an hour.
 _LISTED_SECONDS = 86400.0
 _NEARLY = 0.9
 
