@@ -28,7 +28,7 @@ from storage.diagnostics import ArchiveError, DuplicateError, ResourceError
 from storage.dicom import Header
 from storage.files import Bounds, FileFacts, IncomingDataSet, words_of
 from storage.files.objects.contract import Source
-from storage.index import digest_in, enter, instance_row, plain_row, record
+from storage.index import digest_in, enter, instance_row, planned_row, record
 from storage.index.consistency import about
 from storage.index.engines.postgres import PassingError
 from storage.journal import RECEIPTS, line_of, pinned
@@ -120,19 +120,23 @@ def _tried(work: Callable[..., Made], *given: Any) -> Made | ArchiveError:
 def _send(shared: Shared, commits: Sequence["_Commit"]) -> None:
     """Have those entered that are new, in one trip; of the others `write` sees to it.
 
-    Raises ResourceError.
+    One trip more where what this process remembered is not so any more. Raises ResourceError.
     """
-    plain = [(one, new) for one in commits if (new := one.plain())]
+    with suppress(PassingError):  # `write` finds out what became of them
+        _send_once(shared, [(one, new) for one in commits if (new := one.planned())])
+        outdated = [one for one in commits if one.is_outdated]
+        _send_once(shared, [(one, new) for one in outdated if (new := one.planned(seeks=True))])
 
+
+def _send_once(shared: Shared, planned: Sequence[tuple["_Commit", NewObject]]) -> None:
     def send() -> None:
-        for one, new in plain:
+        for one, new in planned:
             one.send(new)
 
-    if plain:
-        with suppress(PassingError):  # `write` finds out what became of them
-            shared.engine.send(send)
-            for one, _ in plain:
-                one.see()
+    if planned:
+        shared.engine.send(send)
+        for one, _ in planned:
+            one.see()
 
 
 def _write_together(shared: Shared, commits: Sequence["_Commit"]) -> None:
@@ -195,17 +199,17 @@ class _Commit:
             raise DuplicateError("Held with other content, and on_conflict is refuse")
         return Stored(self._outcome, self._header.uids, tuple(self._disagreements))
 
-    def plain(self) -> NewObject | None:
-        """What is to be sent of it, as far as this process knows without asking.
+    def planned(self, seeks: bool = False) -> NewObject | None:
+        """What is to be sent of it, by what this process remembers of rows above it, or `seeks`.
 
-        None where there is more to it: rows above it that are new or say else, or anything held.
+        None where more may have to be done, or where nothing was looked at yet.
         """
         shared, known = self._shared, last_known(self._shared.data)
         if known is None or self._lost or self._is_late() or not shared.engine.sends:
             return None
         corrections, position = known
         header = corrections.corrected(self._header)
-        row = plain_row(shared.index, header, instance_row(header, self._facts))
+        row = planned_row(shared.index, header, instance_row(header, self._facts), seeks)
         line = line_of(receipt(self._header, self._facts, self._at))
         return NewObject(self._key, header.uids, self._facts, line, row, position) if row else None
 
@@ -216,8 +220,13 @@ class _Commit:
 
     def see(self) -> None:
         """See what came of `send`."""
-        if self._sent and self._sent.is_entered:
+        if self._sent and self._sent.has_entered():
             self.is_done, self._disagreements = True, self._sent.disagreements()
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether it was sent by what was remembered, which was not so any more."""
+        return not self.is_done and self._sent is not None and self._sent.is_remembered
 
     def write(self) -> None:
         """Of a transaction that writes; it may be run again, also where it was committed."""
