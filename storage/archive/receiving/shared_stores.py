@@ -5,6 +5,7 @@ receipt, rows and state are committed at once, or nothing of them. What a kill i
 an object without a row, which the sweeper removes after a day.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -26,6 +27,7 @@ from storage.archive.receiving.received import (
 )
 from storage.diagnostics import ArchiveError, DuplicateError, ResourceError
 from storage.dicom import Header
+from storage.dicom.values import Uids
 from storage.files import Bounds, FileFacts, IncomingDataSet, words_of
 from storage.files.objects.contract import Source
 from storage.index import digest_in, enter, instance_row, planned_row, record
@@ -120,11 +122,14 @@ def _tried(work: Callable[..., Made], *given: Any) -> Made | ArchiveError:
 def _send(shared: Shared, commits: Sequence["_Commit"]) -> None:
     """Have those entered that are new, in one trip; of the others `write` sees to it.
 
-    One trip more where what this process remembered is not so any more. Raises ResourceError.
+    One trip more where what this process remembered is not so any more. Of several for the same
+    instance none is sent, as they have an order. Raises ResourceError.
     """
+    times = Counter(one.uids for one in commits)
+    alone = [one for one in commits if times[one.uids] == 1]
     with suppress(PassingError):  # `write` finds out what became of them
-        _send_once(shared, [(one, new) for one in commits if (new := one.planned())])
-        outdated = [one for one in commits if one.is_outdated]
+        _send_once(shared, [(one, new) for one in alone if (new := one.planned())])
+        outdated = [one for one in alone if one.is_outdated]
         _send_once(shared, [(one, new) for one in outdated if (new := one.planned(seeks=True))])
 
 
@@ -181,9 +186,14 @@ class _Commit:
         self._outcome: StoreOutcome | None = None  # None: refused
         self._disagreements: list[str] = []
 
+    @property
+    def uids(self) -> Uids:
+        """Those of the instance."""
+        return self._header.uids
+
     def put(self) -> None:
         """Have the object, which no row names yet. Raises ResourceError."""
-        uids = self._header.uids
+        uids = self.uids
         source, arrived = _source(self._intake)
         self._facts = replace(facts_of(self._received, self._intake, self._at), arrived=arrived)
         try:
