@@ -73,7 +73,7 @@ _BESIDE = {
     "parts of studies": f"SELECT {_IDENTITY}, StudyInstanceUID, part FROM {_OF_STUDY} "
     "JOIN name_part ON level = 1 AND entity = study.id ORDER BY 1, 2, 3, 4, 5",
     "objects": "SELECT study, series, instance, state, digest, bytes, syntax, charset, sender, "
-    "arrived, received FROM object ORDER BY 1, 2, 3, 4, 5",
+    "arrived, received FROM object ORDER BY 1, 2, 3, 4, 5, 10, 11",
     "lines": "SELECT name, token IS NULL, line FROM line ORDER BY position",
     **{f"all of {table}": f"SELECT COUNT(*) FROM {table}" for table in (
         *TABLES.values(), "name_part", "shared_header", "received_sum", "study_arrival",
