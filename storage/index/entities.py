@@ -22,20 +22,24 @@ from typing import Any
 
 from storage.dicom import Header
 from storage.dicom.values import Level, stored_at
+from storage.index.engines import Part, Sought, SoughtRow
 from storage.index.rows import (
     ABOVE,
+    INSERT_PARTS,
     SharedHeader,
     forget_name,
     held_row,
     insert_row,
+    name_parts,
     parent_column,
     row_of,
     said_of,
     shared_header,
     told_columns,
     update_row,
+    values_in,
 )
-from storage.index.tables import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index
+from storage.index.tables import IDENTITY, NAMED_LEVELS, SHARED, TABLES, Index, column_names
 from storage.query import Dialect
 
 # Rows that a process remembers: each who sends has one patient, study and series at a time.
@@ -64,23 +68,23 @@ def enter(index: Index, header: Header) -> Entered:
     series, differing = series_of(index, header)
     shared = shared_of(index, series, shared_header(header))
     if not differing:
-        _remember(entered, _key(header), (series, shared))
+        remember(entered, key_of(header), (series, shared))
     return Entered(series, shared, tuple(differing))
 
 
 def known_among(entered: Mapping[Any, Any], header: Header) -> Entered | None:
     """Where an instance's row goes, if rows above it that say the same were entered before."""
-    known = entered.get(_key(header))
+    known = entered.get(key_of(header))
     return Entered(*known) if known else None
 
 
-def _key(header: Header) -> tuple[object, ...]:
+def key_of(header: Header) -> tuple[object, ...]:
     """What instances say alike that go below the same rows, and change nothing of these."""
     key: tuple[object, ...] = header.corrected, _above(header.values)
     return (*key, _above(header.came)) if header.came else key
 
 
-def _remember(entered: dict[Any, Any], key: object, value: object) -> None:
+def remember(entered: dict[Any, Any], key: object, value: object) -> None:
     """For the next instance; the oldest goes."""
     if len(entered) >= _MAX_ENTERED:
         del entered[next(iter(entered))]
@@ -101,8 +105,69 @@ def series_of(index: Index, header: Header) -> tuple[int, list[tuple[Level, int]
         parent, differs = entity(index, level, row)
         differing += [(level, parent)] if differs else []
         if level is Level.STUDY and not differing:
-            _remember(entered, said, parent)
+            remember(entered, said, parent)
     return parent, differing
+
+
+def remembered(epoch: int, known: Mapping[Any, Any], header: Header) -> Sought | None:
+    """`the_series` and `the_shared_header` that an instance goes below, as these were entered.
+
+    If they were; as long as the epoch is the same they are what they were.
+    """
+    if (above := known_among(known, header)) is None:
+        return None
+    held = Part(_REMEMBERED, (above.shared, above.series))
+    return Sought(held, Part(_IS_REMEMBERED, (epoch,)))
+
+
+_REMEMBERED = (
+    "the_shared_header AS (SELECT id, parent_id FROM shared_header WHERE id = ? AND parent_id = ?)"
+    ", the_series AS (SELECT parent_id AS id FROM the_shared_header)"
+)
+_IS_REMEMBERED = "(SELECT number FROM epoch) = ? AND EXISTS (SELECT 1 FROM the_shared_header)"
+
+
+def sought(dialect: Dialect, header: Header) -> Sought:
+    """The same, looked for, and made where they are not there, as `enter` does it.
+
+    Where no row above the instance says else than it does: then nothing is to be adjusted.
+    """
+    looked: list[Any] = []
+    made: list[Any] = []
+    for level in SHARED:
+        row = row_of(level, header)
+        looked += [row[name] for name in (*told_columns(level), *IDENTITY[level])]
+        made += values_in(column_names(level, dialect), dialect, level, row)
+        if level in NAMED_LEVELS:
+            made.append(dialect.listed(sorted(name_parts(level, row))))
+    said = shared_header(header)
+    held, agree, behind = _sought(dialect)
+    return Sought(
+        Part(held, [*looked, said.came, *said.texts, said.digest]),
+        Part(agree),
+        Part(behind, [*made, *_values(said)]),
+    )
+
+
+@lru_cache
+def _sought(dialect: Dialect) -> tuple[str, str, str]:
+    """The texts of the same."""
+    rows, made = [], []
+    for level, table in SHARED.items():
+        above = TABLES[Level(level - 1)] if level else ""
+        agrees = " AND ".join(f"(? = '' OR {name} = ?^)" for name in told_columns(level))
+        same = _is_same(level, dialect).removeprefix("parent_id = ? AND ")
+        rows.append(SoughtRow(table, above, same, agrees, column_names(level, dialect)))
+        made.append(rows[-1].made)
+        if level in NAMED_LEVELS:
+            source = f"{rows[-1].new}, {dialect.texts.format('parts')}"
+            insert = f"{INSERT_PARTS} SELECT {level:d}, parts.value, id FROM {source}"
+            made.append(f"{table}_parts AS ({insert} ON CONFLICT DO NOTHING)")
+    same = " AND ".join(f"{name} = ?" for name in ("came", *SHARED.values()))
+    rows.append(SoughtRow("shared_header", TABLES[Level.SERIES], "digest = ?", same, _OF_SHARED))
+    made.append(rows[-1].made)
+    held = ", ".join(row.held for row in rows)
+    return held, " AND ".join(row.agree for row in rows), ", ".join(made)
 
 
 def adjust(index: Index, entered: Entered, header: Header, arrived: int, is_newest: bool) -> None:
@@ -265,11 +330,14 @@ def patients(index: Index, patient_id: str) -> list[tuple[str, ...]]:
 
 @lru_cache
 def _select(level: Level, dialect: Dialect) -> str:
+    names = ", ".join(("id", *told_columns(level)))
+    return f"SELECT {names} FROM {TABLES[level]} WHERE {_is_same(level, dialect)}"
+
+
+def _is_same(level: Level, dialect: Dialect) -> str:
     is_first = dialect.is_text if level is Level.PATIENT else "{} = ?"  # of any length
     first, *others = (*parent_column(level), *IDENTITY[level])
-    same = " AND ".join((is_first.format(first), *(f"{name} = ?" for name in others)))
-    names = ", ".join(("id", *told_columns(level)))
-    return f"SELECT {names} FROM {TABLES[level]} WHERE {same}"
+    return " AND ".join((is_first.format(first), *(f"{name} = ?" for name in others)))
 
 
 _above = itemgetter(*ABOVE)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -206,8 +206,15 @@ def row_values(
 ) -> tuple[tuple[str, ...], list[Any]]:
     """The columns of a row as a database has it, and what is in them."""
     names = _names(level, dialect)
+    return names, values_in(names, dialect, level, row)
+
+
+def values_in(
+    names: Iterable[str], dialect: Dialect, level: Level, row: Mapping[str, Any]
+) -> list[Any]:
+    """What is in some columns of a row as a database has it."""
     row = _kept(dialect, level, row)
-    return names, [row[name] for name in names]
+    return [row[name] for name in names]
 
 
 @lru_cache
@@ -262,9 +269,7 @@ def name_parts(level: Level, row: Mapping[str, Any]) -> set[str]:
 
 
 def _enter_name(index: Index, level: Level, number: int, row: Mapping[str, Any]) -> None:
-    statement = (
-        "INSERT INTO name_part (level, part, entity) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-    )
+    statement = f"{INSERT_PARTS} VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
     parts = [(int(level), part, number) for part in name_parts(level, row)]
     index.engine.execute_each(statement, parts)
 
@@ -282,6 +287,9 @@ def renew_name(index: Index, level: Level, number: int) -> None:
         statement = "DELETE FROM name_part WHERE level = ? AND entity = ?"
         index.engine.execute(statement, (int(level), number))
         _enter_name(index, level, number, held_row(index, level, number))
+
+
+INSERT_PARTS = "INSERT INTO name_part (level, part, entity)"
 
 
 @lru_cache

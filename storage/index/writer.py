@@ -4,19 +4,20 @@ Statements are prepared once: built by the query builder for every row they took
 the time that a store takes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from storage.dicom import Header
 from storage.dicom.values import Level, Uids
 from storage.files import FileFacts
 from storage.index import entities
+from storage.index.engines import Part
 from storage.index.opening import PostgresIndex
-from storage.index.rows import insert_instance, insert_row, renew_name, row_of, row_values
-from storage.index.tables import Index
+from storage.index.rows import insert_instance, insert_row, renew_name, row_of, values_in
+from storage.index.tables import Index, column_names
 from storage.query import Dialect
 
 _OF_INSTANCE = (
@@ -94,43 +95,61 @@ def enter(index: Index, header: Header, row: dict[str, Any], then: Callable[[], 
     then()
 
 
-@dataclass(frozen=True)
-class PlainRow:
-    """The row of an instance that is new, below rows that say the same, as far as is known here.
+_IS_NEW = f"NOT EXISTS (SELECT 1 {_OF_INSTANCE})"
 
-    It may be entered, with nothing else, where `conditions` hold, whose values are `asked`.
-    `insert` does that once for each row of `plan`, and takes `values`.
+
+class PlannedRow(NamedTuple):
+    """The row of an instance that is new, and what is above it, in parts of one statement.
+
+    `held` stands in front of its `plan`, whose condition is `agrees`; `made` and `insert` enter
+    all of it for a row of that. `is_remembered`: what is above it was not looked for.
     """
 
-    conditions: str
-    asked: tuple[Any, ...]
-    insert: str
-    values: Sequence[Any]
+    held: Part
+    agrees: Part
+    made: Part
+    insert: Part
+    is_remembered: bool
+    key: Hashable  # by which is remembered what is above it
+
+    def learn(self, index: PostgresIndex, told: Sequence[Any]) -> None:
+        """Remember what is above it, by what `insert` told once it is committed."""
+        series, shared, epoch = told
+        before, known = index.engine.remembered
+        known = dict(known) if before == epoch else {}
+        entities.remember(known, self.key, (series, shared))
+        index.engine.remembered = epoch, known
 
 
-_IS_PLAIN = (
-    "(SELECT number FROM epoch) = ? "
-    "AND EXISTS (SELECT 1 FROM shared_header WHERE id = ? AND parent_id = ?) "
-    f"AND NOT EXISTS (SELECT 1 {_OF_INSTANCE})"
-)
+def planned_row(
+    index: PostgresIndex, header: Header, row: dict[str, Any], seeks: bool
+) -> PlannedRow | None:
+    """What `enter` would do of a row, where nothing else is to be changed; None where it may be.
 
-
-def plain_row(index: PostgresIndex, header: Header, row: dict[str, Any]) -> PlainRow | None:
-    """What `enter` would do of a row, where that is to enter it; None where it may be more."""
-    epoch, known = index.engine.remembered
-    above = entities.known_among(known, header)
-    if above is None or header.added:
+    `seeks`: what is above it is looked for, whatever is remembered of it.
+    """
+    if header.added:
         return None
-    row = {**row, "parent_id": above.series, "shared_id": above.shared}
-    asked = epoch, above.shared, above.series, *header.uids
-    columns, values = row_values(index.engine.dialect, Level.IMAGE, row)
-    return PlainRow(_IS_PLAIN, asked, _insert_planned(columns), values)
+    dialect, found = index.engine.dialect, None
+    if not seeks:
+        found = entities.remembered(*index.engine.remembered, header)
+    held, agrees, made = found or entities.sought(dialect, header)
+    is_new = Part(f"{agrees.text} AND {_IS_NEW}", (*agrees.values, *header.uids))
+    own, text = _insert_planned(dialect)
+    insert = Part(text, values_in(own, dialect, Level.IMAGE, row))
+    return PlannedRow(held, is_new, made, insert, found is not None, entities.key_of(header))
 
 
 @lru_cache
-def _insert_planned(columns: tuple[str, ...]) -> str:
-    places = ", ".join("?" * len(columns))
-    return f"INSERT INTO instance ({', '.join(columns)}) SELECT {places} FROM plan"
+def _insert_planned(dialect: Dialect) -> tuple[tuple[str, ...], str]:
+    """The columns whose values it takes, and what tells `PlannedRow.learn` what was entered."""
+    own = tuple(name for name in column_names(Level.IMAGE, dialect) if name != "shared_id")
+    return own, (
+        f"INSERT INTO instance (parent_id, shared_id, {', '.join(own)}) "
+        f"SELECT the_series.id, the_shared_header.id{', ?' * len(own)} "
+        "FROM plan, the_series, the_shared_header "
+        "RETURNING parent_id, shared_id, (SELECT number FROM epoch)"
+    )
 
 
 def forget(index: Index, uids: Uids) -> None:

@@ -14,7 +14,7 @@ from storage.diagnostics import ResourceError
 from storage.dicom.values import Uids
 from storage.files import FileFacts
 from storage.files.objects.keys import key_of, number_of, place_of, places_below, uids_of
-from storage.index import PlainRow
+from storage.index import PlannedRow
 from storage.index.engines import Engine
 from storage.journal import CORRECTIONS, RECEIPTS
 
@@ -100,28 +100,32 @@ class NewObject(NamedTuple):
     uids: Uids
     facts: FileFacts
     receipt: bytes
-    row: PlainRow
+    row: PlannedRow
     corrections: int
 
     def statement(self) -> tuple[str, tuple[Any, ...]]:
         """What enters all that, and gives a row; or, where anything is otherwise, nothing."""
-        return _entering(self.row.conditions, self.row.insert), (
-            place_of(self.uids), CORRECTIONS, self.corrections, *self.row.asked,
+        row = self.row
+        return _entering(row.held.text, row.agrees.text, row.made.text, row.insert.text), (
+            *row.held.values,
+            place_of(self.uids), CORRECTIONS, self.corrections, *row.agrees.values,
             *object_values(self.key, self.uids, State.HELD, self.facts),
-            RECEIPTS, self.receipt.decode().strip("\n"), *self.row.values,
+            RECEIPTS, self.receipt.decode().strip("\n"), *row.made.values, *row.insert.values,
         )  # fmt: skip
 
 
 @lru_cache
-def _entering(conditions: str, insert: str) -> str:
-    return (
-        "WITH plan AS (SELECT 1 WHERE "
+def _entering(held: str, agrees: str, made: str, insert: str) -> str:
+    plan = (
+        "plan AS (SELECT 1 WHERE "
         "NOT EXISTS (SELECT 1 FROM object WHERE place = ? AND state = 'held') "
         "AND (SELECT COALESCE(MAX(position), 0) FROM line WHERE name = ?) = ? "
-        f"AND {conditions}), "
-        f"added AS (INSERT INTO object ({', '.join(OBJECT_COLUMNS)}) SELECT {_PLACES} FROM plan), "
-        f"told AS (INSERT INTO line (name, line) SELECT ?, ? FROM plan) {insert} RETURNING 1"
+        f"AND {agrees})"
     )
+    columns = ", ".join(OBJECT_COLUMNS)
+    added = f"added AS (INSERT INTO object ({columns}) SELECT {_PLACES} FROM plan)"
+    told = "told AS (INSERT INTO line (name, line) SELECT ?, ? FROM plan)"
+    return f"WITH {', '.join(filter(None, (held, plan, added, told, made)))} {insert}"
 
 
 class Objects:

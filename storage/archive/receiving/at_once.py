@@ -19,14 +19,21 @@ class Entering:
 
     def __init__(self, shared: Shared, new: NewObject) -> None:
         """Of what `send` of the engine runs."""
-        self._uids = new.uids
+        self._shared, self._uids, self._row = shared, new.uids, new.row
         self._entered: Told = shared.engine.say(*new.statement())
         self._about: Told = shared.engine.say_behind(*asked_about(new.uids))
 
     @property
-    def is_entered(self) -> bool:
-        """Whether it was: else something has changed, or another was faster."""
-        return bool(self._entered.rows())
+    def is_remembered(self) -> bool:
+        """Whether what is above it was not looked for."""
+        return self._row.is_remembered
+
+    def has_entered(self) -> bool:
+        """Whether it was: else something is otherwise, or another was faster."""
+        found = self._entered.rows()
+        for told in found:
+            self._row.learn(self._shared.index, told)
+        return bool(found)
 
     def disagreements(self) -> list[str]:
         """What is odd about it."""

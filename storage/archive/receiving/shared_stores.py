@@ -5,6 +5,7 @@ receipt, rows and state are committed at once, or nothing of them. What a kill i
 an object without a row, which the sweeper removes after a day.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -26,9 +27,10 @@ from storage.archive.receiving.received import (
 )
 from storage.diagnostics import ArchiveError, DuplicateError, ResourceError
 from storage.dicom import Header
+from storage.dicom.values import Uids
 from storage.files import Bounds, FileFacts, IncomingDataSet, words_of
 from storage.files.objects.contract import Source
-from storage.index import digest_in, enter, instance_row, plain_row, record
+from storage.index import digest_in, enter, instance_row, planned_row, record
 from storage.index.consistency import about
 from storage.index.engines.postgres import PassingError
 from storage.journal import RECEIPTS, line_of, pinned
@@ -120,19 +122,26 @@ def _tried(work: Callable[..., Made], *given: Any) -> Made | ArchiveError:
 def _send(shared: Shared, commits: Sequence["_Commit"]) -> None:
     """Have those entered that are new, in one trip; of the others `write` sees to it.
 
-    Raises ResourceError.
+    One trip more where what this process remembered is not so any more. Of several for the same
+    instance none is sent, as they have an order. Raises ResourceError.
     """
-    plain = [(one, new) for one in commits if (new := one.plain())]
+    times = Counter(one.uids for one in commits)
+    alone = [one for one in commits if times[one.uids] == 1]
+    with suppress(PassingError):  # `write` finds out what became of them
+        _send_once(shared, [(one, new) for one in alone if (new := one.planned())])
+        outdated = [one for one in alone if one.is_outdated]
+        _send_once(shared, [(one, new) for one in outdated if (new := one.planned(seeks=True))])
 
+
+def _send_once(shared: Shared, planned: Sequence[tuple["_Commit", NewObject]]) -> None:
     def send() -> None:
-        for one, new in plain:
+        for one, new in planned:
             one.send(new)
 
-    if plain:
-        with suppress(PassingError):  # `write` finds out what became of them
-            shared.engine.send(send)
-            for one, _ in plain:
-                one.see()
+    if planned:
+        shared.engine.send(send)
+        for one, _ in planned:
+            one.see()
 
 
 def _write_together(shared: Shared, commits: Sequence["_Commit"]) -> None:
@@ -177,9 +186,14 @@ class _Commit:
         self._outcome: StoreOutcome | None = None  # None: refused
         self._disagreements: list[str] = []
 
+    @property
+    def uids(self) -> Uids:
+        """Those of the instance."""
+        return self._header.uids
+
     def put(self) -> None:
         """Have the object, which no row names yet. Raises ResourceError."""
-        uids = self._header.uids
+        uids = self.uids
         source, arrived = _source(self._intake)
         self._facts = replace(facts_of(self._received, self._intake, self._at), arrived=arrived)
         try:
@@ -195,17 +209,17 @@ class _Commit:
             raise DuplicateError("Held with other content, and on_conflict is refuse")
         return Stored(self._outcome, self._header.uids, tuple(self._disagreements))
 
-    def plain(self) -> NewObject | None:
-        """What is to be sent of it, as far as this process knows without asking.
+    def planned(self, seeks: bool = False) -> NewObject | None:
+        """What is to be sent of it, by what this process remembers of rows above it, or `seeks`.
 
-        None where there is more to it: rows above it that are new or say else, or anything held.
+        None where more may have to be done, or where nothing was looked at yet.
         """
         shared, known = self._shared, last_known(self._shared.data)
         if known is None or self._lost or self._is_late() or not shared.engine.sends:
             return None
         corrections, position = known
         header = corrections.corrected(self._header)
-        row = plain_row(shared.index, header, instance_row(header, self._facts))
+        row = planned_row(shared.index, header, instance_row(header, self._facts), seeks)
         line = line_of(receipt(self._header, self._facts, self._at))
         return NewObject(self._key, header.uids, self._facts, line, row, position) if row else None
 
@@ -216,8 +230,13 @@ class _Commit:
 
     def see(self) -> None:
         """See what came of `send`."""
-        if self._sent and self._sent.is_entered:
+        if self._sent and self._sent.has_entered():
             self.is_done, self._disagreements = True, self._sent.disagreements()
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether it was sent by what was remembered, which was not so any more."""
+        return not self.is_done and self._sent is not None and self._sent.is_remembered
 
     def write(self) -> None:
         """Of a transaction that writes; it may be run again, also where it was committed."""

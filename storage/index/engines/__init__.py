@@ -4,6 +4,7 @@ from storage.index.engines.added_keys import AddedKey, AddedKeys, KeyTables
 from storage.index.engines.added_values import AddedValues, Filled, candidates
 from storage.index.engines.engine import Engine, Stop, never
 from storage.index.engines.shared_transactions import SharedTransactions
+from storage.index.engines.sought_rows import Part, Sought, SoughtRow
 
 __all__ = [
     "AddedKey",
@@ -12,7 +13,10 @@ __all__ = [
     "Engine",
     "Filled",
     "KeyTables",
+    "Part",
     "SharedTransactions",
+    "Sought",
+    "SoughtRow",
     "Stop",
     "candidates",
     "never",

@@ -31,6 +31,7 @@ from support.machine.postgres_proxy import PostgresProxy
 from storage import Archive, OnConflict, StoreOutcome, prepare
 from storage.archive import fault_of
 from storage.archive.commitments import failure_of, make_lasting
+from storage.archive.finding import added_keys
 from storage.archive.receiving import shared_stores
 from storage.archive.receiving.shared_stores import _Commit
 from storage.dicom import instance_header
@@ -49,6 +50,7 @@ from storage.sharing.place import SharedPlace, StorePlace
 NewNode = Callable[..., Archive]
 SECOND: Uids = (*UIDS[:2], "1.4")
 THIRD: Uids = (*UIDS[:2], "1.5")
+OPENS: Uids = ("2.1", "2.2", "2.3")  # the first of a study
 
 
 @pytest.fixture
@@ -66,7 +68,9 @@ def slow_ones(monkeypatch: pytest.MonkeyPatch) -> list[Uids]:
 
 
 @pytest.fixture
-def through(postgres: ScratchPostgres) -> Iterator[DelayingProxy]:
+def through(postgres: ScratchPostgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[DelayingProxy]:
+    """On the way to the server; which keys are added is asked once, and not every second."""
+    monkeypatch.setattr(added_keys, "_LOOK_SECONDS", 3600.0)
     with delaying(postgres.port, 0) as proxy:
         yield proxy
 
@@ -92,6 +96,44 @@ def test_a_new_instance_of_a_series_takes_two_round_trips(
     assert slow_ones == [UIDS]
     assert (len(receipts(archive)), faults(archive)) == (9, [""] * 9)
     assert not list(check(archive, "ISO_IR 100"))
+
+
+@pytest.mark.parametrize(("uids", "said"), [
+    ("{0} {0}.1 {0}.1.1", {"PatientID": "P{0}"}),
+    ("{0} {0}.1 {0}.1.1", {}),
+    ("1.1 1.2.{0} 1.3.{0}", {}),
+])  # fmt: skip
+def test_what_opens_a_study_or_a_series_takes_no_more(
+    new_node: NewNode, place: SharedPlace, through: DelayingProxy, slow_ones: list[Uids],
+    uids: str, said: dict[str, str],
+) -> None:  # fmt: skip
+    archive = new_node(by_way_of(place, through.port))
+    archive.store(received())
+    taken = []
+    for number in range(7, 15):
+        before = through.turns
+        study, series, instance = uids.format(number).split()
+        values = {keyword: text.format(number) for keyword, text in said.items()}
+        one = received(uids=(study, series, instance), **values)
+        assert archive.store(one).outcome is StoreOutcome.STORED
+        taken.append(through.turns - before)
+    assert slow_ones == [UIDS]
+    assert sorted(taken) == [2] * 7 + [3]
+    assert not list(check(archive, "ISO_IR 100"))
+
+
+def test_what_is_not_as_remembered_is_looked_for_with_one_trip_more(
+    new_node: NewNode, place: SharedPlace, through: DelayingProxy, slow_ones: list[Uids]
+) -> None:
+    archive, other = new_node(by_way_of(place, through.port)), new_node()
+    archive.store(received())
+    archive.store(received(uids=SECOND))
+    other.store(received("X^Y", OPENS, PatientID="2"))
+    deleted_study(other, OPENS[0])  # the epoch is another
+    slow_ones.clear()
+    before = through.turns
+    archive.store(received(uids=THIRD))
+    assert (through.turns - before, slow_ones) == (3, [])
 
 
 def test_nobody_waits_for_the_answers_that_another_waits_for(
@@ -125,8 +167,8 @@ def corrected_what_comes(one: Archive) -> None:
     correction.correct(one.tree, entity, {"InstanceNumber": "77"}, user="u", before={})
 
 
-def deleted_study(one: Archive) -> None:
-    list(deletion.delete(one, one.locate_below(UIDS[0])))
+def deleted_study(one: Archive, study: str = UIDS[0]) -> None:
+    list(deletion.delete(one, one.locate_below(study)))
 
 
 def stored_other(one: Archive) -> None:
@@ -154,11 +196,11 @@ def renewed_index(one: Archive) -> None:
 @pytest.mark.parametrize(("change", "outcome", "names", "is_slow"), [
     (changed_patient, StoreOutcome.STORED, ["C^D"], True),
     (corrected_what_comes, StoreOutcome.STORED, ["A^B"], True),
-    (deleted_study, StoreOutcome.STORED, ["A^B"], True),
+    (deleted_study, StoreOutcome.STORED, ["A^B"], False),
     (stored_other, StoreOutcome.STORED, ["A^B"], True),
     (stored_same, StoreOutcome.UNCHANGED, ["A^B"], False),
-    (lost_shared_header, StoreOutcome.STORED, ["A^B"], True),
-    (renewed_index, StoreOutcome.STORED, ["A^B"], True),
+    (lost_shared_header, StoreOutcome.STORED, ["A^B"], False),
+    (renewed_index, StoreOutcome.STORED, ["A^B"], False),
     (stored_under_the_same_uid, StoreOutcome.STORED, ["A^B", "A^B"], False),
 ])  # fmt: skip
 def test_what_another_node_did_meanwhile_is_seen(
@@ -180,15 +222,15 @@ def test_what_another_node_did_meanwhile_is_seen(
         )
 
 
-@pytest.mark.parametrize(("change", "outcome", "name"), [
-    (stored_same, StoreOutcome.UNCHANGED, "A^B"),
-    (lambda one: one.store(received("X^Y", SECOND)), StoreOutcome.REPLACED, "A^B"),
-    (changed_patient, StoreOutcome.STORED, "C^D"),
-    (deleted_study, StoreOutcome.STORED, "A^B"),
+@pytest.mark.parametrize(("change", "outcome", "name", "is_slow"), [
+    (stored_same, StoreOutcome.UNCHANGED, "A^B", True),
+    (lambda one: one.store(received("X^Y", SECOND)), StoreOutcome.REPLACED, "A^B", True),
+    (changed_patient, StoreOutcome.STORED, "C^D", True),
+    (deleted_study, StoreOutcome.STORED, "A^B", False),
 ])  # fmt: skip
 def test_who_is_overtaken_behind_the_put_is_told_what_became_of_it(
     new_node: NewNode, monkeypatch: pytest.MonkeyPatch, slow_ones: list[Uids],
-    change: Callable[[Archive], Any], outcome: StoreOutcome, name: str,
+    change: Callable[[Archive], Any], outcome: StoreOutcome, name: str, is_slow: bool,
 ) -> None:  # fmt: skip
     archive, other = new_node(), new_node()
     archive.store(received())
@@ -198,12 +240,12 @@ def test_who_is_overtaken_behind_the_put_is_told_what_became_of_it(
         with monkeypatch.context() as patch:
             patch.setattr(shared_stores, "_send", send)
             change(other)
+            slow_ones.clear()
         send(*given)
 
     monkeypatch.setattr(shared_stores, "_send", overtaken)
-    slow_ones.clear()
     assert archive.store(received(uids=SECOND)).outcome is outcome
-    assert slow_ones[-1] == SECOND
+    assert slow_ones == [SECOND] * is_slow
     assert set(names_found(other)) == {name}
     whole(other)
 
@@ -256,9 +298,10 @@ def test_both_ways_enter_the_same(new_node: NewNode, monkeypatch: pytest.MonkeyP
 # ---- kills, and answers that are lost
 
 
+@pytest.mark.parametrize("uids", [SECOND, OPENS])
 @pytest.mark.parametrize("is_after", [False, True])
 def test_who_is_killed_at_the_commit_has_stored_it_or_not(
-    new_node: NewNode, monkeypatch: pytest.MonkeyPatch, is_after: bool
+    new_node: NewNode, monkeypatch: pytest.MonkeyPatch, is_after: bool, uids: Uids
 ) -> None:
     archive, other = new_node(), new_node()
     end = trips.Trip.end
@@ -272,26 +315,28 @@ def test_who_is_killed_at_the_commit_has_stored_it_or_not(
     def store() -> None:
         archive.store(received())
         monkeypatch.setattr(trips.Trip, "end", kill)
-        archive.store(received(uids=SECOND))
+        archive.store(received(uids=uids))
 
     assert ended(in_process(store)) == -signal.SIGKILL
-    found = other.store(received(uids=SECOND)).outcome
+    found = other.store(received(uids=uids)).outcome
     assert found is (StoreOutcome.UNCHANGED if is_after else StoreOutcome.STORED)
     whole(other)
     assert states(other) == [State.HELD, State.HELD]
 
 
+@pytest.mark.parametrize("uids", [SECOND, OPENS])
 @pytest.mark.parametrize("is_passed", [True, False])
 def test_a_trip_whose_answer_is_lost_is_asked_for_and_happens_once(
-    new_node: NewNode, place: SharedPlace, postgres: ScratchPostgres, is_passed: bool
+    new_node: NewNode, place: SharedPlace, postgres: ScratchPostgres, is_passed: bool, uids: Uids
 ) -> None:
     proxy = PostgresProxy(postgres.url)
     archive, other = new_node(replace(place, index_url=proxy.url)), new_node()
     archive.store(received())
     with proxy.cutting(is_passed=is_passed) as cut:
-        assert archive.store(received(uids=SECOND)).outcome is StoreOutcome.STORED
+        assert archive.store(received(uids=uids)).outcome is StoreOutcome.STORED
     assert cut.happened == 1
     assert len(receipts(other)) == 2
+    assert not list(check(other, "ISO_IR 100"))
     whole(other)
     assert states(other) == [State.HELD, State.HELD]
     proxy.close()
@@ -316,18 +361,20 @@ def test_only_what_is_committed_is_known_to_who_sends(new_node: NewNode) -> None
 
 
 def test_rows_that_were_taken_back_are_not_relied_on(
-    new_node: NewNode, monkeypatch: pytest.MonkeyPatch, slow_ones: list[Uids]
+    new_node: NewNode, slow_ones: list[Uids]
 ) -> None:
     """As where they were damaged: nothing of it is entered below a header that is not there."""
     archive, other = new_node(), new_node()
     archive.store(received())
-    epoch, known = shared_of(archive.tree.data).engine.remembered
+    engine = shared_of(archive.tree.data).engine
+    epoch, known = engine.remembered
     dangling = {key: (given[0], given[1] + 1) for key, given in known.items() if key[0] is False}
     assert dangling
-    monkeypatch.setattr(PostgresEngine, "remembered", (epoch, dangling))
+    engine.remembered = epoch, dangling
     slow_ones.clear()
     assert archive.store(received(uids=SECOND)).outcome is StoreOutcome.STORED
-    assert slow_ones == [SECOND]
+    assert engine.remembered == (epoch, {key: known[key] for key in dangling})  # looked for
+    assert not slow_ones
     assert not list(check(other, "ISO_IR 100"))
 
 

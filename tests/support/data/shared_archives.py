@@ -7,8 +7,11 @@ from typing import Any
 from storage import Archive, Query, Received, Root
 from storage.archive import fault_of
 from storage.archive.receiving.received import facts_of
-from storage.dicom.values import Uids
+from storage.dicom.values import Level, Uids
+from storage.index import TABLES
+from storage.index.tables import SHARED, column_names
 from storage.journal import RECEIPTS
+from storage.query import POSTGRESQL
 from storage.sharing.ledger import State
 from storage.sharing.opened import shared_of
 from storage.sharing.sweeping import look_through, remove_due
@@ -51,6 +54,57 @@ def states(archive: Archive) -> list[State]:
 def receipts(archive: Archive) -> list[dict[str, object]]:
     """All receipts, the first one first."""
     return list(archive.journal.read(RECEIPTS))
+
+
+_IDENTITY = "PatientID, IssuerOfPatientID, of_study"
+_CHAIN = f"{_IDENTITY}, StudyInstanceUID, SeriesInstanceUID"
+_OF_STUDY = "patient JOIN study ON study.parent_id = patient.id"
+_OF_SERIES = f"{_OF_STUDY} JOIN series ON series.parent_id = study.id"
+_SHARED = ", ".join(("corrected", "came", *(f"shared_header.{one}" for one in SHARED.values())))
+# What lies beside the rows of the four levels, by what it is of, and how much there is of it.
+_BESIDE = {
+    "shared": f"SELECT {_CHAIN}, digest, {_SHARED} FROM {_OF_SERIES} "
+    "JOIN shared_header ON shared_header.parent_id = series.id ORDER BY 1, 2, 3, 4, 5, 6",
+    "sums": f"SELECT {_CHAIN}, sender, month, instances, bytes FROM {_OF_SERIES} "
+    "JOIN received_sum ON received_sum.series = series.id ORDER BY 1, 2, 3, 4, 5, 6, 7",
+    "arrivals": f"SELECT {_IDENTITY}, StudyInstanceUID, arrived FROM {_OF_STUDY} "
+    "JOIN study_arrival ON study_arrival.study = study.id ORDER BY 1, 2, 3, 4",
+    "parts of patients": f"SELECT {_IDENTITY}, part FROM patient "
+    "JOIN name_part ON level = 0 AND entity = patient.id ORDER BY 1, 2, 3, 4",
+    "parts of studies": f"SELECT {_IDENTITY}, StudyInstanceUID, part FROM {_OF_STUDY} "
+    "JOIN name_part ON level = 1 AND entity = study.id ORDER BY 1, 2, 3, 4, 5",
+    "objects": "SELECT study, series, instance, state, digest, bytes, syntax, charset, sender, "
+    "arrived, received FROM object ORDER BY 1, 2, 3, 4, 5, 10, 11",
+    "lines": "SELECT name, token IS NULL, line FROM line ORDER BY position",
+    **{f"all of {table}": f"SELECT COUNT(*) FROM {table}" for table in (
+        *TABLES.values(), "name_part", "shared_header", "received_sum", "study_arrival",
+    )},
+}  # fmt: skip
+
+
+def all_rows(archive: Archive) -> dict[str, list[tuple[Any, ...]]]:
+    """All that the tables hold, the lines in their order: ids told by what they are of."""
+    engine = shared_of(archive.tree.data).engine
+    with engine.reading(), engine.at_one_time():
+        found = {table: engine.execute(_of_level(level), ()) for level, table in TABLES.items()}
+        return found | {name: engine.execute(asked, ()) for name, asked in _BESIDE.items()}
+
+
+def _of_level(level: Level) -> str:
+    """What asks for its rows, with what stands above each, and the shared header that it names."""
+    table, named = TABLES[level], [*_CHAIN.split(", ")[: 3 + min(level, 2)]]
+    names = [f"{table}.{name}" for name in column_names(level, POSTGRESQL)]
+    shared = f"shared_header.id = {table}.speaker"
+    if level is Level.IMAGE:
+        names.remove("instance.shared_id")
+        shared = "shared_header.id = instance.shared_id AND shared_header.parent_id = series.id"
+    joined = "patient"
+    for below in list(Level)[1 : level + 1]:
+        above = TABLES[Level(below - 1)]
+        joined += f" JOIN {TABLES[below]} ON {TABLES[below]}.parent_id = {above}.id"
+    told = ", ".join([*named, *names, "of_shared"])
+    headers = "(SELECT id, parent_id, digest AS of_shared FROM shared_header) AS shared_header"
+    return f"SELECT {told} FROM {joined} LEFT JOIN {headers} ON {shared} ORDER BY {told}"
 
 
 def objects_without_row(archive: Archive) -> list[str]:

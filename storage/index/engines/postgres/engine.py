@@ -33,7 +33,7 @@ from storage.index.engines.postgres.schema import (
     WRITE_MARK,
     WRITE_VERSION,
 )
-from storage.index.engines.postgres.session import Session
+from storage.index.engines.postgres.session import NOTHING, Known, Session
 from storage.index.engines.postgres.trips import LASTING, Told, Trip, whole_trip
 from storage.journal import Journal
 from storage.query import POSTGRESQL, Dialect
@@ -94,8 +94,9 @@ class PostgresEngine(Session):
         self.database = QueryDatabase(self.statement, self.execute)
         self._above = tuple(above)
         self._lock_key = zlib.crc32(schema.removesuffix("_new").encode())
-        self._entered: tuple[object, dict[Any, Any]] = (None, {})
-        self._published: tuple[object, dict[Any, Any]] = self._entered
+        # What `entered` was at the last commit here, or was learned by a trip. Who relies on it has
+        # the server compare the epoch, and who changes it puts another one in its place.
+        self.remembered: Known = NOTHING
         self._transactions = SharedTransactions(self._writing, self._refused)
         self._trips = SharedTransactions(self._on_trip, self._refused)
 
@@ -110,20 +111,13 @@ class PostgresEngine(Session):
 
         Only in a transaction that writes, which sees what was done by all before it.
         """
-        if self._thread.epoch is None:
-            self._thread.epoch = tuple(self.execute(READ_EPOCH, ())[0])
-        if self._entered[0] != self._thread.epoch:
-            self._entered = self._thread.epoch, {}
-        return self._entered[1]
-
-    @property
-    def remembered(self) -> tuple[int, dict[Any, Any]]:
-        """What `entered` was at the last commit here, and the epoch of then; -1: there was none.
-
-        Who relies on it has the server compare the epoch.
-        """
-        epoch, known = self._published
-        return (int(epoch[0]), known) if isinstance(epoch, tuple) else (-1, {})
+        thread = self._thread
+        if thread.epoch is None:
+            thread.epoch = int(self.execute(READ_EPOCH, ())[0][0])
+        if thread.entered[0] != thread.epoch:
+            epoch, known = self.remembered
+            thread.entered = thread.epoch, dict(known) if epoch == thread.epoch else {}
+        return thread.entered[1]
 
     def connect(self) -> None:
         """Have a connection, or see that there is one to be had. Raises ResourceError."""
@@ -229,15 +223,11 @@ class PostgresEngine(Session):
 
     def _forget(self) -> None:
         """Forget what was entered and is taken back: its rows have other ids then, or none."""
-        self._entered, self._thread.epoch = (None, {}), None
+        self._thread.entered, self._thread.epoch = NOTHING, None
 
-    def _known(self) -> tuple[object, dict[Any, Any]]:
-        """A copy: behind the commit others go on with it."""
-        epoch, known = self._entered
-        return epoch, dict(known)
-
-    def _publish(self, known: tuple[object, dict[Any, Any]]) -> None:
-        self._published = known
+    def _publish(self, known: Known) -> None:
+        if known is not NOTHING:  # else it was about other tables
+            self.remembered = known
 
     def _refused(self) -> Exception:
         return ResourceError(f"The index cannot be written: others have for {BUSY_SECONDS} s")

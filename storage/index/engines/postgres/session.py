@@ -14,6 +14,9 @@ from storage.index.engines.postgres.streaming import StreamCursor
 from storage.index.engines.postgres.translation import taken, told, translated
 from storage.index.engines.postgres.trips import Trip
 
+# What of the rows above instances was seen, and the epoch of then; with -1, nothing.
+Known = tuple[int, dict[Any, Any]]
+NOTHING: Known = (-1, {})
 # Rows that are read at once of a statement whose rows are read as they are asked for.
 _PAGE = 256
 _CHANGES = ("UPDATE", "DELETE")
@@ -26,7 +29,8 @@ class ThreadState(threading.local):
     connection: Connection | None = None
     is_writing = False
     trip: Trip | None = None
-    epoch: object = None
+    epoch: int | None = None
+    entered: Known = NOTHING
     stop: Callable[[], None] | None = None
 
 
@@ -153,9 +157,8 @@ class Session:
             thread.connection, thread.is_writing, thread.epoch = connection, is_writing, None
             try:
                 yield
-                known = self._known()
                 _commit(connection)
-                self._publish(known)
+                self._publish(thread.entered)
             except BaseException as error:
                 self._forget()
                 if isinstance(error, psycopg.errors.FeatureNotSupported):  # see `_PASSING`
@@ -165,6 +168,7 @@ class Session:
                 raise
             finally:
                 thread.connection, thread.is_writing, thread.epoch = None, False, None
+                thread.entered = NOTHING
 
     @contextmanager
     def _begun(self, begin: str) -> Iterator[Connection]:
@@ -202,10 +206,7 @@ class Session:
     def _forget(self) -> None:
         """Forget what was done in a transaction that is taken back."""
 
-    def _known(self) -> object:
-        """What a transaction knows that is about to be committed."""
-
-    def _publish(self, known: Any) -> None:
+    def _publish(self, known: Known) -> None:
         """Have others know it, as it is committed."""
 
 
