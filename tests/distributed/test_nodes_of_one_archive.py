@@ -37,6 +37,7 @@ from support import (
 )
 from support.checks.dicomweb import Web, parts
 from support.machine.cluster import Engines, running_nodes
+from support.machine.pgbouncer import running_pgbouncer
 from support.network.requestor import Requestor
 from support.program import run
 
@@ -305,3 +306,32 @@ def test_what_a_killed_node_did_not_commit_another_takes_and_it_finds_after_its_
         one.constants = constants
         one.start()
     assert got(one, "1.2.9") == {**made, uid: data}
+
+
+@pytest.mark.long
+def test_a_pooler_in_front_of_the_database_gives_sessions_or_is_refused(
+    engines: Engines, tmp_path: Path
+) -> None:
+    url = engines.postgres.url
+    with (
+        running_pgbouncer(url, pool_mode="session", default_pool_size="100") as pooler,
+        running_nodes(engines, tmp_path, url=pooler.url, metrics={"port": 0}) as (one, other),
+    ):
+        made = {**stored(one, "1.2.10", 9), **stored(other, "1.2.11", 9)}
+        one.kill()
+        pooler.stop()
+        pooler.start()
+        one.start()
+        wait_until_ready(other, "ok")
+        for node in (one, other):
+            assert {**got(node, "1.2.10"), **got(node, "1.2.11")} == made
+        assert tried(other, "1.2.10", 9) == 0x0000
+        assert len(found(one, "1.2.10", "1.2.10.1")) == 10
+        one.stop()
+        with running_pgbouncer(url, pool_mode="transaction") as by_transactions:
+            text = one.config.read_text()
+            one.config.write_text(text.replace(pooler.url, by_transactions.url))
+            done = run("serve", "-c", one.config)
+        one.config.write_text(text)
+        assert done.returncode == 2
+        assert "set pool_mode = session for this database and user" in done.stderr

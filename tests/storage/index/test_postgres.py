@@ -159,6 +159,7 @@ def test_who_writes_waits_for_who_does(
 @pytest.mark.parametrize("error", [
     psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure,
     psycopg.errors.ForeignKeyViolation, psycopg.errors.UniqueViolation, psycopg.OperationalError,
+    psycopg.errors.AdminShutdown, psycopg.errors.ProtocolViolation,
 ])  # fmt: skip
 def test_a_work_that_others_were_in_the_way_of_is_done_again(
     index: PostgresIndex, error: type[Exception]

@@ -15,6 +15,7 @@ from psycopg.types.numeric import Int8Dumper, IntLoader
 from psycopg.waiting import Ready, Wait
 
 from storage.diagnostics import ResourceError
+from storage.index.engines.postgres.poolers import SESSION, is_pooled, require_sessions
 
 # Of statements that are sent together it logs each that an error of one before it has ended.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
@@ -101,9 +102,8 @@ class Connections:
             given: dict[str, Any] = {**_DEFAULTS, **conninfo_to_dict(url)}
         except psycopg.Error as error:
             raise ResourceError(f"The address of PostgreSQL is none: {words_of(error)}") from error
-        options = " ".join(f"-c {name}={value}" for name, value in configuration.items())
-        given["options"] = f"{given.get('options', '')} {options}".strip()
         self._conninfo = make_conninfo(**given)
+        self._configuration = configuration
         self._begin()
 
     def _begin(self) -> None:
@@ -112,6 +112,7 @@ class Connections:
         self._lock = threading.Lock()
         self._free = threading.Semaphore(MOST_CONNECTIONS)
         self._streams = threading.Semaphore(MOST_CONNECTIONS // 2)
+        self._are_sessions = False  # a pooler was found to keep them
 
     @contextmanager
     def leased(self, is_stream: bool = False) -> Iterator[Connection]:
@@ -160,6 +161,21 @@ class Connections:
             self._give_back(connection)
 
     def _opened(self) -> Connection:
+        """One that has a session of the server, with the settings, for as long as it lasts."""
+        connection = self._connected()
+        try:
+            if is_pooled(connection, self._begun(connection)) and not self._are_sessions:
+                with self._connected() as other:
+                    self._begun(other)
+                    require_sessions(connection, other)
+                self._are_sessions = True
+        except BaseException:
+            connection.close()
+            raise
+        connection.stop = None
+        return connection
+
+    def _connected(self) -> Connection:
         connection = Connection.connect(
             self._conninfo, autocommit=True, cursor_factory=psycopg.RawCursor
         )
@@ -168,6 +184,29 @@ class Connections:
         connection.adapters.register_dumper(int, Int8Dumper)
         connection.adapters.register_loader("numeric", IntLoader)
         return connection
+
+    def _begun(self, connection: Connection) -> int:
+        """Have a connection be one with the settings; the number of its session.
+
+        Settings are a statement, since PgBouncer refuses `options`, or passes none of them on. It
+        takes connections for which it has no session, which is waited for here.
+        """
+        end = time.monotonic() + BUSY_SECONDS
+
+        def stop() -> None:
+            if time.monotonic() > end:
+                raise ResourceError(
+                    f"PostgreSQL, or a pooler in front of it, has given no session for "
+                    f"{BUSY_SECONDS} s"
+                )
+
+        connection.stop = stop
+        given = [text for setting in self._configuration.items() for text in setting]
+        settings = (f"set_config(${at}, ${at + 1}, false)" for at in range(1, len(given), 2))
+        statement = f"SELECT {', '.join((SESSION, *settings))}"
+        row = connection.execute(statement, given, prepare=False).fetchone()
+        assert row
+        return int(row[0])
 
     def _give_back(self, connection: Connection) -> None:
         connection.stop = None
@@ -184,6 +223,7 @@ class Connections:
             return
         with self._lock:
             idle, self._idle = self._idle, []
+            self._are_sessions = False
         for connection in idle:
             with suppress(psycopg.Error):
                 connection.close()

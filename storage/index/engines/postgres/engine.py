@@ -48,6 +48,8 @@ _PASSING = (
     psycopg.errors.UniqueViolation,
     psycopg.errors.FeatureNotSupported,  # a plan of before the tables were replaced
 )
+# How what ends a connection is told: a server by 57P0x, PgBouncer by 08P01 whatever it is.
+_CUT_OFF = ("08", "57P")
 _ATTEMPTS = 6
 # What the settings of a connection are, beside its schema. `jit` takes seconds for a list of all. A
 # commit that was answered outlasts a power cut, whatever the server is told to do for others; and
@@ -72,10 +74,15 @@ def _written() -> Iterator[None]:
         yield
     except ERRORS as error:
         words = f"The index cannot be written: {words_of(error)}"
-        is_cut_off = isinstance(error, psycopg.OperationalError) and not error.sqlstate
-        if is_cut_off or isinstance(error, _PASSING):
+        if _is_cut_off(error) or isinstance(error, _PASSING):
             raise PassingError(words) from error
         raise ResourceError(words) from error
+
+
+def _is_cut_off(error: Exception) -> bool:
+    """Whether a connection was lost: without a word, or with one of a server that ends."""
+    state = error.sqlstate or "" if isinstance(error, psycopg.OperationalError) else None
+    return state is not None and (not state or state.startswith(_CUT_OFF))
 
 
 class PostgresEngine(Session):
