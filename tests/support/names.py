@@ -36,7 +36,7 @@ class Run:
 
 def examples(most: int) -> int:
     """How many of the examples that a long run makes of a property this one makes."""
-    return most if Run.is_long else most // 3
+    return most if Run.is_long else most // 5
 
 
 TEST_FILES = Path(pydicom.data.__file__).parent / "test_files"

@@ -1,11 +1,10 @@
 """On which file systems a data folder may lie, told from lines as Linux gives them."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from support import CLIENT_SECONDS, ROOT, toml
+from support import toml
 from support.machine.mounts import Disk, can_mount
 from support.program import run
 
@@ -190,10 +189,7 @@ def test_a_read_only_disk_is_refused_in_a_line(tmp_path: Path) -> None:
         for path in (data, disk.folder / "new"):
             config.write_text(toml({"node": {"port": 0}, "storage": {"path": str(path)}}))
             for command in (("serve",), ("import", ".")):
-                done = subprocess.run(
-                    [sys.executable, "-m", "scp", *command, "-c", str(config)], cwd=ROOT,
-                    text=True, capture_output=True, check=False, timeout=CLIENT_SECONDS,
-                )  # fmt: skip
+                done = run(*command, "-c", config)
                 (line,) = done.stderr.splitlines()
                 assert done.returncode == 2
                 assert "mounted read-only: mount it to be written" in line

@@ -41,6 +41,10 @@ from storage.outbox import Outbox, Wanted, database
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch)
+
+
+def make_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some lines fill a segment, and each that goes gives room back."""
     monkeypatch.setattr(reader, "SEGMENT_BYTES", 1500)
     monkeypatch.setattr(reader, "TAIL_BYTES", 400)
@@ -56,7 +60,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Archive]]:
     made: list[Archive] = []
     yield made
-    for archive in made:
+    close(made)
+
+
+def close(archives: list[Archive]) -> None:
+    for archive in archives:
         archive.journal.close()
         archive.index.database.close_all()
 
@@ -117,9 +125,22 @@ def compare(seed: int, folder: Path, opened: list[Archive]) -> None:
     assert seed % 2 or compact(archive) == Compaction()
 
 
-def old(folder: Path, seed: int, opened: list[Archive]) -> Archive:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive with a history, which is copied to whoever wants one: made in a second."""
+    folder, made_here = tmp_path_factory.mktemp("old") / "data", list[Archive]()
+    with pytest.MonkeyPatch.context() as patch:
+        make_small(patch)
+        made(folder, 2, 120, made_here)
+    close(made_here)
+    return folder
+
+
+@pytest.fixture
+def archive(template: Path, tmp_path: Path, opened: list[Archive]) -> Archive:
     """An archive of whose lines many may go."""
-    archive = made(folder / "data", seed, 120, opened)
+    archive = Archive(shutil.copytree(template, tmp_path / "data"), sync=False)
+    opened.append(archive)
     assert compact(archive, dry_run=True).segments > 3
     return archive
 
@@ -146,9 +167,8 @@ def killed(archive: Archive, step: str, count: int) -> bool:
 
 @pytest.mark.parametrize("step", ["rewrite", "copy_range", "put_in_place", "sync_folder"])
 def test_whatever_a_kill_leaves_tells_the_same(
-    step: str, tmp_path: Path, opened: list[Archive]
+    archive: Archive, step: str, tmp_path: Path, opened: list[Archive]
 ) -> None:
-    archive = old(tmp_path, 2, opened)
     before = told(archive, tmp_path / "copy", opened)
     for count in (2, 0, 1):
         assert killed(archive, step, count)
@@ -160,9 +180,8 @@ def test_whatever_a_kill_leaves_tells_the_same(
 
 
 def test_a_full_disk_leaves_each_segment_whole(
-    tmp_path: Path, opened: list[Archive], monkeypatch: pytest.MonkeyPatch
+    archive: Archive, tmp_path: Path, opened: list[Archive], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    archive = old(tmp_path, 2, opened)
     before = told(archive, tmp_path / "copy", opened)
     rewrite, left = rewriting.rewrite, iter(range(2))
 
@@ -179,10 +198,7 @@ def test_a_full_disk_leaves_each_segment_whole(
     assert told(archive, tmp_path / "copy", opened) == before
 
 
-def test_nobody_reads_half_of_it_who_holds_the_segments(
-    tmp_path: Path, opened: list[Archive]
-) -> None:
-    archive = old(tmp_path, 2, opened)
+def test_nobody_reads_half_of_it_who_holds_the_segments(archive: Archive) -> None:
     count = lines(archive.journal)
     with unchanged(archive.journal.folder), unchanged(archive.journal.folder):
         done = compact(archive)
@@ -191,10 +207,7 @@ def test_nobody_reads_half_of_it_who_holds_the_segments(
     assert compact(archive).segments
 
 
-def test_no_line_goes_that_who_brings_in_the_log_still_asks_for(
-    tmp_path: Path, opened: list[Archive]
-) -> None:
-    archive = old(tmp_path, 2, opened)
+def test_no_line_goes_that_who_brings_in_the_log_still_asks_for(archive: Archive) -> None:
     left = archive.tree.data / "log" / "1-0-abcdefgh.unsynced"
     left.parent.mkdir()
     left.touch()
@@ -206,8 +219,7 @@ def test_no_line_goes_that_who_brings_in_the_log_still_asks_for(
     assert compact(archive).segments
 
 
-def test_what_is_read_meanwhile_is_read_as_it_was(tmp_path: Path, opened: list[Archive]) -> None:
-    archive = old(tmp_path, 2, opened)
+def test_what_is_read_meanwhile_is_read_as_it_was(archive: Archive) -> None:
     _, path = Segments(archive.journal.folder, RECEIPTS).closed()[0]
     found = list(archive.journal.read(RECEIPTS, 0, path.stat().st_size))
     reading = archive.journal.read(RECEIPTS)
@@ -216,10 +228,7 @@ def test_what_is_read_meanwhile_is_read_as_it_was(tmp_path: Path, opened: list[A
     assert [*first, *islice(reading, len(found) - 1)] == found
 
 
-def test_instances_that_are_lost_are_told_of_for_good(
-    tmp_path: Path, opened: list[Archive]
-) -> None:
-    archive = old(tmp_path, 2, opened)
+def test_instances_that_are_lost_are_told_of_for_good(archive: Archive) -> None:
     uids = ("1.99", "2.1", "3.1")
     archive.store(Received(CT, uids[2], EXPLICIT, encoded(ct(*uids)), CHARSET))
     archive.tree.superseded.remove(archive.tree.superseded.take(uids))
@@ -262,9 +271,8 @@ def store_some(archive: Archive, count: int) -> None:
 
 
 def test_a_request_stays_ended_where_its_line_stays(
-    tmp_path: Path, opened: list[Archive], monkeypatch: pytest.MonkeyPatch
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    archive = old(tmp_path, 2, opened)
     monkeypatch.setattr(segment, "_WORTH", 0.5)
     monkeypatch.setattr(
         "storage.journal.segments.lines.now", lambda: "2021-01-01T00:00:00.000+00:00"
@@ -285,10 +293,7 @@ def test_a_request_stays_ended_where_its_line_stays(
 
 
 @pytest.mark.parametrize("mark", ["settled", "index.new", "forward.sqlite"])
-def test_nothing_goes_that_somebody_is_still_to_read(
-    mark: str, tmp_path: Path, opened: list[Archive]
-) -> None:
-    archive = old(tmp_path, 2, opened)
+def test_nothing_goes_that_somebody_is_still_to_read(archive: Archive, mark: str) -> None:
     data, journal = archive.tree.data, archive.journal
     if mark == "settled":
         (data / mark).unlink()
@@ -306,10 +311,7 @@ def test_nothing_goes_that_somebody_is_still_to_read(
         assert compact(archive) == Compaction()
 
 
-def test_the_queue_forgets_to_whom_it_sent_what_is_no_more(
-    tmp_path: Path, opened: list[Archive]
-) -> None:
-    archive = old(tmp_path, 2, opened)
+def test_the_queue_forgets_to_whom_it_sent_what_is_no_more(archive: Archive) -> None:
     database.prepare(archive.tree.data, sync=False)
     held = set(archive.tree.instances())
     kept = {one.uids for one in deletion.all_superseded(archive)}

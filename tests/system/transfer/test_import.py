@@ -98,6 +98,18 @@ def files(tmp_path: Path) -> Path:
     return folder
 
 
+_MANY = 2000
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of so many files, made once: that takes as long as to import them."""
+    folder = tmp_path_factory.mktemp("many")
+    for number in range(_MANY):
+        (folder / f"{number:04}").write_bytes(part10_file(number))
+    return folder
+
+
 # ---- what lies under a path
 
 
@@ -375,13 +387,10 @@ def await_first_file(node: RunningNode, process: "subprocess.Popen[str]") -> Non
     pytest.param(signal.SIGTERM, 1, marks=pytest.mark.long),
 ])  # fmt: skip
 def test_an_import_that_was_ended_goes_on_when_it_is_run_again(
-    node: RunningNode, files: Path, number: int, code: int
+    node: RunningNode, many: Path, number: int, code: int
 ) -> None:
-    total = 2000
-    for one in range(total):
-        (files / f"{one:04}").write_bytes(part10_file(one))
     # A shell has what it runs in the background ignore SIGINT, and tests may be run so.
-    heeding = [sys.executable, "-c", HEED, *command(node, files)]
+    heeding = [sys.executable, "-c", HEED, *command(node, many)]
     with subprocess.Popen(
         heeding, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -393,22 +402,20 @@ def test_an_import_that_was_ended_goes_on_when_it_is_run_again(
     if code > 0:
         assert errors.splitlines()[-1] == "minipacs: interrupted: run it again to go on"
         assert f"stored={len(node.files())}" in text
-    assert 0 < len(node.files()) < total
-    done = imported(node, files)
+    assert 0 < len(node.files()) < _MANY
+    done = imported(node, many)
     assert done.code == 0
-    assert done.counts["stored"] + done.counts.get("already there", 0) == total
-    assert sorted(path.stem for path in node.files()) == sorted(f"1.3.{n}" for n in range(total))
+    assert done.counts["stored"] + done.counts.get("already there", 0) == _MANY
+    assert sorted(path.stem for path in node.files()) == sorted(f"1.3.{n}" for n in range(_MANY))
     assert node.incoming() == []
     archive = Archive(node.data)
     assert damage(archive) == []
     archive.close_thread()
 
 
-def test_a_process_of_it_that_is_killed_ends_it_with_a_line(node: RunningNode, files: Path) -> None:
-    for one in range(1500):
-        (files / f"{one:04}").write_bytes(part10_file(one))
+def test_a_process_of_it_that_is_killed_ends_it_with_a_line(node: RunningNode, many: Path) -> None:
     with subprocess.Popen(
-        command(node, files), cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command(node, many), cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         await_first_file(node, process)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -416,8 +423,8 @@ def test_a_process_of_it_that_is_killed_ends_it_with_a_line(node: RunningNode, f
         _, errors = process.communicate(timeout=CLIENT_SECONDS)
     assert process.returncode == 1
     assert errors.splitlines()[-1] == "minipacs: a process of it was killed: run it again to go on"
-    assert imported(node, files).code == 0
-    assert len(node.files()) == 1500
+    assert imported(node, many).code == 0
+    assert len(node.files()) == _MANY
 
 
 def test_an_import_beside_a_running_node_is_found_at_once(
