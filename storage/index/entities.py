@@ -109,28 +109,10 @@ def series_of(index: Index, header: Header) -> tuple[int, list[tuple[Level, int]
     return parent, differing
 
 
-def remembered(epoch: int, known: Mapping[Any, Any], header: Header) -> Sought | None:
-    """`the_series` and `the_shared_header` that an instance goes below, as these were entered.
-
-    If they were; as long as the epoch is the same they are what they were.
-    """
-    if (above := known_among(known, header)) is None:
-        return None
-    held = Part(_REMEMBERED, (above.shared, above.series))
-    return Sought(held, Part(_IS_REMEMBERED, (epoch,)))
-
-
-_REMEMBERED = (
-    "the_shared_header AS (SELECT id, parent_id FROM shared_header WHERE id = ? AND parent_id = ?)"
-    ", the_series AS (SELECT parent_id AS id FROM the_shared_header)"
-)
-_IS_REMEMBERED = "(SELECT number FROM epoch) = ? AND EXISTS (SELECT 1 FROM the_shared_header)"
-
-
 def sought(dialect: Dialect, header: Header) -> Sought:
-    """The same, looked for, and made where they are not there, as `enter` does it.
+    """The rows above an instance, looked for and made where they are not there, as by `enter`.
 
-    Where no row above the instance says else than it does: then nothing is to be adjusted.
+    Where none of them says else than it does: then nothing is to be adjusted.
     """
     looked: list[Any] = []
     made: list[Any] = []

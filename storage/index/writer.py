@@ -4,7 +4,7 @@ Statements are prepared once: built by the query builder for every row they took
 the time that a store takes.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import groupby
@@ -14,7 +14,7 @@ from storage.dicom import Header
 from storage.dicom.values import Level, Uids
 from storage.files import FileFacts
 from storage.index import entities
-from storage.index.engines import Part
+from storage.index.engines import Part, Sought
 from storage.index.opening import PostgresIndex
 from storage.index.rows import insert_instance, insert_row, renew_name, row_of, values_in
 from storage.index.tables import Index, column_names
@@ -132,12 +132,30 @@ def planned_row(
         return None
     dialect, found = index.engine.dialect, None
     if not seeks:
-        found = entities.remembered(*index.engine.remembered, header)
+        found = _remembered(*index.engine.remembered, header)
     held, agrees, made = found or entities.sought(dialect, header)
     is_new = Part(f"{agrees.text} AND {_IS_NEW}", (*agrees.values, *header.uids))
     own, text = _insert_planned(dialect)
     insert = Part(text, values_in(own, dialect, Level.IMAGE, row))
     return PlannedRow(held, is_new, made, insert, found is not None, entities.key_of(header))
+
+
+def _remembered(epoch: int, known: Mapping[Any, Any], header: Header) -> Sought | None:
+    """`the_series` and `the_shared_header` that an instance goes below, as these were entered.
+
+    If they were; as long as the epoch is the same they are what they were.
+    """
+    if (above := entities.known_among(known, header)) is None:
+        return None
+    held = Part(_REMEMBERED, (above.shared, above.series))
+    return Sought(held, Part(_IS_REMEMBERED, (epoch,)))
+
+
+_REMEMBERED = (
+    "the_shared_header AS (SELECT id, parent_id FROM shared_header WHERE id = ? AND parent_id = ?)"
+    ", the_series AS (SELECT parent_id AS id FROM the_shared_header)"
+)
+_IS_REMEMBERED = "(SELECT number FROM epoch) = ? AND EXISTS (SELECT 1 FROM the_shared_header)"
 
 
 @lru_cache

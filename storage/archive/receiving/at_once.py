@@ -1,7 +1,7 @@
 """A new instance that is stored at once: nothing is read first, and nothing decided behind it.
 
-What is sent was right when this process looked last; whether it still is, the statement sees
-itself, with the right to write, and enters all or nothing.
+What is sent was right when this process looked last, or looks for what is above the instance;
+whether it is so the statement sees itself, with the right to write, and enters all or nothing.
 """
 
 from typing import TYPE_CHECKING
