@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 from support import CT
 from support.data.shared_archives import (
@@ -17,6 +18,7 @@ from support.data.shared_archives import (
     received,
     states,
 )
+from support.machine.postgres import ScratchPostgres
 
 from scp.config import open_archive as open_configured
 from storage import (
@@ -264,9 +266,20 @@ def test_a_server_that_does_not_sync_is_warned_of(
     assert "PostgreSQL runs with fsync = off" in caplog.text
 
 
-def test_a_commit_waits_for_the_disk_whatever_the_server_is_told(new_node: NewNode) -> None:
-    engine = shared_of(new_node().tree.data).engine
-    assert engine.execute("SHOW synchronous_commit", ()) == [("on",)]
+@pytest.mark.parametrize(("setting", "told", "wanted"), [
+    ("synchronous_commit", "off", "on"),
+    ("default_transaction_isolation", "serializable", "read committed"),
+])  # fmt: skip
+def test_what_is_relied_on_is_so_whatever_the_server_is_told(
+    new_node: NewNode, postgres: ScratchPostgres, setting: str, told: str, wanted: str
+) -> None:
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"ALTER ROLE minipacs SET {setting} = '{told}'".encode())
+        try:
+            engine = shared_of(new_node().tree.data).engine
+            assert engine.execute(f"SHOW {setting}", ()) == [(wanted,)]
+        finally:
+            connection.execute(f"ALTER ROLE minipacs RESET {setting}".encode())
 
 
 def test_a_program_reads_it_by_its_place_alone_and_leaves_nothing(

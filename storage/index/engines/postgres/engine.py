@@ -52,11 +52,12 @@ _PASSING = (
 _CUT_OFF = ("08", "57P")
 _ATTEMPTS = 6
 # What the settings of a connection are, beside its schema. `jit` takes seconds for a list of all. A
-# commit that was answered outlasts a power cut, whatever the server is told to do for others; and
-# who holds a right for long, and does other things meanwhile, keeps it.
+# commit that was answered outlasts a power cut, whatever the server is told to do for others; each
+# statement sees what was committed before it, as one behind a lock has to; and who holds a right
+# for long, and does other things meanwhile, keeps it.
 _SETTINGS = {
     "jit": "off", "lock_timeout": f"{BUSY_SECONDS}s", "synchronous_commit": "on",
-    "idle_in_transaction_session_timeout": "0",
+    "default_transaction_isolation": "read committed", "idle_in_transaction_session_timeout": "0",
 }  # fmt: skip
 
 
