@@ -80,7 +80,7 @@ def condition(
         lambda: (
             _every(attribute, model, singles)
             if every and len(singles) > 1
-            else _any_value(attribute, model, singles)
+            else _any_value(attribute, columns, model, singles)
         ),
     )
     # A DT value is folded by its key.
@@ -258,7 +258,9 @@ def _many(attribute: Attribute, columns: tuple[Any, ...], model: Any, keys: Sequ
     return found | _by_letters(attribute, model, keys) if attribute.vr == "PN" else found
 
 
-def _any_value(attribute: Attribute, model: Any, keys: Sequence[str]) -> Any:
+def _any_value(
+    attribute: Attribute, columns: tuple[Any, ...], model: Any, keys: Sequence[str]
+) -> Any:
     """Whether any of the values that a row holds fits any of the keys."""
     vr = attribute.vr
     if vr == "DT":
@@ -267,8 +269,11 @@ def _any_value(attribute: Attribute, model: Any, keys: Sequence[str]) -> Any:
     groups: tuple[Any, ...] = (value,)
     if vr == "PN":
         groups = tuple(fn.split_part(value, "=", SQL(str(number))) for number in (1, 2, 3))
-    held = _held(getattr(model, _values_column(attribute)), vr)
-    found = _any_of(held, joined(or_, _alternatives(vr, groups, keys)))
+    kept = getattr(model, _values_column(attribute))
+    found = _any_of(_held(kept, vr), joined(or_, _alternatives(vr, groups, keys)))
+    if vr == "PN" and not attribute.multiple:  # of a name that is one nothing is kept there
+        one = joined(or_, _alternatives(vr, columns, keys))
+        found = ((kept != _NO_TEXT) & found) | ((kept == _NO_TEXT) & one)
     return found | _by_letters(attribute, model, keys) if vr == "PN" else found
 
 

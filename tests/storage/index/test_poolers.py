@@ -1,8 +1,9 @@
 """PgBouncer in front of PostgreSQL: by sessions it is as if it were not there, else refused."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import count
 
 import psycopg
 import pytest
@@ -106,16 +107,20 @@ class StoppedError(Exception):
     pass
 
 
-def test_a_statement_is_stopped_through_it(pooler: ScratchPgBouncer) -> None:
-    held = engine_at(pooler.url)
-    asked: list[int] = []
+def stopping() -> Callable[[], None]:
+    """What stops when it is asked for the third time."""
+    asked = count(1)
 
     def stop() -> None:
-        asked.append(1)
-        if len(asked) == 3:
+        if next(asked) == 3:
             raise StoppedError
 
-    with held.interruptible(stop), pytest.raises(StoppedError):
+    return stop
+
+
+def test_a_statement_is_stopped_through_it(pooler: ScratchPgBouncer) -> None:
+    held = engine_at(pooler.url)
+    with held.interruptible(stopping()), pytest.raises(StoppedError):
         held.execute("SELECT pg_sleep(100)", ())
     running = "SELECT FROM pg_stat_activity WHERE query = ? AND state = 'active'"
     assert held.execute(running, ("SELECT pg_sleep(100)",)) == []
@@ -182,6 +187,8 @@ def test_where_it_has_no_session_to_give_that_is_told(
     with running_pgbouncer(postgres.url, pool_mode="session", default_pool_size="2") as running:
         held = engine_at(running.url)
         with held._connections.leased(), held._connections.leased():
+            with held.interruptible(stopping()), pytest.raises(StoppedError):
+                held.execute("SELECT 7", ())
             monkeypatch.setattr(connections, "BUSY_SECONDS", 1)
             with pytest.raises(ResourceError, match="given no session for 1 s"):
                 held.execute("SELECT 7", ())

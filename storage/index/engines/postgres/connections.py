@@ -5,7 +5,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -15,6 +15,7 @@ from psycopg.types.numeric import Int8Dumper, IntLoader
 from psycopg.waiting import Ready, Wait
 
 from storage.diagnostics import ResourceError
+from storage.index.engines import Stop
 from storage.index.engines.postgres.poolers import SESSION, is_pooled, require_sessions
 
 # Of statements that are sent together it logs each that an error of one before it has ended.
@@ -49,7 +50,7 @@ _inherited: list[object] = []
 class Connection(psycopg.Connection[tuple[Any, ...]]):
     """A connection whose statements can be stopped: `stop` is asked while one runs."""
 
-    stop: Callable[[], None] | None = None
+    stop: Stop | None = None
     is_used = False  # it answered before: where it does not now, another one may
 
     def wait(self, gen: Any, *given: Any, **named: Any) -> Any:
@@ -63,7 +64,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
                 self._end(gen)
             raise
 
-    def _asking(self, gen: Any, stop: Callable[[], None]) -> Any:
+    def _asking(self, gen: Any, stop: Stop) -> Any:
         poll = select.poll()
         try:
             wanted = next(gen)
@@ -115,8 +116,8 @@ class Connections:
         self._are_sessions = False  # a pooler was found to keep them
 
     @contextmanager
-    def leased(self, is_stream: bool = False) -> Iterator[Connection]:
-        """Have a connection for the block, outside of a transaction.
+    def leased(self, stop: Stop | None = None, is_stream: bool = False) -> Iterator[Connection]:
+        """Have a connection for the block, outside of a transaction, whose statements `stop` ends.
 
         `is_stream`: others may be asked for within. Raises ResourceError, psycopg.Error.
         """
@@ -133,7 +134,7 @@ class Connections:
                     f"{BUSY_SECONDS} s"
                 )
         try:
-            connection = self._taken()
+            connection = self._taken(stop)
             try:
                 yield connection
             finally:
@@ -142,37 +143,37 @@ class Connections:
             for turn in turns:
                 turn.release()
 
-    def _taken(self) -> Connection:
+    def _taken(self, stop: Stop | None) -> Connection:
         with self._lock:
             while self._idle:
                 connection = self._idle.pop()
                 if not connection.closed:
-                    connection.is_used = True
+                    connection.is_used, connection.stop = True, stop
                     return connection
-        return self._opened()
+        return self._opened(stop)
 
     @contextmanager
-    def opened(self) -> Iterator[Connection]:
+    def opened(self, stop: Stop | None) -> Iterator[Connection]:
         """A new connection, within a block that has one which was cut off."""
-        connection = self._opened()
+        connection = self._opened(stop)
         try:
             yield connection
         finally:
             self._give_back(connection)
 
-    def _opened(self) -> Connection:
+    def _opened(self, stop: Stop | None) -> Connection:
         """One that has a session of the server, with the settings, for as long as it lasts."""
         connection = self._connected()
         try:
-            if is_pooled(connection, self._begun(connection)) and not self._are_sessions:
+            if is_pooled(connection, self._begun(connection, stop)) and not self._are_sessions:
                 with self._connected() as other:
-                    self._begun(other)
+                    self._begun(other, stop)
                     require_sessions(connection, other)
                 self._are_sessions = True
         except BaseException:
             connection.close()
             raise
-        connection.stop = None
+        connection.stop = stop
         return connection
 
     def _connected(self) -> Connection:
@@ -185,7 +186,7 @@ class Connections:
         connection.adapters.register_loader("numeric", IntLoader)
         return connection
 
-    def _begun(self, connection: Connection) -> int:
+    def _begun(self, connection: Connection, stop: Stop | None) -> int:
         """Have a connection be one with the settings; the number of its session.
 
         Settings are a statement, since PgBouncer refuses `options`, or passes none of them on. It
@@ -193,14 +194,20 @@ class Connections:
         """
         end = time.monotonic() + BUSY_SECONDS
 
-        def stop() -> None:
-            if time.monotonic() > end:
-                raise ResourceError(
-                    f"PostgreSQL, or a pooler in front of it, has given no session for "
-                    f"{BUSY_SECONDS} s"
-                )
+        def look() -> None:
+            try:
+                if stop:
+                    stop()
+                if time.monotonic() > end:
+                    raise ResourceError(
+                        f"PostgreSQL, or a pooler in front of it, has given no session for "
+                        f"{BUSY_SECONDS} s"
+                    )
+            except BaseException:
+                connection.pgconn.finish()  # nothing runs yet that would have to be cancelled
+                raise
 
-        connection.stop = stop
+        connection.stop = look
         given = [text for setting in self._configuration.items() for text in setting]
         settings = (f"set_config(${at}, ${at + 1}, false)" for at in range(1, len(given), 2))
         statement = f"SELECT {', '.join((SESSION, *settings))}"

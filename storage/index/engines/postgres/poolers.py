@@ -12,8 +12,7 @@ import psycopg
 from storage.diagnostics import ResourceError
 
 SESSION = "pg_backend_pid()"
-# A session that is free is given to who comes next, mostly: others of its pool may be in between.
-_ROUNDS = 5
+_ROUNDS = 8
 _REFUSED = (
     "a pooler in front of PostgreSQL gives each transaction another session, as PgBouncer does "
     "with pool_mode = transaction: set pool_mode = session for this database and user, or name "
@@ -34,15 +33,16 @@ def is_pooled(connection: _Connection, session: int) -> bool:
 def require_sessions(one: _Connection, other: _Connection) -> None:
     """Raise ResourceError unless two connections have each a session for as long as they last.
 
-    While the other has a transaction, the one would be given another session than before, or have
-    had the one that it was given.
+    What the one was given for a statement the other is given next, for a transaction, so that the
+    one is given another then: unless somebody else comes in between, hence several times.
     """
     session = _session(one)
     for _ in range(_ROUNDS):
+        is_kept = _session(one) == session
         other.execute("BEGIN", prepare=False)
-        found = _session(one), _session(other)
+        is_kept = is_kept and _session(other) != session == _session(one)
         other.execute("ROLLBACK", prepare=False)
-        if found[0] != session or found[1] == session:
+        if not is_kept:
             raise ResourceError(_REFUSED)
 
 

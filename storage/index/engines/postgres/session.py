@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from storage.index.engines import Stop
 from storage.index.engines.postgres.connections import Connection, Connections
 from storage.index.engines.postgres.database import Rows
 from storage.index.engines.postgres.streaming import StreamCursor
@@ -31,7 +32,7 @@ class ThreadState(threading.local):
     trip: Trip | None = None
     epoch: int | None = None
     entered: Known = NOTHING
-    stop: Callable[[], None] | None = None
+    stop: Stop | None = None
 
 
 class Session:
@@ -75,8 +76,7 @@ class Session:
         if held := self._thread.connection:
             yield lambda work: work(held)
             return
-        with self._connections.leased() as connection:
-            connection.stop = self._thread.stop
+        with self._connections.leased(self._thread.stop) as connection:
 
             def run(work: Callable[[Connection], Any]) -> Any:
                 try:
@@ -85,8 +85,7 @@ class Session:
                     if not _is_of_before(connection, error):
                         raise
                 self._connections.close_idle()
-                with self._connections.opened() as other:
-                    other.stop = self._thread.stop
+                with self._connections.opened(self._thread.stop) as other:
                     return work(other)
 
             yield run
@@ -119,21 +118,20 @@ class Session:
     def _streaming(self, text: str, given: list[Any]) -> Iterator[tuple[list[Any], Iterator[Any]]]:
         """The first rows of a statement, and those behind; over another one as in `_used`."""
         with ExitStack() as held:
-            connection = held.enter_context(self._connections.leased(is_stream=True))
-            connection.stop = self._thread.stop
+            stop = self._thread.stop
+            connection = held.enter_context(self._connections.leased(stop, is_stream=True))
             try:
                 begun = _begun_rows(connection, text, given)
             except (psycopg.OperationalError, psycopg.errors.FeatureNotSupported) as error:
                 if not _is_of_before(connection, error):
                     raise
                 self._connections.close_idle()
-                connection = held.enter_context(self._connections.opened())
-                connection.stop = self._thread.stop
+                connection = held.enter_context(self._connections.opened(stop))
                 begun = _begun_rows(connection, text, given)
             yield begun
 
     @contextmanager
-    def interruptible(self, stop: Callable[[], None]) -> Iterator[None]:
+    def interruptible(self, stop: Stop) -> Iterator[None]:
         """Ask `stop` while the calling thread's statements run; what it raises ends them."""
         thread = self._thread
         before, thread.stop = thread.stop, stop
@@ -173,8 +171,7 @@ class Session:
     @contextmanager
     def _begun(self, begin: str) -> Iterator[Connection]:
         """A connection in a transaction; another one where the first was cut off before that."""
-        with self._connections.leased() as connection:
-            connection.stop = self._thread.stop
+        with self._connections.leased(self._thread.stop) as connection:
             try:
                 connection.execute(begin, prepare=False)
             except psycopg.OperationalError:
@@ -184,8 +181,7 @@ class Session:
                 yield connection
                 return
             self._connections.close_idle()
-            with self._connections.opened() as other:
-                other.stop = self._thread.stop
+            with self._connections.opened(self._thread.stop) as other:
                 other.execute(begin, prepare=False)
                 yield other
 
