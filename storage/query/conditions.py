@@ -138,11 +138,8 @@ def _narrowed_by_part(model: Any, level: Level, key: str, found: Any) -> Any:
     holding = "(SELECT entity FROM name_part WHERE level = ? AND part >= ? AND part < ?)"
     values = int(level), part, part + LAST_CHARACTER
     # Of alternatives PostgreSQL looks only an array up in an index, and else reads the whole table.
-    listed = ByDialect(
-        model.id.in_(SQL(holding, values)),
-        lambda: NodeList((model.id, SQL(f"= ANY(ARRAY{holding})", values))),
-    )
-    return listed & found
+    inside, listed = SQL(holding, values), SQL(f"= ANY(ARRAY{holding})", values)
+    return ByDialect(model.id.in_(inside), lambda: NodeList((model.id, listed))) & found
 
 
 def fuzzy_condition(attribute: Attribute, model: Any, key: str) -> Any:
