@@ -1,5 +1,5 @@
 """The program as the tests start it."""
 
-from support.program.process import Program, run
+from support.program.process import Program, run, said
 
-__all__ = ["Program", "run"]
+__all__ = ["Program", "run", "said"]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support import CLIENT_SECONDS, ECHO, IMPLICIT, ROOT, RunningNode, running_node, toml
 from support.machine.mounts import can_mount
+from support.program import said
 
 from storage.diagnostics.errors import InUseError
 from storage.files.locks import claim_folder, claims, is_free
@@ -135,7 +136,7 @@ def test_of_two_started_at_the_same_moment_one_serves(tmp_path: Path) -> None:
         ]
         for one in both:
             stack.callback(one.kill)
-        first_lines = [one.stderr.readline() for one in both if one.stderr]
+        first_lines = [next(said(one.stderr), "") for one in both if one.stderr]
         refused = [number for number, line in enumerate(first_lines) if "in use by another" in line]
         assert len(refused) == 1, first_lines
         assert both[refused[0]].wait(CLIENT_SECONDS) == 2

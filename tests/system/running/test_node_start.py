@@ -43,7 +43,7 @@ from support import (
     toml,
 )
 from support.network.certificates import Authority, trusting
-from support.program import run
+from support.program import run, said
 
 # ---- what keeps it from starting
 
@@ -62,8 +62,7 @@ def refused(folder: Path, **tables: Any) -> str:
     done = serve("-c", config, cwd=folder)
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
-    # Where the folder is in memory that is warned of before.
-    (line,) = [one for one in done.stderr.splitlines() if "a power cut takes all" not in one]
+    (line,) = said(done.stderr.splitlines())
     start = f"minipacs: {config}: "
     assert line.startswith(start)
     return line.removeprefix(start)

@@ -101,7 +101,7 @@ def test_a_rebuild_that_is_interrupted_ends_at_once_and_the_next_goes_on(
             [sys.executable, "-c", node.code(), "rebuild", "-c", str(node.config)],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        while entered(node.data / "index.new") < 14:
+        while entered(node.data / "index.new") < 12:  # the others may come behind what is held up
             assert process.poll() is None
         ends = [os.pidfd_open(one) for one in below(process.pid)]
         process.send_signal(signal.SIGINT)
