@@ -138,8 +138,8 @@ def _sought(dialect: Dialect) -> tuple[str, str, str]:
     for level, table in SHARED.items():
         above = TABLES[Level(level - 1)] if level else ""
         agrees = " AND ".join(f"(? = '' OR {name} = ?^)" for name in told_columns(level))
-        same = _is_same(level, dialect).removeprefix("parent_id = ? AND ")
-        rows.append(SoughtRow(table, above, same, agrees, column_names(level, dialect)))
+        names = column_names(level, dialect)
+        rows.append(SoughtRow(table, above, _is_same(level, dialect), agrees, names))
         made.append(rows[-1].made)
         if level in NAMED_LEVELS:
             source = f"{rows[-1].new}, {dialect.texts.format('parts')}"
@@ -313,12 +313,15 @@ def patients(index: Index, patient_id: str) -> list[tuple[str, ...]]:
 @lru_cache
 def _select(level: Level, dialect: Dialect) -> str:
     names = ", ".join(("id", *told_columns(level)))
-    return f"SELECT {names} FROM {TABLES[level]} WHERE {_is_same(level, dialect)}"
+    below = (f"{name} = ?" for name in parent_column(level))
+    same = " AND ".join((*below, _is_same(level, dialect)))
+    return f"SELECT {names} FROM {TABLES[level]} WHERE {same}"
 
 
 def _is_same(level: Level, dialect: Dialect) -> str:
+    """The condition that a row is of that identity, among those of its parent."""
     is_first = dialect.is_text if level is Level.PATIENT else "{} = ?"  # of any length
-    first, *others = (*parent_column(level), *IDENTITY[level])
+    first, *others = IDENTITY[level]
     return " AND ".join((is_first.format(first), *(f"{name} = ?" for name in others)))
 
 
