@@ -11,7 +11,7 @@ is kept as what was displaced is, and what is held with the same content goes.
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -80,7 +80,7 @@ def unnamed(shared: Shared, young: float = YOUNG_SECONDS) -> Iterator[list[Unnam
 
 def decide(
     shared: Shared, some: list[Unnamed], done: Decided,
-    is_lost: bool = False, with_rows: bool = True, stop: Callable[[], None] = lambda: None,
+    is_lost: bool = False, with_rows: bool = True,
 ) -> None:  # fmt: skip
     """Have rows of objects that had none.
 
@@ -89,7 +89,6 @@ def decide(
     """
     told = receipts_by_digest(shared.journal, {one.uids for one in some})
     for one in sorted(some, key=lambda one: one.key):
-        stop()
         is_new = is_lost or not told.get(one.uids)
         header = _header(shared, one) if is_new and with_rows else None
         with shared.engine.writing():
@@ -174,29 +173,26 @@ def _content(facts: FileFacts) -> tuple[str, str]:
     return facts.digest, facts.transfer_syntax_uid
 
 
-def remove_due(shared: Shared, stop: Callable[[], None] = lambda: None) -> int:
+def remove_due(shared: Shared) -> int:
     """Remove the objects that are to go; returns how many.
 
-    `stop` ends it by raising. Raises ResourceError; what was done until then stays done.
+    Raises ResourceError; what was done until then stays done.
     """
     removed = 0
     while due := shared.objects.to_delete(_REMOVED_TOGETHER):
         for one in due:
-            stop()
             shared.store().remove(one.key)
         shared.objects.forget([one.key for one in due])
         removed += len(due)
     return removed
 
 
-def look_through(
-    shared: Shared, young: float = YOUNG_SECONDS, stop: Callable[[], None] = lambda: None
-) -> Decided:
+def look_through(shared: Shared, young: float = YOUNG_SECONDS) -> Decided:
     """Decide on the objects that no row names, by a list of all that the store has.
 
-    `young`: in seconds, what is left alone. `stop` and errors as in `remove_due`.
+    `young`: in seconds, what is left alone. Errors as in `remove_due`.
     """
     done = Decided()
     for some in unnamed(shared, young):
-        decide(shared, some, done, stop=stop)
+        decide(shared, some, done)
     return done
