@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
 
@@ -23,14 +22,6 @@ from storage.index.opening import PostgresIndex, open_postgres
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 MANY = "SELECT generate_series(1, 100000000)"  # in a FROM they would all be made first
-
-
-@pytest.fixture(scope="module")
-def index(postgres: ScratchPostgres) -> Iterator[PostgresIndex]:
-    made = open_postgres(postgres.url, "alone")
-    made.create()
-    yield made
-    made.engine.close()
 
 
 def header(instance: str, **values: str) -> Header:
@@ -147,7 +138,7 @@ def test_who_writes_waits_for_who_does(
     index: PostgresIndex, postgres: ScratchPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(engine._SETTINGS, "lock_timeout", "100ms")
-    other = open_postgres(postgres.url, "alone")
+    other = open_postgres(postgres.url, index.engine.schema)
     with index.engine.writing():
         with pytest.raises(ResourceError, match="canceling statement due to lock"):
             record(other, header("9.1"), facts(1))

@@ -6,13 +6,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from support.machine.postgres import ScratchPostgres
 
 from storage import Level, Options, Query, Root
 from storage.dicom.data_sets import Element
 from storage.dicom.values import BY_KEYWORD
 from storage.index import search
-from storage.index.opening import PostgresIndex, open_postgres
+from storage.index.opening import PostgresIndex
 
 # With these a table is read from the first row to the last only where no index can be asked for a
 # part of it, at a cost that tells of it.
@@ -21,14 +20,6 @@ SETTINGS = (
     "enable_mergejoin",
 )  # fmt: skip
 WHOLE = re.compile(r"Scan .*\bon (patient|study|series|instance)\b.*\(cost=\d{11,}")
-
-
-@pytest.fixture(scope="module")
-def index(postgres: ScratchPostgres) -> Iterator[PostgresIndex]:
-    made = open_postgres(postgres.url, "plans")
-    made.create()
-    yield made
-    made.engine.close()
 
 
 @contextmanager
