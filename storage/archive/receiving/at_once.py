@@ -31,8 +31,8 @@ class Entering:
     def has_entered(self) -> bool:
         """Whether it was: else something is otherwise, or another was faster."""
         found = self._entered.rows()
-        for told in found:
-            self._row.learn(self._shared.index, told)
+        if found and not self.is_remembered:
+            self._row.learn(self._shared.index, found[0])
         return bool(found)
 
     def disagreements(self) -> list[str]:
